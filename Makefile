@@ -1,0 +1,51 @@
+# The verbs of this project; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV_VERSION := 0.13.9
+ARGS ?=
+
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+setup: $(STAMP) ## Make .venv from the hash lock (idempotent, no root)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)"
+	@UV=$$(command -v uv || echo $(BIN)/uv); \
+	  $$UV pip install --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  $$UV pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: setup ## Simulate, run the whole pipeline, print the summary, open the UIs (ARGS=--no-ui to stop there)
+	@$(BIN)/firstchair demo $(ARGS)
+
+test: setup ## The whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## What CI checks before the tests: format, rules, types, imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Put the code in house style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: ## Resolve pyproject.toml anew into requirements.lock (hashes, no index address)
+	@UV=$$(command -v uv || echo $(BIN)/uv); \
+	  $$UV pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	    --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
+
+clean: ## Remove .venv and the embedded home
+	@rm -rf $(VENV) .firstchair

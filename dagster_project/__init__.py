@@ -1,0 +1,1 @@
+"""The thin shell: what runs, when, in what order; nothing else."""

@@ -1,0 +1,1 @@
+"""Artist recommendations in which no model goes live without earning it."""

@@ -1,0 +1,5 @@
+"""Postgres wherever there is state: embedded from a wheel by default, a real server by URL."""
+
+from firstchair.databases.postgres import Databases, open_databases, to_driver
+
+__all__ = ["Databases", "open_databases", "to_driver"]

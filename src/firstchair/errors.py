@@ -1,0 +1,73 @@
+"""Every fault a person can act on, each with what, where, what became of the data, and what to do.
+
+FirstchairError
+├── SettingsError        a setting is missing, unknown or out of range
+├── SourceError          an event store, account database or catalogue cannot be read
+├── LakeError            a table of ours is missing or unreadable
+├── LeakageError         something at or after `as_of` reached a computation that must not see it
+├── ModelError           a model cannot be fitted, stored or loaded
+├── EvidenceError        two things were to be compared that are not comparable
+├── LedgerError          the decision ledger refuses an entry or its chain is broken
+└── RunError             a run of the pipeline failed or may not start
+"""
+
+
+class FirstchairError(Exception):
+    """A fault a person can act on: what, where, what became of the data, what to do."""
+
+    code = "firstchair_error"
+
+    def __init__(self, what: str, *, where: str, data: str, remedy: str) -> None:
+        super().__init__(f"{what} {data} {remedy}")
+        self.what = what
+        self.where = where
+        self.data = data
+        self.remedy = remedy
+
+
+class SettingsError(FirstchairError):
+    """A setting is missing, unknown or out of range."""
+
+    code = "bad_settings"
+
+
+class SourceError(FirstchairError):
+    """An event store, account database or catalogue cannot be read."""
+
+    code = "source_unavailable"
+
+
+class LakeError(FirstchairError):
+    """A table of ours is missing or unreadable."""
+
+    code = "lake_unavailable"
+
+
+class LeakageError(FirstchairError):
+    """Something at or after `as_of` reached a computation that must not see it."""
+
+    code = "leakage"
+
+
+class ModelError(FirstchairError):
+    """A model cannot be fitted, stored or loaded."""
+
+    code = "model_failed"
+
+
+class EvidenceError(FirstchairError):
+    """Two things were to be compared that are not comparable."""
+
+    code = "not_comparable"
+
+
+class LedgerError(FirstchairError):
+    """The decision ledger refuses an entry or its chain is broken."""
+
+    code = "ledger_refused"
+
+
+class RunError(FirstchairError):
+    """A run of the pipeline failed or may not start."""
+
+    code = "run_failed"

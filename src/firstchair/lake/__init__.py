@@ -1,0 +1,7 @@
+"""Delta tables, their fingerprints, and the engine that reads them."""
+
+from firstchair.lake.delta import ArrowData, Lake, connect
+from firstchair.lake.engine import Engine
+from firstchair.lake.tables import Table
+
+__all__ = ["ArrowData", "Engine", "Lake", "Table", "connect"]

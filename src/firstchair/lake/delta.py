@@ -1,0 +1,196 @@
+"""Reading and writing the lake: atomic partition replacement, snapshots, content fingerprints."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, TypeAlias
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from firstchair.errors import LakeError
+from firstchair.lake.tables import Table
+
+ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """The Delta tables under one URL; every write is one atomic commit."""
+
+    url: str
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    def snapshot(self, table: Table) -> DeltaTable | None:
+        """The table as it stands now, or None where nothing was ever written.
+
+        Raises:
+            LakeError: The table is there and cannot be read.
+        """
+        try:
+            return DeltaTable(self._location(table), storage_options=dict(self.storage_options) or None)
+        except TableNotFoundError:
+            return None
+        except Exception as error:  # delta-rs raises one class per store
+            raise LakeError(
+                f"Table {table.name} cannot be opened: {error}.",
+                where=self._location(table),
+                data="Nothing was read or changed.",
+                remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
+            ) from error
+
+    def replace_partition(self, table: Table, data: ArrowData, value: date) -> None:
+        """Put `data` in place of the partition `value`, in one commit; a rerun leaves the same rows."""
+        column = table.partition_by
+        assert column is not None, f"{table.name} has no partition"
+        self._ensure(table)
+        write_deltalake(
+            self._location(table),
+            _conform(data, table),
+            mode="overwrite",
+            predicate=f"{column} = '{value.isoformat()}'",
+            storage_options=dict(self.storage_options) or None,
+            commit_properties=CommitProperties(custom_metadata={"firstchair.partition": value.isoformat()}),
+        )
+
+    def replace_range(self, table: Table, data: ArrowData, first: date, last: date) -> None:
+        """Put `data` in place of the partitions `first` to `last` (both included), in one commit."""
+        column = table.partition_by
+        assert column is not None, f"{table.name} has no partition"
+        self.replace_where(table, data, f"{column} >= '{first.isoformat()}' and {column} <= '{last.isoformat()}'")
+
+    def replace_where(self, table: Table, data: ArrowData, predicate: str) -> None:
+        """Put `data` in place of the rows that `predicate` (Delta SQL) names, in one commit."""
+        self._ensure(table)
+        write_deltalake(
+            self._location(table),
+            _conform(data, table),
+            mode="overwrite",
+            predicate=predicate,
+            storage_options=dict(self.storage_options) or None,
+        )
+
+    def overwrite(self, table: Table, data: ArrowData) -> None:
+        """Put `data` in place of the whole table, in one commit."""
+        self._ensure(table)
+        write_deltalake(
+            self._location(table),
+            _conform(data, table),
+            mode="overwrite",
+            storage_options=dict(self.storage_options) or None,
+        )
+
+    def append(self, table: Table, data: ArrowData) -> None:
+        """Add rows in one commit; the caller makes a repetition harmless."""
+        self._ensure(table)
+        write_deltalake(
+            self._location(table),
+            _conform(data, table),
+            mode="append",
+            storage_options=dict(self.storage_options) or None,
+        )
+
+    def delete(self, table: Table, predicate: str) -> None:
+        """Remove the rows that `predicate` (Delta SQL) names; nothing happens where the table is missing."""
+        if (snapshot := self.snapshot(table)) is not None:
+            snapshot.delete(predicate)
+
+    def read(self, table: Table, where: str = "true") -> pa.Table:
+        """All rows that `where` (DuckDB SQL) names, in the columns and types of the table."""
+        with connect() as connection:
+            query = f"select {_columns(table)} from {self.scan(table)} where {where}"
+            return connection.sql(query).to_arrow_table().cast(table.schema)
+
+    def scan(self, table: Table) -> str:
+        """A DuckDB relation (SQL text) over the files of the table's present snapshot.
+
+        DuckDB's own delta extension would be downloaded at run time; the snapshot's file list needs none.
+        """
+        snapshot = self.snapshot(table)
+        files = [] if snapshot is None else snapshot.file_uris()
+        if not files:
+            empty = ", ".join(f"null::{_sql_type(f.type)} as {_quoted(f.name)}" for f in table.schema)
+            return f"(select {empty} where false)"
+        listing = ", ".join("'" + uri.removeprefix("file://").replace("'", "''") + "'" for uri in sorted(files))
+        hive = f"hive_types={{'{table.partition_by}': date}}" if table.partition_by else "hive_partitioning=false"
+        return f"read_parquet([{listing}], {hive})"
+
+    def partitions(self, table: Table) -> list[date]:
+        """The days that hold rows, ascending; empty where the table is missing."""
+        snapshot = self.snapshot(table)
+        if snapshot is None:
+            return []
+        values = {dict(p).get(str(table.partition_by)) for p in snapshot.partitions()}
+        return sorted(value if isinstance(value, date) else date.fromisoformat(str(value)) for value in values if value)
+
+    def count(self, table: Table, where: str = "true") -> int:
+        """Number of rows that `where` (DuckDB SQL) names."""
+        with connect() as connection:
+            row = connection.execute(f"select count(*) from {self.scan(table)} where {where}").fetchone()
+            return int(row[0]) if row else 0
+
+    def fingerprint(self, table: Table, where: str = "true") -> str:
+        """Hex digest of the rows' content: the same for the same rows, whatever file or commit holds them.
+
+        The sum of the rows' MD5 numbers modulo 2**64, with their count: independent of row order.
+        """
+        query = f"""
+            select count(*), coalesce(sum(md5_number_lower(cast(t as varchar))), 0)
+            from (select {_columns(table)} from {self.scan(table)} where {where}) t
+        """
+        with connect() as connection:
+            row = connection.execute(query).fetchone()
+        return hashlib.sha256(repr((table.name, table.schema.names, row)).encode()).hexdigest()[:32]
+
+    def version(self, table: Table) -> int:
+        """Delta version of the present snapshot; -1 where the table is missing."""
+        snapshot = self.snapshot(table)
+        return -1 if snapshot is None else snapshot.version()
+
+    def _ensure(self, table: Table) -> None:
+        DeltaTable.create(
+            self._location(table),
+            schema=table.schema,
+            mode="ignore",
+            partition_by=[table.partition_by] if table.partition_by else None,
+            storage_options=dict(self.storage_options) or None,
+        )
+
+    def _location(self, table: Table) -> str:
+        return f"{self.url.rstrip('/')}/{table.name}"
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB in UTC that neither installs nor loads extensions from anywhere."""
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": True, "threads": 2}
+    )
+    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false;")
+    return connection
+
+
+def _conform(data: ArrowData, table: Table) -> ArrowData:
+    """The same rows in the table's column order and types."""
+    if isinstance(data, pa.RecordBatchReader):
+        batches = (
+            pa.Table.from_batches([batch]).select(table.schema.names).cast(table.schema).to_batches() for batch in data
+        )
+        return pa.RecordBatchReader.from_batches(table.schema, (b for group in batches for b in group))
+    return data.select(table.schema.names).cast(table.schema)
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(_quoted(name) for name in table.schema.names)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _sql_type(kind: Any) -> str:
+    """DuckDB's name of an Arrow type, asked of DuckDB itself."""
+    probe = pa.table({"x": pa.array([], kind)})
+    return str(duckdb.from_arrow(probe).types[0])

@@ -1,0 +1,256 @@
+"""Every Delta table of the lake: its name, its columns, and the partition that a build replaces."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+UTC_INSTANT = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One Delta table: path under `lake_url`, Arrow schema, and the column a build partitions by."""
+
+    name: str
+    schema: pa.Schema
+    partition_by: str | None = None
+
+
+def _table(name: str, partition_by: str | None = None, /, **columns: pa.DataType) -> Table:
+    return Table(name, pa.schema(list(columns.items())), partition_by)
+
+
+_EVENT_COLUMNS: dict[str, pa.DataType] = {
+    "event_id": pa.string(),
+    "event_type": pa.string(),
+    "occurred_at": UTC_INSTANT,
+    "event_date": pa.date32(),
+    "user_key": pa.string(),
+    "source": pa.string(),
+    "source_seq": pa.int64(),
+    "simulated": pa.bool_(),
+    "slate_id": pa.string(),
+    "position": pa.int32(),
+    "artist_id": pa.string(),
+    "track_id": pa.string(),
+    "model_version": pa.string(),
+    "propensity": pa.float64(),
+    "surface": pa.string(),
+    "ms_played": pa.int64(),
+    "extra": pa.string(),  # JSON object of the fields we do not know, PII left out; null where there are none
+}
+
+# One object of the event store and what became of its records; `started` rows of a dead batch are undone.
+OBJECTS = _table(
+    "bronze/objects",
+    batch_id=pa.string(),
+    object_url=pa.string(),
+    status=pa.string(),
+    records=pa.int64(),
+    accepted=pa.int64(),
+    duplicates=pa.int64(),
+    conflicting_duplicates=pa.int64(),
+    quarantined=pa.int64(),
+    ingested_at=UTC_INSTANT,
+)
+# One well-formed event, first of its event_id, not yet checked against accounts and catalogue.
+BRONZE_EVENTS = _table(
+    "bronze/events",
+    "event_date",
+    **_EVENT_COLUMNS,
+    object_url=pa.string(),
+    line=pa.int64(),
+    batch_id=pa.string(),
+    ingested_at=UTC_INSTANT,
+)
+EVENTS = _table("silver/events", "event_date", **_EVENT_COLUMNS)
+QUARANTINE_EVENTS = _table(
+    "quarantine/events",
+    object_url=pa.string(),
+    line=pa.int64(),
+    reason=pa.string(),
+    detail=pa.string(),
+    raw=pa.string(),
+    quarantined_at=UTC_INSTANT,
+    event_id=pa.string(),
+    source=pa.string(),
+    source_seq=pa.int64(),
+    event_date=pa.date32(),  # null where the record was refused before its day was known to be sound
+    batch_id=pa.string(),  # null where the record was refused by its day's validation
+)
+QUARANTINE_USERS = _table(
+    "quarantine/users",
+    user_key=pa.string(),
+    reason=pa.string(),
+    detail=pa.string(),
+    quarantined_at=UTC_INSTANT,
+)
+USERS = _table(
+    "silver/users",
+    user_key=pa.string(),
+    age_group=pa.string(),
+    gender=pa.string(),
+    country=pa.string(),
+    state=pa.string(),
+    city=pa.string(),
+    created_at=UTC_INSTANT,
+)
+ARTISTS = _table(
+    "silver/artists",
+    artist_id=pa.string(),
+    name=pa.string(),
+    first_active_on=pa.date32(),
+    followers=pa.int64(),
+    genres=pa.list_(pa.string()),
+)
+TRACKS = _table(
+    "silver/tracks",
+    track_id=pa.string(),
+    artist_id=pa.string(),
+    title=pa.string(),
+    duration_ms=pa.int64(),
+    released_on=pa.date32(),
+)
+RECENT_TRACK = pa.struct(
+    [
+        ("track_id", pa.string()),
+        ("artist_id", pa.string()),
+        ("played_at", UTC_INSTANT),
+        ("ms_played", pa.int64()),
+        ("listen_ratio", pa.float64()),
+    ]
+)
+FOLLOWED_ARTIST = pa.struct(
+    [
+        ("artist_id", pa.string()),
+        ("name", pa.string()),
+        ("top_tracks", pa.list_(pa.string())),
+        ("days_active", pa.int64()),
+        ("trending_rank", pa.int64()),
+        ("followers", pa.int64()),
+    ]
+)
+USER_FEATURES = _table(
+    "gold/user_features",
+    "as_of",
+    user_key=pa.string(),
+    as_of=pa.date32(),
+    recent_tracks=pa.list_(RECENT_TRACK),
+    followed_artists=pa.list_(FOLLOWED_ARTIST),
+    impressions=pa.int64(),
+    clicks=pa.int64(),
+    clicks_per_100=pa.float64(),  # null where nothing was shown
+    clicks_per_200=pa.float64(),
+    self_normalised=pa.map_(pa.string(), pa.float64()),
+    listen_through=pa.float64(),  # null where nothing was played
+    logins_28d=pa.int64(),
+    days_since_last_login=pa.int64(),
+    tenure_days=pa.int64(),
+    lifecycle=pa.string(),
+    age_group=pa.string(),
+    gender=pa.string(),
+    country=pa.string(),
+    state=pa.string(),
+    city=pa.string(),
+    created_at=UTC_INSTANT,
+)
+INTERACTIONS = _table(
+    "gold/interactions",
+    "as_of",
+    user_key=pa.string(),
+    artist_id=pa.string(),
+    as_of=pa.date32(),
+    confidence=pa.float64(),  # >= 1 where preference is 1; > 0 where it is 0 (shown, never taken)
+    preference=pa.int8(),
+    plays=pa.int64(),
+    clicks=pa.int64(),
+    impressions=pa.int64(),
+    follows=pa.bool_(),
+    last_signal_on=pa.date32(),  # null where there was no positive signal
+)
+RECOMMENDATIONS = _table(
+    "gold/recommendations",
+    "as_of",
+    user_key=pa.string(),
+    as_of=pa.date32(),
+    model_version=pa.string(),
+    position=pa.int32(),
+    artist_id=pa.string(),
+    score=pa.float64(),
+    reason=pa.string(),
+)
+ENGAGEMENT_DAILY = _table(
+    "gold/engagement_daily",
+    "event_date",
+    event_date=pa.date32(),
+    segment=pa.string(),
+    segment_value=pa.string(),
+    model_version=pa.string(),
+    users=pa.int64(),
+    impressions=pa.int64(),
+    clicks=pa.int64(),
+    ctr=pa.float64(),
+    ctr_lower=pa.float64(),
+    ctr_upper=pa.float64(),
+    clicks_per_100=pa.float64(),
+    plays=pa.int64(),
+    listen_through=pa.float64(),
+    follows=pa.int64(),
+    follow_rate=pa.float64(),
+    simulated=pa.bool_(),
+)
+CHURN = _table(
+    "gold/churn",
+    "as_of",
+    as_of=pa.date32(),
+    horizon_days=pa.int32(),
+    segment=pa.string(),
+    segment_value=pa.string(),
+    model_version=pa.string(),
+    users=pa.int64(),
+    churned=pa.int64(),
+    churn_rate=pa.float64(),
+    mature=pa.bool_(),
+    simulated=pa.bool_(),
+)
+DRIFT = _table(
+    "gold/drift",
+    "as_of",
+    as_of=pa.date32(),
+    column=pa.string(),
+    method=pa.string(),
+    score=pa.float64(),
+    threshold=pa.float64(),
+    drifted=pa.bool_(),
+    reference_from=pa.date32(),
+    report_path=pa.string(),
+)
+# Offline evidence of a model version, one row a test user: what the paired bootstrap reads.
+OFFLINE_EVIDENCE = _table(
+    "gold/offline_evidence",
+    "as_of",
+    as_of=pa.date32(),
+    family=pa.string(),
+    user_key=pa.string(),
+    recall_at_20=pa.float64(),
+    ndcg_at_10=pa.float64(),
+    ndcg_at_20=pa.float64(),
+)
+
+ALL_TABLES = (
+    OBJECTS,
+    BRONZE_EVENTS,
+    EVENTS,
+    QUARANTINE_EVENTS,
+    QUARANTINE_USERS,
+    USERS,
+    ARTISTS,
+    TRACKS,
+    USER_FEATURES,
+    INTERACTIONS,
+    RECOMMENDATIONS,
+    ENGAGEMENT_DAILY,
+    CHURN,
+    DRIFT,
+    OFFLINE_EVIDENCE,
+)

@@ -1,0 +1,110 @@
+"""What every recommender is: fitted on one day's data, asked for lists, kept as plain files."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+
+class Family(StrEnum):
+    """Model families by their registry tag."""
+
+    ALS = "als"
+    XGBOOST = "xgboost"
+    CONTENT = "content"
+    TRENDING = "trending"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Everything known before `as_of` 00:00 UTC, with rows and columns in one fixed order.
+
+    confidence: float32 CSR (n_users, n_artists). > 0: preference 1 with that confidence;
+        < 0: preference 0 with the absolute value as confidence (shown, never taken); absent: unknown.
+    user_keys, artist_ids: the labels of rows and columns, ascending.
+    users: one row a user, index user_key in row order; columns of gold/user_features at `as_of`,
+        scalar ones only.
+    artists: one row an artist of the catalogue, index artist_id in column order; columns
+        name, first_active_on, followers, genres (list of str), plays_7d, plays_28d, listeners, impressions, clicks.
+    fingerprint: content digest of what was read (32 hex digits); equal for two models of one day.
+    labelled: the same data at an earlier cutoff and what each user took up between that cutoff and
+        `as_of`; None where the history is too short. A ranker learns its labels from it.
+    """
+
+    as_of: date
+    user_keys: npt.NDArray[np.str_]
+    artist_ids: npt.NDArray[np.str_]
+    confidence: sparse.csr_matrix
+    users: pd.DataFrame
+    artists: pd.DataFrame
+    fingerprint: str
+    labelled: "LabelledHistory | None" = None
+
+    def taken(self) -> sparse.csr_matrix:
+        """Preference: 1 where the user has a positive signal; float32 CSR of the shape of `confidence`."""
+        positive = self.confidence.copy()
+        positive.data = (positive.data > 0).astype(np.float32)
+        positive.eliminate_zeros()
+        return positive
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledHistory:
+    """Data at an earlier cutoff and what came after it, up to the later data's `as_of`.
+
+    data: TrainingData at the earlier cutoff, same user_keys and artist_ids.
+    positives: float32 CSR (n_users, n_artists), 1 where the user first took up that artist after the cutoff.
+    """
+
+    data: TrainingData
+    positives: sparse.csr_matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Top lists of some users.
+
+    artists: int32 (n_users, k), column numbers in rank order, -1 where a list is shorter than k.
+    scores: float32 (n_users, k), in -1..1, never ascending along a row; 0 where artists is -1.
+    """
+
+    artists: npt.NDArray[np.int32]
+    scores: npt.NDArray[np.float32]
+
+
+class Recommender(Protocol):
+    """One model family; the same seed and data give the same bytes."""
+
+    family: Family
+
+    def fit(self, data: TrainingData, *, seed: int) -> Self:
+        """Learn from `data`; nothing at or after its `as_of` is in it."""
+        ...
+
+    def recommend(self, data: TrainingData, rows: npt.NDArray[np.int64], k: int) -> Lists:
+        """Best `k` artists for each of `rows` (row numbers of `data`), those already taken left out."""
+        ...
+
+    def reasons(self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists) -> npt.NDArray[np.object_]:
+        """One sentence a listener would accept for each item, str (n_users, k), computed from the model."""
+        ...
+
+    def parameters(self) -> dict[str, float | int | str]:
+        """Hyperparameters by their published names."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted model as plain files (safetensors, npy, UBJ, JSON; never pickle)."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; refuses a format version it does not know."""
+        ...

@@ -1,0 +1,128 @@
+"""The configuration, once: environment (`FIRSTCHAIR_*`) over `firstchair.toml` over defaults."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from firstchair.errors import SettingsError
+
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DAGSTER_DISABLE_TELEMETRY": "true",
+    # OpenBLAS threads fight implicit's own for the cores (benfred/implicit, utils.py).
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+class Settings(BaseSettings):
+    """What a run needs to know about its surroundings; every path absolute, every secret hidden.
+
+    Raises:
+        SettingsError: through `load_settings`, naming the key, its value's fault and the remedy.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FIRSTCHAIR_", toml_file="firstchair.toml", extra="forbid", validate_default=True
+    )
+
+    home: Path = Field(Path(".firstchair"), description="everything the embedded default writes")
+    events_url: str = Field("", description="event objects, any fsspec URL or a plain path")
+    source_database_url: str = Field("", description="account table and catalogue; empty: embedded Postgres")
+    database_url: str = Field("", description="ledger, MLflow's and Dagster's storage; empty: embedded Postgres")
+    lake_url: str = Field("", description="where our Delta tables live")
+    mlflow_tracking_uri: str = Field("", description="empty: MLflow on database_url")
+    engine: Literal["duckdb"] = Field("duckdb", description="the engine that runs features and normalisation")
+    pseudonym_key: SecretStr = Field(SecretStr(""), description="secret for user_key; made once in home")
+    api_token: SecretStr = Field(SecretStr(""), description="bearer token; made once in home")
+    alert_webhook_url: str | None = Field(None, description="alerts go to the log, and here")
+
+    seed: int = Field(20260101, ge=0, description="root of every seeded choice of the pipeline")
+    k_anonymity: int = Field(20, ge=1, description="a segment cell under this many users is merged into other")
+    list_length: int = Field(50, ge=1, le=500, description="artists in a user's list")
+    late_tolerance_days: int = Field(3, ge=0, description="days an event may be late before it is only counted")
+    max_quarantine_rate: float = Field(0.05, ge=0, le=1, description="above it the check of the read fails")
+    min_test_users: int = Field(2000, ge=1, description="offline evidence on fewer users is not a proof")
+    bootstrap_samples: int = Field(1000, ge=100, description="resamples of the paired bootstrap")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error of the offline intervals")
+    stage_min_days: int = Field(21, ge=1, description="shortest decision stage")
+    stage_max_days: int = Field(35, ge=1, description="longest decision stage")
+    dagster_port: int = Field(3000, ge=1, le=65535, description="port of the Dagster webserver")
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="port of the MLflow UI")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments over environment over `firstchair.toml`."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _fill_defaults_from_home(self) -> Self:
+        self.home = self.home.expanduser().resolve()
+        self.events_url = self.events_url or str(self.home / "landing" / "events")
+        self.lake_url = self.lake_url or str(self.home / "lake")
+        if self.stage_min_days > self.stage_max_days:
+            raise ValueError(f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}")
+        return self
+
+    def secret_pseudonym_key(self) -> bytes:
+        """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set."""
+        return (self.pseudonym_key.get_secret_value() or _kept_secret(self.home / "pseudonym_key")).encode()
+
+    def secret_api_token(self) -> str:
+        """The bearer token of the API; made once in `home` (mode 0600) where none is set."""
+        return self.api_token.get_secret_value() or _kept_secret(self.home / "api_token")
+
+
+def load_settings() -> Settings:
+    """Read the settings of this process and switch all telemetry off.
+
+    Raises:
+        SettingsError: A key is unknown or its value cannot be used; nothing was read or written.
+    """
+    for name, value in TELEMETRY_OFF.items():
+        os.environ.setdefault(name, value)
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise SettingsError(
+            f"{error.error_count()} setting(s) cannot be used; first: {key}: {first['msg']}.",
+            where=f"FIRSTCHAIR_{key.upper()} or {key} in firstchair.toml",
+            data="Nothing was read or written.",
+            remedy=f"Correct it; the keys are {', '.join(Settings.model_fields)}.",
+        ) from error
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret in `path`; written atomically with mode 0600 the first time."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(temporary, path)  # fails where another process was first: its secret stands
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    return path.read_text().strip()
