@@ -1,1 +1,24 @@
-"""To be described by its owner."""
+"""From raw event objects to accepted events, with nothing lost on the way."""
+
+from firstchair.events.acceptance import EventsReport, build_events
+from firstchair.events.catalogue import CatalogueReport, build_catalogue
+from firstchair.events.ingestion import IngestReport, ingest, waiting
+from firstchair.events.reconciliation import Reconciliation, event_days, reconcile, sequence_gaps, stale_days
+from firstchair.events.vocabulary import EventType, Reason
+
+__all__ = [
+    "CatalogueReport",
+    "EventType",
+    "EventsReport",
+    "IngestReport",
+    "Reason",
+    "Reconciliation",
+    "build_catalogue",
+    "build_events",
+    "event_days",
+    "ingest",
+    "reconcile",
+    "sequence_gaps",
+    "stale_days",
+    "waiting",
+]

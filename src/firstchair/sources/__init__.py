@@ -1,1 +1,8 @@
-"""To be described by its owner."""
+"""Reading what others own: event objects, accounts, catalogue."""
+
+from firstchair.sources import accounts
+from firstchair.sources.objects import EventStore, Record
+from firstchair.sources.pseudonyms import user_key
+from firstchair.sources.tables import read_table
+
+__all__ = ["EventStore", "Record", "accounts", "read_table", "user_key"]

@@ -1,0 +1,1 @@
+"""One module per asset group; every asset is a shell over one function of the domain."""

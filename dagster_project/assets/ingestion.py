@@ -1,0 +1,40 @@
+"""What comes in: event objects, accounts, catalogue."""
+
+import dagster as dg
+
+from dagster_project.checks import FEW_REFUSED, LANDED_ADDS_UP, verdict
+from dagster_project.metadata import described
+from dagster_project.resources import PlatformResource
+from firstchair import events, privacy
+
+OWNERS = ["team:data"]
+
+
+@dg.asset(group_name="ingestion", owners=OWNERS, kinds={"json", "deltalake"}, check_specs=[LANDED_ADDS_UP, FEW_REFUSED])
+def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
+    """New event objects, parsed to UTC, pseudonymous, first of their event_id; broken ones in quarantine."""
+    p = platform.open()
+    report = events.ingest(
+        p.lake, events_url=p.settings.events_url, pseudonym_key=p.settings.secret_pseudonym_key(), now=p.now
+    )
+    limit = p.settings.max_quarantine_rate
+    rate = sum(report.quarantined.values()) / max(1_000, report.read)
+    checks = [verdict(LANDED_ADDS_UP, report.balanced), verdict(FEW_REFUSED, rate <= limit, rate=rate, limit=limit)]
+    return dg.MaterializeResult(metadata=described(report), check_results=checks)
+
+
+@dg.asset(group_name="ingestion", owners=OWNERS, kinds={"postgres", "deltalake"})
+def users(platform: PlatformResource) -> dg.MaterializeResult:
+    """One row a user without PII: pseudonym, age group, city and state; refused accounts in quarantine."""
+    p = platform.open()
+    report = privacy.build_users(
+        p.lake, p.databases.accounts, pseudonym_key=p.settings.secret_pseudonym_key(), now=p.now
+    )
+    return dg.MaterializeResult(metadata=described(report))
+
+
+@dg.asset(group_name="ingestion", owners=OWNERS, kinds={"postgres", "deltalake"})
+def catalogue(platform: PlatformResource) -> dg.MaterializeResult:
+    """Artists and tracks as the catalogue has them now."""
+    p = platform.open()
+    return dg.MaterializeResult(metadata=described(events.build_catalogue(p.lake, p.databases.accounts)))

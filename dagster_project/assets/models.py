@@ -1,0 +1,71 @@
+"""Who auditions: one registered version a family and day, all on the same data, and the decision between them."""
+
+import dagster as dg
+
+from dagster_project.assets.features import interactions, user_features
+from dagster_project.metadata import described
+from dagster_project.partitions import as_of_of, daily
+from dagster_project.resources import PlatformResource
+from firstchair import promotion
+from firstchair.models import Family
+
+OWNERS = ["team:ml"]
+
+
+def _model(family: Family, kinds: set[str], description: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"{family}_model",
+        description=description,
+        partitions_def=daily,
+        group_name="models",
+        owners=OWNERS,
+        kinds={"mlflow", *kinds},
+        deps=[user_features, interactions],
+    )
+    def model(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+        p = platform.open()
+        candidate = promotion.enter_candidate(
+            p.lake, p.registry, family=family, as_of=as_of_of(context), seed=p.settings.seed
+        )
+        return dg.MaterializeResult(
+            metadata=described(candidate.version, **candidate.evaluation.metrics),
+            data_version=dg.DataVersion(f"{candidate.version.data_fingerprint}-{family}"),
+        )
+
+    return model
+
+
+als_model = _model(Family.ALS, {"implicit"}, "Champion's family: implicit ALS on the user-item matrix.")
+xgboost_model = _model(Family.XGBOOST, {"xgboost"}, "Challenger's family: XGBoost ranker over candidates.")
+content_model = _model(Family.CONTENT, {"scikitlearn"}, "Baseline: genres and era of what a user plays.")
+trending_model = _model(
+    Family.TRENDING, {"python"}, "Baseline and fallback: what is played now, by country and age group."
+)
+random_model = _model(Family.RANDOM, {"python"}, "Baseline: a seeded random list, the floor of every comparison.")
+FAMILIES = [als_model, xgboost_model, content_model, trending_model, random_model]
+
+
+@dg.asset(
+    partitions_def=daily, group_name="models", owners=OWNERS, kinds={"python"}, deps=[user_features, interactions]
+)
+def popularity_reference(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Offline evidence of plain popularity: never registered, the yardstick of the others."""
+    p = platform.open()
+    evaluation = promotion.enter_reference(p.lake, as_of=as_of_of(context), seed=p.settings.seed)
+    return dg.MaterializeResult(metadata=described(evaluation, **evaluation.metrics))
+
+
+@dg.asset(
+    partitions_def=daily,
+    group_name="models",
+    owners=OWNERS,
+    kinds={"mlflow", "postgres"},
+    deps=[*FAMILIES, popularity_reference],
+)
+def promotion_decision(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """The gate's entries in the ledger for the day, and the aliases that follow from them."""
+    p = platform.open()
+    report = promotion.decide(
+        p.lake, p.registry, p.ledger, as_of=as_of_of(context), now=p.now, rule=p.rule, run_id=context.run_id
+    )
+    return dg.MaterializeResult(metadata=described(report))

@@ -1,0 +1,28 @@
+"""What is recommended: the lists of the day, of every model, for every user."""
+
+import dagster as dg
+
+from dagster_project.assets.models import FAMILIES
+from dagster_project.checks import EVERY_USER_SERVED, verdict
+from dagster_project.metadata import described
+from dagster_project.partitions import as_of_of, daily
+from dagster_project.resources import PlatformResource
+from firstchair import serving
+
+
+@dg.asset(
+    partitions_def=daily,
+    group_name="recommendations",
+    owners=["team:ml"],
+    kinds={"deltalake"},
+    deps=FAMILIES,
+    check_specs=[EVERY_USER_SERVED],
+)
+def recommendations(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Each user's list by each model of the day, with scores in -1..1 and a reason for each artist."""
+    p = platform.open()
+    report = serving.build_recommendations(
+        p.lake, p.registry, as_of=as_of_of(context), list_length=p.settings.list_length
+    )
+    checks = [verdict(EVERY_USER_SERVED, report.users_without_list == 0, users_without_list=report.users_without_list)]
+    return dg.MaterializeResult(metadata=described(report), check_results=checks)

@@ -1,0 +1,49 @@
+"""What must hold after a step, as Dagster checks; each tests one property and names its limit."""
+
+import dagster as dg
+
+from dagster_project.metadata import shown_as
+
+LANDED_ADDS_UP = dg.AssetCheckSpec(
+    "landed_adds_up",
+    asset="landed_events",
+    blocking=True,
+    description="Over all history: read = accepted + duplicates + quarantined.",
+)
+FEW_REFUSED = dg.AssetCheckSpec(
+    "quarantine_rate",
+    asset="landed_events",
+    blocking=True,
+    description="Of 1,000 records and more, the share refused stays under the setting max_quarantine_rate.",
+)
+SILVER_ADDS_UP = dg.AssetCheckSpec(
+    "silver_adds_up",
+    asset="silver_events",
+    blocking=True,
+    description="Of the days built: landed = accepted + quarantined.",
+)
+NO_GAPS = dg.AssetCheckSpec(
+    "no_gaps", asset="silver_events", description="No hole in the sequence numbers of any source."
+)
+FEATURES_NO_LEAK = dg.AssetCheckSpec(
+    "no_leak", asset="user_features", blocking=True, description="Nothing at or after as_of reached a feature."
+)
+FEATURES_VALID = dg.AssetCheckSpec(
+    "expectations", asset="user_features", blocking=True, description="The suite expectations/user_features.json."
+)
+MATRIX_NO_LEAK = dg.AssetCheckSpec(
+    "no_leak", asset="interactions", blocking=True, description="Nothing at or after as_of reached the matrix."
+)
+EVERY_USER_SERVED = dg.AssetCheckSpec(
+    "every_user_has_a_list", asset="recommendations", blocking=True, description="Cold users included."
+)
+
+
+def verdict(spec: dg.AssetCheckSpec, passed: bool, *, warn: bool = False, **metadata: object) -> dg.AssetCheckResult:
+    """The outcome of a check; with `warn` a failure is shown and stops nothing."""
+    return dg.AssetCheckResult(
+        check_name=spec.name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
+        metadata={name: shown_as(value) for name, value in metadata.items() if shown_as(value) is not None},
+    )

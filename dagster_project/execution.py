@@ -1,0 +1,90 @@
+"""Materialising assets in this process, with each step told as it begins and ends."""
+
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import dagster as dg
+import psutil
+
+from firstchair.errors import RunError
+
+PROCESS_TAG = "firstchair/process"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+OnStep = Callable[[str, bool], None]
+
+
+def materialise(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    assets: Sequence[str],
+    *,
+    on_step: OnStep,
+    days: tuple[date, date] | None = None,
+) -> str:
+    """Materialise `assets` in one run and give back its id.
+
+    Args:
+        definitions: Where the assets are.
+        instance: Where the run is recorded.
+        assets: Names of assets; their order comes from the graph.
+        on_step: Called with an asset's name when it begins (False) and when it is done (True).
+        days: First and last partition, both included; more than one only for assets with a single-run policy.
+
+    Raises:
+        RunError: A step or a blocking check failed; what was written before it stands.
+    """
+    run_id = str(uuid.uuid4())
+    tags = {PROCESS_TAG: str(os.getpid())}
+    one_day = days is not None and days[0] == days[1]
+    if days is not None and not one_day:
+        tags |= {
+            "dagster/asset_partition_range_start": days[0].isoformat(),
+            "dagster/asset_partition_range_end": days[1].isoformat(),
+        }
+
+    def tell(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is not None and event.step_key and event.event_type_value in {"STEP_START", "STEP_SUCCESS"}:
+            on_step(event.step_key, event.event_type_value == "STEP_SUCCESS")
+
+    instance.add_event_listener(run_id, tell)
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey(name) for name in assets],
+        partition_key=days[0].isoformat() if one_day and days is not None else None,
+        run_id=run_id,
+        tags=tags,
+        run_config=QUIET,
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise _failure(result, run_id)
+    return run_id
+
+
+def close_orphans(instance: dg.DagsterInstance) -> int:
+    """Runs whose process was killed are marked failed, so that the UI does not show them as at work."""
+    started = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    orphans = [run for run in started if PROCESS_TAG in run.tags and not psutil.pid_exists(int(run.tags[PROCESS_TAG]))]
+    for run in orphans:
+        instance.report_run_failed(run, "The process was killed; the next run completes its work.")
+    return len(orphans)
+
+
+def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
+    failed = [event for event in result.all_events if event.is_step_failure]
+    steps = [str(event.step_key) for event in failed]
+    error = failed[0].step_failure_data.error if failed else None
+    while error is not None and error.cause is not None:
+        error = error.cause
+    cause = error.message.strip() if error is not None else "the run ended without a failed step"
+    return RunError(
+        f"{', '.join(steps) or 'The run'} failed: {cause}",
+        where=f"Dagster run {run_id}",
+        data="Every table is whole: what was written before stands, the failed step left nothing.",
+        remedy="Mend the cause and run `firstchair run` again; it goes on from there.",
+    )

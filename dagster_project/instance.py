@@ -1,0 +1,47 @@
+"""Dagster's own storage: its home is written from the settings, its state lives in Postgres."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from firstchair.databases import open_databases, to_driver
+from firstchair.settings import Settings
+
+POSTGRES_URL = "FIRSTCHAIR_DAGSTER_POSTGRES_URL"
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Write dagster.yaml and point this process and its children at it; idempotent."""
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    url = to_driver(open_databases(settings).dagster, "psycopg2").render_as_string(hide_password=False)
+    os.environ.update({"DAGSTER_HOME": str(home), POSTGRES_URL: url})
+    config = {
+        "storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL}}},
+        "telemetry": {"enabled": False},
+        "concurrency": {"runs": {"max_concurrent_runs": 1}},
+        "local_artifact_storage": {
+            "module": "dagster._core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": {"base_dir": str(home)},
+        },
+        "compute_logs": {
+            "module": "dagster._core.storage.local_compute_log_manager",
+            "class": "LocalComputeLogManager",
+            "config": {"base_dir": str(home / "logs")},
+        },
+    }
+    path = home / "dagster.yaml"
+    text = yaml.safe_dump(config, sort_keys=True)
+    if not path.exists() or path.read_text() != text:
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(text)
+        temporary.replace(path)
+    return home
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The instance that the webserver, the daemon and `firstchair run` share."""
+    return dg.DagsterInstance.from_config(str(prepare_home(settings)))

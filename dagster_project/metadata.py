@@ -1,0 +1,35 @@
+"""Reports of the domain as Dagster metadata."""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+
+def described(report: Any, **more: Any) -> dict[str, Any]:
+    """Fields of a report (a dataclass) and `more`, as what the UI can show; others are left out."""
+    fields = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
+    shown = {name: shown_as(value) for name, value in {**fields, **more}.items()}
+    return {_ui_name(name): value for name, value in shown.items() if value is not None}
+
+
+def shown_as(value: Any) -> Any:
+    """The metadata value of a number, text, day, path, picture or counts; None where it has none."""
+    if isinstance(value, str) and value.startswith("!["):
+        return dg.MetadataValue.md(value)
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return dg.MetadataValue.url(value.as_uri())
+    if isinstance(value, Mapping):
+        return dg.MetadataValue.json({str(key): item for key, item in value.items()})
+    return None
+
+
+def _ui_name(name: str) -> str:
+    return "dagster/partition_row_count" if name == "rows" else name

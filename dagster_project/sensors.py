@@ -1,0 +1,67 @@
+"""What acts on its own: sensors read state from tables, so a missed or doubled tick changes nothing."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import dagster as dg
+
+from dagster_project.resources import PlatformResource
+from dagster_project.schedules import decision, landing, rebuild, retraining
+from firstchair import events, promotion
+from firstchair.operations import alerts, triggers
+
+RUNNING = dg.DefaultSensorStatus.RUNNING
+Requests = Iterator[dg.RunRequest | dg.SkipReason]
+
+
+def _partition(as_of: date) -> str:
+    return (as_of - timedelta(days=1)).isoformat()
+
+
+@dg.sensor(jobs=[landing, rebuild], minimum_interval_seconds=60, default_status=RUNNING)
+def landing_sensor(platform: PlatformResource) -> Requests:
+    """New objects are ingested; a complete day that late events reached is built again."""
+    p = platform.open()
+    waiting = triggers.waiting_objects(p)
+    if waiting.objects:
+        yield dg.RunRequest(run_key=f"landing-{waiting.fingerprint}", job_name="landing")
+        return
+    stale = [day for day in events.stale_days(p.lake) if day < p.now.date()]
+    if not stale:
+        yield dg.SkipReason("No new object under events_url, and no built day has late events.")
+    for day in stale:
+        key = f"rebuild-{day}-{p.lake.version(events.BRONZE)}"
+        yield dg.RunRequest(run_key=key, job_name="rebuild", partition_key=day.isoformat())
+
+
+@dg.sensor(job=retraining, minimum_interval_seconds=300, default_status=RUNNING)
+def retraining_sensor(platform: PlatformResource) -> Requests:
+    """All families are fitted anew where features are newer than the newest models, or have drifted."""
+    p = platform.open()
+    due = triggers.retraining_due(p)
+    if due is None:
+        yield dg.SkipReason("The newest models were fitted on the newest features.")
+    else:
+        yield dg.RunRequest(
+            run_key=f"retraining-{due.as_of}", partition_key=_partition(due.as_of), tags={"firstchair/cause": due.cause}
+        )
+
+
+@dg.sensor(job=decision, minimum_interval_seconds=60, default_status=RUNNING)
+def promotion_sensor(platform: PlatformResource) -> Requests:
+    """Days whose candidates and evidence are complete are put before the gate; it alone moves an alias."""
+    p = platform.open()
+    days = promotion.undecided(p.lake, p.registry, p.ledger)
+    if not days:
+        yield dg.SkipReason("Every day with candidates of all families has its entry in the ledger.")
+    for as_of in days:
+        yield dg.RunRequest(run_key=f"decision-{as_of}", partition_key=_partition(as_of))
+
+
+@dg.sensor(minimum_interval_seconds=300, default_status=RUNNING)
+def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
+    """What is wrong now goes to the log and to alert_webhook_url, once for each time it begins."""
+    p = platform.open()
+    found = alerts.open_alerts(p)
+    context.update_cursor(alerts.send_new(found, already=context.cursor or "", url=p.settings.alert_webhook_url))
+    return dg.SkipReason("; ".join(alert.text for alert in found) or "Nothing is wrong.")

@@ -1,0 +1,5 @@
+"""The command line: options in, one domain call, a table or one JSON document out."""
+
+from firstchair.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,255 @@
+"""The commands; each is options, one call, one picture of the result."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from firstchair.cli import screens
+from firstchair.cli.output import Advance, at_work, show
+from firstchair.errors import FirstchairError
+from firstchair.settings import load_settings
+
+app = typer.Typer(
+    name="firstchair",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Artist recommendations in which no model goes live without earning it.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+DEFAULT_START = datetime(2026, 1, 1)
+
+
+def main() -> None:
+    """Run a command; a fault is two lines on standard error and exit code 1, never a bare traceback."""
+    try:
+        app()
+    except FirstchairError as error:
+        _complain(f"{error.what} [{error.code}, {error.where}]", f"{error.data} {error.remedy}")
+    except Exception:
+        path = load_settings().home / "logs" / "last-crash.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc())
+        kind, fault, _ = sys.exc_info()
+        _complain(
+            f"{kind.__name__ if kind else 'Fault'}: {fault} [a fault of firstchair itself]",
+            f"Every table is whole. The details are in {path}; please report them.",
+        )
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        sys.stderr.write(" ".join(line.split()) + "\n")
+    sys.stderr.flush()
+    raise SystemExit(1)
+
+
+@app.command()
+def simulate(
+    users: Annotated[int, typer.Option(min=1, help="Accounts.")],
+    artists: Annotated[int, typer.Option(min=1, help="Artists in the catalogue.")],
+    days: Annotated[int, typer.Option(min=1, help="Days of events.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")],
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")] = DEFAULT_START,
+    scenario: Annotated[str, typer.Option(help="Name of the world; `steady` has no broken records.")] = "steady",
+    as_json: AsJson = False,
+) -> None:
+    """Write both sources from a world with planted truth."""
+    with at_work("simulate") as advance:
+        report = _simulate(users, artists, days, seed, start.date(), scenario, advance)
+    show(report, as_json=as_json, screen=lambda: screens.world(report))
+
+
+def _simulate(users: int, artists: int, days: int, seed: int, start: date, scenario: str, advance: Advance) -> Any:
+    from firstchair import world
+    from firstchair.databases import open_databases
+
+    settings = load_settings()
+    return world.simulate(
+        users=users,
+        artists=artists,
+        days=days,
+        seed=seed,
+        start=start,
+        scenario=scenario,
+        accounts=open_databases(settings).accounts,
+        events_url=settings.events_url,
+        truth=settings.home / "truth",
+        progress=lambda done, total: advance("", done, total),
+    )
+
+
+@app.command()
+def load(
+    dataset: Annotated[str, typer.Argument(help="hetrec-lastfm or lastfm-1k.")],
+    path: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Its folder on disk.")],
+    days: Annotated[int, typer.Option(min=10, help="Days the plays are spread over, where the set has no times.")] = 60,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")] = DEFAULT_START,
+    as_json: AsJson = False,
+) -> None:
+    """Write both sources from a public data set on disk."""
+    from firstchair import datasets
+    from firstchair.databases import open_databases
+
+    settings = load_settings()
+    with at_work("load") as advance:
+        report = datasets.load(
+            dataset,
+            path,
+            accounts=open_databases(settings).accounts,
+            events_url=settings.events_url,
+            seed=settings.seed,
+            days=days,
+            start=start.date(),
+            progress=lambda done, total: advance("", done, total),
+        )
+    show(report, as_json=as_json, screen=lambda: screens.loaded(report))
+
+
+@app.command()
+def run(
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Build every day from here in full.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Default: the last complete day.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Materialise the pipeline up to the last complete day."""
+    from firstchair import operations
+
+    platform = operations.open_platform()
+    with at_work("run") as advance:
+        report = operations.run(platform, first=_day(first), last=_day(last), progress=advance)
+    summary = operations.summarise(platform, report)
+    show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
+
+
+def _day(instant: datetime | None) -> date | None:
+    return None if instant is None else instant.date()
+
+
+@app.command()
+def demo(
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="End after the summary.")] = False,
+    users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 2_000,
+    artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 2_000,
+    days: Annotated[int, typer.Option(min=10, help="Days of events.")] = 45,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a music service, run the pipeline over its history and its last days, print what came of it."""
+    from firstchair import operations
+
+    with at_work("simulate") as advance:
+        world = _simulate(users, artists, days, seed, DEFAULT_START.date(), "imperfect-delivery", advance)
+    platform = operations.open_platform()
+    with at_work("run") as advance:
+        report = operations.run_demo(platform, last=world.last_date, progress=advance)
+    summary = operations.summarise(platform, report)
+    show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
+    if not no_ui:
+        _up(platform)
+
+
+@app.command()
+def up(
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="The Dagster daemon alone, without web pages.")] = False,
+) -> None:
+    """Start and supervise the Dagster webserver and daemon and MLflow; Ctrl-C ends all."""
+    from firstchair import operations
+
+    _up(operations.open_platform(), no_ui=no_ui)
+
+
+def _up(platform: Any, *, no_ui: bool = False) -> None:
+    from firstchair.operations.up import Service
+    from firstchair.operations.up import up as keep_up
+
+    console = Console()
+    console.print("Starting; the pages answer in about 20 seconds. Ctrl-C ends all.")
+
+    def started(services: Sequence[Service]) -> None:
+        console.print(screens.addresses(services))
+        console.file.flush()
+
+    keep_up(platform, started=started, no_ui=no_ui)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Champion, challenger, since when and why; freshness; open alerts."""
+    from firstchair import operations
+
+    with at_work("status"):
+        found = operations.status(operations.open_platform())
+    show(found, as_json=as_json, screen=lambda: screens.status(found))
+
+
+@app.command()
+def recommend(
+    user_id: Annotated[str, typer.Argument(help="Key of the account table.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=50, help="Length of the list.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """A user's list by the champion, with scores and reasons."""
+    from firstchair import operations, serving
+
+    with at_work("recommend"):
+        p = operations.open_platform()
+        key = p.settings.secret_pseudonym_key()
+        listed = serving.list_of(p.lake, p.registry, user_id=user_id, pseudonym_key=key, k=k)
+    show(listed, as_json=as_json, screen=lambda: screens.listener(listed))
+
+
+@app.command()
+def decisions(
+    at: Annotated[str | None, typer.Option(help="RFC 3339 instant: who was champion then.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The ledger; who was champion at a time; hash chain check."""
+    from firstchair import operations
+
+    with at_work("decisions"):
+        ledger = operations.open_platform().ledger
+        if verify:
+            checked = ledger.verify()
+        elif at is not None:
+            champion = ledger.champion_at(_instant(at))
+        else:
+            entries = ledger.entries()
+    if verify:
+        show(checked, as_json=as_json, screen=lambda: screens.verification(checked))
+        raise typer.Exit(0 if checked.ok else 1)
+    if at is not None:
+        show({"at": at, "entry": champion}, as_json=as_json, screen=lambda: screens.champion_at(at, champion))
+    else:
+        show(entries, as_json=as_json, screen=lambda: screens.decisions(entries))
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is not an RFC 3339 instant, such as 2026-02-01T00:00:00Z.") from error
+    return instant.astimezone() if instant.tzinfo is None else instant
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the environment; say what to do."""
+    from firstchair.operations.doctor import examine
+
+    with at_work("doctor"):
+        findings = examine(load_settings())
+    show(findings, as_json=as_json, screen=lambda: screens.doctor(findings))
+    raise typer.Exit(0 if all(finding.passes for finding in findings) else 1)

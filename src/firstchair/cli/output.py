@@ -1,0 +1,74 @@
+"""How a result reaches a person (a table) or a program (one JSON document on standard output)."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Advance = Callable[[str, int, int], None]
+
+
+def show(result: Any, *, as_json: bool, screen: Callable[[], Sequence[RenderableType]]) -> None:
+    """Print `result` as one JSON document, or what `screen` draws."""
+    if as_json:
+        document = to_json(result, fallback=lambda value: value.item(), inf_nan_mode="null")
+        sys.stdout.write(document.decode() + "\n")
+        return
+    console = Console(soft_wrap=False)
+    for part in screen():
+        console.print(part)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A titled table; numbers stand right, whole numbers with separators, absent values as a dash."""
+    numeric = [
+        bool(rows) and all(isinstance(row[number], int | float | None) for row in rows)
+        for number in range(len(columns))
+    ]
+    drawn = Table(title=title, title_justify="left", header_style="bold")
+    for name, is_number in zip(columns, numeric, strict=True):
+        drawn.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(cell(value) for value in row))
+    return drawn
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def at_work(title: str) -> Iterator[Advance]:
+    """Progress on standard error, a bar for a person and lines for a log; what libraries print goes there too."""
+    console = Console(file=sys.stderr)
+    with contextlib.redirect_stdout(sys.stderr):
+        if console.is_terminal:
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
+            with Progress(*columns, console=console) as progress:
+                task = progress.add_task(title, total=None)
+
+                def advance(step: str, done: int, total: int) -> None:
+                    label = f"{title}: {step}" if step else title
+                    progress.update(task, description=label, completed=done, total=total)
+
+                yield advance
+        else:
+            yield lambda step, done, total: print(f"{title}: {step} [{done}/{total}]", file=sys.stderr, flush=True)

@@ -1,0 +1,156 @@
+"""What each command draws for a person."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from firstchair.cli.output import table
+from firstchair.operations import PlatformStatus, Summary
+from firstchair.operations.doctor import Finding
+from firstchair.operations.up import Service
+from firstchair.serving import ListenerList
+
+Screen = Sequence[RenderableType]
+SIMULATED = "All or some events are simulated: no figure here is of a real service."
+
+
+def world(report: Any) -> Screen:
+    """What `simulate` wrote."""
+    rows = [("users", report.users), ("artists", report.artists), ("tracks", report.tracks)]
+    rows += [("objects", report.objects), *sorted(report.events.items())]
+    title = f"Simulated world, {report.first_date} to {report.last_date}"
+    return [table(title, ("what", "count"), rows), Text("Every event is marked simulated.", style="yellow")]
+
+
+def loaded(report: Any) -> Screen:
+    """What `load` wrote, and which of it is real."""
+    rows = [("users", report.users), ("artists", report.artists), ("tracks", report.tracks)]
+    rows += [("objects", report.objects), *sorted(report.events.items())]
+    return [
+        table(f"{report.name}, {report.first_date} to {report.last_date}", ("what", "count"), rows),
+        Panel("\n".join(f"· {line}" for line in report.real), title="real", title_align="left"),
+        Panel("\n".join(f"· {line}" for line in report.composed), title="composed", title_align="left"),
+    ]
+
+
+def summary(s: Summary) -> Screen:
+    """Events, models, engagement, churn, drift and decisions after a run."""
+    parts: list[RenderableType] = [
+        table(f"Events, {s.first_day} to {s.last_day}", ("fate", "records"), _fates(s)),
+        _rows(f"Models as of {s.as_of}, tested on later days, artists new to the user", s.models),
+        _rows("Engagement of the last days, by segment", s.engagement),
+        _rows("Churn, newest final labels", s.churn),
+        Text(_drift(s)),
+        *(_decision(row) for row in s.decisions),
+    ]
+    if s.simulated:
+        parts.append(Text(SIMULATED, style="yellow"))
+    return parts
+
+
+def _fates(s: Summary) -> list[tuple[str, int]]:
+    e = s.events
+    refused = [(f"quarantined: {reason}", count) for reason, count in sorted(e.quarantined.items())]
+    accounts = [(f"accounts refused: {reason}", count) for reason, count in sorted(s.refused_accounts.items())]
+    return [("read", e.read), ("accepted", e.accepted), ("duplicates", e.duplicates), *refused, *accounts]
+
+
+def _rows(title: str, rows: Sequence[dict[str, Any]]) -> RenderableType:
+    if not rows:
+        return Text(f"{title}: none yet.")
+    return table(title, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _drift(s: Summary) -> str:
+    if not s.drift["columns"]:
+        return "Drift: no earlier features to compare with."
+    names = ", ".join(s.drift["drifted"]) or "none"
+    return f"Drift: {len(s.drift['drifted'])} of {s.drift['columns']} columns ({names}); report {s.drift['report']}"
+
+
+def _decision(row: dict[str, Any]) -> RenderableType:
+    seat = f"champion {row['champion_before'] or 'none'} → {row['champion_after'] or 'none'}"
+    title = f"{row['decision']} · {seat} · {', '.join(row['reason_codes'])}"
+    return Panel("\n".join(row["reasons"]), title=title, title_align="left")
+
+
+def status(found: PlatformStatus) -> Screen:
+    """Roles, freshness, alerts."""
+    roles = found.roles
+    parts: list[RenderableType] = [
+        table("Roles", ("role", "version", "family", "stage", "as of"), [_role(n, v) for n, v in _held(roles)]),
+        Text(f"Since {roles.since}: {roles.why}" if roles.champion else "No champion yet: run `firstchair run`."),
+        table(
+            "Newest",
+            ("table", "day"),
+            [
+                ("accepted events", str(found.events_until)),
+                ("features, as of", str(found.features_as_of)),
+                ("lists, as of", str(found.lists_as_of)),
+            ],
+        ),
+    ]
+    parts += [Text(f"! {alert.text}", style="red") for alert in found.alerts] or [Text("No open alert.")]
+    return parts
+
+
+def _held(roles: Any) -> list[tuple[str, Any]]:
+    return [(name, v) for name, v in (("champion", roles.champion), ("challenger", roles.challenger)) if v is not None]
+
+
+def _role(name: str, version: Any) -> tuple[str, str, str, str, str]:
+    return name, str(version.version), version.family, version.stage, str(version.as_of)
+
+
+def listener(listed: ListenerList) -> Screen:
+    """One user's list."""
+    rows = [(item.position, item.name, item.artist_id, item.score, item.reason) for item in listed.items]
+    title = f"{listed.user_id}, as of {listed.as_of}, by {listed.model.name} {listed.model.version}"
+    fallback = [Text(f"Fallback: {listed.fallback}", style="yellow")] if listed.fallback else []
+    return [table(title, ("#", "artist", "id", "score", "reason"), rows), *fallback]
+
+
+def decisions(entries: Sequence[Any]) -> Screen:
+    """The ledger, newest first."""
+    if not entries:
+        return [Text("No decision yet.")]
+    rows = [
+        (
+            str(e.decided_at)[:19],
+            str(e.as_of),
+            e.decision,
+            e.champion_before,
+            e.champion_after,
+            ", ".join(e.reason_codes),
+        )
+        for e in entries
+    ]
+    return [table("Decisions", ("decided", "as of", "decision", "before", "after", "because"), rows)]
+
+
+def champion_at(at: str, entry: Any) -> Screen:
+    """Who was champion at a time."""
+    if entry is None:
+        return [Text(f"Nobody was champion at {at}.")]
+    return [Text(f"At {at}: version {entry.champion_after}, since {entry.decided_at}. {' '.join(entry.reasons)}")]
+
+
+def verification(checked: Any) -> Screen:
+    """Whether the hash chain holds."""
+    if checked.ok:
+        return [Text(f"{checked.entries:,} entries; the chain holds.", style="green")]
+    return [Text(f"The chain is broken at entry {checked.first_broken}.", style="red")]
+
+
+def doctor(findings: Sequence[Finding]) -> Screen:
+    """What was looked at, and what to do."""
+    rows = [(f.name, "well" if f.passes else "not well", f.detail, "" if f.passes else f.remedy) for f in findings]
+    return [table("Doctor", ("what", "state", "found", "what to do"), rows)]
+
+
+def addresses(services: Sequence[Service]) -> RenderableType:
+    """Where the pages are."""
+    return table("Running", ("service", "address"), [(s.name, s.address or "in the background") for s in services])

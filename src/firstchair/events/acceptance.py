@@ -1,0 +1,152 @@
+"""Bronze to silver: events that meet the suite and refer to what is known; the rest into quarantine by day."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from firstchair.errors import LakeError
+from firstchair.events.reconciliation import sequence_gaps
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from firstchair.validation import validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUITE = "events"
+CHECKED = (
+    *("event_type", "source_seq", "position", "propensity", "ms_played"),
+    *("taken_sequence_number", "unknown_user", "unknown_artist", "unknown_track"),
+)
+# Days per batch of the suite: bounds memory; the outcome does not depend on it.
+DAYS_AT_ONCE = 31
+
+
+@dataclass(frozen=True, slots=True)
+class EventsReport:
+    """What stands in silver/events for the days built.
+
+    rows: accepted events; landed: events of those days in bronze; quarantined: refused ones by reason.
+    users: distinct users. gaps: missing sequence numbers by source, over all history.
+    """
+
+    rows: int
+    landed: int
+    quarantined: dict[str, int]
+    users: int
+    gaps: dict[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Every landed event is accepted or in quarantine."""
+        return self.landed == self.rows + sum(self.quarantined.values())
+
+
+def build_events(lake: Lake, first: date, last: date) -> EventsReport:
+    """Put the accepted events of the days `first` to `last` (both included) in place of those partitions.
+
+    The same tables result from one call over a range and from one call a day.
+
+    Raises:
+        LakeError: Users or catalogue were never read; nothing is written.
+    """
+    _require(lake)
+    quarantined: Counter[str] = Counter()
+    landed = 0
+    start = first
+    while start <= last:
+        end = min(start + timedelta(days=DAYS_AT_ONCE - 1), last)
+        refused, count = _build(lake, start, end)
+        quarantined.update(refused)
+        landed += count
+        start = end + timedelta(days=1)
+    rows, users = _counted(lake, first, last)
+    return EventsReport(rows, landed, dict(quarantined), users, sequence_gaps(lake))
+
+
+def _require(lake: Lake) -> None:
+    missing = [table.name for table in (t.USERS, t.ARTISTS, t.TRACKS) if lake.snapshot(table) is None]
+    if missing:
+        raise LakeError(
+            f"{', '.join(missing)} was never written, so no event can be checked against it.",
+            where=lake.url,
+            data="Nothing was written; the events wait in bronze.",
+            remedy="Materialise users and catalogue first; `firstchair run` does.",
+        )
+
+
+def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
+    """Write one stretch of days; the reasons of its refusals, and how many events had landed."""
+    with connect() as connection:
+        connection.execute(_checked(lake, first, last))
+        frame = connection.execute(f"select {', '.join(CHECKED)} from checked order by n").df()
+        connection.register("refusals", _refusals(frame))
+        quarantined = connection.execute(_QUARANTINED).to_arrow_table()
+        names = ", ".join(t.EVENTS.schema.names)
+        accepted = connection.execute(
+            f"select {names} from checked where n not in (select n from refusals) order by n"
+        ).to_arrow_table()
+    stretch = f"event_date >= '{first}' and event_date <= '{last}'"
+    lake.replace_where(t.QUARANTINE_EVENTS, quarantined, f"batch_id is null and {stretch}")
+    lake.replace_range(t.EVENTS, accepted, first, last)
+    return quarantined.column("reason").to_pylist(), len(frame)
+
+
+def _checked(lake: Lake, first: date, last: date) -> str:
+    """SQL of `checked`: the landed events of a stretch, numbered, with what the suite looks at."""
+    bronze = lake.scan(t.BRONZE_EVENTS)
+    return f"""
+        create temp table taken as
+        select source, source_seq, arg_min(event_id, (ingested_at, object_url, line)) as event_id
+        from {bronze} group by all having count(*) > 1;
+        create temp table checked as
+        select b.*,
+               row_number() over (order by b.event_date, b.source, b.source_seq, b.event_id) - 1 as n,
+               case when k.event_id <> b.event_id then b.source || ' ' || b.source_seq end as taken_sequence_number,
+               case when u.user_key is null then b.user_key end as unknown_user,
+               case when a.artist_id is null then b.artist_id end as unknown_artist,
+               case when s.track_id is null then b.track_id end as unknown_track
+        from {bronze} b
+        left join taken k on k.source = b.source and k.source_seq = b.source_seq
+        left join (select user_key from {lake.scan(t.USERS)}) u on u.user_key = b.user_key
+        left join (select artist_id from {lake.scan(t.ARTISTS)}) a on a.artist_id = b.artist_id
+        left join (select track_id from {lake.scan(t.TRACKS)}) s on s.track_id = b.track_id
+        where b.event_date between date '{first}' and date '{last}';
+    """
+
+
+# `raw` is rebuilt from the columns: the record itself was sound, and holds no account key any more.
+_QUARANTINED = f"""
+    select object_url, line, reason, detail,
+           json_merge_patch('{{}}', to_json({{{", ".join(f"'{name}': {name}" for name in t.EVENTS.schema.names)}}}))
+               ::varchar as raw,
+           ingested_at as quarantined_at, event_id, source, source_seq, event_date, null::varchar as batch_id
+    from checked join refusals using (n) order by n
+"""
+
+
+def _refusals(frame: "pd.DataFrame") -> pa.Table:
+    """The first failure of each row: n, reason, detail."""
+    first: dict[int, Any] = {}
+    if len(frame):
+        for failure in validate(frame, SUITE).failures:
+            first.setdefault(failure.row, failure)
+    return pa.table(
+        {
+            "n": pa.array(first.keys(), pa.int64()),
+            "reason": pa.array([failure.reason for failure in first.values()], pa.string()),
+            "detail": pa.array([failure.detail for failure in first.values()], pa.string()),
+        }
+    )
+
+
+def _counted(lake: Lake, first: date, last: date) -> tuple[int, int]:
+    with connect() as connection:
+        rows, users = connection.execute(
+            f"select count(*), count(distinct user_key) from {lake.scan(t.EVENTS)} "
+            f"where event_date between date '{first}' and date '{last}'"
+        ).fetchall()[0]
+    return rows, users

@@ -1,0 +1,72 @@
+"""What the tables say of themselves: every record's fate, gaps, days that late events have reached."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Counts over all history, each from the table that holds the records.
+
+    read: records of all objects read. accepted: rows of silver/events. duplicates: repeated event_ids.
+    quarantined: rows of quarantine/events by reason. gaps: missing sequence numbers by source.
+    """
+
+    read: int
+    accepted: int
+    duplicates: int
+    conflicting_duplicates: int
+    quarantined: dict[str, int]
+    gaps: dict[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Read = accepted + duplicates + quarantined."""
+        return self.read == self.accepted + self.duplicates + sum(self.quarantined.values())
+
+
+def reconcile(lake: Lake) -> Reconciliation:
+    """Count every record read by its fate; events whose day is not built yet leave it unbalanced."""
+    with connect() as connection:
+        read, duplicates, conflicts = connection.execute(
+            "select coalesce(sum(records), 0)::bigint, coalesce(sum(duplicates), 0)::bigint, "
+            f"coalesce(sum(conflicting_duplicates), 0)::bigint from {lake.scan(t.OBJECTS)} where status = 'done'"
+        ).fetchall()[0]
+        reasons = connection.execute(
+            f"select reason, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} group by reason order by reason"
+        ).fetchall()
+    return Reconciliation(read, lake.count(t.EVENTS), duplicates, conflicts, dict(reasons), sequence_gaps(lake))
+
+
+def sequence_gaps(lake: Lake) -> dict[str, int]:
+    """Numbers missing between the least and the greatest of each source, refused records counted as seen."""
+    with connect() as connection:
+        rows = connection.execute(f"""
+            select source, max(source_seq) - min(source_seq) + 1 - count(distinct source_seq)
+            from (select source, source_seq from {lake.scan(t.BRONZE_EVENTS)}
+                  union all select source, source_seq from {lake.scan(t.QUARANTINE_EVENTS)})
+            where source is not null and source_seq >= 0 group by source order by source
+        """).fetchall()
+    return dict(rows)
+
+
+def stale_days(lake: Lake) -> list[date]:
+    """Days with landed events that are neither accepted nor in quarantine, ascending: they want building."""
+    with connect() as connection:
+        rows = connection.execute(f"""
+            select event_date from (
+                select event_date, 1 as landed from {lake.scan(t.BRONZE_EVENTS)}
+                union all select event_date, -1 from {lake.scan(t.EVENTS)}
+                union all select event_date, -1 from {lake.scan(t.QUARANTINE_EVENTS)} where batch_id is null
+            ) group by event_date having sum(landed) <> 0 order by event_date
+        """).fetchall()
+    return [row[0] for row in rows]
+
+
+def event_days(lake: Lake) -> tuple[date, date] | None:
+    """First and last day (UTC) of the landed events; None where there are none."""
+    days = lake.partitions(t.BRONZE_EVENTS)
+    return (days[0], days[-1]) if days else None

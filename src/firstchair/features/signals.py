@@ -1,0 +1,91 @@
+"""What counts as a positive signal, which follows stand, and when a user first took up an artist."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from firstchair.events.vocabulary import EventType
+from firstchair.features.history import History, before
+
+# A play under both limits is a skip: it says neither yes nor no.
+POSITIVE_LISTEN_RATIO = 0.1
+POSITIVE_MS_PLAYED = 15_000
+# About the length of a pop song; stands in where the catalogue does not know a track's length.
+ASSUMED_TRACK_MS = 210_000
+
+
+def first_taken(history: History, *, start: date, end: date) -> ir.Table:
+    """The pairs that a user first took up from `start` to `end`: what a model as of `start` should have found.
+
+    A positive signal is a click, a follow, or a play of at least a tenth of the track or of 15 seconds:
+    the same as in `interactions`. An unfollow afterwards does not undo that the artist was taken up.
+
+    Args:
+        history: The history to read; nothing at or after `end` is used.
+        start: First day that counts (UTC, inclusive).
+        end: First day that may not be used (UTC, exclusive); after `start`.
+
+    Returns:
+        One row per user × artist whose first positive signal ever lies in [start, end):
+        user_key, artist_id, first_on (UTC day). No order.
+    """
+    signals = positive_signals(history, as_of=end)
+    firsts = signals.group_by("user_key", "artist_id").aggregate(first_on=signals.event_date.min())
+    return firsts.filter(firsts.first_on >= ibis.literal(start))
+
+
+def positive_signals(history: History, *, as_of: date) -> ir.Table:
+    """Every positive signal before `as_of`, one row each.
+
+    Returns:
+        user_key, artist_id, event_type (click, follow, play), event_id, occurred_at, event_date, and
+        listen_through: share of the track that was heard, 0..1 (1 for a click or a follow).
+    """
+    events = before(history.events, as_of)
+    events = events.filter(
+        events.event_type.isin([EventType.PLAY, EventType.CLICK, EventType.FOLLOW]), events.artist_id.notnull()
+    )
+    lengths = track_lengths(history.tracks)
+    joined = events.left_join(lengths, events.track_id == lengths.length_of)
+    is_play = joined.event_type == EventType.PLAY
+    ratio = joined.ms_played.fill_null(0).cast("float64") / joined.track_ms.fill_null(ASSUMED_TRACK_MS)
+    heard = (ratio >= POSITIVE_LISTEN_RATIO) | (joined.ms_played.fill_null(0) >= POSITIVE_MS_PLAYED)
+    return joined.filter(heard | ~is_play).select(
+        "user_key",
+        "artist_id",
+        "event_type",
+        "event_id",
+        "occurred_at",
+        "event_date",
+        listen_through=is_play.ifelse(ibis.least(ratio, 1.0), 1.0),
+    )
+
+
+def track_lengths(tracks: ir.Table) -> ir.Table:
+    """The tracks whose length the catalogue knows: length_of (track_id), track_ms (> 0)."""
+    known = tracks.filter(tracks.duration_ms > 0)
+    return known.group_by(length_of=known.track_id).aggregate(track_ms=known.duration_ms.max())
+
+
+def follow_states(history: History, *, as_of: date) -> ir.Table:
+    """Where each follow stands: the latest of follow and unfollow before `as_of`, ties by event_id.
+
+    Returns:
+        One row per user × artist ever followed or unfollowed: user_key, artist_id, follows (bool),
+        changed_at (instant), changed_on (UTC day).
+    """
+    events = before(history.events, as_of)
+    changes = events.filter(events.event_type.isin([EventType.FOLLOW, EventType.UNFOLLOW]), events.artist_id.notnull())
+    latest = ibis.window(
+        group_by=[changes.user_key, changes.artist_id],
+        order_by=[changes.occurred_at.desc(), changes.event_id.desc()],
+    )
+    ranked = changes.mutate(age_rank=ibis.row_number().over(latest))
+    return ranked.filter(ranked.age_rank == 0).select(
+        "user_key",
+        "artist_id",
+        follows=ranked.event_type == EventType.FOLLOW,
+        changed_at=ranked.occurred_at,
+        changed_on=ranked.event_date,
+    )

@@ -1,0 +1,73 @@
+"""Handles to everything a run works on, opened once from the settings."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from firstchair import events
+from firstchair.databases import Databases, open_databases, to_driver
+from firstchair.errors import RunError
+from firstchair.lake import Lake
+from firstchair.promotion import Ledger, Registry, Rule
+from firstchair.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The lake, the registry, the ledger and the addresses of the sources, with the settings behind them."""
+
+    settings: Settings
+    databases: Databases
+    lake: Lake
+    registry: Registry
+    ledger: Ledger
+    now: datetime
+
+    @property
+    def rule(self) -> Rule:
+        """What the gate asks for, from the settings."""
+        return Rule(
+            min_test_users=self.settings.min_test_users,
+            bootstrap_samples=self.settings.bootstrap_samples,
+            alpha=self.settings.alpha,
+            seed=self.settings.seed,
+        )
+
+    def complete_days(self) -> tuple[date, date]:
+        """First and last day (UTC) whose events can be complete: nothing of today is used.
+
+        Raises:
+            RunError: No event has been ingested yet.
+        """
+        days = events.event_days(self.lake)
+        yesterday = self.now.date() - timedelta(days=1)
+        if days is None or days[0] > yesterday:
+            raise RunError(
+                "There is no complete day of events.",
+                where=self.settings.events_url,
+                data="Nothing was built; what is quarantined stays in quarantine/events.",
+                remedy="Deliver events, or make some with `firstchair simulate`.",
+            )
+        return days[0], min(days[1], yesterday)
+
+
+def open_platform(settings: Settings | None = None, *, now: datetime | None = None) -> Platform:
+    """Open everything the settings name; starts the embedded Postgres where no URL is set.
+
+    Raises:
+        SettingsError, SourceError: A setting cannot be used, or a server cannot be reached.
+    """
+    settings = settings or load_settings()
+    databases = open_databases(settings)
+    ledger = Ledger(databases.ledger)
+    ledger.migrate()
+    tracking_uri = settings.mlflow_tracking_uri or to_driver(databases.mlflow, "psycopg2").render_as_string(
+        hide_password=False
+    )
+    return Platform(
+        settings=settings,
+        databases=databases,
+        lake=Lake(settings.lake_url),
+        registry=Registry(tracking_uri, settings.home / "mlartifacts"),
+        ledger=ledger,
+        now=now or datetime.now(UTC),
+    )

@@ -1,0 +1,169 @@
+"""`firstchair run`: the same assets as in the Dagster UI, in this process, day after day."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from firstchair import events
+from firstchair.databases import advisory_lock
+from firstchair.errors import RunError
+from firstchair.lake import tables as t
+from firstchair.operations.platform import Platform
+
+# Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
+HISTORY = ("silver_events", "engagement_daily", "churn")
+FEATURES = ("user_features", "interactions")
+MODELS = ("als_model", "xgboost_model", "content_model", "trending_model", "random_model", "popularity_reference")
+AFTER = ("promotion_decision", "recommendations", "data_drift")
+# Drift compares a day's features with those of the same weekday before.
+DRIFT_REFERENCE = timedelta(days=7)
+
+ONE_DAY = timedelta(days=1)
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did: days of events built, days that models were fitted for, Dagster runs."""
+
+    first: date
+    last: date
+    history_days: int
+    model_days: tuple[date, ...]
+    runs: tuple[str, ...]
+
+
+def run(
+    platform: Platform, *, first: date | None = None, last: date | None = None, progress: Progress | None = None
+) -> RunReport:
+    """Materialise the pipeline up to `last`, by default the last complete day in the events.
+
+    Days before the newest lists are built anew only where events reached them since. With `first`, every day
+    from there gets features, models and lists of its own; without it, every day since the newest lists, or the
+    last day alone where there are none yet.
+
+    Raises:
+        RunError: Another run is at work, there is no complete day, or a step failed.
+    """
+    with _alone(platform):
+        return _Run(platform, progress or (lambda _step, _done, _total: None)).through(first, last)
+
+
+@contextmanager
+def _alone(platform: Platform) -> Iterator[None]:
+    with advisory_lock(platform.databases.ledger, "firstchair run", wait=False) as held:
+        if not held:
+            raise RunError(
+                "Another `firstchair run` is at work on this platform.",
+                where=platform.databases.ledger.render_as_string(),
+                data="Nothing was read or written.",
+                remedy="Wait for it to end, then run again.",
+            )
+        yield
+
+
+class _Run:
+    """One call of `run`: the instance, the plan, and how far it is."""
+
+    def __init__(self, platform: Platform, progress: Progress) -> None:
+        from dagster_project.execution import close_orphans
+        from dagster_project.instance import open_instance
+
+        self.platform = platform
+        self.progress = progress
+        self.instance = open_instance(platform.settings)
+        self.runs: list[str] = []
+        self.done = 0
+        self.total = 3
+        close_orphans(self.instance)
+
+    def through(self, first: date | None, last: date | None) -> RunReport:
+        self._land()
+        earliest, complete = self.platform.complete_days()
+        last = _within(last or complete, earliest, complete, "--to")
+        model_days = self._model_days(first, last, earliest)
+        data_days = self._data_days(first, last, earliest)
+        references = self._references(model_days[0], earliest)
+        single = len(model_days) * (len(FEATURES) + len(MODELS) + len(AFTER)) + len(references)
+        self.total += len(HISTORY) + single
+        self._materialise(HISTORY, (data_days[0], data_days[-1]))
+        for day in references:
+            self._materialise(("user_features",), (day, day))
+        for day in model_days:
+            self._materialise((*FEATURES, *MODELS, *AFTER), (day, day))
+        return RunReport(data_days[0], last, (data_days[-1] - data_days[0]).days + 1, model_days, tuple(self.runs))
+
+    def _land(self) -> None:
+        import dagster as dg
+
+        # Partitions begin at the first day in the lake: nothing that names them is imported before it is known.
+        from dagster_project.assets import ingestion
+        from dagster_project.resources import PlatformResource
+
+        landing = dg.Definitions(
+            assets=dg.load_assets_from_modules([ingestion]), resources={"platform": PlatformResource()}
+        )
+        self._materialise(("landed_events", "users", "catalogue"), None, landing)
+
+    def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: object = None) -> None:
+        from dagster_project.execution import materialise
+
+        if definitions is None:
+            from dagster_project.definitions import defs
+
+            definitions = defs()
+        label = "" if days is None else f" {days[0]}" if days[0] == days[1] else f" {days[0]} to {days[1]}"
+
+        def on_step(step: str, ended: bool) -> None:
+            self.done += ended
+            self.progress(f"{step}{label}", self.done, self.total)
+
+        self.runs.append(materialise(definitions, self.instance, assets, on_step=on_step, days=days))
+
+    def _model_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
+        complete = [day for day in self._built(FEATURES + MODELS + AFTER) if day < last]
+        if first is not None:
+            start = _within(first, earliest, last, "--from")
+        else:
+            start = max(complete) + ONE_DAY if complete else last
+        return _days(start, last)
+
+    def _data_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
+        """Days whose events are new or have changed, on to `last`: what came late reaches all that follow it."""
+        built = self._built(HISTORY)
+        stale = [day for day in events.stale_days(self.platform.lake) if day <= last]
+        missing = [day for day in _days(earliest, last) if day not in built]
+        return _days(min([*stale, *missing[:1], first or last]), last)
+
+    def _built(self, assets: tuple[str, ...]) -> set[date]:
+        """Days that all `assets` have been materialised for; none where the lake itself is gone."""
+        import dagster as dg
+
+        if self.platform.lake.snapshot(t.EVENTS) is None:
+            return set()
+        keys = [self.instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
+        return {date.fromisoformat(key) for key in set.intersection(*keys)}
+
+    def _references(self, day: date, earliest: date) -> tuple[date, ...]:
+        """The day whose features drift is measured against, where nothing older has been built."""
+        built = self.platform.lake.partitions(t.USER_FEATURES)
+        reference = max(day - DRIFT_REFERENCE, earliest)
+        has_older = any(as_of <= reference + ONE_DAY for as_of in built)
+        return () if has_older or reference >= day else (reference,)
+
+
+def _days(first: date, last: date) -> tuple[date, ...]:
+    return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
+
+
+def _within(day: date, earliest: date, latest: date, option: str) -> date:
+    if earliest <= day <= latest:
+        return day
+    raise RunError(
+        f"{option} {day} lies outside the days that can be built, {earliest} to {latest}.",
+        where=option,
+        data="New objects were ingested; no day was built.",
+        remedy="Choose a day in that range, or leave the option out.",
+    )

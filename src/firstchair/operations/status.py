@@ -1,0 +1,35 @@
+"""`firstchair status`: who plays first chair, since when and why; how fresh it all is; what is wrong."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from firstchair import promotion
+from firstchair.lake import tables as t
+from firstchair.operations.alerts import Alert, open_alerts
+from firstchair.operations.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformStatus:
+    """Roles from the registry and the ledger, the newest day of each kind of table, open alerts."""
+
+    roles: promotion.Status
+    events_until: date | None
+    features_as_of: date | None
+    lists_as_of: date | None
+    alerts: tuple[Alert, ...]
+
+
+def status(platform: Platform) -> PlatformStatus:
+    """Read the state of the platform; nothing is changed."""
+    newest = {
+        table: (platform.lake.partitions(table) or [None])[-1]
+        for table in (t.EVENTS, t.USER_FEATURES, t.RECOMMENDATIONS)
+    }
+    return PlatformStatus(
+        roles=promotion.status(platform.registry, platform.ledger),
+        events_until=newest[t.EVENTS],
+        features_as_of=newest[t.USER_FEATURES],
+        lists_as_of=newest[t.RECOMMENDATIONS],
+        alerts=open_alerts(platform),
+    )

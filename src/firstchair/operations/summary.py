@@ -1,0 +1,134 @@
+"""What a run came to, in one record: events, models, engagement, churn, drift, decisions."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from firstchair import events
+from firstchair.lake import connect
+from firstchair.lake import tables as t
+from firstchair.operations.platform import Platform
+from firstchair.operations.run import RunReport
+
+ENGAGEMENT_DAYS = 7
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Figures of a platform after a run; every table is a list of rows.
+
+    simulated: some of the events are simulated, so no figure below is of a real service.
+    models: test metrics of each family and of plain popularity at `as_of`, on the same split by time.
+    engagement: the last `ENGAGEMENT_DAYS` days by segment, all model versions together.
+    churn: the newest mature labels of each horizon by segment.
+    """
+
+    as_of: date
+    first_day: date
+    last_day: date
+    simulated: bool
+    events: events.Reconciliation
+    refused_accounts: dict[str, int]
+    models: Rows
+    engagement: Rows
+    churn: Rows
+    drift: dict[str, Any]
+    decisions: Rows
+    run: RunReport
+
+
+def summarise(platform: Platform, report: RunReport) -> Summary:
+    """Read the figures of the newest day back from the tables they were written to."""
+    import monitoring
+
+    lake, settings = platform.lake, platform.settings
+    as_of = report.last + timedelta(days=1)
+    window_start = max(report.last - timedelta(days=ENGAGEMENT_DAYS - 1), platform.complete_days()[0])
+    return Summary(
+        as_of=as_of,
+        first_day=platform.complete_days()[0],
+        last_day=report.last,
+        simulated=lake.count(t.EVENTS, "simulated") > 0,
+        events=events.reconcile(lake),
+        refused_accounts=_counts(lake.read(t.QUARANTINE_USERS)),
+        models=_models(platform, as_of),
+        engagement=list(
+            monitoring.engagement_summary(lake, first=window_start, last=report.last, k_anonymity=settings.k_anonymity)
+        ),
+        churn=_churn(lake.read(t.CHURN, f"mature and as_of <= date '{as_of}' and model_version = 'all'")),
+        drift=_drift(lake.read(t.DRIFT, f"as_of = date '{as_of}'")),
+        decisions=[_decision(entry) for entry in platform.ledger.entries() if entry.as_of == as_of],
+        run=report,
+    )
+
+
+def _counts(quarantined: pa.Table) -> dict[str, int]:
+    return {row["values"]: row["counts"] for row in quarantined.column("reason").value_counts().to_pylist()}
+
+
+def _models(platform: Platform, as_of: date) -> Rows:
+    evidence = platform.lake.read(t.OFFLINE_EVIDENCE, f"as_of = date '{as_of}'")
+    aliases = {
+        str(version.version): name
+        for name in ("champion", "challenger")
+        if (version := platform.registry.alias(name)) is not None
+    }
+    versions = {version.family: version for version in platform.registry.versions(as_of=as_of)}
+    with connect() as connection:
+        connection.register("evidence", evidence)
+        means = connection.execute(
+            "select family, count(*) as test_users, avg(recall_at_20), avg(ndcg_at_10) from evidence "
+            "group by family order by avg(ndcg_at_10) desc, family"
+        ).fetchall()
+    rows = []
+    for family, test_users, recall, ndcg in means:
+        version = versions.get(family)
+        metrics = version.metrics if version is not None else {}
+        rows.append(
+            {
+                "family": family,
+                "version": None if version is None else str(version.version),
+                "role": None if version is None else aliases.get(str(version.version)),
+                "test_users": test_users,
+                "test_recall_at_20": recall,
+                "test_ndcg_at_10": ndcg,
+                "test_coverage_at_20": metrics.get("test_coverage_at_20"),
+                "train_recall_at_20": metrics.get("train_recall_at_20"),
+            }
+        )
+    return rows
+
+
+def _churn(mature: pa.Table) -> Rows:
+    with connect() as connection:
+        connection.register("mature", mature)
+        newest = connection.execute(
+            "select as_of, horizon_days, segment, segment_value, users, churned, churn_rate from mature "
+            "qualify as_of = max(as_of) over (partition by horizon_days) "
+            "order by horizon_days, segment <> 'all', segment, segment_value"
+        )
+        names = [column[0] for column in newest.description]
+        return [dict(zip(names, row, strict=True)) for row in newest.fetchall()]
+
+
+def _drift(rows: pa.Table) -> dict[str, Any]:
+    found = rows.to_pylist()
+    drifted = sorted(row["column"] for row in found if row["drifted"])
+    report = next((row["report_path"] for row in found), None)
+    return {"columns": len(found), "drifted": drifted, "report": report}
+
+
+def _decision(entry: Any) -> dict[str, Any]:
+    return {
+        "decision": entry.decision,
+        "as_of": entry.as_of,
+        "champion_before": entry.champion_before,
+        "champion_after": entry.champion_after,
+        "challenger": entry.challenger,
+        "reason_codes": list(entry.reason_codes),
+        "reasons": list(entry.reasons),
+    }

@@ -1,0 +1,161 @@
+"""`firstchair up`: the Dagster webserver and daemon and the MLflow server, started, watched, ended together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from firstchair.databases import to_driver
+from firstchair.errors import RunError
+from firstchair.operations.platform import Platform
+
+GRACE_SECONDS = 10
+RESTARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process that `up` keeps alive."""
+
+    name: str
+    command: tuple[str, ...]
+    address: str | None
+
+
+def services(platform: Platform) -> tuple[Service, ...]:
+    """What `up` starts, with the addresses a browser opens."""
+    s = platform.settings
+    workspace = _workspace_file()
+    mlflow_uri = s.mlflow_tracking_uri or to_driver(platform.databases.mlflow, "psycopg2").render_as_string(
+        hide_password=False
+    )
+    binary = Path(sys.executable).parent
+    return (
+        Service(
+            "Dagster",
+            (str(binary / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(s.dagster_port)),
+            f"http://127.0.0.1:{s.dagster_port}",
+        ),
+        Service("Dagster daemon", (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
+        Service(
+            "MLflow",
+            (
+                *(str(binary / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(s.mlflow_port)),
+                *("--backend-store-uri", mlflow_uri, "--workers", "1"),
+                *("--default-artifact-root", (s.home / "mlartifacts").as_uri()),
+            ),
+            f"http://127.0.0.1:{s.mlflow_port}",
+        ),
+    )
+
+
+def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no_ui: bool = False) -> None:
+    """Start the services, call `started` when their ports answer, restart what dies, end all on Ctrl-C.
+
+    With `no_ui`, only those that no browser opens.
+
+    Raises:
+        RunError: A port is taken, or a service died more often than `RESTARTS` times.
+    """
+    from dagster_project.instance import prepare_home
+
+    wanted = tuple(service for service in services(platform) if not (no_ui and service.address))
+    _require_free_ports(wanted)
+    prepare_home(platform.settings)
+    logs = platform.settings.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _stop)
+    processes: dict[Service, subprocess.Popen[bytes]] = {}
+    try:
+        for service in wanted:
+            processes[service] = _start(service, logs, os.environ)
+        _watch(processes, logs, ready=lambda: started(wanted))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        _end(list(processes.values()))
+
+
+def _watch(processes: dict[Service, subprocess.Popen[bytes]], logs: Path, *, ready: Callable[[], None]) -> None:
+    deaths = dict.fromkeys(processes, 0)
+    announced = False
+    while True:
+        for service, process in list(processes.items()):
+            if process.poll() is None:
+                continue
+            deaths[service] += 1
+            if deaths[service] > RESTARTS:
+                raise RunError(
+                    f"{service.name} ended {deaths[service]} times, last with code {process.returncode}.",
+                    where=str(_log(service, logs)),
+                    data="No data was touched; the other services were ended too.",
+                    remedy="Read its log, mend the cause, and start again.",
+                )
+            processes[service] = _start(service, logs, os.environ)
+        if not announced and all(_answers(service) for service in processes if service.address):
+            announced = True
+            ready()
+        time.sleep(0.5)
+
+
+def _start(service: Service, logs: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    with _log(service, logs).open("ab") as log:
+        return subprocess.Popen(
+            service.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+        )
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Ask every process group to end, and make those end that do not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _require_free_ports(wanted: tuple[Service, ...]) -> None:
+    taken = [service for service in wanted if service.address and _answers(service)]
+    if taken:
+        raise RunError(
+            f"{', '.join(f'{service.name} at {service.address}' for service in taken)}: the port is in use.",
+            where=str(taken[0].address),
+            data="Nothing was started.",
+            remedy="End what listens there, or set FIRSTCHAIR_DAGSTER_PORT or FIRSTCHAIR_MLFLOW_PORT.",
+        )
+
+
+def _answers(service: Service) -> bool:
+    port = int(str(service.address).rsplit(":", 1)[1])
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _log(service: Service, logs: Path) -> Path:
+    return logs / f"{service.name.lower().replace(' ', '-')}.log"
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _workspace_file() -> str:
+    """workspace.yaml of the checkout, or one with the same content where firstchair is installed as a wheel."""
+    beside = Path(__file__).parents[3] / "workspace.yaml"
+    if beside.exists():
+        return str(beside)
+    raise RunError(
+        "workspace.yaml is not beside the installed package.",
+        where=str(beside),
+        data="Nothing was started.",
+        remedy="Run from a checkout, as `make demo` does.",
+    )

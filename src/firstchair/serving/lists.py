@@ -1,0 +1,136 @@
+"""One listener's list, out of the lists of the newest day; a cold-start list where there is none."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy import sparse
+
+from firstchair.errors import ModelError
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.models import Family, TrainingData
+from firstchair.privacy import user_key
+from firstchair.promotion import Registry, Version
+
+Fallback = Literal["cold_start", "stale"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedArtist:
+    """One item of a list; `score` in -1..1."""
+
+    position: int
+    artist_id: str
+    name: str | None
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServingModel:
+    """Whose list it is: family, registered version, role."""
+
+    name: str
+    version: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerList:
+    """A user's list; `fallback` says why it is not the champion's list of the newest day."""
+
+    user_id: str
+    as_of: date
+    model: ServingModel
+    fallback: Fallback | None
+    items: tuple[RecommendedArtist, ...]
+
+
+def list_of(lake: Lake, registry: Registry, *, user_id: str, pseudonym_key: bytes, k: int) -> ListenerList:
+    """The first `k` artists of the champion's newest list for a user; an unknown user gets what is trending.
+
+    Raises:
+        ModelError: There is no champion, or nothing has been published yet.
+    """
+    champion = registry.alias("champion")
+    days = lake.partitions(t.RECOMMENDATIONS)
+    if champion is None or not days:
+        raise ModelError(
+            "No list has been published yet.",
+            where=t.RECOMMENDATIONS.name,
+            data="Nothing was read.",
+            remedy="Build models and lists with `firstchair run`.",
+        )
+    key = user_key(user_id, pseudonym_key)
+    for as_of in reversed(days):
+        rows = lake.read(
+            t.RECOMMENDATIONS,
+            f"as_of = date '{as_of}' and user_key = '{key}' "
+            f"and model_version = '{champion.version}' and position <= {k}",
+        )
+        if rows.num_rows:
+            model = ServingModel(champion.family, str(champion.version), "champion")
+            stale: Fallback | None = None if as_of == days[-1] else "stale"
+            return ListenerList(user_id, as_of, model, stale, _items(lake, rows))
+    return _cold_start(lake, registry, user_id, days[-1], k)
+
+
+def _items(lake: Lake, rows: pa.Table) -> tuple[RecommendedArtist, ...]:
+    wanted = ", ".join("'" + str(artist).replace("'", "''") + "'" for artist in rows.column("artist_id").to_pylist())
+    named = lake.read(t.ARTISTS, f"artist_id in ({wanted})")
+    names = dict(zip(named.column("artist_id").to_pylist(), named.column("name").to_pylist(), strict=True))
+    return tuple(
+        RecommendedArtist(row["position"], row["artist_id"], names.get(row["artist_id"]), row["score"], row["reason"])
+        for row in rows.sort_by("position").to_pylist()
+    )
+
+
+def _cold_start(lake: Lake, registry: Registry, user_id: str, as_of: date, k: int) -> ListenerList:
+    version = _trending(registry, as_of)
+    model = registry.load(version)
+    data = _nobody(lake, as_of)
+    row = np.zeros(1, dtype=np.int64)
+    lists = model.recommend(data, row, k)
+    reasons = model.reasons(data, row, lists)
+    found = lists.artists[0] >= 0
+    rows = pa.table(
+        {
+            "position": pa.array(np.arange(1, int(found.sum()) + 1)),
+            "artist_id": pa.array(data.artist_ids[lists.artists[0][found]], pa.string()),
+            "score": pa.array(lists.scores[0][found].astype(np.float64)),
+            "reason": pa.array(reasons[0][found], pa.string()),
+        }
+    )
+    serving = ServingModel(version.family, str(version.version), "cold_start")
+    return ListenerList(user_id, as_of, serving, "cold_start", _items(lake, rows))
+
+
+def _trending(registry: Registry, as_of: date) -> Version:
+    versions = registry.versions(as_of=as_of, family=Family.TRENDING)
+    if not versions:
+        raise ModelError(
+            f"No trending model is registered for as_of {as_of}.",
+            where="registered model artist-recommender",
+            data="Lists already published stay as they are.",
+            remedy="Build the models of that day: `firstchair run`.",
+        )
+    return versions[-1]
+
+
+def _nobody(lake: Lake, as_of: date) -> TrainingData:
+    """A listener of whom nothing is known, before the catalogue as it is now."""
+    artists = lake.read(t.ARTISTS).to_pandas().set_index("artist_id").sort_index()
+    unknown = {"country": "unknown", "age_group": "unknown", "gender": "unknown", "lifecycle": "new"}
+    return TrainingData(
+        as_of=as_of,
+        user_keys=np.array([""]),
+        artist_ids=artists.index.to_numpy(dtype=str),
+        confidence=sparse.csr_matrix((1, len(artists)), dtype=np.float32),
+        users=pd.DataFrame([unknown], index=[""]),
+        artists=artists,
+        fingerprint="",
+    )

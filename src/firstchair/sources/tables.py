@@ -1,0 +1,35 @@
+"""Reading a table of the account database in chunks."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import sqlalchemy as sa
+
+from firstchair.errors import SourceError
+
+ROWS_AT_ONCE = 50_000
+
+
+def read_table(url: sa.URL, table: sa.Table) -> Iterator[pd.DataFrame]:
+    """Frames of up to `ROWS_AT_ONCE` rows in the order of the table's key, all of one snapshot.
+
+    Every frame has all columns of the contract as objects: None where the source has null.
+
+    Raises:
+        SourceError: The database cannot be reached, or lacks the table or a column.
+    """
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    try:
+        with engine.connect().execution_options(stream_results=True, isolation_level="REPEATABLE READ") as connection:
+            rows = connection.execute(sa.select(table).order_by(*table.primary_key.columns))
+            while chunk := rows.fetchmany(ROWS_AT_ONCE):
+                yield pd.DataFrame([tuple(row) for row in chunk], columns=list(rows.keys()), dtype=object)
+    except sa.exc.SQLAlchemyError as error:
+        raise SourceError(
+            f"Table {table.name} cannot be read: {str(error).splitlines()[0]}.",
+            where=url.render_as_string(),
+            data="Nothing was written; the last snapshot in the lake stands.",
+            remedy="Check FIRSTCHAIR_SOURCE_DATABASE_URL, and that the table has the columns of the contract.",
+        ) from error
+    finally:
+        engine.dispose()

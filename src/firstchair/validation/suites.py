@@ -1,0 +1,111 @@
+"""Running one suite over one frame, and naming the rows that fail with their stable reason."""
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstchair.errors import LakeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# In a checkout the suites stand at the top; in a wheel they are packed beside this file.
+FOLDERS = (Path(__file__).parents[3] / "expectations", Path(__file__).parent / "suites")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One row that broke one expectation: its position in the frame (0-based), reason code, and what was found."""
+
+    row: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """Outcome of a suite over a frame.
+
+    failures: in the order of the suite, so the first one of a row is the one that its owner reports.
+    by_expectation: failing rows by "type(column)"; only of expectations that failed.
+    """
+
+    passed: bool
+    rows: int
+    failures: tuple[Failure, ...]
+    by_expectation: dict[str, int]
+
+
+def validate(frame: "pd.DataFrame", suite: str) -> ValidationReport:
+    """Run `expectations/<suite>.json` over `frame`; nulls pass, unless the expectation is about nulls.
+
+    Raises:
+        LakeError: The suite is missing, or an expectation could not be computed.
+    """
+    document = json.loads(_path(suite).read_text())
+    batch = _definition().get_batch({"dataframe": frame.reset_index(drop=True)})
+    result = batch.validate(_suite(suite, json.dumps(document)), result_format={"result_format": "COMPLETE"})
+    failures: list[Failure] = []
+    by_expectation: dict[str, int] = {}
+    for outcome in result.results:
+        if not outcome.success:
+            found = _failures(outcome, suite)
+            name = f"{outcome.expectation_config.type}({outcome.expectation_config.kwargs.get('column', '')})"
+            by_expectation[name] = by_expectation.get(name, 0) + len(found)
+            failures += found
+    return ValidationReport(bool(result.success), len(frame), tuple(failures), by_expectation)
+
+
+def _failures(outcome: Any, suite: str) -> list[Failure]:
+    config = outcome.expectation_config
+    if outcome.exception_info.get("raised_exception"):
+        raise LakeError(
+            f"{config.type} of suite {suite} could not be computed: {outcome.exception_info['exception_message']}.",
+            where=str(_path(suite)),
+            data="Nothing was written.",
+            remedy="Correct the expectation's kwargs.",
+        )
+    column = config.kwargs.get("column", "")
+    values = outcome.result.get("unexpected_list") or []
+    return [
+        Failure(int(row), str(config.meta["reason"]), f"{column}: {value}")
+        for row, value in zip(outcome.result.get("unexpected_index_list") or [], values, strict=True)
+    ]
+
+
+def _path(suite: str) -> Path:
+    for folder in FOLDERS:
+        if (path := folder / f"{suite}.json").exists():
+            return path
+    raise LakeError(
+        f"There is no expectation suite {suite}.",
+        where=" or ".join(map(str, FOLDERS)),
+        data="Nothing was written.",
+        remedy="Restore the file from the repository.",
+    )
+
+
+@cache
+def _definition() -> Any:
+    """A batch definition over whatever frame it is given, in a context that keeps nothing on disk."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return (
+        context.data_sources.add_pandas("frames")
+        .add_dataframe_asset("frame")
+        .add_batch_definition_whole_dataframe("all")
+    )
+
+
+@cache
+def _suite(name: str, document: str) -> Any:
+    from great_expectations.core.expectation_suite import ExpectationSuite
+
+    return ExpectationSuite(name=name, expectations=json.loads(document)["expectations"])

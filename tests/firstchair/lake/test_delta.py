@@ -1,0 +1,120 @@
+"""The lake as its writers and readers meet it."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstchair.errors import LakeError
+from firstchair.lake import Engine, Lake
+from firstchair.lake import tables as t
+
+JANUARY_1, JANUARY_2, JANUARY_3 = (date(2026, 1, day) for day in (1, 2, 3))
+
+
+def interactions(as_of: date, *pairs: tuple[str, str]) -> pa.Table:
+    rows = [
+        {"user_key": user, "artist_id": artist, "as_of": as_of, "confidence": 2.0, "preference": 1}
+        for user, artist in pairs
+    ]
+    return pa.Table.from_pylist(rows, schema=t.INTERACTIONS.schema)
+
+
+@pytest.mark.parametrize("table", t.ALL_TABLES, ids=lambda table: table.name)
+def test_a_table_that_was_never_written_reads_as_empty(lake: Lake, table: t.Table) -> None:
+    assert lake.read(table).schema == table.schema
+    assert lake.count(table) == 0
+    with Engine(lake) as engine:
+        assert engine.table(table).count().execute() == 0
+
+
+def test_a_partition_written_twice_holds_its_rows_once(lake: Lake) -> None:
+    for _ in range(2):
+        lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a1")), JANUARY_1)
+
+    assert lake.count(t.INTERACTIONS) == 2
+
+
+def test_replacing_one_day_leaves_the_others(lake: Lake) -> None:
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1")), JANUARY_1)
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_2, ("u1", "a2")), JANUARY_2)
+
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_2, ("u1", "a3")), JANUARY_2)
+
+    assert lake.read(t.INTERACTIONS, f"as_of = date '{JANUARY_1}'").column("artist_id").to_pylist() == ["a1"]
+    assert lake.read(t.INTERACTIONS, f"as_of = date '{JANUARY_2}'").column("artist_id").to_pylist() == ["a3"]
+    assert lake.partitions(t.INTERACTIONS) == [JANUARY_1, JANUARY_2]
+
+
+def test_a_range_is_replaced_whole_even_where_it_becomes_empty(lake: Lake) -> None:
+    for day in (JANUARY_1, JANUARY_2, JANUARY_3):
+        lake.replace_partition(t.INTERACTIONS, interactions(day, ("u1", "a1")), day)
+
+    lake.replace_range(t.INTERACTIONS, interactions(JANUARY_2, ("u9", "a9")), JANUARY_2, JANUARY_3)
+
+    assert lake.partitions(t.INTERACTIONS) == [JANUARY_1, JANUARY_2]
+
+
+def test_rows_of_another_partition_are_refused(lake: Lake) -> None:
+    with pytest.raises(Exception, match="1 rows failed validation check"):
+        lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_2, ("u1", "a1")), JANUARY_1)
+
+    assert lake.count(t.INTERACTIONS) == 0
+
+
+def test_nested_columns_and_utc_instants_come_back_as_written(lake: Lake) -> None:
+    played_at = datetime(2026, 1, 1, 23, 59, 59, 999999, tzinfo=UTC)
+    row = {
+        "user_key": "u1",
+        "as_of": JANUARY_2,
+        "recent_tracks": [
+            {"track_id": "t1", "artist_id": "a1", "played_at": played_at, "ms_played": 9, "listen_ratio": 0.5}
+        ],
+        "self_normalised": [("a1", 1.0)],
+    }
+    lake.replace_partition(t.USER_FEATURES, pa.Table.from_pylist([row], schema=t.USER_FEATURES.schema), JANUARY_2)
+
+    back = lake.read(t.USER_FEATURES).to_pylist()[0]
+
+    assert back["recent_tracks"][0]["played_at"] == played_at
+    assert back["self_normalised"] == [("a1", 1.0)]
+
+
+def test_the_fingerprint_is_of_the_rows_and_not_of_their_files_or_order(lake: Lake) -> None:
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a2")), JANUARY_1)
+    before = lake.fingerprint(t.INTERACTIONS)
+
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u2", "a2"), ("u1", "a1")), JANUARY_1)
+    rewritten = lake.fingerprint(t.INTERACTIONS)
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u2", "a2"), ("u1", "a9")), JANUARY_1)
+
+    assert rewritten == before
+    assert lake.fingerprint(t.INTERACTIONS) != before
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=6))
+def test_any_text_survives_a_round_trip(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> None:
+    lake = Lake(str(tmp_path_factory.mktemp("lake")))
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, *pairs), JANUARY_1)
+
+    back = lake.read(t.INTERACTIONS)
+
+    assert sorted(
+        zip(back.column("user_key").to_pylist(), back.column("artist_id").to_pylist(), strict=True)
+    ) == sorted(pairs)
+
+
+def test_a_table_that_cannot_be_read_says_where_and_what_to_do(lake: Lake) -> None:
+    lake.append(t.EVENTS, t.EVENTS.schema.empty_table())
+    first_commit = next(Path(lake.url, "silver", "events", "_delta_log").glob("*.json"))
+    first_commit.write_text("not a commit")
+
+    with pytest.raises(LakeError) as fault:
+        lake.snapshot(t.EVENTS)
+
+    assert fault.value.where.endswith("silver/events")
+    assert "lake_url" in fault.value.remedy

@@ -1,0 +1,72 @@
+"""A firstchair of one's own: the real command in a process of its own, over a home in a temporary folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from firstchair.lake import Lake, Table
+
+COMMAND = Path(sys.executable).parent / "firstchair"
+
+
+@dataclass(frozen=True)
+class Service:
+    """Runs commands as a person would and reads the tables that they leave."""
+
+    home: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        own = {f"FIRSTCHAIR_{name.upper()}": value for name, value in self.settings.items()}
+        return {**os.environ, "FIRSTCHAIR_HOME": str(self.home), "FIRSTCHAIR_PSEUDONYM_KEY": "a test's key", **own}
+
+    def run(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(COMMAND), *map(str, arguments)],
+            env=self.environment(),
+            cwd=self.home.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+        return done
+
+    def json(self, *arguments: object, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+
+    def kill_at(self, marker: str, *arguments: object) -> None:
+        """Start a command and SIGKILL it when it tells of `marker` on standard error."""
+        with subprocess.Popen(
+            [str(COMMAND), *map(str, arguments)],
+            env=self.environment(),
+            cwd=self.home.parent,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None
+            told = next((line for line in process.stderr if marker in line), None)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert told is not None, f"{marker} was never told"
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(str(self.home / "lake"))
+
+    def rows(self, table: Table, where: str = "true") -> list[dict[str, Any]]:
+        return self.lake.read(table, where).to_pylist()
+
+    def content(self, table: Table) -> list[str]:
+        """All rows as text in a fixed order, without the instant a record was read at."""
+        data: pa.Table = self.lake.read(table)
+        kept = [name for name in data.column_names if name not in {"ingested_at", "quarantined_at", "report_path"}]
+        return sorted(json.dumps(row, default=str, sort_keys=True) for row in data.select(kept).to_pylist())

@@ -1,0 +1,178 @@
+"""The whole loop on a small simulated service, through the commands a person types."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from firstchair.lake import tables as t
+from tests.service import Service
+
+WORLD = ("--users", 240, "--artists", 160, "--days", 30, "--seed", 3, "--scenario", "imperfect-delivery")
+LAST_DAY, AS_OF = date(2026, 1, 30), date(2026, 1, 31)
+FAMILIES = {"als", "xgboost", "content", "trending", "random"}
+
+
+def simulated(home: Path) -> Service:
+    service = Service(home)
+    service.json("simulate", *WORLD)
+    return service
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """A service whose history has been run once."""
+    service = simulated(tmp_path_factory.mktemp("service") / "home")
+    service.run("run")
+    return service
+
+
+@pytest.fixture(scope="module")
+def truth(service: Service) -> dict[str, object]:
+    return dict(json.loads((service.home / "truth" / "delivery.json").read_text()))
+
+
+def test_every_record_read_has_one_fate(service: Service) -> None:
+    events = service.json("run")["events"]
+
+    assert events["balanced"] is True
+    assert events["read"] == events["accepted"] + events["duplicates"] + sum(events["quarantined"].values())
+    assert events["accepted"] == service.lake.count(t.EVENTS)
+    assert sum(events["quarantined"].values()) == service.lake.count(t.QUARANTINE_EVENTS)
+
+
+def test_broken_records_are_named(service: Service) -> None:
+    reasons = {row["reason"] for row in service.rows(t.QUARANTINE_EVENTS)}
+
+    assert {"not_json", "not_an_object", "missing_field", "bad_timestamp", "out_of_range", "unknown_user"} <= reasons
+
+
+def test_every_user_has_a_full_list_by_every_family(service: Service) -> None:
+    users = {row["user_key"] for row in service.rows(t.USERS)}
+    lists: dict[tuple[str, str], list[dict[str, object]]] = {}
+    for row in service.rows(t.RECOMMENDATIONS, f"as_of = date '{AS_OF}'"):
+        lists.setdefault((row["model_version"], row["user_key"]), []).append(row)
+
+    assert {user for _, user in lists} == users
+    assert len({version for version, _ in lists}) == len(FAMILIES)
+    assert len(lists) == len(users) * len(FAMILIES)
+    for rows in lists.values():
+        rows.sort(key=lambda row: int(str(row["position"])))
+        scores = [float(str(row["score"])) for row in rows]
+        assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
+        assert len({row["artist_id"] for row in rows}) == len(rows)
+        assert scores == sorted(scores, reverse=True)
+        assert -1 <= min(scores) <= max(scores) <= 1
+        assert all(row["reason"] for row in rows)
+
+
+def test_features_know_nothing_of_the_day_they_serve(service: Service) -> None:
+    newest = service.rows(t.USER_FEATURES, f"as_of = date '{AS_OF}'")
+
+    played = [track["played_at"].date() for row in newest for track in row["recent_tracks"] or []]
+    assert max(played) <= LAST_DAY
+
+
+def test_all_families_of_the_day_were_fitted_on_the_same_rows(service: Service) -> None:
+    roles = service.json("status")["roles"]
+    models = service.json("run")["models"]
+
+    assert {row["family"] for row in models} == FAMILIES | {"popularity"}
+    assert roles["champion"]["family"] == "als"
+    assert roles["champion"]["data_fingerprint"] == roles["challenger"]["data_fingerprint"]
+
+
+def test_the_champion_has_an_entry_in_a_ledger_that_verifies(service: Service) -> None:
+    entries = service.json("decisions")
+    checked = service.json("decisions", "--verify")
+    champion = service.json("status")["roles"]["champion"]
+
+    promoted = [entry for entry in entries if entry["decision"] == "promote"]
+    assert promoted[0]["champion_after"] == str(champion["version"])
+    assert checked["ok"] is True
+    assert checked["entries"] == len(entries)
+
+
+def test_who_was_champion_at_a_time_is_answered(service: Service) -> None:
+    before = service.json("decisions", "--at", "2020-01-01T00:00:00Z")
+    now = service.json("decisions", "--at", "2100-01-01T00:00:00Z")
+
+    assert before["entry"] is None
+    assert now["entry"]["champion_after"] is not None
+
+
+def test_a_known_and_an_unknown_listener_both_get_a_list(service: Service) -> None:
+    known = service.json("recommend", "user-000001", "-k", 5)
+    stranger = service.json("recommend", "nobody-at-all", "-k", 5)
+
+    assert (known["fallback"], stranger["fallback"]) == (None, "cold_start")
+    assert [len(known["items"]), len(stranger["items"])] == [5, 5]
+    assert all(item["name"] and item["reason"] for item in known["items"] + stranger["items"])
+
+
+def test_engagement_and_churn_are_kept_by_segment(service: Service) -> None:
+    engagement = service.rows(t.ENGAGEMENT_DAILY, "segment = 'all' and model_version = 'all'")
+    churn = service.rows(t.CHURN, "segment = 'all' and model_version = 'all'")
+    segments = {row["segment"] for row in service.rows(t.ENGAGEMENT_DAILY)}
+
+    assert len(engagement) == 30
+    assert all(row["ctr"] == pytest.approx(row["clicks"] / row["impressions"]) for row in engagement)
+    assert {row["horizon_days"] for row in churn} == {7, 14}
+    assert segments == {"all", "lifecycle", "country", "age_group", "gender", "follower_tier"}
+
+
+def test_the_drift_report_is_a_page_on_disk(service: Service) -> None:
+    report = service.json("run")["drift"]["report"]
+
+    assert "<html" in Path(report).read_text(encoding="utf-8", errors="replace").lower()
+
+
+def test_simulated_stays_marked(service: Service) -> None:
+    assert all(row["simulated"] for row in service.rows(t.EVENTS))
+    assert all(row["simulated"] for row in service.rows(t.ENGAGEMENT_DAILY))
+    assert service.json("run")["simulated"] is True
+
+
+def test_no_account_key_or_address_is_anywhere_in_what_we_keep(service: Service) -> None:
+    kept = [*(service.home / "lake").rglob("*"), *(service.home / "mlartifacts").rglob("*")]
+
+    found = [path for path in kept if path.is_file() and (b"user-0" in path.read_bytes() or b"@example" in path.read_bytes())]
+    assert found == []
+
+
+def test_a_second_run_changes_no_table(service: Service) -> None:
+    before = {table.name: service.content(table) for table in t.ALL_TABLES}
+    entries = service.json("decisions")
+
+    service.run("run")
+
+    after = {table.name: service.content(table) for table in t.ALL_TABLES}
+    assert [name for name in before if before[name] != after[name]] == []
+    assert service.json("decisions") == entries
+
+
+@pytest.mark.parametrize("marker", ["landed_events", "silver_events", "xgboost_model"])
+def test_a_killed_run_is_completed_by_the_next(
+    service: Service, tmp_path_factory: pytest.TempPathFactory, marker: str
+) -> None:
+    killed = simulated(tmp_path_factory.mktemp("killed") / "home")
+
+    killed.kill_at(marker, "run")
+    killed.run("run")
+
+    assert [
+        table.name for table in t.ALL_TABLES if killed.content(table) != service.content(table)
+    ] == []
+
+
+def test_a_day_outside_the_data_is_refused_in_two_lines(service: Service) -> None:
+    refused = service.run("run", "--to", "2031-01-01", code=1)
+
+    assert refused.stdout == ""
+    assert "Traceback" not in refused.stderr
+    assert "2026-01-01 to 2026-01-30" in refused.stderr
+
+
+def test_bad_usage_exits_with_two(service: Service) -> None:
+    service.run("simulate", "--users", "many", code=2)
