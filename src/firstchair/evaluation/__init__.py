@@ -1,1 +1,19 @@
-"""To be described by its owner."""
+"""How good a model is on days it has not seen: split by time, full ranking, intervals by user."""
+
+from firstchair.evaluation.evaluate import Evaluation, evaluate
+from firstchair.evaluation.intervals import RelativeInterval, paired_bootstrap
+from firstchair.evaluation.ranking import RankingMetrics, ranking_metrics
+from firstchair.evaluation.references import POPULARITY
+from firstchair.evaluation.split import Split, load_split
+
+__all__ = [
+    "POPULARITY",
+    "Evaluation",
+    "RankingMetrics",
+    "RelativeInterval",
+    "Split",
+    "evaluate",
+    "load_split",
+    "paired_bootstrap",
+    "ranking_metrics",
+]

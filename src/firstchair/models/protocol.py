@@ -36,6 +36,7 @@ class TrainingData:
     fingerprint: content digest of what was read (32 hex digits); equal for two models of one day.
     labelled: the same data at an earlier cutoff and what each user took up between that cutoff and
         `as_of`; None where the history is too short. A ranker learns its labels from it.
+    newest_signal_on: UTC day of the newest positive signal in `confidence`; before `as_of`, or there is a leak.
     """
 
     as_of: date
@@ -46,9 +47,15 @@ class TrainingData:
     artists: pd.DataFrame
     fingerprint: str
     labelled: "LabelledHistory | None" = None
+    newest_signal_on: date | None = None
+
+    def warm(self) -> npt.NDArray[np.bool_]:
+        """Bool (n_users,): whether a user has a positive signal at all."""
+        row = np.repeat(np.arange(len(self.user_keys)), np.diff(self.confidence.indptr))
+        return np.asarray(np.bincount(row[self.confidence.data > 0], minlength=len(self.user_keys)) > 0)
 
     def taken(self) -> sparse.csr_matrix:
-        """Preference: 1 where the user has a positive signal; float32 CSR of the shape of `confidence`."""
+        """Artists left out of a user's list: 1 where he has a positive signal; float32 CSR like `confidence`."""
         positive = self.confidence.copy()
         positive.data = (positive.data > 0).astype(np.float32)
         positive.eliminate_zeros()

@@ -1,0 +1,107 @@
+"""One family on one split: its metrics on the test days and on what it was fitted to."""
+
+import time
+from dataclasses import dataclass, fields
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from firstchair.evaluation.ranking import RankingMetrics, ranking_metrics
+from firstchair.evaluation.references import POPULARITY, Popularity
+from firstchair.evaluation.split import Split
+from firstchair.lake import tables as t
+from firstchair.models import Family, Recommender, TrainingData, fit
+from firstchair.models.selection import Rows
+
+DEPTH = 20
+# The train metrics need no more users than this to show a gap.
+TRAIN_USERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A family's quality on the split for `as_of`.
+
+    fingerprint: of the training data before the cutoff; equal for families that were compared fairly.
+    test_users: users who took up something new in the test days, cold ones included.
+    metrics: means over users, 0..1: `test_*` on the test days; `train_*` on what users had taken before the
+        cutoff, nothing left out of the lists (how well the model remembers, not how good it is);
+        `test_coverage_at_20` is the share of the catalogue in at least one list.
+    per_user: rows in the columns of gold/offline_evidence, sorted by user_key.
+    """
+
+    family: str
+    as_of: date
+    cutoff: date
+    test_days: int
+    fingerprint: str
+    test_users: int
+    metrics: dict[str, float]
+    per_user: pa.Table
+    fit_seconds: float
+
+
+class _NothingLeftOut(TrainingData):
+    """The same data, but lists may hold what a user has taken."""
+
+    __slots__ = ()
+
+    def taken(self) -> sparse.csr_matrix:
+        return sparse.csr_matrix(self.confidence.shape, dtype=np.float32)
+
+
+def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
+    """Fit the family before the cutoff and rank the whole catalogue for every test user.
+
+    `family` is one of `Family`, or `popularity`.
+    """
+    started = time.perf_counter()
+    model = Popularity(split.train) if family == POPULARITY else fit(Family(family), split.train, seed=seed)
+    fit_seconds = time.perf_counter() - started
+    rows = np.flatnonzero(np.diff(split.positives.indptr) > 0).astype(np.int64)
+    artists = model.recommend(split.train, rows, DEPTH).artists
+    found = ranking_metrics(artists, split.positives[rows])
+    metrics = {f"test_{name}": value for name, value in _means(found).items()}
+    metrics["test_coverage_at_20"] = len(np.unique(artists[artists >= 0])) / max(1, len(split.train.artist_ids))
+    metrics |= {f"train_{name}": value for name, value in _means(_on_training(model, split.train)).items()}
+    return Evaluation(
+        family=str(family),
+        as_of=split.as_of,
+        cutoff=split.cutoff,
+        test_days=split.test_days,
+        fingerprint=split.train.fingerprint,
+        test_users=len(rows),
+        metrics=metrics,
+        per_user=_per_user(split, str(family), rows, found),
+        fit_seconds=fit_seconds,
+    )
+
+
+def _on_training(model: Recommender | Popularity, train: TrainingData) -> RankingMetrics:
+    remembered = train.taken()
+    rows = np.flatnonzero(train.warm())
+    rows = rows[:: max(1, -(-len(rows) // TRAIN_USERS))].astype(np.int64)
+    values = {f.name: getattr(train, f.name) for f in fields(TrainingData)}
+    lists = model.recommend(_NothingLeftOut(**values), rows, DEPTH)
+    return ranking_metrics(lists.artists, remembered[rows])
+
+
+def _means(metrics: RankingMetrics) -> dict[str, float]:
+    values = {f.name: getattr(metrics, f.name) for f in fields(RankingMetrics)}
+    return {name: float(value.mean()) if len(value) else 0.0 for name, value in values.items()}
+
+
+def _per_user(split: Split, family: str, rows: Rows, found: RankingMetrics) -> pa.Table:
+    return pa.table(
+        {
+            "as_of": pa.array([split.as_of] * len(rows), pa.date32()),
+            "family": pa.array([family] * len(rows), pa.string()),
+            "user_key": pa.array(split.train.user_keys[rows], pa.string()),
+            "recall_at_20": found.recall_at_20,
+            "ndcg_at_10": found.ndcg_at_10,
+            "ndcg_at_20": found.ndcg_at_20,
+        },
+        schema=t.OFFLINE_EVIDENCE.schema,
+    )

@@ -1,0 +1,141 @@
+"""Content: the genres and era of what a user likes; knows artists that nobody has played."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from firstchair.models import storage
+from firstchair.models.protocol import Family, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, best, chunks, columns_for, narrow, spread
+from firstchair.models.trending import Trending
+
+NAMED = 2
+ERA_YEARS = 10
+# An era says less of an artist than a genre does.
+ERA_WEIGHT = 0.3
+
+
+class Content:
+    """Cosine of the user's mean artist and each artist, over TF-IDF of genres and decade: 0..1.
+
+    idf = ln((1 + n) / (1 + df)) + 1, rows of length 1 (Salton and Buckley 1988, with the smoothing that
+    scikit-learn documents). A user of whom nothing is known gets what is trending.
+    """
+
+    family = Family.CONTENT
+
+    def __init__(self) -> None:
+        self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
+        self.terms: npt.NDArray[np.str_] = np.array([], dtype=str)
+        self.vectors: sparse.csr_matrix = sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32))
+        self.trending = Trending()
+
+    def fit(self, data: TrainingData, *, seed: int) -> Self:
+        """Weigh the terms of the catalogue; nothing is drawn by chance."""
+        described = [_terms(row.genres, row.first_active_on) for row in data.artists.itertuples()]
+        self.artist_ids = data.artist_ids
+        self.terms = np.array(sorted({term for terms in described for term in terms}), dtype=str)
+        place = {term: number for number, term in enumerate(self.terms)}
+        row = [number for number, terms in enumerate(described) for _ in terms]
+        column = [place[term] for terms in described for term in terms]
+        shape = (len(described), len(self.terms))
+        counts = sparse.csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=shape)
+        frequency = np.bincount(column, minlength=len(self.terms))
+        idf = np.log((1 + len(described)) / (1 + frequency)) + 1
+        idf[np.char.startswith(self.terms, "era:")] *= ERA_WEIGHT
+        self.vectors = _unit(sparse.csr_matrix(counts.multiply(idf), dtype=np.float32))
+        self.trending = Trending().fit(data, seed=seed)
+        return self
+
+    def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """By cosine; users without a positive signal by what is trending."""
+        taken = data.taken()
+        lists = self.trending.recommend(data, rows, k)
+        warm = np.flatnonzero(data.warm()[rows])
+        for part in chunks(warm, len(data.artist_ids)):
+            found = best(self.scores(data, rows[part]), taken[rows[part]], k)
+            lists.artists[part], lists.scores[part] = found.artists, found.scores
+        return lists
+
+    def scores(self, data: TrainingData, rows: Rows) -> Floats:
+        """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
+        columns = columns_for(data, self.artist_ids)
+        cosine = (self._tastes(data, columns, rows) @ self.vectors.T).toarray()
+        return spread(np.clip(cosine, 0, 1).astype(np.float32), columns, len(data.artist_ids))
+
+    def _tastes(self, data: TrainingData, columns: npt.NDArray[np.int64], rows: Rows) -> sparse.csr_matrix:
+        """Confidence-weighted mean vector of each user, of length 1."""
+        liked = narrow(data.confidence, columns)[rows]
+        return _unit(sparse.csr_matrix(liked.multiply(liked > 0) @ self.vectors))
+
+    def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
+        """The genres that add most to each item's cosine."""
+        said = self.trending.reasons(data, rows, lists)
+        columns = columns_for(data, self.artist_ids)
+        of_data = {int(column): own for own, column in enumerate(columns) if column >= 0}
+        tastes = self._tastes(data, columns, rows).toarray() if len(rows) else np.zeros((0, len(self.terms)))
+        for out, taste in enumerate(tastes):
+            if not taste.any():
+                continue
+            for slot, artist in enumerate(lists.artists[out]):
+                if int(artist) in of_data:
+                    said[out, slot] = self._because(taste, of_data[int(artist)])
+        return said
+
+    def _because(self, taste: npt.NDArray[np.float32], artist: int) -> str:
+        stretch = slice(self.vectors.indptr[artist], self.vectors.indptr[artist + 1])
+        terms = self.vectors.indices[stretch]
+        added = taste[terms] * self.vectors.data[stretch]
+        order = np.argsort(-added, kind="stable")
+        genres = [str(self.terms[terms[n]]) for n in order if added[n] > 0]
+        named = [term for term in genres if not term.startswith("era:")][:NAMED]
+        if named:
+            return f"Matches your taste for {' and '.join(named)}"
+        era = genres[0].removeprefix("era:") if genres else ""
+        return f"From the {era}s, like artists you play" if era else "To widen your taste"
+
+    def parameters(self) -> dict[str, float | int | str]:
+        """Weight and width of an era."""
+        return {"era_weight": ERA_WEIGHT, "era_years": ERA_YEARS}
+
+    def save(self, folder: Path) -> None:
+        """Terms, the artists' vectors, and the trending model for cold users."""
+        storage.write(
+            folder,
+            {"family": self.family},
+            {
+                "artist_ids": self.artist_ids,
+                "terms": self.terms,
+                "data": self.vectors.data,
+                "indices": self.vectors.indices,
+                "indptr": self.vectors.indptr,
+            },
+        )
+        self.trending.save(folder / "trending")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        _, arrays = storage.read(folder)
+        model = cls()
+        model.artist_ids, model.terms = arrays["artist_ids"], arrays["terms"]
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+        model.vectors = sparse.csr_matrix(parts, shape=(len(model.artist_ids), len(model.terms)))
+        model.trending = Trending.load(folder / "trending")
+        return model
+
+
+def _terms(genres: object, first_active_on: object) -> list[str]:
+    """Genres and decade of an artist, without repetition, in a fixed order."""
+    named = sorted({str(genre) for genre in genres}) if isinstance(genres, list | tuple | np.ndarray) else []
+    year = getattr(first_active_on, "year", None)
+    return [*named, f"era:{year // ERA_YEARS * ERA_YEARS}"] if isinstance(year, int) else named
+
+
+def _unit(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return sparse.csr_matrix(sparse.diags(scale.astype(np.float32)) @ matrix, dtype=np.float32)

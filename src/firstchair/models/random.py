@@ -1,0 +1,62 @@
+"""Random: the floor of every comparison; a user's list depends on the seed and himself alone."""
+
+import hashlib
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from firstchair.models import storage
+from firstchair.models.protocol import Family, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, best, in_chunks
+
+
+class Random:
+    """Uniform scores in -1..1, seeded per user: independent of who else is asked for, and of the order."""
+
+    family = Family.RANDOM
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, data: TrainingData, *, seed: int) -> Self:
+        """Keep the seed."""
+        self.seed = seed
+        return self
+
+    def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """Artists drawn without replacement from what the user has not taken."""
+        taken = data.taken()
+
+        def listed(chunk: Rows) -> Lists:
+            return best(self._scores(data, chunk), taken[chunk], k)
+
+        return in_chunks(rows, len(data.artist_ids), listed)
+
+    def _scores(self, data: TrainingData, rows: Rows) -> Floats:
+        width = len(data.artist_ids)
+        drawn = [self._of_user(str(data.user_keys[row])).random(width, dtype=np.float32) for row in rows]
+        return 2 * np.stack(drawn) - 1 if drawn else np.zeros((0, width), dtype=np.float32)
+
+    def _of_user(self, user_key: str) -> np.random.Generator:
+        digest = hashlib.sha256(f"{self.seed}:{user_key}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+    def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
+        """It says what it is."""
+        return np.where(lists.artists >= 0, "A random pick", "").astype(object)
+
+    def parameters(self) -> dict[str, float | int | str]:
+        """The seed."""
+        return {"seed": self.seed}
+
+    def save(self, folder: Path) -> None:
+        """The seed."""
+        storage.write(folder, {"family": self.family, "seed": self.seed}, {"seed": np.array([self.seed])})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        facts, _ = storage.read(folder)
+        return cls(seed=facts["seed"])

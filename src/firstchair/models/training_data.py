@@ -1,0 +1,132 @@
+"""From the lake to matrices: what every family of a day is fitted on, cut at `as_of`."""
+
+import hashlib
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from firstchair import features
+from firstchair.lake import Engine, Lake, Table
+from firstchair.lake import tables as t
+from firstchair.models.protocol import LabelledHistory, TrainingData
+
+LABEL_DAYS = 14
+# Fewer days than this before the labels teach nothing.
+LEAST_HISTORY_DAYS = 4
+NESTED = ("recent_tracks", "followed_artists", "self_normalised")
+SCALARS = [name for name in t.USER_FEATURES.schema.names if name not in (*NESTED, "as_of", "created_at")]
+PAIRS = ["user_key", "artist_id", "confidence", "preference", "last_signal_on"]
+
+
+def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> TrainingData:
+    """Everything known before `as_of`, and with `labels` what users took up in the last days before it.
+
+    Read from gold where that day was built, else computed by the same definitions. The labels' days are
+    `LABEL_DAYS`, or a third of a shorter history.
+
+    Raises:
+        LakeError: A table cannot be read.
+    """
+    with Engine(lake) as engine:
+        loader = _Loader(lake, engine)
+        first = loader.first_day()
+        if not labels or first is None:
+            return loader.at(as_of)
+        days = min(LABEL_DAYS, (as_of - first).days // 3)
+        cutoff = as_of - timedelta(days=days)
+        if days < 1 or (cutoff - first).days < LEAST_HISTORY_DAYS:
+            return loader.at(as_of)
+        return loader.at(as_of, LabelledHistory(loader.at(cutoff), loader.taken_up(cutoff, as_of)))
+
+
+def taken_up(lake: Lake, *, start: date, end: date) -> sparse.csr_matrix:
+    """1 where a user first took up an artist from `start` to `end` (exclusive): float32 CSR, all users × artists."""
+    with Engine(lake) as engine:
+        return _Loader(lake, engine).taken_up(start, end)
+
+
+class _Loader:
+    """One engine, one order of users and artists for every cutoff."""
+
+    def __init__(self, lake: Lake, engine: Engine) -> None:
+        self.lake = lake
+        self.history = features.open_history(engine)
+        self.user_keys = _sorted(lake.read(t.USERS), "user_key")
+        self.artist_ids = _sorted(lake.read(t.ARTISTS), "artist_id")
+        self.built = {table.name: set(lake.partitions(table)) for table in (t.USER_FEATURES, t.INTERACTIONS)}
+
+    def first_day(self) -> date | None:
+        days = self.lake.partitions(t.EVENTS)
+        return days[0] if days else None
+
+    def at(self, as_of: date, labelled: LabelledHistory | None = None) -> TrainingData:
+        pairs = self._rows(t.INTERACTIONS, features.interactions, PAIRS, as_of)
+        users = self._rows(t.USER_FEATURES, features.user_features, SCALARS, as_of).to_pandas()
+        artists = self._artists(as_of)
+        return TrainingData(
+            as_of=as_of,
+            user_keys=self.user_keys,
+            artist_ids=self.artist_ids,
+            confidence=self._matrix(pairs, _signed(pairs)),
+            users=users.set_index("user_key").reindex(self.user_keys),
+            artists=artists,
+            fingerprint=_digest(as_of, pairs, users, artists),
+            labelled=labelled,
+            newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
+        )
+
+    def taken_up(self, start: date, end: date) -> sparse.csr_matrix:
+        pairs = features.first_taken(self.history, start=start, end=end).to_pyarrow()
+        return self._matrix(pairs, np.ones(pairs.num_rows, dtype=np.float32))
+
+    def _rows(self, table: Table, definition: Any, columns: list[str], as_of: date) -> pa.Table:
+        if as_of in self.built[table.name]:
+            rows = self.lake.read(table, f"as_of = date '{as_of}'").select(columns)
+        else:
+            rows = definition(self.history, as_of=as_of).select(columns).to_pyarrow()
+        return rows.sort_by([(name, "ascending") for name in columns if name in ("user_key", "artist_id")])
+
+    def _artists(self, as_of: date) -> pd.DataFrame:
+        catalogue = self.lake.read(t.ARTISTS).to_pandas().set_index("artist_id")
+        statistics = features.artist_statistics(self.history, as_of=as_of).to_pandas().set_index("artist_id")
+        joined: pd.DataFrame = catalogue.join(statistics).reindex(self.artist_ids)
+        return joined
+
+    def _matrix(self, pairs: pa.Table, values: npt.NDArray[np.float32]) -> sparse.csr_matrix:
+        """Pairs of known users and artists as CSR with sorted columns."""
+        row = _place(self.user_keys, pairs.column("user_key"))
+        column = _place(self.artist_ids, pairs.column("artist_id"))
+        known = (row >= 0) & (column >= 0)
+        shape = (len(self.user_keys), len(self.artist_ids))
+        matrix = sparse.csr_matrix((values[known], (row[known], column[known])), shape=shape, dtype=np.float32)
+        matrix.sort_indices()
+        return matrix
+
+
+def _signed(pairs: pa.Table) -> npt.NDArray[np.float32]:
+    """Confidence, negative where preference is 0."""
+    confidence = pairs.column("confidence").to_numpy()
+    return np.asarray(np.where(pairs.column("preference").to_numpy() > 0, confidence, -confidence), dtype=np.float32)
+
+
+def _sorted(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
+    return np.sort(np.array(table.column(name).to_pylist(), dtype=str))
+
+
+def _place(labels: npt.NDArray[np.str_], wanted: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    found = pd.Index(labels).get_indexer(pd.Index(wanted.to_pandas()))
+    return np.asarray(found, dtype=np.int64)
+
+
+def _digest(as_of: date, pairs: pa.Table, users: pd.DataFrame, artists: pd.DataFrame) -> str:
+    """Content digest of what a model can see, equal for equal rows whatever files they came from."""
+    digest = hashlib.sha256(as_of.isoformat().encode())
+    for frame in (pairs.to_pandas(), users, artists.drop(columns="genres"), artists["genres"].map(str).to_frame()):
+        digest.update(pd.util.hash_pandas_object(frame.astype(str), index=True).to_numpy().tobytes())
+    return digest.hexdigest()[:32]

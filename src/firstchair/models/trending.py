@@ -1,0 +1,148 @@
+"""Trending: what is played now, by country and age group, for those of whom little is known."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from firstchair.models import storage
+from firstchair.models.protocol import Family, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, best, columns_for, in_chunks, spread
+
+CELLS = ("country", "age_group")
+UNKNOWN = "unknown"
+# Weight of the whole before a cell, in listeners: a cell of so many counts for half.
+PRIOR_LISTENERS = 200.0
+# A play of the last week counts so many times one of the three weeks before.
+WEEK_WEIGHT = 2.0
+
+
+class Trending:
+    """Shares of recent plays, each cell's shrunk towards the whole.
+
+    With w_i the weighted recent plays of artist i, p_i = w_i / sum w. For a cell c (a country, an age group)
+    of n_c listeners, with s_ci the share of the cell's summed confidence on i:
+
+        q_ci ~ s_ci p_i / s_i (the cell's taste, as recent as the whole's plays), sum q_c = 1
+        p_ci = (n_c q_ci + m p_i) / (n_c + m)
+
+    m = `PRIOR_LISTENERS` is the prior's weight: the posterior mean of a Dirichlet prior centred on the whole
+    (empirical Bayes; Efron and Morris 1973 for the principle of shrinking towards the grand mean). A
+    listener's score is the mean of his cells' p_ci over the largest of the catalogue: 0..1.
+    """
+
+    family = Family.TRENDING
+
+    def __init__(self) -> None:
+        self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
+        self.whole: Floats = np.zeros(0, dtype=np.float32)
+        self.cells: dict[tuple[str, str], Floats] = {}
+
+    def fit(self, data: TrainingData, *, seed: int) -> Self:
+        """Count; nothing is drawn by chance, so `seed` changes nothing."""
+        recent = _column(data, "plays_28d") + (WEEK_WEIGHT - 1) * _column(data, "plays_7d")
+        liked = data.confidence.multiply(data.confidence > 0).tocsr()
+        ever = np.asarray(liked.sum(axis=0)).ravel()
+        # All-time listening breaks ties, and an artist nobody ever played still has a place at the end.
+        self.artist_ids = data.artist_ids
+        self.whole = _shares(recent + 0.01 * ever + 1e-6)
+        lift = self.whole / _shares(ever + 1e-3)
+        self.cells = {}
+        for name in CELLS:
+            values = data.users[name].to_numpy(dtype=str)
+            for value in sorted(set(values) - {UNKNOWN}):
+                members = liked[np.flatnonzero(values == value)]
+                counts = np.asarray(members.sum(axis=0)).ravel()
+                local = _shares(_shares(counts + 1e-9) * lift)
+                n = float(members.shape[0])
+                self.cells[name, value] = ((n * local + PRIOR_LISTENERS * self.whole) / (n + PRIOR_LISTENERS)).astype(
+                    np.float32
+                )
+        return self
+
+    def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """What is trending where, and among whom, the listener is."""
+        taken = data.taken()
+
+        def listed(chunk: Rows) -> Lists:
+            return best(self.scores(data, chunk), taken[chunk], k)
+
+        return in_chunks(rows, len(data.artist_ids), listed)
+
+    def scores(self, data: TrainingData, rows: Rows) -> Floats:
+        """float32 (len(rows), artists of `data`), 0..1; -inf for artists that the model does not know."""
+        users = data.users.iloc[rows]
+        groups = pd.MultiIndex.from_arrays([users[name].astype(str) for name in CELLS])
+        distinct = groups.unique()
+        table = np.stack([self._of_cell(dict(zip(CELLS, cell, strict=True))) for cell in distinct])
+        found = table[distinct.get_indexer(groups)]
+        return spread(found, columns_for(data, self.artist_ids), len(data.artist_ids))
+
+    def _of_cell(self, cell: dict[str, str]) -> Floats:
+        known = [self.cells[key] for key in cell.items() if key in self.cells] or [self.whole]
+        mean = np.mean(known, axis=0)
+        return np.asarray(mean / mean.max(), dtype=np.float32)
+
+    def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
+        """The cell in which the artist stands out most, or that it is trending everywhere."""
+        said = np.full(lists.artists.shape, "", dtype=object)
+        place = {artist: number for number, artist in enumerate(self.artist_ids)}
+        for out, (row, artists) in enumerate(zip(rows, lists.artists, strict=True)):
+            user = data.users.iloc[int(row)]
+            cells = [(name, str(user[name])) for name in CELLS if (name, str(user[name])) in self.cells]
+            for slot, artist in enumerate(artists):
+                column = place.get(data.artist_ids[artist], -1) if artist >= 0 else -1
+                if artist >= 0:
+                    said[out, slot] = self._reason(cells, column)
+        return said
+
+    def _reason(self, cells: list[tuple[str, str]], column: int) -> str:
+        lifts = [(float(self.cells[cell][column] / self.whole[column]), cell) for cell in cells] if column >= 0 else []
+        lift, (name, value) = max(lifts, default=(0.0, ("", "")))
+        if lift <= 1.05:
+            return "Trending now"
+        return f"Trending in {country_name(value)}" if name == "country" else f"Popular with listeners aged {value}"
+
+    def parameters(self) -> dict[str, float | int | str]:
+        """Weights of the prior and of the last week."""
+        return {"prior_listeners": PRIOR_LISTENERS, "week_weight": WEEK_WEIGHT}
+
+    def save(self, folder: Path) -> None:
+        """Shares of the whole and of each cell."""
+        keys = sorted(self.cells)
+        table = np.stack([self.cells[key] for key in keys]) if keys else np.zeros((0, len(self.whole)), np.float32)
+        storage.write(
+            folder,
+            {"family": self.family, "cells": [list(key) for key in keys]},
+            {"artist_ids": self.artist_ids, "whole": self.whole, "table": table},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        facts, arrays = storage.read(folder)
+        model = cls()
+        model.artist_ids, model.whole = arrays["artist_ids"], arrays["whole"]
+        model.cells = {(key[0], key[1]): arrays["table"][n] for n, key in enumerate(facts["cells"])}
+        return model
+
+
+@cache
+def country_name(code: str) -> str:
+    """The country's short name in English; the code itself where it is none."""
+    import country_converter
+
+    return str(country_converter.convert(code, to="name_short", not_found=code))
+
+
+def _column(data: TrainingData, name: str) -> npt.NDArray[np.float64]:
+    if name not in data.artists:
+        return np.zeros(len(data.artist_ids))
+    return np.asarray(np.nan_to_num(data.artists[name].to_numpy(dtype=float)), dtype=np.float64)
+
+
+def _shares(weights: npt.NDArray[Any]) -> Floats:
+    return np.asarray(weights / weights.sum(), dtype=np.float32)

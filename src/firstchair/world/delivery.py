@@ -1,0 +1,154 @@
+"""How events reach the store: JSON Lines per day and source, whole or not at all, and what goes wrong on the way."""
+
+import gzip
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import fsspec
+import numpy as np
+
+OBJECTS_PER_SOURCE_AND_DAY = 2
+MANIFEST = "objects.json"
+DUPLICATE_SHARE, CONFLICTING_SHARE, LATE_SHARE = 0.005, 0.1, 0.01
+LATE_DAYS = 2
+
+Lines = list[str]
+
+
+@dataclass
+class Planted:
+    """What goes wrong, counted: the truth that a pipeline's own counts are held against."""
+
+    duplicates: int = 0
+    conflicting_duplicates: int = 0
+    late: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+
+
+class Store:
+    """The event objects of one world under a URL; what an earlier world left there is removed first."""
+
+    def __init__(self, url: str, truth: Path) -> None:
+        self.filesystem, root = fsspec.core.url_to_fs(url)
+        self.root = root.rstrip("/")
+        self.manifest = truth / MANIFEST
+        self.names: list[str] = []
+        truth.mkdir(parents=True, exist_ok=True)
+        for name in json.loads(self.manifest.read_text()) if self.manifest.exists() else []:
+            if self.filesystem.exists(f"{self.root}/{name}"):
+                self.filesystem.rm_file(f"{self.root}/{name}")
+
+    def put(self, name: str, data: bytes) -> None:
+        """One object: written beside its place under a name no reader takes for events, then moved."""
+        path = f"{self.root}/{name}"
+        self.filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        self.filesystem.pipe_file(f"{path}.partial", data)
+        self.filesystem.mv(f"{path}.partial", path)
+        self.names.append(name)
+        self.manifest.write_text(json.dumps(self.names))
+
+    def put_lines(self, name: str, lines: Lines) -> None:
+        """Lines as one compressed object with the same bytes each time; nothing where there are none."""
+        if lines:
+            self.put(name, gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=5, mtime=0))
+
+
+def deliver_day(store: Store, day: date, lines: dict[str, Lines]) -> None:
+    """Each source's lines of a day as a few objects."""
+    for source, sent in sorted(lines.items()):
+        step = -(-len(sent) // OBJECTS_PER_SOURCE_AND_DAY) or 1
+        for number, start in enumerate(range(0, len(sent), step)):
+            store.put_lines(f"{day}/{source}-{number}.jsonl.gz", sent[start : start + step])
+
+
+class Imperfect:
+    """Deliveries as they are: some lines twice, some days late, some broken."""
+
+    def __init__(self, store: Store, days: list[date], rng: np.random.Generator) -> None:
+        self.store, self.days, self.rng = store, days, rng
+        self.planted = Planted()
+        self.waiting: dict[date, Lines] = defaultdict(list)
+
+    def deliver_day(self, number: int, lines: dict[str, Lines]) -> None:
+        """The day's own lines less what is late, then what was waiting for this day, then what is broken."""
+        day = self.days[number]
+        kept = {source: self._held_back(sent, number) for source, sent in lines.items()}
+        deliver_day(self.store, day, kept)
+        self.store.put_lines(f"{day}/redelivered.jsonl.gz", self.waiting.pop(day, []))
+        self._broken(day)
+
+    def _held_back(self, lines: Lines, number: int) -> Lines:
+        chance = self.rng.random(len(lines))
+        kept: Lines = []
+        for line, drawn in zip(lines, chance, strict=True):
+            later = number + 1 + int(drawn * 1e6) % LATE_DAYS
+            on_time = drawn > LATE_SHARE + DUPLICATE_SHARE or later >= len(self.days)
+            if on_time:
+                kept.append(line)
+            elif drawn < LATE_SHARE:
+                self.planted.late += 1
+                self.waiting[self.days[later]].append(line)
+            else:
+                kept.append(line)
+                self.waiting[self.days[later]].append(self._again(line))
+        return kept
+
+    def _again(self, line: str) -> str:
+        self.planted.duplicates += 1
+        if self.rng.random() >= CONFLICTING_SHARE:
+            return line
+        self.planted.conflicting_duplicates += 1
+        return line.replace('"simulated":true', '"simulated":true,"resent":true')
+
+    def _broken(self, day: date) -> None:
+        lines = broken_lines(day)
+        self.store.put(f"{day}/legacy.ndjson", b"\n".join(line for _, line in lines) + b"\n")
+        self.planted.quarantined.update(reason for reason, _ in lines)
+        if day.day % 10 == 1:
+            whole = gzip.compress(b'{"event_id":"cut"}\n' * 50, mtime=0)
+            self.store.put(f"{day}/cut-off.jsonl.gz", whole[:-12])
+            self.store.put(f"{day}/nothing.json", b"")
+            self.planted.quarantined["not_json"] += 2
+
+
+def broken_lines(day: date) -> list[tuple[str, bytes]]:
+    """One record of each kind that must not be accepted, with the reason it must be refused for."""
+    number = day.toordinal() * 16
+
+    def event(offset: int, **fields: object) -> bytes:
+        base = {
+            "event_id": f"legacy-{number + offset}",
+            "event_type": "play",
+            "occurred_at": f"{day}T12:00:00Z",
+            "user_id": "user-000001",
+            "source": "legacy",
+            "source_seq": number + offset,
+            "simulated": True,
+            "artist_id": "artist-00001",
+            "track_id": "track-000001",
+            "ms_played": 1000,
+        }
+        base.update(fields)
+        return json.dumps({key: value for key, value in base.items() if value != "absent"}).encode()
+
+    shown = {"slate_id": "s", "position": 1, "model_version": "legacy", "propensity": 1.5}
+    return [
+        ("not_json", b"<event user_id='user-000001'/>"),
+        ("not_json", b'{"event_id": "\xff\xfe", "user_id": "user-000001"}'),
+        ("not_an_object", b'["user-000001", 1]'.replace(b"user-000001", b"someone")),
+        ("missing_field", event(0, artist_id="absent")),
+        ("bad_type", event(1, ms_played="long")),
+        ("bad_timestamp", event(2, occurred_at=f"{day}T12:00:00")),
+        ("bad_timestamp", event(3, occurred_at="1956-03-01T00:00:00Z")),
+        ("future_timestamp", event(4, occurred_at="2150-01-01T00:00:00Z")),
+        ("out_of_range", event(5, ms_played=-5)),
+        ("out_of_range", event(6, event_type="impression", **shown)),
+        ("unknown_event_type", event(7, event_type="dance")),
+        ("unknown_user", event(8, user_id="nobody")),
+        ("unknown_artist", event(9, artist_id="artist-none")),
+        ("unknown_track", event(10, track_id="track-none")),
+        ("sequence_conflict", event(11, source_seq=number + 8)),
+    ]

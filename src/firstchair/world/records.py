@@ -1,0 +1,52 @@
+"""Happenings as the JSON lines that each source sends."""
+
+from collections import defaultdict
+from datetime import date
+
+import numpy as np
+
+from firstchair.world.behaviour import KINDS, Happenings
+from firstchair.world.geography import CITIES
+from firstchair.world.policy import VERSION
+from firstchair.world.population import SOURCES, TRACKS_PER_ARTIST, Users
+
+
+def lines_of(happened: Happenings, day: date, people: Users, sequence: dict[str, int]) -> dict[str, list[str]]:
+    """Lines by source, in order of time; `sequence` holds each source's next number and is moved on."""
+    offsets = np.array([city.utc_offset_hours for city in CITIES])[people.city[happened.user]]
+    midnight = np.datetime64(day, "ms")
+    local = midnight + happened.ms.astype("timedelta64[ms]") + offsets.astype("timedelta64[h]")
+    instants = np.datetime_as_string(local, unit="ms")
+    zones = [f"{'-' if hours < 0 else '+'}{abs(hours):02d}:00" for hours in range(-12, 15)]
+    sources = people.source[happened.user]
+    lines: dict[str, list[str]] = defaultdict(list)
+    for row in range(len(happened)):
+        source = SOURCES[sources[row]]
+        number = sequence[source]
+        sequence[source] = number + 1
+        lines[source].append(
+            f'{{"event_id":"{source}-{number}","event_type":"{KINDS[happened.kind[row]]}",'
+            f'"occurred_at":"{instants[row]}{zones[offsets[row] + 12]}","user_id":"user-{happened.user[row] + 1:06d}",'
+            f'"source":"{source}","source_seq":{number},"simulated":true{_own_fields(happened, row)}}}'
+        )
+    return dict(lines)
+
+
+def _own_fields(h: Happenings, row: int) -> str:
+    """Fields of the row's event type, ready to follow a comma."""
+    kind = KINDS[h.kind[row]]
+    if kind == "login":
+        return ""
+    artist = f',"artist_id":"artist-{h.artist[row] + 1:05d}"'
+    slate = f'"slate-{h.slate[row]:08d}"' if h.slate[row] >= 0 else "null"
+    if kind == "impression":
+        return (
+            f'{artist},"slate_id":{slate},"position":{h.position[row]},"model_version":"{VERSION}",'
+            f'"propensity":{float(h.propensity[row])!r},"surface":"home"'
+        )
+    if kind == "click":
+        return f'{artist},"slate_id":{slate},"position":{h.position[row]}'
+    if kind == "play":
+        track = h.artist[row] * TRACKS_PER_ARTIST + h.track[row] + 1
+        return f'{artist},"track_id":"track-{track:06d}","ms_played":{h.ms_played[row]},"slate_id":{slate}'
+    return artist
