@@ -8,6 +8,7 @@ import dagster as dg
 from dagster_project.resources import PlatformResource
 from dagster_project.schedules import decision, landing, rebuild, retraining
 from firstchair import events, promotion
+from firstchair.lake.tables import BRONZE_EVENTS
 from firstchair.operations import alerts, triggers
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
@@ -30,7 +31,7 @@ def landing_sensor(platform: PlatformResource) -> Requests:
     if not stale:
         yield dg.SkipReason("No new object under events_url, and no built day has late events.")
     for day in stale:
-        key = f"rebuild-{day}-{p.lake.version(events.BRONZE)}"
+        key = f"rebuild-{day}-{p.lake.version(BRONZE_EVENTS)}"
         yield dg.RunRequest(run_key=key, job_name="rebuild", partition_key=day.isoformat())
 
 

@@ -137,7 +137,9 @@ def test_simulated_stays_marked(service: Service) -> None:
 def test_no_account_key_or_address_is_anywhere_in_what_we_keep(service: Service) -> None:
     kept = [*(service.home / "lake").rglob("*"), *(service.home / "mlartifacts").rglob("*")]
 
-    found = [path for path in kept if path.is_file() and (b"user-0" in path.read_bytes() or b"@example" in path.read_bytes())]
+    found = [
+        path for path in kept if path.is_file() and (b"user-0" in path.read_bytes() or b"@example" in path.read_bytes())
+    ]
     assert found == []
 
 
@@ -161,9 +163,7 @@ def test_a_killed_run_is_completed_by_the_next(
     killed.kill_at(marker, "run")
     killed.run("run")
 
-    assert [
-        table.name for table in t.ALL_TABLES if killed.content(table) != service.content(table)
-    ] == []
+    assert [table.name for table in t.ALL_TABLES if killed.content(table) != service.content(table)] == []
 
 
 def test_a_day_outside_the_data_is_refused_in_two_lines(service: Service) -> None:

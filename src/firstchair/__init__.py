@@ -1,1 +1,5 @@
 """Artist recommendations in which no model goes live without earning it."""
+
+from importlib.metadata import version
+
+__version__ = version("firstchair")

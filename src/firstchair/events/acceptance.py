@@ -1,6 +1,7 @@
 """Bronze to silver: events that meet the suite and refer to what is known; the rest into quarantine by day."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,10 @@ CHECKED = (
     *("event_type", "source_seq", "position", "propensity", "ms_played"),
     *("taken_sequence_number", "unknown_user", "unknown_artist", "unknown_track"),
 )
-# Days per batch of the suite: bounds memory; the outcome does not depend on it.
-DAYS_AT_ONCE = 31
+# Whole days are taken together up to so many events: bounds memory; the outcome does not depend on it.
+ROWS_AT_ONCE = 2_000_000
+# Delivered after the end of the day that follows, an event is late.
+ON_TIME_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,14 @@ class EventsReport:
     """What stands in silver/events for the days built.
 
     rows: accepted events; landed: events of those days in bronze; quarantined: refused ones by reason.
+    late: landed events that were ingested after the end of the day that follows theirs.
     users: distinct users. gaps: missing sequence numbers by source, over all history.
     """
 
     rows: int
     landed: int
     quarantined: dict[str, int]
+    late: int
     users: int
     gaps: dict[str, int]
 
@@ -56,15 +61,30 @@ def build_events(lake: Lake, first: date, last: date) -> EventsReport:
     _require(lake)
     quarantined: Counter[str] = Counter()
     landed = 0
-    start = first
-    while start <= last:
-        end = min(start + timedelta(days=DAYS_AT_ONCE - 1), last)
+    for start, end in _stretches(lake, first, last):
         refused, count = _build(lake, start, end)
         quarantined.update(refused)
         landed += count
-        start = end + timedelta(days=1)
-    rows, users = _counted(lake, first, last)
-    return EventsReport(rows, landed, dict(quarantined), users, sequence_gaps(lake))
+    rows, users, late = _counted(lake, first, last)
+    return EventsReport(rows, landed, dict(quarantined), late, users, sequence_gaps(lake))
+
+
+def _stretches(lake: Lake, first: date, last: date) -> Iterator[tuple[date, date]]:
+    """First and last day of each batch, together all days from `first` to `last`."""
+    with connect() as connection:
+        counts = dict(
+            connection.execute(
+                f"select event_date, count(*) from {lake.scan(t.BRONZE_EVENTS)} "
+                f"where event_date between date '{first}' and date '{last}' group by event_date"
+            ).fetchall()
+        )
+    start, held = first, 0
+    for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
+        if day > start and held + counts.get(day, 0) > ROWS_AT_ONCE:
+            yield start, day - timedelta(days=1)
+            start, held = day, 0
+        held += counts.get(day, 0)
+    yield start, last
 
 
 def _require(lake: Lake) -> None:
@@ -84,9 +104,9 @@ def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
         connection.execute(_checked(lake, first, last))
         frame = connection.execute(f"select {', '.join(CHECKED)} from checked order by n").df()
         connection.register("refusals", _refusals(frame))
-        quarantined = connection.execute(_QUARANTINED).to_arrow_table()
+        quarantined = connection.sql(_QUARANTINED).to_arrow_table()
         names = ", ".join(t.EVENTS.schema.names)
-        accepted = connection.execute(
+        accepted = connection.sql(
             f"select {names} from checked where n not in (select n from refusals) order by n"
         ).to_arrow_table()
     stretch = f"event_date >= '{first}' and event_date <= '{last}'"
@@ -143,10 +163,11 @@ def _refusals(frame: "pd.DataFrame") -> pa.Table:
     )
 
 
-def _counted(lake: Lake, first: date, last: date) -> tuple[int, int]:
+def _counted(lake: Lake, first: date, last: date) -> tuple[int, int, int]:
+    days = f"event_date between date '{first}' and date '{last}'"
+    late = f"ingested_at >= event_date + interval {ON_TIME_DAYS} day"
     with connect() as connection:
         rows, users = connection.execute(
-            f"select count(*), count(distinct user_key) from {lake.scan(t.EVENTS)} "
-            f"where event_date between date '{first}' and date '{last}'"
+            f"select count(*), count(distinct user_key) from {lake.scan(t.EVENTS)} where {days}"
         ).fetchall()[0]
-    return rows, users
+    return rows, users, lake.count(t.BRONZE_EVENTS, f"{days} and {late}")

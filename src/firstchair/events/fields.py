@@ -51,18 +51,8 @@ NAMES = tuple(dict.fromkeys(field.name for field in FIELDS))
 PII = (
     *("email", "e_mail", "birth_date", "birthdate", "date_of_birth", "age", "gender"),
     *("latitude", "longitude", "lat", "lon", "lng", "coordinates", "location"),
-    *(
-        "ip",
-        "ip_address",
-        "phone",
-        "phone_number",
-        "name",
-        "first_name",
-        "last_name",
-        "address",
-        "user_name",
-        "username",
-    ),
+    *("ip", "ip_address", "phone", "phone_number", "address"),
+    *("name", "first_name", "last_name", "user_name", "username"),
 )
 
 

@@ -5,20 +5,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
-from firstchair.events.masking import masked
-from firstchair.events.parsing import parse
-from firstchair.lake import Engine, Lake
+from firstchair.events.staging import Chunk, Staged, stage
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import EventStore, Record, user_key
+from firstchair.sources import EventStore, Record
 
-# Records held in memory at once; an object is never split between two batches.
-BATCH_RECORDS = 200_000
+# A batch is what is undone and read again as one; its records are held a chunk at a time.
+BATCH_OBJECTS = 2_000
+BATCH_BYTES = 32 << 20
+CHUNK_RECORDS = 200_000
 STARTED, DONE = "started", "done"
-FIELDS = [name for name in t.EVENTS.schema.names if name != "user_key"]
 
 Progress = Callable[[int, int], None]
 
@@ -58,29 +59,41 @@ def ingest(
 ) -> IngestReport:
     """Read every object that no batch has read, once, into bronze/events and quarantine/events.
 
+    Args:
+        lake: Where the events go.
+        events_url: Any fsspec URL or plain path; objects in any depth below it.
+        pseudonym_key: Secret of the pseudonyms.
+        now: The instant of ingestion.
+        storage_options: What the store's filesystem wants besides its URL.
+        progress: Told of (objects read, objects to read) after each batch.
+
     Raises:
         SourceError: The store cannot be reached; batches that were done stay done.
         LakeError: The lake cannot be read or written.
     """
     _undo_dead_batches(lake)
     store = EventStore(events_url, storage_options or {})
-    names = _unread(lake, store)
+    sizes = _unread(lake, store)
     report = IngestReport()
-    for batch in _batches(store, names):
-        report = _added(report, _write(lake, batch, pseudonym_key, now))
+    for names in _batches(sizes):
+        report = _added(report, _read(lake, store, names, pseudonym_key, now))
         if progress is not None:
-            progress(report.objects, len(names))
+            progress(report.objects, len(sizes))
     return report
 
 
 def waiting(lake: Lake, *, events_url: str, storage_options: Mapping[str, Any] | None = None) -> list[str]:
-    """Names of the objects that no batch has read, ascending."""
-    return _unread(lake, EventStore(events_url, storage_options or {}))
+    """Names of the objects that no batch has read, ascending.
+
+    Raises:
+        SourceError: The store cannot be reached.
+    """
+    return list(_unread(lake, EventStore(events_url, storage_options or {})))
 
 
-def _unread(lake: Lake, store: EventStore) -> list[str]:
+def _unread(lake: Lake, store: EventStore) -> dict[str, int]:
     done = set(lake.read(t.OBJECTS, f"status = '{DONE}'").column("object_url").to_pylist())
-    return [name for name in store.objects() if name not in done]
+    return {name: size for name, size in store.objects().items() if name not in done}
 
 
 def _undo_dead_batches(lake: Lake) -> None:
@@ -90,154 +103,85 @@ def _undo_dead_batches(lake: Lake) -> None:
             lake.delete(table, f"batch_id = '{batch_id}'")
 
 
-def _batches(store: EventStore, names: list[str]) -> Iterator[dict[str, list[Record]]]:
-    batch: dict[str, list[Record]] = {}
-    size = 0
-    for name in names:
-        batch[name] = store.records(name)
-        size += len(batch[name])
-        if size >= BATCH_RECORDS:
-            yield batch
-            batch, size = {}, 0
-    if batch:
-        yield batch
+def _batches(sizes: dict[str, int]) -> Iterator[list[str]]:
+    names: list[str] = []
+    held = 0
+    for name, size in sizes.items():
+        if names and (len(names) == BATCH_OBJECTS or held + size > BATCH_BYTES):
+            yield names
+            names, held = [], 0
+        names.append(name)
+        held += size
+    if names:
+        yield names
 
 
-def _write(lake: Lake, batch: dict[str, list[Record]], key: bytes, now: datetime) -> IngestReport:
-    batch_id = hashlib.sha256("\n".join(sorted(batch)).encode()).hexdigest()[:16]
-    lake.append(t.OBJECTS, _manifest(batch, batch_id, STARTED, now, {}))
-    with Engine(lake) as engine:
-        sql = engine.connection.execute
-        _stage(engine, batch, key, now)
-        accepted = sql("select * from accepted order by event_date, source, source_seq, event_id").to_arrow_table()
-        refused = _refusals(engine, batch, key)
-        fates = {row[0]: row[1:] for row in sql(_FATES).fetchall()}
-        days = tuple(row[0] for row in sql("select distinct event_date from accepted order by all").fetchall())
-    stamp = {"batch_id": batch_id, "ingested_at": now}
-    lake.append(t.BRONZE_EVENTS, _with(accepted, **stamp))
-    lake.append(t.QUARANTINE_EVENTS, _with(refused, batch_id=batch_id, quarantined_at=now, event_date=None))
-    lake.replace_where(t.OBJECTS, _manifest(batch, batch_id, DONE, now, fates), f"batch_id = '{batch_id}'")
-    return IngestReport(
-        objects=len(batch),
-        read=sum(map(len, batch.values())),
-        accepted=accepted.num_rows,
-        duplicates=sum(fate[1] for fate in fates.values()),
-        conflicting_duplicates=sum(fate[2] for fate in fates.values()),
-        quarantined=dict(Counter(refused.column("reason").to_pylist())),
-        event_dates=days,
-    )
+def _read(lake: Lake, store: EventStore, names: list[str], key: bytes, now: datetime) -> IngestReport:
+    """One batch; its chunks are appended one by one, and count only once the manifest says done."""
+    batch_id = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    counts = {name: Counter[str]() for name in names}
+    lake.append(t.OBJECTS, _manifest(counts, batch_id, STARTED, now))
+    report = IngestReport(objects=len(names))
+    for chunk in _chunks(store, names):
+        staged = stage(lake, chunk, pseudonym_key=key, now=now)
+        _append(lake, staged, batch_id, now)
+        _count(counts, chunk, staged)
+        report = _added(report, _report(chunk, staged))
+    lake.replace_where(t.OBJECTS, _manifest(counts, batch_id, DONE, now), f"batch_id = '{batch_id}'")
+    return report
 
 
-_FATES = """
-select object_url, count(*) filter (fate = 'accepted'), count(*) filter (fate = 'duplicate'), count(*) filter (conflict)
-from sorted group by object_url
-"""
+def _chunks(store: EventStore, names: list[str]) -> Iterator[list[tuple[str, Record]]]:
+    records = ((name, record) for name in names for record in store.records(name))
+    while chunk := list(islice(records, CHUNK_RECORDS)):
+        yield chunk
 
 
-def _stage(engine: Engine, batch: dict[str, list[Record]], key: bytes, now: datetime) -> None:
-    """Temporary tables: `parsed` (every readable record), `sorted` (events with their fate), `accepted`."""
-    connection = engine.connection
-    connection.register("records", _readable(batch))
-    parsed = parse(engine.backend.table("records"), now=now)
-    columns = ["object_url", "line", "raw", "user_id", "reason", "detail", *FIELDS]
-    engine.backend.create_table("parsed", parsed.select(columns), temp=True)
-    connection.register("pseudonyms", _pseudonyms(connection, key))
-    body = ", ".join(f'"{name}"' for name in FIELDS if name != "event_id")
-    known = engine.lake.scan(t.BRONZE_EVENTS)
-    connection.execute(f"""
-        create temp table events as
-        select e.* replace (replace(regexp_replace(e.extra, '[\\w.+%-]+@[\\w.-]+', '***', 'g'), e.user_id, p.user_key)
-                            as extra), p.user_key, md5(row({body}, p.user_key)::varchar) as body
-        from parsed e join pseudonyms p using (user_id) where e.reason is null;
-        create temp table earlier as
-        select event_id, md5(row({body}, user_key)::varchar) as body
-        from {known} where event_id in (select event_id from events);
-        create temp table sorted as
-        select e.*,
-               first_value(coalesce(k.body, e.body)) over same is distinct from e.body as conflict,
-               case when k.event_id is null and row_number() over same = 1 then 'accepted' else 'duplicate' end as fate
-        from events e left join earlier k using (event_id)
-        window same as (partition by e.event_id order by e.object_url, e.line);
-        create temp table accepted as select * from sorted where fate = 'accepted';
-    """)
+def _append(lake: Lake, staged: Staged, batch_id: str, now: datetime) -> None:
+    if staged.accepted.num_rows:
+        lake.append(t.BRONZE_EVENTS, _with(t.BRONZE_EVENTS, staged.accepted, batch_id=batch_id, ingested_at=now))
+    if staged.refused.num_rows:
+        stamp = {"batch_id": batch_id, "quarantined_at": now, "event_date": None}
+        lake.append(t.QUARANTINE_EVENTS, _with(t.QUARANTINE_EVENTS, staged.refused, **stamp))
 
 
-def _readable(batch: dict[str, list[Record]]) -> pa.Table:
-    rows = [(name, record.line, record.text) for name, found in batch.items() for record in found if not record.refused]
-    names, lines, texts = zip(*rows, strict=True) if rows else ((), (), ())
-    return pa.table(
-        {
-            "object_url": pa.array(names, pa.string()),
-            "line": pa.array(lines, pa.int64()),
-            "raw": pa.array(texts, pa.large_string()),
-        }
-    )
+def _with(table: t.Table, data: pa.Table, **constants: object) -> pa.Table:
+    for name, value in constants.items():
+        data = data.append_column(name, pa.array([value] * data.num_rows, table.schema.field(name).type))
+    return data
 
 
-def _pseudonyms(connection: Any, key: bytes) -> pa.Table:
-    users = [
-        row[0] for row in connection.execute("select distinct user_id from parsed where reason is null").fetchall()
-    ]
-    return pa.table(
-        {
-            "user_id": pa.array(users, pa.string()),
-            "user_key": pa.array([user_key(user, key) for user in users], pa.string()),
-        }
-    )
-
-
-def _refusals(engine: Engine, batch: dict[str, list[Record]], key: bytes) -> pa.Table:
-    """Refused records in the columns of quarantine/events but those of the batch, masked."""
-
-    def pseudonymise(user_id: str) -> str:
-        return user_key(user_id, key)
-
-    unread = [
-        (name, r.line, r.refused, r.detail, r.text, None, None, None)
-        for name, found in batch.items()
-        for r in found
-        if r.refused
-    ]
-    unparsed = engine.connection.execute(
-        "select object_url, line, reason, detail, raw, event_id, source, source_seq "
-        "from parsed where reason is not null"
-    ).fetchall()
-    names = ("object_url", "line", "reason", "detail", "raw", "event_id", "source", "source_seq")
-    rows = [dict(zip(names, row, strict=True)) for row in sorted([*unread, *unparsed], key=lambda row: row[:2])]
-    for row in rows:
-        row["raw"] = masked(row["raw"], pseudonymise)
-        row["detail"] = masked(row["detail"], pseudonymise) if "@" in row["detail"] else row["detail"]
-    kept = [name for name in t.QUARANTINE_EVENTS.schema.names if name in names]
-    return pa.Table.from_pylist(rows, schema=pa.schema([t.QUARANTINE_EVENTS.schema.field(name) for name in kept]))
-
-
-def _manifest(
-    batch: dict[str, list[Record]], batch_id: str, status: str, now: datetime, fates: dict[str, tuple[int, int, int]]
-) -> pa.Table:
-    rows = []
-    for name, records in batch.items():
-        accepted, duplicates, conflicts = fates.get(name, (0, 0, 0))
-        rows.append(
-            {
-                "batch_id": batch_id,
-                "object_url": name,
-                "status": status,
-                "records": len(records),
-                "accepted": accepted,
-                "duplicates": duplicates,
-                "conflicting_duplicates": conflicts,
-                "quarantined": len(records) - accepted - duplicates,
-                "ingested_at": now,
-            }
+def _count(counts: dict[str, Counter[str]], chunk: Chunk, staged: Staged) -> None:
+    for name, records in Counter(name for name, _ in chunk).items():
+        accepted, duplicates, conflicts = staged.fates.get(name, (0, 0, 0))
+        counts[name].update(
+            records=records,
+            accepted=accepted,
+            duplicates=duplicates,
+            conflicting_duplicates=conflicts,
+            quarantined=records - accepted - duplicates,
         )
+
+
+def _manifest(counts: dict[str, Counter[str]], batch_id: str, status: str, now: datetime) -> pa.Table:
+    columns = ("records", "accepted", "duplicates", "conflicting_duplicates", "quarantined")
+    rows = [
+        {"batch_id": batch_id, "object_url": name, "status": status, "ingested_at": now}
+        | {column: count[column] for column in columns}
+        for name, count in counts.items()
+    ]
     return pa.Table.from_pylist(rows, schema=t.OBJECTS.schema)
 
 
-def _with(table: pa.Table, **constants: object) -> pa.Table:
-    for name, value in constants.items():
-        kind = (t.BRONZE_EVENTS if name == "ingested_at" else t.QUARANTINE_EVENTS).schema.field(name).type
-        table = table.append_column(name, pa.array([value] * table.num_rows, kind))
-    return table
+def _report(chunk: Chunk, staged: Staged) -> IngestReport:
+    return IngestReport(
+        read=len(chunk),
+        accepted=staged.accepted.num_rows,
+        duplicates=sum(fate[1] for fate in staged.fates.values()),
+        conflicting_duplicates=sum(fate[2] for fate in staged.fates.values()),
+        quarantined=dict(Counter(staged.refused.column("reason").to_pylist())),
+        event_dates=tuple(staged.accepted.column("event_date").unique().to_pylist()),
+    )
 
 
 def _added(a: IngestReport, b: IngestReport) -> IngestReport:

@@ -22,7 +22,7 @@ class Lake:
     """The Delta tables under one URL; every write is one atomic commit."""
 
     url: str
-    storage_options: Mapping[str, str] = field(default_factory=dict)
+    storage_options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def snapshot(self, table: Table) -> DeltaTable | None:
         """The table as it stands now, or None where nothing was ever written.

@@ -91,6 +91,11 @@ class Recommender(Protocol):
 
     family: Family
 
+    @property
+    def artist_ids(self) -> npt.NDArray[np.str_]:
+        """The artists of the data it was fitted on, ascending."""
+        ...
+
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Learn from `data`; nothing at or after its `as_of` is in it."""
         ...

@@ -19,10 +19,11 @@ class Random:
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed
+        self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Keep the seed."""
-        self.seed = seed
+        """Keep the seed and the catalogue."""
+        self.seed, self.artist_ids = seed, data.artist_ids
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
@@ -52,11 +53,14 @@ class Random:
         return {"seed": self.seed}
 
     def save(self, folder: Path) -> None:
-        """The seed."""
-        storage.write(folder, {"family": self.family, "seed": self.seed}, {"seed": np.array([self.seed])})
+        """The seed and the catalogue."""
+        arrays = {"artist_ids": self.artist_ids, "seed": np.array([self.seed])}
+        storage.write(folder, {"family": self.family, "seed": self.seed}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        facts, _ = storage.read(folder)
-        return cls(seed=facts["seed"])
+        facts, arrays = storage.read(folder)
+        model = cls(seed=facts["seed"])
+        model.artist_ids = arrays["artist_ids"]
+        return model

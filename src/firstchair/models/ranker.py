@@ -47,6 +47,11 @@ class Ranker:
         self.sources = sources
         self.booster = booster
 
+    @property
+    def artist_ids(self) -> npt.NDArray[np.str_]:
+        """The artists of its sources."""
+        return self._fitted().als.artist_ids
+
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Fit the sources on `data`, and the trees on its labelled history."""
         self.sources = Sources.fit(data, seed=seed)

@@ -12,7 +12,7 @@ from firstchair.errors import FirstchairError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.settings import Settings
-from firstchair.sources import discover
+from firstchair.sources import EventStore
 
 NEEDED = ("dagster", "mlflow", "evidently", "great-expectations", "implicit", "xgboost", "pandas", "sqlalchemy")
 FREE_GIB = 2
@@ -72,7 +72,7 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _events(settings: Settings) -> Finding:
-    count = len(discover(settings.events_url))
+    count = len(EventStore(settings.events_url, {}).objects())
     remedy = "Deliver event objects there, or make some with `firstchair simulate`."
     return Finding("events", count > 0, f"{count:,} objects under {settings.events_url}", remedy)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from firstchair import events
 from firstchair.databases import advisory_lock
@@ -107,7 +108,7 @@ class _Run:
         )
         self._materialise(("landed_events", "users", "catalogue"), None, landing)
 
-    def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: object = None) -> None:
+    def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: Any = None) -> None:
         from dagster_project.execution import materialise
 
         if definitions is None:

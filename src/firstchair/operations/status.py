@@ -23,7 +23,7 @@ class PlatformStatus:
 def status(platform: Platform) -> PlatformStatus:
     """Read the state of the platform; nothing is changed."""
     newest = {
-        table: (platform.lake.partitions(table) or [None])[-1]
+        table: max(platform.lake.partitions(table), default=None)
         for table in (t.EVENTS, t.USER_FEATURES, t.RECOMMENDATIONS)
     }
     return PlatformStatus(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
@@ -72,9 +71,10 @@ def _people(url: sa.URL, key: bytes, now: datetime) -> Iterator[pd.DataFrame]:
     """Account rows in the columns of silver/users and what the suite looks at besides."""
     for rows in read_table(url, accounts.USERS):
         coordinates = [pd.to_numeric(rows[name], errors="coerce").to_numpy(float) for name in ("latitude", "longitude")]
-        where = places(*(np.nan_to_num(axis, nan=0.0, posinf=999.0, neginf=999.0) for axis in coordinates))
+        where = places(*coordinates)
         said = countries(rows["country"])
-        created = pd.to_datetime(rows["created_at"], utc=True)
+        # In microseconds: pandas' own nanoseconds end with the year 2262.
+        created = pa.array(rows["created_at"], t.UTC_INSTANT).to_pandas()
         yield pd.DataFrame(
             {
                 "user_key": [user_key(user, key) if user else None for user in rows["user_id"]],
@@ -91,8 +91,6 @@ def _people(url: sa.URL, key: bytes, now: datetime) -> Iterator[pd.DataFrame]:
 
 
 def _age_groups(rows: pd.DataFrame, now: datetime) -> list[str]:
-    ages = [
-        age_on(now.date(), born) if born is not None and not pd.isna(born) else age
-        for born, age in zip(rows["birth_date"], rows["age"], strict=True)
-    ]
-    return [age_group(None if age is None or pd.isna(age) else float(age)) for age in ages]
+    """By the date of birth where it is plausible, else by the age."""
+    born = [UNKNOWN if day is None else age_group(age_on(now.date(), day)) for day in rows["birth_date"]]
+    return [age_group(age) if group == UNKNOWN else group for group, age in zip(born, rows["age"], strict=True)]

@@ -67,7 +67,7 @@ def _series(values: list[str]) -> "pd.Series[Any]":
 
 
 def places(latitudes: npt.NDArray[np.float64], longitudes: npt.NDArray[np.float64]) -> "pd.DataFrame":
-    """The place of each coordinate (degrees): country, state, city; `unknown` at sea, out of range, or at 0, 0.
+    """The place of each coordinate (degrees): country, state, city; `unknown` at sea, out of range, null, or at 0, 0.
 
     The nearest place of GeoNames within `NEAREST_PLACE_KM`, offline.
     """

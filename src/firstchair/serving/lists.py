@@ -129,7 +129,7 @@ def _nobody(lake: Lake, as_of: date) -> TrainingData:
         as_of=as_of,
         user_keys=np.array([""]),
         artist_ids=artists.index.to_numpy(dtype=str),
-        confidence=sparse.csr_matrix((1, len(artists)), dtype=np.float32),
+        confidence=sparse.csr_matrix(np.zeros((1, len(artists)), dtype=np.float32)),
         users=pd.DataFrame([unknown], index=[""]),
         artists=artists,
         fingerprint="",

@@ -1,8 +1,9 @@
 """Reading what others own: event objects, accounts, catalogue."""
 
 from firstchair.sources import accounts
-from firstchair.sources.objects import EventStore, Record
+from firstchair.sources.objects import EventStore
 from firstchair.sources.pseudonyms import user_key
+from firstchair.sources.records import Record
 from firstchair.sources.tables import read_table
 
 __all__ = ["EventStore", "Record", "accounts", "read_table", "user_key"]

@@ -45,21 +45,28 @@ def validate(frame: "pd.DataFrame", suite: str) -> ValidationReport:
     Raises:
         LakeError: The suite is missing, or an expectation could not be computed.
     """
-    document = json.loads(_path(suite).read_text())
-    batch = _definition().get_batch({"dataframe": frame.reset_index(drop=True)})
-    result = batch.validate(_suite(suite, json.dumps(document)), result_format={"result_format": "COMPLETE"})
+    frame = frame.reset_index(drop=True)
+    batch = _definition().get_batch({"dataframe": frame})
+    text = _path(suite).read_text()
+    result = batch.validate(_suite(suite, text), result_format={"result_format": "COMPLETE"})
     failures: list[Failure] = []
     by_expectation: dict[str, int] = {}
-    for outcome in result.results:
+    # The library groups its results by column.
+    order = [(item["type"], item["kwargs"].get("column")) for item in json.loads(text)["expectations"]]
+    for outcome in sorted(result.results, key=lambda outcome: order.index(_identity(outcome))):
         if not outcome.success:
-            found = _failures(outcome, suite)
-            name = f"{outcome.expectation_config.type}({outcome.expectation_config.kwargs.get('column', '')})"
+            found = _failures(outcome, suite, frame)
+            name = "{}({})".format(*_identity(outcome))
             by_expectation[name] = by_expectation.get(name, 0) + len(found)
             failures += found
     return ValidationReport(bool(result.success), len(frame), tuple(failures), by_expectation)
 
 
-def _failures(outcome: Any, suite: str) -> list[Failure]:
+def _identity(outcome: Any) -> tuple[str, str | None]:
+    return outcome.expectation_config.type, outcome.expectation_config.kwargs.get("column")
+
+
+def _failures(outcome: Any, suite: str, frame: "pd.DataFrame") -> list[Failure]:
     config = outcome.expectation_config
     if outcome.exception_info.get("raised_exception"):
         raise LakeError(
@@ -68,12 +75,20 @@ def _failures(outcome: Any, suite: str) -> list[Failure]:
             data="Nothing was written.",
             remedy="Correct the expectation's kwargs.",
         )
-    column = config.kwargs.get("column", "")
-    values = outcome.result.get("unexpected_list") or []
-    return [
-        Failure(int(row), str(config.meta["reason"]), f"{column}: {value}")
-        for row, value in zip(outcome.result.get("unexpected_index_list") or [], values, strict=True)
-    ]
+    rows = outcome.result.get("unexpected_index_list") or []
+    column = config.kwargs.get("column")
+    # The library lists every failing row, but the values of the first 200 only.
+    values = frame[column].iloc[rows].tolist() if column in frame else [None] * len(rows)
+    reason = str(config.meta["reason"])
+    return [Failure(int(row), reason, _shown(column, value)) for row, value in zip(rows, values, strict=True)]
+
+
+def _shown(column: str | None, value: Any) -> str:
+    if column is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of integers with nulls is one of floats in pandas
+    return f"{column}: {value}"
 
 
 def _path(suite: str) -> Path:

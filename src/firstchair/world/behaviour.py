@@ -13,7 +13,7 @@ SESSION_MS = 3_600_000
 # Chance that a position is looked at (the position-based model of clicks).
 EXAMINATION = np.array([0.95, 0.8, 0.68, 0.58, 0.5, 0.44, 0.39, 0.35, 0.31, 0.28])
 TASTE, POPULARITY, KNOWN = 3.2, 0.45, 2.2
-CLICK_BIAS = -2.9
+CLICK_BIAS = -3.6
 ORGANIC_PLAYS = 5.0
 LOGIN, IMPRESSION, CLICK, PLAY, FOLLOW, UNFOLLOW = range(6)
 KINDS = ("login", "impression", "click", "play", "follow", "unfollow")

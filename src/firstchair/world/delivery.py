@@ -116,7 +116,7 @@ class Imperfect:
 
 def broken_lines(day: date) -> list[tuple[str, bytes]]:
     """One record of each kind that must not be accepted, with the reason it must be refused for."""
-    number = day.toordinal() * 16
+    number = day.toordinal() * 11
 
     def event(offset: int, **fields: object) -> bytes:
         base = {

@@ -1,0 +1,130 @@
+"""A chunk of records in the engine: which are accepted, which repeat an event, which are refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from firstchair.events.masking import masked, without_pii
+from firstchair.events.parsing import parse
+from firstchair.lake import Engine, Lake
+from firstchair.lake import tables as t
+from firstchair.sources import Record, user_key
+
+Chunk = Sequence[tuple[str, Record]]
+
+FIELDS = [name for name in t.EVENTS.schema.names if name != "user_key"]
+REFUSED = ("object_url", "line", "reason", "detail", "raw", "event_id", "source", "source_seq")
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What became of a chunk.
+
+    accepted: columns of bronze/events but batch_id and ingested_at, by day, source and source_seq.
+    refused: columns `REFUSED` of quarantine/events, masked, by object and line.
+    fates: accepted, duplicates, conflicting duplicates (a subset of duplicates) of each object.
+    """
+
+    accepted: pa.Table
+    refused: pa.Table
+    fates: dict[str, tuple[int, int, int]]
+
+
+def stage(lake: Lake, chunk: Chunk, *, pseudonym_key: bytes, now: Any) -> Staged:
+    """Parse a chunk and hold its events against all events in bronze; nothing is written."""
+    with Engine(lake) as engine:
+        _parse(engine, chunk, now)
+        _sort(engine, pseudonym_key)
+        sql = engine.connection.sql
+        columns = ", ".join(name for name in t.BRONZE_EVENTS.schema.names if name not in {"batch_id", "ingested_at"})
+        accepted = sql(
+            f"select {columns} from sorted where fate = 'accepted' order by event_date, source, source_seq, event_id"
+        ).to_arrow_table()
+        fates = {row[0]: row[1:] for row in sql(_FATES).fetchall()}
+        return Staged(accepted, _refusals(engine, chunk, pseudonym_key), fates)
+
+
+_FATES = """
+select object_url, count(*) filter (fate = 'accepted'), count(*) filter (fate = 'duplicate'), count(*) filter (conflict)
+from sorted group by object_url
+"""
+
+
+def _parse(engine: Engine, chunk: Chunk, now: Any) -> None:
+    """Temporary table `parsed`: every record that is JSON, with its fields or the reason of its refusal."""
+    sound = [(name, record) for name, record in chunk if record.refused is None]
+    records = pa.table(
+        {
+            "object_url": pa.array([name for name, _ in sound], pa.string()),
+            "line": pa.array([record.line for _, record in sound], pa.int64()),
+            "raw": pa.array([record.text for _, record in sound], pa.large_string()),
+        }
+    )
+    engine.connection.register("records", records)
+    parsed = parse(engine.backend.table("records"), now=now)
+    columns = ["object_url", "line", "raw", "user_id", "reason", "detail", *FIELDS]
+    engine.backend.create_table("parsed", parsed.select(columns), temp=True)
+
+
+def _sort(engine: Engine, key: bytes) -> None:
+    """Temporary table `sorted`: the events with their fate; the first of an event_id is the accepted one."""
+    connection = engine.connection
+    users = connection.sql("select distinct user_id from parsed where reason is null").fetchall()
+    pseudonyms = {user: user_key(user, key) for (user,) in users}
+    connection.register("pseudonyms", _strings(user_id=pseudonyms, user_key=pseudonyms.values()))
+    connection.register("extras", _extras(connection, pseudonyms))
+    body = ", ".join(f'"{name}"' for name in FIELDS if name != "event_id")
+    known = engine.lake.scan(t.BRONZE_EVENTS)
+    connection.execute(f"""
+        create temp table events as
+        select e.* replace (x.extra as extra), p.user_key,
+               md5(row({body.replace('"extra"', "x.extra")}, p.user_key)::varchar) as body
+        from parsed e join pseudonyms p using (user_id)
+        left join extras x on x.object_url = e.object_url and x.line = e.line
+        where e.reason is null;
+        -- In two steps: bodies of all history are read only where an event_id comes again.
+        create temp table repeated as
+        select event_id from {known} where event_id in (select event_id from events);
+        create temp table earlier as
+        select event_id, md5(row({body}, user_key)::varchar) as body
+        from {known} where event_id in (select event_id from repeated);
+        create temp table sorted as
+        select e.*,
+               first_value(coalesce(k.body, e.body)) over same is distinct from e.body as conflict,
+               case when k.event_id is null and row_number() over same = 1 then 'accepted' else 'duplicate' end as fate
+        from events e left join earlier k using (event_id)
+        window same as (partition by e.event_id order by e.object_url, e.line);
+    """)
+
+
+def _extras(connection: Any, pseudonyms: dict[str, str]) -> pa.Table:
+    """Unknown fields of the events that have some, without PII."""
+    rows = connection.sql(
+        "select object_url, line, user_id, extra from parsed where reason is null and extra is not null"
+    ).fetchall()
+    return pa.table(
+        {
+            "object_url": pa.array([row[0] for row in rows], pa.string()),
+            "line": pa.array([row[1] for row in rows], pa.int64()),
+            "extra": pa.array([without_pii(extra, user, pseudonyms[user]) for _, _, user, extra in rows], pa.string()),
+        }
+    )
+
+
+def _refusals(engine: Engine, chunk: Chunk, key: bytes) -> pa.Table:
+    def pseudonymise(user_id: str) -> str:
+        return user_key(user_id, key)
+
+    unread = [(name, r.line, r.refused, r.detail, r.text, None, None, None) for name, r in chunk if r.refused]
+    unparsed = engine.connection.sql(f"select {', '.join(REFUSED)} from parsed where reason is not null").fetchall()
+    rows = [dict(zip(REFUSED, row, strict=True)) for row in sorted([*unread, *unparsed], key=lambda row: row[:2])]
+    for row in rows:
+        row["raw"] = masked(row["raw"], pseudonymise)
+        row["detail"] = masked(row["detail"], pseudonymise) if "@" in row["detail"] else row["detail"]
+    return pa.Table.from_pylist(rows, schema=pa.schema([t.QUARANTINE_EVENTS.schema.field(name) for name in REFUSED]))
+
+
+def _strings(**columns: Any) -> pa.Table:
+    return pa.table({name: pa.array(list(values), pa.string()) for name, values in columns.items()})

@@ -1,0 +1,69 @@
+"""A family enters for a day: fitted, tested, registered, its evidence kept; once, however often it is asked."""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from firstchair.evaluation import POPULARITY, Evaluation, Split, evaluate, load_split
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.models import Family, TrainingData, fit, load_training_data
+from firstchair.promotion.registry import Registry, Version
+
+READ = (t.EVENTS, t.USERS, t.ARTISTS, t.TRACKS, t.USER_FEATURES, t.INTERACTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A registered version, and whether it was fitted now or stood there already."""
+
+    version: Version
+    fitted_now: bool
+
+
+def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date, seed: int) -> Candidate:
+    """Test the family on the split by time, fit it on all data before `as_of`, register it, keep its evidence.
+
+    Raises:
+        EvidenceError: The history is too short to be split.
+        ModelError: It cannot be registered.
+    """
+    data, split = _day(lake, as_of)
+    known = [v for v in registry.versions(as_of=as_of, family=family) if v.data_fingerprint == data.fingerprint]
+    if known and lake.count(t.OFFLINE_EVIDENCE, _of(as_of, family)):
+        return Candidate(known[-1], fitted_now=False)
+    evaluation = evaluate(split, family, seed=seed)
+    version = registry.register(
+        fit(Family(family), data, seed=seed),
+        as_of=as_of,
+        data_fingerprint=data.fingerprint,
+        metrics=evaluation.metrics,
+        seed=seed,
+    )
+    _keep(lake, evaluation)
+    return Candidate(version, fitted_now=True)
+
+
+def enter_reference(lake: Lake, *, as_of: date, seed: int) -> Evaluation:
+    """Keep the evidence of plain popularity on the same split."""
+    evaluation = evaluate(_day(lake, as_of)[1], POPULARITY, seed=seed)
+    _keep(lake, evaluation)
+    return evaluation
+
+
+def _keep(lake: Lake, evaluation: Evaluation) -> None:
+    lake.replace_where(t.OFFLINE_EVIDENCE, evaluation.per_user, _of(evaluation.as_of, evaluation.family))
+
+
+def _of(as_of: date, family: str) -> str:
+    return f"as_of = '{as_of}' and family = '{family}'"
+
+
+def _day(lake: Lake, as_of: date) -> tuple[TrainingData, Split]:
+    return _loaded(lake, as_of, tuple(lake.version(table) for table in READ))
+
+
+@lru_cache(maxsize=1)
+def _loaded(lake: Lake, as_of: date, _versions: tuple[int, ...]) -> tuple[TrainingData, Split]:
+    """The day's data, loaded once for all families of a run; a new version of any table loads anew."""
+    return load_training_data(lake, as_of=as_of), load_split(lake, as_of=as_of)

@@ -1,0 +1,152 @@
+"""The gate on offline evidence: pure functions from per-user values to a verdict with its reasons."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstchair.evaluation import RelativeInterval, paired_bootstrap
+
+Values = npt.NDArray[np.float64]
+
+
+class Verb(StrEnum):
+    """What a decision does."""
+
+    PROMOTE = "promote"
+    HOLD = "hold"
+    REJECT = "reject"
+    ROLL_BACK = "roll_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the gate asks of offline evidence; it stands in the record of each decision.
+
+    min_test_users: fewer prove nothing. bootstrap_samples, alpha, seed: of the paired bootstrap.
+    recall_margin: recall@20 may be lower by this share, not more.
+    leak_alarm: a better NDCG by more than this share is taken for a leak until a person has looked.
+    """
+
+    min_test_users: int = 2_000
+    bootstrap_samples: int = 1_000
+    alpha: float = 0.05
+    recall_margin: float = 0.02
+    leak_alarm: float = 0.5
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineEvidence:
+    """Per-user values of two models on one split: float64 (n_users,), the same user at the same place.
+
+    The fingerprints are those of the data that each was fitted on.
+    """
+
+    champion_name: str
+    challenger_name: str
+    champion_fingerprint: str
+    challenger_fingerprint: str
+    champion_ndcg: Values
+    challenger_ndcg: Values
+    champion_recall: Values
+    challenger_recall: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do and why; `metrics` and `checks` in the shape of the contract's decision JSON."""
+
+    decision: Verb
+    reason_codes: tuple[str, ...]
+    reasons: tuple[str, ...]
+    metrics: tuple[dict[str, Any], ...] = ()
+    checks: tuple[dict[str, Any], ...] = ()
+
+
+def judge_challenger(evidence: OfflineEvidence, rule: Rule) -> Verdict:
+    """Whether a challenger has earned the chair on the test days (GATE section 5: paired, by user).
+
+    Promote where NDCG@10 is better with certainty 1 - alpha, recall@20 not worse than the margin, by enough
+    users, on the same data, and not by too much. Reject where it is worse with that certainty. Hold otherwise.
+    """
+    if evidence.champion_fingerprint != evidence.challenger_fingerprint:
+        text = f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same data."
+        return Verdict(Verb.HOLD, ("different_fingerprint",), (text,), (), (_check("same_data", False, text),))
+    ndcg, recall = _intervals(evidence, rule)
+    metrics = (
+        _metric("ndcg_at_10", "success", ndcg, 0.0),
+        _metric("recall_at_20", "guardrail", recall, -rule.recall_margin),
+    )
+    if ndcg.upper < 0:
+        return Verdict(Verb.REJECT, ("worse",), (_said(evidence, "NDCG@10", ndcg),), metrics)
+    shortfalls = [
+        ("too_few_users", ndcg.users < rule.min_test_users,
+         f"{ndcg.users:,} test users; a proof wants {rule.min_test_users:,}."),
+        ("leak_alarm", ndcg.relative_difference > rule.leak_alarm,
+         f"NDCG@10 better by {ndcg.relative_difference:.0%}: too good to be true until a person has looked."),
+        ("not_superior", ndcg.lower <= 0, _said(evidence, "NDCG@10", ndcg)),
+        ("recall_margin", recall.lower <= -rule.recall_margin, _said(evidence, "Recall@20", recall)),
+    ]  # fmt: skip
+    checks = tuple(_check(code, not short, text) for code, short, text in shortfalls)
+    missing = [(code, text) for code, short, text in shortfalls if short]
+    if missing:
+        return Verdict(Verb.HOLD, tuple(c for c, _ in missing), tuple(x for _, x in missing), metrics, checks)
+    reasons = (_said(evidence, "NDCG@10", ndcg), _said(evidence, "Recall@20", recall))
+    return Verdict(Verb.PROMOTE, ("offline_evidence_only", "superior"), reasons, metrics, checks)
+
+
+def judge_seat(evidence: OfflineEvidence, rule: Rule, *, first: bool) -> Verdict:
+    """Whether the day's version of the champion's own family may sit down, against plain popularity.
+
+    The first champion sits down in any case, because a chair must be filled, and the entry says what was
+    proven. A refreshed one must not have fallen behind popularity.
+    """
+    ndcg, _ = _intervals(evidence, rule)
+    metrics = (_metric("ndcg_at_10", "success", ndcg, 0.0),)
+    said = _said(evidence, "NDCG@10", ndcg)
+    proven = ndcg.lower > 0
+    checks = (_check("better_than_popularity", proven, said),)
+    if first:
+        codes = ("first_champion",) if proven else ("first_champion", "not_proven_against_popularity")
+        return Verdict(Verb.PROMOTE, codes, ("There was no champion.", said), metrics, checks)
+    if ndcg.relative_difference >= 0:
+        return Verdict(Verb.PROMOTE, ("refreshed_champion",), ("Same family, newer data.", said), metrics, checks)
+    return Verdict(Verb.HOLD, ("refresh_behind_popularity",), (said,), metrics, checks)
+
+
+def _intervals(evidence: OfflineEvidence, rule: Rule) -> tuple[RelativeInterval, RelativeInterval]:
+    pairs = (
+        (evidence.champion_ndcg, evidence.challenger_ndcg),
+        (evidence.champion_recall, evidence.challenger_recall),
+    )
+    ndcg, recall = (
+        paired_bootstrap(*pair, samples=rule.bootstrap_samples, alpha=rule.alpha, seed=rule.seed) for pair in pairs
+    )
+    return ndcg, recall
+
+
+def _metric(name: str, role: str, interval: RelativeInterval, margin: float) -> dict[str, Any]:
+    found = asdict(interval)
+    kept = ("champion", "challenger", "relative_difference", "se", "lower", "upper")
+    return {
+        "name": name,
+        "role": role,
+        **{key: found[key] for key in kept},
+        "margin": margin,
+        "passes": interval.lower > margin,
+    }
+
+
+def _check(name: str, passes: bool, detail: str) -> dict[str, Any]:
+    return {"name": name, "passes": passes, "detail": detail}
+
+
+def _said(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) -> str:
+    return (
+        f"{metric} of {evidence.challenger_name} {interval.challenger:.4f} against {interval.champion:.4f} of "
+        f"{evidence.champion_name}: {interval.relative_difference:+.1%} "
+        f"({interval.lower:+.1%} to {interval.upper:+.1%}, {interval.users:,} users)."
+    )

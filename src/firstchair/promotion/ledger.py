@@ -1,0 +1,197 @@
+"""The ledger: every decision with its evidence, append-only and hash-chained, in Postgres."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from firstchair.databases import advisory_lock
+from firstchair.errors import LedgerError
+
+GENESIS = "0" * 64
+LOCK = "firstchair ledger"
+
+metadata = sa.MetaData()
+DECISIONS = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("decision_id", sa.Text),
+    sa.Column("decided_at", sa.TIMESTAMP(timezone=True)),
+    sa.Column("as_of", sa.Date),
+    sa.Column("decision", sa.Text),
+    sa.Column("champion_before", sa.Text),
+    sa.Column("champion_after", sa.Text),
+    sa.Column("challenger", sa.Text),
+    sa.Column("stage_before", sa.Text),
+    sa.Column("stage_after", sa.Text),
+    sa.Column("reason_codes", pg.ARRAY(sa.Text)),
+    sa.Column("reasons", pg.ARRAY(sa.Text)),
+    sa.Column("evidence", pg.JSONB),
+    sa.Column("data_fingerprint", sa.Text),
+    sa.Column("actor", sa.Text),
+    sa.Column("run_id", sa.Text),
+    sa.Column("previous_hash", sa.Text),
+    sa.Column("hash", sa.Text),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be written: who was champion before and is after it, and everything it rests on.
+
+    decision_id: the same decision on the same evidence has the same id, so it is written once.
+    champion_before, champion_after, challenger: registered versions, or None.
+    """
+
+    decision_id: str
+    decided_at: datetime
+    as_of: date
+    decision: str
+    champion_before: str | None
+    champion_after: str | None
+    challenger: str | None
+    stage_before: str | None
+    stage_after: str | None
+    reason_codes: tuple[str, ...]
+    reasons: tuple[str, ...]
+    evidence: Mapping[str, Any]
+    data_fingerprint: str
+    actor: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Decision):
+    """A decision as it stands in the ledger."""
+
+    sequence: int = 0
+    previous_hash: str = field(default=GENESIS)
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether the chain holds: entries looked at, and the sequence number of the first broken one."""
+
+    ok: bool
+    entries: int
+    first_broken: int | None
+
+
+class Ledger:
+    """The decisions of one platform."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self.url = url
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return sa.create_engine(self.url, poolclass=sa.pool.NullPool)
+
+    def migrate(self) -> None:
+        """Bring the database to the newest form; harmless when repeated, or done by two at once."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with advisory_lock(self.url, "firstchair ledger migration", wait=True), self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def append(self, decision: Decision) -> Entry:
+        """Write a decision at the end of the chain; one whose id stands there already is given back as it is.
+
+        Raises:
+            LedgerError: The ledger cannot be reached; nothing was written and no alias may move.
+        """
+        try:
+            with advisory_lock(self.url, LOCK, wait=True), self._engine.begin() as connection:
+                found = connection.execute(
+                    sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision.decision_id)
+                ).one_or_none()
+                if found is not None:
+                    return _entry(found)
+                last = connection.execute(
+                    sa.select(DECISIONS.c.sequence, DECISIONS.c.hash).order_by(DECISIONS.c.sequence.desc()).limit(1)
+                ).one_or_none()
+                sequence, previous = (1, GENESIS) if last is None else (last.sequence + 1, last.hash)
+                values = {**asdict(decision), "sequence": sequence, "previous_hash": previous}
+                values["evidence"] = json.loads(_canonical(values["evidence"]))
+                values["hash"] = _digest(values)
+                connection.execute(DECISIONS.insert().values(**values))
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(
+                f"Decision {decision.decision_id} cannot be written: {str(error).splitlines()[0]}.",
+                where=self.url.render_as_string(),
+                data="Nothing was written and no alias was moved.",
+                remedy="Bring the database back; the next look at the evidence decides again.",
+            ) from error
+        return Entry(**values)
+
+    def entries(self, *, limit: int = 1_000) -> list[Entry]:
+        """The newest entries, newest first."""
+        query = sa.select(DECISIONS).order_by(DECISIONS.c.sequence.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def last(self) -> Entry | None:
+        """The newest entry: its champion_after is who sits in the first chair."""
+        found = self.entries(limit=1)
+        return found[0] if found else None
+
+    def champion_at(self, instant: datetime) -> Entry | None:
+        """The entry that made the champion of that instant; None before there was one."""
+        query = (
+            sa.select(DECISIONS)
+            .where(DECISIONS.c.decided_at <= instant)
+            .where(DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before))
+            .order_by(DECISIONS.c.sequence.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None or found.champion_after is None else _entry(found)
+
+    def verify(self) -> Verification:
+        """Recompute every hash from the first entry on."""
+        previous, count = GENESIS, 0
+        with self._engine.connect() as connection:
+            for row in connection.execute(sa.select(DECISIONS).order_by(DECISIONS.c.sequence)):
+                values = dict(row._mapping)
+                stored = values.pop("hash")
+                count += 1
+                if values["sequence"] != count or values["previous_hash"] != previous or _digest(values) != stored:
+                    return Verification(False, count, int(row.sequence))
+                previous = stored
+        return Verification(True, count, None)
+
+
+def _entry(row: Any) -> Entry:
+    values = dict(row._mapping)
+    values |= {name: tuple(values[name]) for name in ("reason_codes", "reasons")}
+    return Entry(**values)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of everything in the entry but its own hash, the one before it included."""
+    return hashlib.sha256(_canonical({name: values[name] for name in sorted(values)}).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    """JSON in one form: sorted keys, no spaces, instants in UTC, numbers as Postgres keeps them."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value.timestamp():.6f}"
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,0 +1,205 @@
+"""The MLflow registry: registered versions of `artist-recommender`, their tags, and the aliases."""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from firstchair.errors import ModelError
+from firstchair.models import Family, Recommender, load
+
+NAME = "artist-recommender"
+ARTIFACT = "model"
+
+
+class Stage(StrEnum):
+    """Where a version stands."""
+
+    CANDIDATE = "candidate"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    CHAMPION = "champion"
+    PROBATION = "probation"
+    RETIRED = "retired"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
+
+
+class Alias(StrEnum):
+    """Names that point at a version."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+    PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One registered version with its tags; `version` is MLflow's number as text."""
+
+    version: str
+    family: str
+    as_of: date
+    data_fingerprint: str
+    stage: str
+    run_id: str
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Registry:
+    """Registered versions in one MLflow; artefacts under `artifact_root`."""
+
+    def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
+        self.tracking_uri = tracking_uri
+        self.artifact_root = artifact_root
+
+    @cached_property
+    def _client(self) -> Any:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def register(
+        self,
+        model: Recommender,
+        *,
+        as_of: date,
+        data_fingerprint: str,
+        metrics: Mapping[str, float],
+        seed: int,
+    ) -> Version:
+        """Log a run and make a version of it; the same family, day, data and seed give the version there is.
+
+        The run is whole before the version is made, so a version without artefacts cannot exist.
+
+        Raises:
+            ModelError: MLflow cannot be written.
+        """
+        tags = {"family": str(model.family), "as_of": as_of.isoformat(), "data_fingerprint": data_fingerprint}
+        known = [v for v in self.versions(as_of=as_of, family=model.family) if v.data_fingerprint == data_fingerprint]
+        if known:
+            return known[-1]
+        try:
+            run = self._client.create_run(self._experiment(), run_name=f"{model.family} {as_of}", tags=tags)
+            run_id = run.info.run_id
+            for name, value in {**model.parameters(), "seed": seed}.items():
+                self._client.log_param(run_id, name, value)
+            for name, score in metrics.items():
+                self._client.log_metric(run_id, name, score)
+            self._log_model(run_id, model)
+            self._client.set_terminated(run_id)
+            self._ensure_registered()
+            made = self._client.create_model_version(
+                NAME,
+                source=f"{run.info.artifact_uri}/{ARTIFACT}",
+                run_id=run_id,
+                tags={**tags, "stage": str(Stage.CANDIDATE)},
+            )
+        except Exception as error:  # MLflow raises its own, SQLAlchemy's and OSError alike
+            raise ModelError(
+                f"{model.family} of {as_of} cannot be registered: {error}.",
+                where=f"registered model {NAME}",
+                data="Versions registered before stand, and no alias was moved.",
+                remedy="Check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
+            ) from error
+        return self.version(str(made.version))
+
+    def versions(self, *, as_of: date | None = None, family: str | None = None) -> list[Version]:
+        """Registered versions, by number ascending, of one day and one family where they are named."""
+        wanted = {"as_of": as_of.isoformat() if as_of else None, "family": str(family) if family else None}
+        terms = [f"name = '{NAME}'", *(f"tags.`{name}` = '{value}'" for name, value in wanted.items() if value)]
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self._client.search_model_versions(" and ".join(terms), max_results=1000, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return [self._described(version) for version in sorted(found, key=lambda v: int(v.version))]
+
+    def version(self, number: str) -> Version:
+        """The version of that number."""
+        return self._described(self._client.get_model_version(NAME, number))
+
+    def load(self, version: Version) -> Recommender:
+        """The fitted model of a version, from its artefacts.
+
+        Raises:
+            ModelError: The artefacts are missing or of an unknown format.
+        """
+        import mlflow.artifacts
+
+        source = self._client.get_model_version(NAME, version.version).source
+        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
+        return load(Family(version.family), folder / "data" / ARTIFACT)
+
+    def alias(self, name: str) -> Version | None:
+        """The version that the alias points at; None where it points nowhere."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._described(self._client.get_model_version_by_alias(NAME, str(name)))
+        except MlflowException:
+            return None
+
+    def set_alias(self, name: str, number: str) -> None:
+        """Point the alias at a version; only ever after its entry in the ledger."""
+        self._client.set_registered_model_alias(NAME, str(name), number)
+
+    def set_stage(self, number: str, stage: Stage) -> None:
+        """Tag a version with where it stands."""
+        self._client.set_model_version_tag(NAME, number, "stage", str(stage))
+
+    def _described(self, found: Any) -> Version:
+        return Version(
+            version=str(found.version),
+            family=found.tags["family"],
+            as_of=date.fromisoformat(found.tags["as_of"]),
+            data_fingerprint=found.tags["data_fingerprint"],
+            stage=found.tags["stage"],
+            run_id=found.run_id,
+            metrics=dict(self._client.get_run(found.run_id).data.metrics),
+        )
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(NAME)
+        if found is not None:
+            return str(found.experiment_id)
+        self.artifact_root.mkdir(parents=True, exist_ok=True)
+        return str(self._client.create_experiment(NAME, artifact_location=self.artifact_root.absolute().as_uri()))
+
+    def _ensure_registered(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.get_registered_model(NAME)
+        except MlflowException:
+            self._client.create_registered_model(NAME, description="Artists for the users of a music service.")
+
+    def _log_model(self, run_id: str, model: Recommender) -> None:
+        """The model's own files behind MLflow's pyfunc, with a signature and without pickle."""
+        import mlflow.pyfunc
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        from firstchair.promotion.loader import INPUTS
+
+        inputs = Schema([ColSpec(kind, name) for name, kind in INPUTS.items()])
+        outputs = Schema([ColSpec("string", name) for name in ("artist_ids", "scores")])
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder) / ARTIFACT)
+            mlflow.pyfunc.save_model(
+                f"{folder}/logged",
+                loader_module="firstchair.promotion.loader",
+                data_path=f"{folder}/{ARTIFACT}",
+                signature=ModelSignature(inputs, outputs),
+                pip_requirements=["firstchair"],
+            )
+            self._client.log_artifacts(run_id, f"{folder}/logged", ARTIFACT)

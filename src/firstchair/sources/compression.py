@@ -1,0 +1,80 @@
+"""Objects that are compressed: unpacking as a stream, and telling a truncated one."""
+
+import gzip
+import io
+import zlib
+from typing import IO, Any
+
+import zstandard
+
+CHUNK_BYTES = 1 << 20
+# Small, since a piece may unpack to thousands of times its size.
+ZSTANDARD_PIECE = 1 << 13
+FAULTS = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+
+
+def is_compressed(name: str) -> bool:
+    """Whether an object of this name holds gzip or zstandard."""
+    return name.endswith((".gz", ".zst"))
+
+
+def unpacking_fault(stream: IO[bytes], name: str) -> str:
+    """Why a compressed object cannot be unpacked to its end, or an empty text; the stream is at its start again.
+
+    A truncated object must leave nothing behind, and it shows its fault only at its end.
+    """
+    if not is_compressed(name):
+        return ""
+    stream.seek(0)
+    try:
+        plain = unpacked(stream, name)
+        while plain.read(CHUNK_BYTES):
+            pass
+    except FAULTS as error:
+        return f"{type(error).__name__}: {error}"
+    stream.seek(0)
+    return ""
+
+
+def unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
+    """The plain bytes of an object, whose name says how it is compressed."""
+    if name.endswith(".gz"):
+        return io.BufferedReader(gzip.GzipFile(fileobj=stream, mode="rb"), CHUNK_BYTES)
+    if name.endswith(".zst"):
+        return io.BufferedReader(_Zstandard(stream), CHUNK_BYTES)
+    return stream
+
+
+class _Zstandard(io.RawIOBase):
+    """Frames of zstandard as a raw stream that fails at a truncated one; the library's own ends without a word."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._frame: Any = None
+        self._packed = b""
+        self._unpacked = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacked and self._advance():
+            pass
+        data, self._unpacked = self._unpacked[: len(buffer)], self._unpacked[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _advance(self) -> bool:
+        """Unpack the next piece; false at the end of the source."""
+        self._packed = self._packed or self._source.read(ZSTANDARD_PIECE)
+        if not self._packed:
+            if self._frame is not None:
+                raise EOFError("the compressed object ends within a frame")
+            return False
+        if self._frame is None:
+            self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._unpacked = self._frame.decompress(self._packed)
+        self._packed = self._frame.unused_data if self._frame.eof else b""
+        if self._frame.eof:
+            self._frame = None
+        return True

@@ -1,0 +1,65 @@
+"""The catalogue of the account database, as a snapshot in the lake."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from firstchair.databases import Databases
+from firstchair.errors import SourceError
+from firstchair.events import build_catalogue
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.sources import accounts
+
+
+@pytest.fixture
+def source(databases: Databases) -> sa.Engine:
+    """The account database with its tables, empty."""
+    engine = sa.create_engine(databases.accounts, poolclass=sa.pool.NullPool)
+    accounts.metadata.create_all(engine)
+    return engine
+
+
+def put(source: sa.Engine, table: sa.Table, *rows: dict[str, Any]) -> None:
+    with source.begin() as connection:
+        for row in rows:
+            connection.execute(table.insert(), row)
+
+
+def test_artists_and_tracks_are_those_of_the_source(source: sa.Engine, lake: Lake) -> None:
+    artist = {"artist_id": "a", "name": "Björk", "first_active_on": date(1977, 1, 1), "followers": 5, "genres": ["pop"]}
+    track = {"track_id": "t", "artist_id": "a", "title": "Jóga", "duration_ms": 300, "released_on": date(1997, 9, 15)}
+    put(source, accounts.ARTISTS, artist, {"artist_id": "b"}, {"artist_id": ""})
+    put(source, accounts.TRACKS, track)
+
+    report = build_catalogue(lake, source.url)
+
+    nothing = dict.fromkeys(("name", "first_active_on", "followers", "genres"))
+    assert (report.artists, report.tracks, report.nameless) == (2, 1, 1)
+    assert lake.read(t.ARTISTS).to_pylist() == [artist, {"artist_id": "b", **nothing}]
+    assert lake.read(t.TRACKS).to_pylist() == [track]
+
+
+def test_a_second_snapshot_takes_the_place_of_the_first(source: sa.Engine, lake: Lake) -> None:
+    put(source, accounts.ARTISTS, {"artist_id": "a"})
+    build_catalogue(lake, source.url)
+    with source.begin() as connection:
+        connection.execute(accounts.ARTISTS.update().values(name="new"))
+
+    build_catalogue(lake, source.url)
+
+    assert [row["name"] for row in lake.read(t.ARTISTS).to_pylist()] == ["new"]
+
+
+def test_a_source_without_the_tables_is_a_source_error(databases: Databases, lake: Lake) -> None:
+    with pytest.raises(SourceError, match="artists"):
+        build_catalogue(lake, databases.accounts)
+
+    assert lake.version(t.ARTISTS) == -1
+
+
+def test_a_source_that_is_away_is_a_source_error(databases: Databases, lake: Lake) -> None:
+    with pytest.raises(SourceError, match="cannot be read"):
+        build_catalogue(lake, databases.accounts.set(database="not_there"))
