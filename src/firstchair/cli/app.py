@@ -105,6 +105,7 @@ def load(
             path,
             accounts=open_databases(settings).accounts,
             events_url=settings.events_url,
+            truth=settings.home / "truth",
             seed=settings.seed,
             days=days,
             start=start.date(),

@@ -10,6 +10,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+# Columns of a table that goes to a file or a pipe.
+LOG_WIDTH = 140
 Advance = Callable[[str, int, int], None]
 
 
@@ -19,7 +21,9 @@ def show(result: Any, *, as_json: bool, screen: Callable[[], Sequence[Renderable
         document = to_json(result, fallback=lambda value: value.item(), inf_nan_mode="null")
         sys.stdout.write(document.decode() + "\n")
         return
-    console = Console(soft_wrap=False)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=LOG_WIDTH)
     for part in screen():
         console.print(part)
 

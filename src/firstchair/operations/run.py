@@ -121,7 +121,10 @@ class _Run:
             self.done += ended
             self.progress(f"{step}{label}", self.done, self.total)
 
+        ends_at = self.done + len(assets)
         self.runs.append(materialise(definitions, self.instance, assets, on_step=on_step, days=days))
+        self.done = ends_at
+        self.progress(f"{assets[-1]}{label}", self.done, self.total)
 
     def _model_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
         complete = [day for day in self._built(FEATURES + MODELS + AFTER) if day < last]

@@ -54,7 +54,7 @@ def validate(frame: "pd.DataFrame", suite: str) -> ValidationReport:
     # The library groups its results by column.
     order = [(item["type"], item["kwargs"].get("column")) for item in json.loads(text)["expectations"]]
     for outcome in sorted(result.results, key=lambda outcome: order.index(_identity(outcome))):
-        if not outcome.success:
+        if not outcome.success or _fault(outcome.exception_info):
             found = _failures(outcome, suite, frame)
             name = "{}({})".format(*_identity(outcome))
             by_expectation[name] = by_expectation.get(name, 0) + len(found)
@@ -68,9 +68,9 @@ def _identity(outcome: Any) -> tuple[str, str | None]:
 
 def _failures(outcome: Any, suite: str, frame: "pd.DataFrame") -> list[Failure]:
     config = outcome.expectation_config
-    if outcome.exception_info.get("raised_exception"):
+    if (fault := _fault(outcome.exception_info)) is not None:
         raise LakeError(
-            f"{config.type} of suite {suite} could not be computed: {outcome.exception_info['exception_message']}.",
+            f"{config.type} of suite {suite} could not be computed: {fault}.",
             where=str(_path(suite)),
             data="Nothing was written.",
             remedy="Correct the expectation's kwargs.",
@@ -81,6 +81,14 @@ def _failures(outcome: Any, suite: str, frame: "pd.DataFrame") -> list[Failure]:
     values = frame[column].iloc[rows].tolist() if column in frame else [None] * len(rows)
     reason = str(config.meta["reason"])
     return [Failure(int(row), reason, _shown(column, value)) for row, value in zip(rows, values, strict=True)]
+
+
+def _fault(exception_info: dict[str, Any]) -> str | None:
+    """What kept an expectation from being computed; the library tells it flat, or once for each metric."""
+    for info in (exception_info, *exception_info.values()):
+        if isinstance(info, dict) and info.get("raised_exception"):
+            return str(info["exception_message"])
+    return None
 
 
 def _shown(column: str | None, value: Any) -> str:

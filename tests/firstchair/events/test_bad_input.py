@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from firstchair import events
 from firstchair.lake import tables as t
@@ -205,3 +207,35 @@ def test_more_rows_may_fail_than_the_suite_lists_values_of(delivery: Any, event:
 
     details = {row["detail"] for row in delivery.rows(t.QUARANTINE_EVENTS)}
     assert details == {f"position: -{n}" for n in range(1, 1_001)}
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+FIELD = st.sampled_from(sorted({"surface", "simulated", "extra field", *NEEDED["login"], *NEEDED["impression"]}))
+ANY_RECORD = st.one_of(
+    st.binary(max_size=60).map(lambda data: data.replace(b"\n", b" ")).filter(lambda data: data.strip(b"\r\t ")),
+    ANY_JSON.filter(lambda value: value != ""),
+    st.tuples(st.sampled_from(sorted(NEEDED)), st.dictionaries(FIELD, ANY_JSON, max_size=3)),
+)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(records=st.lists(ANY_RECORD, min_size=60, max_size=60))
+def test_whatever_a_record_holds_it_has_one_fate(new_delivery: Any, event: Any, records: list[Any]) -> None:
+    delivery = new_delivery()
+    made = [
+        event(number, record[0], **record[1]) if isinstance(record, tuple) else record
+        for number, record in enumerate(records)
+    ]
+    delivery.put("sound first.jsonl", event(1_000), *made)
+
+    report = delivery.ingest()
+    delivery.build()
+
+    found = events.reconcile(delivery.lake)
+    assert report.balanced
+    assert found.balanced
+    assert found.read == 1 + len(records)

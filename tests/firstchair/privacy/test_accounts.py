@@ -1,0 +1,171 @@
+"""Accounts into the lake: every user with what is known, nothing exact, every refused row named."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from firstchair.databases import Databases
+from firstchair.errors import SourceError
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.privacy import UsersReport, build_users, user_key
+from firstchair.sources import accounts, tables
+
+KEY = b"a test's key"
+NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
+SINCE = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def source(databases: Databases) -> sa.Engine:
+    engine = sa.create_engine(databases.accounts, poolclass=sa.pool.NullPool)
+    accounts.metadata.create_all(engine)
+    return engine
+
+
+def put(source: sa.Engine, *rows: dict[str, Any]) -> None:
+    with source.begin() as connection:
+        for row in rows:
+            connection.execute(accounts.USERS.insert(), {"created_at": SINCE, **row})
+
+
+def build(source: sa.Engine, lake: Lake) -> UsersReport:
+    return build_users(lake, source.url, pseudonym_key=KEY, now=NOW)
+
+
+def users(lake: Lake) -> dict[str, dict[str, Any]]:
+    return {row.pop("user_key"): row for row in lake.read(t.USERS).to_pylist()}
+
+
+def test_an_account_becomes_a_user_without_pii(source: sa.Engine, lake: Lake) -> None:
+    person = {"email": "ann@example.org", "birth_date": date(1990, 5, 17), "gender": "f", "country": "DE"}
+    put(source, {"user_id": "user-ann", "latitude": 48.1372, "longitude": 11.5755, **person})
+
+    report = build(source, lake)
+
+    assert users(lake) == {
+        user_key("user-ann", KEY): {
+            "age_group": "35-44",
+            "gender": "female",
+            "country": "DE",
+            "state": "Bavaria",
+            "city": "Munich",
+            "created_at": SINCE,
+        }
+    }
+    assert (report.rows, report.read, report.quarantined, report.age_groups) == (1, 1, {}, {"35-44": 1})
+
+
+def test_a_user_with_nothing_but_a_key_and_a_date_is_accepted_as_unknown(source: sa.Engine, lake: Lake) -> None:
+    put(source, {"user_id": "bare"})
+
+    report = build(source, lake)
+
+    unknown = dict.fromkeys(("age_group", "gender", "country", "state", "city"), "unknown")
+    assert users(lake) == {user_key("bare", KEY): {**unknown, "created_at": SINCE}}
+    assert report.unknown == {"age_group": 1, "gender": 1, "country": 1, "city": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value"),
+    [
+        ({"age": 30}, "age_group", "25-34"),
+        ({"age": -1337}, "age_group", "unknown"),
+        ({"age": 300}, "age_group", "unknown"),
+        ({"birth_date": date(2027, 1, 1)}, "age_group", "unknown"),
+        ({"birth_date": date(1, 1, 1), "age": 30}, "age_group", "25-34"),
+        ({"birth_date": date(2008, 2, 2), "age": 99}, "age_group", "under-18"),
+        ({"country": "Atlantis"}, "country", "unknown"),
+        ({"latitude": -33.4489, "longitude": -70.6693}, "country", "CL"),
+        ({"country": "US", "latitude": 0.0, "longitude": -30.0}, "city", "unknown"),
+        ({"country": "US", "latitude": 0.0, "longitude": -30.0}, "country", "US"),
+        ({"latitude": 1e300, "longitude": float("nan")}, "city", "unknown"),
+        ({"created_at": datetime(1, 2, 3, tzinfo=UTC)}, "created_at", datetime(1, 2, 3, tzinfo=UTC)),
+    ],
+)
+def test_a_fact_is_made_coarse_or_unknown(
+    source: sa.Engine, lake: Lake, row: dict[str, Any], column: str, value: object
+) -> None:
+    put(source, {"user_id": "one", **row})
+
+    build(source, lake)
+
+    assert [user[column] for user in users(lake).values()] == [value]
+
+
+def test_a_refused_account_is_named_and_the_others_are_accepted(source: sa.Engine, lake: Lake) -> None:
+    put(
+        source,
+        {"user_id": "sound"},
+        {"user_id": "undated", "created_at": None},
+        {"user_id": "early", "created_at": NOW + timedelta(days=1)},
+        {"user_id": "far", "created_at": datetime(9999, 1, 1, tzinfo=UTC)},
+        {"user_id": ""},
+    )
+
+    report = build(source, lake)
+
+    refused = {row["user_key"]: row["reason"] for row in lake.read(t.QUARANTINE_USERS).to_pylist()}
+    assert refused == {
+        user_key("undated", KEY): "missing_field",
+        user_key("early", KEY): "future_timestamp",
+        user_key("far", KEY): "future_timestamp",
+        None: "missing_field",
+    }
+    assert list(users(lake)) == [user_key("sound", KEY)]
+    assert (report.read, report.rows, report.quarantined) == (5, 1, {"missing_field": 2, "future_timestamp": 2})
+
+
+def test_chunks_of_the_source_change_nothing(
+    source: sa.Engine, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(source, *[{"user_id": f"user-{n}", "age": n, "created_at": None if n % 3 == 0 else SINCE} for n in range(10)])
+    build(source, lake)
+    chunked = Lake(str(tmp_path / "chunked"))
+
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
+    build(source, chunked)
+
+    for table in (t.USERS, t.QUARANTINE_USERS):
+        assert chunked.fingerprint(table) == lake.fingerprint(table)
+
+
+def test_an_account_that_is_gone_from_the_source_is_gone_from_the_lake(source: sa.Engine, lake: Lake) -> None:
+    put(source, {"user_id": "stays"}, {"user_id": "goes"})
+    build(source, lake)
+    with source.begin() as connection:
+        connection.execute(sa.text("delete from users where user_id = 'goes'"))
+
+    build(source, lake)
+
+    assert list(users(lake)) == [user_key("stays", KEY)]
+
+
+def test_an_empty_account_table_is_an_empty_table(source: sa.Engine, lake: Lake) -> None:
+    assert build(source, lake).rows == 0
+    assert lake.version(t.USERS) >= 0
+
+
+def test_a_source_that_is_away_leaves_the_last_snapshot(source: sa.Engine, lake: Lake) -> None:
+    put(source, {"user_id": "one"})
+    build(source, lake)
+
+    with pytest.raises(SourceError):
+        build_users(lake, source.url.set(database="not_there"), pseudonym_key=KEY, now=NOW)
+
+    assert list(users(lake)) == [user_key("one", KEY)]
+
+
+def test_no_file_of_the_lake_holds_what_a_person_can_be_found_by(source: sa.Engine, lake: Lake) -> None:
+    secrets = ("user-ann", "ann@example.org", "1990-05-17", "52.520008", "13.404954")
+    person = {"email": secrets[1], "birth_date": date(1990, 5, 17), "latitude": 52.520008, "longitude": 13.404954}
+    put(source, {"user_id": "user-ann", **person}, {"user_id": "user-ann-2", **person, "created_at": None})
+
+    build(source, lake)
+
+    values = " ".join(str(lake.read(table).to_pylist()) for table in (t.USERS, t.QUARANTINE_USERS))
+    files = b"".join(path.read_bytes() for path in Path(lake.url).rglob("*") if path.is_file())
+    assert [secret for secret in secrets if secret in values or secret.encode() in files] == []

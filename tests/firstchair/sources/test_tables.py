@@ -1,0 +1,73 @@
+"""Tables of the account database, whatever their owners put into them."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from firstchair.databases import Databases
+from firstchair.errors import SourceError
+from firstchair.sources import accounts, read_table, tables
+
+
+@pytest.fixture
+def source(databases: Databases) -> sa.Engine:
+    engine = sa.create_engine(databases.accounts, poolclass=sa.pool.NullPool)
+    accounts.metadata.create_all(engine)
+    return engine
+
+
+def execute(source: sa.Engine, statement: str) -> None:
+    with source.begin() as connection:
+        connection.execute(sa.text(statement))
+
+
+def test_a_table_comes_in_chunks_in_the_order_of_its_key(source: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
+    execute(source, "insert into users (user_id) select 'u' || n from generate_series(1, 7) n")
+
+    chunks = [list(frame["user_id"]) for frame in read_table(source.url, accounts.USERS)]
+
+    assert chunks == [["u1", "u2", "u3"], ["u4", "u5", "u6"], ["u7"]]
+
+
+def test_values_come_as_they_are_and_null_as_none(source: sa.Engine) -> None:
+    execute(source, "insert into users (user_id, birth_date, age) values ('u', '1990-05-17', null)")
+
+    row = next(iter(read_table(source.url, accounts.USERS))).iloc[0]
+
+    assert (row["user_id"], row["birth_date"], row["age"]) == ("u", date(1990, 5, 17), None)
+
+
+def test_dates_beyond_the_calendar_come_as_none(source: sa.Engine) -> None:
+    execute(
+        source,
+        "insert into users (user_id, birth_date, created_at) values "
+        "('a', 'infinity', '-infinity'), ('b', '0044-03-15 BC', '12026-01-01Z'), ('c', '2000-02-29', '2026-01-01Z')",
+    )
+
+    frame = next(iter(read_table(source.url, accounts.USERS)))
+
+    assert list(frame["birth_date"]) == [None, None, date(2000, 2, 29)]
+    assert list(frame["created_at"]) == [None, None, datetime(2026, 1, 1, tzinfo=UTC)]
+
+
+def test_a_table_without_rows_has_no_chunks(source: sa.Engine) -> None:
+    assert list(read_table(source.url, accounts.USERS)) == []
+
+
+def test_a_missing_table_and_a_missing_column_are_source_errors(source: sa.Engine) -> None:
+    execute(source, "alter table users drop column gender; drop table tracks")
+
+    for table, said in ((accounts.USERS, "gender"), (accounts.TRACKS, "tracks")):
+        with pytest.raises(SourceError, match=said):
+            list(read_table(source.url, table))
+
+
+def test_the_password_of_the_source_is_never_told(source: sa.Engine) -> None:
+    away = source.url.set(password="top-secret", database="not_there")
+
+    with pytest.raises(SourceError) as caught:
+        list(read_table(away, accounts.USERS))
+
+    assert "top-secret" not in f"{caught.value} {caught.value.where}"

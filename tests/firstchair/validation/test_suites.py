@@ -1,0 +1,108 @@
+"""Suites as data: which rows fail, with which reason, in which order."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from firstchair.errors import LakeError
+from firstchair.validation import suites, validate
+
+POSITION = {
+    "type": "expect_column_values_to_be_between",
+    "kwargs": {"column": "position", "min_value": 1},
+    "meta": {"reason": "out_of_range"},
+}
+KIND = {
+    "type": "expect_column_values_to_be_in_set",
+    "kwargs": {"column": "kind", "value_set": ["click"]},
+    "meta": {"reason": "unknown_event_type"},
+}
+LISTED = {
+    "type": "expect_column_values_to_be_in_set",
+    "kwargs": {"column": "position", "value_set": [0, 1, 2]},
+    "meta": {"reason": "too_far_down"},
+}
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Puts expectations into a suite `own` in a folder of its own."""
+    monkeypatch.setattr(suites, "FOLDERS", (tmp_path,))
+
+    def put(*expectations: dict[str, Any]) -> None:
+        (tmp_path / "own.json").write_text(json.dumps({"name": "own", "expectations": expectations}))
+
+    return put
+
+
+def test_a_sound_frame_passes(write: Any) -> None:
+    write(POSITION, KIND)
+
+    report = validate(pd.DataFrame({"position": [1, 2], "kind": ["click", "click"]}), "own")
+
+    assert (report.passed, report.rows, report.failures, report.by_expectation) == (True, 2, (), {})
+
+
+def test_a_failing_row_is_named_by_its_position_whatever_the_index(write: Any) -> None:
+    write(POSITION)
+
+    report = validate(pd.DataFrame({"position": [1, -5, None]}, index=[7, 7, 9]), "own")
+
+    failure = report.failures[0]
+    assert (len(report.failures), report.passed) == (1, False)
+    assert (failure.row, failure.reason, failure.detail) == (1, "out_of_range", "position: -5")
+
+
+def test_a_row_that_breaks_several_fails_in_the_order_of_the_suite(write: Any) -> None:
+    write(POSITION, KIND, LISTED)
+
+    report = validate(pd.DataFrame({"position": [-99, 0], "kind": ["zap", "click"]}), "own")
+
+    assert [(failure.row, failure.reason) for failure in report.failures] == [
+        (0, "out_of_range"),
+        (1, "out_of_range"),
+        (0, "unknown_event_type"),
+        (0, "too_far_down"),
+    ]
+
+
+def test_every_failing_row_is_named_with_its_value_however_many(write: Any) -> None:
+    write(POSITION)
+
+    report = validate(pd.DataFrame({"position": [-n for n in range(5_000)]}), "own")
+
+    assert [(f.row, f.detail) for f in report.failures] == [(n, f"position: {-n}") for n in range(5_000)]
+    assert report.by_expectation == {"expect_column_values_to_be_between(position)": 5_000}
+
+
+def test_a_suite_that_changed_on_disk_is_read_anew(write: Any) -> None:
+    frame = pd.DataFrame({"position": [0]})
+    write(POSITION)
+    assert not validate(frame, "own").passed
+
+    write({**POSITION, "kwargs": {"column": "position", "min_value": 0}})
+
+    assert validate(frame, "own").passed
+
+
+def test_a_column_that_is_not_there_is_a_fault_of_the_suite(write: Any) -> None:
+    write(POSITION)
+
+    with pytest.raises(LakeError, match="could not be computed"):
+        validate(pd.DataFrame({"kind": ["click"]}), "own")
+
+
+def test_a_suite_that_is_not_there_is_named() -> None:
+    with pytest.raises(LakeError, match="no expectation suite nowhere"):
+        validate(pd.DataFrame({"a": [1]}), "nowhere")
+
+
+@pytest.mark.parametrize("suite", ["events", "users", "user_features"])
+def test_every_expectation_of_the_project_has_a_reason(suite: str) -> None:
+    document = json.loads((Path(__file__).parents[3] / "expectations" / f"{suite}.json").read_text())
+
+    assert document["name"] == suite
+    assert all(expectation["meta"]["reason"] for expectation in document["expectations"])
