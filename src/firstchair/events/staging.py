@@ -64,8 +64,9 @@ def _parse(engine: Engine, chunk: Chunk, now: Any) -> None:
     )
     engine.connection.register("records", records)
     parsed = parse(engine.backend.table("records"), now=now)
+    refused = parsed.mutate(raw=parsed.reason.notnull().ifelse(parsed.raw, None))
     columns = ["object_url", "line", "raw", "user_id", "reason", "detail", *FIELDS]
-    engine.backend.create_table("parsed", parsed.select(columns), temp=True)
+    engine.backend.create_table("parsed", refused.select(columns), temp=True)
 
 
 def _sort(engine: Engine, key: bytes) -> None:
@@ -80,7 +81,7 @@ def _sort(engine: Engine, key: bytes) -> None:
     connection.execute(f"""
         create temp table events as
         select e.* replace (x.extra as extra), p.user_key,
-               md5(row({body.replace('"extra"', "x.extra")}, p.user_key)::varchar) as body
+               hash(row({body.replace('"extra"', "x.extra")}, p.user_key)) as body
         from parsed e join pseudonyms p using (user_id)
         left join extras x on x.object_url = e.object_url and x.line = e.line
         where e.reason is null;
@@ -88,7 +89,7 @@ def _sort(engine: Engine, key: bytes) -> None:
         create temp table repeated as
         select event_id from {known} where event_id in (select event_id from events);
         create temp table earlier as
-        select event_id, md5(row({body}, user_key)::varchar) as body
+        select event_id, hash(row({body}, user_key)) as body
         from {known} where event_id in (select event_id from repeated);
         create temp table sorted as
         select e.*,

@@ -14,6 +14,7 @@ from firstchair.models.selection import Floats, Rows, best, chunks, columns_for,
 from firstchair.models.trending import Trending
 
 NAMED = 2
+SCORE_DECIMALS = 6
 
 
 class ALS:
@@ -40,14 +41,14 @@ class ALS:
         """Factorise the confidence matrix; negative entries are preference 0 with that confidence."""
         from implicit.cpu.als import AlternatingLeastSquares
 
-        model = AlternatingLeastSquares(
-            factors=self.factors,
-            alpha=self.alpha,
-            regularization=self.regularization,
-            iterations=self.iterations,
-            random_state=np.random.default_rng(seed),
-        )
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threadpool_limits(limits=1, user_api="blas"):  # else BLAS and implicit fight for the cores
+            model = AlternatingLeastSquares(
+                factors=self.factors,
+                alpha=self.alpha,
+                regularization=self.regularization,
+                iterations=self.iterations,
+                random_state=np.random.default_rng(seed),
+            )
             model.fit(data.confidence.astype(np.float32), show_progress=False)
         self.artist_ids = data.artist_ids
         self.artist_factors = np.asarray(model.item_factors, dtype=np.float32)
@@ -70,8 +71,9 @@ class ALS:
         users = self.user_factors(narrow(data.confidence, columns)[rows])
         longest = max(float(np.linalg.norm(self.artist_factors, axis=1).max(initial=0)), 1e-12)
         lengths = np.maximum(np.linalg.norm(users, axis=1, keepdims=True), 1e-12)
-        scores = np.clip((users / lengths) @ (self.artist_factors / longest).T, -1, 1)
-        return spread(scores.astype(np.float32), columns, len(data.artist_ids))
+        # Rounded, so that how many users are asked for at once cannot turn two artists around.
+        scores = np.round((users / lengths).astype(np.float64) @ (self.artist_factors / longest).T, SCORE_DECIMALS)
+        return spread(np.clip(scores, -1, 1).astype(np.float32), columns, len(data.artist_ids))
 
     def user_factors(self, confidence: sparse.csr_matrix) -> Floats:
         """Least-squares factors of each row: float32 (rows, factors); equation 4 of the paper."""

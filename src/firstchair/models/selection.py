@@ -30,8 +30,7 @@ def best(scores: Floats, taken: sparse.csr_matrix, k: int) -> Lists:
     row = np.repeat(np.arange(taken.shape[0]), np.diff(taken.indptr))
     allowed[row, taken.indices] = -np.inf
     k_here = min(k, allowed.shape[1])
-    top = np.argpartition(-allowed, k_here - 1, axis=1)[:, :k_here] if k_here < allowed.shape[1] else None
-    top = np.tile(np.arange(allowed.shape[1]), (len(allowed), 1)) if top is None else np.sort(top, axis=1)
+    top = _top_columns(allowed, k_here)
     values = np.take_along_axis(allowed, top, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     artists = np.full((len(allowed), k), -1, dtype=np.int32)
@@ -41,6 +40,15 @@ def best(scores: Floats, taken: sparse.csr_matrix, k: int) -> Lists:
     absent = ~np.isfinite(listed)
     artists[absent], listed[absent] = -1, 0
     return Lists(artists, listed)
+
+
+def _top_columns(scores: Floats, k: int) -> npt.NDArray[np.int64]:
+    """Columns of the `k` best of each row, ascending; of equal scores at the border the first columns."""
+    border = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
+    above, level = scores > border, scores == border
+    places = k - above.sum(axis=1, keepdims=True)
+    chosen = above | (level & (np.cumsum(level, axis=1) <= places))
+    return np.nonzero(chosen)[1].reshape(len(scores), k)
 
 
 def in_chunks(rows: Rows, width: int, recommend: Callable[[Rows], Lists]) -> Lists:

@@ -1,0 +1,202 @@
+"""What every family must do, and what those that learn must find."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from firstchair import models
+from firstchair.errors import ModelError
+from firstchair.models import Family, Lists, Recommender, TrainingData
+from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard, training_data, withheld
+
+ROWS = np.arange(USERS)
+LEARNERS = (Family.ALS, Family.XGBOOST, Family.CONTENT)
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    return checkerboard()
+
+
+@pytest.fixture(scope="module")
+def fitted(data: TrainingData) -> dict[Family, Recommender]:
+    return {family: models.fit(family, data, seed=1) for family in Family}
+
+
+@pytest.fixture(params=list(Family))
+def model(request: pytest.FixtureRequest, fitted: dict[Family, Recommender]) -> Recommender:
+    return fitted[request.param]
+
+
+def same(one: Lists, other: Lists) -> bool:
+    return bool((one.artists == other.artists).all() and np.allclose(one.scores, other.scores, atol=1e-6))
+
+
+@pytest.mark.parametrize("family", LEARNERS)
+def test_the_withheld_artist_of_the_own_parity_comes_first(
+    family: Family, fitted: dict[Family, Recommender], data: TrainingData
+) -> None:
+    lists = fitted[family].recommend(data, ROWS, 1)
+
+    assert (lists.artists[:, 0] == withheld(ROWS)).mean() > 0.9
+
+
+def test_no_list_holds_an_artist_twice_or_one_already_taken(model: Recommender, data: TrainingData) -> None:
+    lists = model.recommend(data, ROWS, 15)
+
+    taken = data.taken().toarray() > 0
+    for user, row in enumerate(lists.artists):
+        listed = row[row >= 0]
+        assert len(set(listed)) == len(listed)
+        assert not taken[user, listed].any()
+
+
+def test_scores_lie_within_bounds_and_never_rise_along_a_list(model: Recommender, data: TrainingData) -> None:
+    scores = model.recommend(data, ROWS, 15).scores
+
+    assert -1 <= scores.min() <= scores.max() <= 1
+    assert (np.diff(scores, axis=1) <= 1e-6).all()
+
+
+def test_a_list_longer_than_the_catalogue_ends_with_what_there_is(model: Recommender, data: TrainingData) -> None:
+    lists = model.recommend(data, ROWS, ARTISTS + 10)
+
+    left = ARTISTS - np.diff(data.taken().indptr)
+    assert ((lists.artists >= 0).sum(axis=1) == left).all()
+    assert (lists.scores[lists.artists < 0] == 0).all()
+
+
+def test_one_user_at_a_time_is_the_same_as_all_at_once(model: Recommender, data: TrainingData) -> None:
+    together = model.recommend(data, ROWS, 10)
+
+    for user in (0, 7, 31):
+        alone = model.recommend(data, np.array([user]), 10)
+        assert (alone.artists[0] == together.artists[user]).all()
+
+
+def test_every_item_has_a_reason(model: Recommender, data: TrainingData) -> None:
+    lists = model.recommend(data, ROWS, 10)
+    reasons = model.reasons(data, ROWS, lists)
+
+    assert reasons.shape == lists.artists.shape
+    assert all(bool(text) == (artist >= 0) for text, artist in zip(reasons.flat, lists.artists.flat, strict=True))
+
+
+def test_saved_and_loaded_it_gives_the_same_lists(model: Recommender, data: TrainingData, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    back = models.load(model.family, tmp_path / "model")
+
+    assert same(back.recommend(data, ROWS, 10), model.recommend(data, ROWS, 10))
+    assert (back.artist_ids == data.artist_ids).all()
+
+
+def test_the_same_seed_and_data_give_the_same_bytes(model: Recommender, data: TrainingData, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        models.fit(model.family, data, seed=1).save(tmp_path / name)
+
+    files = {name: sorted((tmp_path / name).rglob("*.*")) for name in ("one", "two")}
+    assert [path.read_bytes() for path in files["one"]] == [path.read_bytes() for path in files["two"]]
+
+
+def test_nothing_is_pickled(model: Recommender, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+
+    kinds = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert kinds <= {".json", ".safetensors", ".ubj"}
+
+
+def test_a_format_from_the_future_is_refused(model: Recommender, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    document = tmp_path / "model" / "model.json"
+    document.write_text(document.read_text().replace('"format": 1', '"format": 99'))
+
+    with pytest.raises(ModelError, match="format 99"):
+        models.load(model.family, tmp_path / "model")
+
+
+def test_a_user_without_any_signal_gets_a_full_list(model: Recommender, data: TrainingData) -> None:
+    nobody = data.confidence.toarray()
+    nobody[0] = 0
+    cold = training_data(nobody, data.as_of, fingerprint="newer")
+
+    assert (model.recommend(cold, np.array([0]), 10).artists >= 0).all()
+
+
+def test_newer_data_with_other_artists_is_served_by_their_names(model: Recommender, data: TrainingData) -> None:
+    wider = np.zeros((USERS + 3, ARTISTS + 4), dtype=np.float32)
+    wider[:USERS, :ARTISTS] = data.confidence.toarray()
+    newer = training_data(wider, data.as_of, fingerprint="newer")
+
+    lists = model.recommend(newer, np.arange(USERS + 3), 10)
+
+    assert lists.artists.shape == (USERS + 3, 10)
+    assert (lists.artists[:, 0] >= 0).all()
+
+
+def test_shown_and_never_taken_pulls_als_away() -> None:
+    liked = checkerboard(labelled=False).confidence.toarray()
+    target = withheld(np.array([0]))[0]
+    before = models.fit(Family.ALS, training_data(liked, checkerboard().as_of), seed=1)
+    liked[0, target] = -1.0
+    data = training_data(liked, checkerboard().as_of)
+
+    after = models.fit(Family.ALS, data, seed=1).recommend(data, np.array([0]), ARTISTS)
+    plain = before.recommend(checkerboard(labelled=False), np.array([0]), ARTISTS)
+
+    assert score_of(after, target) < score_of(plain, target)
+
+
+def score_of(lists: Lists, artist: int) -> float:
+    return float(lists.scores[0][lists.artists[0] == artist][0])
+
+
+def test_als_reasons_name_artists_that_the_user_has() -> None:
+    data = checkerboard(labelled=False)
+    model = models.fit(Family.ALS, data, seed=1)
+
+    reason = model.reasons(data, np.array([0]), model.recommend(data, np.array([0]), 1))[0, 0]
+
+    named = reason.removeprefix("Because you listen to ").split(" and ")
+    taken = {f"Artist {column}" for column in data.taken()[0].indices}
+    assert set(named) <= taken
+
+
+def test_content_finds_an_artist_nobody_has_played() -> None:
+    liked = checkerboard(labelled=False).confidence.toarray()
+    liked[:, 6] = 0
+    data = training_data(liked, checkerboard().as_of)
+
+    lists = models.fit(Family.CONTENT, data, seed=1).recommend(data, np.array([0]), 3)
+
+    assert 6 in lists.artists[0]
+
+
+def test_trending_differs_by_country() -> None:
+    data = checkerboard(labelled=False)
+    model = models.fit(Family.TRENDING, data, seed=1)
+    cold = training_data(np.zeros((2, ARTISTS)), data.as_of, fingerprint="cold")
+
+    lists = model.recommend(cold, np.array([0, 1]), 5)
+
+    assert set(lists.artists[0] % 2) == {0}
+    assert set(lists.artists[1] % 2) == {1}
+    assert "Chile" in model.reasons(cold, np.array([0]), Lists(lists.artists[:1], lists.scores[:1]))[0, 0]
+
+
+def test_a_random_list_depends_on_the_user_and_the_seed_alone(data: TrainingData) -> None:
+    one, other = (models.fit(Family.RANDOM, data, seed=seed).recommend(data, ROWS, 10) for seed in (1, 2))
+    again = models.fit(Family.RANDOM, data, seed=1).recommend(data, ROWS[::-1], 10)
+
+    assert (one.artists != other.artists).any()
+    assert (again.artists[::-1] == one.artists).all()
+
+
+def test_without_labels_the_ranker_keeps_the_order_of_als() -> None:
+    data = checkerboard(labelled=False)
+
+    ranked = models.fit(Family.XGBOOST, data, seed=1).recommend(data, ROWS, 5)
+
+    assert (ranked.artists == models.fit(Family.ALS, data, seed=1).recommend(data, ROWS, 5).artists).mean() > 0.95
+    assert isinstance(data.confidence, sparse.csr_matrix)
