@@ -45,7 +45,7 @@ def compose(path: Path, seed: int, days: int, start: date) -> Dataset:
     pairs = read_tsv(path / "user_artists.dat", ["userID", "artistID", "weight"])
     user, artist, count = (whole_numbers(pairs, name, path / "user_artists.dat") for name in pairs.columns)
     late = rng.random(len(user)) < LATE_SHARE
-    early_days = rng.integers(0, max(1, (days - LATE_DAYS - 1) // 2), size=len(user))
+    early_days = rng.integers(0, max(1, days - LATE_DAYS - 1), size=len(user))
     late_days = rng.integers(days - LATE_DAYS, days, size=len(user))
     listening = _Listening(user, artist, count, np.where(late, late_days, early_days))
     lengths = rng.integers(150_000, 330_000, size=(len(artists), TRACKS_PER_ARTIST))

@@ -168,7 +168,7 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": True, "threads": 2}
     )
-    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false;")
+    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false; set enable_progress_bar = false;")
     return connection
 
 

@@ -29,7 +29,7 @@ class ALS:
     family = Family.ALS
 
     def __init__(
-        self, *, factors: int = 32, alpha: float = 20.0, regularization: float = 10.0, iterations: int = 15
+        self, *, factors: int = 32, alpha: float = 5.0, regularization: float = 50.0, iterations: int = 15
     ) -> None:
         self.factors, self.alpha = factors, alpha
         self.regularization, self.iterations = regularization, iterations

@@ -222,7 +222,7 @@ ANY_RECORD = st.one_of(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records=st.lists(ANY_RECORD, min_size=60, max_size=60))
 def test_whatever_a_record_holds_it_has_one_fate(new_delivery: Any, event: Any, records: list[Any]) -> None:
     delivery = new_delivery()
