@@ -2,23 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from firstchair.features.segments import ALL, published_values, user_segments
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from monitoring.figures import line_plot
+from monitoring.figures import line_plot, simulated_mark
 
 HORIZONS_DAYS = (7, 14)
 BASE_DAYS = 28
 NEVER_SERVED = "none"
+PLOT_DAYS = 28
 
 
 @dataclass(frozen=True, slots=True)
 class ChurnReport:
     """What stands in gold/churn for the as_of built.
 
-    rows: cells. mature: those whose label is final. rates: newest churn rate of all users by horizon, 0..1.
-    plot: churn of all users by as_of as a Markdown picture.
+    rows: cells. mature: those whose label is final. simulated: some event behind them is. rates: newest churn
+    rate of all users by horizon, 0..1. plot: churn of all users by as_of as a Markdown picture.
     """
 
     rows: int
@@ -40,8 +42,14 @@ def build_churn(
     """Put the churn cells of these as_of (both included) in place of those partitions.
 
     A user counts at horizon h on as_of D if active (any event but an impression) in the 28 days before D - h;
-    he is churned if not active at all in the h days before D. `mature` once every event up to D has been
-    known for `late_tolerance_days`; the days before `first_as_of` that become mature by now are built too.
+    he is churned if not active at all in the h days before D. His version is that of the latest impression before
+    D - h, `none` where there was none; `all` holds everybody. Segments are the user's, his lifecycle that of
+    D - h: there is no follower_tier. Cells under `k_anonymity` users are merged. `simulated` where an event that
+    decided a label or a version is.
+
+    `mature` once every event up to D has been known for `late_tolerance_days`. The as_of of that many days before
+    `first_as_of` are built too, because they become mature by now, so that daily builds end in the same table as
+    one over the whole range.
 
     Args:
         lake: The tables.
@@ -50,55 +58,85 @@ def build_churn(
         k_anonymity: Least users of a cell.
         late_tolerance_days: Days an event may be late.
         known_until: First day (UTC) without complete data.
+
+    Raises:
+        LakeError: A table cannot be read; nothing is written.
     """
     first_as_of -= timedelta(days=late_tolerance_days)
     with connect() as connection:
         connection.execute(_labels(lake, first_as_of, last_as_of))
-        cells = connection.execute(_cells(k_anonymity, known_until - timedelta(days=late_tolerance_days)))
+        connection.execute(_labelled(lake))
+        cells = connection.sql(_cells(k_anonymity, known_until - timedelta(days=late_tolerance_days)))
         table = cells.to_arrow_table()
     lake.replace_range(t.CHURN, table, first_as_of, last_as_of)
-    rows = table.to_pylist()
-    whole = [row for row in rows if row["segment"] == ALL and row["model_version"] == ALL]
+    whole = _whole(lake, last_as_of)
     lines = {
         f"{horizon} days": [(row["as_of"], row["churn_rate"]) for row in whole if row["horizon_days"] == horizon]
         for horizon in HORIZONS_DAYS
     }
-    simulated = any(row["simulated"] for row in whole)
     return ChurnReport(
-        rows=len(rows),
-        mature=sum(row["mature"] for row in rows),
-        simulated=simulated,
+        rows=table.num_rows,
+        mature=sum(table.column("mature").to_pylist()),
+        simulated=any(table.column("simulated").to_pylist()),
         rates={name: points[-1][1] for name, points in lines.items() if points},
-        plot=line_plot(lines, title="Churn" + (" (simulated)" if simulated else ""), ylabel="share of users"),
+        plot=line_plot(lines, title="Churn" + simulated_mark(whole), ylabel="share of users"),
     )
 
 
+def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
+    """The cells of everybody and all versions, of the last as_of up to `last`."""
+    since = last - timedelta(days=PLOT_DAYS - 1)
+    where = f"as_of between date '{since}' and date '{last}' and segment = '{ALL}' and model_version = '{ALL}'"
+    return list(lake.read(t.CHURN, where).sort_by("as_of").to_pylist())
+
+
 def _labels(lake: Lake, first: date, last: date) -> str:
-    """SQL of `labelled`: one row per as_of, horizon and user of the base, with his segments and version."""
+    """SQL of `labels`: one row per as_of, horizon and user of the base.
+
+    `cut` is D - h. The last active day before it puts a user into the base for the 28 days that follow, unless
+    the next active day comes first; that next day, if any, decides whether he is churned.
+    """
     horizons = ", ".join(map(str, HORIZONS_DAYS))
+    earliest = first - timedelta(days=max(HORIZONS_DAYS) + BASE_DAYS)
     return f"""
-        create temp table days as
-        select user_key, event_date, bool_or(event_type <> 'impression') as active, bool_or(simulated) as simulated,
-               arg_max(model_version, occurred_at) filter (event_type = 'impression') as model_version
-        from {lake.scan(t.EVENTS)} where event_date < date '{last}' group by all;
         create temp table labels as
-        select a.as_of::date as as_of, h.horizon_days, d.user_key,
-               not bool_or(d.active and d.event_date >= a.as_of::date - h.horizon_days) as churned,
-               coalesce(arg_max(d.model_version, d.event_date)
-                            filter (d.model_version is not null and d.event_date < a.as_of::date - h.horizon_days),
-                        '{NEVER_SERVED}') as model_version,
-               bool_or(d.simulated) as simulated
-        from generate_series(date '{first}', date '{last}', interval 1 day) a(as_of)
-        cross join (select unnest([{horizons}]) as horizon_days) h
-        join days d on d.event_date < a.as_of::date
-        group by all
-        having bool_or(d.active and d.event_date < a.as_of::date - h.horizon_days
-                       and d.event_date >= a.as_of::date - h.horizon_days - {BASE_DAYS});
+        with active as (
+            select user_key, event_date as active_on, bool_or(simulated) as simulated from {lake.scan(t.EVENTS)}
+            where event_type <> 'impression' and event_date >= date '{earliest}' and event_date < date '{last}'
+            group by all),
+        spans as (
+            select *, lead(active_on) over later as next_on, lead(simulated) over later as next_simulated
+            from active window later as (partition by user_key order by active_on)),
+        bases as (
+            select *, least(active_on + {BASE_DAYS}, next_on, date '{last}') as last_cut,
+                   unnest(generate_series(active_on + 1, last_cut, interval 1 day))::date as cut
+            from spans),
+        targets as (
+            select d::date as as_of, h::integer as horizon_days, d::date - h as cut
+            from generate_series(date '{first}', date '{last}', interval 1 day) days(d),
+                 (select unnest([{horizons}]) as h) horizons),
+        served as (
+            select user_key, event_date as served_on, bool_or(simulated) as simulated,
+                   arg_max(model_version, (occurred_at, event_id)) as model_version
+            from {lake.scan(t.EVENTS)} where event_type = 'impression' and event_date < date '{last}' group by all)
+        select g.as_of, g.horizon_days, g.cut, b.user_key, coalesce(b.next_on >= g.as_of, true) as churned,
+               coalesce(s.model_version, '{NEVER_SERVED}') as model_version,
+               b.simulated or coalesce(b.next_on < g.as_of and b.next_simulated, false)
+                   or coalesce(s.simulated, false) as simulated
+        from bases b join targets g using (cut)
+        asof left join served s on s.user_key = b.user_key and s.served_on < g.cut;
+    """
+
+
+def _labelled(lake: Lake) -> str:
+    """SQL of `labelled`: the labels by version and over all versions, once per segment of the user."""
+    return f"""
         create temp table labelled as
-        with versions as (select * from labels union all select * replace ('{ALL}' as model_version) from labels)
-        select v.*, s.segment as segment, s.value as segment_value
-        from (select v.*, unnest({user_segments(lake, day="(v.as_of - v.horizon_days)")}) as s
-              from versions v left join {lake.scan(t.USERS)} u on u.user_key = v.user_key) v;
+        with versions as (select * from labels union all select * replace ('{ALL}' as model_version) from labels),
+        told as (
+            select v.*, unnest({user_segments(day="v.cut")}) as s
+            from versions v left join {lake.scan(t.USERS)} u using (user_key))
+        select * exclude (s), s.segment as segment, s.value as segment_value from told;
     """
 
 
@@ -108,9 +146,9 @@ def _cells(k_anonymity: int, mature_until: date) -> str:
     counted = f"(select {group}, segment, segment_value, count(*) as users from labelled group by all)"
     published = published_values(counted, group=group, k_anonymity=k_anonymity)
     return f"""
-        select l.as_of, l.horizon_days::integer as horizon_days, l.segment, p.published as segment_value,
-               l.model_version, count(*) as users, count(*) filter (l.churned) as churned,
-               avg(l.churned::integer) as churn_rate, l.as_of <= date '{mature_until}' as mature,
+        select l.as_of, l.horizon_days, l.segment, p.published as segment_value, l.model_version,
+               count(*) as users, count(*) filter (l.churned) as churned,
+               count(*) filter (l.churned) / count(*) as churn_rate, l.as_of <= date '{mature_until}' as mature,
                bool_or(l.simulated) as simulated
         from labelled l join {published} p using ({group}, segment, segment_value)
         where p.published is not null

@@ -3,45 +3,90 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
+SIZE_INCHES, DOTS_PER_INCH = (6, 2.6), 90
 # Okabe and Ito's palette: told apart by everybody.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# A bar for each of more than this many names cannot be read at this size.
+MAX_BARS = 15
+MARGIN = timedelta(days=1)
 
 
 def line_plot(series: Mapping[str, Sequence[tuple[date, float]]], *, title: str, ylabel: str) -> str:
-    """Lines over days, one a name."""
+    """Lines over days, one a name (at most `len(COLOURS)`), as a Markdown picture; `title` is its alternative text.
+
+    A day alone is a dot; without any point the picture says so.
+    """
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     figure, axes = _axes(title)
-    for colour, (name, points) in zip(COLOURS, series.items(), strict=False):
-        axes.plot([day for day, _ in points], [value for _, value in points], color=colour, label=name, lw=1.6)
-    axes.set_ylabel(ylabel)
-    axes.legend(frameon=False, fontsize=8)
-    figure.autofmt_xdate(rotation=30)
-    return _markdown(figure, title)
+    drawn = [(name, sorted(points)) for name, points in series.items() if points]
+    for colour, (name, points) in zip(COLOURS, drawn, strict=False):
+        axes.plot(*zip(*points, strict=True), color=colour, label=name, linewidth=1.6, marker="o", markersize=3)
+    if not drawn:
+        return _without_data(figure, axes, title)
+    shown = [day for _, points in drawn for day, _ in points]
+    axes.set_xlim(min(shown) - MARGIN, max(shown) + MARGIN)
+    days = AutoDateLocator(minticks=1, maxticks=8)
+    axes.xaxis.set_major_locator(days)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(days))
+    axes.set_ylabel(ylabel, fontsize=8)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    if len(drawn) > 1:
+        axes.legend(frameon=False, fontsize=8)
+    return figure_markdown(figure, title)
 
 
 def bar_plot(values: Mapping[str, float], *, title: str, xlabel: str) -> str:
-    """Horizontal bars, the first on top."""
+    """Horizontal bars, the first on top (at most `MAX_BARS`), as a Markdown picture."""
     figure, axes = _axes(title)
-    names = list(values)[::-1]
-    axes.barh(names, [values[name] for name in names], color=COLOURS[0])
-    axes.set_xlabel(xlabel)
-    axes.tick_params(axis="y", labelsize=8)
-    return _markdown(figure, title)
+    if not values:
+        return _without_data(figure, axes, title)
+    names = list(values)[:MAX_BARS][::-1]
+    bars = axes.barh(names, [values[name] for name in names], color=COLOURS[0])
+    axes.bar_label(bars, fmt="{:,.4g}", padding=3, fontsize=7)
+    axes.set_xlabel(xlabel, fontsize=8)
+    axes.margins(x=0.12)
+    return figure_markdown(figure, title)
+
+
+def by_day(rows: Sequence[Mapping[str, Any]], day: str, lines: Mapping[str, str], *, title: str, ylabel: str) -> str:
+    """Columns of a table's rows over its column `day`; `lines` names the line of each column; nulls are gaps.
+
+    The title says where the rows are simulated.
+    """
+    series = {
+        name: [(row[day], row[column]) for row in rows if row[column] is not None] for name, column in lines.items()
+    }
+    return line_plot(series, title=title + simulated_mark(rows), ylabel=ylabel)
+
+
+def simulated_mark(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What a title ends with where any of the rows is simulated."""
+    return " (simulated)" if any(row["simulated"] for row in rows) else ""
+
+
+def figure_markdown(figure: Any, alt: str) -> str:
+    """A matplotlib figure as a Markdown picture that carries its own PNG; the same figure gives the same text."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
 
 
 def _axes(title: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 2.6), dpi=90, layout="constrained")
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, fontsize=10, loc="left")
+    axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def _markdown(figure: Any, alt: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return f"![{alt}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
+def _without_data(figure: Any, axes: Any, title: str) -> str:
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "nothing to show yet", ha="center", va="center", transform=axes.transAxes, fontsize=9)
+    return figure_markdown(figure, title)

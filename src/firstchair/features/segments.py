@@ -1,16 +1,15 @@
-"""Segments of users and artists, and the merging of cells too small to be published."""
+"""Segments of users and artists, and the merging of cells too small to be published (CONTRACT section 5)."""
 
 from enum import StrEnum
 
+from firstchair.features.profile import NEW_DAYS
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 
-NEW_UNDER_DAYS = 30
 ALL = "all"
 OTHER = "other"
-# Upper bounds of an artist's followers over the catalogue's median, ascending.
-FOLLOWER_TIERS = ((0.1, "<0.1"), (1, "0.1-1"), (10, "1-10"))
-HIGHEST_TIER = ">10"
+UNKNOWN = "unknown"
+DAY_SECONDS = 86_400
 
 
 class Segment(StrEnum):
@@ -24,40 +23,60 @@ class Segment(StrEnum):
     FOLLOWER_TIER = "follower_tier"
 
 
-def user_segments(lake: Lake, *, day: str) -> str:
+class FollowerTier(StrEnum):
+    """An artist's followers ÷ the median of the catalogue; 0.1 and 1 stand in `0.1-1`, 10 in `1-10`."""
+
+    UNDER_A_TENTH = "<0.1"
+    UP_TO_MEDIAN = "0.1-1"
+    UP_TO_TENFOLD = "1-10"
+    OVER_TENFOLD = ">10"
+    UNKNOWN = "unknown"
+
+
+def user_segments(*, day: str) -> str:
     """DuckDB list of every user segment of a row with the columns of silver/users (alias `u`).
 
-    `day` is SQL for the day at which the lifecycle is read: `new` under 30 days since created_at.
-    A user whom silver/users no longer holds is `unknown` everywhere.
+    `day` is SQL for the day at whose 00:00 UTC the lifecycle is read: `new` under 30 whole days of 24 hours since
+    created_at, or where that is unknown, else `long_term`; the same as in gold/user_features. All other segments
+    are `unknown` where the account does not say, or silver/users no longer holds it.
+
+    Returns:
+        SQL of a list of structs (segment, value), one a segment but follower_tier; `all` has the value `all`.
     """
-    lifecycle = f"case when {day} - u.created_at::date < {NEW_UNDER_DAYS} then 'new' else 'long_term' end"
+    age_seconds = f"epoch({day}::timestamp) - epoch(u.created_at at time zone 'UTC')"
     values = {
         Segment.ALL: f"'{ALL}'",
-        Segment.LIFECYCLE: lifecycle,
+        Segment.LIFECYCLE: f"if(coalesce({age_seconds}, 0) < {NEW_DAYS * DAY_SECONDS}, 'new', 'long_term')",
         **{name: f"u.{name}" for name in (Segment.COUNTRY, Segment.AGE_GROUP, Segment.GENDER)},
     }
-    pairs = (f"{{'segment': '{name}', 'value': coalesce({value}, 'unknown')}}" for name, value in values.items())
+    pairs = (f"{{'segment': '{name}', 'value': coalesce({value}, '{UNKNOWN}')}}" for name, value in values.items())
     return f"[{', '.join(pairs)}]"
 
 
 def follower_tiers(lake: Lake) -> str:
-    """DuckDB relation artist_id, follower_tier: followers over the catalogue's median; `unknown` without either."""
-    share = "followers / nullif(median(followers) over (), 0)"
-    bounds = " ".join(f"when share < {bound} then '{name}'" for bound, name in FOLLOWER_TIERS[:1])
-    bounds += " " + " ".join(f"when share <= {bound} then '{name}'" for bound, name in FOLLOWER_TIERS[1:])
+    """DuckDB relation artist_id, follower_tier (a `FollowerTier`), one row per artist of the catalogue.
+
+    The median is over the artists whose followers are known; only the others are `unknown`.
+    """
     return f"""(
-        select artist_id, case when share is null then 'unknown' {bounds} else '{HIGHEST_TIER}' end as follower_tier
-        from (select artist_id, {share} as share from {lake.scan(t.ARTISTS)}))"""
+        select artist_id,
+               case when followers is null then '{FollowerTier.UNKNOWN}'
+                    when 10 * followers < median(followers) over () then '{FollowerTier.UNDER_A_TENTH}'
+                    when followers <= median(followers) over () then '{FollowerTier.UP_TO_MEDIAN}'
+                    when followers <= 10 * median(followers) over () then '{FollowerTier.UP_TO_TENFOLD}'
+                    else '{FollowerTier.OVER_TENFOLD}' end as follower_tier
+        from {lake.scan(t.ARTISTS)})"""
 
 
 def published_values(cells: str, *, group: str, k_anonymity: int) -> str:
     """DuckDB relation: for each cell, the value it is published under.
 
     A cell under `k_anonymity` users becomes `other`; where those together are still too few, the smallest
-    of the larger cells joins them, so that nobody can be told by subtraction. Cells of `all` stay.
+    of the larger cells joins them, so that nobody can be told by subtraction from `all`. Cells of `all` stay: they
+    are the whole. An account's own value `other` (gender) and the merged cells are one cell.
 
     Args:
-        cells: relation with the columns of `group`, segment, segment_value and users.
+        cells: relation with the columns of `group`, segment, segment_value and users (>= 0).
         group: columns (SQL list) within which cells are compared, such as event_date, model_version.
         k_anonymity: least users of a cell.
 
@@ -65,12 +84,18 @@ def published_values(cells: str, *, group: str, k_anonymity: int) -> str:
         Relation `group`, segment, segment_value, published; published is null where even all cells
         together hold too few.
     """
+    ascending = "order by users, segment_value"
     return f"""(
         select {group}, segment, segment_value,
                case when segment = '{Segment.ALL}' then segment_value
-                    when users >= {k_anonymity} and not (before > 0 and before < {k_anonymity}) then segment_value
+                    when users >= {k_anonymity} and (place = 1 or before >= {k_anonymity}) then segment_value
                     when whole >= {k_anonymity} then '{OTHER}' end as published
-        from (select *, sum(users) over same as whole,
-                     coalesce(sum(users) over (partition by {group}, segment order by users, segment_value
-                              rows between unbounded preceding and 1 preceding), 0) as before
+        from (select *, row_number() over (same {ascending}) as place,
+                     {_users_together("same")} as whole,
+                     {_users_together(f"same {ascending} rows between unbounded preceding and 1 preceding")} as before
               from {cells} window same as (partition by {group}, segment)))"""
+
+
+def _users_together(window: str) -> str:
+    """At least how many users the cells of a window hold: a user sees several tiers, so those do not add up."""
+    return f"if(segment = '{Segment.FOLLOWER_TIER}', max(users) over ({window}), sum(users) over ({window}))"

@@ -256,7 +256,7 @@ def written(event: Any, kind: str, number: int, body: int) -> Any:
     return event(number, **changes.get(kind, {"position": body}))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=RECORDS, data=st.data())
 def test_any_mixture_in_any_order_and_any_objects_adds_up_to_the_same(
     new_delivery: Callable[[], Any], event: Any, records: list[tuple[str, int, int]], data: st.DataObject

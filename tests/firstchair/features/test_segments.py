@@ -1,0 +1,146 @@
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstchair.features import user_features
+from firstchair.features.segments import Segment, follower_tiers, published_values, user_segments
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+
+DAY = date(2026, 3, 10)
+MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
+MOMENT = timedelta(microseconds=1)
+
+
+def segments_of(users: list[dict[str, Any]], day: date = DAY) -> dict[str, dict[str, str]]:
+    with connect() as connection:
+        connection.register("users", pa.Table.from_pylist(users, schema=t.USERS.schema))
+        told = user_segments(day=f"date '{day}'")
+        query = f"select user_key, {told} from users u"
+        return {key: {s["segment"]: s["value"] for s in all_of} for key, all_of in connection.execute(query).fetchall()}
+
+
+def test_a_user_has_one_value_in_every_segment_but_the_artists_own(scene: Any) -> None:
+    told = segments_of([scene.user("anna", country=None, gender="other")])
+
+    assert told["anna"] == {
+        "all": "all",
+        "lifecycle": "long_term",
+        "country": "unknown",
+        "age_group": "25-34",
+        "gender": "other",
+    }
+
+
+@pytest.mark.parametrize(
+    ("created_at", "lifecycle"),
+    [
+        (MIDNIGHT - timedelta(days=30), "long_term"),
+        (MIDNIGHT - timedelta(days=30) + MOMENT, "new"),
+        (MIDNIGHT - timedelta(days=29, hours=12), "new"),
+        (MIDNIGHT - timedelta(days=30) - MOMENT, "long_term"),
+        (MIDNIGHT + timedelta(hours=5), "new"),
+        (None, "new"),
+    ],
+)
+def test_the_lifecycle_is_the_one_of_the_features(scene: Any, created_at: datetime | None, lifecycle: str) -> None:
+    user = scene.user("anna", created_at=created_at)
+
+    (features,) = user_features(scene.history([], users=[user]), as_of=DAY).to_pyarrow().to_pylist()
+
+    assert segments_of([user])["anna"]["lifecycle"] == features["lifecycle"] == lifecycle
+
+
+def tiers(lake: Lake, followers: dict[str, int | None]) -> dict[str, str]:
+    rows = [
+        dict.fromkeys(t.ARTISTS.schema.names) | {"artist_id": name, "followers": n} for name, n in followers.items()
+    ]
+    lake.overwrite(t.ARTISTS, pa.Table.from_pylist(rows, schema=t.ARTISTS.schema))
+    with connect() as connection:
+        return dict(connection.execute(f"select artist_id, follower_tier from {follower_tiers(lake)}").fetchall())
+
+
+def test_tiers_are_followers_over_the_median_of_the_catalogue(lake: Lake) -> None:
+    followers = {"none": 0, "a": 29, "b": 30, "c": 299, "median": 300, "d": 301, "e": 3000, "f": 3001, "g": 10**12}
+
+    assert tiers(lake, {**followers, "unknown": None}) == {
+        "none": "<0.1",
+        "a": "<0.1",
+        "b": "0.1-1",
+        "c": "0.1-1",
+        "median": "0.1-1",
+        "d": "1-10",
+        "e": "1-10",
+        "f": ">10",
+        "g": ">10",
+        "unknown": "unknown",
+    }
+
+
+def test_a_catalogue_that_nobody_follows_is_its_own_median(lake: Lake) -> None:
+    assert tiers(lake, {"a": 0, "b": 0, "c": 7}) == {"a": "0.1-1", "b": "0.1-1", "c": ">10"}
+
+
+def published(cells: list[tuple[int, str, str, int]], k: int) -> dict[tuple[int, str, str], str | None]:
+    names = ("day", "segment", "segment_value", "users")
+    with connect() as connection:
+        connection.register("cells", pa.Table.from_pylist([dict(zip(names, cell, strict=True)) for cell in cells]))
+        rows = connection.execute(f"from {published_values('cells', group='day', k_anonymity=k)}").fetchall()
+        return {(day, segment, value): name for day, segment, value, name in rows}
+
+
+CELLS = st.dictionaries(
+    st.tuples(
+        st.integers(1, 2), st.sampled_from(["all", "country", "gender", "follower_tier"]), st.sampled_from("abcde")
+    ),
+    st.integers(0, 30),
+    min_size=1,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells=CELLS, k=st.integers(1, 40))
+def test_no_cell_is_published_with_fewer_users_and_no_large_one_is_lost(
+    cells: dict[tuple[int, str, str], int], k: int
+) -> None:
+    found = published([(*key, users) for key, users in cells.items()], k)
+
+    assert set(found) == set(cells)
+    together: dict[tuple[int, str, str], list[int]] = defaultdict(list)
+    hidden: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for (day, segment, value), name in found.items():
+        users = cells[day, segment, value]
+        if segment == Segment.ALL:
+            assert name == value
+        elif name is None:
+            hidden[day, segment].append(users)
+        else:
+            together[day, segment, name].append(users)
+            assert name in {value, "other"}
+    for (_, segment, _), counts in together.items():
+        at_least = max(counts) if segment == Segment.FOLLOWER_TIER else sum(counts)
+        assert at_least >= k
+    for (day, segment), counts in hidden.items():
+        assert (max if segment == Segment.FOLLOWER_TIER else sum)(counts) < k
+        assert not any(key[:2] == (day, segment) for key in together)
+
+
+def test_small_cells_take_the_next_smallest_with_them_only_where_they_must() -> None:
+    cells = [(1, "country", "CL", 25), (1, "country", "AR", 5), (1, "country", "BR", 30), (2, "country", "AR", 20)]
+    cells += [(1, "gender", "a", 12), (1, "gender", "b", 8), (1, "gender", "c", 20), (1, "all", "all", 1)]
+
+    assert published(cells, 20) == {
+        (1, "country", "AR"): "other",
+        (1, "country", "CL"): "other",
+        (1, "country", "BR"): "BR",
+        (2, "country", "AR"): "AR",
+        (1, "gender", "a"): "other",
+        (1, "gender", "b"): "other",
+        (1, "gender", "c"): "c",
+        (1, "all", "all"): "all",
+    }
