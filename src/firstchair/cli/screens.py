@@ -1,17 +1,22 @@
 """What each command draws for a person."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
 from firstchair.cli.output import table
-from firstchair.operations import PlatformStatus, Summary
-from firstchair.operations.doctor import Finding
-from firstchair.operations.up import Service
-from firstchair.serving import ListenerList
+
+# Named in annotations alone: `--help` waits for none of what stands behind them.
+if TYPE_CHECKING:
+    from firstchair.operations import PlatformStatus, Summary
+    from firstchair.operations.doctor import Finding
+    from firstchair.operations.up import Service
+    from firstchair.serving import ListenerList
 
 Screen = Sequence[RenderableType]
 SIMULATED = "All or some events are simulated: no figure here is of a real service."
