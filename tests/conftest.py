@@ -1,7 +1,8 @@
 """Real things for every test: an embedded Postgres, a lake in a temporary folder."""
 
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,26 +18,39 @@ os.environ.update(TELEMETRY_OFF)
 @pytest.fixture(scope="session")
 def session_databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
     """One embedded server for the whole session; a test gets databases of its own through `databases`."""
-    return open_databases(Settings(home=tmp_path_factory.mktemp("pg")))
+    found = open_databases(Settings(home=tmp_path_factory.mktemp("pg")))
+    admin = sa.create_engine(found.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:  # what a test writes need not outlive a power cut
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sa.text(f"alter system set {setting} = off"))
+        connection.execute(sa.text("select pg_reload_conf()"))
+    admin.dispose()
+    return found
 
 
 @pytest.fixture
-def databases(session_databases: Databases, request: pytest.FixtureRequest) -> Iterator[Databases]:
-    """Four empty databases of the running server, dropped after the test."""
-    suffix = f"{abs(hash(request.node.nodeid)) % 10**10}"
+def new_database(session_databases: Databases) -> Iterator[Callable[[str], sa.URL]]:
+    """Makes a database of the running server, a copy of the named one; dropped after the test."""
     admin = sa.create_engine(session_databases.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    fresh = {
-        owner: getattr(session_databases, owner).set(database=f"{owner}_{suffix}")
-        for owner in ("accounts", "ledger", "mlflow", "dagster")
-    }
+    made: list[str] = []
+
+    def make(template: str = "template0") -> sa.URL:
+        made.append(f"test_{uuid.uuid4().hex[:12]}")
+        with admin.connect() as connection:
+            connection.execute(sa.text(f'create database "{made[-1]}" template "{template}"'))
+        return session_databases.ledger.set(database=made[-1])
+
+    yield make
     with admin.connect() as connection:
-        for url in fresh.values():
-            connection.execute(sa.text(f'create database "{url.database}"'))
-    yield Databases(**fresh)
-    with admin.connect() as connection:
-        for url in fresh.values():
-            connection.execute(sa.text(f'drop database if exists "{url.database}" with (force)'))
+        for name in made:
+            connection.execute(sa.text(f'drop database "{name}" with (force)'))
     admin.dispose()
+
+
+@pytest.fixture
+def databases(new_database: Callable[[], sa.URL]) -> Databases:
+    """Four empty databases of the running server."""
+    return Databases(**{owner: new_database() for owner in ("accounts", "ledger", "mlflow", "dagster")})
 
 
 @pytest.fixture

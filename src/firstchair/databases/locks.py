@@ -7,13 +7,19 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from firstchair.errors import SourceError
+
 
 @contextmanager
 def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock `name` of the database at `url`; yields whether it is held (always, if `wait`)."""
+    """Hold the lock `name` of the database at `url`; yields whether it is held (always, if `wait`).
+
+    Raises:
+        SourceError: The database cannot be reached.
+    """
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with engine.connect() as connection:
+    with _connected(engine) as connection:
         if wait:
             connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
             held = True
@@ -24,3 +30,15 @@ def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
         finally:
             if held:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def _connected(engine: sa.Engine) -> sa.Connection:
+    try:
+        return engine.connect()
+    except sa.exc.OperationalError as error:
+        raise SourceError(
+            f"The database does not answer: {str(error.orig).splitlines()[0]}.",
+            where=engine.url.render_as_string(),
+            data="Nothing was read or written, and no alias was moved.",
+            remedy="Start the server, or check FIRSTCHAIR_DATABASE_URL.",
+        ) from error

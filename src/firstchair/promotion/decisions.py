@@ -115,10 +115,9 @@ class _Table:
     def seat(self) -> None:
         """The chair is filled, or its holder replaced by the same family on newer data."""
         holder = self._champion()
-        if holder is not None and holder.as_of >= self.as_of:
+        fresh = self._of_the_day(Family.ALS if holder is None else Family(holder.family))
+        if holder is not None and (holder.as_of > self.as_of or holder.version == fresh.version):
             return
-        family = Family.ALS if holder is None else Family(holder.family)
-        fresh = self._of_the_day(family)
         verdict = judge_seat(self._evidence(POPULARITY, fresh, fresh), self.rule, first=holder is None)
         seated = verdict.decision is Verb.PROMOTE
         self._write(SEAT, verdict, holder, fresh if seated else holder, fresh)

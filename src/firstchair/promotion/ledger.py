@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from firstchair.databases import advisory_lock
-from firstchair.errors import LedgerError
+from firstchair.errors import LedgerError, SourceError
 
 GENESIS = "0" * 64
 LOCK = "firstchair ledger"
+# Larger whole numbers are not all floats (IEEE 754 double precision).
+EXACT_INTEGERS = 2**53
 
 metadata = sa.MetaData()
 DECISIONS = sa.Table(
@@ -128,7 +132,7 @@ class Ledger:
                 values["evidence"] = json.loads(_canonical(values["evidence"]))
                 values["hash"] = _digest(values)
                 connection.execute(DECISIONS.insert().values(**values))
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, SourceError) as error:
             raise LedgerError(
                 f"Decision {decision.decision_id} cannot be written: {str(error).splitlines()[0]}.",
                 where=self.url.render_as_string(),
@@ -183,15 +187,30 @@ def _entry(row: Any) -> Entry:
 
 def _digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of everything in the entry but its own hash, the one before it included."""
-    return hashlib.sha256(_canonical({name: values[name] for name in sorted(values)}).encode()).hexdigest()
+    return hashlib.sha256(_canonical(values).encode()).hexdigest()
 
 
 def _canonical(value: Any) -> str:
-    """JSON in one form: sorted keys, no spaces, instants in UTC, numbers as Postgres keeps them."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    """JSON in one form: sorted keys, no spaces, instants in UTC seconds, numbers as they come back from Postgres."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Real):
+        return _number(float(value))
     if isinstance(value, datetime):
         return f"{value.timestamp():.6f}"
     return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _number(value: float) -> float | int | None:
+    """Postgres keeps decimals: -0.0 comes back as 0 and 1e22 as a whole number; it keeps no NaN and no infinity."""
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) <= EXACT_INTEGERS else value

@@ -2,7 +2,8 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -15,6 +16,22 @@ from firstchair.models import Family, Recommender, load
 
 NAME = "artist-recommender"
 ARTIFACT = "model"
+# What MLflow answers where the model, or the alias of a model, is not there.
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+@contextmanager
+def _answering(deed: str) -> Iterator[None]:
+    """What MLflow and the store behind it raise, as one fault that says what was tried."""
+    try:
+        yield
+    except Exception as error:  # its own, SQLAlchemy's, requests' and OSError alike
+        raise ModelError(
+            f"MLflow did not {deed}: {' '.join(str(error).split())}.",
+            where=f"registered model {NAME}",
+            data="Versions registered before stand; a move of an alias is repeated on the next look.",
+            remedy="Bring MLflow back, or check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
+        ) from error
 
 
 class Stage(StrEnum):
@@ -86,7 +103,7 @@ class Registry:
         known = [v for v in self.versions(as_of=as_of, family=model.family) if v.data_fingerprint == data_fingerprint]
         if known:
             return known[-1]
-        try:
+        with _answering(f"register {model.family} of {as_of}"):
             run = self._client.create_run(self._experiment(), run_name=f"{model.family} {as_of}", tags=tags)
             run_id = run.info.run_id
             for name, value in {**model.parameters(), "seed": seed}.items():
@@ -102,13 +119,6 @@ class Registry:
                 run_id=run_id,
                 tags={**tags, "stage": str(Stage.CANDIDATE)},
             )
-        except Exception as error:  # MLflow raises its own, SQLAlchemy's and OSError alike
-            raise ModelError(
-                f"{model.family} of {as_of} cannot be registered: {error}.",
-                where=f"registered model {NAME}",
-                data="Versions registered before stand, and no alias was moved.",
-                remedy="Check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
-            ) from error
         return self.version(str(made.version))
 
     def versions(self, *, as_of: date | None = None, family: str | None = None) -> list[Version]:
@@ -116,17 +126,18 @@ class Registry:
         wanted = {"as_of": as_of.isoformat() if as_of else None, "family": str(family) if family else None}
         terms = [f"name = '{NAME}'", *(f"tags.`{name}` = '{value}'" for name, value in wanted.items() if value)]
         found: list[Any] = []
-        token = None
-        while True:
-            page = self._client.search_model_versions(" and ".join(terms), max_results=1000, page_token=token)
+        with _answering("list versions"):
+            page = self._client.search_model_versions(" and ".join(terms), max_results=1000)
             found += page
-            token = page.token
-            if not token:
-                return [self._described(version) for version in sorted(found, key=lambda v: int(v.version))]
+            while page.token:
+                page = self._client.search_model_versions(" and ".join(terms), max_results=1000, page_token=page.token)
+                found += page
+            return [self._described(version) for version in sorted(found, key=lambda v: int(v.version))]
 
     def version(self, number: str) -> Version:
         """The version of that number."""
-        return self._described(self._client.get_model_version(NAME, number))
+        with _answering(f"read version {number}"):
+            return self._described(self._client.get_model_version(NAME, number))
 
     def load(self, version: Version) -> Recommender:
         """The fitted model of a version, from its artefacts.
@@ -141,21 +152,30 @@ class Registry:
         return load(Family(version.family), folder / "data" / ARTIFACT)
 
     def alias(self, name: str) -> Version | None:
-        """The version that the alias points at; None where it points nowhere."""
+        """The version that the alias points at; None where it points nowhere.
+
+        Raises:
+            ModelError: The registry does not answer; nothing is known of the alias.
+        """
         from mlflow.exceptions import MlflowException
 
-        try:
-            return self._described(self._client.get_model_version_by_alias(NAME, str(name)))
-        except MlflowException:
-            return None
+        with _answering(f"read alias {name}"):
+            try:
+                return self._described(self._client.get_model_version_by_alias(NAME, str(name)))
+            except MlflowException as error:
+                if error.error_code not in ABSENT:
+                    raise
+                return None
 
     def set_alias(self, name: str, number: str) -> None:
         """Point the alias at a version; only ever after its entry in the ledger."""
-        self._client.set_registered_model_alias(NAME, str(name), number)
+        with _answering(f"move alias {name}"):
+            self._client.set_registered_model_alias(NAME, str(name), number)
 
     def set_stage(self, number: str, stage: Stage) -> None:
         """Tag a version with where it stands."""
-        self._client.set_model_version_tag(NAME, number, "stage", str(stage))
+        with _answering(f"tag version {number}"):
+            self._client.set_model_version_tag(NAME, number, "stage", str(stage))
 
     def _described(self, found: Any) -> Version:
         return Version(

@@ -9,7 +9,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the table, and a trigger that refuses every change to a row."""
+    """Make the table, and triggers that refuse to change or remove a row, or all of them."""
     op.create_table(
         "decisions",
         sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -35,9 +35,10 @@ def upgrade() -> None:
     op.execute("""
         create function refuse_change() returns trigger language plpgsql as $$
         begin
-            raise exception 'the ledger is append-only: % of decision %', tg_op, old.decision_id;
+            raise exception 'the ledger is append-only: % refused', tg_op;
         end $$
     """)
     op.execute(
-        "create trigger append_only before update or delete on decisions for each row execute function refuse_change()"
+        "create trigger append_only before update or delete or truncate on decisions "
+        "for each statement execute function refuse_change()"
     )

@@ -1,0 +1,183 @@
+"""A day's decisions: entries first, aliases second, and what a crash between the two leaves is put right."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+
+from firstchair.errors import EvidenceError, FirstchairError
+from firstchair.promotion import Registry, Stage, reconcile_aliases, undecided
+from tests.firstchair.promotion.conftest import AS_OF, Audition
+
+NEXT_DAY = AS_OF + timedelta(days=1)
+Make = Callable[..., Audition]
+
+
+def test_the_first_day_seats_als_and_puts_xgboost_behind_the_screen(audition: Make) -> None:
+    a = audition()
+    a.enter()
+
+    outcome = a.decide()
+
+    assert [entry.decision for entry in outcome.entries] == ["hold", "promote"]
+    assert a.aliases() == {"champion": a.number("als"), "challenger": a.number("xgboost"), "previous": None}
+    assert a.registry.version(a.number("als")).stage == Stage.CHAMPION
+    assert a.registry.version(a.number("xgboost")).stage == Stage.SHADOW
+
+
+def test_a_challenger_that_is_better_takes_the_chair(audition: Make) -> None:
+    a = audition()
+    a.enter(xgboost=0.24)
+
+    a.decide()
+
+    assert a.aliases() == {"champion": a.number("xgboost"), "challenger": a.number("als"), "previous": a.number("als")}
+    assert a.registry.version(a.number("als")).stage == Stage.RETIRED
+    assert a.ledger.entries()[0].reason_codes == ("offline_evidence_only", "superior")
+
+
+def test_a_challenger_that_is_worse_is_rejected(audition: Make) -> None:
+    a = audition()
+    a.enter(xgboost=0.15)
+
+    a.decide()
+
+    assert a.ledger.entries()[0].decision == "reject"
+    assert a.registry.version(a.number("xgboost")).stage == Stage.REJECTED
+    assert a.aliases()["champion"] == a.number("als")
+
+
+def test_the_next_day_the_champions_family_is_refreshed(audition: Make) -> None:
+    a = audition()
+    for day in (AS_OF, NEXT_DAY):
+        a.enter(day)
+        a.decide(day)
+
+    assert a.aliases()["champion"] == a.number("als", NEXT_DAY)
+    assert a.aliases()["previous"] == a.number("als", AS_OF)
+    assert a.ledger.entries()[1].reason_codes == ("refreshed_champion",)
+
+
+def test_a_refresh_that_has_fallen_behind_popularity_keeps_the_old_champion(audition: Make) -> None:
+    a = audition()
+    a.enter(AS_OF)
+    a.decide(AS_OF)
+    a.enter(NEXT_DAY, als=0.05)
+
+    a.decide(NEXT_DAY)
+
+    assert a.aliases()["champion"] == a.number("als", AS_OF)
+    assert a.ledger.entries()[0].reason_codes == ("different_fingerprint",)
+
+
+def test_deciding_again_changes_nothing(audition: Make) -> None:
+    a = audition()
+    a.enter(xgboost=0.24)
+    a.decide()
+    entries, aliases = a.ledger.entries(), a.aliases()
+
+    a.decide()
+
+    assert (a.ledger.entries(), a.aliases()) == (entries, aliases)
+
+
+def test_a_day_before_the_last_decided_one_is_left_alone(audition: Make) -> None:
+    a = audition()
+    a.enter(AS_OF, xgboost=0.24)
+    a.enter(NEXT_DAY)
+    a.decide(NEXT_DAY)
+    entries = a.ledger.entries()
+
+    outcome = a.decide(AS_OF)
+
+    assert a.ledger.entries() == entries
+    assert outcome.decision == "none: a later day is decided already"
+
+
+def test_a_day_built_again_on_other_data_is_decided_again(audition: Make) -> None:
+    a = audition()
+    a.enter(fingerprint="early")
+    a.decide()
+    a.enter(fingerprint="with late events", xgboost=0.24)
+
+    assert undecided(a.lake, a.registry, a.ledger) == [AS_OF]
+    a.decide()
+
+    assert a.aliases()["champion"] == a.number("xgboost")
+    assert undecided(a.lake, a.registry, a.ledger) == []
+
+
+@pytest.mark.parametrize("crash_at", range(1, 6))
+def test_a_crash_between_entry_and_alias_is_put_right_by_the_next_look(
+    audition: Make, monkeypatch: pytest.MonkeyPatch, crash_at: int
+) -> None:
+    a = audition()
+    a.enter(xgboost=0.24)
+    calls = 0
+
+    def crashing(name: str) -> Callable[..., None]:
+        real = getattr(Registry, name)
+
+        def call(*arguments: object) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == crash_at:
+                raise KeyboardInterrupt
+            real(*arguments)
+
+        return call
+
+    with monkeypatch.context() as broken:
+        for name in ("set_alias", "set_stage"):
+            broken.setattr(Registry, name, crashing(name))
+        with pytest.raises(KeyboardInterrupt):
+            a.decide()
+    a.decide()
+
+    assert a.aliases() == {"champion": a.number("xgboost"), "challenger": a.number("als"), "previous": a.number("als")}
+    assert [entry.decision for entry in a.ledger.entries()] == ["promote", "promote"]
+    assert a.registry.version(a.number("xgboost")).stage == Stage.CHAMPION
+    assert a.registry.version(a.number("als")).stage == Stage.RETIRED
+
+
+def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(audition: Make) -> None:
+    a = audition()
+    a.enter()
+    a.decide()
+    a.registry.set_alias("champion", a.number("random"))
+
+    moved = reconcile_aliases(a.registry, a.ledger)
+
+    assert moved is True
+    assert a.aliases()["champion"] == a.number("als")
+    assert reconcile_aliases(a.registry, a.ledger) is False
+
+
+def test_without_an_entry_no_alias_moves(audition: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = audition()
+    a.enter()
+    monkeypatch.setattr(a.ledger, "url", a.ledger.url.set(database="nowhere"))
+
+    with pytest.raises(FirstchairError):
+        a.decide()
+
+    assert a.aliases() == {"champion": None, "challenger": None, "previous": None}
+
+
+def test_a_day_is_due_when_all_its_families_have_versions_and_evidence(audition: Make) -> None:
+    a = audition()
+    assert undecided(a.lake, a.registry, a.ledger) == []
+
+    a.enter(date(2026, 2, 3))
+    a.enter(date(2026, 2, 5))
+    assert undecided(a.lake, a.registry, a.ledger) == [date(2026, 2, 3), date(2026, 2, 5)]
+
+    a.decide(date(2026, 2, 3))
+    assert undecided(a.lake, a.registry, a.ledger) == [date(2026, 2, 5)]
+
+
+def test_a_day_without_versions_says_what_to_materialise(audition: Make) -> None:
+    with pytest.raises(EvidenceError) as raised:
+        audition().decide()
+
+    assert raised.value.remedy == "Materialise als_model for that day."
