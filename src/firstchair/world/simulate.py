@@ -112,7 +112,7 @@ def _check(users: int, artists: int, days: int, scenario: str) -> None:
         faults.append(f"there is no scenario {scenario}")
     if faults:
         raise SettingsError(
-            f"{'; '.join(faults)}.".capitalize(),
+            f"This world cannot be: {'; '.join(faults)}.",
             where="firstchair simulate",
             data="Nothing was written.",
             remedy=f"Correct it; the scenarios are {', '.join(SCENARIOS)}.",

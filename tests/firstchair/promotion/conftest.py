@@ -1,64 +1,24 @@
-"""An MLflow with its tables, copied for each test; fitted toys of every family; evidence of a known outcome."""
+"""Days entered by hand, with evidence of a known outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import sqlalchemy as sa
 
-from firstchair import models
-from firstchair.databases import Databases, to_driver
 from firstchair.evaluation import POPULARITY
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.promotion import Deciding, Ledger, Registry, Rule, decide
-from tests.firstchair.models.toys import checkerboard
 
 AS_OF = date(2026, 2, 1)
 NOW = datetime(2026, 2, 1, 6, tzinfo=UTC)
 USERS = 400
 # Mean NDCG@10 of each family; the one that `decide` compares with is popularity's or the champion's.
 LEVELS = {"als": 0.20, "xgboost": 0.20, "content": 0.05, "trending": 0.10, "random": 0.01, POPULARITY: 0.10}
-
-
-@pytest.fixture(scope="session")
-def mlflow_template(session_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Name of a database that holds MLflow's tables and nothing else."""
-    url = session_databases.mlflow
-    registry = Registry(to_driver(url, "psycopg2").render_as_string(hide_password=False), tmp_path_factory.mktemp("ml"))
-    assert registry.alias("champion") is None
-    admin = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(
-            sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"),
-            {"name": url.database},
-        )
-    admin.dispose()
-    return str(url.database)
-
-
-@pytest.fixture
-def registry(new_database: Callable[[str], sa.URL], mlflow_template: str, tmp_path: Path) -> Registry:
-    url = to_driver(new_database(mlflow_template), "psycopg2")
-    return Registry(url.render_as_string(hide_password=False), tmp_path / "ml")
-
-
-@pytest.fixture
-def ledger(new_database: Callable[[], sa.URL]) -> Ledger:
-    found = Ledger(new_database())
-    found.migrate()
-    return found
-
-
-@pytest.fixture(scope="session")
-def fitted() -> dict[Family, Recommender]:
-    data = checkerboard()
-    return {family: models.fit(family, data, seed=1) for family in Family}
 
 
 @dataclass

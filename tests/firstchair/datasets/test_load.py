@@ -1,0 +1,184 @@
+"""Public data sets in small: what is real stays what it was, what is composed is drawn by seed."""
+
+import gzip
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from firstchair.datasets import LoadReport, load
+from firstchair.errors import SettingsError, SourceError
+
+USERS, ARTISTS, EACH = 12, 40, 8
+START, DAYS = date(2026, 1, 1), 60
+Loading = Callable[..., LoadReport]
+
+
+@pytest.fixture
+def accounts(new_database: Callable[[], sa.URL]) -> sa.URL:
+    return new_database()
+
+
+@pytest.fixture
+def loading(accounts: sa.URL, tmp_path: Path) -> Loading:
+    def call(name: str, path: Path, *, seed: int = 1, into: str = "store") -> LoadReport:
+        return load(
+            name,
+            path,
+            accounts=accounts,
+            events_url=str(tmp_path / into / "events"),
+            truth=tmp_path / into / "truth",
+            seed=seed,
+            start=START,
+        )
+
+    return call
+
+
+@pytest.fixture
+def hetrec(tmp_path: Path) -> Path:
+    """Twelve listeners of eight artists each, in the published layout."""
+    folder = tmp_path / "hetrec2011-lastfm-2k"
+    folder.mkdir()
+    pairs = [(u, 1 + (3 * u + n) % ARTISTS, 10 ** (n % 4)) for u in range(1, USERS + 1) for n in range(EACH)]
+    tables = {
+        "artists.dat": [
+            "id\tname\turl\tpictureURL",
+            *(f"{n}\tArtist {n} “ü”\thttp://a\thttp://p" for n in range(1, ARTISTS + 1)),
+        ],
+        "user_artists.dat": ["userID\tartistID\tweight", *("\t".join(map(str, pair)) for pair in pairs)],
+        "tags.dat": ["tagID\ttagValue", "1\tjazz", "2\tmetal"],
+        "user_taggedartists.dat": ["userID\tartistID\ttagID\tday\tmonth\tyear", "1\t1\t1\t1\t1\t2009"],
+    }
+    for name, lines in tables.items():
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def lastfm_1k(tmp_path: Path) -> Path:
+    folder = tmp_path / "lastfm-1k"
+    folder.mkdir()
+    (folder / "userid-profile.tsv").write_text(
+        "#id\tgender\tage\tcountry\tregistered\n"
+        "user_000001\tm\t-1337\tJapan\tAug 13, 2006\n"
+        "user_000002\tf\t\tPeru\t\n"
+        "user_000003\t\t\tAtlantis\tOct 30, 2005\n"
+    )
+    (folder / "userid-timestamp-artid-artname-traid-traname.sample.tsv").write_text(
+        "user_000001\t2009-05-04T23:08:57Z\taaa\tDeep Dish\ttt1\tFuck Me Im Famous\n"
+        "user_000001\t2009-05-04T13:54:10Z\t\tUnderworld\t\tBoy, Boy, Boy\n"
+        "user_000002\t2009-05-05T00:00:00Z\t\tUnderworld\t\tBoy, Boy, Boy\n"
+    )
+    return folder
+
+
+def events(tmp_path: Path, into: str = "store") -> list[dict[str, Any]]:
+    files = sorted((tmp_path / into / "events").rglob("*.gz"))
+    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def rows(accounts: sa.URL, query: str) -> list[tuple[Any, ...]]:
+    engine = sa.create_engine(accounts, poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def test_every_real_pair_is_played_and_no_other(loading: Loading, hetrec: Path, tmp_path: Path) -> None:
+    report = loading("hetrec-lastfm", hetrec)
+
+    played = {(e["user_id"], e["artist_id"]) for e in events(tmp_path) if e["event_type"] == "play"}
+    real = {
+        (f"lastfm-{user}", f"lastfm-{artist}")
+        for user, artist, _ in (line.split("\t") for line in (hetrec / "user_artists.dat").read_text().split("\n")[1:-1])
+    }
+    assert played == real
+    assert (report.users, report.artists) == (USERS, ARTISTS)
+    assert (report.first_date, report.last_date) >= (START, START + timedelta(days=DAYS - 2))
+
+
+def test_an_artist_held_back_is_shown_to_nobody_before_he_is_found(
+    loading: Loading, hetrec: Path, tmp_path: Path
+) -> None:
+    loading("hetrec-lastfm", hetrec)
+    found: dict[tuple[str, str], str] = {}
+    for event in sorted(events(tmp_path), key=lambda e: e["occurred_at"]):
+        pair = (event["user_id"], event.get("artist_id", ""))
+        if event["event_type"] == "play":
+            found.setdefault(pair, event["occurred_at"][:10])
+
+    shown = [e for e in events(tmp_path) if e["event_type"] == "impression"]
+    early = [e for e in shown if found.get((e["user_id"], e["artist_id"]), "") > e["occurred_at"][:10]]
+    assert shown
+    assert early == []
+    assert all(0 < e["propensity"] <= 1 for e in shown)
+
+
+def test_names_and_genres_are_those_published(loading: Loading, hetrec: Path, accounts: sa.URL) -> None:
+    loading("hetrec-lastfm", hetrec)
+
+    assert rows(accounts, "select name, genres from artists where artist_id = 'lastfm-1'") == [
+        ("Artist 1 “ü”", ["jazz"])
+    ]
+
+
+def test_the_same_seed_composes_the_same_bytes(loading: Loading, hetrec: Path, tmp_path: Path) -> None:
+    for into, seed in (("a", 1), ("b", 1), ("c", 2)):
+        loading("hetrec-lastfm", hetrec, seed=seed, into=into)
+
+    def digest(into: str) -> list[str]:
+        return [hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((tmp_path / into).rglob("*.gz"))]
+
+    assert digest("a") == digest("b") != digest("c")
+
+
+def test_what_is_composed_is_said(loading: Loading, hetrec: Path) -> None:
+    report = loading("hetrec-lastfm", hetrec)
+
+    assert any("12 users, 40 artists" in line for line in report.real)
+    assert any("days" in line for line in report.composed)
+    assert any("lastfm-1k is not beside this folder" in line for line in report.composed)
+
+
+def test_plays_of_lastfm_1k_keep_their_time_and_odd_profiles_their_oddity(
+    loading: Loading, lastfm_1k: Path, tmp_path: Path, accounts: sa.URL
+) -> None:
+    loading("lastfm-1k", lastfm_1k)
+
+    times = sorted(datetime.fromisoformat(e["occurred_at"]) for e in events(tmp_path))
+    artists = Counter(e["artist_id"] for e in events(tmp_path))
+    assert times[-1] == datetime(2009, 5, 5, tzinfo=UTC)
+    assert sorted(artists.values()) == [1, 2]
+    assert rows(accounts, "select user_id, age, gender, country from users order by user_id") == [
+        ("user_000001", -1337, "m", "JP"),
+        ("user_000002", None, "f", "PE"),
+        ("user_000003", None, None, None),
+    ]
+
+
+def test_a_missing_file_is_named_and_the_sources_stay(loading: Loading, hetrec: Path, tmp_path: Path) -> None:
+    (hetrec / "tags.dat").unlink()
+
+    with pytest.raises(SourceError, match=r"tags\.dat cannot be read: it is not there"):
+        loading("hetrec-lastfm", hetrec)
+
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_bad_number_is_named_by_its_line(loading: Loading, hetrec: Path) -> None:
+    with (hetrec / "user_artists.dat").open("a") as file:
+        file.write("13\tmany\t7\n")
+
+    with pytest.raises(SourceError, match=f"line {USERS * EACH + 2}, column artistID: 'many'"):
+        loading("hetrec-lastfm", hetrec)
+
+
+def test_an_unknown_data_set_names_the_known(loading: Loading, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="hetrec-lastfm, lastfm-1k"):
+        loading("movielens", tmp_path)

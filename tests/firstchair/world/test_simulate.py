@@ -1,0 +1,156 @@
+"""A world through its two sources: the same bytes from the same seed, and behaviour that is what it claims."""
+
+import gzip
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from firstchair.errors import SettingsError
+from firstchair.world import WorldReport, simulate
+
+DAYS, START = 12, date(2026, 1, 1)
+Event = dict[str, Any]
+
+
+@pytest.fixture
+def live(new_database: Callable[[], sa.URL], tmp_path: Path) -> Callable[..., tuple[Path, WorldReport]]:
+    """Simulate into a folder of its own name."""
+    accounts = new_database()
+
+    def make(name: str, **changes: Any) -> tuple[Path, WorldReport]:
+        folder = tmp_path / name
+        arguments: dict[str, Any] = {"users": 120, "artists": 60, "days": DAYS, "seed": 5, "scenario": "steady"}
+        report = simulate(
+            **arguments | changes,
+            start=START,
+            accounts=accounts,
+            events_url=str(folder / "events"),
+            truth=folder / "truth",
+        )
+        return folder, report
+
+    return make
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def events(folder: Path) -> list[Event]:
+    found = []
+    for path in sorted((folder / "events").rglob("*.gz")):
+        found += [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return found
+
+
+@pytest.mark.parametrize("scenario", ["steady", "imperfect-delivery"])
+def test_the_same_seed_gives_the_same_bytes(live: Callable[..., tuple[Path, WorldReport]], scenario: str) -> None:
+    one, again, other = (
+        digests(live(name, seed=seed, scenario=scenario)[0]) for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    )
+
+    assert one == again
+    assert one != other
+
+
+def test_each_source_counts_up_and_no_id_comes_twice(live: Callable[..., tuple[Path, WorldReport]]) -> None:
+    found = events(live("a")[0])
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for event in sorted(found, key=lambda e: e["source_seq"]):
+        numbers[event["source"]].append(event["source_seq"])
+
+    assert len({event["event_id"] for event in found}) == len(found)
+    assert all(sequence == list(range(sequence[0], sequence[0] + len(sequence))) for sequence in numbers.values())
+    assert all(event["simulated"] is True for event in found)
+
+
+def test_the_report_counts_what_was_written(live: Callable[..., tuple[Path, WorldReport]]) -> None:
+    folder, report = live("a")
+
+    assert Counter(event["event_type"] for event in events(folder)) == report.events
+    assert (report.first_date, report.last_date) == (START, date(2026, 1, 12))
+
+
+def test_a_slate_is_ten_artists_of_whom_none_comes_twice(live: Callable[..., tuple[Path, WorldReport]]) -> None:
+    slates: dict[str, dict[int, str]] = defaultdict(dict)
+    for event in events(live("a")[0]):
+        if event["event_type"] == "impression":
+            slates[event["slate_id"]][event["position"]] = event["artist_id"]
+
+    assert slates
+    assert all(sorted(slate) == list(range(1, 11)) and len(set(slate.values())) == 10 for slate in slates.values())
+
+
+def test_only_what_was_shown_is_clicked(live: Callable[..., tuple[Path, WorldReport]]) -> None:
+    found = events(live("a")[0])
+
+    def places(kind: str) -> set[tuple[str, str, int]]:
+        return {(e["user_id"], e["slate_id"], e["position"]) for e in found if e["event_type"] == kind}
+
+    assert places("click")
+    assert places("click") <= places("impression")
+
+
+def test_clicks_are_as_many_as_the_truth_expects(live: Callable[..., tuple[Path, WorldReport]]) -> None:
+    folder, report = live("a", users=400, days=20)
+    expected = json.loads((folder / "truth" / "world.json").read_text())["expected_ctr"]
+
+    shown, clicked = report.events["impression"], report.events["click"]
+    # Five standard deviations of a binomial, the widest a sum of independent clicks can be.
+    assert abs(clicked / shown - expected) < 5 * np.sqrt(expected * (1 - expected) / shown)
+
+
+def test_a_person_clicks_what_meets_his_taste_and_stands_on_top(
+    live: Callable[..., tuple[Path, WorldReport]],
+) -> None:
+    folder, _ = live("a", users=400, days=20)
+    tastes, artists = (np.load(folder / "truth" / f"{name}.npy") for name in ("tastes", "artists"))
+
+    def rows(kind: str) -> np.ndarray:
+        found = [e for e in events(folder) if e["event_type"] == kind]
+        return np.array([(int(e["user_id"][5:]) - 1, int(e["artist_id"][7:]) - 1, e["position"]) for e in found])
+
+    shown, clicked = rows("impression"), rows("click")
+    affinity = [float((tastes[r[:, 0]] * artists[r[:, 1]]).sum(axis=1).mean()) for r in (shown, clicked)]
+
+    assert affinity[1] > affinity[0] + 0.1
+    assert clicked[:, 2].mean() < shown[:, 2].mean() - 1
+
+
+def test_a_longer_window_lets_the_same_people_live(
+    live: Callable[..., tuple[Path, WorldReport]], tmp_path: Path
+) -> None:
+    short, long = live("short")[0], live("long", days=2 * DAYS)[0]
+
+    for name in ("tastes.npy", "artists.npy"):
+        np.testing.assert_array_equal(np.load(short / "truth" / name), np.load(long / "truth" / name))
+
+
+def test_a_new_world_in_the_same_place_leaves_nothing_of_the_old(
+    live: Callable[..., tuple[Path, WorldReport]],
+) -> None:
+    live("a", scenario="imperfect-delivery", days=2 * DAYS)
+
+    assert digests(live("a")[0]) == digests(live("b")[0])
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"), [({"scenario": "utopia"}, "imperfect-delivery"), ({"artists": 10}, "artists")]
+)
+def test_a_world_that_cannot_be_is_refused_before_anything_is_written(
+    live: Callable[..., tuple[Path, WorldReport]], tmp_path: Path, fault: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        live("a", **fault)
+
+    assert named in str(raised.value)
+    assert not (tmp_path / "a").exists()
