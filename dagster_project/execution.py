@@ -11,6 +11,7 @@ import psutil
 from firstchair.errors import RunError
 
 PROCESS_TAG = "firstchair/process"
+DOMAIN_ERRORS = "firstchair.errors."
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 OnStep = Callable[[str, bool], None]
@@ -79,9 +80,9 @@ def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
     failed = [event for event in result.all_events if event.is_step_failure]
     steps = [str(event.step_key) for event in failed]
     error = failed[0].step_failure_data.error if failed else None
-    while error is not None and error.cause is not None:
-        error = error.cause
-    cause = error.message.strip() if error is not None else "the run ended without a failed step"
+    # Below Dagster's own is what the domain said; below that, what made it say so.
+    said = error.cause if error is not None and error.cause is not None else error
+    cause = said.message.strip().removeprefix(DOMAIN_ERRORS) if said is not None else "no step failed, but the run did"
     return RunError(
         f"{', '.join(steps) or 'The run'} failed: {cause}",
         where=f"Dagster run {run_id}",

@@ -21,6 +21,7 @@ def prepare_home(settings: Settings) -> Path:
     config = {
         "storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL}}},
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
         "concurrency": {"runs": {"max_concurrent_runs": 1}},
         "local_artifact_storage": {
             "module": "dagster._core.storage.root",

@@ -17,9 +17,11 @@ def described(report: Any, **more: Any) -> dict[str, Any]:
 
 
 def shown_as(value: Any) -> Any:
-    """The metadata value of a number, text, day, path, picture or counts; None where it has none."""
+    """The metadata value of a number, text, address, day, path, picture or counts; None where it has none."""
     if isinstance(value, str) and value.startswith("!["):
         return dg.MetadataValue.md(value)
+    if isinstance(value, str) and value.startswith("http"):
+        return dg.MetadataValue.url(value)
     if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, date):

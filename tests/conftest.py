@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from firstchair.databases import Databases, open_databases
 from firstchair.lake import Lake
 from firstchair.settings import TELEMETRY_OFF, Settings
+from tests.service import Lived, simulated
 
 os.environ.update(TELEMETRY_OFF)
 
@@ -57,3 +58,18 @@ def databases(new_database: Callable[[], sa.URL]) -> Databases:
 def lake(tmp_path: Path) -> Lake:
     """An empty lake."""
     return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    """One small service for all tests that only read it, or change nothing by what they do."""
+    service = simulated(tmp_path_factory.mktemp("service") / "home")
+    return Lived(service, service.json("run"), service.json("status"), service.json("decisions"))
+
+
+@pytest.fixture
+def inside(lived: Lived, monkeypatch: pytest.MonkeyPatch) -> Lived:
+    """The same service, with this process in its surroundings as its own commands would be."""
+    for name, value in lived.service.environment().items():
+        monkeypatch.setenv(name, value)
+    return lived

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pyarrow as pa
 from firstchair.lake import Lake, Table
 
 COMMAND = Path(sys.executable).parent / "firstchair"
+WORLD = ("--users", 240, "--artists", 160, "--days", 30, "--seed", 3, "--scenario", "imperfect-delivery")
+LAST_DAY = date(2026, 1, 30)
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,20 @@ class Service:
         data: pa.Table = self.lake.read(table)
         kept = [name for name in data.column_names if name not in {"ingested_at", "quarantined_at", "report_path"}]
         return sorted(json.dumps(row, default=str, sort_keys=True) for row in data.select(kept).to_pylist())
+
+
+@dataclass(frozen=True)
+class Lived:
+    """A service whose history was run once, with what the commands then printed."""
+
+    service: Service
+    summary: dict[str, Any]
+    status: dict[str, Any]
+    ledger: list[dict[str, Any]]
+
+
+def simulated(home: Path) -> Service:
+    """A small service with its sources written and nothing run yet."""
+    service = Service(home)
+    service.json("simulate", *WORLD)
+    return service

@@ -1,41 +1,16 @@
 """The whole loop on a small simulated service, through the commands a person types."""
 
 import json
-from dataclasses import dataclass
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from firstchair.lake import tables as t
-from tests.service import Service
+from tests.service import LAST_DAY, Lived, Service, simulated
 
-WORLD = ("--users", 240, "--artists", 160, "--days", 30, "--seed", 3, "--scenario", "imperfect-delivery")
-LAST_DAY, AS_OF = date(2026, 1, 30), date(2026, 1, 31)
+AS_OF = LAST_DAY + timedelta(days=1)
 FAMILIES = {"als", "xgboost", "content", "trending", "random"}
-
-
-@dataclass(frozen=True)
-class Lived:
-    """A service whose history was run once, with what the commands then printed."""
-
-    service: Service
-    summary: dict[str, Any]
-    status: dict[str, Any]
-    ledger: list[dict[str, Any]]
-
-
-def simulated(home: Path) -> Service:
-    service = Service(home)
-    service.json("simulate", *WORLD)
-    return service
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    service = simulated(tmp_path_factory.mktemp("service") / "home")
-    return Lived(service, service.json("run"), service.json("status"), service.json("decisions"))
 
 
 @pytest.fixture(scope="module")

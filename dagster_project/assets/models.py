@@ -28,7 +28,13 @@ def _model(family: Family, kinds: set[str], description: str) -> dg.AssetsDefini
             p.lake, p.registry, family=family, as_of=as_of_of(context), seed=p.settings.seed
         )
         return dg.MaterializeResult(
-            metadata=described(candidate.version, fitted_now=candidate.fitted_now, **candidate.version.metrics),
+            metadata=described(
+                candidate.version,
+                metrics=None,
+                mlflow=f"{p.settings.mlflow_address}/#/models/{promotion.NAME}/versions/{candidate.version.version}",
+                fitted_now=candidate.fitted_now,
+                **candidate.version.metrics,
+            ),
             data_version=dg.DataVersion(f"{candidate.version.data_fingerprint}-{family}"),
         )
 

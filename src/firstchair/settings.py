@@ -81,6 +81,16 @@ class Settings(BaseSettings):
             raise ValueError(f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}")
         return self
 
+    @property
+    def dagster_address(self) -> str:
+        """Where `firstchair up` serves the Dagster UI."""
+        return f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def mlflow_address(self) -> str:
+        """Where `firstchair up` serves the MLflow UI."""
+        return f"http://127.0.0.1:{self.mlflow_port}"
+
     def secret_pseudonym_key(self) -> bytes:
         """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set."""
         return (self.pseudonym_key.get_secret_value() or _kept_secret(self.home / "pseudonym_key")).encode()

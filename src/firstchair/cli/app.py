@@ -3,7 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,14 +144,18 @@ def demo(
     users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 2_000,
     artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 2_000,
     days: Annotated[int, typer.Option(min=10, help="Days of events.")] = 45,
-    seed: Annotated[int, typer.Option(min=0)] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and start give the same bytes.")] = 7,
+    start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); by default they end yesterday.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a music service, run the pipeline over its history and its last days, print what came of it."""
     from firstchair import operations
 
+    first = _day(start) or datetime.now(UTC).date() - timedelta(days=days)
     with at_work("simulate") as advance:
-        world = _simulate(users, artists, days, seed, DEFAULT_START.date(), "imperfect-delivery", advance)
+        world = _simulate(users, artists, days, seed, first, "imperfect-delivery", advance)
     platform = operations.open_platform()
     with at_work("run") as advance:
         report = operations.run_demo(platform, last=world.last_date, progress=advance)

@@ -17,6 +17,8 @@ from firstchair.operations.platform import Platform
 
 GRACE_SECONDS = 10
 RESTARTS = 5
+# MLflow would keep eight workers for jobs that nobody here starts.
+LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def services(platform: Platform) -> tuple[Service, ...]:
         Service(
             "Dagster",
             (str(binary / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(s.dagster_port)),
-            f"http://127.0.0.1:{s.dagster_port}",
+            s.dagster_address,
         ),
         Service("Dagster daemon", (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
         Service(
@@ -50,7 +52,7 @@ def services(platform: Platform) -> tuple[Service, ...]:
                 *("--backend-store-uri", mlflow_uri, "--workers", "1"),
                 *("--default-artifact-root", (s.home / "mlartifacts").as_uri()),
             ),
-            f"http://127.0.0.1:{s.mlflow_port}",
+            s.mlflow_address,
         ),
     )
 
@@ -70,11 +72,12 @@ def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no
     prepare_home(platform.settings)
     logs = platform.settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what goes to the background deaf to Ctrl-C
+        signal.signal(number, _stop)
     processes: dict[Service, subprocess.Popen[bytes]] = {}
     try:
         for service in wanted:
-            processes[service] = _start(service, logs, os.environ)
+            processes[service] = _start(service, logs, {**os.environ, **LEAN})
         _watch(processes, logs, ready=lambda: started(wanted))
     except KeyboardInterrupt:
         pass
@@ -97,7 +100,7 @@ def _watch(processes: dict[Service, subprocess.Popen[bytes]], logs: Path, *, rea
                     data="No data was touched; the other services were ended too.",
                     remedy="Read its log, mend the cause, and start again.",
                 )
-            processes[service] = _start(service, logs, os.environ)
+            processes[service] = _start(service, logs, {**os.environ, **LEAN})
         if not announced and all(_answers(service) for service in processes if service.address):
             announced = True
             ready()

@@ -4,10 +4,11 @@ from firstchair.promotion.candidates import Candidate, enter_candidate, enter_re
 from firstchair.promotion.decisions import Deciding, decide, reconcile_aliases, undecided
 from firstchair.promotion.gate import OfflineEvidence, Rule, Verb, Verdict, judge_challenger, judge_seat
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
-from firstchair.promotion.registry import Alias, Registry, Stage, Version
+from firstchair.promotion.registry import NAME, Alias, Registry, Stage, Version
 from firstchair.promotion.status import Status, status
 
 __all__ = [
+    "NAME",
     "Alias",
     "Candidate",
     "Deciding",

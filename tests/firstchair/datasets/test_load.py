@@ -96,7 +96,9 @@ def test_every_real_pair_is_played_and_no_other(loading: Loading, hetrec: Path, 
     played = {(e["user_id"], e["artist_id"]) for e in events(tmp_path) if e["event_type"] == "play"}
     real = {
         (f"lastfm-{user}", f"lastfm-{artist}")
-        for user, artist, _ in (line.split("\t") for line in (hetrec / "user_artists.dat").read_text().split("\n")[1:-1])
+        for user, artist, _ in (
+            line.split("\t") for line in (hetrec / "user_artists.dat").read_text().split("\n")[1:-1]
+        )
     }
     assert played == real
     assert (report.users, report.artists) == (USERS, ARTISTS)

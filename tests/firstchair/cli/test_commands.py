@@ -1,0 +1,55 @@
+"""Every command has help, stands in the documents, and tells faults in two lines."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from firstchair.cli import app
+from firstchair.events import Reason
+from firstchair.settings import Settings
+from tests.service import Service
+
+ROOT = Path(__file__).parents[3]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+DOCUMENTS = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))])
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_command_says_what_it_does_and_what_its_options_are(name: str) -> None:
+    command = COMMANDS[name]
+
+    assert command.help
+    assert [option.name for option in command.params if option.name not in {"seed", "help"} and not option.help] == []
+    assert f"firstchair {name}" in DOCUMENTS
+
+
+@pytest.mark.parametrize("setting", sorted(Settings.model_fields))
+def test_a_setting_is_documented(setting: str) -> None:
+    assert f"`{setting}`" in DOCUMENTS
+
+
+@pytest.mark.parametrize("reason", sorted(Reason))
+def test_a_reason_of_a_refusal_is_documented(reason: str) -> None:
+    assert f"`{reason}`" in DOCUMENTS
+
+
+def test_a_setting_that_cannot_be_used_is_told_in_two_lines(tmp_path: Path) -> None:
+    refused = Service(tmp_path / "home", {"k_anonymity": "many"}).run("status", code=1)
+
+    assert refused.stdout == ""
+    assert len(refused.stderr.strip().splitlines()) == 2
+    assert "FIRSTCHAIR_K_ANONYMITY" in refused.stderr
+
+
+def test_before_any_run_each_command_says_what_to_do(tmp_path: Path) -> None:
+    service = Service(tmp_path / "home")
+
+    assert "firstchair simulate" in service.run("run", code=1).stderr
+    assert "firstchair run" in service.run("recommend", "anybody", code=1).stderr
+    assert service.json("decisions") == []
+    assert service.json("status")["alerts"][0]["code"] == "no_data"
+
+
+def test_an_instant_that_is_none_is_bad_usage(tmp_path: Path) -> None:
+    assert "RFC 3339" in Service(tmp_path / "home").run("decisions", "--at", "yesterday", code=2).stderr

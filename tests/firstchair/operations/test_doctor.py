@@ -1,0 +1,47 @@
+"""What `doctor` finds where something is not well."""
+
+import json
+import socket
+from pathlib import Path
+
+from firstchair.operations.doctor import Finding, examine
+from firstchair.settings import Settings
+from tests.service import Lived, Service
+
+
+def found(settings: Settings) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(settings)}
+
+
+def test_a_platform_that_ran_is_well(lived: Lived) -> None:
+    findings = lived.service.json("doctor")
+
+    assert [finding["name"] for finding in findings if not finding["passes"]] == []
+
+
+def test_an_empty_home_wants_events_and_says_how_to_get_some(tmp_path: Path) -> None:
+    refused = Service(tmp_path / "home").run("doctor", "--json", code=1)
+
+    events = next(finding for finding in json.loads(refused.stdout) if finding["name"] == "events")
+    assert events["passes"] is False
+    assert "firstchair simulate" in events["remedy"]
+
+
+def test_a_taken_port_and_a_database_out_of_reach_are_each_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        findings = found(
+            Settings(
+                home=tmp_path,
+                dagster_port=port,
+                database_url="postgresql://nobody@127.0.0.1:9/x",
+                source_database_url="postgresql://nobody@127.0.0.1:9/x",
+            )
+        )
+
+    assert str(port) in findings["ports"].detail
+    assert findings["databases"].passes is False
+    assert "FIRSTCHAIR_DATABASE_URL" in findings["databases"].remedy
+    assert findings["packages"].passes is True

@@ -1,0 +1,106 @@
+"""`firstchair up` as a person runs it: pages that answer, a death mended, one Ctrl-C for all."""
+
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from tests.service import COMMAND, Lived
+
+PATIENCE_SECONDS = 120
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as page:
+            return bool(page.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    return free_port(), free_port()
+
+
+@pytest.fixture
+def running(lived: Lived, ports: tuple[int, int]) -> Iterator[subprocess.Popen[str]]:
+    own = {"FIRSTCHAIR_DAGSTER_PORT": str(ports[0]), "FIRSTCHAIR_MLFLOW_PORT": str(ports[1])}
+    with subprocess.Popen(
+        [str(COMMAND), "up"],
+        env=lived.service.environment() | own,
+        cwd=lived.service.home.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.terminate()
+
+
+def services(process: subprocess.Popen[str]) -> dict[str, psutil.Process]:
+    """What it keeps alive, by the program's name."""
+    found = {}
+    for child in psutil.Process(process.pid).children():
+        if child.status() == psutil.STATUS_ZOMBIE:
+            continue
+        name = re.search(r"dagster-webserver|dagster-daemon|mlflow", " ".join(child.cmdline()))
+        if name:
+            found[name.group()] = child
+    return found
+
+
+def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
+    running: subprocess.Popen[str], ports: tuple[int, int]
+) -> None:
+    assert running.stdout is not None
+    told = ""
+    while f":{ports[1]}" not in told:
+        told += running.stdout.readline()
+    dagster, mlflow = (f"http://127.0.0.1:{port}" for port in ports)
+    assert dagster in told
+    wait_for(lambda: answers(f"{dagster}/server_info") and answers(f"{mlflow}/health"))
+
+    before = services(running)["dagster-webserver"]
+    before.kill()
+    wait_for(lambda: services(running).get("dagster-webserver", before) != before)
+    wait_for(lambda: answers(f"{dagster}/server_info"))
+
+    left = psutil.Process(running.pid).children(recursive=True)
+    running.send_signal(signal.SIGINT)
+    assert running.wait() == 0
+    wait_for(lambda: not [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE])
+    assert not answers(dagster)
+
+
+def test_a_taken_port_is_named_and_nothing_is_started(lived: Lived) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = lived.service.environment() | {"FIRSTCHAIR_DAGSTER_PORT": str(port)}
+
+        refused = subprocess.run([str(COMMAND), "up"], env=environment, capture_output=True, text=True, check=False)
+
+    assert refused.returncode == 1
+    assert f"Dagster at http://127.0.0.1:{port}: the port is in use." in refused.stderr
+    assert "FIRSTCHAIR_DAGSTER_PORT" in refused.stderr
+    assert "Traceback" not in refused.stderr
