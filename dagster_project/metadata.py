@@ -18,19 +18,24 @@ def described(report: Any, **more: Any) -> dict[str, Any]:
 
 def shown_as(value: Any) -> Any:
     """The metadata value of a number, text, address, day, path, picture or counts; None where it has none."""
-    if isinstance(value, str) and value.startswith("!["):
-        return dg.MetadataValue.md(value)
-    if isinstance(value, str) and value.startswith("http"):
-        return dg.MetadataValue.url(value)
-    if isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return dg.MetadataValue.url(value.as_uri())
-    if isinstance(value, Mapping):
-        return dg.MetadataValue.json({str(key): item for key, item in value.items()})
+    match value:
+        case str():
+            return _text(value)
+        case bool() | int() | float():
+            return value
+        case date():
+            return value.isoformat()
+        case Path():
+            return dg.MetadataValue.url(value.as_uri())
+        case Mapping():
+            return dg.MetadataValue.json({str(key): item for key, item in value.items()})
     return None
+
+
+def _text(value: str) -> Any:
+    if value.startswith("!["):
+        return dg.MetadataValue.md(value)
+    return dg.MetadataValue.url(value) if value.startswith("http") else value
 
 
 def _ui_name(name: str) -> str:

@@ -37,7 +37,7 @@ def read_table(url: sa.URL, table: sa.Table) -> Iterator[pd.DataFrame]:
             f"Table {table.name} cannot be read: {str(error).splitlines()[0]}.",
             where=url.render_as_string(),
             data="Nothing was written; the last snapshot in the lake stands.",
-            remedy="Check FIRSTCHAIR_SOURCE_DATABASE_URL and the table's columns; `firstchair simulate` makes a source.",
+            remedy="Check FIRSTCHAIR_SOURCE_DATABASE_URL and the columns; `firstchair simulate` makes a source.",
         ) from error
     finally:
         engine.dispose()
