@@ -5,6 +5,9 @@ import dagster as dg
 from dagster_project.partitions import daily
 from dagster_project.resources import PlatformResource
 
+# What waits for evidence and not for the clock: who sits in the chair, and whose lists are served.
+DECIDED = dg.AssetSelection.assets("promotion_decision", "published_lists")
+
 landing = dg.define_asset_job(
     "landing",
     selection=dg.AssetSelection.groups("ingestion"),
@@ -18,21 +21,21 @@ rebuild = dg.define_asset_job(
 )
 retraining = dg.define_asset_job(
     "retraining",
-    selection=dg.AssetSelection.groups("models", "recommendations") - dg.AssetSelection.assets("promotion_decision"),
+    selection=dg.AssetSelection.groups("models", "recommendations") - DECIDED,
     partitions_def=daily,
     description="All families anew on the newest features.",
 )
 decision = dg.define_asset_job(
     "decision",
-    selection=dg.AssetSelection.assets("promotion_decision"),
+    selection=DECIDED,
     partitions_def=daily,
-    description="The gate's verdict on the day's candidates; the promotion sensor starts it.",
+    description="The gate's verdict on the day's candidates, and the lists that follow; for the promotion sensor.",
 )
 pipeline = dg.define_asset_job(
     "pipeline",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("promotion_decision"),
+    selection=dg.AssetSelection.all() - DECIDED,
     partitions_def=daily,
-    description="Everything of one day but the decision, which waits for evidence and not for the clock.",
+    description="Everything of one day but the decision and what is served after it.",
 )
 
 

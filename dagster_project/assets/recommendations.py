@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dagster_project.assets.models import FAMILIES
+from dagster_project.assets.models import FAMILIES, promotion_decision
 from dagster_project.checks import EVERY_USER_SERVED, verdict
 from dagster_project.metadata import described
 from dagster_project.partitions import as_of_of, daily
@@ -26,3 +26,24 @@ def recommendations(context: dg.AssetExecutionContext, platform: PlatformResourc
     )
     checks = [verdict(EVERY_USER_SERVED, report.users_without_list == 0, users_without_list=report.users_without_list)]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)
+
+
+@dg.asset(
+    partitions_def=daily,
+    group_name="recommendations",
+    owners=["team:ml"],
+    kinds={"numpy"},
+    deps=[recommendations, promotion_decision],
+)
+def published_lists(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """The lists that logins are answered from: mapped columns, swapped to in one step."""
+    p = platform.open()
+    report = serving.publish(
+        p.lake,
+        p.registry,
+        as_of=as_of_of(context),
+        root=p.settings.published,
+        list_length=p.settings.list_length,
+        salt=p.settings.arm_salt,
+    )
+    return dg.MaterializeResult(metadata=described(report))

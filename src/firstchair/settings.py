@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error of the offline intervals")
     stage_min_days: int = Field(21, ge=1, description="shortest decision stage")
     stage_max_days: int = Field(35, ge=1, description="longest decision stage")
+    arm_salt: str = Field("first", min_length=1, description="another one deals all users anew over the arms")
+    canary_share: float = Field(0.5, ge=0, le=0.9, description="users who see a challenger that is in canary")
+    holdback_share: float = Field(0.01, ge=0, le=0.1, description="users who stay on trending, as a yardstick")
+    api_host: str = Field("127.0.0.1", description="address that the API listens at")
+    api_port: int = Field(8000, ge=1, le=65535, description="port of the API")
+    api_workers: int = Field(1, ge=1, le=256, description="processes that answer logins")
     dagster_port: int = Field(3000, ge=1, le=65535, description="port of the Dagster webserver")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of the MLflow UI")
 
@@ -80,6 +86,21 @@ class Settings(BaseSettings):
         if self.stage_min_days > self.stage_max_days:
             raise ValueError(f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}")
         return self
+
+    @property
+    def published(self) -> Path:
+        """Where lists are published for the API."""
+        return self.home / "published"
+
+    @property
+    def spool(self) -> Path:
+        """Where impressions and posted events stand until they are in the event store."""
+        return self.home / "spool"
+
+    @property
+    def api_address(self) -> str:
+        """Where `firstchair up` serves the API."""
+        return f"http://{self.api_host}:{self.api_port}"
 
     @property
     def dagster_address(self) -> str:

@@ -22,7 +22,7 @@ GROUPS = {
         "popularity_reference",
         "promotion_decision",
     },
-    "recommendations": {"recommendations"},
+    "recommendations": {"recommendations", "published_lists"},
     "monitoring": {"engagement_daily", "churn", "data_drift"},
 }
 HEAVY = {"pandas", "numpy", "mlflow", "xgboost", "implicit", "duckdb", "deltalake"}

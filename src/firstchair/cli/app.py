@@ -167,9 +167,11 @@ def demo(
 
 @app.command()
 def up(
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="The Dagster daemon alone, without web pages.")] = False,
+    no_ui: Annotated[
+        bool, typer.Option("--no-ui", help="The API and the Dagster daemon alone, without web pages.")
+    ] = False,
 ) -> None:
-    """Start and supervise the Dagster webserver and daemon and MLflow; Ctrl-C ends all."""
+    """Start and supervise the API, the Dagster webserver and daemon and MLflow; Ctrl-C ends all."""
     from firstchair import operations
 
     _up(operations.open_platform(), no_ui=no_ui)

@@ -2,6 +2,7 @@
 
 from firstchair.events.acceptance import EventsReport, build_events
 from firstchair.events.catalogue import CatalogueReport, build_catalogue
+from firstchair.events.checking import Refusal, refusals
 from firstchair.events.ingestion import IngestReport, ingest, waiting
 from firstchair.events.reconciliation import Reconciliation, event_days, reconcile, sequence_gaps, stale_days
 from firstchair.events.vocabulary import EventType, Reason
@@ -13,11 +14,13 @@ __all__ = [
     "IngestReport",
     "Reason",
     "Reconciliation",
+    "Refusal",
     "build_catalogue",
     "build_events",
     "event_days",
     "ingest",
     "reconcile",
+    "refusals",
     "sequence_gaps",
     "stale_days",
     "waiting",

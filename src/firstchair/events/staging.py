@@ -66,11 +66,11 @@ def _parse(engine: Engine, chunk: Chunk, now: datetime) -> None:
         }
     )
     engine.connection.register("records", records)
-    engine.connection.execute(f"create temp table parsed as {_parsing_sql(now)}")
+    engine.connection.execute(f"create temp table parsed as {parsing_sql(now)}")
 
 
 @lru_cache(maxsize=1)
-def _parsing_sql(now: datetime) -> str:
+def parsing_sql(now: datetime) -> str:
     """The parsing of every chunk of one ingestion; compiling it takes as long as parsing ten thousand records."""
     records = ibis.table({"object_url": "string", "line": "int64", "raw": "string"}, name="records")
     parsed = parse(records, now=now)

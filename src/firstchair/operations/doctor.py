@@ -90,9 +90,9 @@ def _lake(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Finding:
-    taken = [port for port in (settings.dagster_port, settings.mlflow_port) if _taken(port)]
+    taken = [port for port in (settings.api_port, settings.dagster_port, settings.mlflow_port) if _taken(port)]
     detail = f"in use: {', '.join(map(str, taken))}" if taken else "free"
-    remedy = "Set FIRSTCHAIR_DAGSTER_PORT or FIRSTCHAIR_MLFLOW_PORT, unless `firstchair up` is what listens there."
+    remedy = "Set FIRSTCHAIR_API_PORT, _DAGSTER_PORT or _MLFLOW_PORT, unless `firstchair up` is what listens there."
     return Finding("ports", not taken, detail, remedy)
 
 

@@ -16,7 +16,7 @@ from firstchair.operations.platform import Platform
 HISTORY = ("silver_events", "engagement_daily", "churn")
 FEATURES = ("user_features", "interactions")
 MODELS = ("als_model", "xgboost_model", "content_model", "trending_model", "random_model", "popularity_reference")
-AFTER = ("promotion_decision", "recommendations", "data_drift")
+AFTER = ("promotion_decision", "recommendations", "published_lists", "data_drift")
 # Drift compares a day's features with those of the same weekday before.
 DRIFT_REFERENCE = timedelta(days=7)
 

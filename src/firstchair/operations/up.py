@@ -1,4 +1,4 @@
-"""`firstchair up`: the Dagster webserver and daemon and the MLflow server, started, watched, ended together."""
+"""`firstchair up`: the API, the Dagster webserver and daemon and MLflow, started, watched, ended together."""
 
 import os
 import signal
@@ -17,6 +17,7 @@ from firstchair.operations.platform import Platform
 
 GRACE_SECONDS = 10
 RESTARTS = 5
+PAGES = ("Dagster", "MLflow")
 # MLflow would keep eight workers for jobs that nobody here starts.
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -40,6 +41,15 @@ def services(platform: Platform) -> tuple[Service, ...]:
     binary = Path(sys.executable).parent
     return (
         Service(
+            "API",
+            (
+                *(str(binary / "granian"), "--interface", "asgi", "--factory", "firstchair.operations.api:app"),
+                *("--host", s.api_host, "--port", str(s.api_port), "--workers", str(s.api_workers)),
+                *("--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
+            ),
+            s.api_address,
+        ),
+        Service(
             "Dagster",
             (str(binary / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(s.dagster_port)),
             s.dagster_address,
@@ -60,14 +70,14 @@ def services(platform: Platform) -> tuple[Service, ...]:
 def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no_ui: bool = False) -> None:
     """Start the services, call `started` when their ports answer, restart what dies, end all on Ctrl-C.
 
-    With `no_ui`, only those that no browser opens.
+    With `no_ui`, only those that no browser opens: the API and the daemon.
 
     Raises:
         RunError: A port is taken, or a service died more often than `RESTARTS` times.
     """
     from dagster_project.instance import prepare_home
 
-    wanted = tuple(service for service in services(platform) if not (no_ui and service.address))
+    wanted = tuple(service for service in services(platform) if not (no_ui and service.name in PAGES))
     _require_free_ports(wanted)
     prepare_home(platform.settings)
     logs = platform.settings.home / "logs"
@@ -132,7 +142,7 @@ def _require_free_ports(wanted: tuple[Service, ...]) -> None:
             f"{', '.join(f'{service.name} at {service.address}' for service in taken)}: the port is in use.",
             where=str(taken[0].address),
             data="Nothing was started.",
-            remedy="End what listens there, or set FIRSTCHAIR_DAGSTER_PORT or FIRSTCHAIR_MLFLOW_PORT.",
+            remedy="End what listens there, or set FIRSTCHAIR_API_PORT, FIRSTCHAIR_DAGSTER_PORT or _MLFLOW_PORT.",
         )
 
 

@@ -2,5 +2,14 @@
 
 from firstchair.serving.batch import RecommendationsReport, build_recommendations
 from firstchair.serving.lists import ListenerList, RecommendedArtist, list_of
+from firstchair.serving.publish import PublishReport, publish
 
-__all__ = ["ListenerList", "RecommendationsReport", "RecommendedArtist", "build_recommendations", "list_of"]
+__all__ = [
+    "ListenerList",
+    "PublishReport",
+    "RecommendationsReport",
+    "RecommendedArtist",
+    "build_recommendations",
+    "list_of",
+    "publish",
+]

@@ -91,7 +91,14 @@ def _items(lake: Lake, rows: pa.Table) -> tuple[RecommendedArtist, ...]:
 
 def _cold_start(lake: Lake, registry: Registry, user_id: str, as_of: date, k: int) -> ListenerList:
     version = _trending(registry, as_of)
-    model = registry.load(version)
+    items = trending_for_strangers(lake, registry, as_of, k)
+    serving = ServingModel(version.family, str(version.version), "cold_start")
+    return ListenerList(user_id, as_of, serving, "cold_start", items)
+
+
+def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) -> tuple[RecommendedArtist, ...]:
+    """The list for a listener of whom nothing is known, by the trending model of the day."""
+    model = registry.load(_trending(registry, as_of))
     data = _nobody(lake, as_of)
     row = np.zeros(1, dtype=np.int64)
     lists = model.recommend(data, row, k)
@@ -105,8 +112,7 @@ def _cold_start(lake: Lake, registry: Registry, user_id: str, as_of: date, k: in
             "reason": pa.array(reasons[0][found], pa.string()),
         }
     )
-    serving = ServingModel(version.family, str(version.version), "cold_start")
-    return ListenerList(user_id, as_of, serving, "cold_start", _items(lake, rows))
+    return _items(lake, rows)
 
 
 def _trending(registry: Registry, as_of: date) -> Version:

@@ -3,7 +3,7 @@
 from firstchair.sources import accounts
 from firstchair.sources.objects import EventStore
 from firstchair.sources.pseudonyms import user_key
-from firstchair.sources.records import Record
+from firstchair.sources.records import Record, records_of
 from firstchair.sources.tables import read_table
 
-__all__ = ["EventStore", "Record", "accounts", "read_table", "user_key"]
+__all__ = ["EventStore", "Record", "accounts", "read_table", "records_of", "user_key"]

@@ -38,13 +38,14 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture
-def ports() -> tuple[int, int]:
-    return free_port(), free_port()
+def ports() -> tuple[int, int, int]:
+    return free_port(), free_port(), free_port()
 
 
 @pytest.fixture
-def running(lived: Lived, ports: tuple[int, int]) -> Iterator[subprocess.Popen[str]]:
-    own = {"FIRSTCHAIR_DAGSTER_PORT": str(ports[0]), "FIRSTCHAIR_MLFLOW_PORT": str(ports[1])}
+def running(lived: Lived, ports: tuple[int, int, int]) -> Iterator[subprocess.Popen[str]]:
+    names = ("FIRSTCHAIR_DAGSTER_PORT", "FIRSTCHAIR_MLFLOW_PORT", "FIRSTCHAIR_API_PORT")
+    own = dict(zip(names, map(str, ports), strict=True))
     with subprocess.Popen(
         [str(COMMAND), "up"],
         env=lived.service.environment() | own,
@@ -75,9 +76,10 @@ def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
     told = ""
     while f":{ports[1]}" not in told:
         told += running.stdout.readline()
-    dagster, mlflow = (f"http://127.0.0.1:{port}" for port in ports)
+    dagster, mlflow, api = (f"http://127.0.0.1:{port}" for port in ports)
     assert dagster in told
-    wait_for(lambda: answers(f"{dagster}/server_info") and answers(f"{mlflow}/health"))
+    assert api in told
+    wait_for(lambda: answers(f"{dagster}/server_info") and answers(f"{mlflow}/health") and answers(f"{api}/readyz"))
 
     before = services(running)["dagster-webserver"]
     before.kill()

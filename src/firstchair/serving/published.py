@@ -1,0 +1,160 @@
+"""Reading what is published: columns mapped from disk and shared by all workers, whole or not at all."""
+
+import hashlib
+import json
+import mmap
+from bisect import bisect_left
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from firstchair.errors import ModelError
+from firstchair.serving.publish import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
+
+ROLES = ("champion", "challenger", "holdback")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One role's lists as flat views, user after user, `length` entries each.
+
+    artists: int32, numbers in the catalogue, `NOBODY` past a list's end. scores: int16, units of 1 / 10,000.
+    reasons: int32, numbers of texts.
+    """
+
+    artists: memoryview
+    scores: memoryview
+    reasons: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Who stands behind a role: the model's family, its registered version, and whether it is in canary."""
+
+    family: str
+    version: str
+    canary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One published version, mapped.
+
+    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. buckets: uint16, the user's for
+    arms. artist_ids, names: JSON texts
+    of the catalogue, by number. reason_text, reason_offsets: texts as JSON, one after another.
+    """
+
+    version: str
+    as_of: date
+    users: int
+    length: int
+    simulated: bool
+    roles: dict[str, Role]
+    columns: dict[str, Columns]
+    stranger: Columns
+    key_high: memoryview
+    key_low: memoryview
+    buckets: memoryview
+    artist_ids: list[str]
+    names: list[str | None]
+    reason_offsets: memoryview
+    reason_text: mmap.mmap
+
+    def row(self, user_key: bytes) -> int:
+        """Row of the user with these 16 bytes of key; `NOBODY` where he has no list."""
+        high, low = int.from_bytes(user_key[:8]), int.from_bytes(user_key[8:])
+        row = bisect_left(self.key_high, high)
+        while row < self.users and self.key_high[row] == high:
+            if self.key_low[row] == low:
+                return row
+            row += 1
+        return NOBODY
+
+
+def open_published(root: Path) -> Published:
+    """Map the version that the pointer names or, where that is torn or corrupt, the newest one that is whole.
+
+    Raises:
+        ModelError: Nothing whole has been published.
+    """
+    refused = []
+    for name in _candidates(root):
+        try:
+            return _open(root / VERSIONS / name)
+        except (OSError, ValueError, KeyError) as error:
+            refused.append(f"{name}: {error}")
+    raise ModelError(
+        f"No whole published version was found{': ' if refused else ''}{'; '.join(refused)}.",
+        where=str(root),
+        data="Nothing is served.",
+        remedy="Publish lists with `firstchair run`.",
+    )
+
+
+def current(root: Path) -> str | None:
+    """Name of the version that the pointer names; None before the first."""
+    try:
+        return (root / POINTER).read_text()
+    except FileNotFoundError:
+        return None
+
+
+def _candidates(root: Path) -> list[str]:
+    """The version pointed to, then the others from the newest on."""
+    folder = root / VERSIONS
+    found = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
+    newest = [path.name for path in sorted(found, key=lambda path: -path.stat().st_mtime_ns)]
+    pointed = current(root)
+    return [pointed, *(name for name in newest if name != pointed)] if pointed else newest
+
+
+def _open(folder: Path) -> Published:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"format {manifest['format']} is not {FORMAT}")
+    for name, expected in manifest["files"].items():
+        _verify(folder / name, expected)
+    catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
+    return Published(
+        version=manifest["version"],
+        as_of=date.fromisoformat(manifest["as_of"]),
+        users=manifest["users"],
+        length=manifest["length"],
+        simulated=manifest["simulated"],
+        roles={role: Role(**found) for role, found in manifest["roles"].items()},
+        columns={role: _columns(folder, role) for role in manifest["roles"]},
+        stranger=_columns(folder, "stranger"),
+        key_high=_mapped(folder / "key_high.npy"),
+        key_low=_mapped(folder / "key_low.npy"),
+        buckets=_mapped(folder / "buckets.npy"),
+        artist_ids=[artist_id for artist_id, _ in catalogue],
+        names=[name for _, name in catalogue],
+        reason_offsets=_mapped(folder / "reason_offsets.npy"),
+        reason_text=_text(folder / "reasons.json"),
+    )
+
+
+def _verify(path: Path, expected: dict[str, Any]) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected["sha256"]:
+        raise ValueError(f"{path.name} is not what was published")
+
+
+def _columns(folder: Path, role: str) -> Columns:
+    return Columns(*(_mapped(folder / f"{role}.{name}.npy") for name in ("artists", "scores", "reasons")))
+
+
+def _mapped(path: Path) -> memoryview:
+    """A flat view of an array on disk; pages are shared by all who map it."""
+    return memoryview(np.load(path, mmap_mode="r").reshape(-1))
+
+
+def _text(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -1,0 +1,135 @@
+"""A slate out of the published lists: whose list, one slot sometimes given to chance, every chance known exactly."""
+
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from typing import NamedTuple
+
+from firstchair.serving.publish import BUCKETS, NOBODY
+from firstchair.serving.published import Columns, Published
+
+# With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
+EXPLORATION = 0.10
+EXPLORATION_UNITS = int(EXPLORATION * BUCKETS)
+COLD_START, STALE = "cold_start", "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Who sees whose list, by bucket (0..9999) of the user's key.
+
+    Buckets are nested, so a share that grows takes nobody out of the challenger's arm: the challenger has the first
+    ones, the holdback the last.
+    """
+
+    canary_share: float = 0.5
+    holdback_share: float = 0.01
+
+    def role(self, bucket: int, *, canary: bool) -> str:
+        """`challenger` (only while it is in canary), `holdback` or `champion`."""
+        if canary and bucket < round(self.canary_share * BUCKETS):
+            return "challenger"
+        return "holdback" if bucket >= BUCKETS - round(self.holdback_share * BUCKETS) else "champion"
+
+
+class Slate(NamedTuple):
+    """What a listener is shown.
+
+    artists, scores, reasons: numbers as in `Published`, best first. explored: slot (0-based) given to chance, or -1.
+    propensity: chance of each ranked artist at his position; explored_propensity: that of the one by chance.
+    """
+
+    role: str
+    fallback: str | None
+    artists: list[int]
+    scores: list[int]
+    reasons: list[int]
+    explored: int
+    propensity: float
+    explored_propensity: float
+
+
+def make_slate(
+    published: Published,
+    user_key: bytes,
+    *,
+    k: int,
+    day: date,
+    seed: int,
+    allocation: Allocation,
+    without: frozenset[int] = frozenset(),
+) -> Slate:
+    """The first `k` of the user's list, with the exploration of GATE section 1.1.
+
+    With chance `EXPLORATION` one slot, uniformly, shows an artist drawn uniformly from E: those of the champion's
+    and the challenger's lists that are not among the first k. So the ranked artist of a slot stands there with
+    1 - EXPLORATION / k, and each of E at each slot with EXPLORATION / k / |E|. The draw is fixed by seed, user and
+    day, so a second login of the day shows the same. A stranger gets what is trending, without exploration.
+
+    Args:
+        published: What is served now.
+        user_key: 16 bytes, the user's pseudonym.
+        k: Length, 1 to the length of the lists.
+        day: UTC day of the login.
+        seed: Of the platform.
+        allocation: Who sees whose list.
+        without: Numbers of artists that are not shown, such as those he followed since the list was made.
+    """
+    row = published.row(user_key)
+    if row == NOBODY:
+        ranked = _first(published.stranger, 0, published.length, k, without)
+        return Slate("champion", COLD_START, *ranked, -1, 1.0, 0.0)
+    challenger = published.roles.get("challenger")
+    role = allocation.role(published.buckets[row], canary=challenger is not None and challenger.canary)
+    start, end = row * published.length, (row + 1) * published.length
+    columns = published.columns[role]
+    ranked = _first(columns, start, end, k, without)
+    fallback = None if published.as_of >= day else STALE
+    draw = sha256(b"%d|%b|%d" % (seed, user_key, day.toordinal())).digest()
+    explores = int.from_bytes(draw[:8]) % BUCKETS < EXPLORATION_UNITS
+    if not explores and end - start > k and not without and role == "champion" and columns.artists[start + k] >= 0:
+        return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
+    outside = _outside(published, start, end, ranked[0], without)
+    shown = len(ranked[0])
+    if not outside or not shown:
+        return Slate(role, fallback, *ranked, -1, 1.0, 0.0)
+    if not explores:
+        return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
+    slot = int.from_bytes(draw[8:16]) % shown
+    drawn = outside[int.from_bytes(draw[16:24]) % len(outside)]
+    for column, value in zip(ranked, drawn, strict=True):
+        column[slot] = value
+    return Slate(role, fallback, *ranked, slot, 1 - EXPLORATION / shown, EXPLORATION / shown / len(outside))
+
+
+def _first(
+    columns: Columns, start: int, end: int, k: int, without: frozenset[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """The first `k` entries of a row that are not left out."""
+    if without:
+        kept = [place for place in range(start, end) if columns.artists[place] not in without][:k]
+        artists = [columns.artists[place] for place in kept]
+        scores, reasons = ([view[place] for place in kept] for view in (columns.scores, columns.reasons))
+    else:
+        stop = min(start + k, end)
+        artists, scores, reasons = (
+            view[start:stop].tolist() for view in (columns.artists, columns.scores, columns.reasons)
+        )
+    if NOBODY in artists:
+        full = artists.index(NOBODY)
+        return artists[:full], scores[:full], reasons[:full]
+    return artists, scores, reasons
+
+
+def _outside(
+    published: Published, start: int, end: int, shown: list[int], without: frozenset[int]
+) -> list[tuple[int, int, int]]:
+    """Artist, score and reason of each in E, ascending by artist; the champion's score where both lists have him."""
+    found: dict[int, tuple[int, int, int]] = {}
+    for role in ("challenger", "champion"):
+        if (columns := published.columns.get(role)) is not None:
+            views = (columns.artists, columns.scores, columns.reasons)
+            rows = zip(*(view[start:end].tolist() for view in views), strict=True)
+            found |= {entry[0]: entry for entry in rows}
+    left_out = {NOBODY, *shown, *without}
+    return [found[artist] for artist in sorted(found) if artist not in left_out]

@@ -1,0 +1,85 @@
+"""A catalogue, models of a day, and lists that stand in the table."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.models import Family, Recommender
+from firstchair.privacy import user_key
+from firstchair.promotion import Registry
+from firstchair.serving import publish
+
+KEY = b"a test's key"
+AS_OF = date(2026, 2, 1)
+ARTISTS = [f"a{number:03d}" for number in range(40)]
+LENGTH = 20
+CHAMPION, CHALLENGER, TRENDING = "1", "2", "3"
+
+
+def lists(user: str, as_of: date, artists: list[str], version: str = CHAMPION) -> pa.Table:
+    """A user's list as rows of gold/recommendations."""
+    rows = {
+        "user_key": [user_key(user, KEY)] * len(artists),
+        "as_of": [as_of] * len(artists),
+        "model_version": [version] * len(artists),
+        "position": list(range(1, len(artists) + 1)),
+        "artist_id": artists,
+        "score": [0.9 - number / 100 for number in range(len(artists))],
+        "reason": [f"because you play {artist}" for artist in artists],
+    }
+    return pa.table(rows, schema=t.RECOMMENDATIONS.schema)
+
+
+def keep(lake: Lake, user: str, as_of: date, artists: list[str], version: str = CHAMPION) -> None:
+    """A user's list in gold/recommendations."""
+    lake.append(t.RECOMMENDATIONS, lists(user, as_of, artists, version))
+
+
+@pytest.fixture
+def platform(lake: Lake, registry: Registry, fitted: dict[Family, Recommender]) -> Registry:
+    """Version 1 is champion (ALS), 2 challenger (XGBoost), 3 trending; the lists are the test's own."""
+    unknown = {name: pa.nulls(len(ARTISTS), t.ARTISTS.schema.field(name).type) for name in t.ARTISTS.schema.names}
+    known = {"artist_id": pa.array(ARTISTS), "name": pa.array([f'The "{artist}"s' for artist in ARTISTS])}
+    lake.overwrite(t.ARTISTS, pa.table(unknown | known, schema=t.ARTISTS.schema))
+    for family in (Family.ALS, Family.XGBOOST, Family.TRENDING):
+        registry.register(fitted[family], as_of=AS_OF, data_fingerprint="one", metrics={}, seed=1)
+    registry.set_alias("champion", CHAMPION)
+    registry.set_alias("challenger", CHALLENGER)
+    return registry
+
+
+def shifted(start: int) -> list[str]:
+    """`LENGTH` artists of the catalogue from a place on, going round."""
+    return [ARTISTS[(start + number) % len(ARTISTS)] for number in range(LENGTH)]
+
+
+@pytest.fixture
+def users() -> list[str]:
+    return [f"user-{number}" for number in range(30)]
+
+
+@pytest.fixture
+def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) -> Callable[..., Path]:
+    """Publish lists in which every artist of all users is moved on by `turn`."""
+    root = tmp_path / "published"
+
+    def call(turn: int = 0) -> Path:
+        rows = [
+            lists(user, AS_OF, artists, version)
+            for number, user in enumerate(users)
+            for version, artists in (
+                (CHAMPION, shifted(number + turn)),
+                (CHALLENGER, shifted(number + turn + 10)),
+                (TRENDING, shifted(turn)),
+            )
+        ]
+        lake.replace_partition(t.RECOMMENDATIONS, pa.concat_tables(rows), AS_OF)
+        publish(lake, platform, as_of=AS_OF, root=root, list_length=LENGTH)
+        return root
+
+    return call

@@ -1,0 +1,259 @@
+"""The interface over HTTP: answers, refusals that are problem documents, and events that arrive."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from firstchair.promotion import Ledger, Registry
+from firstchair.serving import api as serving_api
+from firstchair.serving.api import Api, ApiConfig
+from firstchair.serving.slates import Allocation
+from tests.firstchair.serving.conftest import KEY, LENGTH
+
+TOKEN = {"Authorization": "Bearer a test's token"}
+EVENT = {
+    "event_id": "e1",
+    "event_type": "follow",
+    "occurred_at": "2026-02-01T09:00:00+01:00",
+    "user_id": "user-1",
+    "source": "app",
+    "source_seq": 1,
+    "artist_id": "a001",
+}
+PutOut = Callable[..., Path]
+
+
+@pytest.fixture
+def config(tmp_path: Path, platform: Registry, ledger: Ledger) -> ApiConfig:
+    return ApiConfig(
+        published=tmp_path / "published",
+        spool=tmp_path / "spool",
+        events_url=str(tmp_path / "events"),
+        pseudonym_key=KEY,
+        token="a test's token",
+        seed=1,
+        allocation=Allocation(),
+        registry=platform,
+        ledger=ledger,
+    )
+
+
+@asynccontextmanager
+async def serving(api: Api) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
+    api.start()
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://firstchair") as client:
+            yield client
+    finally:
+        api.stop()
+
+
+class Client:
+    """Asks one question at a time of a worker that runs for the length of a test."""
+
+    def __init__(self, ask: Callable[..., Any]) -> None:
+        self.ask = ask
+
+    def __call__(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return self.ask(method, path, **({"headers": TOKEN} | more))
+
+
+@pytest.fixture
+def worker(config: ApiConfig) -> Iterator[tuple[Api, Client]]:
+    import anyio
+
+    with anyio.from_thread.start_blocking_portal() as portal:
+        api = Api(config)
+        with portal.wrap_async_context_manager(serving(api)) as client:
+
+            def ask(method: str, path: str, **more: Any) -> httpx.Response:
+                async def call() -> httpx.Response:
+                    return await client.request(method, path, **more)
+
+                return portal.call(call)
+
+            yield api, Client(ask)
+
+
+def delivered(config: ApiConfig) -> list[dict[str, Any]]:
+    files = sorted(Path(config.events_url).rglob("*.jsonl.gz"))
+    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def test_a_login_gets_the_slate_of_the_contract(put_out: PutOut, worker: tuple[Api, Client]) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+
+    answer = ask("GET", "/v1/users/user-4/recommendations?k=3").json()
+
+    assert (answer["user_id"], answer["as_of"], len(answer["items"])) == ("user-4", "2026-02-01", 3)
+    assert answer["model"]["name"] in {"als", "trending"}
+    assert answer["fallback"] == "stale"
+    assert [set(item) for item in answer["items"]] == [
+        {"position", "artist_id", "name", "score", "reason", "propensity"}
+    ] * 3
+    assert answer["items"][0]["name"] == f'The "{answer["items"][0]["artist_id"]}"s'
+    assert all(0 < item["propensity"] <= 1 and -1 <= item["score"] <= 1 for item in answer["items"])
+
+
+@pytest.mark.parametrize("user", ["nobody", "ü/../%2e", "a b?c", "'; drop table users"])
+def test_whoever_asks_gets_a_list(put_out: PutOut, worker: tuple[Api, Client], user: str) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+
+    answer = ask("GET", f"/v1/users/{quote(user, safe='')}/recommendations")
+
+    assert answer.status_code == 200
+    assert answer.json()["fallback"] == "cold_start"
+    assert len(answer.json()["items"]) == 10
+
+
+def test_impressions_are_those_that_were_answered(
+    put_out: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+
+    answers = [ask("GET", f"/v1/users/user-{number}/recommendations?k=4").json() for number in range(20)]
+    api.stop()
+
+    shown = {
+        (e["slate_id"], e["position"], e["artist_id"], e["propensity"], e["model_version"]) for e in delivered(config)
+    }
+    told = {
+        (a["slate_id"], i["position"], i["artist_id"], i["propensity"], a["model"]["version"])
+        for a in answers
+        for i in a["items"]
+    }
+    assert shown == told
+    assert sorted(event["source_seq"] for event in delivered(config)) == list(range(80))
+
+
+def test_a_retry_with_its_key_is_the_same_slate(put_out: PutOut, worker: tuple[Api, Client]) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+    path = "/v1/users/user-1/recommendations"
+
+    first, retry = (ask("GET", path, headers=TOKEN | {"Idempotency-Key": "abc"}).json() for _ in range(2))
+    other = ask("GET", path).json()
+
+    assert first == retry
+    assert first["slate_id"] != other["slate_id"]
+
+
+def test_new_lists_are_served_from_the_next_login_on(put_out: PutOut, worker: tuple[Api, Client]) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+    before = ask("GET", "/readyz").json()["published"]
+
+    put_out(turn=1)
+    api.reload()
+
+    assert ask("GET", "/readyz").json()["published"] != before
+
+
+def test_accepted_events_are_in_the_store_and_refused_ones_are_told_why(
+    config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, ask = worker
+    bad = [
+        EVENT | {"event_id": "e2", "occurred_at": "2026-02-01T09:00:00"},
+        EVENT | {"event_type": "dance"},
+        7,
+        EVENT | {"source_seq": -1},
+    ]
+
+    answer = ask("POST", "/v1/events", json=[EVENT, *bad])
+    api.stop()
+
+    assert answer.status_code == 202
+    assert answer.json()["accepted"] == 1
+    assert [(r["index"], r["reason"]) for r in answer.json()["rejected"]] == [
+        (1, "bad_timestamp"),
+        (2, "unknown_event_type"),
+        (3, "not_an_object"),
+        (4, "out_of_range"),
+    ]
+    assert delivered(config) == [EVENT]
+
+
+def test_json_lines_are_taken_too_and_a_broken_line_is_named(worker: tuple[Api, Client]) -> None:
+    _, ask = worker
+
+    body = "\n".join([json.dumps(EVENT), "{broken", json.dumps(EVENT | {"event_id": "e3"})])
+    answer = ask("POST", "/v1/events", content=body).json()
+
+    assert answer["accepted"] == 2
+    assert [(r["index"], r["reason"]) for r in answer["rejected"]] == [(1, "not_json")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more", "expected"),
+    [
+        ("GET", "/v1/users/user-1/recommendations", {"headers": {}}, 401),
+        ("GET", "/v1/users/user-1/recommendations", {"headers": {"Authorization": "Bearer wrong"}}, 401),
+        ("GET", "/v1/champion", {"headers": {}}, 401),
+        ("POST", "/v1/events", {"headers": {}, "json": []}, 401),
+        ("GET", "/v1/users/user-1/recommendations?k=0", {}, 422),
+        ("GET", "/v1/users/user-1/recommendations?k=51", {}, 422),
+        ("GET", "/v1/users/user-1/recommendations?k=ten", {}, 422),
+        ("GET", "/v1/users/user-1/recommendations", {}, 503),
+        ("GET", "/readyz", {}, 503),
+        ("GET", "/nowhere", {}, 404),
+        ("DELETE", "/v1/events", {}, 405),
+    ],
+)
+def test_every_refusal_is_a_problem_document(
+    worker: tuple[Api, Client], method: str, path: str, more: dict[str, Any], expected: int
+) -> None:
+    answer = worker[1](method, path, **more)
+
+    assert answer.status_code == expected
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail"} <= set(answer.json())
+    assert answer.json()["status"] == expected
+
+
+def test_a_body_without_end_is_refused(worker: tuple[Api, Client]) -> None:
+    answer = worker[1]("POST", "/v1/events", content=b"[" + b" " * (5 << 20))
+
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_probes_and_metrics_want_no_token(put_out: PutOut, worker: tuple[Api, Client]) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+    ask("GET", "/v1/users/user-1/recommendations")
+
+    assert ask("GET", "/healthz", headers={}).json() == {"status": "ok"}
+    assert ask("GET", "/readyz", headers={}).json()["users"] == 30
+    assert "firstchair_slates_total{" in ask("GET", "/metrics", headers={}).text
+    assert LENGTH == 20
+
+
+def test_who_is_champion_is_told_as_the_command_tells_it(worker: tuple[Api, Client]) -> None:
+    assert worker[1]("GET", "/v1/champion").json()["champion"]["family"] == "als"
+    assert worker[1]("GET", "/v1/decisions").json() == []
+
+
+def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
+    described = worker[1]("GET", "/openapi.json").json()
+
+    assert {"/v1/users/{user_id}/recommendations", "/v1/events", "/v1/champion", "/v1/decisions"} <= set(
+        described["paths"]
+    )
+    assert serving_api.MAX_K == 50

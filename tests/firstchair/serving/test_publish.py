@@ -1,0 +1,110 @@
+"""Publishing: whole versions, one pointer, and what is torn is never served."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from firstchair.errors import ModelError
+from firstchair.lake import Lake
+from firstchair.promotion import Registry
+from firstchair.serving import publish
+from firstchair.serving.publish import KEPT_VERSIONS, point_to
+from firstchair.serving.published import current, open_published
+from tests.firstchair.serving.conftest import AS_OF, LENGTH, shifted
+
+PutOut = Callable[..., Path]
+
+
+def first_artist(root: Path, row: int = 0) -> str:
+    published = open_published(root)
+    return published.artist_ids[published.columns["champion"].artists[row * published.length]]
+
+
+def test_every_list_is_the_tables_own(put_out: PutOut, users: list[str]) -> None:
+    published = open_published(put_out())
+    columns = published.columns["champion"]
+
+    rows = [columns.artists[row * LENGTH : (row + 1) * LENGTH].tolist() for row in range(published.users)]
+
+    assert published.users == len(users)
+    assert sorted([published.artist_ids[a] for a in row] for row in rows) == sorted(map(shifted, range(len(users))))
+    assert columns.scores[:3].tolist() == [9_000, 8_900, 8_800]
+    text = published.reason_text[published.reason_offsets[0] : published.reason_offsets[1]]
+    assert json.loads(text).startswith("because you play a")
+
+
+def test_publishing_the_same_again_changes_nothing(put_out: PutOut) -> None:
+    before = current(put_out())
+
+    root = put_out()
+
+    assert current(root) == before
+    assert len(list((root / "versions").iterdir())) == 1
+
+
+@pytest.mark.parametrize("file", ["champion.artists.npy", "key_high.npy", "reasons.json", "manifest.json"])
+@pytest.mark.parametrize("harm", ["torn", "flipped", "gone"])
+def test_a_harmed_version_is_refused_and_the_last_good_one_is_served(put_out: PutOut, file: str, harm: str) -> None:
+    good = open_published(put_out()).version
+    root = put_out(turn=1)
+    path = root / "versions" / str(current(root)) / file
+    content = path.read_bytes()
+    if harm == "gone":
+        path.unlink()
+    else:
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes(content[:middle] if harm == "torn" else flipped)
+
+    if (file, harm) != ("manifest.json", "flipped"):
+        assert open_published(root).version == good
+
+
+def test_what_is_mapped_stays_as_it_was_while_others_are_published(put_out: PutOut) -> None:
+    root = put_out()
+    mapped = open_published(root)
+    before = mapped.columns["champion"].artists.tolist()
+
+    for turn in range(1, KEPT_VERSIONS + 3):
+        put_out(turn=turn)
+
+    assert mapped.columns["champion"].artists.tolist() == before
+    assert len(list((root / "versions").iterdir())) == KEPT_VERSIONS
+    assert open_published(root).version != mapped.version
+
+
+def test_an_earlier_version_is_served_again_at_once(put_out: PutOut) -> None:
+    old = str(current(put_out()))
+    root = put_out(turn=1)
+
+    point_to(root, old)
+
+    assert open_published(root).version == old
+
+
+def test_a_crash_before_the_pointer_moves_leaves_what_is_served(
+    put_out: PutOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = current(put_out())
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", crash)
+        with pytest.raises(KeyboardInterrupt):
+            put_out(turn=1)
+    root = put_out(turn=1)
+
+    assert current(root) != before
+    assert open_published(root).version == current(root)
+
+
+def test_nothing_is_published_without_a_champions_lists(lake: Lake, platform: Registry, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no lists of the champion"):
+        publish(lake, platform, as_of=AS_OF, root=tmp_path / "p", list_length=LENGTH)
+    with pytest.raises(ModelError, match="No whole published version"):
+        open_published(tmp_path / "p")

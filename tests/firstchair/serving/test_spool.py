@@ -1,0 +1,84 @@
+"""The spool: what was accepted survives a kill, and comes to the store once."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from firstchair.serving.spool import Spool, deliver
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from firstchair.serving.spool import Spool
+spool = Spool(Path(sys.argv[1])); spool.start()
+for number in range(1_000_000):
+    spool.append(b'{"event_id":"e%d"}\\n' % number, 1)
+    print(number, flush=True)
+"""
+
+
+def delivered(root: Path) -> list[dict[str, Any]]:
+    files = sorted((root / "events" / "api").glob("*.jsonl.gz"))
+    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def bring(root: Path) -> int:
+    return deliver(root / "spool", str(root / "events"))
+
+
+def test_what_a_killed_process_had_accepted_is_delivered(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "spool")], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        accepted = [int(writer.stdout.readline()) for _ in range(5_000)]
+        writer.send_signal(signal.SIGKILL)
+
+    bring(tmp_path)
+
+    found = [event["event_id"] for event in delivered(tmp_path)]
+    assert found[: len(accepted)] == [f"e{number}" for number in accepted]
+    assert len(set(found)) == len(found)
+
+
+def test_a_segment_that_is_written_to_is_left_alone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append(b'{"event_id":"a"}\n', 1)
+
+    assert bring(tmp_path) == 0
+    spool.close()
+    assert bring(tmp_path) == 1
+    assert delivered(tmp_path) == [{"event_id": "a"}]
+
+
+def test_a_torn_last_line_was_accepted_by_nobody(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "api-dead-000000000000.spool").write_bytes(b'{"event_id":"a"}\n{"event_')
+
+    bring(tmp_path)
+
+    assert delivered(tmp_path) == [{"event_id": "a"}]
+
+
+def test_a_crash_after_the_object_was_written_delivers_the_same_object_again(tmp_path: Path) -> None:
+    segment = tmp_path / "spool" / "api-dead-000000000000.spool"
+    segment.parent.mkdir()
+    segment.write_bytes(b'{"event_id":"a"}\n')
+    bring(tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "events").rglob("*.gz")}
+    segment.write_bytes(b'{"event_id":"a"}\n')
+
+    bring(tmp_path)
+
+    assert {path: path.read_bytes() for path in (tmp_path / "events").rglob("*.gz")} == before
+    assert not segment.exists()
+
+
+def test_nothing_is_left_of_a_process_that_accepted_nothing(tmp_path: Path) -> None:
+    Spool(tmp_path / "spool").close()
+
+    assert bring(tmp_path) == 0
+    assert os.listdir(tmp_path / "spool") == []
