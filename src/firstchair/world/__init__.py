@@ -2,6 +2,22 @@
 
 from firstchair.world.accounts import replace_accounts
 from firstchair.world.delivery import Store, deliver_day
-from firstchair.world.simulate import SCENARIOS, WorldReport, simulate
+from firstchair.world.scenarios import SCENARIOS, Scenario
+from firstchair.world.service import SLATE, Service, Signals, Slates
+from firstchair.world.simulate import World, WorldReport, WorldSpec, simulate
 
-__all__ = ["SCENARIOS", "Store", "WorldReport", "deliver_day", "replace_accounts", "simulate"]
+__all__ = [
+    "SCENARIOS",
+    "SLATE",
+    "Scenario",
+    "Service",
+    "Signals",
+    "Slates",
+    "Store",
+    "World",
+    "WorldReport",
+    "WorldSpec",
+    "deliver_day",
+    "replace_accounts",
+    "simulate",
+]

@@ -1,17 +1,19 @@
 """Happenings as the JSON lines that each source sends."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
 
 from firstchair.world.behaviour import KINDS, Happenings
 from firstchair.world.geography import CITIES
-from firstchair.world.policy import VERSION
 from firstchair.world.population import SOURCES, TRACKS_PER_ARTIST, Users
 
 
-def lines_of(happened: Happenings, day: date, people: Users, sequence: dict[str, int]) -> dict[str, list[str]]:
+def lines_of(
+    happened: Happenings, day: date, people: Users, versions: Sequence[str], sequence: dict[str, int]
+) -> dict[str, list[str]]:
     """Lines by source, in order of time; `sequence` holds each source's next number and is moved on."""
     offsets = np.array([city.utc_offset_hours for city in CITIES])[people.city[happened.user]]
     midnight = np.datetime64(day, "ms")
@@ -27,12 +29,12 @@ def lines_of(happened: Happenings, day: date, people: Users, sequence: dict[str,
         lines[source].append(
             f'{{"event_id":"{source}-{number}","event_type":"{KINDS[happened.kind[row]]}",'
             f'"occurred_at":"{instants[row]}{zones[offsets[row] + 12]}","user_id":"user-{happened.user[row] + 1:06d}",'
-            f'"source":"{source}","source_seq":{number},"simulated":true{_own_fields(happened, row)}}}'
+            f'"source":"{source}","source_seq":{number},"simulated":true{_own_fields(happened, row, versions)}}}'
         )
     return dict(lines)
 
 
-def _own_fields(h: Happenings, row: int) -> str:
+def _own_fields(h: Happenings, row: int, versions: Sequence[str]) -> str:
     """Fields of the row's event type, ready to follow a comma."""
     kind = KINDS[h.kind[row]]
     if kind == "login":
@@ -41,7 +43,7 @@ def _own_fields(h: Happenings, row: int) -> str:
     slate = f'"slate-{h.slate[row]:08d}"' if h.slate[row] >= 0 else "null"
     if kind == "impression":
         return (
-            f'{artist},"slate_id":{slate},"position":{h.position[row]},"model_version":"{VERSION}",'
+            f'{artist},"slate_id":{slate},"position":{h.position[row]},"model_version":"{versions[h.version[row]]}",'
             f'"propensity":{float(h.propensity[row])!r},"surface":"home"'
         )
     if kind == "click":
