@@ -50,3 +50,35 @@ def audition(
         report = hold_audition(seeds=seeds, progress=advance)
     show(report, as_json=as_json, screen=lambda: gate_screens.audition(report))
     raise typer.Exit(0 if report.passes else 1)
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="Number of a registered version.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")],
+    as_json: AsJson = False,
+) -> None:
+    """Seat a version by hand; it is on probation like one that earned it."""
+    from firstchair.operations import chair, open_platform
+
+    with at_work("promote"):
+        entry = chair.promote(open_platform(), version=version, reason=_said(reason))
+    show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")], as_json: AsJson = False
+) -> None:
+    """Give the chair back to the champion before."""
+    from firstchair.operations import chair, open_platform
+
+    with at_work("rollback"):
+        entry = chair.roll_back(open_platform(), reason=_said(reason))
+    show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("A decision by hand needs a reason.")
+    return reason.strip()

@@ -13,6 +13,7 @@ from firstchair.cli.output import table
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
+    from firstchair.promotion import Entry
     from firstchair.promotion.audition import AuditionReport, ScenarioResult
     from firstchair.promotion.trial import MetricFinding, TrialDecision
 
@@ -116,3 +117,10 @@ def _accepted(least: int | None, most: int | None) -> str:
     if most is not None:
         return f"at most {most}"
     return f"at least {least}"
+
+
+def by_hand(entry: Entry) -> Screen:
+    """What a person decided."""
+    seats = f"{entry.champion_before} → {entry.champion_after}"
+    title = f"{entry.decision} by {entry.actor} · champion {seats} · entry {entry.sequence}"
+    return [Panel("\n".join(entry.reasons), title=title, title_align="left")]

@@ -15,7 +15,7 @@ import orjson
 from firstchair.errors import ModelError
 from firstchair.serving.publish import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
 
-ROLES = ("champion", "challenger", "holdback")
+ROLES = ("champion", "challenger", "previous", "holdback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Published:
     """One published version, mapped.
 
     key_high, key_low: uint64 views, the halves of each user's key, ascending by both. buckets: uint16, the user's for
-    arms. artist_ids, names: JSON texts
+    arms; arms: roles by bucket. artist_ids, names: JSON texts
     of the catalogue, by number. reason_text, reason_offsets: texts as JSON, one after another.
     """
 
@@ -64,6 +64,11 @@ class Published:
     names: list[str | None]
     reason_offsets: memoryview
     reason_text: mmap.mmap
+    arms: tuple[tuple[str, int], ...] = ()
+
+    def arm(self, bucket: int) -> str | None:
+        """Role of a bucket as the stage under way has it; None where the publisher named none."""
+        return next((role for role, end in self.arms if bucket < end), None)
 
     def row(self, user_key: bytes) -> int:
         """Row of the user with these 16 bytes of key; `NOBODY` where he has no list."""
@@ -136,6 +141,7 @@ def _open(folder: Path) -> Published:
         names=[name for _, name in catalogue],
         reason_offsets=_mapped(folder / "reason_offsets.npy"),
         reason_text=_text(folder / "reasons.json"),
+        arms=tuple((role, end) for role, end in manifest["arms"]),
     )
 
 

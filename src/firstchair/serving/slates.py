@@ -5,7 +5,8 @@ from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
-from firstchair.serving.publish import BUCKETS, NOBODY
+from firstchair.promotion import BUCKETS
+from firstchair.serving.publish import NOBODY
 from firstchair.serving.published import Columns, Published
 
 # With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
@@ -80,7 +81,8 @@ def make_slate(
         ranked = _first(published.stranger, 0, published.length, k, without)
         return Slate("champion", COLD_START, *ranked, -1, 1.0, 0.0)
     challenger = published.roles.get("challenger")
-    role = allocation.role(published.buckets[row], canary=challenger is not None and challenger.canary)
+    bucket = published.buckets[row]
+    role = published.arm(bucket) or allocation.role(bucket, canary=challenger is not None and challenger.canary)
     start, end = row * published.length, (row + 1) * published.length
     columns = published.columns[role]
     ranked = _first(columns, start, end, k, without)
