@@ -9,6 +9,7 @@ from datetime import timedelta
 from firstchair import events
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
+from firstchair.promotion import ALIAS_MOVED, out_of_line
 
 STALE_AFTER = timedelta(days=2)
 
@@ -30,6 +31,8 @@ def open_alerts(platform: Platform) -> tuple[Alert, ...]:
     last = platform.complete_days()[1]
     if platform.now.date() - last > STALE_AFTER:
         found.append(Alert("stale_data", f"The newest complete day of events is {last}."))
+    if moved := _moved(platform):
+        found.append(Alert("alias_moved", moved))
     lists = platform.lake.partitions(t.RECOMMENDATIONS)
     if not lists or lists[-1] <= last:
         found.append(Alert("stale_lists", f"The newest lists are of {lists[-1] if lists else 'no day'}."))
@@ -41,6 +44,19 @@ def open_alerts(platform: Platform) -> tuple[Alert, ...]:
     if holes := {source: count for source, count in reconciliation.gaps.items() if count}:
         found.append(Alert("sequence_gaps", f"Sequence numbers are missing, by source: {holes}."))
     return tuple(found)
+
+
+def _moved(platform: Platform) -> str | None:
+    """What somebody moved behind our back, now or within the last day."""
+    last = platform.ledger.last()
+    if last is None:
+        return None
+    if ALIAS_MOVED in last.reason_codes and platform.now - last.decided_at < STALE_AFTER / 2:
+        return last.reasons[0]
+    pointed = out_of_line(platform.registry, platform.ledger)
+    if pointed and platform.registry.followed() == last.sequence:
+        return f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
+    return None
 
 
 def send_new(found: Sequence[Alert], *, already: str, url: str | None) -> str:

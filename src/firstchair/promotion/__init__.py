@@ -7,13 +7,14 @@ from firstchair.promotion.decisions import Deciding, decide, spans, undecided
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
 from firstchair.promotion.gate import OfflineEvidence, Rule, Verb, Verdict, judge_challenger, judge_seat
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
-from firstchair.promotion.protocol import is_followed, out_of_line, reconcile_aliases
+from firstchair.promotion.protocol import ALIAS_MOVED, is_followed, out_of_line, reconcile_aliases
 from firstchair.promotion.registry import NAME, Alias, Registry, Version
 from firstchair.promotion.stages import Phase, Stage, arms_of
 from firstchair.promotion.status import Status, status
 from firstchair.promotion.table import StageSettings
 
 __all__ = [
+    "ALIAS_MOVED",
     "BUCKETS",
     "NAME",
     "Alias",

@@ -11,6 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
@@ -143,7 +144,7 @@ class Ledger:
                 ).one_or_none()
                 sequence, previous = (1, GENESIS) if last is None else (last.sequence + 1, last.hash)
                 values = {**asdict(decision), "sequence": sequence, "previous_hash": previous}
-                values["evidence"] = json.loads(_canonical(values["evidence"]))
+                values["evidence"] = _as_kept(connection, values["evidence"])
                 values["hash"] = _digest(values)
                 connection.execute(DECISIONS.insert().values(**values))
         except (sa.exc.SQLAlchemyError, SourceError) as error:
@@ -225,9 +226,21 @@ def _entry(row: Any) -> Entry:
     return Entry(**values)
 
 
+def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:
+    """The evidence as Postgres will give it back, so that its digest is the same on every reading."""
+    return connection.scalar(
+        sa.select(sa.cast(sa.bindparam("kept", json.loads(_canonical(evidence)), pg.JSONB), pg.JSONB))
+    )
+
+
 def _digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of everything in the entry but its own hash, the one before it included."""
-    return hashlib.sha256(_canonical(values).encode()).hexdigest()
+    told = {name: _plain(value) if name != "evidence" else value for name, value in values.items()}
+    try:
+        text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a whole number of more than 64 bits
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hashlib.sha256(text).hexdigest()
 
 
 def _canonical(value: Any) -> str:
