@@ -53,7 +53,7 @@ def test_the_slots_are_told_apart_by_what_chance_showed_in_them() -> None:
 def test_intervals_cover_the_true_lift() -> None:
     covered, errors, widths = 0, [], []
     for seed in range(50):
-        log, target, truth = planted(seed, lift=0.3 if seed % 2 else 0.0)
+        log, target, truth = planted(seed, users=2_500, lift=0.3 if seed % 2 else 0.0)
         found = position_based_lift(log, target)
         covered += found.lower <= truth <= found.upper
         errors.append(found.value - truth)
