@@ -11,7 +11,7 @@ from firstchair.operations.platform import Platform
 from firstchair.privacy import user_key
 from firstchair.serving.published import Published, open_published
 from firstchair.serving.slates import Allocation, Slate, make_slate
-from firstchair.world import SLATE, Signals, Slates
+from firstchair.world import SLATE, Signals, Slates, artist_number, user_id
 from firstchair.world.service import Whole
 
 
@@ -22,7 +22,7 @@ class PlatformService:
         settings = platform.settings
         key = settings.secret_pseudonym_key()
         self.platform = platform
-        self.keys = [user_key(f"user-{number + 1:06d}", key) for number in range(users)]
+        self.keys = [user_key(user_id(number), key) for number in range(users)]
         self.allocation = Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share)
         self.reload()
 
@@ -33,7 +33,7 @@ class PlatformService:
             ModelError: Nothing has been published.
         """
         self.published: Published = open_published(self.platform.settings.published)
-        self._artists = np.array([_number(artist_id) for artist_id in self.published.artist_ids])
+        self._artists = np.array([artist_number(artist_id) for artist_id in self.published.artist_ids])
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
         """One login each."""
@@ -73,11 +73,6 @@ class PlatformService:
             user = of_version["user_key"].map(numbers)
             known = user.notna().to_numpy()
             place = (user[known].astype(int).to_numpy(), of_version["position"][known].to_numpy() - 1)
-            listed[place] = of_version["artist_id"][known].map(_number).to_numpy()
+            listed[place] = of_version["artist_id"][known].map(artist_number).to_numpy()
             found[str(version)] = listed
         return found
-
-
-def _number(artist_id: str) -> int:
-    """Number of an artist of the simulated catalogue."""
-    return int(artist_id.removeprefix("artist-")) - 1
