@@ -2,11 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-import fsspec
 import orjson
 
 from firstchair.serving.today import Signal, signal_of
@@ -79,21 +77,10 @@ def delivered_signals(events_url: str, since: float) -> Iterator[tuple[str, Sign
     Raises:
         SourceError: The store cannot be read.
     """
-    filesystem, base = fsspec.core.url_to_fs(events_url)
-    folder = f"{base.rstrip('/')}/api"
-    found = filesystem.find(folder, detail=True) if filesystem.exists(folder) else {}
-    store = EventStore(events_url, {})
-    for path in sorted(path for path, detail in found.items() if _modified(detail) >= since):
-        for record in store.records(f"api/{path.rsplit('/', 1)[1]}"):
+    store = EventStore(f"{events_url.rstrip('/')}/api", {})
+    for name in store.changed_since(since):
+        for record in store.records(name):
             if record.refused is None and '"impression"' not in record.text:
                 told = signal_of(orjson.loads(record.text))
                 if told is not None and told[1].at >= since:
                     yield told
-
-
-def _modified(detail: dict[str, Any]) -> float:
-    """Seconds since 1970 of an object's last change, as far as its store tells; else now."""
-    value = detail.get("mtime") or detail.get("LastModified") or detail.get("updated")
-    if isinstance(value, int | float):
-        return float(value)
-    return value.timestamp() if isinstance(value, datetime) else datetime.now(UTC).timestamp()

@@ -30,17 +30,17 @@ class Signal(NamedTuple):
 
 def signal_of(event: Any) -> tuple[str, Signal] | None:
     """User and signal of an event in the contract's form (section 1.1); None for any other value."""
-    if not isinstance(event, dict) or event.get("event_type") not in SIGNALS:
+    if not isinstance(event, dict):
         return None
-    texts = [event.get(name) for name in ("user_id", "event_id", "artist_id", "occurred_at")]
+    texts = [event.get(name) for name in ("user_id", "event_id", "event_type", "artist_id", "occurred_at")]
     track, played = event.get("track_id") or "", event.get("ms_played") or 0
-    if not all(isinstance(text, str) and text for text in texts) or not isinstance(track, str):
+    if not all(isinstance(text, str) and text for text in [*texts, track or "none"]):
         return None
-    user_id, event_id, artist_id, occurred_at = (str(text) for text in texts)
+    user_id, event_id, event_type, artist_id, occurred_at = map(str, texts)
     at = _seconds(occurred_at)
-    if at is None or not isinstance(played, int) or played < 0:
+    if event_type not in SIGNALS or at is None or not isinstance(played, int) or played < 0:
         return None
-    return user_id, Signal(event_id, str(event["event_type"]), artist_id, track, played, at)
+    return user_id, Signal(event_id, event_type, artist_id, track, played, at)
 
 
 def _seconds(occurred_at: str) -> float | None:
