@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
+from sys import intern
 
 import orjson
 
@@ -64,8 +65,8 @@ class SignalLog:
 
 def _told(line: bytes) -> Iterator[tuple[bytes, Signal]]:
     try:
-        key, *fields = orjson.loads(line)
-        told = bytes.fromhex(key), Signal(*fields)
+        key, event_id, event_type, artist_id, *rest = orjson.loads(line)
+        told = bytes.fromhex(key), Signal(event_id, intern(event_type), intern(artist_id), *rest)
     except (ValueError, TypeError):
         return  # torn by a kill
     yield told

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, date, datetime
+from sys import intern
 from typing import Any, NamedTuple
 
 from firstchair.events.vocabulary import EventType
@@ -40,7 +41,7 @@ def signal_of(event: Any) -> tuple[str, Signal] | None:
     at = _seconds(occurred_at)
     if event_type not in SIGNALS or at is None or not isinstance(played, int) or played < 0:
         return None
-    return user_id, Signal(event_id, event_type, artist_id, track, played, at)
+    return user_id, Signal(event_id, intern(event_type), intern(artist_id), track, played, at)
 
 
 def _seconds(occurred_at: str) -> float | None:
