@@ -91,6 +91,7 @@ class Api:
     def stop(self) -> None:
         """Bring what is in the spool to the event store."""
         self._stop.set()
+        self.hearing.close()
         for thread in self._threads:
             thread.join()
         self.spool.close()

@@ -1,6 +1,7 @@
 """Where knowledge of today comes from: events a worker accepts, its fellow workers, the event store at the start."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Hearing:
         self.log = SignalLog(root, source)
         self.events_url = events_url
         self._key = pseudonym_key
-        self._caught_up = False
+        self._caught_up = self._closed = False
 
     def take(self, lines: Sequence[bytes], now: float) -> None:
         """Events that this worker accepted, a JSON object each; signals among them count from here on, once."""
@@ -30,7 +31,8 @@ class Hearing:
                 key = self._pseudonym(told[0])
                 if self.today.add(key, told[1]):
                     new.append((key, told[1]))
-        self.log.write(new, _day(now))
+        with suppress(OSError):  # the event is in the spool already; the sender need not hear of a lost hint
+            self.log.write(new, _day(now))
 
     def step(self, now: float) -> None:
         """Hear what is new of the other workers, forget what is over; the first time, learn what was before."""
@@ -42,10 +44,16 @@ class Hearing:
         if not self._caught_up:
             self._catch_up(yesterday)
 
+    def close(self) -> None:
+        """Stop learning, in the middle of it if need be."""
+        self._closed = True
+
     def _catch_up(self, since: float) -> None:
         try:
             for user_id, signal in delivered_signals(self.events_url, since):
                 self.today.add(self._pseudonym(user_id), signal)
+                if self._closed:
+                    return
         except SourceError:
             return  # a store that is away is tried again at the next step
         self._caught_up = True

@@ -12,6 +12,8 @@ from firstchair.serving.today import Signal, signal_of
 from firstchair.sources import EventStore
 
 SUFFIX = ".signals"
+# As the spool writes it; most of what it brings are impressions, which need not be parsed to be passed over.
+IMPRESSION = '"event_type":"impression"'
 
 
 class SignalLog:
@@ -81,7 +83,7 @@ def delivered_signals(events_url: str, since: float) -> Iterator[tuple[str, Sign
     store = EventStore(f"{events_url.rstrip('/')}/api", {})
     for name in store.changed_since(since):
         for record in store.records(name):
-            if record.refused is None and '"impression"' not in record.text:
+            if record.refused is None and IMPRESSION not in record.text:
                 told = signal_of(orjson.loads(record.text))
                 if told is not None and told[1].at >= since:
                     yield told

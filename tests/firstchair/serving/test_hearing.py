@@ -120,3 +120,12 @@ def test_the_second_midnight_forgets_in_memory_and_on_disk(tmp_path: Path, now: 
 
     assert heard(worker) == left
     assert len(list((tmp_path / "signals").iterdir())) == len(left)
+
+
+def test_a_worker_that_cannot_tell_the_others_still_knows_itself(tmp_path: Path) -> None:
+    (tmp_path / "signals").write_bytes(b"a file where the folder should be")
+    worker = hearing(tmp_path, "one")
+
+    worker.take(lines(CLICK), NOON)
+
+    assert heard(worker) == ["e1"]
