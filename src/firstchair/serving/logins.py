@@ -34,6 +34,11 @@ class Counts:
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
 
 
+def version_of(published: Published, slate: Slate) -> str:
+    """Registered version whose list the slate is of."""
+    return published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
+
+
 class Rendered:
     """A published version with what does not change between its answers already written as JSON."""
 
@@ -48,10 +53,6 @@ class Rendered:
         }
         trending = published.roles["holdback"]
         self.stranger = orjson.dumps({"name": trending.family, "version": trending.version, "role": COLD_START})
-
-    def version(self, slate: Slate) -> str:
-        """Registered version whose list the slate is of."""
-        return self.published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
 
     def answer(self, user_id: str, slate_id: bytes, slate: Slate) -> bytes:
         """The body of the contract, section 7."""
@@ -137,7 +138,7 @@ class Logins:
                 "source": spool.source,
                 "source_seq": sequence,
                 "simulated": rendered.published.simulated,
-                "model_version": own.version if own is not None else rendered.version(slate),
+                "model_version": own.version if own is not None else version_of(rendered.published, slate),
                 "artist_ids": [ids[artist] for artist in slate.artists],
                 "explored": slate.explored,
                 "propensity": slate.propensity,
