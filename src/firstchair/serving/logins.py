@@ -12,7 +12,7 @@ import orjson
 from firstchair.serving.publish import SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import COLD_START, Allocation, Slate, make_slate
-from firstchair.serving.spool import Spool
+from firstchair.serving.spool import Outbox
 
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
@@ -79,7 +79,7 @@ class Logins:
     """Answers logins out of what is published; one for each worker process."""
 
     def __init__(
-        self, published: Published, spool: Spool, *, pseudonym_key: bytes, seed: int, allocation: Allocation
+        self, published: Published, spool: Outbox, *, pseudonym_key: bytes, seed: int, allocation: Allocation
     ) -> None:
         self.rendered = Rendered(published)
         self.spool = spool
