@@ -13,7 +13,7 @@ from firstchair.serving.folded_slates import FoldedSlate, folded_slate
 from firstchair.serving.publish import SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import COLD_START, Allocation, Slate, make_slate
-from firstchair.serving.spool import Spool
+from firstchair.serving.spool import Outbox
 from firstchair.serving.today import Today, unknown_to
 
 DEFAULT_K, MAX_K = 10, 50
@@ -87,7 +87,7 @@ class Logins:
     def __init__(
         self,
         published: Published,
-        spool: Spool,
+        spool: Outbox,
         *,
         pseudonym_key: bytes,
         seed: int,
