@@ -20,5 +20,6 @@ def app() -> Api:
             allocation=Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share),
             registry=platform.registry,
             ledger=platform.ledger,
+            fold_in=settings.fold_in,
         )
     )

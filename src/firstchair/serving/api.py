@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from firstchair.serving.answers import (
     problem,
     requested_length,
 )
+from firstchair.serving.hearing import Hearing
 from firstchair.serving.logins import DEFAULT_K, Logins
 from firstchair.serving.metrics import exposition
 from firstchair.serving.published import current, open_published
@@ -40,6 +41,7 @@ from firstchair.serving.spool import Spool, deliver
 
 RELOAD_SECONDS = 0.25
 DELIVER_SECONDS = 1.0
+HEAR_SECONDS = 0.25
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -59,6 +61,7 @@ class ApiConfig:
     allocation: Allocation
     registry: Registry
     ledger: Ledger
+    fold_in: bool = True
 
 
 class Api:
@@ -67,6 +70,12 @@ class Api:
     def __init__(self, config: ApiConfig) -> None:
         self.config = config
         self.spool = Spool(config.spool)
+        self.hearing = Hearing(
+            config.spool / "signals",
+            self.spool.source,
+            events_url=config.events_url,
+            pseudonym_key=config.pseudonym_key,
+        )
         self.logins: Logins | None = None
         self.served: str | None = None
         self._bearer = b"Bearer " + config.token.encode()
@@ -75,6 +84,8 @@ class Api:
             threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
             threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._deliver), daemon=True),
         ]
+        if config.fold_in:
+            self._threads.append(threading.Thread(target=self._every, args=(HEAR_SECONDS, self.hear), daemon=True))
         self._pages = _pages(self)
 
     def start(self) -> None:
@@ -87,6 +98,7 @@ class Api:
     def stop(self) -> None:
         """Bring what is in the spool to the event store."""
         self._stop.set()
+        self.hearing.close()
         for thread in self._threads:
             thread.join()
         self.spool.close()
@@ -109,10 +121,20 @@ class Api:
                 pseudonym_key=config.pseudonym_key,
                 seed=config.seed,
                 allocation=config.allocation,
+                today=self.hearing.today,
             )
         else:
             self.logins.serve(published)
         self.served = named
+
+    def hear(self) -> None:
+        """Learn what the other workers were told of since the last time."""
+        self.hearing.step(time.time())
+
+    def take(self, lines: Sequence[bytes]) -> None:
+        """Signals among accepted events count from the next login on."""
+        if self.config.fold_in:
+            self.hearing.take(lines, time.time())
 
     def _deliver(self) -> None:
         deliver(self.config.spool, self.config.events_url)
@@ -246,6 +268,7 @@ def _service(app: FastAPI, api: Api) -> None:
                 api.spool.append(line, 0)
             api.spool.when_synced(lambda: _wake(loop, done))
             await done.wait()
+            await asyncio.to_thread(api.take, lines)
         return taken
 
     @app.get(

@@ -9,10 +9,12 @@ from hashlib import sha256
 
 import orjson
 
+from firstchair.serving.folded_slates import FoldedSlate, folded_slate
 from firstchair.serving.publish import SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import COLD_START, Allocation, Slate, make_slate
 from firstchair.serving.spool import Outbox
+from firstchair.serving.today import Today, unknown_to
 
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
@@ -32,6 +34,11 @@ class Counts:
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
 
 
+def version_of(published: Published, slate: Slate) -> str:
+    """Registered version whose list the slate is of."""
+    return published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
+
+
 class Rendered:
     """A published version with what does not change between its answers already written as JSON."""
 
@@ -46,10 +53,6 @@ class Rendered:
         }
         trending = published.roles["holdback"]
         self.stranger = orjson.dumps({"name": trending.family, "version": trending.version, "role": COLD_START})
-
-    def version(self, slate: Slate) -> str:
-        """Registered version whose list the slate is of."""
-        return self.published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
 
     def answer(self, user_id: str, slate_id: bytes, slate: Slate) -> bytes:
         """The body of the contract, section 7."""
@@ -76,15 +79,26 @@ class Rendered:
 
 
 class Logins:
-    """Answers logins out of what is published; one for each worker process."""
+    """Answers logins out of what is published and, where `today` is given, with today's signals folded in.
+
+    One for each worker process.
+    """
 
     def __init__(
-        self, published: Published, spool: Outbox, *, pseudonym_key: bytes, seed: int, allocation: Allocation
+        self,
+        published: Published,
+        spool: Outbox,
+        *,
+        pseudonym_key: bytes,
+        seed: int,
+        allocation: Allocation,
+        today: Today | None = None,
     ) -> None:
         self.rendered = Rendered(published)
         self.spool = spool
         self.seed = seed
         self.allocation = allocation
+        self.today = today or Today()
         self.counts = Counts()
         self._key = pseudonym_key
         self._second, self._stamp, self._day = -1, "", date.min
@@ -107,7 +121,12 @@ class Logins:
         rendered = self.rendered
         user_key = hmac.digest(self._key, user_id.encode("utf-8", "surrogatepass"), "sha256")[:16]
         self._tell_time(now)
-        slate = make_slate(rendered.published, user_key, k=k, day=self._day, seed=self.seed, allocation=self.allocation)
+        own = self._folded(rendered.published, user_key, k, now) if user_key in self.today.users else None
+        if own is not None:
+            slate = own.slate
+        else:
+            day, seed, allocation = self._day, self.seed, self.allocation
+            slate = make_slate(rendered.published, user_key, k=k, day=day, seed=seed, allocation=allocation)
         spool, sequence = self.spool, self.spool.sequence
         slate_id = sha256(user_key + request).hexdigest()[:32] if request else f"{spool.source}-{sequence}"
         ids = rendered.published.artist_ids
@@ -119,7 +138,7 @@ class Logins:
                 "source": spool.source,
                 "source_seq": sequence,
                 "simulated": rendered.published.simulated,
-                "model_version": rendered.version(slate),
+                "model_version": own.version if own is not None else version_of(rendered.published, slate),
                 "artist_ids": [ids[artist] for artist in slate.artists],
                 "explored": slate.explored,
                 "propensity": slate.propensity,
@@ -127,9 +146,21 @@ class Logins:
             }
         }
         spool.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE), len(slate.artists))
-        body = rendered.answer(user_id, slate_id.encode(), slate)
+        if own is not None:
+            body = own.answer(rendered.published, user_id, slate_id)
+        else:
+            body = rendered.answer(user_id, slate_id.encode(), slate)
         self._count(slate, time.perf_counter() - began)
         return body
+
+    def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> FoldedSlate | None:
+        """The slate of a user with signals; None where the lists know all that he said."""
+        since = unknown_to(published.as_of, now)
+        new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)
+        if not new:
+            return None
+        day, seed, allocation = self._day, self.seed, self.allocation
+        return folded_slate(published, user_key, new, k=k, day=day, seed=seed, allocation=allocation)
 
     def _tell_time(self, now: float) -> None:
         second = int(now)

@@ -21,10 +21,11 @@ from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.promotion import Alias, Registry, Stage, Version
+from firstchair.serving.factors import folding_files, folding_versions
 from firstchair.serving.lists import trending_for_strangers
 
 POINTER, VERSIONS, MANIFEST = "CURRENT", "versions", "manifest.json"
-FORMAT = 1
+FORMAT = 2
 # Scores are published with four decimals, as whole numbers of this unit.
 SCORE_UNITS = 10_000
 KEPT_VERSIONS = 5
@@ -51,8 +52,8 @@ def publish(
     """Write the lists of `as_of` under `root` and point to them; the same lists again change nothing.
 
     Published are the champion's lists, the challenger's (shown in canary, explored in any case), those of trending
-    for the holdback, and one list for a listener of whom nothing is known. The folder is whole before the pointer
-    moves, and the `KEPT_VERSIONS` newest versions stay for a rollback.
+    for the holdback, one list for a listener of whom nothing is known, and what fold-ins need. The folder is whole
+    before the pointer moves, and the `KEPT_VERSIONS` newest versions stay for a rollback.
 
     Raises:
         ModelError: There is no champion, or no list of his for that day; what is published stays.
@@ -60,7 +61,9 @@ def publish(
     roles = _roles(lake, registry, as_of)
     contents = lake.fingerprint(t.RECOMMENDATIONS, f"as_of = date '{as_of}'")
     stages = sorted((role, version.version, version.stage) for role, version in roles.items())
-    digest = hashlib.sha256(json.dumps([FORMAT, contents, stages, salt]).encode()).hexdigest()
+    folded = [*folding_versions(registry, as_of, roles)]
+    matrix = lake.fingerprint(t.INTERACTIONS, f"as_of = date '{as_of}'")
+    digest = hashlib.sha256(json.dumps([FORMAT, contents, stages, salt, folded, matrix]).encode()).hexdigest()
     name = f"{as_of}-{digest[:12]}"
     folder = root / VERSIONS / name
     if not (folder / MANIFEST).exists():
@@ -150,6 +153,9 @@ def _write(
     files["stranger.scores.npy"] = _units(np.array([[item.score for item in stranger]]))
     files["stranger.reasons.npy"] = reasons.numbers([item.reason for item in stranger])[None, :]
     files |= reasons.files()
+    versions = folding_versions(registry, as_of, roles)
+    mapped, folding = folding_files(lake, registry, as_of=as_of, versions=versions, keys=keys, artists=artists)
+    files |= mapped
     for file, content in files.items():
         _save(partial / file, content)
     manifest = {
@@ -160,6 +166,7 @@ def _write(
         "length": length,
         "simulated": lake.count(t.EVENTS, "simulated") > 0,
         "roles": {role: _described(version) for role, version in roles.items()},
+        "folding": folding,
         "files": {file: _digest(partial / file) for file in sorted(files)},
     }
     _put(partial / MANIFEST, json.dumps(manifest, sort_keys=True).encode())

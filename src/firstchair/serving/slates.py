@@ -12,6 +12,8 @@ from firstchair.serving.published import Columns, Published
 EXPLORATION = 0.10
 EXPLORATION_UNITS = int(EXPLORATION * BUCKETS)
 COLD_START, STALE = "cold_start", "stale"
+# Artists, scores and reasons side by side, as in `Slate`.
+Ranked = tuple[list[int], list[int], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +81,37 @@ def make_slate(
     if row == NOBODY:
         ranked = _first(published.stranger, 0, published.length, k, without)
         return Slate("champion", COLD_START, *ranked, -1, 1.0, 0.0)
-    challenger = published.roles.get("challenger")
-    role = allocation.role(published.buckets[row], canary=challenger is not None and challenger.canary)
+    role = role_of(published, row, allocation)
     start, end = row * published.length, (row + 1) * published.length
     columns = published.columns[role]
     ranked = _first(columns, start, end, k, without)
     fallback = None if published.as_of >= day else STALE
-    draw = sha256(b"%d|%b|%d" % (seed, user_key, day.toordinal())).digest()
+    draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % BUCKETS < EXPLORATION_UNITS
     if not explores and end - start > k and not without and role == "champion" and columns.artists[start + k] >= 0:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
-    outside = _outside(published, start, end, ranked[0], without)
+    return with_chance(role, fallback, ranked, outside_of(published, start, end, ranked[0], without), draw)
+
+
+def role_of(published: Published, row: int, allocation: Allocation) -> str:
+    """Role whose list the user of a row sees."""
+    challenger = published.roles.get("challenger")
+    return allocation.role(published.buckets[row], canary=challenger is not None and challenger.canary)
+
+
+def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
+    """What chance says to a user on a day: 32 bytes."""
+    return sha256(b"%d|%b|%d" % (seed, user_key, day.toordinal())).digest()
+
+
+def with_chance(
+    role: str, fallback: str | None, ranked: Ranked, outside: list[tuple[int, int, int]], draw: bytes
+) -> Slate:
+    """The slate of ranked artists (which are overwritten), one slot given to one of `outside` where `draw` says so."""
     shown = len(ranked[0])
     if not outside or not shown:
         return Slate(role, fallback, *ranked, -1, 1.0, 0.0)
-    if not explores:
+    if int.from_bytes(draw[:8]) % BUCKETS >= EXPLORATION_UNITS:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
     slot = int.from_bytes(draw[8:16]) % shown
     drawn = outside[int.from_bytes(draw[16:24]) % len(outside)]
@@ -121,7 +139,7 @@ def _first(
     return artists, scores, reasons
 
 
-def _outside(
+def outside_of(
     published: Published, start: int, end: int, shown: list[int], without: frozenset[int]
 ) -> list[tuple[int, int, int]]:
     """Artist, score and reason of each in E, ascending by artist; the champion's score where both lists have him."""
