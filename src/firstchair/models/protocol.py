@@ -11,11 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+# Parts of a score that an explanation names.
+NAMED = 2
+
 
 class Family(StrEnum):
     """Model families by their registry tag."""
 
     ALS = "als"
+    ITEM_ITEM = "item-item"
+    BLEND = "blend"
     XGBOOST = "xgboost"
     CONTENT = "content"
     TRENDING = "trending"
@@ -86,6 +91,23 @@ class Lists:
     scores: npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """Why each item of some lists stands there: a sentence for a listener, its numbers for an engineer.
+
+    sentences: str (n_users, k), "" where a list is shorter than k.
+    labels: str (n_labels,), what `parts` points into: artists, genres or groups of features.
+    parts: int32 (n_users, k, `NAMED`), numbers of the labels that add most to the item's score, most
+        first; -1 for none.
+    amounts: float32 like `parts`, what each adds, in the unit of the model's own ranking; 0 for none.
+    """
+
+    sentences: npt.NDArray[np.object_]
+    labels: npt.NDArray[np.object_]
+    parts: npt.NDArray[np.int32]
+    amounts: npt.NDArray[np.float32]
+
+
 class Recommender(Protocol):
     """One model family; the same seed and data give the same bytes."""
 
@@ -104,8 +126,12 @@ class Recommender(Protocol):
         """Best `k` artists for each of `rows` (row numbers of `data`), those already taken left out."""
         ...
 
-    def reasons(self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists) -> npt.NDArray[np.object_]:
-        """One sentence a listener would accept for each item, str (n_users, k), computed from the model."""
+    def score(self, data: TrainingData, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Every artist of `data` for each of `rows`: float32 (n, artists), -1..1; -inf for what it cannot list."""
+        ...
+
+    def explain(self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists) -> Explanations:
+        """One sentence a listener would accept for each item and its numbers, computed from the model."""
         ...
 
     def parameters(self) -> dict[str, float | int | str]:
