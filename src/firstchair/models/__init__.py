@@ -9,7 +9,7 @@ from firstchair.models.blend import Blend
 from firstchair.models.chosen import chosen_settings
 from firstchair.models.content import Content
 from firstchair.models.item_item import ItemItem
-from firstchair.models.protocol import Explanations, Family, LabelledHistory, Lists, Recommender, TrainingData
+from firstchair.models.protocol import Explanations, Family, LabelledHistory, Lists, Recommender, Slates, TrainingData
 from firstchair.models.random import Random
 from firstchair.models.ranker import Ranker
 from firstchair.models.training_data import load_training_data, taken_up
@@ -51,6 +51,7 @@ __all__ = [
     "LabelledHistory",
     "Lists",
     "Recommender",
+    "Slates",
     "TrainingData",
     "chosen_settings",
     "fit",

@@ -43,7 +43,7 @@ class ItemItem:
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Count and damp; `seed` changes nothing."""
-        liked = data.taken()
+        liked = data.liked()
         activity, listeners = np.diff(liked.indptr), np.bincount(liked.indices, minlength=liked.shape[1])
         weighted = sparse.csr_matrix(sparse.diags(_power(activity, -self.user_damping)) @ liked)
         similarity = sparse.csr_matrix(liked.T.tocsr() @ weighted)
@@ -61,7 +61,7 @@ class ItemItem:
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
         columns = columns_for(data, self.artist_ids)
-        walked = (narrow(data.taken(), columns)[rows] @ self.similarity).toarray()
+        walked = (narrow(data.liked(), columns)[rows] @ self.similarity).toarray()
         largest = walked.max(axis=1, keepdims=True, initial=0)
         walked /= np.where(largest > 0, largest, 1)
         return spread(walked, columns, len(data.artist_ids))

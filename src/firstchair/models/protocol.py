@@ -42,6 +42,7 @@ class TrainingData:
     labelled: the same data at an earlier cutoff and what each user took up between that cutoff and
         `as_of`; None where the history is too short. A ranker learns its labels from it.
     newest_signal_on: UTC day of the newest positive signal in `confidence`; before `as_of`, or there is a leak.
+    repeats: whether lists may hold what a user has taken: asked for to see what a model remembers.
     """
 
     as_of: date
@@ -53,18 +54,27 @@ class TrainingData:
     fingerprint: str
     labelled: "LabelledHistory | None" = None
     newest_signal_on: date | None = None
+    repeats: bool = False
 
     def warm(self) -> npt.NDArray[np.bool_]:
         """Bool (n_users,): whether a user has a positive signal at all."""
         row = np.repeat(np.arange(len(self.user_keys)), np.diff(self.confidence.indptr))
         return np.asarray(np.bincount(row[self.confidence.data > 0], minlength=len(self.user_keys)) > 0)
 
-    def taken(self) -> sparse.csr_matrix:
-        """Artists left out of a user's list: 1 where he has a positive signal; float32 CSR like `confidence`."""
+    def liked(self) -> sparse.csr_matrix:
+        """1 where a user has a positive signal: float32 CSR like `confidence`."""
         positive = self.confidence.copy()
         positive.data = (positive.data > 0).astype(np.float32)
         positive.eliminate_zeros()
         return positive
+
+    def taken(self) -> sparse.csr_matrix:
+        """Artists left out of a user's list: all he likes, or none where lists may repeat; float32 CSR."""
+        taken = self.liked()
+        if self.repeats:
+            taken.data[:] = 0
+            taken.eliminate_zeros()
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +83,31 @@ class LabelledHistory:
 
     data: TrainingData at the earlier cutoff, same user_keys and artist_ids.
     positives: float32 CSR (n_users, n_artists), 1 where the user first took up that artist after the cutoff.
+    slates: What was shown between the two cutoffs; None where nothing was logged.
+    later: The positives of the last third of those days, or None where they have no days; a ranker learns
+        from the earlier ones and stops by these.
     """
 
     data: TrainingData
     positives: sparse.csr_matrix
+    slates: "Slates | None" = None
+    later: sparse.csr_matrix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slates:
+    """Items of logged slates, each array (n,), sorted by slate and position.
+
+    slate: int64, a number for each slate, ascending; row: int64, the user; column: int64, the artist;
+    position: int64 >= 1; propensity: float64, 0..1, above 0; taken: bool.
+    """
+
+    slate: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int64]
+    position: npt.NDArray[np.int64]
+    propensity: npt.NDArray[np.float64]
+    taken: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

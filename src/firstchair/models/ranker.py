@@ -1,7 +1,7 @@
 """The challenger's family: candidates of several models, ranked by XGBoost."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -12,7 +12,7 @@ from firstchair.models import storage
 from firstchair.models.explanations import blank, strongest
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.ranker_features import GROUPS, NAMES, Pairs, PairTable
-from firstchair.models.ranker_training import BOOSTER, CHUNK, OBJECTIVES, as_matrix, trained
+from firstchair.models.ranker_training import BOOSTER, CHUNK, OBJECTIVES, Variant, as_matrix, trained
 from firstchair.models.selection import Floats, Rows, chunks
 from firstchair.models.sources import CANDIDATES_EACH, Sources
 
@@ -41,6 +41,7 @@ class Ranker:
         self.settings = {"als": als, "item_item": item_item}
         self.sources = Sources(**self.settings)
         self.objective = objective
+        self.variant: Variant | None = None
         self.booster: Any = None
 
     @property
@@ -52,7 +53,7 @@ class Ranker:
         """Fit the trees on the labelled history, and the sources on `data`."""
         if data.labelled is not None:
             earlier = Sources(**self.settings).fit(data.labelled.data, seed=seed)
-            self.objective, self.booster = trained(
+            self.variant, self.booster = trained(
                 earlier, data.labelled, seed=seed, objectives=[self.objective] if self.objective else OBJECTIVES
             )
         self.sources.fit(data, seed=seed)
@@ -111,13 +112,13 @@ class Ranker:
         return part[pairs.user[listed]], where[listed], lifts
 
     def parameters(self) -> dict[str, float | int | str]:
-        """As XGBoost names them, with the objective chosen and the number of trees kept."""
-        trees = 0 if self.booster is None else self.booster.num_boosted_rounds()
-        return {**BOOSTER, "objective": self.objective or "none", "trees": trees, "candidates_each": CANDIDATES_EACH}
+        """As XGBoost names them, with what was chosen by the slice that was watched."""
+        chosen = {"objective": "none", "trees": 0} if self.variant is None else asdict(self.variant)
+        return {**BOOSTER, **chosen, "candidates_each": CANDIDATES_EACH}
 
     def save(self, folder: Path) -> None:
         """The trees as UBJ, the sources in folders of their own."""
-        facts = {"family": self.family, "objective": self.objective, "has_trees": self.booster is not None}
+        facts = {"family": self.family, "variant": None if self.variant is None else asdict(self.variant)}
         storage.write(folder, facts, {"format": np.array([storage.FORMAT])})
         self.sources.save(folder)
         if self.booster is not None:
@@ -128,8 +129,9 @@ class Ranker:
         """Read what `save` wrote."""
         facts, _ = storage.read(folder)
         model = cls()
-        model.sources, model.objective = Sources.load(folder), facts["objective"]
-        if facts["has_trees"]:
+        model.sources = Sources.load(folder)
+        if facts["variant"] is not None:
+            model.variant = Variant(**facts["variant"])
             import xgboost
 
             model.booster = xgboost.Booster()

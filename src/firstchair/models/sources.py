@@ -64,12 +64,19 @@ class Sources:
         return self.models[name]
 
     def propose(
-        self, data: TrainingData, rows: Rows, taken: sparse.csr_matrix, *, each: int = CANDIDATES_EACH
+        self,
+        data: TrainingData,
+        rows: Rows,
+        taken: sparse.csr_matrix,
+        *,
+        each: int = CANDIDATES_EACH,
+        only: tuple[Rows, Rows] | None = None,
     ) -> Proposed:
         """The union of each source's best `each` artists that are not in `taken`, the rows of `data.taken()`.
 
         A source proposes only what stands above its mean of the catalogue, so one that knows nothing of a
         user, or of any artist, is silent; trending alone proposes in any case, so that no list ends early.
+        `only` names pairs (position in `rows`, column) to be described instead, proposed or not.
         """
         scored = [model.score(data, rows) for model in self.models.values()]
         z = [standardised(scores) for scores in scored]
@@ -77,11 +84,12 @@ class Sources:
         least = [-np.inf if name == "trending" else 0.0 for name in MODELS]
         found = (_best_codes(values, taken, each, width, above) for values, above in zip(z, least, strict=True))
         codes, places = zip(*found, strict=True)
-        union = np.unique(np.concatenate(codes))
+        union = np.unique(np.concatenate(codes) if only is None else only[0] * width + only[1])
         user, column = union // width, union % width
         ranks = np.full((len(union), len(MODELS)), np.nan, dtype=np.float32)
         for number, (code, place) in enumerate(zip(codes, places, strict=True)):
-            ranks[np.searchsorted(union, code), number] = place
+            wanted = np.isin(code, union) if only is not None else slice(None)
+            ranks[np.searchsorted(union, code[wanted]), number] = place[wanted]
         return Proposed(user, column, _at(scored, user, column), _at(z, user, column), ranks)
 
     def save(self, folder: Path) -> None:
