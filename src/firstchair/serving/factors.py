@@ -119,7 +119,7 @@ def folding_files(
         longest = max(float(np.linalg.norm(model.artist_factors, axis=1).max(initial=0)), 1e-12)
         files |= {
             f"als.{number}.vectors.npy": vectors,
-            f"als.{number}.gram.npy": model.gram(),
+            f"als.{number}.gram.npy": model.gram,
             f"als.{number}.unknown.npy": np.setdiff1d(np.arange(len(artists)), place[kept]),
         }
         models[number] = {"alpha": model.alpha, "longest": longest}
