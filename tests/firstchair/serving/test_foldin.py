@@ -109,7 +109,7 @@ heard_today = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=heard_before, today=heard_today)
 def test_a_fold_in_is_what_the_batch_makes_of_the_same_signals(
     als: ALS, factors: Factors, before: list[Said], today: list[Said]
