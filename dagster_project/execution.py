@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -12,7 +12,7 @@ from firstchair.errors import RunError
 
 PROCESS_TAG = "firstchair/process"
 DOMAIN_ERRORS = "firstchair.errors."
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 OnStep = Callable[[str, bool], None]
 
@@ -24,6 +24,7 @@ def materialise(
     *,
     on_step: OnStep,
     days: tuple[date, date] | None = None,
+    resources: Mapping[str, Mapping[str, object]] | None = None,
 ) -> str:
     """Materialise `assets` in one run and give back its id.
 
@@ -33,6 +34,7 @@ def materialise(
         assets: Names of assets; their order comes from the graph.
         on_step: Called with an asset's name when it begins (False) and when it is done (True).
         days: First and last partition, both included; more than one only for assets with a single-run policy.
+        resources: Config of resources by their key, where it is not their default.
 
     Raises:
         RunError: A step or a blocking check failed; what was written before it stands.
@@ -59,7 +61,7 @@ def materialise(
         partition_key=days[0].isoformat() if one_day and days is not None else None,
         run_id=run_id,
         tags=tags,
-        run_config=QUIET,
+        run_config={"loggers": QUIET, "resources": {key: {"config": dict(c)} for key, c in (resources or {}).items()}},
         raise_on_error=False,
     )
     if not result.success:

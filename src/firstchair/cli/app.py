@@ -141,24 +141,23 @@ def _day(instant: datetime | None) -> date | None:
 @app.command()
 def demo(
     no_ui: Annotated[bool, typer.Option("--no-ui", help="End after the summary.")] = False,
-    users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 2_000,
-    artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 2_000,
-    days: Annotated[int, typer.Option(min=10, help="Days of events.")] = 45,
+    users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 3_000,
+    artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 1_500,
+    days: Annotated[int, typer.Option(min=10, help="Days of history, before there are models.")] = 35,
+    lived: Annotated[int, typer.Option(min=0, help="Days after it, on which lists are shown.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and start give the same bytes.")] = 7,
     start: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); by default they end yesterday.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a music service, run the pipeline over its history and its last days, print what came of it."""
-    from firstchair import operations
+    """Let a simulated music service live with the platform, day after day, and print what came of it."""
+    from firstchair import operations, world
 
-    first = _day(start) or datetime.now(UTC).date() - timedelta(days=days)
-    with at_work("simulate") as advance:
-        world = _simulate(users, artists, days, seed, first, "imperfect-delivery", advance)
-    platform = operations.open_platform()
-    with at_work("run") as advance:
-        report = operations.run_demo(platform, last=world.last_date, progress=advance)
+    first = _day(start) or datetime.now(UTC).date() - timedelta(days=days + lived)
+    spec = world.WorldSpec(users, artists, days + lived, seed, first, operations.DEMO_SCENARIO)
+    with at_work("demo") as advance:
+        platform, report = operations.run_demo(load_settings(), operations.Demo(spec, days), progress=advance)
     summary = operations.summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
     if not no_ui:

@@ -1,14 +1,122 @@
-"""The demo's run: the history at once, then its last days one by one, as a service would live them."""
+"""A service that is lived: a history before there were models, then day after day what is published is shown."""
 
-from datetime import date, timedelta
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 
-from firstchair.operations.platform import Platform
+import psutil
+
+from firstchair.errors import RunError
+from firstchair.operations.living import PlatformService
+from firstchair.operations.platform import Platform, open_platform
 from firstchair.operations.run import Progress, RunReport, run
+from firstchair.settings import Settings
+from firstchair.world import World, WorldSpec
 
-LIVED_DAYS = 3
+DEMO_SCENARIO = "better-challenger"
+# When the day's run begins, as the daily schedule has it.
+MORNING = time(2, 30, tzinfo=UTC)
+MARK = "demo.json"
 
 
-def run_demo(platform: Platform, *, last: date, progress: Progress | None = None) -> RunReport:
-    """Run up to `LIVED_DAYS` before `last`, then each remaining day in full."""
-    run(platform, last=last - timedelta(days=LIVED_DAYS), progress=progress)
-    return run(platform, last=last, progress=progress)
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What a demo lives: the world, and how many of its days pass before there are models."""
+
+    spec: WorldSpec
+    history_days: int
+
+
+def run_demo(settings: Settings, demo: Demo, *, progress: Progress | None = None) -> tuple[Platform, RunReport]:
+    """Live the demo, unless this very one was lived to its end here; the platform as it stands after it.
+
+    What an earlier demo left is removed first, so that a killed one, or one of another day, is begun anew.
+
+    Raises:
+        SettingsError: The world cannot be; nothing is written.
+        RunError: The home holds what is no demo's, or is in use (nothing is removed), or a run failed.
+    """
+    if (_told(settings) or {}) == {"lived": True, "demo": _as_json(demo)}:
+        last = demo.spec.start + timedelta(days=demo.spec.days - 1)
+        return open_platform(settings), RunReport(demo.spec.start, last, 0, (), ())
+    _clear(settings)
+    platform = open_platform(settings)
+    return platform, live(platform, demo, progress=progress)
+
+
+def _clear(settings: Settings) -> None:
+    home = settings.home
+    if _told(settings) is None:
+        if (home / "lake").exists() or settings.database_url or settings.source_database_url:
+            raise _refused(home, "holds data that no demo made, or a database server of its own is set")
+    elif _in_use(home):
+        raise _refused(home, "is in use by another process, such as `firstchair up`")
+    elif home.exists():
+        shutil.rmtree(home)
+
+
+def live(platform: Platform, demo: Demo, *, progress: Progress | None = None) -> RunReport:
+    """Live the history with the seeded policy and run over it, then each remaining day with what is published.
+
+    Each run has the clock of the morning after its day, so that nothing knows what has not happened yet.
+
+    Raises:
+        SettingsError: The world cannot be; nothing is written.
+        RunError: A run failed; the world stands at the day before.
+    """
+    world = _world(platform, demo.spec)
+    _tell(platform.settings, demo, lived=False)
+    for number in range(demo.history_days):
+        day = world.step()
+        if progress is not None:
+            progress(f"history {day}", number + 1, demo.history_days)
+    report = run(_on_the_morning_after(platform, day), last=day, progress=progress)
+    service = PlatformService(platform, len(world.people))
+    while world.lived < demo.spec.days:
+        service.reload()
+        day = world.step(service)
+        report = run(_on_the_morning_after(platform, day), last=day, progress=progress)
+    _tell(platform.settings, demo, lived=True)
+    return report
+
+
+def _world(platform: Platform, spec: WorldSpec) -> World:
+    settings = platform.settings
+    accounts, truth = platform.databases.accounts, settings.home / "truth"
+    return World(spec, accounts=accounts, events_url=settings.events_url, truth=truth)
+
+
+def _on_the_morning_after(platform: Platform, day: date) -> Platform:
+    return replace(platform, now=datetime.combine(day + timedelta(days=1), MORNING))
+
+
+def _told(settings: Settings) -> dict[str, object] | None:
+    path = settings.home / MARK
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _tell(settings: Settings, demo: Demo, *, lived: bool) -> None:
+    temporary = settings.home / f".{MARK}"
+    temporary.write_text(json.dumps({"lived": lived, "demo": _as_json(demo)}, sort_keys=True))
+    temporary.replace(settings.home / MARK)
+
+
+def _as_json(demo: Demo) -> dict[str, object]:
+    return dict(json.loads(json.dumps(asdict(demo), default=str)))
+
+
+def _in_use(home: Path) -> bool:
+    """Whether the embedded Postgres runs: it does for as long as any process of the platform."""
+    pid = home / "postgres" / "postmaster.pid"
+    return pid.exists() and psutil.pid_exists(int(pid.read_text().split()[0]))
+
+
+def _refused(home: Path, why: str) -> RunError:
+    return RunError(
+        f"The demo cannot begin: {home} {why}.",
+        where=str(home),
+        data="Nothing was removed or written.",
+        remedy="End that process, or give the demo a home of its own with FIRSTCHAIR_HOME.",
+    )

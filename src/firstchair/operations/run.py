@@ -122,7 +122,8 @@ class _Run:
             self.progress(f"{step}{label}", self.done, self.total)
 
         ends_at = self.done + len(assets)
-        self.runs.append(materialise(definitions, self.instance, assets, on_step=on_step, days=days))
+        clock = {"platform": {"now": self.platform.now.isoformat()}}
+        self.runs.append(materialise(definitions, self.instance, assets, on_step=on_step, days=days, resources=clock))
         self.done = ends_at
         self.progress(f"{assets[-1]}{label}", self.done, self.total)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import orjson
 from fastapi import Depends, FastAPI, Request, Response
@@ -22,8 +21,19 @@ from starlette.exceptions import HTTPException
 from firstchair.errors import FirstchairError, ModelError
 from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving import intake
+from firstchair.serving.answers import (
+    AFTER,
+    BEFORE,
+    JSON,
+    NOT_PUBLISHED,
+    OUT_OF_RANGE,
+    UNAUTHORIZED,
+    Answer,
+    problem,
+    requested_length,
+)
 from firstchair.serving.hearing import Hearing
-from firstchair.serving.logins import DEFAULT_K, MAX_K, Logins
+from firstchair.serving.logins import DEFAULT_K, Logins
 from firstchair.serving.metrics import exposition
 from firstchair.serving.published import current, open_published
 from firstchair.serving.slates import Allocation
@@ -32,9 +42,6 @@ from firstchair.serving.spool import Spool, deliver
 RELOAD_SECONDS = 0.25
 DELIVER_SECONDS = 1.0
 HEAR_SECONDS = 0.25
-BEFORE, AFTER = "/v1/users/", "/recommendations"
-JSON = (b"content-type", b"application/json")
-PROBLEM = (b"content-type", b"application/problem+json")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -160,32 +167,15 @@ class Api:
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _answer(self, query: bytes, user_id: str, allowed: bool, request: bytes) -> tuple[int, bytes, bytes]:
+    def _answer(self, query: bytes, user_id: str, allowed: bool, request: bytes) -> Answer:
         if not allowed:
-            return _refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
-        k = _length(query) if query else DEFAULT_K
+            return UNAUTHORIZED
+        k = requested_length(query) if query else DEFAULT_K
         if k is None:
-            return _refused(422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range.")
+            return OUT_OF_RANGE
         if self.logins is None:
-            return _refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
-        return 200, JSON[1], self.logins.login(user_id, k, time.time(), request)
-
-
-def _length(query: bytes) -> int | None:
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("k", [str(DEFAULT_K)])
-    text = values[-1]
-    if len(values) == 1 and text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_K:
-        return int(text)
-    return None
-
-
-def problem(status_code: int, code: str, title: str, detail: str) -> dict[str, Any]:
-    """A fault in the form of RFC 9457; `type` is a stable code."""
-    return {"type": f"urn:firstchair:{code}", "title": title, "status": status_code, "detail": detail}
-
-
-def _refused(status_code: int, code: str, title: str, detail: str) -> tuple[int, bytes, bytes]:
-    return status_code, PROBLEM[1], orjson.dumps(problem(status_code, code, title, detail))
+            return NOT_PUBLISHED
+        return 200, JSON, self.logins.login(user_id, k, time.time(), request)
 
 
 def _problem_response(

@@ -13,7 +13,7 @@ from firstchair.serving.folded_slates import FoldedSlate, folded_slate
 from firstchair.serving.publish import SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import COLD_START, Allocation, Slate, make_slate
-from firstchair.serving.spool import Spool
+from firstchair.serving.spool import Outbox
 from firstchair.serving.today import Today, unknown_to
 
 DEFAULT_K, MAX_K = 10, 50
@@ -34,6 +34,11 @@ class Counts:
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
 
 
+def version_of(published: Published, slate: Slate) -> str:
+    """Registered version whose list the slate is of."""
+    return published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
+
+
 class Rendered:
     """A published version with what does not change between its answers already written as JSON."""
 
@@ -48,10 +53,6 @@ class Rendered:
         }
         trending = published.roles["holdback"]
         self.stranger = orjson.dumps({"name": trending.family, "version": trending.version, "role": COLD_START})
-
-    def version(self, slate: Slate) -> str:
-        """Registered version whose list the slate is of."""
-        return self.published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
 
     def answer(self, user_id: str, slate_id: bytes, slate: Slate) -> bytes:
         """The body of the contract, section 7."""
@@ -86,7 +87,7 @@ class Logins:
     def __init__(
         self,
         published: Published,
-        spool: Spool,
+        spool: Outbox,
         *,
         pseudonym_key: bytes,
         seed: int,
@@ -137,7 +138,7 @@ class Logins:
                 "source": spool.source,
                 "source_seq": sequence,
                 "simulated": rendered.published.simulated,
-                "model_version": own.version if own is not None else rendered.version(slate),
+                "model_version": own.version if own is not None else version_of(rendered.published, slate),
                 "artist_ids": [ids[artist] for artist in slate.artists],
                 "explored": slate.explored,
                 "propensity": slate.propensity,

@@ -6,8 +6,9 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import fsspec
 import orjson
@@ -17,6 +18,16 @@ SEGMENT_BYTES = 8 << 20
 # A segment that is not full is delivered after this long.
 SEGMENT_SECONDS = 2.0
 SYNC_SECONDS = 0.02
+
+
+class Outbox(Protocol):
+    """Where a login leaves its impressions: one `source`, numbered from 0 on without a hole."""
+
+    source: str
+    sequence: int
+
+    def append(self, line: bytes, events: int) -> None:
+        """Take a line (JSON, with its line feed) that stands for so many events."""
 
 
 class Spool:
@@ -68,8 +79,12 @@ class Spool:
 
     def _open(self) -> None:
         self._path = self.root / f"{self.source}-{self.sequence:012d}{SUFFIX}"
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        while True:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            if os.fstat(self._descriptor).st_nlink:
+                break
+            os.close(self._descriptor)  # one who delivers found it empty before the lock was ours, and removed it
         self._began, self._offset = time.monotonic(), self._written
 
     def _keep(self) -> None:
@@ -104,23 +119,31 @@ def deliver(root: Path, events_url: str) -> int:
     A segment becomes the object of its name, so one that is delivered twice, after a crash between the two steps,
     is the same object with the same events.
     """
-    filesystem, base = fsspec.core.url_to_fs(events_url)
     delivered = 0
     for path in sorted(root.glob(f"*{SUFFIX}")):
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # a network file system locks only what is open for writing
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue  # its process is alive and still writes to it
             if not path.exists():
                 continue  # another one delivered it just now
-            lines = [line for line in file if line.endswith(b"\n")]
-            events = b"".join(b"%b\n" % event for line in lines for event in expanded(line))
-            if events:
-                _put(filesystem, f"{base.rstrip('/')}/api/{path.stem}.jsonl.gz", gzip.compress(events, 5, mtime=0))
+            delivered += put(events_url, path.stem, (line for line in file if line.endswith(b"\n")))
             path.unlink()
-            delivered += bool(events)
     return delivered
+
+
+def put(events_url: str, name: str, lines: Iterable[bytes]) -> bool:
+    """Write the events of spooled lines as the object of that name; False where there are none, and no object."""
+    events = b"".join(b"%b\n" % event for line in lines for event in expanded(line))
+    if not events:
+        return False
+    filesystem, base = fsspec.core.url_to_fs(events_url)
+    path = f"{base.rstrip('/')}/api/{name}.jsonl.gz"
+    filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    filesystem.pipe_file(f"{path}.partial", gzip.compress(events, 5, mtime=0))
+    filesystem.mv(f"{path}.partial", path)
+    return True
 
 
 def expanded(line: bytes) -> list[bytes]:
@@ -152,9 +175,3 @@ def expanded(line: bytes) -> list[bytes]:
         )
         for place, artist in enumerate(slate["artist_ids"])
     ]
-
-
-def _put(filesystem: fsspec.AbstractFileSystem, path: str, data: bytes) -> None:
-    filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    filesystem.pipe_file(f"{path}.partial", data)
-    filesystem.mv(f"{path}.partial", path)

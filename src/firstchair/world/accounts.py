@@ -1,6 +1,7 @@
 """Writing the account source: users, artists and tracks, replaced in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,13 +18,32 @@ def replace_accounts(url: sa.URL, *, users: Rows, artists: Rows, tracks: Rows) -
     Raises:
         SourceError: The database cannot be reached or written; it stays as it was.
     """
+    with _writing(url) as connection:
+        for table, rows in ((USERS, users), (ARTISTS, artists), (TRACKS, tracks)):
+            connection.execute(table.delete())
+            _copy(connection, table, rows)
+
+
+def add_users(url: sa.URL, users: Rows) -> None:
+    """Put these rows into the users' table, in place of rows of the same keys.
+
+    Raises:
+        SourceError: The database cannot be reached or written; it stays as it was.
+    """
+    rows = list(users)
+    with _writing(url) as connection:
+        connection.execute(USERS.delete().where(USERS.c.user_id.in_([row[0] for row in rows])))
+        _copy(connection, USERS, rows)
+
+
+@contextmanager
+def _writing(url: sa.URL) -> Iterator[sa.Connection]:
+    """One transaction on the source."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     try:
         metadata.create_all(engine)
         with engine.begin() as connection:
-            for table, rows in ((USERS, users), (ARTISTS, artists), (TRACKS, tracks)):
-                connection.execute(table.delete())
-                _copy(connection, table, rows)
+            yield connection
     except sa.exc.SQLAlchemyError as error:
         raise SourceError(
             f"Accounts and catalogue cannot be written: {str(error).splitlines()[0]}.",

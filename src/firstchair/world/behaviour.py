@@ -1,20 +1,27 @@
-"""A day in the world: who comes, what they are shown, what they click, play and follow."""
+"""A day in the world: who comes, what they are shown, what they click, play and follow, and who has had enough."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.world.policy import SLATE, make_slates
-from firstchair.world.population import TRACKS_PER_ARTIST, Artists, Floats, Users, Whole
+from firstchair.world.population import TRACKS_PER_ARTIST, Floats, Whole
+from firstchair.world.service import CHALLENGER, Service, Signals, Slates
+from firstchair.world.tastes import OVERSHOOT, Tastes, expected_share_heard
 
-DAY_MS = 86_400_000
-SESSION_MS = 3_600_000
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
+# A day has so many places for a session of an hour; who comes again has had the time to be answered.
+PLACES = 4
+AGAIN, AGAIN_WHEN_NEW = 0.25, 0.75
 # Chance that a position is looked at (the position-based model of clicks).
-EXAMINATION = np.array([0.95, 0.8, 0.68, 0.58, 0.5, 0.44, 0.39, 0.35, 0.31, 0.28])
-TASTE, POPULARITY, KNOWN = 3.2, 0.45, 2.2
-CLICK_BIAS = -3.6
+EXAMINATION = np.array([0.95, 0.8, 0.68, 0.58, 0.5, 0.44, 0.39, 0.35, 0.31, 0.28], dtype=np.float32)
 ORGANIC_PLAYS = 5.0
+# What a slate has given, in tracks heard, is remembered so far; who gets less than `CONTENT` leaves sooner.
+MEMORY, CONTENT, LEAVING, DISAPPOINTMENT, MAX_LEAVING = 0.8, 0.5, 0.012, 1.6, 0.25
+# Times shown are forgotten by this share a day.
+SHOWN_KEPT = 0.85
 LOGIN, IMPRESSION, CLICK, PLAY, FOLLOW, UNFOLLOW = range(6)
 KINDS = ("login", "impression", "click", "play", "follow", "unfollow")
 
@@ -23,7 +30,8 @@ KINDS = ("login", "impression", "click", "play", "follow", "unfollow")
 class Happenings:
     """Events of one day as columns, in order of time; -1 or NaN where a kind has no such field.
 
-    kind: number in `KINDS`; ms: milliseconds of the UTC day; track: 0..TRACKS_PER_ARTIST - 1 of the artist.
+    kind: number in `KINDS`; ms: milliseconds of the UTC day; track: 0..TRACKS_PER_ARTIST - 1 of the artist;
+    version: number in `Life.versions`.
     """
 
     kind: Whole
@@ -34,6 +42,7 @@ class Happenings:
     ms_played: Whole
     slate: Whole
     position: Whole
+    version: Whole
     propensity: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -41,101 +50,161 @@ class Happenings:
 
 
 class Life:
-    """What users have come to know so far; each day is lived once, in order."""
+    """What users have come to know so far; each day is lived once, in order.
 
-    def __init__(self, users: Users, artists: Artists, rng: np.random.Generator) -> None:
-        self.users, self.artists, self.rng = users, artists, rng
-        self.known = np.zeros((len(users), len(artists)), dtype=bool)
-        self.follows = np.zeros((len(users), len(artists)), dtype=bool)
+    known, follows: bool (users, artists). shown: float32 (users, artists), times shown of late. joy: float32 (users,),
+    tracks heard from a slate, remembered. gone: bool (users,), who left for good. versions: model versions seen.
+    expected_clicks, impressions: sums over all slates, so that what was clicked can be held against what was to be.
+    """
+
+    def __init__(self, tastes: Tastes, start: date, rng: np.random.Generator, *, lost: npt.NDArray[np.bool_]) -> None:
+        self.tastes, self.start, self.rng, self.lost = tastes, start, rng, lost
+        self.users, self.artists = tastes.users, tastes.artists
+        shape = (len(self.users), len(self.artists))
+        self.known, self.follows = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        self.shown = np.zeros(shape, dtype=np.float32)
+        self.joy = np.full(len(self.users), CONTENT, dtype=np.float32)
+        self.gone = np.zeros(len(self.users), dtype=bool)
+        self.versions: list[str] = []
         self.slates = 0
-        self.expected_clicks = 0.0
-        self.shown = 0
+        self.expected_clicks, self.impressions = 0.0, 0
 
-    def live(self, day: int) -> Happenings:
-        """The events of the day `day` (0-based)."""
-        users, rng = self.users, self.rng
-        there = (users.first_day <= day) & (day < users.last_day)
-        active = np.flatnonzero(there & (rng.random(len(users)) < users.activity))
-        active = np.sort(np.concatenate([active, active[rng.random(len(active)) < 0.25]]))
-        begin = rng.integers(0, DAY_MS - SESSION_MS, size=len(active))
-        affinity = users.tastes[active] @ self.artists.vectors.T
-        parts = [_columns(LOGIN, active, begin), *self._slates(active, begin, affinity)]
-        parts += self._organic(active, begin, affinity)
-        return _in_order(parts)
+    def present(self, day: int) -> npt.NDArray[np.bool_]:
+        """Who has arrived by the day and has not left."""
+        return (self.users.first_day <= day) & ~self.gone
 
-    def _slates(self, active: Whole, begin: Whole, affinity: Floats) -> list[Happenings]:
-        noise = self.rng.standard_normal(affinity.shape, dtype=np.float32)
-        view = 1.2 * affinity + 0.6 * self.artists.log_popularity + 0.8 * noise
-        slates = make_slates(view, self.rng)
-        session, slot = np.divmod(np.arange(slates.artists.size), SLATE)
-        artist, number = slates.artists.ravel(), self.slates + session
-        self.slates += len(active)
+    def live(self, day: int, service: Service) -> Happenings:
+        """The events of the day (0-based), with the slates that `service` gives."""
+        rng, users = self.rng, self.users
+        arrives = users.first_day == day
+        active = np.flatnonzero(self.present(day) & (arrives | (rng.random(len(users)) < users.activity)))
+        again = np.where(arrives[active], AGAIN_WHEN_NEW, AGAIN)
+        sessions = 1 + rng.binomial(PLACES - 1, np.where(arrives[active], again, again / (PLACES - 1)))
+        places = np.argsort(rng.random((len(active), PLACES)), axis=1)
+        parts: list[Happenings] = []
+        for session in range(int(sessions.max(initial=0))):
+            there = sessions > session
+            at = np.sort(np.where(np.arange(PLACES) < sessions[there, None], places[there], PLACES))[:, session]
+            begin = at * (DAY_MS // PLACES) + rng.integers(0, DAY_MS // PLACES - 2 * HOUR_MS, size=len(at))
+            parts += self._session(active[there], begin, day, session, service)
+        self._leave(active)
+        self.shown *= SHOWN_KEPT
+        return _in_order(parts or [_columns(LOGIN, np.array([], dtype=np.int64), np.array([], dtype=np.int64))])
+
+    def _session(self, who: Whole, begin: Whole, day: int, session: int, service: Service) -> list[Happenings]:
+        today = self.start + timedelta(days=day)
+        slates = service.slates(who, day=today, session=session)
+        parts = [_columns(LOGIN, who, begin), *self._slates(who, begin, day, slates)]
+        parts += self._organic(who, begin, day)
+        service.told(self._signals(parts), day=today)
+        return parts
+
+    def _slates(self, who: Whole, begin: Whole, day: int, slates: Slates) -> list[Happenings]:
+        appeal = self.appeal(who, slates.artists, day)
+        chance = EXAMINATION * appeal
+        rendered = (slates.artists >= 0) & ~(self.lost[who] & (np.array(slates.roles) == CHALLENGER))[:, None]
+        self.expected_clicks += float(chance[rendered].sum())
+        self.impressions += int(rendered.sum())
+        numbers = self.slates + np.arange(len(who))
+        self.slates += len(who)
+        versions = self._numbered(slates.versions)
+        row, slot = np.nonzero(rendered)
         shown = _columns(
             IMPRESSION,
-            active[session],
-            begin[session] + 400 + slot,
-            artist=artist,
-            slate=number,
+            who[row],
+            begin[row] + 400 + slot,
+            artist=slates.artists[row, slot],
+            slate=numbers[row],
             position=slot + 1,
-            propensity=slates.propensities.ravel(),
+            version=versions[row],
+            propensity=slates.propensities[row, slot],
         )
-        appeal = 1 / (1 + np.exp(-(TASTE * affinity[session, artist] + CLICK_BIAS)))
-        chance = EXAMINATION[slot] * appeal
-        self.expected_clicks += float(chance.sum())
-        self.shown += len(chance)
-        hit = np.flatnonzero(self.rng.random(len(chance)) < chance)
-        at = begin[session[hit]] + self.rng.integers(2_000, 600_000, size=len(hit))
-        who, what = active[session[hit]], artist[hit]
-        clicked = _columns(CLICK, who, at, artist=what, slate=number[hit], position=slot[hit] + 1)
-        heard = self._plays(who, what, at + 1_500, affinity[session[hit], what], number[hit])
-        return [shown, clicked, heard, *self._follows(who, what, at + 4_000, affinity[session[hit], what], 0.12)]
+        np.add.at(self.shown, (who[row], slates.artists[row, slot]), 1)
+        hit = self.rng.random(len(row)) < chance[row, slot]
+        row, slot = row[hit], slot[hit]
+        at = begin[row] + self.rng.integers(2_000, 600_000, size=len(row))
+        what, slate = slates.artists[row, slot], numbers[row]
+        clicked = _columns(CLICK, who[row], at, artist=what, slate=slate, position=slot + 1)
+        heard = self._plays(who[row], what, at + 1_500, day, slate)
+        self._enjoy(who, row, heard)
+        return [shown, clicked, heard, *self._follows(who[row], what, at + 4_000, day, 0.12)]
 
-    def _organic(self, active: Whole, begin: Whole, affinity: Floats) -> list[Happenings]:
-        pull = TASTE * affinity + POPULARITY * self.artists.log_popularity + KNOWN * self.known[active]
+    def appeal(self, who: Whole, artists: Whole, day: int) -> Floats:
+        """Chance of a click once looked at, float32 (n, k); 0 where the artist is -1."""
+        there = np.maximum(artists, 0)
+        return np.where(artists >= 0, self.tastes.appeal(who, there, day, self.shown[who[:, None], there]), 0)
+
+    def _organic(self, who: Whole, begin: Whole, day: int) -> list[Happenings]:
+        pull = self.tastes.pull(who, day, self.tastes.affinity(who), self.known[who])
         share = np.cumsum(np.exp(pull - pull.max(axis=1, keepdims=True), dtype=np.float64), axis=1)
-        counts = self.rng.poisson(ORGANIC_PLAYS, size=len(active))
-        session = np.repeat(np.arange(len(active)), counts)
+        counts = self.rng.poisson(ORGANIC_PLAYS, size=len(who))
+        session = np.repeat(np.arange(len(who)), counts)
         drawn = self.rng.random(len(session)) * share[session, -1]
         artist = np.array([np.searchsorted(share[s], r) for s, r in zip(session, drawn, strict=True)], dtype=np.int64)
         artist = np.minimum(artist, len(self.artists) - 1)
-        at = begin[session] + self.rng.integers(5_000, SESSION_MS - 10_000, size=len(session))
-        who, liking = active[session], affinity[session, artist]
-        heard = self._plays(who, artist, at, liking, np.full(len(who), -1))
-        return [heard, *self._follows(who, artist, at + 3_000, liking, 0.02), *self._unfollows(active, begin)]
+        at = begin[session] + self.rng.integers(5_000, HOUR_MS - 10_000, size=len(session))
+        heard = self._plays(who[session], artist, at, day, np.full(len(session), -1))
+        follows = self._follows(who[session], artist, at + 3_000, day, 0.02)
+        return [heard, *follows, *self._unfollows(who, begin)]
 
-    def _plays(self, who: Whole, artist: Whole, at: Whole, liking: Floats, slate: Whole) -> Happenings:
+    def _plays(self, who: Whole, artist: Whole, at: Whole, day: int, slate: Whole) -> Happenings:
         track = np.minimum(self.rng.geometric(0.5, size=len(who)) - 1, TRACKS_PER_ARTIST - 1)
-        length = self.artists.track_ms[artist, track]
-        keen = np.clip(1.2 + 3 * liking, 0.4, 8)
-        heard = (length * np.clip(self.rng.beta(keen, 1.0) * 1.08, 0.01, 1)).astype(np.int64)
+        share = np.clip(self.rng.beta(self.tastes.keenness(who, artist, day), 1.0) * OVERSHOOT, 0.005, 1)
+        heard = (self.artists.track_ms[artist, track] * share).astype(np.int64)
         self.known[who, artist] = True
         return _columns(PLAY, who, at, artist=artist, track=track, ms_played=heard, slate=slate)
 
-    def _follows(self, who: Whole, artist: Whole, at: Whole, liking: Floats, chance: float) -> list[Happenings]:
-        wants = (self.rng.random(len(who)) < chance * np.clip(liking, 0, 1)) & ~self.follows[who, artist]
+    def _enjoy(self, who: Whole, row: Whole, heard: Happenings) -> None:
+        """What a slate gave: shares heard of the tracks it led to."""
+        share = heard.ms_played / self.artists.track_ms[heard.artist, heard.track]
+        given = np.bincount(row, weights=share, minlength=len(who))
+        self.joy[who] = MEMORY * self.joy[who] + (1 - MEMORY) * given
+
+    def _leave(self, active: Whole) -> None:
+        self.gone[active] |= self.rng.random(len(active)) < leaving(self.joy[active])
+
+    def _follows(self, who: Whole, artist: Whole, at: Whole, day: int, chance: float) -> list[Happenings]:
+        liking = expected_share_heard(self.tastes.keenness(who, artist, day))
+        wants = (self.rng.random(len(who)) < chance * liking) & ~self.follows[who, artist]
         pairs = np.unique(np.column_stack([who[wants], artist[wants]]), axis=0, return_index=True)[1]
         chosen = np.flatnonzero(wants)[np.sort(pairs)]
         self.follows[who[chosen], artist[chosen]] = True
         return [_columns(FOLLOW, who[chosen], at[chosen], artist=artist[chosen])]
 
     def _unfollows(self, active: Whole, begin: Whole) -> list[Happenings]:
-        who = np.unique(active[self.rng.random(len(active)) < 0.004])
-        at = begin[np.searchsorted(active, who)] + SESSION_MS - 2_000
-        followed = [np.flatnonzero(self.follows[user]) for user in who]
-        chosen = [number for number, artists in enumerate(followed) if len(artists)]
-        artist = np.array([self.rng.choice(followed[number]) for number in chosen], dtype=np.int64)
-        self.follows[who[chosen], artist] = False
-        return [_columns(UNFOLLOW, who[chosen], at[chosen], artist=artist)]
+        chosen = np.flatnonzero(self.rng.random(len(active)) < 0.004)
+        followed = [np.flatnonzero(self.follows[user]) for user in active[chosen]]
+        chosen = chosen[[len(artists) > 0 for artists in followed]]
+        artist = np.array([self.rng.choice(artists) for artists in followed if len(artists)], dtype=np.int64)
+        self.follows[active[chosen], artist] = False
+        return [_columns(UNFOLLOW, active[chosen], begin[chosen] + HOUR_MS - 2_000, artist=artist)]
+
+    def _signals(self, parts: list[Happenings]) -> Signals:
+        happened = _in_order([part for part in parts if len(part) and part.kind[0] in {CLICK, PLAY, FOLLOW, UNFOLLOW}])
+        kinds = [KINDS[kind] for kind in happened.kind]
+        return Signals(happened.user, happened.artist, happened.track, kinds, happened.ms, happened.ms_played)
+
+    def _numbered(self, versions: Sequence[str]) -> Whole:
+        names = np.asarray(versions, dtype=str)
+        self.versions += [name for name in np.unique(names).tolist() if name not in self.versions]
+        return np.array([self.versions.index(name) for name in names], dtype=np.int64)
+
+
+def leaving(joy: Floats) -> Floats:
+    """Chance that a listener leaves for good after a day on which he came, by what slates gave him of late."""
+    return np.asarray(np.minimum(LEAVING * np.exp(DISAPPOINTMENT * (CONTENT - joy)), MAX_LEAVING), dtype=np.float32)
 
 
 def _columns(kind: int, user: Whole, ms: Whole, **known: npt.NDArray[np.generic]) -> Happenings:
     absent = np.full(len(user), -1, dtype=np.int64)
-    given = {name: known.get(name, absent) for name in ("artist", "track", "ms_played", "slate", "position")}
+    names = ("artist", "track", "ms_played", "slate", "position", "version")
+    given = {name: known.get(name, absent) for name in names}
     propensity = known.get("propensity", np.full(len(user), np.nan))
     return Happenings(np.full(len(user), kind), user, ms, **given, propensity=propensity)  # type: ignore[arg-type]
 
 
 def _in_order(parts: list[Happenings]) -> Happenings:
+    parts = parts or [_columns(LOGIN, np.array([], dtype=np.int64), np.array([], dtype=np.int64))]
     joined = [np.concatenate([getattr(part, name) for part in parts]) for name in Happenings.__slots__]
     order = np.lexsort((joined[0], joined[1], joined[2]))
     return Happenings(*(column[order] for column in joined))

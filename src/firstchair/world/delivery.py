@@ -10,10 +10,14 @@ from pathlib import Path
 import fsspec
 import numpy as np
 
+from firstchair.world.scenarios import Incidents
+
 OBJECTS_PER_SOURCE_AND_DAY = 2
 MANIFEST = "objects.json"
 DUPLICATE_SHARE, CONFLICTING_SHARE, LATE_SHARE = 0.005, 0.1, 0.01
 LATE_DAYS = 2
+# Who breaks records on the day of `bad-data-day`, and who is silent in an `outage`.
+GARBLER, SILENT = "android", "ios"
 
 Lines = list[str]
 
@@ -64,36 +68,63 @@ def deliver_day(store: Store, day: date, lines: dict[str, Lines]) -> None:
             store.put_lines(f"{day}/{source}-{number}.jsonl.gz", sent[start : start + step])
 
 
-class Imperfect:
-    """Deliveries as they are: some lines twice, some days late, some broken."""
+class Delivery:
+    """Deliveries as they are: some lines twice, some days late, some broken, and on one day worse."""
 
-    def __init__(self, store: Store, days: list[date], rng: np.random.Generator) -> None:
-        self.store, self.days, self.rng = store, days, rng
+    def __init__(
+        self, store: Store, days: list[date], incidents: Incidents, incident_on: int, rng: np.random.Generator
+    ) -> None:
+        self.store, self.days, self.incidents, self.incident_on, self.rng = store, days, incidents, incident_on, rng
         self.planted = Planted()
         self.waiting: dict[date, Lines] = defaultdict(list)
 
     def deliver_day(self, number: int, lines: dict[str, Lines]) -> None:
         """The day's own lines less what is late, then what was waiting for this day, then what is broken."""
         day = self.days[number]
-        kept = {source: self._held_back(sent, number) for source, sent in lines.items()}
-        deliver_day(self.store, day, kept)
+        lines = self._with_incident(lines, number)
+        if self.incidents.everyday:
+            broken = {GARBLER} if number == self.incident_on and self.incidents.garbled else set()
+            lines = {name: sent if name in broken else self._held_back(sent, number) for name, sent in lines.items()}
+        deliver_day(self.store, day, lines)
         self.store.put_lines(f"{day}/redelivered.jsonl.gz", self.waiting.pop(day, []))
-        self._broken(day)
+        if self.incidents.everyday:
+            self._broken(day)
+
+    def _with_incident(self, lines: dict[str, Lines], number: int) -> dict[str, Lines]:
+        """What befalls this day: a sender garbles or is silent, or much comes late."""
+        since, what = number - self.incident_on, self.incidents
+        if since == 0 and what.garbled:
+            return lines | {GARBLER: [self._garbled(line) for line in lines.get(GARBLER, [])]}
+        if since == 0 and what.late:
+            return {source: self._late(sent, number, what.late) for source, sent in lines.items()}
+        back = self.incident_on + what.silent_days
+        if 0 <= since < what.silent_days and back < len(self.days):
+            self.planted.late += len(lines.get(SILENT, []))
+            self.waiting[self.days[back]] += lines.get(SILENT, [])
+            return {source: sent for source, sent in lines.items() if source != SILENT}
+        return lines
+
+    def _garbled(self, line: str) -> str:
+        if self.rng.random() >= self.incidents.garbled:
+            return line
+        self.planted.quarantined["bad_type"] += 1
+        return line.replace('"source_seq":', '"source_seq":"').replace(',"simulated"', '","simulated"')
+
+    def _late(self, lines: Lines, number: int, share: float) -> Lines:
+        """Lines less those that come one to `LATE_DAYS` days later."""
+        later = number + 1 + self.rng.integers(LATE_DAYS, size=len(lines))
+        late = (self.rng.random(len(lines)) < share) & (later < len(self.days))
+        for line, day in zip(np.array(lines, dtype=object)[late], later[late], strict=True):
+            self.waiting[self.days[day]].append(line)
+        self.planted.late += int(late.sum())
+        return [line for line, is_late in zip(lines, late, strict=True) if not is_late]
 
     def _held_back(self, lines: Lines, number: int) -> Lines:
-        chance = self.rng.random(len(lines))
-        kept: Lines = []
-        for line, drawn in zip(lines, chance, strict=True):
-            later = number + 1 + int(drawn * 1e6) % LATE_DAYS
-            on_time = drawn > LATE_SHARE + DUPLICATE_SHARE or later >= len(self.days)
-            if on_time:
-                kept.append(line)
-            elif drawn < LATE_SHARE:
-                self.planted.late += 1
-                self.waiting[self.days[later]].append(line)
-            else:
-                kept.append(line)
-                self.waiting[self.days[later]].append(self._again(line))
+        kept = self._late(lines, number, LATE_SHARE)
+        again = np.flatnonzero(self.rng.random(len(kept)) < DUPLICATE_SHARE)
+        for place, days in zip(again, 1 + self.rng.integers(LATE_DAYS, size=len(again)), strict=True):
+            if number + days < len(self.days):
+                self.waiting[self.days[number + days]].append(self._again(kept[place]))
         return kept
 
     def _again(self, line: str) -> str:

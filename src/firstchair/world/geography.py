@@ -32,3 +32,4 @@ CITIES = (
     City("SE", 59.3293, 18.0686, 1, 3),
     City("CL", -33.4489, -70.6693, -4, 3),
 )
+COUNTRIES = tuple(sorted({city.country for city in CITIES}))

@@ -1,28 +1,42 @@
-"""What the simulated service shows: a ranking by its own noisy view, one slot sometimes given to chance."""
+"""What the service showed before there was a model: a ranking by its own noisy view, one slot sometimes by chance."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 
-SLATE = 10
+from firstchair.world.population import Floats, Whole
+from firstchair.world.service import CHAMPION, SLATE, Signals, Slates
+from firstchair.world.tastes import Tastes
+
 EXPLORATION = 0.10
 VERSION = "seeded-policy-1"
 
 
-@dataclass(frozen=True, slots=True)
-class Slates:
-    """Slates of some users.
+class SeededPolicy:
+    """A service that half knows its listeners' tastes; it learns nothing."""
 
-    artists: int64 (n, SLATE), no artist twice in a row. propensities: float64 (n, SLATE), the chance that
-    this artist stood at this position, given the ranking.
-    """
+    def __init__(self, tastes: Tastes, start: date, rng: np.random.Generator) -> None:
+        self.tastes, self.start, self.rng = tastes, start, rng
 
-    artists: npt.NDArray[np.int64]
-    propensities: npt.NDArray[np.float64]
+    def slates(self, users: Whole, *, day: date, session: int) -> Slates:
+        """Best by taste, popularity and noise of the artists who have appeared; the session changes nothing."""
+        affinity = self.tastes.affinity(users)
+        noise = self.rng.standard_normal(affinity.shape, dtype=np.float32)
+        view = 1.2 * affinity + 0.6 * self.tastes.artists.log_popularity + 0.8 * noise
+        view[:, self.tastes.artists.debut > (day - self.start).days] = -np.inf
+        return make_slates(view, self.rng)
+
+    def told(self, signals: Signals, *, day: date) -> None:
+        """It does not listen."""
+
+    def lists(self) -> Mapping[str, Whole]:
+        """It has none: each slate is drawn anew."""
+        return {}
 
 
-def make_slates(view: npt.NDArray[np.float32], rng: np.random.Generator) -> Slates:
+def make_slates(view: Floats, rng: np.random.Generator) -> Slates:
     """The best `SLATE` by `view`; with chance `EXPLORATION` one slot, uniformly, goes to an artist outside.
 
     So a ranked artist stands at his position with 1 - EXPLORATION / SLATE, and each of the E artists outside
@@ -42,7 +56,7 @@ def make_slates(view: npt.NDArray[np.float32], rng: np.random.Generator) -> Slat
     for row, slot, drawn in zip(explores, slots, rng.integers(width - SLATE, size=len(explores)), strict=True):
         artists[row, slot] = _outside(np.sort(artists[row]), int(drawn))
         propensities[row, slot] = EXPLORATION / SLATE / (width - SLATE)
-    return Slates(artists, propensities)
+    return Slates(artists, propensities, [VERSION] * count, [CHAMPION] * count)
 
 
 def _outside(inside: npt.NDArray[np.int64], number: int) -> int:

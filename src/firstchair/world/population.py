@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.world.geography import CITIES
+from firstchair.world.geography import CITIES, COUNTRIES
 
 Floats = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
@@ -20,7 +20,9 @@ TRACKS_PER_ARTIST = 4
 SOURCES = ("android", "ios", "tv", "web")
 SOURCE_SHARES = (0.4, 0.3, 0.08, 0.22)
 NEW_USER_SHARE = 0.10
-CHURNING_SHARE = 0.25
+AGE_BANDS, AGE_BAND_YEARS = 8, 12
+# Artists who appear while the world is watched do so within so many days of its start.
+DEBUT_DAYS = 150
 FIRST = ("Velvet", "Silver", "Paper", "Northern", "Electric", "Quiet", "Golden", "Hollow", "Crimson")
 SECOND = ("Rivers", "Foxes", "Parade", "Engines", "Harbour", "Lanterns", "Choir", "Mirrors", "Satellites", "Orchard")
 
@@ -31,6 +33,8 @@ class Artists:
 
     vectors: float32 (n, FACTORS), what they sound like. log_popularity: float32 (n,).
     genres: genre numbers of each. track_ms: int64 (n, TRACKS_PER_ARTIST), milliseconds.
+    debut: day of the world (0-based, below 0 before it began) on which each appeared. bait: who promises more than
+    he is.
     """
 
     names: list[str]
@@ -40,6 +44,8 @@ class Artists:
     first_active_on: list[date]
     followers: Whole
     track_ms: Whole
+    debut: Whole
+    bait: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,27 +56,33 @@ class Users:
     """Users; row n is `user-<n + 1>`.
 
     tastes: float32 (n, FACTORS); affinity to an artist is the inner product with his vector.
-    activity: chance of a session on a day, 0..1. first_day, last_day: days of the window (0-based) on which
-    he can be there; source: number in `SOURCES`.
+    generosity: float32 (n,), log-odds by which he clicks more or less than others, whatever it is.
+    activity: chance of a session on a day, 0..1. first_day: day of the window (0-based) on which he arrives.
+    city, country, age_band, source: numbers in `CITIES`, `COUNTRIES`, 0..`AGE_BANDS` - 1, in `SOURCES`.
     """
 
     tastes: Floats
+    generosity: Floats
     activity: Floats
     city: Whole
+    country: Whole
     age: Whole
+    age_band: Whole
     gender: list[str]
     coordinates: npt.NDArray[np.float64]
     created_on: list[date]
     first_day: Whole
-    last_day: Whole
     source: Whole
 
     def __len__(self) -> int:
         return len(self.age)
 
 
-def make_artists(count: int, rng: np.random.Generator) -> Artists:
-    """Artists around the centres of their genres, with popularity by Zipf's law."""
+def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: float, baits: float) -> Artists:
+    """Artists around the centres of their genres, with popularity by Zipf's law.
+
+    `debuts` and `baits` are shares of them; the others are the same whatever the shares.
+    """
     centres = _genre_centres()
     primary = rng.integers(len(GENRES), size=count)
     others = [rng.choice(len(GENRES), size=rng.integers(0, 3), replace=False) for _ in range(count)]
@@ -78,50 +90,58 @@ def make_artists(count: int, rng: np.random.Generator) -> Artists:
     sound = np.stack([centres[list(kinds)].mean(axis=0) for kinds in genres])
     vectors = sound + 0.35 * rng.standard_normal((count, FACTORS))
     popularity = 1.0 / (1 + rng.permutation(count)) ** 0.8
-    start = date(1965, 1, 1)
+    active_days, followers = rng.integers(0, 21_900, size=count), popularity * 2e6 * rng.lognormal(0, 0.5, count)
+    track_ms = rng.integers(120_000, 360_000, size=(count, TRACKS_PER_ARTIST))
+    chance = rng.random((2, count))
+    appears = chance[0] < debuts
+    debut = np.where(appears, rng.integers(0, DEBUT_DAYS, count), -1 - active_days)
     return Artists(
         names=[_name(number) for number in range(count)],
         genres=genres,
         vectors=vectors.astype(np.float32),
         log_popularity=np.log(popularity / popularity.mean()).astype(np.float32),
-        first_active_on=[start + timedelta(days=int(days)) for days in rng.integers(0, 21_900, size=count)],
-        followers=np.maximum(3, popularity * 2e6 * rng.lognormal(0, 0.5, count)).astype(np.int64),
-        track_ms=rng.integers(120_000, 360_000, size=(count, TRACKS_PER_ARTIST)),
+        first_active_on=[start + timedelta(days=int(day)) for day in debut],
+        followers=np.maximum(3, np.where(appears, 0.01, 1) * followers).astype(np.int64),
+        track_ms=track_ms,
+        debut=debut,
+        bait=chance[1] < baits,
     )
 
 
 def make_users(count: int, days: int, start: date, rng: np.random.Generator) -> Users:
-    """Users whose tastes lean to a few genres, to their country's and to their age's."""
+    """Users whose tastes lean to a few genres, to their country's and to their age's; a tenth arrives within `days`."""
     centres = _genre_centres()
     weights = np.array([city.weight for city in CITIES])
     city = rng.choice(len(CITIES), size=count, p=weights / weights.sum())
+    country = np.array([COUNTRIES.index(CITIES[number].country) for number in city], dtype=np.int64)
     age = np.clip(rng.gamma(6.0, 5.5, count) + 10, 13, 92).astype(np.int64)
+    age_band = np.minimum(age // AGE_BAND_YEARS, AGE_BANDS - 1)
     lean = rng.dirichlet(np.full(len(GENRES), 0.18), size=count)
-    countries = sorted({c.country for c in CITIES})
-    local = rng.dirichlet(np.full(len(GENRES), 0.3), size=len(countries))
-    lean += 0.5 * local[[countries.index(CITIES[number].country) for number in city]]
-    lean += 0.3 * rng.dirichlet(np.full(len(GENRES), 0.3), size=8)[np.minimum(age // 12, 7)]
+    lean += 0.5 * rng.dirichlet(np.full(len(GENRES), 0.3), size=len(COUNTRIES))[country]
+    lean += 0.3 * rng.dirichlet(np.full(len(GENRES), 0.3), size=AGE_BANDS)[age_band]
     tastes = lean @ centres + 0.25 * rng.standard_normal((count, FACTORS))
-    is_new = rng.random(count) < NEW_USER_SHARE
-    first_day = np.where(is_new, rng.integers(0, days, count), 0)
-    tenure = rng.integers(1, 730, count)
-    churns = rng.random(count) < CHURNING_SHARE
-    last_day = np.where(churns, first_day + rng.integers(1, days + 1, count), days)
+    generosity, activity = 0.5 * rng.standard_normal(count), rng.lognormal(-1.3, 0.7, count)
+    gender = rng.choice(3, size=count, p=(0.48, 0.49, 0.03))
+    coordinates = np.array([[CITIES[c].latitude, CITIES[c].longitude] for c in city]) + rng.normal(0, 0.03, (count, 2))
+    source, tenure = rng.choice(len(SOURCES), size=count, p=SOURCE_SHARES), rng.integers(1, 730, count)
+    is_new, arrives = rng.random(count) < NEW_USER_SHARE, rng.random(count)
+    first_day = np.where(is_new, (arrives * days).astype(np.int64), 0)
     return Users(
         tastes=tastes.astype(np.float32),
-        activity=np.clip(rng.lognormal(-1.3, 0.7, count), 0.02, 0.95).astype(np.float32),
+        generosity=generosity.astype(np.float32),
+        activity=np.clip(activity, 0.02, 0.95).astype(np.float32),
         city=city,
+        country=country,
         age=age,
-        gender=[("female", "male", "other")[number] for number in rng.choice(3, size=count, p=(0.48, 0.49, 0.03))],
-        coordinates=np.array([[CITIES[c].latitude, CITIES[c].longitude] for c in city])
-        + rng.normal(0, 0.03, (count, 2)),
+        age_band=age_band,
+        gender=[("female", "male", "other")[number] for number in gender],
+        coordinates=coordinates,
         created_on=[
             start + timedelta(days=int(day)) if new else start - timedelta(days=int(before))
             for day, new, before in zip(first_day, is_new, tenure, strict=True)
         ],
         first_day=first_day,
-        last_day=last_day,
-        source=rng.choice(len(SOURCES), size=count, p=SOURCE_SHARES),
+        source=source,
     )
 
 

@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import sqlalchemy as sa
 
 from firstchair.errors import SettingsError
-from firstchair.world.accounts import replace_accounts
+from firstchair.world.accounts import add_users, replace_accounts
 from firstchair.world.behaviour import KINDS, Life
-from firstchair.world.delivery import Imperfect, Planted, Store, deliver_day
+from firstchair.world.delivery import Delivery, Store
 from firstchair.world.geography import CITIES
-from firstchair.world.policy import SLATE, VERSION
+from firstchair.world.policy import VERSION, SeededPolicy
 from firstchair.world.population import GENRES, SOURCES, TRACKS_PER_ARTIST, Artists, Users, make_artists, make_users
-from firstchair.world.records import lines_of
+from firstchair.world.records import artist_id, lines_of, track_id, user_id
+from firstchair.world.scenarios import scenario
+from firstchair.world.service import SLATE, Service
+from firstchair.world.tastes import Tastes
+from firstchair.world.truth import expectations
 
-SCENARIOS = {
-    "steady": "tastes stay, every event arrives once and in time",
-    "imperfect-delivery": "the same world, with duplicates, late events, broken records and odd accounts",
-}
 # A new source number starts here each day it is skipped: a hole that monitoring must see.
 HOLE = 3
+# The device on which a challenger's slates are lost, where the scenario says so.
+LOST_ON = "tv"
 
 Progress = Callable[[int, int], None]
 
@@ -45,6 +48,118 @@ class WorldReport:
     last_date: date
 
 
+@dataclass(frozen=True, slots=True)
+class WorldSpec:
+    """What makes a world: the same spec and the same service give the same bytes.
+
+    days: how long it is to be watched; a tenth of the users arrives within it. change_on: day (0-based) on which
+    tastes shift or an incident happens, by default after two thirds.
+    """
+
+    users: int
+    artists: int
+    days: int
+    seed: int
+    start: date
+    scenario: str = "steady"
+    change_on: int | None = None
+
+
+class World:
+    """A world that is stepped day by day; both sources are written as it goes.
+
+    Raises:
+        SettingsError: A number is out of range, or there is no such scenario; nothing is written.
+        SourceError: The account database cannot be written.
+    """
+
+    def __init__(self, spec: WorldSpec, *, accounts: sa.URL, events_url: str, truth: Path) -> None:
+        _check(spec)
+        self.spec, self.truth, self.scenario = spec, truth, scenario(spec.scenario)
+        # One stream for each part, so that a longer window does not change who lives in the world.
+        of_artists, of_users, of_days, of_delivery, of_tastes, of_policy = (
+            np.random.default_rng([spec.seed, part]) for part in range(6)
+        )
+        shares = {"debuts": self.scenario.debuts, "baits": self.scenario.baits}
+        self.music = make_artists(spec.artists, spec.start, of_artists, **shares)
+        self.people = make_users(spec.users, spec.days, spec.start, of_users)
+        change_on = spec.days * 2 // 3 if spec.change_on is None else spec.change_on
+        tastes = Tastes(self.people, self.music, self.scenario, change_on, of_tastes)
+        lost = (self.people.source == SOURCES.index(LOST_ON)) & self.scenario.incidents.lost_challenger
+        self.life = Life(tastes, spec.start, of_days, lost=lost)
+        self.before_models = SeededPolicy(tastes, spec.start, of_policy)
+        self.calendar = [spec.start + timedelta(days=number) for number in range(spec.days)]
+        self.accounts = accounts
+        odd = _odd_accounts(spec.start) if self.scenario.incidents.everyday else ()
+        users = (*self._arriving(0), *odd)
+        replace_accounts(accounts, users=users, artists=_artists(self.music), tracks=_tracks(self.music))
+        self.store = Store(events_url, truth)
+        self.delivery = Delivery(self.store, self.calendar, self.scenario.incidents, change_on, of_delivery)
+        self.counts: Counter[str] = Counter()
+        self.expected: list[dict[str, Any]] = []
+        self.lived = 0
+        self._sequence = dict.fromkeys(SOURCES, 0)
+        self._plant()
+
+    def step(self, service: Service | None = None) -> date:
+        """Live the next day with `service`, by default the seeded policy, and deliver its events; which day it was."""
+        service, number = service or self.before_models, self.lived
+        day = self.calendar[number]
+        if number:
+            add_users(self.accounts, self._arriving(number))
+        self.expected += expectations(self.life, number, service.lists())
+        happened = self.life.live(number, service)
+        self.counts.update(Counter(KINDS[kind] for kind in happened.kind))
+        if self.scenario.incidents.everyday and number == self.spec.days // 2:
+            self._sequence["tv"] += HOLE
+        self.delivery.deliver_day(number, lines_of(happened, day, self.people, self.life.versions, self._sequence))
+        self.lived += 1
+        self._tell_truth()
+        return day
+
+    def report(self) -> WorldReport:
+        """What has been written so far."""
+        return WorldReport(
+            scenario=self.spec.scenario,
+            seed=self.spec.seed,
+            users=self.spec.users,
+            artists=self.spec.artists,
+            tracks=self.spec.artists * TRACKS_PER_ARTIST,
+            objects=len(self.store.names),
+            events=dict(sorted(self.counts.items())),
+            first_date=self.calendar[0],
+            last_date=self.calendar[max(0, self.lived - 1)],
+        )
+
+    def _arriving(self, day: int) -> Iterator[tuple[Any, ...]]:
+        """Account rows of those who arrive on the day."""
+        return (_account(self.people, int(number)) for number in np.flatnonzero(self.people.first_day == day))
+
+    def _plant(self) -> None:
+        """What never changes: tastes, artists, the scenario with what a gate should come to."""
+        self.truth.mkdir(parents=True, exist_ok=True)
+        np.save(self.truth / "tastes.npy", self.people.tastes)
+        np.save(self.truth / "artists.npy", self.music.vectors)
+        planted = {
+            **asdict(self.scenario),
+            "change_on": self.calendar[min(self.delivery.incident_on, self.spec.days - 1)],
+        }
+        (self.truth / "scenario.json").write_text(json.dumps(planted, default=str, sort_keys=True))
+
+    def _tell_truth(self) -> None:
+        """What no pipeline code may read: expected CTR, what every model's lists would give, what was planted."""
+        expected = {"policy": VERSION, "expected_ctr": self.life.expected_clicks / max(1, self.life.impressions)}
+        (self.truth / "world.json").write_text(
+            json.dumps({**asdict(self.report()), **expected}, default=str, sort_keys=True)
+        )
+        planted = self.delivery.planted
+        (self.truth / "delivery.json").write_text(
+            json.dumps({**vars(planted), "quarantined": dict(planted.quarantined)}, sort_keys=True)
+        )
+        if self.expected:
+            pd.DataFrame(self.expected).to_parquet(self.truth / "expected.parquet", index=False)
+
+
 def simulate(
     *,
     users: int,
@@ -58,117 +173,73 @@ def simulate(
     truth: Path,
     progress: Progress | None = None,
 ) -> WorldReport:
-    """Write both sources of a world, and its truth to `truth`; the same arguments give the same bytes.
+    """Write both sources of a world before it has models, and its truth to `truth`; same arguments, same bytes.
 
     Raises:
         SettingsError: A number is out of range, or there is no such scenario; nothing is written.
         SourceError: The account database cannot be written.
     """
-    _check(users, artists, days, scenario)
-    # One stream for each part, so that a longer window does not change who lives in the world.
-    of_artists, of_users, of_days, of_delivery = (np.random.default_rng([seed, part]) for part in range(4))
-    music, people = make_artists(artists, of_artists), make_users(users, days, start, of_users)
-    imperfect = scenario == "imperfect-delivery"
-    replace_accounts(accounts, users=_accounts(people, odd=imperfect), artists=_artists(music), tracks=_tracks(music))
-    store, life = Store(events_url, truth), Life(people, music, of_days)
-    calendar = [start + timedelta(days=number) for number in range(days)]
-    delivery = Imperfect(store, calendar, of_delivery) if imperfect else None
-    counts: Counter[str] = Counter()
-    sequence = dict.fromkeys(SOURCES, 0)
-    for number, day in enumerate(calendar):
-        happened = life.live(number)
-        counts.update(Counter(KINDS[kind] for kind in happened.kind))
-        if imperfect and number == days // 2:
-            sequence["tv"] += HOLE
-        lines = lines_of(happened, day, people, sequence)
-        if delivery is None:
-            deliver_day(store, day, lines)
-        else:
-            delivery.deliver_day(number, lines)
+    spec = WorldSpec(users, artists, days, seed, start, scenario)
+    world = World(spec, accounts=accounts, events_url=events_url, truth=truth)
+    for number in range(days):
+        world.step()
         if progress is not None:
             progress(number + 1, days)
-    report = WorldReport(
-        scenario=scenario,
-        seed=seed,
-        users=users,
-        artists=artists,
-        tracks=artists * TRACKS_PER_ARTIST,
-        objects=len(store.names),
-        events=dict(sorted(counts.items())),
-        first_date=calendar[0],
-        last_date=calendar[-1],
-    )
-    _tell_truth(truth, report, people, music, life, delivery.planted if delivery else Planted())
-    return report
+    return world.report()
 
 
-def _check(users: int, artists: int, days: int, scenario: str) -> None:
+def _check(spec: WorldSpec) -> None:
+    scenario(spec.scenario)
     faults = [
         f"{name} must be at least {least}, not {value}"
-        for name, value, least in (("users", users, 1), ("artists", artists, SLATE + 1), ("days", days, 1))
+        for name, value, least in (
+            ("users", spec.users, 1),
+            ("artists", spec.artists, SLATE + 1),
+            ("days", spec.days, 1),
+        )
         if value < least
     ]
-    if scenario not in SCENARIOS:
-        faults.append(f"there is no scenario {scenario}")
     if faults:
         raise SettingsError(
             f"This world cannot be: {'; '.join(faults)}.",
             where="firstchair simulate",
             data="Nothing was written.",
-            remedy=f"Correct it; the scenarios are {', '.join(SCENARIOS)}.",
+            remedy="Correct it.",
         )
 
 
-def _accounts(people: Users, *, odd: bool) -> Iterator[tuple[Any, ...]]:
-    """Rows of the account table; with `odd`, some that no person filled in truthfully."""
-    for number in range(len(people)):
-        created = datetime.combine(people.created_on[number], time(), tzinfo=UTC)
-        latitude, longitude = (float(axis) for axis in people.coordinates[number])
-        yield (
-            f"user-{number + 1:06d}",
-            f"user-{number + 1:06d}@example.invalid",
-            None,
-            int(people.age[number]),
-            people.gender[number],
-            latitude,
-            longitude,
-            CITIES[people.city[number]].country,
-            created,
-            created,
-        )
-    if odd:
-        born = datetime.combine(people.created_on[0], time(), tzinfo=UTC)
-        yield ("odd-age-below", None, None, -1337, "", None, None, None, born, None)
-        yield ("odd-age-above", None, None, 300, "n/a", None, None, "Atlantis", born, None)
-        yield ("odd-at-sea", None, None, None, None, 0.5, -30.0, None, born, None)
-        yield ("odd-off-the-map", None, None, None, None, 95.0, 400.0, None, born, None)
-        yield ("odd-key-alone", None, None, None, None, None, None, None, born, None)
-        yield ("odd-undated", None, None, None, None, None, None, None, None, None)
+def _account(people: Users, number: int) -> tuple[Any, ...]:
+    """A row of the account table."""
+    created = datetime.combine(people.created_on[number], time(), tzinfo=UTC)
+    latitude, longitude = (float(axis) for axis in people.coordinates[number])
+    country = CITIES[people.city[number]].country
+    address = f"{user_id(number)}@example.invalid"
+    person = (None, int(people.age[number]), people.gender[number], latitude, longitude, country)
+    return (user_id(number), address, *person, created, created)
+
+
+def _odd_accounts(start: date) -> Iterator[tuple[Any, ...]]:
+    """Rows that no person filled in truthfully."""
+    born = datetime.combine(start, time(), tzinfo=UTC)
+    yield ("odd-age-below", None, None, -1337, "", None, None, None, born, None)
+    yield ("odd-age-above", None, None, 300, "n/a", None, None, "Atlantis", born, None)
+    yield ("odd-at-sea", None, None, None, None, 0.5, -30.0, None, born, None)
+    yield ("odd-off-the-map", None, None, None, None, 95.0, 400.0, None, born, None)
+    yield ("odd-key-alone", None, None, None, None, None, None, None, born, None)
+    yield ("odd-undated", None, None, None, None, None, None, None, None, None)
 
 
 def _artists(music: Artists) -> Iterator[tuple[Any, ...]]:
     for number in range(len(music)):
         genres = [GENRES[genre] for genre in music.genres[number]]
         first, followers = music.first_active_on[number], int(music.followers[number])
-        yield (f"artist-{number + 1:05d}", music.names[number], first, followers, genres)
+        yield (artist_id(number), music.names[number], first, followers, genres)
 
 
 def _tracks(music: Artists) -> Iterator[tuple[Any, ...]]:
     for artist in range(len(music)):
         for track in range(TRACKS_PER_ARTIST):
-            number = artist * TRACKS_PER_ARTIST + track + 1
             title = f"{music.names[artist]}, no. {track + 1}"
             released = music.first_active_on[artist] + timedelta(days=200 * track)
-            artist_id, length = f"artist-{artist + 1:05d}", int(music.track_ms[artist, track])
-            yield (f"track-{number:06d}", artist_id, title, length, released)
-
-
-def _tell_truth(truth: Path, report: WorldReport, people: Users, music: Artists, life: Life, planted: Planted) -> None:
-    """What no pipeline code may read: tastes, expected CTR, what was planted."""
-    expected = {"policy": VERSION, "expected_ctr": life.expected_clicks / max(1, life.shown)}
-    (truth / "world.json").write_text(json.dumps({**asdict(report), **expected}, default=str, sort_keys=True))
-    (truth / "delivery.json").write_text(
-        json.dumps({**vars(planted), "quarantined": dict(planted.quarantined)}, sort_keys=True)
-    )
-    np.save(truth / "tastes.npy", people.tastes)
-    np.save(truth / "artists.npy", music.vectors)
+            length = int(music.track_ms[artist, track])
+            yield (track_id(artist, track), artist_id(artist), title, length, released)

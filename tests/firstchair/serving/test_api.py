@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from firstchair.promotion import Ledger, Registry
-from firstchair.serving import api as serving_api
 from firstchair.serving.api import Api, ApiConfig
+from firstchair.serving.logins import MAX_K
 from firstchair.serving.slates import Allocation
 from tests.firstchair.serving.conftest import KEY, LENGTH
 
@@ -354,4 +354,4 @@ def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
     assert {"/v1/users/{user_id}/recommendations", "/v1/events", "/v1/champion", "/v1/decisions"} <= set(
         described["paths"]
     )
-    assert serving_api.MAX_K == 50
+    assert MAX_K == 50

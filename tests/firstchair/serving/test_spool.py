@@ -1,5 +1,6 @@
 """The spool: what was accepted survives a kill, and comes to the store once."""
 
+import fcntl
 import gzip
 import json
 import os
@@ -8,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from firstchair.serving.spool import Spool, deliver
 
@@ -82,3 +85,23 @@ def test_nothing_is_left_of_a_process_that_accepted_nothing(tmp_path: Path) -> N
 
     assert bring(tmp_path) == 0
     assert os.listdir(tmp_path / "spool") == []
+
+
+def test_a_segment_removed_before_its_lock_was_held_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, meddled = fcntl.flock, []
+
+    def deliver_in_between(file: Any, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not meddled:
+            meddled.append(bring(tmp_path))
+            assert os.listdir(tmp_path / "spool") == []
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", deliver_in_between)
+    spool = Spool(tmp_path / "spool")
+    spool.append(b'{"event_id":"a"}\n', 1)
+    spool.close()
+    bring(tmp_path)
+
+    assert delivered(tmp_path) == [{"event_id": "a"}]

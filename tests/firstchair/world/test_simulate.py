@@ -52,7 +52,7 @@ def events(folder: Path) -> list[Event]:
     return found
 
 
-@pytest.mark.parametrize("scenario", ["steady", "imperfect-delivery"])
+@pytest.mark.parametrize("scenario", ["steady", "imperfect-delivery", "better-challenger"])
 def test_the_same_seed_gives_the_same_bytes(live: Callable[..., tuple[Path, WorldReport]], scenario: str) -> None:
     one, again, other = (
         digests(live(name, seed=seed, scenario=scenario)[0]) for name, seed in (("a", 5), ("b", 5), ("c", 6))

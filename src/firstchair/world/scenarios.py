@@ -1,0 +1,131 @@
+"""Worlds by name: what their listeners are like and what befalls them. A scenario changes the world, never a model."""
+
+from dataclasses import dataclass, field
+
+from firstchair.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Leaning:
+    """What moves a listener to click: weights of the log-odds of a click on an artist he looks at.
+
+    personal: of the inner product of his taste and the artist's sound. local: of what is a hit in his country and
+    among his age, for some days. fresh: of how new the artist is. bait: added for artists who promise more than they
+    are. fatigue: taken off for each time (as a logarithm) he was shown the artist of late.
+    soured: countries in which local hits are heard all day and nobody wants to be shown them: `local` counts against.
+    """
+
+    personal: float = 3.2
+    local: float = 0.0
+    fresh: float = 0.0
+    bait: float = 0.0
+    fatigue: float = 0.15
+    soured: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """What goes wrong on the way of the events, from the incident's day on.
+
+    everyday: a few duplicates, late events and broken records, on every day. garbled: share of one sender's records
+    that are broken on the day. late: share of the day's events that come days later. silent_days: days for which one
+    sender is silent, to send all of it afterwards. lost_challenger: listeners on one device whose slates of a
+    challenger never render: neither shown nor reported.
+    """
+
+    everyday: bool = True
+    garbled: float = 0.0
+    late: float = 0.0
+    silent_days: int = 0
+    lost_challenger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A named world.
+
+    told: one sentence for a person. leaning: before the day of change. shifted: after it, or None where nothing
+    changes. debuts: share of the artists who appear while the world is watched. baits: share who are bait.
+    expected: what a gate should come to, given enough listeners and days.
+    """
+
+    name: str
+    told: str
+    leaning: Leaning = field(default_factory=Leaning)
+    shifted: Leaning | None = None
+    incidents: Incidents = field(default_factory=Incidents)
+    debuts: float = 0.0
+    baits: float = 0.0
+    expected: str = "hold"
+
+
+# Listeners who take whatever they are shown: no list can be better than another.
+INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
+# Listeners who follow their country, their age and what is new.
+FASHIONABLE = Leaning(personal=2.2, local=2.6, fresh=0.8)
+
+_ALL = (
+    Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
+    Scenario("imperfect-delivery", "the same world, with duplicates, late events, broken records and odd accounts"),
+    Scenario(
+        "better-challenger",
+        "tastes follow country, age and new artists, which a ranker can see and factors cannot",
+        leaning=FASHIONABLE,
+        debuts=0.15,
+        expected="promote",
+    ),
+    Scenario("no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT),
+    Scenario(
+        "harms-a-segment",
+        "as better-challenger, but in one country nobody wants to be shown the hits that are heard there all day",
+        leaning=Leaning(personal=2.2, local=2.6, fresh=0.8, soured=("US",)),
+        debuts=0.15,
+        expected="reject",
+    ),
+    Scenario(
+        "click-bait",
+        "some artists are clicked by everybody and heard to the end by nobody",
+        leaning=Leaning(bait=2.6),
+        baits=0.04,
+        expected="reject",
+    ),
+    Scenario(
+        "taste-shift",
+        "as better-challenger, until on one day listeners turn away from what is a hit",
+        leaning=FASHIONABLE,
+        shifted=Leaning(personal=3.2, local=-2.0, fresh=-0.8),
+        debuts=0.15,
+        expected="roll_back",
+    ),
+    Scenario(
+        "novelty",
+        "no list is better, but what has not been shown before is clicked more at first",
+        leaning=Leaning(personal=0.0, fatigue=0.6),
+    ),
+    Scenario("bad-data-day", "on one day a sender breaks a third of its records", incidents=Incidents(garbled=0.35)),
+    Scenario(
+        "traffic-split-broken",
+        "on one device the slates of a challenger never render",
+        leaning=INDIFFERENT,
+        incidents=Incidents(lost_challenger=True),
+    ),
+    Scenario("late-events", "of one day two fifths of the events come days later", incidents=Incidents(late=0.4)),
+    Scenario("outage", "a sender is silent for two days, then sends all of it", incidents=Incidents(silent_days=2)),
+)
+SCENARIOS = {scenario.name: scenario for scenario in _ALL}
+
+
+def scenario(name: str) -> Scenario:
+    """The world of that name.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    if name not in SCENARIOS:
+        raise SettingsError(
+            f"There is no scenario {name}.",
+            where="firstchair simulate",
+            data="Nothing was written.",
+            remedy=f"Choose one of {', '.join(SCENARIOS)}.",
+        )
+    return SCENARIOS[name]

@@ -1,0 +1,147 @@
+"""What moves listeners: the chance of a click, the pull of what is played unasked, how much of a track is heard."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from firstchair.world.geography import COUNTRIES
+from firstchair.world.population import AGE_BANDS, Artists, Floats, Users, Whole
+from firstchair.world.scenarios import Leaning, Scenario
+
+CLICK_BIAS = -3.6
+# Of what is played unasked.
+ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.0, 0.8
+# An artist who has not appeared yet has nothing to play.
+UNRELEASED = -9.0
+WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 6, 9.0, 14.0
+# Waves are drawn for so many days around the start, whatever the window, so that a longer one changes no world.
+WAVES_FROM, WAVES_TO = -30, 400
+BAIT_KEENNESS = 0.12
+OVERSHOOT = 1.08
+
+
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """Hits of some cells (countries, or age bands): cell, artist, first day and strength of each, (n,)."""
+
+    cell: Whole
+    artist: Whole
+    starts: Whole
+    strength: Floats
+
+    def on(self, day: int, cells: int, artists: int) -> Floats:
+        """float32 (cells, artists): how much of a hit each is on the day, 0 and up."""
+        age = day - self.starts
+        alive = (age >= 0) & (age < 6 * HIT_DECAY_DAYS)
+        found = np.zeros((cells, artists), dtype=np.float32)
+        now = self.strength[alive] * np.exp(-age[alive] / HIT_DECAY_DAYS)
+        np.maximum.at(found, (self.cell[alive], self.artist[alive]), now.astype(np.float32))
+        return found
+
+
+class Tastes:
+    """The true preferences of a world; nothing here is ever written where a pipeline reads."""
+
+    def __init__(
+        self, users: Users, artists: Artists, scenario: Scenario, change_on: int, rng: np.random.Generator
+    ) -> None:
+        self.users, self.artists, self.scenario, self.change_on = users, artists, scenario, change_on
+        self.by_country = _waves(len(COUNTRIES), artists, rng)
+        self.by_age = _waves(AGE_BANDS, artists, rng)
+        self._soured = np.isin(COUNTRIES, scenario.leaning.soured)[users.country]
+        self._today = lru_cache(maxsize=2)(self._of_day)
+
+    def leaning(self, day: int) -> Leaning:
+        """What counts on the day."""
+        changed = self.scenario.shifted is not None and day >= self.change_on
+        return self.scenario.shifted if changed and self.scenario.shifted is not None else self.scenario.leaning
+
+    def affinity(self, rows: Whole) -> Floats:
+        """float32 (n, artists): inner products of taste and sound."""
+        return np.asarray(self.users.tastes[rows] @ self.artists.vectors.T, dtype=np.float32)
+
+    def pull(self, rows: Whole, day: int, affinity: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+        """float32 (n, artists): log-weights of what is played unasked."""
+        country, age, fresh = self._today(day)
+        found = ORGANIC_TASTE * affinity + ORGANIC_POPULARITY * self.artists.log_popularity + ORGANIC_KNOWN * known
+        if self.scenario.debuts:
+            found += ORGANIC_LOCAL * (country[self.users.country[rows]] + age[self.users.age_band[rows]])
+            found += ORGANIC_FRESH * np.maximum(fresh, 0) + np.where(fresh < 0, UNRELEASED, 0).astype(np.float32)
+        return np.asarray(found, dtype=np.float32)
+
+    def appeal(self, rows: Whole, artists: Whole, day: int, shown: Floats) -> Floats:
+        """Chance of a click once looked at: float32 like `artists`, 0..1.
+
+        Args:
+            rows: int64 (n,), users.
+            artists: int64 (n, k).
+            day: 0-based.
+            shown: float32 (n, k), times shown of late.
+        """
+        how = self.leaning(day)
+        country, age, fresh = self._today(day)
+        who = rows[:, None]
+        logit = CLICK_BIAS - how.fatigue * np.log1p(shown)
+        logit += how.personal * np.einsum("nf,nkf->nk", self.users.tastes[rows], self.artists.vectors[artists])
+        logit += np.where(how.personal, 0.0, self.users.generosity[who])
+        local = country[self.users.country[who], artists] + age[self.users.age_band[who], artists]
+        logit += how.local * np.where(self._soured[who], -1.0, 1.0) * local
+        logit += how.fresh * np.maximum(fresh[artists], 0) + how.bait * self.artists.bait[artists]
+        logit += np.where(self.scenario.debuts and fresh[artists] < 0, UNRELEASED, 0)
+        return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float32)
+
+    def keenness(self, rows: Whole, artists: Whole, day: int) -> Floats:
+        """First parameter k of the share heard, min(1, `OVERSHOOT` Beta(k, 1)): float32 like `artists`.
+
+        `rows` and `artists` are of one shape, or broadcast to one.
+        """
+        how = self.leaning(day)
+        liking = np.einsum("...f,...f->...", self.users.tastes[rows], self.artists.vectors[artists])
+        if not how.personal:
+            liking = np.full_like(liking, 0.3)
+        if self.scenario.debuts:
+            country, age, _ = self._today(day)
+            local = country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
+            liking = liking + 0.15 * np.sign(how.local) * np.where(self._soured[rows], -1.0, 1.0) * local
+        found = np.clip(1.2 + 3 * liking, 0.4, 8)
+        baited = self.artists.bait[artists] & (how.bait > 0)
+        return np.where(baited, BAIT_KEENNESS, found).astype(np.float32)
+
+    def _of_day(self, day: int) -> tuple[Floats, Floats, Floats]:
+        """Hits by country and by age band, and how new each artist is: 0..1, -1 before he appears."""
+        width = len(self.artists)
+        if not self.scenario.debuts:
+            nothing = np.zeros(width, dtype=np.float32)
+            return (
+                np.zeros((len(COUNTRIES), width), dtype=np.float32),
+                np.zeros((AGE_BANDS, width), dtype=np.float32),
+                nothing,
+            )
+        age = day - self.artists.debut
+        fresh = np.where(age >= 0, np.exp(-np.maximum(age, 0) / FRESH_DECAY_DAYS), -1).astype(np.float32)
+        return self.by_country.on(day, len(COUNTRIES), width), self.by_age.on(day, AGE_BANDS, width), fresh
+
+
+def expected_share_heard(keenness: Floats) -> Floats:
+    """Mean of min(1, c Beta(k, 1)) with c = `OVERSHOOT`: c k / (k + 1) c^-(k + 1) + 1 - c^-k."""
+    k = keenness.astype(np.float64)
+    border = 1 / OVERSHOOT
+    return np.asarray(OVERSHOOT * k / (k + 1) * border ** (k + 1) + 1 - border**k, dtype=np.float32)
+
+
+def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
+    """Every `WAVE_DAYS` days each cell takes to a few artists: half of them just appeared, where there are such."""
+    starts = np.arange(WAVES_FROM, WAVES_TO, WAVE_DAYS)
+    cell, start = (grid.ravel() for grid in np.meshgrid(np.arange(cells), starts, indexing="ij"))
+    cell, start = np.repeat(cell, HITS_A_WAVE), np.repeat(start, HITS_A_WAVE)
+    anybody = rng.integers(len(artists), size=len(cell))
+    by_debut = np.argsort(artists.debut, kind="stable")
+    newest = np.searchsorted(artists.debut[by_debut], start, side="right")
+    fresh = by_debut[np.maximum(newest - 1 - rng.integers(12, size=len(cell)), 0)]
+    just_appeared = (rng.random(len(cell)) < 0.5) & (start - artists.debut[fresh] < 15)
+    artist = np.where(just_appeared, fresh, anybody)
+    released = artists.debut[artist] <= start
+    strength = np.where(released, rng.uniform(0.6, 1.4, len(cell)), 0)
+    return Waves(cell, artist, start, strength.astype(np.float32))

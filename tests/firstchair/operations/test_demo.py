@@ -1,0 +1,64 @@
+"""The demo: listeners live with the platform, and what they are shown is what was published."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from firstchair.lake import tables as t
+from tests.service import Service
+
+SMALL = ("--users", 150, "--artists", 100, "--days", 14, "--lived", 2, "--start", "2026-01-01", "--no-ui")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, dict[str, Any]]:
+    service = Service(tmp_path_factory.mktemp("demo") / "home")
+    return service, service.json("demo", *SMALL)
+
+
+def test_lived_days_show_what_was_published_the_morning_before(demo: tuple[Service, dict[str, Any]]) -> None:
+    service, _ = demo
+    shown = service.rows(t.EVENTS, "event_type = 'impression' and event_date > date '2026-01-14'")
+    lists = {
+        (str(row["as_of"]), row["model_version"], row["user_key"], row["artist_id"])
+        for row in service.rows(t.RECOMMENDATIONS)
+    }
+
+    ranked = [row for row in shown if row["propensity"] > 0.5]
+
+    by_lists = [
+        (str(row["event_date"]), row["model_version"], row["user_key"], row["artist_id"]) in lists for row in ranked
+    ]
+    assert len(ranked) > 100
+    assert sum(by_lists) > 0.8 * len(ranked)  # the others were folded in, or came to nobody's list yet
+
+
+def test_the_truth_of_every_models_lists_is_kept_for_the_lived_days(demo: tuple[Service, dict[str, Any]]) -> None:
+    service, summary = demo
+
+    truth = pd.read_parquet(service.home / "truth" / "expected.parquet")
+
+    families = {row["version"] for row in summary["models"] if row["version"]}
+    assert truth["day"].nunique() == 2
+    assert truth["model_version"].nunique() >= len(families)
+
+
+def test_a_demo_that_was_lived_is_shown_and_not_lived_again(demo: tuple[Service, dict[str, Any]]) -> None:
+    service, summary = demo
+
+    again = service.json("demo", *SMALL)
+
+    assert again["run"]["runs"] == []
+    assert {**again, "run": None} == {**summary, "run": None}
+
+
+def test_a_home_with_other_data_is_left_alone(tmp_path: Path) -> None:
+    service = Service(tmp_path / "home")
+    (service.home / "lake").mkdir(parents=True)
+
+    refused = service.run("demo", *SMALL, code=1)
+
+    assert "no demo made" in refused.stderr
+    assert (service.home / "lake").exists()
