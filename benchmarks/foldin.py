@@ -20,7 +20,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
 from firstchair.models.als import ALS
-from firstchair.serving.factors import Factors, Row
+from firstchair.serving.factors import Factors, Row, gram_of
 from firstchair.serving.foldin import Uptake, fold, folded_row, reasons
 
 K, SHOWN, ROW, TODAY = 50, 10, 80, 3
@@ -62,7 +62,9 @@ def _models(artists: int, factors: int, rng: np.random.Generator) -> tuple[Facto
     )
     peer.item_factors = als.artist_factors
     peer.user_factors = np.zeros((1, factors), dtype=np.float32)
-    return Factors("1", als.alpha, longest, als.artist_factors, als.gram(), nobody), peer
+    return Factors(
+        "1", als.alpha, longest, als.artist_factors, gram_of(als.artist_factors, als.regularization), nobody
+    ), peer
 
 
 def _case(artists: int, rng: np.random.Generator) -> Case:

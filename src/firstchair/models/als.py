@@ -78,11 +78,11 @@ class ALS:
     def user_factors(self, confidence: sparse.csr_matrix) -> Floats:
         """Least-squares factors of each row: float32 (rows, factors); equation 4 of the paper."""
         found = np.zeros((confidence.shape[0], self.factors), dtype=np.float32)
-        gram = self.gram()
+        gram = self._gram()
         for row in range(confidence.shape[0]):
             weights, factors = self._weighted(confidence, row)
             if len(weights):
-                found[row] = np.linalg.solve(*normal_equations(gram, weights, factors))
+                found[row] = np.linalg.solve(*_normal_equations(gram, weights, factors))
         return found
 
     def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
@@ -92,7 +92,7 @@ class ALS:
         columns = columns_for(data, self.artist_ids)
         of_data = {int(column): own for own, column in enumerate(columns) if column >= 0}
         confidence = narrow(data.confidence, columns)
-        gram = self.gram()
+        gram = self._gram()
         for out, row in enumerate(rows):
             weights, factors = self._weighted(confidence, int(row))
             liked = confidence.indices[confidence.indptr[row] : confidence.indptr[row + 1]][weights > 0]
@@ -100,11 +100,11 @@ class ALS:
             if not len(liked) or not slots:
                 continue
             own = [of_data[int(lists.artists[out, slot])] for slot in slots]
-            left, _ = normal_equations(gram, weights, factors)
+            left, _ = _normal_equations(gram, weights, factors)
             towards = np.linalg.solve(left, self.artist_factors[own].T)
             added = (factors[weights > 0] @ towards) * weights[weights > 0, None]
             for number, slot in enumerate(slots):
-                said[out, slot] = because(added[:, number], names[columns[liked]])
+                said[out, slot] = _because(added[:, number], names[columns[liked]])
         return said
 
     def _weighted(self, confidence: sparse.csr_matrix, row: int) -> tuple[Floats, Floats]:
@@ -113,8 +113,7 @@ class ALS:
         weights = np.asarray(self.alpha * confidence.data[stretch], dtype=np.float32)
         return weights, self.artist_factors[confidence.indices[stretch]]
 
-    def gram(self) -> Floats:
-        """V'V + regularization I, with which every user's solve begins: float32 (factors, factors)."""
+    def _gram(self) -> Floats:
         ridge = self.regularization * np.eye(self.factors, dtype=np.float32)
         return np.asarray(self.artist_factors.T @ self.artist_factors + ridge, dtype=np.float32)
 
@@ -146,21 +145,14 @@ class ALS:
         return model
 
 
-def normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Floats, Floats]:
-    """Left and right side of a user's solve; a negative weight is preference 0 with its absolute value.
-
-    Args:
-        gram: What every user's solve begins with (`ALS.gram`).
-        weights: float32 (n,), alpha times the signed confidence of each of his artists.
-        factors: float32 (n, factors), theirs.
-    """
+def _normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Floats, Floats]:
+    """Left and right side of a user's solve; a negative weight is preference 0 with its absolute value."""
     left = gram + (factors.T * (np.abs(weights) - 1)) @ factors
     right = factors.T @ np.maximum(weights, 0)
     return left, right
 
 
-def because(added: Floats, names: npt.NDArray[np.object_]) -> str:
-    """The reason of an item: who adds most to its score (`added`, one of `names` each), where anybody does."""
+def _because(added: Floats, names: npt.NDArray[np.object_]) -> str:
     order = np.argsort(-added, kind="stable")[:NAMED]
     helpful = [str(names[number]) for number in order if added[number] > 0]
     return f"Because you listen to {' and '.join(helpful)}" if helpful else "Liked by listeners like you"

@@ -119,11 +119,17 @@ def folding_files(
         longest = max(float(np.linalg.norm(model.artist_factors, axis=1).max(initial=0)), 1e-12)
         files |= {
             f"als.{number}.vectors.npy": vectors,
-            f"als.{number}.gram.npy": model.gram(),
+            f"als.{number}.gram.npy": gram_of(model.artist_factors, model.regularization),
             f"als.{number}.unknown.npy": np.setdiff1d(np.arange(len(artists)), place[kept]),
         }
         models[number] = {"alpha": model.alpha, "longest": longest}
     return files, {"models": models, "stranger": next(iter(versions))}
+
+
+def gram_of(vectors: Floats, regularization: float) -> Floats:
+    """V'V + regularization I, with which every listener's solve begins: float32 (factors, factors)."""
+    ridge = regularization * np.eye(vectors.shape[1], dtype=np.float32)
+    return np.asarray(vectors.T @ vectors + ridge, dtype=np.float32)
 
 
 def _rows(

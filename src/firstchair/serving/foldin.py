@@ -9,7 +9,7 @@ import numpy.typing as npt
 from firstchair.events.vocabulary import EventType
 from firstchair.features import ConfidenceSettings
 from firstchair.features.signals import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
-from firstchair.models.als import SCORE_DECIMALS, because, normal_equations
+from firstchair.models.als import SCORE_DECIMALS
 from firstchair.serving.factors import Factors, Row
 from firstchair.serving.today import Signal
 
@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float32]
 STANDARD = ConfidenceSettings()
 # So many more than asked for are scored again in double precision, which decides the order.
 MARGIN = 64
+# Artists that a reason names, as the batch does.
+NAMED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def fold(
 ) -> Folded | None:
     """The best `k` artists with today's signals in the listener's row; None where he likes nobody the model knows.
 
-    One solve of equation 4 of Hu, Koren and Volinsky (2008), as the batch does it. Left out are artists with a
+    One solve of equation 4 of Hu, Koren and Volinsky (2008), as the batch does it; a negative weight is preference 0
+    with its absolute value. Left out are artists with a
     positive signal in the row, and those he took up or refused today.
     """
     whole = folded_row(row, today, faded=faded, settings=settings)
@@ -151,8 +154,8 @@ def fold(
         return None
     weights = np.asarray(factors.alpha * confidence, dtype=np.float32)
     vectors = factors.vectors[artists]
-    left, right = normal_equations(factors.gram, weights, vectors)
-    user = np.linalg.solve(left, right)
+    left = factors.gram + (vectors.T * (np.abs(weights) - 1)) @ vectors
+    user = np.asarray(np.linalg.solve(left, vectors.T @ np.maximum(weights, 0)), dtype=np.float32)
     left_out = np.concatenate([whole.artists[whole.confidence > 0], [*today.refused], factors.unknown])
     listed, scores = _best(factors, user / max(float(np.linalg.norm(user)), 1e-12), left_out.astype(np.int64), k)
     return Folded(listed, scores, artists[liked], weights[liked], vectors[liked], left)
@@ -176,4 +179,10 @@ def reasons(factors: Factors, folded: Folded, artists: Sequence[int], names: Cal
     towards = np.linalg.solve(folded.left, factors.vectors[list(artists)].T)
     added = (folded.vectors @ towards) * folded.weights[:, None]
     own = np.array([names(int(artist)) for artist in folded.liked], dtype=object)
-    return [because(added[:, place], own) for place in range(len(artists))]
+    return [_because(added[:, place], own) for place in range(len(artists))]
+
+
+def _because(added: Floats, own: npt.NDArray[np.object_]) -> str:
+    order = np.argsort(-added, kind="stable")[:NAMED]
+    helpful = [str(own[number]) for number in order if added[number] > 0]
+    return f"Because you listen to {' and '.join(helpful)}" if helpful else "Liked by listeners like you"

@@ -13,7 +13,7 @@ from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.models.als import ALS
 from firstchair.promotion import Registry, Stage
-from firstchair.serving.factors import Folding
+from firstchair.serving.factors import Folding, gram_of
 from firstchair.serving.published import NOBODY, Published, current, open_published
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import ARTISTS, CHALLENGER, CHAMPION, KEY
@@ -53,7 +53,7 @@ def test_factors_are_the_models_own_in_the_order_of_the_catalogue(
     assert isinstance(als, ALS)
     assert found.vectors[[published.number_of(artist) for artist in ARTISTS]] == pytest.approx(als.artist_factors)
     assert [published.artist_ids[number] for number in found.unknown] == ["a0005"]
-    assert found.gram == pytest.approx(als.gram())
+    assert found.gram == pytest.approx(gram_of(als.artist_factors, als.regularization))
     assert found.longest == pytest.approx(np.linalg.norm(als.artist_factors, axis=1).max())
 
 

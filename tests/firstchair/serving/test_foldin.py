@@ -15,7 +15,7 @@ from firstchair import models
 from firstchair.features import ConfidenceSettings, interactions
 from firstchair.models import Family
 from firstchair.models.als import ALS
-from firstchair.serving.factors import Factors, Row
+from firstchair.serving.factors import Factors, Row, gram_of
 from firstchair.serving.foldin import Folded, Uptake, fold, folded_row, reasons, uptake
 from firstchair.serving.today import Signal
 from tests.firstchair.features.conftest import Scene
@@ -64,7 +64,14 @@ def als() -> ALS:
 @pytest.fixture(scope="module")
 def factors(als: ALS) -> Factors:
     longest = float(np.linalg.norm(als.artist_factors, axis=1).max())
-    return Factors("1", als.alpha, longest, als.artist_factors, als.gram(), np.zeros(0, dtype=np.int64))
+    return Factors(
+        "1",
+        als.alpha,
+        longest,
+        als.artist_factors,
+        gram_of(als.artist_factors, als.regularization),
+        np.zeros(0, dtype=np.int64),
+    )
 
 
 def batch(scene: Scene, before: Sequence[Said], today: Sequence[Said], as_of: date) -> Row:
