@@ -128,7 +128,9 @@ class Logins:
             day, seed, allocation = self._day, self.seed, self.allocation
             slate = make_slate(rendered.published, user_key, k=k, day=day, seed=seed, allocation=allocation)
         spool, sequence = self.spool, self.spool.sequence
-        slate_id = sha256(user_key + request).hexdigest()[:32] if request else f"{spool.source}-{sequence}"
+        # A retry after a new signal shows something else, so it is another slate.
+        shown = repr(slate.artists).encode() if own is not None else b""
+        slate_id = sha256(user_key + request + shown).hexdigest()[:32] if request else f"{spool.source}-{sequence}"
         ids = rendered.published.artist_ids
         line = {
             "slate": {
