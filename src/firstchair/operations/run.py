@@ -13,7 +13,7 @@ from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 
 # Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
-HISTORY = ("silver_events", "engagement_daily", "churn")
+HISTORY = ("silver_events", "engagement_daily", "churn", "evidence")
 FEATURES = ("user_features", "interactions")
 MODELS = (
     "als_model",
@@ -25,7 +25,7 @@ MODELS = (
     "random_model",
     "popularity_reference",
 )
-AFTER = ("promotion_decision", "recommendations", "published_lists", "data_drift")
+AFTER = ("evidence", "promotion_decision", "recommendations", "published_lists", "data_drift")
 # Drift compares a day's features with those of the same weekday before.
 DRIFT_REFERENCE = timedelta(days=7)
 
