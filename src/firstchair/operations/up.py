@@ -14,6 +14,7 @@ from types import FrameType
 from firstchair.databases import to_driver
 from firstchair.errors import RunError
 from firstchair.operations.platform import Platform
+from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
 RESTARTS = 5
@@ -40,15 +41,7 @@ def services(platform: Platform) -> tuple[Service, ...]:
     )
     binary = Path(sys.executable).parent
     return (
-        Service(
-            "API",
-            (
-                *(str(binary / "granian"), "--interface", "asgi", "--factory", "firstchair.operations.api:app"),
-                *("--host", s.api_host, "--port", str(s.api_port), "--workers", str(s.api_workers)),
-                *("--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
-            ),
-            s.api_address,
-        ),
+        api_service(s),
         Service(
             "Dagster",
             (str(binary / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(s.dagster_port)),
@@ -65,6 +58,11 @@ def services(platform: Platform) -> tuple[Service, ...]:
             s.mlflow_address,
         ),
     )
+
+
+def api_service(s: Settings) -> Service:
+    """The API; it reads the settings of this process."""
+    return Service("API", (sys.executable, "-m", "firstchair.serving.server"), s.api_address)
 
 
 def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no_ui: bool = False) -> None:

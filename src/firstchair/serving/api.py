@@ -5,7 +5,7 @@ import hmac
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,16 +20,15 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from firstchair.errors import FirstchairError, ModelError
-from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving import intake
+from firstchair.serving.delivery import DELIVER_SECONDS, Courier
 from firstchair.serving.logins import DEFAULT_K, MAX_K, Logins
 from firstchair.serving.metrics import exposition
 from firstchair.serving.published import current, open_published
 from firstchair.serving.slates import Allocation
-from firstchair.serving.spool import Spool, deliver
+from firstchair.serving.spool import Spool, undelivered
 
 RELOAD_SECONDS = 0.25
-DELIVER_SECONDS = 1.0
 BEFORE, AFTER = "/v1/users/", "/recommendations"
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
@@ -41,7 +40,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """What a worker needs to know, all of it from the settings."""
+    """What a worker needs to know, all of it from the settings.
+
+    champion, decisions: what `firstchair status` and `firstchair decisions` tell, asked when somebody asks.
+    """
 
     published: Path
     spool: Path
@@ -50,8 +52,8 @@ class ApiConfig:
     token: str
     seed: int
     allocation: Allocation
-    registry: Registry
-    ledger: Ledger
+    champion: Callable[[], object]
+    decisions: Callable[[], object]
 
 
 class Api:
@@ -60,13 +62,14 @@ class Api:
     def __init__(self, config: ApiConfig) -> None:
         self.config = config
         self.spool = Spool(config.spool)
+        self._courier = Courier(config.spool, config.events_url)
         self.logins: Logins | None = None
         self.served: str | None = None
         self._bearer = b"Bearer " + config.token.encode()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
-            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._deliver), daemon=True),
+            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._courier.keep), daemon=True),
         ]
         self._pages = _pages(self)
 
@@ -83,7 +86,7 @@ class Api:
         for thread in self._threads:
             thread.join()
         self.spool.close()
-        self._deliver()
+        self._courier.end()
 
     def reload(self) -> None:
         """Serve the version that the pointer names now; where nothing whole is there, what is served stays."""
@@ -107,14 +110,11 @@ class Api:
             self.logins.serve(published)
         self.served = named
 
-    def _deliver(self) -> None:
-        deliver(self.config.spool, self.config.events_url)
-
     def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stop.wait(seconds):
             try:
                 work()
-            except OSError:  # a store that is away is tried again; what is spooled stays on disk
+            except OSError:  # a disk that is full or away is tried again
                 continue
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -146,7 +146,10 @@ class Api:
             return _refused(422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range.")
         if self.logins is None:
             return _refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
-        return 200, JSON[1], self.logins.login(user_id, k, time.time(), request)
+        try:
+            return 200, JSON[1], self.logins.login(user_id, k, time.time(), request)
+        except OSError as error:
+            return _refused(*_unspooled(error))
 
 
 def _length(query: bytes) -> int | None:
@@ -155,6 +158,10 @@ def _length(query: bytes) -> int | None:
     if len(values) == 1 and text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_K:
         return int(text)
     return None
+
+
+def _unspooled(error: OSError) -> tuple[int, str, str, str]:
+    return 503, "spool_failed", f"Nothing can be spooled: {error.strerror}.", "Make space on the disk of the spool."
 
 
 def problem(status_code: int, code: str, title: str, detail: str) -> dict[str, Any]:
@@ -202,11 +209,18 @@ def _probes(app: FastAPI, api: Api) -> None:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Lists are published, and how old they are", responses={503: PROBLEMS[503]})
+    @app.get(
+        "/readyz",
+        summary="Lists are published and events can be spooled; how old the lists are, what waits for the event store",
+        responses={503: PROBLEMS[503]},
+    )
     def readyz() -> dict[str, Any]:
         if api.logins is None:
             raise Refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
+        if api.spool.fault is not None:
+            raise Refused(*_unspooled(api.spool.fault))
         published = api.logins.rendered.published
+        waiting, oldest = undelivered(api.config.spool)
         age = datetime.now(UTC).date() - published.as_of
         return {
             "status": "ready",
@@ -214,6 +228,8 @@ def _probes(app: FastAPI, api: Api) -> None:
             "as_of": published.as_of,
             "age_days": age.days,
             "users": published.users,
+            "undelivered_bytes": waiting,
+            "undelivered_seconds": round(time.time() - oldest) if waiting else 0,
         }
 
     @app.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
@@ -228,11 +244,11 @@ def _service(app: FastAPI, api: Api) -> None:
 
     @app.get("/v1/champion", dependencies=secured, responses=PROBLEMS, summary="Who plays first chair, and why")
     def champion() -> Any:
-        return status(api.config.registry, api.config.ledger)
+        return api.config.champion()
 
     @app.get("/v1/decisions", dependencies=secured, responses=PROBLEMS, summary="The ledger, newest first")
     def decisions() -> Any:
-        return api.config.ledger.entries()
+        return api.config.decisions()
 
     @app.post(
         "/v1/events",
@@ -251,11 +267,11 @@ def _service(app: FastAPI, api: Api) -> None:
         body = await _body(request)
         taken, lines = await asyncio.to_thread(intake.judge, body, datetime.now(UTC))
         if lines:
-            done, loop = asyncio.Event(), asyncio.get_running_loop()
-            for line in lines:
-                api.spool.append(line, 0)
-            api.spool.when_synced(lambda: _wake(loop, done))
-            await done.wait()
+            api.spool.append(b"".join(lines), 0)
+            settled, loop = asyncio.get_running_loop().create_future(), asyncio.get_running_loop()
+            api.spool.when_synced(lambda fault: _tell(loop, settled, fault))
+            if (fault := await settled) is not None:
+                raise fault
         return taken
 
     @app.get(
@@ -269,8 +285,13 @@ def _service(app: FastAPI, api: Api) -> None:
         raise Refused(404, "not_found", f"There is no page for {user_id} and {k}.", "Send GET.")
 
 
-def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(done.set)
+def _tell(loop: asyncio.AbstractEventLoop, settled: asyncio.Future[OSError | None], fault: OSError | None) -> None:
+    def settle() -> None:
+        if not settled.done():  # whoever asked may be gone
+            settled.set_result(fault)
+
+    with suppress(RuntimeError):  # the loop has ended, and with it the request
+        loop.call_soon_threadsafe(settle)
 
 
 class Refused(Exception):
@@ -311,6 +332,10 @@ def _faults(app: FastAPI) -> None:
     @app.exception_handler(FirstchairError)
     def fault(_: Request, error: FirstchairError) -> Response:
         return _problem_response(503, error.code, error.what, f"{error.data} {error.remedy}")
+
+    @app.exception_handler(OSError)
+    def unspooled(_: Request, error: OSError) -> Response:
+        return _problem_response(*_unspooled(error))
 
     @app.exception_handler(HTTPException)
     def unknown(_: Request, error: HTTPException) -> Response:

@@ -3,13 +3,15 @@
 import hmac
 import time
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from hashlib import sha256
 
 import orjson
 
-from firstchair.serving.publish import SCORE_UNITS
+from firstchair.serving.layout import SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import COLD_START, Allocation, Slate, make_slate
 from firstchair.serving.spool import Spool
@@ -19,7 +21,6 @@ DAY_SECONDS = 86_400
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 
-_POSITIONS = tuple(b'{"position":%d,' % (place + 1) for place in range(MAX_K))
 _SCORES = tuple(b'%.4f,"reason":' % (units / SCORE_UNITS) for units in range(-SCORE_UNITS, SCORE_UNITS + 1))
 
 
@@ -37,7 +38,9 @@ class Rendered:
 
     def __init__(self, published: Published) -> None:
         self.published = published
+        self.version = published.version.encode()
         self.as_of = published.as_of.isoformat().encode()
+        self.simulated = orjson.dumps(published.simulated)
         pairs = zip(published.artist_ids, published.names, strict=True)
         self.artists = [b'"artist_id":%b,"name":%b,"score":' % (orjson.dumps(i), orjson.dumps(n)) for i, n in pairs]
         self.models = {
@@ -47,32 +50,34 @@ class Rendered:
         trending = published.roles["holdback"]
         self.stranger = orjson.dumps({"name": trending.family, "version": trending.version, "role": COLD_START})
 
-    def version(self, slate: Slate) -> str:
-        """Registered version whose list the slate is of."""
-        return self.published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
-
-    def answer(self, user_id: str, slate_id: bytes, slate: Slate) -> bytes:
-        """The body of the contract, section 7."""
-        text, offsets = self.published.reason_text, self.published.reason_offsets
-        artists = self.artists
-        chance = b',"propensity":%b}' % repr(slate.propensity).encode()
-        items = [
-            b"%b%b%b%b%b" % (position, artists[a], _SCORES[s + SCORE_UNITS], text[offsets[r] : offsets[r + 1]], chance)
-            for position, a, s, r in zip(_POSITIONS, slate.artists, slate.scores, slate.reasons, strict=False)
-        ]
+    def answer(self, user_id: bytes, slate_id: bytes, slate: Slate) -> bytes:
+        """The body of the contract, section 7; `user_id` as JSON."""
+        text, offsets, artists = self.published.reason_text, self.published.reason_offsets, self.artists
+        heads: Sequence[bytes] = _heads(len(slate.artists), slate.propensity)
         if slate.explored >= 0:
-            drawn = b',"propensity":%b}' % repr(slate.explored_propensity).encode()
-            items[slate.explored] = items[slate.explored][: -len(chance)] + drawn
-        fallback = b"null" if slate.fallback is None else b'"%b"' % slate.fallback.encode()
-        model = self.stranger if slate.fallback == COLD_START else self.models[slate.role]
-        return b'{"user_id":%b,"slate_id":"%b","as_of":"%b","model":%b,"fallback":%b,"items":[%b]}' % (
-            orjson.dumps(user_id),
+            heads = list(heads)
+            heads[slate.explored] = _head(slate.explored, slate.explored_propensity)
+        items = [
+            b"%b%b%b%b" % (head, artists[a], _SCORES[s + SCORE_UNITS], text[offsets[r] : offsets[r + 1]])
+            for head, a, s, r in zip(heads, slate.artists, slate.scores, slate.reasons, strict=True)
+        ]
+        return b'{"user_id":%b,"slate_id":"%b","as_of":"%b","model":%b,"fallback":%b,"items":[%b}]}' % (
+            user_id,
             slate_id,
             self.as_of,
-            model,
-            fallback,
-            b",".join(items),
+            self.stranger if slate.fallback == COLD_START else self.models[slate.role],
+            b"null" if slate.fallback is None else b'"%b"' % slate.fallback.encode(),
+            b"},".join(items),
         )
+
+
+def _head(place: int, propensity: float) -> bytes:
+    return b'{"position":%d,"propensity":%b,' % (place + 1, repr(propensity).encode())
+
+
+@lru_cache
+def _heads(count: int, propensity: float) -> tuple[bytes, ...]:
+    return tuple(_head(place, propensity) for place in range(count))
 
 
 class Logins:
@@ -87,7 +92,8 @@ class Logins:
         self.allocation = allocation
         self.counts = Counts()
         self._key = pseudonym_key
-        self._second, self._stamp, self._day = -1, "", date.min
+        self._source = spool.source.encode()
+        self._second, self._stamp, self._day = -1, b"", date.min
 
     def serve(self, published: Published) -> None:
         """From the next login on, these lists; an answer is of one version as a whole."""
@@ -100,8 +106,11 @@ class Logins:
             user_id: Key of the account table; any text.
             k: 1..`MAX_K`.
             now: Seconds since 1970.
-            request: The client's own id of the request; the same one again gives the same slate_id, so a retry is
-                no second impression.
+            request: The client's own id of the request. The same one again, on the same day and lists, gives the same
+                slate_id, so a retry is no second impression; another slate never goes under the id of the first.
+
+        Raises:
+            OSError: The impressions cannot be spooled; nothing was shown.
         """
         began = time.perf_counter()
         rendered = self.rendered
@@ -109,25 +118,18 @@ class Logins:
         self._tell_time(now)
         slate = make_slate(rendered.published, user_key, k=k, day=self._day, seed=self.seed, allocation=self.allocation)
         spool, sequence = self.spool, self.spool.sequence
-        slate_id = sha256(user_key + request).hexdigest()[:32] if request else f"{spool.source}-{sequence}"
-        ids = rendered.published.artist_ids
-        line = {
-            "slate": {
-                "user_id": user_id,
-                "slate_id": slate_id,
-                "occurred_at": f"{self._stamp}.{int(now % 1 * 1000):03d}Z",
-                "source": spool.source,
-                "source_seq": sequence,
-                "simulated": rendered.published.simulated,
-                "model_version": rendered.version(slate),
-                "artist_ids": [ids[artist] for artist in slate.artists],
-                "explored": slate.explored,
-                "propensity": slate.propensity,
-                "explored_propensity": slate.explored_propensity,
-            }
-        }
-        spool.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE), len(slate.artists))
-        body = rendered.answer(user_id, slate_id.encode(), slate)
+        slate_id = (
+            sha256(b"%b|%b|%d|%b%b" % (rendered.version, self._stamp[:10], k, user_key, request))
+            .hexdigest()[:32]
+            .encode()
+            if request
+            else b"%b-%d" % (self._source, sequence)
+        )
+        body = rendered.answer(orjson.dumps(user_id), slate_id, slate)
+        # What was shown is logged as it was answered, so the two cannot differ.
+        line = b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":%b}\n'
+        place = (self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, body)
+        spool.append(line % place, len(slate.artists))
         self._count(slate, time.perf_counter() - began)
         return body
 
@@ -136,7 +138,7 @@ class Logins:
         if second != self._second:
             self._second = second
             self._day = date.fromordinal(EPOCH_ORDINAL + second // DAY_SECONDS)
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
 
     def _count(self, slate: Slate, seconds: float) -> None:
         counts, kind = self.counts, (slate.role, slate.fallback or "")

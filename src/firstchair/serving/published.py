@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from firstchair.errors import ModelError
-from firstchair.serving.publish import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
+from firstchair.serving.layout import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
 
 ROLES = ("champion", "challenger", "holdback")
 

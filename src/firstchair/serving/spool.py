@@ -1,22 +1,27 @@
 """A local append-only spool: what was said to be accepted is on disk first, and in the event store soon after."""
 
+import errno
 import fcntl
 import gzip
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO, TypeAlias
 
 import fsspec
 import orjson
 
-SUFFIX = ".spool"
+SUFFIX, UNREADABLE = ".spool", ".unreadable"
 SEGMENT_BYTES = 8 << 20
 # A segment that is not full is delivered after this long.
 SEGMENT_SECONDS = 2.0
 SYNC_SECONDS = 0.02
+
+Settled: TypeAlias = Callable[[OSError | None], None]
 
 
 class Spool:
@@ -31,9 +36,11 @@ class Spool:
         self.root = root
         self.source = f"api-{uuid.uuid4().hex[:12]}"
         self.sequence = 0
+        # Why the last line, or the last sync, did not come to disk; None once one did.
+        self.fault: OSError | None = None
         self._written = self._synced = 0
         self._lock = threading.Lock()
-        self._waiting: list[tuple[int, Callable[[], None]]] = []
+        self._waiting: list[tuple[int, Settled]] = []
         self._stop = threading.Event()
         root.mkdir(parents=True, exist_ok=True)
         self._open()
@@ -43,15 +50,25 @@ class Spool:
         """Begin to sync and to close segments in the background."""
         self._thread.start()
 
-    def append(self, line: bytes, events: int) -> None:
-        """Write a line (JSON, with its line feed) that stands for so many events; survives a kill on return."""
+    def append(self, lines: bytes, events: int) -> None:
+        """Write lines (JSON, each with its line feed) that stand for so many events; they survive a kill on return.
+
+        Raises:
+            OSError: The disk is full or failing; nothing of the lines stands in the spool.
+        """
         with self._lock:
-            os.write(self._descriptor, line)
-            self._written += len(line)
+            try:
+                if os.write(self._descriptor, lines) != len(lines):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.root))
+            except OSError as error:
+                self.fault = error
+                os.ftruncate(self._descriptor, self._written - self._offset)
+                raise
+            self._written += len(lines)
         self.sequence += events
 
-    def when_synced(self, call: Callable[[], None]) -> None:
-        """Call once all that is written now would also survive a power cut; from another thread."""
+    def when_synced(self, call: Settled) -> None:
+        """Call, from another thread, once all that is written now would also survive a power cut, or cannot be."""
         with self._lock:
             self._waiting.append((self._written, call))
 
@@ -67,35 +84,58 @@ class Spool:
             os.close(self._descriptor)
 
     def _open(self) -> None:
-        self._path = self.root / f"{self.source}-{self.sequence:012d}{SUFFIX}"
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        path = self.root / f"{self.source}-{self._written:015d}{SUFFIX}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not os.fstat(descriptor).st_nlink:  # who delivers saw it empty and unlocked, and removed it
+            os.close(descriptor)
+            return self._open()
+        self._descriptor = descriptor
         self._began, self._offset = time.monotonic(), self._written
 
     def _keep(self) -> None:
         while not self._stop.wait(SYNC_SECONDS):
+            if self.fault is not None:
+                with suppress(OSError):  # an empty line finds out whether there is space again
+                    self.append(b"\n", 0)
             self._sync()
             old = time.monotonic() - self._began > SEGMENT_SECONDS
             size = self._written - self._offset
             if size > SEGMENT_BYTES or (size and old):
-                with self._lock:
-                    before = self._descriptor
-                    self._open()
-                os.fdatasync(before)
-                os.close(before)
+                self._next_segment()
+
+    def _next_segment(self) -> None:
+        """Closing the segment before gives up its lock, so that it is delivered; where none can be made it goes on."""
+        with self._lock:
+            before, upto = self._descriptor, self._written
+            try:
+                self._open()
+            except OSError as error:
+                self.fault = error
+                return
+        self._settle(before, upto)
 
     def _sync(self) -> None:
         with self._lock:
-            upto, descriptor = self._written, os.dup(self._descriptor)
-        if upto > self._synced:
-            os.fdatasync(descriptor)
-            self._synced = upto
-        os.close(descriptor)
+            descriptor, upto = os.dup(self._descriptor), self._written
+        self._settle(descriptor, upto)
+
+    def _settle(self, descriptor: int, upto: int) -> None:
+        """Sync what was written up to a place, close, and tell those who wait for it."""
+        fault = None
+        try:
+            if upto > self._synced:
+                os.fdatasync(descriptor)
+                self._synced, self.fault = upto, None
+        except OSError as error:
+            fault = self.fault = error
+        finally:
+            os.close(descriptor)
         with self._lock:
             ready = [call for at, call in self._waiting if at <= upto]
             self._waiting = [(at, call) for at, call in self._waiting if at > upto]
         for call in ready:
-            call()
+            call(fault)
 
 
 def deliver(root: Path, events_url: str) -> int:
@@ -107,20 +147,46 @@ def deliver(root: Path, events_url: str) -> int:
     filesystem, base = fsspec.core.url_to_fs(events_url)
     delivered = 0
     for path in sorted(root.glob(f"*{SUFFIX}")):
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue  # its process is alive and still writes to it
-            if not path.exists():
-                continue  # another one delivered it just now
-            lines = [line for line in file if line.endswith(b"\n")]
-            events = b"".join(b"%b\n" % event for line in lines for event in expanded(line))
-            if events:
-                _put(filesystem, f"{base.rstrip('/')}/api/{path.stem}.jsonl.gz", gzip.compress(events, 5, mtime=0))
-            path.unlink()
-            delivered += bool(events)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            continue  # another one delivered it just now
+        with file:
+            delivered += _deliver(path, file, filesystem, f"{base.rstrip('/')}/api/{path.stem}.jsonl.gz")
     return delivered
+
+
+def _deliver(path: Path, file: IO[bytes], filesystem: fsspec.AbstractFileSystem, target: str) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False  # its process is alive and still writes to it
+    if not os.fstat(file.fileno()).st_nlink:
+        return False
+    try:
+        events = _events(file)
+    except (orjson.JSONDecodeError, KeyError):  # of a failing disk: set aside, so that the others go on
+        path.rename(path.with_suffix(UNREADABLE))
+        return False
+    if events:
+        _put(filesystem, target, gzip.compress(events, 5, mtime=0))
+    path.unlink()
+    return bool(events)
+
+
+def undelivered(root: Path) -> tuple[int, float]:
+    """Bytes in the spool that are not in the event store, and when the oldest segment was begun or last written."""
+    found = []
+    for path in root.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError):
+            found.append(path.stat())
+    held = [stat for stat in found if stat.st_size]
+    return sum(stat.st_size for stat in held), min((stat.st_mtime for stat in held), default=0.0)
+
+
+def _events(lines: Iterable[bytes]) -> bytes:
+    whole = (line for line in lines if line.endswith(b"\n") and len(line) > 1)
+    return b"".join(b"%b\n" % event for line in whole for event in expanded(line))
 
 
 def expanded(line: bytes) -> list[bytes]:
@@ -131,26 +197,26 @@ def expanded(line: bytes) -> list[bytes]:
     slate = held["slate"]
     common = {
         "event_type": "impression",
-        "occurred_at": slate["occurred_at"],
+        "occurred_at": held["occurred_at"],
         "user_id": slate["user_id"],
-        "source": slate["source"],
-        "simulated": slate["simulated"],
+        "source": held["source"],
+        "simulated": held["simulated"],
         "slate_id": slate["slate_id"],
-        "model_version": slate["model_version"],
+        "model_version": slate["model"]["version"],
         "surface": "home",
     }
     return [
         orjson.dumps(
             {
                 **common,
-                "event_id": f"{slate['slate_id']}-{place + 1}",
-                "source_seq": slate["source_seq"] + place,
-                "position": place + 1,
-                "artist_id": artist,
-                "propensity": slate["explored_propensity"] if place == slate["explored"] else slate["propensity"],
+                "event_id": f"{slate['slate_id']}-{item['position']}",
+                "source_seq": held["source_seq"] + item["position"] - 1,
+                "position": item["position"],
+                "artist_id": item["artist_id"],
+                "propensity": item["propensity"],
             }
         )
-        for place, artist in enumerate(slate["artist_ids"])
+        for item in slate["items"]
     ]
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from firstchair.promotion import Ledger, Registry
+from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving import api as serving_api
 from firstchair.serving.api import Api, ApiConfig
 from firstchair.serving.slates import Allocation
@@ -40,8 +40,8 @@ def config(tmp_path: Path, platform: Registry, ledger: Ledger) -> ApiConfig:
         token="a test's token",
         seed=1,
         allocation=Allocation(),
-        registry=platform,
-        ledger=ledger,
+        champion=lambda: status(platform, ledger),
+        decisions=ledger.entries,
     )
 
 
