@@ -4,7 +4,8 @@
 
 Each round starts the API anew (one worker) and sends a login of every user, as fast as one generator can; then a bare
 ASGI application on the same server answers as many requests with the same bytes. The ratio is that of the medians of
-the rounds. Every answer is held against the published lists and every impression against the event store.
+the rounds. Every answer is held against the published lists and every impression against the event store. `worker_us` is
+the processor time of the worker for a request: it tells the same on a machine that others use too.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from benchmarks.logins.service import (
     generated,
     impressions,
     memory,
+    processor_seconds,
     running,
     serving,
     settings_of,
@@ -54,13 +56,16 @@ class Spike:
     def round(self, name: str, rate: float = 0.0) -> tuple[dict[str, Any], bytes]:
         """All users against a service that has just started; the summary and one answer."""
         settings, path = self.settings(name), self.home / "answers"
-        with serving(settings):
+        with serving(settings) as server:
+            began = processor_seconds(server)
             summary = generated(settings.api_port, **self.requests, rate=rate, answers=path)
+            spent = processor_seconds(server) - began
         answers = answered(path)
         faults = [fault for answer in answers if (fault := self.catalogue.fault(answer, range(1), K)) is not None]
         shown = impressions(answers)
         count, logged = delivered(settings.events_url)
         return summary | {
+            "worker_us": spent / len(answers) * 1e6,
             "users": len({answer["user_id"] for answer in answers}),
             "wrong": len(faults),
             "faults": faults[:3],
@@ -76,8 +81,10 @@ class Spike:
         granian = Path(sys.executable).parent / "granian"
         options = ("--interface", "asgi", "--no-ws", "--port", str(port), "--log-level", "warning")
         command = (str(granian), *options, "benchmarks.login_spike.bare:app")
-        with running(command, port, "/", {"BARE_BODY": str(self.home / "body")}):
-            return generated(port, **self.requests)
+        with running(command, port, "/", {"BARE_BODY": str(self.home / "body")}) as server:
+            began = processor_seconds(server)
+            summary = generated(port, **self.requests)
+            return summary | {"worker_us": (processor_seconds(server) - began) / self.catalogue.users * 1e6}
 
     def memory(self) -> list[dict[str, float]]:
         """MB of each of two workers after all users logged in."""

@@ -34,7 +34,8 @@ def settings_of(home: Path, *, workers: int = 1) -> Settings:
 @contextmanager
 def serving(settings: Settings) -> Iterator[psutil.Process]:
     """Run it; it has answered that it is ready when this begins, and delivered what it spooled when this ends."""
-    own = {
+    databases = {"database_url": settings.database_url, "source_database_url": settings.source_database_url}
+    own = {f"FIRSTCHAIR_{name.upper()}": url for name, url in databases.items() if url} | {
         "FIRSTCHAIR_HOME": str(settings.home),
         "FIRSTCHAIR_EVENTS_URL": settings.events_url,
         "FIRSTCHAIR_API_PORT": str(settings.api_port),
@@ -70,6 +71,12 @@ def asked(port: int, path: str) -> Any:
 def workers(server: psutil.Process) -> list[psutil.Process]:
     """Its worker processes."""
     return [child for child in server.children() if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def processor_seconds(server: psutil.Process) -> float:
+    """User and system time of its workers."""
+    spent = [worker.cpu_times() for worker in workers(server)]
+    return float(sum(times.user + times.system for times in spent))
 
 
 def memory(process: psutil.Process) -> dict[str, float]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -121,7 +122,8 @@ class Api:
         """ASGI."""
         if scope["type"] == "http":
             path = scope["path"]
-            if path.startswith(BEFORE) and path.endswith(AFTER) and scope["method"] == "GET":
+            named = path.startswith(BEFORE) and path.endswith(AFTER) and len(path) > len(BEFORE) + len(AFTER)
+            if named and scope["method"] == "GET":
                 await self._login(scope, path[len(BEFORE) : -len(AFTER)], send)
                 return
         await self._pages(scope, receive, send)
@@ -135,6 +137,8 @@ class Api:
                 request = value
         status_code, kind, body = self._answer(scope["query_string"], user_id, allowed, request)
         headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+        if status_code == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -152,6 +156,7 @@ class Api:
             return _refused(*_unspooled(error))
 
 
+@lru_cache
 def _length(query: bytes) -> int | None:
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("k", [str(DEFAULT_K)])
     text = values[-1]
@@ -265,7 +270,10 @@ def _service(app: FastAPI, api: Api) -> None:
     )
     async def events(request: Request) -> intake.Taken:
         body = await _body(request)
-        taken, lines = await asyncio.to_thread(intake.judge, body, datetime.now(UTC))
+        records = await asyncio.to_thread(intake.records_in, body)
+        if len(records) > intake.MAX_EVENTS:
+            raise Refused(413, "too_large", f"There are over {intake.MAX_EVENTS:,} events.", "Send fewer events.")
+        taken, lines = await asyncio.to_thread(intake.judge, records, datetime.now(UTC))
         if lines:
             api.spool.append(b"".join(lines), 0)
             settled, loop = asyncio.get_running_loop().create_future(), asyncio.get_running_loop()
@@ -332,6 +340,10 @@ def _faults(app: FastAPI) -> None:
     @app.exception_handler(FirstchairError)
     def fault(_: Request, error: FirstchairError) -> Response:
         return _problem_response(503, error.code, error.what, f"{error.data} {error.remedy}")
+
+    @app.exception_handler(Exception)
+    def unforeseen(_: Request, error: Exception) -> Response:
+        return _problem_response(500, "unforeseen", "Something failed that nobody foresaw.", "Read the API's log.")
 
     @app.exception_handler(OSError)
     def unspooled(_: Request, error: OSError) -> Response:

@@ -14,7 +14,7 @@ from firstchair.serving.spool import deliver
 
 DELIVER_SECONDS = 1.0
 END_SECONDS = 10.0
-NICENESS = 10
+NICENESS = 19
 
 
 class Courier:

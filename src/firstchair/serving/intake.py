@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import orjson
@@ -31,42 +32,34 @@ class Taken:
     rejected: list[Rejection]
 
 
-def judge(body: bytes, now: datetime) -> tuple[Taken, list[bytes]]:
-    """Events of a body (a JSON array, or JSON Lines), and the accepted ones as lines.
-
-    What is over `MAX_EVENTS` is refused as `out_of_range`, so that the sender sends it again.
-    """
-    from firstchair.events import refusals  # the engine behind it is not for a worker that only answers logins
-
-    records = _records(body)
-    within = records[:MAX_EVENTS]
-    found = [Rejection(one.index, one.reason, one.detail) for one in refusals(within, now=now)]
-    found += [
-        Rejection(place, "out_of_range", f"more than {MAX_EVENTS:,} events in one request")
-        for place in range(len(within), len(records))
-    ]
-    refused = {refusal.index for refusal in found}
-    lines = [
-        orjson.dumps(orjson.loads(record.text), option=orjson.OPT_APPEND_NEWLINE)
-        for place, record in enumerate(within)
-        if place not in refused
-    ]
-    return Taken(len(lines), found), lines
-
-
-def _records(body: bytes) -> "list[Record]":
+def records_in(body: bytes) -> "list[Record]":
+    """Records of a body, which is a JSON array or JSON Lines; of more than `MAX_EVENTS`, one more than that."""
     from firstchair.sources import records_of
 
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return list(records_of(io.BytesIO(body)))
+        return list(islice(records_of(io.BytesIO(body)), MAX_EVENTS + 1))
     items = whole if isinstance(whole, list) else [whole]
-    return [record for place, item in enumerate(items) for record in _numbered(place, orjson.dumps(item))]
+    return [_numbered(place, orjson.dumps(item)) for place, item in enumerate(items[: MAX_EVENTS + 1])]
 
 
-def _numbered(place: int, text: bytes) -> "list[Record]":
+def judge(records: "list[Record]", now: datetime) -> tuple[Taken, list[bytes]]:
+    """What ingestion would say of the records, and the accepted ones as lines."""
+    from firstchair.events import refusals  # the engine behind it is not for a worker that only answers logins
+
+    found = [Rejection(one.index, one.reason, one.detail) for one in refusals(records, now=now)]
+    refused = {refusal.index for refusal in found}
+    lines = [
+        orjson.dumps(orjson.loads(record.text), option=orjson.OPT_APPEND_NEWLINE)
+        for place, record in enumerate(records)
+        if place not in refused
+    ]
+    return Taken(len(lines), found), lines
+
+
+def _numbered(place: int, text: bytes) -> "Record":
     from firstchair.sources import Record, records_of
 
     found = next(records_of(io.BytesIO(text)))
-    return [Record(place + 1, found.text, found.refused, found.detail)]
+    return Record(place + 1, found.text, found.refused, found.detail)

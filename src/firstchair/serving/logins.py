@@ -1,9 +1,8 @@
 """A login: whose list, which slate, its impressions on disk, the answer as bytes; no server is waited for."""
 
-import hmac
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -18,9 +17,15 @@ from firstchair.serving.spool import Spool
 
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
+HASHED_AT_ONCE = 64
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 
+# A line of the spool, from which `expanded` makes the impressions.
+_LINE = (
+    b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":{"user_id":%b,"slate_id":"%b",'
+    b'"model_version":%b,"artist_ids":[%b],"explored":%d,"propensity":%r,"explored_propensity":%r}}\n'
+)
 _SCORES = tuple(b'%.4f,"reason":' % (units / SCORE_UNITS) for units in range(-SCORE_UNITS, SCORE_UNITS + 1))
 
 
@@ -41,14 +46,20 @@ class Rendered:
         self.version = published.version.encode()
         self.as_of = published.as_of.isoformat().encode()
         self.simulated = orjson.dumps(published.simulated)
-        pairs = zip(published.artist_ids, published.names, strict=True)
-        self.artists = [b'"artist_id":%b,"name":%b,"score":' % (orjson.dumps(i), orjson.dumps(n)) for i, n in pairs]
+        self.ids = [orjson.dumps(artist_id) for artist_id in published.artist_ids]
+        pairs = zip(self.ids, published.names, strict=True)
+        self.artists = [b'"artist_id":%b,"name":%b,"score":' % (i, orjson.dumps(name)) for i, name in pairs]
+        self.versions = {role: orjson.dumps(found.version) for role, found in published.roles.items()}
         self.models = {
             role: orjson.dumps({"name": found.family, "version": found.version, "role": role})
             for role, found in published.roles.items()
         }
         trending = published.roles["holdback"]
         self.stranger = orjson.dumps({"name": trending.family, "version": trending.version, "role": COLD_START})
+
+    def version_of(self, slate: Slate) -> bytes:
+        """Registered version whose list the slate is of, as JSON."""
+        return self.versions["holdback" if slate.fallback == COLD_START else slate.role]
 
     def answer(self, user_id: bytes, slate_id: bytes, slate: Slate) -> bytes:
         """The body of the contract, section 7; `user_id` as JSON."""
@@ -80,6 +91,23 @@ def _heads(count: int, propensity: float) -> tuple[bytes, ...]:
     return tuple(_head(place, propensity) for place in range(count))
 
 
+def _pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
+    """The first 16 bytes of HMAC-SHA256 (RFC 2104), both hashes of the key made once.
+
+    `hmac.digest` gives the interpreter to another thread in the middle of each login.
+    """
+    padded = (key if len(key) <= HASHED_AT_ONCE else sha256(key).digest()).ljust(HASHED_AT_ONCE, b"\0")
+    inner, outer = (sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+
+    def pseudonym(text: bytes) -> bytes:
+        within, around = inner.copy(), outer.copy()
+        within.update(text)
+        around.update(within.digest())
+        return around.digest()[:16]
+
+    return pseudonym
+
+
 class Logins:
     """Answers logins out of what is published; one for each worker process."""
 
@@ -91,7 +119,7 @@ class Logins:
         self.seed = seed
         self.allocation = allocation
         self.counts = Counts()
-        self._key = pseudonym_key
+        self._pseudonym = _pseudonyms(pseudonym_key)
         self._source = spool.source.encode()
         self._second, self._stamp, self._day = -1, b"", date.min
 
@@ -114,7 +142,7 @@ class Logins:
         """
         began = time.perf_counter()
         rendered = self.rendered
-        user_key = hmac.digest(self._key, user_id.encode("utf-8", "surrogatepass"), "sha256")[:16]
+        user_key = self._pseudonym(user_id.encode("utf-8", "surrogatepass"))
         self._tell_time(now)
         slate = make_slate(rendered.published, user_key, k=k, day=self._day, seed=self.seed, allocation=self.allocation)
         spool, sequence = self.spool, self.spool.sequence
@@ -125,11 +153,15 @@ class Logins:
             if request
             else b"%b-%d" % (self._source, sequence)
         )
-        body = rendered.answer(orjson.dumps(user_id), slate_id, slate)
-        # What was shown is logged as it was answered, so the two cannot differ.
-        line = b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":%b}\n'
-        place = (self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, body)
-        spool.append(line % place, len(slate.artists))
+        user = orjson.dumps(user_id)
+        line = _LINE % (
+            *(self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, user, slate_id),
+            rendered.version_of(slate),
+            b",".join([rendered.ids[artist] for artist in slate.artists]),
+            *(slate.explored, slate.propensity, slate.explored_propensity),
+        )
+        spool.append(line, len(slate.artists))
+        body = rendered.answer(user, slate_id, slate)
         self._count(slate, time.perf_counter() - began)
         return body
 

@@ -1,8 +1,8 @@
 """A local append-only spool: what was said to be accepted is on disk first, and in the event store soon after."""
 
-import errno
 import fcntl
 import gzip
+import mmap
 import os
 import threading
 import time
@@ -16,10 +16,11 @@ import fsspec
 import orjson
 
 SUFFIX, UNREADABLE = ".spool", ".unreadable"
-SEGMENT_BYTES = 8 << 20
-# A segment that is not full is delivered after this long.
-SEGMENT_SECONDS = 2.0
-SYNC_SECONDS = 0.02
+# A segment is closed, and so delivered, when it holds so much or is so old; ROOM_BYTES of disk are taken for it before.
+SEGMENT_BYTES, SEGMENT_SECONDS = 8 << 20, 2.0
+ROOM_BYTES = 32 << 20
+# Slates are synced this often; whoever waits for a sync has it at once, with all that came in the meantime.
+SYNC_SECONDS = 0.5
 
 Settled: TypeAlias = Callable[[OSError | None], None]
 
@@ -27,27 +28,31 @@ Settled: TypeAlias = Callable[[OSError | None], None]
 class Spool:
     """The segments of one process, which is a `source` of its own; a segment is delivered when it is closed.
 
-    Every line ends with a line feed and is written by one call, so a process that is killed leaves whole lines and
-    at most one torn one, which nobody was told is accepted. The open segment is locked for as long as the process
-    lives; what a dead one left is delivered by whoever finds it (`deliver`).
+    Lines are copied into a mapping of the file, so they are the kernel's at once and survive a kill, and a login pays
+    for no system call (one would also hand the interpreter to another thread). A process that is killed leaves whole
+    lines and at most one torn one, which nobody was told is accepted, before zeros. The open segment is locked for as
+    long as the process lives; what a dead one left is delivered by whoever finds it (`deliver`).
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.source = f"api-{uuid.uuid4().hex[:12]}"
         self.sequence = 0
-        # Why the last line, or the last sync, did not come to disk; None once one did.
+        # Why the last segment could not be made, or the last sync failed; None once one succeeded.
         self.fault: OSError | None = None
-        self._written = self._synced = 0
+        self._written = self._synced = self._used = 0
+        self._segment: tuple[int, mmap.mmap] | None = None
+        self._closed: list[tuple[int, int, int]] = []
         self._lock = threading.Lock()
         self._waiting: list[tuple[int, Settled]] = []
-        self._stop = threading.Event()
+        self._stop, self._wanted = threading.Event(), threading.Event()
         root.mkdir(parents=True, exist_ok=True)
-        self._open()
         self._thread = threading.Thread(target=self._keep, daemon=True, name="spool")
 
     def start(self) -> None:
         """Begin to sync and to close segments in the background."""
+        with suppress(OSError), self._lock:
+            self._turn()
         self._thread.start()
 
     def append(self, lines: bytes, events: int) -> None:
@@ -57,13 +62,12 @@ class Spool:
             OSError: The disk is full or failing; nothing of the lines stands in the spool.
         """
         with self._lock:
-            try:
-                if os.write(self._descriptor, lines) != len(lines):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.root))
-            except OSError as error:
-                self.fault = error
-                os.ftruncate(self._descriptor, self._written - self._offset)
-                raise
+            segment = self._segment
+            if segment is None or self._used + len(lines) > ROOM_BYTES:
+                segment = self._turn()
+            end = self._used + len(lines)
+            segment[1][self._used : end] = lines
+            self._used = end
             self._written += len(lines)
         self.sequence += events
 
@@ -71,61 +75,78 @@ class Spool:
         """Call, from another thread, once all that is written now would also survive a power cut, or cannot be."""
         with self._lock:
             self._waiting.append((self._written, call))
+        self._wanted.set()
 
     def close(self) -> None:
         """Close the segment and let it go; nothing may be appended after it. Harmless when repeated."""
-        if self._stop.is_set():
-            return
         self._stop.set()
+        self._wanted.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._sync()
         with self._lock:
-            os.close(self._descriptor)
+            self._retire()
+        self._sync()
 
-    def _open(self) -> None:
+    def _turn(self) -> tuple[int, mmap.mmap]:
+        """A new segment in place of the one before, which is closed by the thread; the lock is held."""
+        try:
+            descriptor = self._made()
+        except OSError as error:
+            self.fault = error
+            raise
+        self._retire()
+        self._segment = segment = descriptor, mmap.mmap(descriptor, ROOM_BYTES)
+        self._used, self._began, self.fault = 0, time.monotonic(), None
+        return segment
+
+    def _retire(self) -> None:
+        if self._segment is not None:
+            descriptor, mapped = self._segment
+            mapped.close()
+            self._closed.append((descriptor, self._used, self._written))
+            self._segment = None
+
+    def _made(self) -> int:
+        """A file with its room on the disk, so that no write to it can find the disk full, and its lock."""
         path = self.root / f"{self.source}-{self._written:015d}{SUFFIX}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if not os.fstat(descriptor).st_nlink:  # who delivers saw it empty and unlocked, and removed it
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.posix_fallocate(descriptor, 0, ROOM_BYTES)
+        except OSError:
+            path.unlink()
             os.close(descriptor)
-            return self._open()
-        self._descriptor = descriptor
-        self._began, self._offset = time.monotonic(), self._written
+            raise
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # who delivers saw it unlocked, and removed it
+        return self._made()
 
     def _keep(self) -> None:
-        while not self._stop.wait(SYNC_SECONDS):
-            if self.fault is not None:
-                with suppress(OSError):  # an empty line finds out whether there is space again
-                    self.append(b"\n", 0)
+        while not self._stop.is_set():
+            self._wanted.wait(SYNC_SECONDS)
+            self._wanted.clear()
+            with suppress(OSError), self._lock:
+                old = self._used and time.monotonic() - self._began > SEGMENT_SECONDS
+                if self._segment is None or self._used > SEGMENT_BYTES or old:
+                    self._turn()
             self._sync()
-            old = time.monotonic() - self._began > SEGMENT_SECONDS
-            size = self._written - self._offset
-            if size > SEGMENT_BYTES or (size and old):
-                self._next_segment()
-
-    def _next_segment(self) -> None:
-        """Closing the segment before gives up its lock, so that it is delivered; where none can be made it goes on."""
-        with self._lock:
-            before, upto = self._descriptor, self._written
-            try:
-                self._open()
-            except OSError as error:
-                self.fault = error
-                return
-        self._settle(before, upto)
 
     def _sync(self) -> None:
         with self._lock:
-            descriptor, upto = os.dup(self._descriptor), self._written
-        self._settle(descriptor, upto)
+            closed, self._closed = self._closed, []
+            held = self._segment and (os.dup(self._segment[0]), ROOM_BYTES, self._written)
+        for descriptor, size, upto in [*closed, held] if held else closed:
+            self._settle(descriptor, size, upto)
 
-    def _settle(self, descriptor: int, upto: int) -> None:
-        """Sync what was written up to a place, close, and tell those who wait for it."""
+    def _settle(self, descriptor: int, size: int, upto: int) -> None:
+        """Cut to its size, sync what was written up to a place, close, and tell those who wait for it."""
         fault = None
         try:
+            if size < ROOM_BYTES:
+                os.ftruncate(descriptor, size)
             if upto > self._synced:
-                os.fdatasync(descriptor)
+                os.fdatasync(descriptor)  # what is written through the mapping too
                 self._synced, self.fault = upto, None
         except OSError as error:
             fault = self.fault = error
@@ -175,17 +196,17 @@ def _deliver(path: Path, file: IO[bytes], filesystem: fsspec.AbstractFileSystem,
 
 
 def undelivered(root: Path) -> tuple[int, float]:
-    """Bytes in the spool that are not in the event store, and when the oldest segment was begun or last written."""
+    """Bytes of closed segments that are not in the event store, and when the oldest was last written to."""
     found = []
     for path in root.glob(f"*{SUFFIX}"):
-        with suppress(FileNotFoundError):
-            found.append(path.stat())
-    held = [stat for stat in found if stat.st_size]
-    return sum(stat.st_size for stat in held), min((stat.st_mtime for stat in held), default=0.0)
+        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            found.append(os.fstat(file.fileno()))
+    return sum(stat.st_size for stat in found), min((stat.st_mtime for stat in found), default=0.0)
 
 
 def _events(lines: Iterable[bytes]) -> bytes:
-    whole = (line for line in lines if line.endswith(b"\n") and len(line) > 1)
+    whole = (line for line in lines if line.endswith(b"\n"))
     return b"".join(b"%b\n" % event for line in whole for event in expanded(line))
 
 
@@ -202,21 +223,21 @@ def expanded(line: bytes) -> list[bytes]:
         "source": held["source"],
         "simulated": held["simulated"],
         "slate_id": slate["slate_id"],
-        "model_version": slate["model"]["version"],
+        "model_version": slate["model_version"],
         "surface": "home",
     }
     return [
         orjson.dumps(
             {
                 **common,
-                "event_id": f"{slate['slate_id']}-{item['position']}",
-                "source_seq": held["source_seq"] + item["position"] - 1,
-                "position": item["position"],
-                "artist_id": item["artist_id"],
-                "propensity": item["propensity"],
+                "event_id": f"{slate['slate_id']}-{place + 1}",
+                "source_seq": held["source_seq"] + place,
+                "position": place + 1,
+                "artist_id": artist,
+                "propensity": slate["explored_propensity"] if place == slate["explored"] else slate["propensity"],
             }
         )
-        for item in slate["items"]
+        for place, artist in enumerate(slate["artist_ids"])
     ]
 
 
