@@ -4,8 +4,8 @@
 
 Each round starts the API anew (one worker) and sends a login of every user, as fast as one generator can; then a bare
 ASGI application on the same server answers as many requests with the same bytes. The ratio is that of the medians of
-the rounds. Every answer is held against the published lists and every impression against the event store. `worker_us` is
-the processor time of the worker for a request: it tells the same on a machine that others use too.
+the rounds. Every answer is held against the published lists and every impression against the event store.
+`worker_us` is the processor time of the worker for a request: it tells the same on a machine that others use too.
 """
 
 import argparse
