@@ -18,13 +18,14 @@ from firstchair.serving.spool import Spool
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
 HASHED_AT_ONCE = 64
+REASONS_HELD = 1 << 16
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 
 # A line of the spool, from which `expanded` makes the impressions.
 _LINE = (
     b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":{"user_id":%b,"slate_id":"%b",'
-    b'"model_version":%b,"artist_ids":[%b],"explored":%d,"propensity":%r,"explored_propensity":%r}}\n'
+    b'"model_version":%b,"artist_ids":[%b],%b'
 )
 _SCORES = tuple(b'%.4f,"reason":' % (units / SCORE_UNITS) for units in range(-SCORE_UNITS, SCORE_UNITS + 1))
 
@@ -46,10 +47,12 @@ class Rendered:
         self.version = published.version.encode()
         self.as_of = published.as_of.isoformat().encode()
         self.simulated = orjson.dumps(published.simulated)
-        self.ids = [orjson.dumps(artist_id) for artist_id in published.artist_ids]
+        # A copy each: what orjson returns keeps a hole of a thousand bytes beside it for as long as it is held.
+        self.ids = [b"%b" % orjson.dumps(artist_id) for artist_id in published.artist_ids]
         pairs = zip(self.ids, published.names, strict=True)
         self.artists = [b'"artist_id":%b,"name":%b,"score":' % (i, orjson.dumps(name)) for i, name in pairs]
         self.versions = {role: orjson.dumps(found.version) for role, found in published.roles.items()}
+        self.reason = lru_cache(maxsize=REASONS_HELD)(self._reason)
         self.models = {
             role: orjson.dumps({"name": found.family, "version": found.version, "role": role})
             for role, found in published.roles.items()
@@ -57,19 +60,23 @@ class Rendered:
         trending = published.roles["holdback"]
         self.stranger = orjson.dumps({"name": trending.family, "version": trending.version, "role": COLD_START})
 
+    def _reason(self, number: int) -> bytes:
+        offsets = self.published.reason_offsets
+        return self.published.reason_text[offsets[number] : offsets[number + 1]]
+
     def version_of(self, slate: Slate) -> bytes:
         """Registered version whose list the slate is of, as JSON."""
         return self.versions["holdback" if slate.fallback == COLD_START else slate.role]
 
     def answer(self, user_id: bytes, slate_id: bytes, slate: Slate) -> bytes:
         """The body of the contract, section 7; `user_id` as JSON."""
-        text, offsets, artists = self.published.reason_text, self.published.reason_offsets, self.artists
+        artists, reason = self.artists, self.reason
         heads: Sequence[bytes] = _heads(len(slate.artists), slate.propensity)
         if slate.explored >= 0:
             heads = list(heads)
             heads[slate.explored] = _head(slate.explored, slate.explored_propensity)
         items = [
-            b"%b%b%b%b" % (head, artists[a], _SCORES[s + SCORE_UNITS], text[offsets[r] : offsets[r + 1]])
+            b"%b%b%b%b" % (head, artists[a], _SCORES[s + SCORE_UNITS], reason(r))
             for head, a, s, r in zip(heads, slate.artists, slate.scores, slate.reasons, strict=True)
         ]
         return b'{"user_id":%b,"slate_id":"%b","as_of":"%b","model":%b,"fallback":%b,"items":[%b}]}' % (
@@ -89,6 +96,13 @@ def _head(place: int, propensity: float) -> bytes:
 @lru_cache
 def _heads(count: int, propensity: float) -> tuple[bytes, ...]:
     return tuple(_head(place, propensity) for place in range(count))
+
+
+@lru_cache
+def _chances(explored: int, propensity: float, explored_propensity: float) -> bytes:
+    """The end of a line of the spool."""
+    chances = (explored, propensity, explored_propensity)
+    return b'"explored":%d,"propensity":%r,"explored_propensity":%r}}\n' % chances
 
 
 def _pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
@@ -158,7 +172,7 @@ class Logins:
             *(self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, user, slate_id),
             rendered.version_of(slate),
             b",".join([rendered.ids[artist] for artist in slate.artists]),
-            *(slate.explored, slate.propensity, slate.explored_propensity),
+            _chances(slate.explored, slate.propensity, slate.explored_propensity),
         )
         spool.append(line, len(slate.artists))
         body = rendered.answer(user, slate_id, slate)

@@ -1,6 +1,7 @@
 """The worker that granian starts, everything in it from the settings; no database is asked before somebody asks it."""
 
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from firstchair.serving.api import Api, ApiConfig
@@ -15,12 +16,18 @@ def app() -> Api:
     """An ASGI application; granian calls this once in each worker."""
     settings = load_settings()
 
+    opening = Lock()
+
     @cache
-    def memory() -> "tuple[Registry, Ledger]":
+    def opened() -> "tuple[Registry, Ledger]":
         from firstchair.databases import open_databases
         from firstchair.promotion import open_memory
 
         return open_memory(settings, open_databases(settings))
+
+    def memory() -> "tuple[Registry, Ledger]":
+        with opening:  # who asks meanwhile waits for the one that opens
+            return opened()
 
     def champion() -> "Status":
         from firstchair.promotion import status

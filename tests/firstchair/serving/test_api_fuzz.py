@@ -55,7 +55,7 @@ def test_whatever_the_interface_allows_or_forbids_is_answered(
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     def ask(case: schemathesis.Case) -> None:
-        answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=120)
 
         assert answer.status_code < 500
         if answer.status_code >= 400:
