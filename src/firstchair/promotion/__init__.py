@@ -4,6 +4,7 @@ from firstchair.promotion.candidates import Candidate, enter_candidate, enter_re
 from firstchair.promotion.decisions import Deciding, decide, reconcile_aliases, undecided
 from firstchair.promotion.gate import OfflineEvidence, Rule, Verb, Verdict, judge_challenger, judge_seat
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
+from firstchair.promotion.memory import open_memory
 from firstchair.promotion.registry import NAME, Alias, Registry, Stage, Version
 from firstchair.promotion.status import Status, status
 
@@ -29,6 +30,7 @@ __all__ = [
     "enter_reference",
     "judge_challenger",
     "judge_seat",
+    "open_memory",
     "reconcile_aliases",
     "status",
     "undecided",

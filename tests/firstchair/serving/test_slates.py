@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from firstchair.promotion import Registry, Stage
-from firstchair.serving.publish import bucket_of
+from firstchair.serving.layout import bucket_of
 from firstchair.serving.published import Published, open_published
 from firstchair.serving.slates import EXPLORATION, Allocation, Slate, make_slate
 from firstchair.sources import user_key
