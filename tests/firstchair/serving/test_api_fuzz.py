@@ -19,7 +19,7 @@ from firstchair.databases import Databases
 from firstchair.lake import Lake
 from firstchair.settings import Settings
 
-EXAMPLES = 60
+EXAMPLES = 25
 LOGINS = "/v1/users/{user_id}/recommendations"
 LOGIN = b"GET /v1/users/u/recommendations"
 BEARER = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
