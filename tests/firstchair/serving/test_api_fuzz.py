@@ -19,7 +19,7 @@ from firstchair.databases import Databases
 from firstchair.lake import Lake
 from firstchair.settings import Settings
 
-EXAMPLES = 60
+EXAMPLES = 25
 LOGINS = "/v1/users/{user_id}/recommendations"
 LOGIN = b"GET /v1/users/u/recommendations"
 BEARER = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
@@ -60,7 +60,7 @@ def test_whatever_the_interface_allows_or_forbids_is_answered(
         assert answer.status_code < 500
         if answer.status_code >= 400:
             assert_problem(answer.status_code, answer.headers["content-type"][0], answer.content)
-        elif answer.status_code == 200:
+        elif mode is GenerationMode.POSITIVE:  # parameters that nobody knows are passed over, as is usual
             case.validate_response(answer)
 
     with suppress(Unsatisfiable):  # nothing can be wrong with a request that has no parameter
