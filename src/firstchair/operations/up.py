@@ -15,6 +15,7 @@ from types import FrameType
 from firstchair.databases import to_driver
 from firstchair.errors import RunError
 from firstchair.operations.platform import Platform
+from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
 RESTARTS = 5
@@ -56,15 +57,7 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
     )
     binary = Path(sys.executable).parent
     return (
-        Service(
-            "API",
-            (
-                *(str(binary / "granian"), "--interface", "asgi", "--factory", "firstchair.operations.api:app"),
-                *("--host", host or s.api_host, "--port", str(s.api_port), "--workers", str(s.api_workers)),
-                *("--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
-            ),
-            s.api_address,
-        ),
+        api_service(s, host=host),
         Service(
             "Dagster",
             (str(binary / "dagster-webserver"), "-w", workspace, "-h", pages, "-p", str(s.dagster_port)),
@@ -81,6 +74,12 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
             s.mlflow_address,
         ),
     )
+
+
+def api_service(s: Settings, *, host: str | None = None) -> Service:
+    """The API; it reads the settings of this process, but for a `host` to listen at in place of theirs."""
+    command = (sys.executable, "-m", "firstchair.serving.server", *((host,) if host else ()))
+    return Service("API", command, s.api_address)
 
 
 def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no_ui: bool = False) -> None:

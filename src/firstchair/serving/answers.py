@@ -1,5 +1,6 @@
 """What every way in says alike: the length that was asked for, and refusals as problem documents (RFC 9457)."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,6 +15,13 @@ JSON, PROBLEM = b"application/json", b"application/problem+json"
 Answer = tuple[int, bytes, bytes]
 
 
+def named_user(path: str) -> str | None:
+    """The user in the path of a login; None on another page."""
+    named = path.startswith(BEFORE) and path.endswith(AFTER) and len(path) > len(BEFORE) + len(AFTER)
+    return path[len(BEFORE) : -len(AFTER)] if named else None
+
+
+@lru_cache
 def requested_length(query: bytes) -> int | None:
     """`k` of a query string, `DEFAULT_K` where it names none; None where it is no whole number from 1 to `MAX_K`."""
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("k", [str(DEFAULT_K)])
@@ -31,6 +39,11 @@ def problem(status_code: int, code: str, title: str, detail: str) -> dict[str, A
 def refused(status_code: int, code: str, title: str, detail: str) -> Answer:
     """A fault as an answer."""
     return status_code, PROBLEM, orjson.dumps(problem(status_code, code, title, detail))
+
+
+def unspooled(error: OSError) -> tuple[int, str, str, str]:
+    """What is told, as to `refused`, where the spool takes nothing."""
+    return 503, "spool_failed", f"Nothing can be spooled: {error.strerror}.", "Make space on the disk of the spool."
 
 
 UNAUTHORIZED = refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")

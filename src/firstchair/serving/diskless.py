@@ -30,9 +30,9 @@ class Parcels:
         self._first = 0
         self._lines: list[bytes] = []
 
-    def append(self, line: bytes, events: int) -> None:
-        """Hold a line until the parcel is taken."""
-        self._lines.append(line)
+    def append(self, lines: bytes, events: int) -> None:
+        """Hold lines until the parcel is taken."""
+        self._lines.append(lines)
         self.sequence += events
 
     def take(self) -> Parcel:

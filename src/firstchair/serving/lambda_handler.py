@@ -20,6 +20,7 @@ from firstchair.serving.answers import (
     OUT_OF_RANGE,
     UNAUTHORIZED,
     Answer,
+    named_user,
     refused,
     requested_length,
 )
@@ -91,7 +92,8 @@ def _user_id(event: Mapping[str, Any]) -> str | None:
     stage = f"/{context.get('stage', '$default')}"
     if stage != "/$default" and path.startswith(f"{stage}/"):
         path = path[len(stage) :]
-    if context["http"]["method"] != "GET" or not (path.startswith(BEFORE) and path.endswith(AFTER)):
+    found = named_user(path)
+    if context["http"]["method"] != "GET" or found is None:
         return None
     named: str | None = (event.get("pathParameters") or {}).get("user_id")
-    return unquote(path[len(BEFORE) : -len(AFTER)]) if named is None else named
+    return unquote(found) if named is None else named

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from firstchair.promotion import Ledger, Registry
+from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving.api import Api, ApiConfig
 from firstchair.serving.logins import MAX_K
 from firstchair.serving.slates import Allocation
@@ -43,8 +43,8 @@ def config(tmp_path: Path, platform: Registry, ledger: Ledger) -> ApiConfig:
         token="a test's token",
         seed=1,
         allocation=Allocation(),
-        registry=platform,
-        ledger=ledger,
+        champion=lambda: status(platform, ledger),
+        decisions=ledger.entries,
     )
 
 
