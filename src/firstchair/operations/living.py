@@ -1,7 +1,8 @@
 """The platform as the service of a simulated world: its listeners are shown what the API would show them."""
 
 from collections.abc import Mapping
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 
 import numpy as np
 
@@ -9,10 +10,22 @@ from firstchair.lake import connect
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 from firstchair.privacy import user_key
+from firstchair.serving.folded_slates import folded_slate
+from firstchair.serving.logins import version_of
 from firstchair.serving.published import Published, open_published
 from firstchair.serving.slates import Allocation, Slate, make_slate
-from firstchair.world import SLATE, Signals, Slates
+from firstchair.serving.today import Signal, Today, unknown_to
+from firstchair.world import SLATE, Signals, Slates, artist_id, artist_number, track_id, user_id
 from firstchair.world.service import Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A slate, and the registered version and the role it is told under."""
+
+    slate: Slate
+    version: str
+    role: str
 
 
 class PlatformService:
@@ -22,8 +35,9 @@ class PlatformService:
         settings = platform.settings
         key = settings.secret_pseudonym_key()
         self.platform = platform
-        self.keys = [user_key(f"user-{number + 1:06d}", key) for number in range(users)]
+        self.keys = [user_key(user_id(number), key) for number in range(users)]
         self.allocation = Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share)
+        self.today = Today()
         self.reload()
 
     def reload(self) -> None:
@@ -33,30 +47,48 @@ class PlatformService:
             ModelError: Nothing has been published.
         """
         self.published: Published = open_published(self.platform.settings.published)
-        self._artists = np.array([_number(artist_id) for artist_id in self.published.artist_ids])
+        self._artists = np.array([artist_number(key) for key in self.published.artist_ids])
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
         """One login each."""
         artists = np.full((len(users), SLATE), -1, dtype=np.int64)
         propensities = np.ones((len(users), SLATE))
-        versions, roles = [], []
-        for row, user in enumerate(users):
-            slate = self._slate(self.keys[user], day)
-            shown = len(slate.artists)
-            artists[row, :shown] = self._artists[slate.artists]
-            propensities[row, :shown] = slate.propensity
+        shown = [self.shown(int(user), day, fold_in=self.platform.settings.fold_in) for user in users]
+        for row, slate in enumerate(one.slate for one in shown):
+            length = len(slate.artists)
+            artists[row, :length] = self._artists[slate.artists]
+            propensities[row, :length] = slate.propensity
             if slate.explored >= 0:
                 propensities[row, slate.explored] = slate.explored_propensity
-            roles.append(slate.role)
-            versions.append(self.published.roles["holdback" if slate.fallback == "cold_start" else slate.role].version)
-        return Slates(artists, propensities, versions, roles)
+        return Slates(artists, propensities, [one.version for one in shown], [one.role for one in shown])
 
-    def _slate(self, key: str, day: date) -> Slate:
-        seed = self.platform.settings.seed
-        return make_slate(self.published, bytes.fromhex(key), k=SLATE, day=day, seed=seed, allocation=self.allocation)
+    def shown(self, user: int, day: date, *, fold_in: bool) -> Shown:
+        """What a user sees at a login now, with or without what he did today folded in."""
+        key, seed, allocation = bytes.fromhex(self.keys[user]), self.platform.settings.seed, self.allocation
+        signals = self._new(key, day) if fold_in else ()
+        if signals:
+            own = folded_slate(self.published, key, signals, k=SLATE, day=day, seed=seed, allocation=allocation)
+            if own is not None:
+                return Shown(own.slate, own.version, own.role)
+        slate = make_slate(self.published, key, k=SLATE, day=day, seed=seed, allocation=allocation)
+        return Shown(slate, version_of(self.published, slate), slate.role)
+
+    def _new(self, key: bytes, day: date) -> tuple[Signal, ...]:
+        """Signals of a user that the lists cannot know yet."""
+        since = unknown_to(self.published.as_of, _midnight(day))
+        return tuple(signal for signal in self.today.users.get(key, ()) if signal.at >= since)
 
     def told(self, signals: Signals, *, day: date) -> None:
-        """Nothing is folded in yet."""
+        """Signals are known at the next login, as if they had been posted."""
+        midnight = _midnight(day)
+        self.today.forget_before(unknown_to(self.published.as_of, midnight))
+        columns = (signals.user, signals.artist, signals.track, signals.kind, signals.ms, signals.ms_played)
+        for user, artist, track, kind, ms, played in zip(*columns, strict=True):
+            at = midnight + ms / 1000
+            track_key = track_id(artist, track) if track >= 0 else ""
+            event = f"{user}-{kind}-{artist}-{ms}"
+            signal = Signal(event, kind, artist_id(artist), track_key, max(int(played), 0), at)
+            self.today.add(bytes.fromhex(self.keys[user]), signal)
 
     def lists(self) -> Mapping[str, Whole]:
         """Every version's lists of the day that is published, the ones nobody is shown included."""
@@ -73,11 +105,11 @@ class PlatformService:
             user = of_version["user_key"].map(numbers)
             known = user.notna().to_numpy()
             place = (user[known].astype(int).to_numpy(), of_version["position"][known].to_numpy() - 1)
-            listed[place] = of_version["artist_id"][known].map(_number).to_numpy()
+            listed[place] = of_version["artist_id"][known].map(artist_number).to_numpy()
             found[str(version)] = listed
         return found
 
 
-def _number(artist_id: str) -> int:
-    """Number of an artist of the simulated catalogue."""
-    return int(artist_id.removeprefix("artist-")) - 1
+def _midnight(day: date) -> float:
+    """Seconds since 1970 at the day's 00:00 UTC."""
+    return datetime.combine(day, time.min, tzinfo=UTC).timestamp()

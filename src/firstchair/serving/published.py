@@ -13,7 +13,8 @@ import numpy as np
 import orjson
 
 from firstchair.errors import ModelError
-from firstchair.serving.publish import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
+from firstchair.serving.factors import Folding, open_folding
+from firstchair.serving.layout import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
 
 ROLES = ("champion", "challenger", "previous", "holdback")
 
@@ -45,8 +46,8 @@ class Published:
     """One published version, mapped.
 
     key_high, key_low: uint64 views, the halves of each user's key, ascending by both. buckets: uint16, the user's for
-    arms; arms: roles by bucket. artist_ids, names: JSON texts
-    of the catalogue, by number. reason_text, reason_offsets: texts as JSON, one after another.
+    arms; arms: roles by bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
+    reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not published.
     """
 
     version: str
@@ -64,6 +65,7 @@ class Published:
     names: list[str | None]
     reason_offsets: memoryview
     reason_text: mmap.mmap
+    folding: Folding | None = None
     arms: tuple[tuple[str, int], ...] = ()
 
     def arm(self, bucket: int) -> str | None:
@@ -79,6 +81,15 @@ class Published:
                 return row
             row += 1
         return NOBODY
+
+    def number_of(self, artist_id: str) -> int:
+        """Number of an artist; `NOBODY` where the catalogue does not have him."""
+        place = bisect_left(self.artist_ids, artist_id)
+        return place if place < len(self.artist_ids) and self.artist_ids[place] == artist_id else NOBODY
+
+    def reason(self, number: int) -> str:
+        """A published text."""
+        return str(orjson.loads(self.reason_text[self.reason_offsets[number] : self.reason_offsets[number + 1]]))
 
 
 def open_published(root: Path) -> Published:
@@ -141,6 +152,7 @@ def _open(folder: Path) -> Published:
         names=[name for _, name in catalogue],
         reason_offsets=_mapped(folder / "reason_offsets.npy"),
         reason_text=_text(folder / "reasons.json"),
+        folding=open_folding(folder, manifest["folding"]),
         arms=tuple((role, end) for role, end in manifest["arms"]),
     )
 

@@ -5,14 +5,15 @@ from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
-from firstchair.promotion import BUCKETS
-from firstchair.serving.publish import NOBODY
+from firstchair.serving.layout import BUCKETS, NOBODY
 from firstchair.serving.published import Columns, Published
 
 # With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
 EXPLORATION = 0.10
 EXPLORATION_UNITS = int(EXPLORATION * BUCKETS)
 COLD_START, STALE = "cold_start", "stale"
+# Artists, scores and reasons side by side, as in `Slate`.
+Ranked = tuple[list[int], list[int], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,10 @@ class Allocation:
 
     def role(self, bucket: int, *, canary: bool) -> str:
         """`challenger` (only while it is in canary), `holdback` or `champion`."""
-        if canary and bucket < round(self.canary_share * BUCKETS):
+        middle = bucket + 0.5  # so that a share's end falls between two buckets, however it is rounded
+        if canary and middle < self.canary_share * BUCKETS:
             return "challenger"
-        return "holdback" if bucket >= BUCKETS - round(self.holdback_share * BUCKETS) else "champion"
+        return "holdback" if middle > (1 - self.holdback_share) * BUCKETS else "champion"
 
 
 class Slate(NamedTuple):
@@ -80,22 +82,39 @@ def make_slate(
     if row == NOBODY:
         ranked = _first(published.stranger, 0, published.length, k, without)
         return Slate("champion", COLD_START, *ranked, -1, 1.0, 0.0)
-    challenger = published.roles.get("challenger")
-    bucket = published.buckets[row]
-    role = published.arm(bucket) or allocation.role(bucket, canary=challenger is not None and challenger.canary)
+    role = role_of(published, row, allocation)
     start, end = row * published.length, (row + 1) * published.length
     columns = published.columns[role]
     ranked = _first(columns, start, end, k, without)
     fallback = None if published.as_of >= day else STALE
-    draw = sha256(b"%d|%b|%d" % (seed, user_key, day.toordinal())).digest()
+    draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % BUCKETS < EXPLORATION_UNITS
-    if not explores and end - start > k and not without and role == "champion" and columns.artists[start + k] >= 0:
+    # More than k artists in the champion's list: E is not empty, whoever the k are that are shown.
+    if not explores and end - start > k and not without and published.columns["champion"].artists[start + k] >= 0:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
-    outside = _outside(published, start, end, ranked[0], without)
+    return with_chance(role, fallback, ranked, outside_of(published, start, end, ranked[0], without), draw)
+
+
+def role_of(published: Published, row: int, allocation: Allocation) -> str:
+    """Role whose list the user of a row sees."""
+    challenger = published.roles.get("challenger")
+    bucket = published.buckets[row]
+    return published.arm(bucket) or allocation.role(bucket, canary=challenger is not None and challenger.canary)
+
+
+def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
+    """What chance says to a user on a day: 32 bytes."""
+    return sha256(b"%d|%b|%d" % (seed, user_key, day.toordinal())).digest()
+
+
+def with_chance(
+    role: str, fallback: str | None, ranked: Ranked, outside: list[tuple[int, int, int]], draw: bytes
+) -> Slate:
+    """The slate of ranked artists (which are overwritten), one slot given to one of `outside` where `draw` says so."""
     shown = len(ranked[0])
     if not outside or not shown:
         return Slate(role, fallback, *ranked, -1, 1.0, 0.0)
-    if not explores:
+    if int.from_bytes(draw[:8]) % BUCKETS >= EXPLORATION_UNITS:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
     slot = int.from_bytes(draw[8:16]) % shown
     drawn = outside[int.from_bytes(draw[16:24]) % len(outside)]
@@ -114,16 +133,15 @@ def _first(
         scores, reasons = ([view[place] for place in kept] for view in (columns.scores, columns.reasons))
     else:
         stop = min(start + k, end)
-        artists, scores, reasons = (
-            view[start:stop].tolist() for view in (columns.artists, columns.scores, columns.reasons)
-        )
+        artists, scores = columns.artists[start:stop].tolist(), columns.scores[start:stop].tolist()
+        reasons = columns.reasons[start:stop].tolist()
     if NOBODY in artists:
         full = artists.index(NOBODY)
         return artists[:full], scores[:full], reasons[:full]
     return artists, scores, reasons
 
 
-def _outside(
+def outside_of(
     published: Published, start: int, end: int, shown: list[int], without: frozenset[int]
 ) -> list[tuple[int, int, int]]:
     """Artist, score and reason of each in E, ascending by artist; the champion's score where both lists have him."""

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from math import inf
 from typing import IO, Any
 
 import fsspec
@@ -32,15 +34,15 @@ class EventStore:
         Raises:
             SourceError: The store cannot be reached.
         """
-        try:
-            filesystem, root = self._open()
-            found = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
-        except Exception as error:  # each store of fsspec has exceptions of its own
-            raise self._unreachable(error) from error
-        sizes = {
-            path[len(root) + 1 :]: int(found[path].get("size") or 0) for path in found if path.startswith(f"{root}/")
-        }
-        return {name: sizes[name] for name in sorted(sizes) if EVENT_OBJECT.search(name)}
+        return {name: int(detail.get("size") or 0) for name, detail in self._listed()}
+
+    def changed_since(self, since: float) -> list[str]:
+        """Names of the event objects put there from `since` (seconds since 1970) on; all where a store tells no time.
+
+        Raises:
+            SourceError: The store cannot be reached.
+        """
+        return [name for name, detail in self._listed() if _changed_at(detail) >= since]
 
     def records(self, name: str) -> Iterator[Record]:
         """The records of one object in order; one that cannot be unpacked whole is a single refused record.
@@ -62,6 +64,16 @@ class EventStore:
                     yield Record(1, "", "not_json", "the object is empty")
         except Exception as error:  # each store of fsspec has exceptions of its own
             raise self._unreachable(error) from error
+
+    def _listed(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Name and what the store tells of each event object, names ascending."""
+        try:
+            filesystem, root = self._open()
+            found = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
+        except Exception as error:  # each store of fsspec has exceptions of its own
+            raise self._unreachable(error) from error
+        named = {path[len(root) + 1 :]: found[path] for path in found if path.startswith(f"{root}/")}
+        return [(name, named[name]) for name in sorted(named) if EVENT_OBJECT.search(name)]
 
     @contextmanager
     def _fetched(self, name: str) -> Iterator[IO[bytes]]:
@@ -86,3 +98,11 @@ class EventStore:
             data="Objects read before stay ingested; this one will be read by the next run.",
             remedy="Check FIRSTCHAIR_EVENTS_URL and the credentials of its store.",
         )
+
+
+def _changed_at(detail: Mapping[str, Any]) -> float:
+    """Seconds since 1970; infinity where the store does not tell."""
+    value = detail.get("mtime") or detail.get("LastModified")
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value) if isinstance(value, int | float) else inf

@@ -2,6 +2,7 @@
 
 from firstchair.world.accounts import replace_accounts
 from firstchair.world.delivery import Store, deliver_day
+from firstchair.world.records import artist_id, artist_number, track_id, user_id
 from firstchair.world.scenarios import SCENARIOS, Scenario
 from firstchair.world.service import SLATE, Service, Signals, Slates
 from firstchair.world.simulate import World, WorldReport, WorldSpec, simulate
@@ -17,7 +18,11 @@ __all__ = [
     "World",
     "WorldReport",
     "WorldSpec",
+    "artist_id",
+    "artist_number",
     "deliver_day",
     "replace_accounts",
     "simulate",
+    "track_id",
+    "user_id",
 ]

@@ -181,9 +181,8 @@ class Life:
 
     def _signals(self, parts: list[Happenings]) -> Signals:
         happened = _in_order([part for part in parts if len(part) and part.kind[0] in {CLICK, PLAY, FOLLOW, UNFOLLOW}])
-        length = self.artists.track_ms[happened.artist, np.maximum(happened.track, 0)]
-        share = np.where(happened.kind == PLAY, happened.ms_played / length, 1.0)
-        return Signals(happened.user, happened.artist, [KINDS[kind] for kind in happened.kind], share)
+        kinds = [KINDS[kind] for kind in happened.kind]
+        return Signals(happened.user, happened.artist, happened.track, kinds, happened.ms, happened.ms_played)
 
     def _numbered(self, versions: Sequence[str]) -> Whole:
         names = np.asarray(versions, dtype=str)

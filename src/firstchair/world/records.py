@@ -11,6 +11,26 @@ from firstchair.world.geography import CITIES
 from firstchair.world.population import SOURCES, TRACKS_PER_ARTIST, Users
 
 
+def user_id(number: int) -> str:
+    """Key in the account table of a user of the world."""
+    return f"user-{number + 1:06d}"
+
+
+def artist_id(number: int) -> str:
+    """Key in the catalogue of an artist of the world."""
+    return f"artist-{number + 1:05d}"
+
+
+def artist_number(key: str) -> int:
+    """The artist of a key; the other way round of `artist_id`."""
+    return int(key.removeprefix("artist-")) - 1
+
+
+def track_id(artist: int, track: int) -> str:
+    """Key in the catalogue of an artist's track."""
+    return f"track-{artist * TRACKS_PER_ARTIST + track + 1:06d}"
+
+
 def lines_of(
     happened: Happenings, day: date, people: Users, versions: Sequence[str], sequence: dict[str, int]
 ) -> dict[str, list[str]]:
@@ -28,7 +48,7 @@ def lines_of(
         sequence[source] = number + 1
         lines[source].append(
             f'{{"event_id":"{source}-{number}","event_type":"{KINDS[happened.kind[row]]}",'
-            f'"occurred_at":"{instants[row]}{zones[offsets[row] + 12]}","user_id":"user-{happened.user[row] + 1:06d}",'
+            f'"occurred_at":"{instants[row]}{zones[offsets[row] + 12]}","user_id":"{user_id(happened.user[row])}",'
             f'"source":"{source}","source_seq":{number},"simulated":true{_own_fields(happened, row, versions)}}}'
         )
     return dict(lines)
@@ -39,7 +59,7 @@ def _own_fields(h: Happenings, row: int, versions: Sequence[str]) -> str:
     kind = KINDS[h.kind[row]]
     if kind == "login":
         return ""
-    artist = f',"artist_id":"artist-{h.artist[row] + 1:05d}"'
+    artist = f',"artist_id":"{artist_id(h.artist[row])}"'
     slate = f'"slate-{h.slate[row]:08d}"' if h.slate[row] >= 0 else "null"
     if kind == "impression":
         return (
@@ -49,6 +69,6 @@ def _own_fields(h: Happenings, row: int, versions: Sequence[str]) -> str:
     if kind == "click":
         return f'{artist},"slate_id":{slate},"position":{h.position[row]}'
     if kind == "play":
-        track = h.artist[row] * TRACKS_PER_ARTIST + h.track[row] + 1
-        return f'{artist},"track_id":"track-{track:06d}","ms_played":{h.ms_played[row]},"slate_id":{slate}'
+        track = track_id(h.artist[row], h.track[row])
+        return f'{artist},"track_id":"{track}","ms_played":{h.ms_played[row]},"slate_id":{slate}'
     return artist

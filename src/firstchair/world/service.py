@@ -33,14 +33,16 @@ class Slates:
 class Signals:
     """What users did in one session, each (n,).
 
-    user, artist: their numbers. kind: click, play, follow or unfollow. share_heard: of the track, 0..1; 1 for what is
-    no play.
+    user, artist, track: their numbers; track is -1 for what is no play. kind: click, play, follow or unfollow.
+    ms: milliseconds of the UTC day. ms_played: -1 for what is no play.
     """
 
     user: Whole
     artist: Whole
+    track: Whole
     kind: Sequence[str]
-    share_heard: npt.NDArray[np.float64]
+    ms: Whole
+    ms_played: Whole
 
 
 class Service(Protocol):

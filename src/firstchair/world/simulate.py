@@ -19,7 +19,7 @@ from firstchair.world.delivery import Delivery, Store
 from firstchair.world.geography import CITIES
 from firstchair.world.policy import VERSION, SeededPolicy
 from firstchair.world.population import GENRES, SOURCES, TRACKS_PER_ARTIST, Artists, Users, make_artists, make_users
-from firstchair.world.records import lines_of
+from firstchair.world.records import artist_id, lines_of, track_id, user_id
 from firstchair.world.scenarios import scenario
 from firstchair.world.service import SLATE, Service
 from firstchair.world.tastes import Tastes
@@ -213,9 +213,9 @@ def _account(people: Users, number: int) -> tuple[Any, ...]:
     created = datetime.combine(people.created_on[number], time(), tzinfo=UTC)
     latitude, longitude = (float(axis) for axis in people.coordinates[number])
     country = CITIES[people.city[number]].country
-    address = f"user-{number + 1:06d}@example.invalid"
+    address = f"{user_id(number)}@example.invalid"
     person = (None, int(people.age[number]), people.gender[number], latitude, longitude, country)
-    return (f"user-{number + 1:06d}", address, *person, created, created)
+    return (user_id(number), address, *person, created, created)
 
 
 def _odd_accounts(start: date) -> Iterator[tuple[Any, ...]]:
@@ -233,14 +233,13 @@ def _artists(music: Artists) -> Iterator[tuple[Any, ...]]:
     for number in range(len(music)):
         genres = [GENRES[genre] for genre in music.genres[number]]
         first, followers = music.first_active_on[number], int(music.followers[number])
-        yield (f"artist-{number + 1:05d}", music.names[number], first, followers, genres)
+        yield (artist_id(number), music.names[number], first, followers, genres)
 
 
 def _tracks(music: Artists) -> Iterator[tuple[Any, ...]]:
     for artist in range(len(music)):
         for track in range(TRACKS_PER_ARTIST):
-            number = artist * TRACKS_PER_ARTIST + track + 1
             title = f"{music.names[artist]}, no. {track + 1}"
             released = music.first_active_on[artist] + timedelta(days=200 * track)
-            artist_id, length = f"artist-{artist + 1:05d}", int(music.track_ms[artist, track])
-            yield (f"track-{number:06d}", artist_id, title, length, released)
+            length = int(music.track_ms[artist, track])
+            yield (track_id(artist, track), artist_id(artist), title, length, released)

@@ -83,3 +83,27 @@ def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) ->
         return root
 
     return call
+
+
+@pytest.fixture
+def put_out_matrix(put_out: Callable[..., Path], lake: Lake, users: list[str]) -> Callable[..., Path]:
+    """As `put_out`, with a row of the matrix for each user: user n likes four artists of his parity."""
+
+    def call(turn: int = 0) -> Path:
+        liked = [(user, ARTISTS[number % 2 + 2 * step]) for number, user in enumerate(users) for step in range(4)]
+        rows = {
+            "user_key": [user_key(user, KEY) for user, _ in liked],
+            "artist_id": [artist for _, artist in liked],
+            "as_of": [AS_OF] * len(liked),
+            "confidence": [2.0] * len(liked),
+            "preference": [1] * len(liked),
+        }
+        empty = {
+            name: pa.nulls(len(liked), t.INTERACTIONS.schema.field(name).type) for name in t.INTERACTIONS.schema.names
+        }
+        lake.replace_partition(
+            t.INTERACTIONS, pa.table(empty | {name: pa.array(values) for name, values in rows.items()}), AS_OF
+        )
+        return put_out(turn)
+
+    return call

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,9 +14,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from firstchair.promotion import Ledger, Registry
-from firstchair.serving import api as serving_api
+from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving.api import Api, ApiConfig
+from firstchair.serving.logins import MAX_K
 from firstchair.serving.slates import Allocation
 from tests.firstchair.serving.conftest import KEY, LENGTH
 
@@ -40,8 +43,8 @@ def config(tmp_path: Path, platform: Registry, ledger: Ledger) -> ApiConfig:
         token="a test's token",
         seed=1,
         allocation=Allocation(),
-        registry=platform,
-        ledger=ledger,
+        champion=lambda: status(platform, ledger),
+        decisions=ledger.entries,
     )
 
 
@@ -190,6 +193,101 @@ def test_accepted_events_are_in_the_store_and_refused_ones_are_told_why(
     assert delivered(config) == [EVENT]
 
 
+def clicks(user: str, *artists: str) -> list[dict[str, Any]]:
+    """Clicks of this moment."""
+    common = {"event_type": "click", "occurred_at": datetime.now(UTC).isoformat(), "slate_id": "s", "position": 1}
+    return [
+        EVENT | common | {"event_id": f"{user}-{artist}", "source_seq": number, "user_id": user, "artist_id": artist}
+        for number, artist in enumerate(artists)
+    ]
+
+
+def test_a_stranger_has_a_list_of_his_own_right_after_three_clicks(
+    put_out_matrix: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, ask = worker
+    put_out_matrix()
+    api.reload()
+    path = "/v1/users/somebody%20new/recommendations?k=20"
+    before = ask("GET", path).json()
+
+    ask("POST", "/v1/events", json=clicks("somebody new", "a004", "a008", "a012", "no such artist"))
+    after = ask("GET", path).json()
+    api.stop()
+
+    assert (before["fallback"], before["model"]["role"]) == ("cold_start", "cold_start")
+    # The lists of the test are of a day long past.
+    assert (after["fallback"], after["model"]) == ("stale", {"name": "als", "version": "1", "role": "champion"})
+    assert [set(item) for item in after["items"]] == [set(item) for item in before["items"]]
+    shown = [item["artist_id"] for item in after["items"]]
+    assert len(set(shown)) == 20
+    assert not {"a004", "a008", "a012"} & set(shown)
+    assert sum(int(artist[1:]) % 2 == 0 for artist in shown[:15]) >= 14
+    impressions = [e for e in delivered(config) if e.get("slate_id") == after["slate_id"]]
+    assert [(e["artist_id"], e["propensity"], e["model_version"]) for e in impressions] == [
+        (item["artist_id"], item["propensity"], "1") for item in after["items"]
+    ]
+
+
+def test_another_worker_knows_at_its_next_look(
+    put_out_matrix: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, ask = worker
+    put_out_matrix()
+    other = Api(config)
+    for one in (api, other):
+        one.reload()
+    ask("POST", "/v1/events", json=clicks("user-5", "a004", "a008"))
+
+    other.hear()
+    logins = [one.logins for one in (api, other) if one.logins is not None]
+    shown = [json.loads(found.login("user-5", 20, time.time()))["items"] for found in logins]
+    other.spool.close()
+
+    assert shown[0] == shown[1]
+    assert not {"a004", "a008"} & {item["artist_id"] for item in shown[0]}
+
+
+def test_an_event_that_comes_again_changes_nothing(put_out_matrix: PutOut, worker: tuple[Api, Client]) -> None:
+    api, ask = worker
+    put_out_matrix()
+    api.reload()
+    answers = []
+
+    for _ in range(2):
+        ask("POST", "/v1/events", json=clicks("user-5", "a004"))
+        answers.append(ask("GET", "/v1/users/user-5/recommendations").json()["items"])
+
+    assert answers[0] == answers[1]
+
+
+def test_switched_off_a_login_is_the_list(put_out_matrix: PutOut, config: ApiConfig) -> None:
+    put_out_matrix()
+    api = Api(replace(config, fold_in=False))
+    api.reload()
+    assert api.logins is not None
+
+    api.take([json.dumps(event).encode() for event in clicks("somebody new", "a004", "a008", "a012")])
+    answer = json.loads(api.logins.login("somebody new", 10, time.time()))
+    api.spool.close()
+
+    assert answer["fallback"] == "cold_start"
+
+
+def test_what_the_lists_know_is_not_folded_in_again(put_out_matrix: PutOut, worker: tuple[Api, Client]) -> None:
+    api, ask = worker
+    put_out_matrix()
+    api.reload()
+    assert api.logins is not None
+    ask("POST", "/v1/events", json=clicks("user-5", "a004"))
+    day_after_tomorrow = time.time() + 2 * 86_400
+
+    now, later = (json.loads(api.logins.login("user-5", 20, when)) for when in (time.time(), day_after_tomorrow))
+
+    assert "a004" not in [item["artist_id"] for item in now["items"]]
+    assert later["items"] != now["items"]
+
+
 def test_json_lines_are_taken_too_and_a_broken_line_is_named(worker: tuple[Api, Client]) -> None:
     _, ask = worker
 
@@ -256,4 +354,4 @@ def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
     assert {"/v1/users/{user_id}/recommendations", "/v1/events", "/v1/champion", "/v1/decisions"} <= set(
         described["paths"]
     )
-    assert serving_api.MAX_K == 50
+    assert MAX_K == 50

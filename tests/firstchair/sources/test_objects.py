@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +38,15 @@ def test_objects_are_named_relative_to_the_url_with_their_size(tmp_path: Path) -
 
     assert store(tmp_path).objects() == {"a.json.gz": 4, "deep/b.jsonl": 2}
     assert EventStore(f"file://{tmp_path}/", {}).objects() == store(tmp_path).objects()
+
+
+def test_objects_that_came_since_an_instant_are_told_apart(tmp_path: Path) -> None:
+    for name, changed in (("old.json", 100), ("new.json", 200)):
+        (tmp_path / name).write_bytes(b"{}")
+        os.utime(tmp_path / name, (changed, changed))
+
+    assert store(tmp_path).changed_since(150) == ["new.json"]
+    assert store(tmp_path / "nowhere").changed_since(150) == []
 
 
 def test_a_folder_whose_name_begins_alike_is_another_folder(tmp_path: Path) -> None:
@@ -153,7 +164,8 @@ def test_a_bucket_is_read_like_a_folder(s3: dict[str, Any]) -> None:
 
     found = list(landing.records("2026/01/a.jsonl.gz"))
 
-    assert list(landing.objects()) == ["2026/01/a.jsonl.gz"]
+    assert list(landing.objects()) == landing.changed_since(time.time() - 600) == ["2026/01/a.jsonl.gz"]
+    assert landing.changed_since(time.time() + 600) == []
     assert [(record.text, record.refused) for record in found] == [('{"a":1}', None), ("no event", "not_json")]
     assert EventStore(f"s3://{BUCKET}/nothing/here", s3).objects() == {}
 

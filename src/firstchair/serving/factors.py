@@ -1,0 +1,103 @@
+"""What a fold-in needs beside the lists, mapped: ALS factors, rows of the matrix, lengths of tracks."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+# Length of a track that the catalogue does not know.
+NO_LENGTH = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """One ALS version over the catalogue.
+
+    vectors: float32 (artists, factors), zeros for an artist that the model does not know. unknown: int64, numbers of
+    those. gram: float32 (factors, factors), the model's own V'V + regularization I. longest: the largest |v|.
+    """
+
+    version: str
+    alpha: float
+    longest: float
+    vectors: Floats
+    gram: Floats
+    unknown: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A user's row of the matrix: artists int32 (n,), ascending; confidence float32 (n,), < 0 where preference is 0."""
+
+    artists: npt.NDArray[np.int32]
+    confidence: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """Everything for fold-ins of one published version, mapped.
+
+    models: by registered version, those whose lists a role shows and that of `stranger`. stranger: registered
+    version that makes the list of a listener without one: the champion where it is of ALS, else the ALS of the day.
+    offsets, artists, confidence: the users' rows as CSR. track_keys: uint64, ascending; track_ms: int32, their lengths.
+    """
+
+    models: dict[str, Factors]
+    stranger: str
+    offsets: npt.NDArray[np.int64]
+    artists: npt.NDArray[np.int32]
+    confidence: Floats
+    track_keys: memoryview
+    track_ms: memoryview
+
+    def row(self, number: int) -> Row:
+        """Row of the user of that number; an empty one for a negative number."""
+        start, end = (self.offsets[number], self.offsets[number + 1]) if number >= 0 else (0, 0)
+        return Row(self.artists[start:end], self.confidence[start:end])
+
+    def length_ms(self, track_id: str) -> int:
+        """Length of a track; `NO_LENGTH` where it is not known."""
+        key = track_key(track_id)
+        place = bisect_left(self.track_keys, key)
+        found = place < len(self.track_keys) and self.track_keys[place] == key
+        return int(self.track_ms[place]) if found else NO_LENGTH
+
+
+def track_key(track_id: str) -> int:
+    """The key that a track's length is found by, 0..2^64 - 1."""
+    return int.from_bytes(blake2b(track_id.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+def open_folding(folder: Path, told: Mapping[str, Any] | None) -> Folding | None:
+    """Map what `folding_files` gave, from its folder and the manifest's words; None where there was nothing."""
+    if told is None:
+        return None
+    models = {
+        version: Factors(
+            version,
+            facts["alpha"],
+            facts["longest"],
+            *(_mapped(folder / f"als.{version}.{name}.npy") for name in ("vectors", "gram", "unknown")),
+        )
+        for version, facts in told["models"].items()
+    }
+    return Folding(
+        models,
+        told["stranger"],
+        offsets=_mapped(folder / "row.offsets.npy"),
+        artists=_mapped(folder / "row.artists.npy"),
+        confidence=_mapped(folder / "row.confidence.npy"),
+        track_keys=_mapped(folder / "track.keys.npy").data,
+        track_ms=_mapped(folder / "track.ms.npy").data,
+    )
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    """An array on disk; its pages are shared by all who map it."""
+    return np.asarray(np.load(path, mmap_mode="r"))

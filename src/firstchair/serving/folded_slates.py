@@ -1,0 +1,165 @@
+"""The slate of a listener who has done something today: his list as it would be had the batch known it."""
+
+from datetime import date
+from typing import NamedTuple
+
+import orjson
+
+from firstchair.features import ConfidenceSettings
+from firstchair.serving.factors import Factors
+from firstchair.serving.foldin import Folded, Uptake, fold, reasons, uptake
+from firstchair.serving.layout import NOBODY, SCORE_UNITS
+from firstchair.serving.published import Published
+from firstchair.serving.slates import (
+    COLD_START,
+    STALE,
+    Allocation,
+    Ranked,
+    Slate,
+    draw_of,
+    make_slate,
+    outside_of,
+    role_of,
+    with_chance,
+)
+from firstchair.serving.today import Signal
+
+HALF_LIFE_DAYS = ConfidenceSettings().half_life_days
+# Reason number of an item whose reason is made with the slate.
+NOT_PUBLISHED = -1
+
+
+class FoldedSlate(NamedTuple):
+    """A slate that is not read from a list alone.
+
+    family, version, role: the model that made it, as the answer and the impressions name it. reasons: by position.
+    """
+
+    slate: Slate
+    family: str
+    version: str
+    role: str
+    reasons: list[str]
+
+    def answer(self, published: Published, user_id: str, slate_id: str) -> bytes:
+        """The body of the contract, section 7."""
+        slate = self.slate
+        items = [
+            {
+                "position": place + 1,
+                "artist_id": published.artist_ids[artist],
+                "name": published.names[artist],
+                "score": score / SCORE_UNITS,
+                "reason": self.reasons[place],
+                "propensity": slate.explored_propensity if place == slate.explored else slate.propensity,
+            }
+            for place, (artist, score) in enumerate(zip(slate.artists, slate.scores, strict=True))
+        ]
+        return orjson.dumps(
+            {
+                "user_id": user_id,
+                "slate_id": slate_id,
+                "as_of": published.as_of,
+                "model": {"name": self.family, "version": self.version, "role": self.role},
+                "fallback": slate.fallback,
+                "items": items,
+            }
+        )
+
+
+def folded_slate(
+    published: Published,
+    user_key: bytes,
+    signals: tuple[Signal, ...],
+    *,
+    k: int,
+    day: date,
+    seed: int,
+    allocation: Allocation,
+) -> FoldedSlate | None:
+    """The slate with today's signals in it; None where they say nothing, so that the slate is the usual one.
+
+    - A listener whose arm shows lists of ALS gets the list that this version makes of his row and today's signals.
+    - One whose arm shows another family's list keeps it, less what he took up or refused today.
+    - A listener without a list gets one by the champion where the champion is of ALS, else by the ALS of the day in
+      the role `cold_start`. It is his own, so `fallback` is null (or "stale", where the lists are). Where nothing
+      can be folded he gets what is trending, less what he took up.
+
+    One slot may be given to chance as in `make_slate`; E holds the rest of the folded list and, without those
+    shown, taken up or refused, what the listener's published lists (or that for strangers) hold.
+
+    Args:
+        published: What is served now.
+        user_key: 16 bytes, the user's pseudonym.
+        signals: Those that the lists cannot know yet.
+        k: Length, 1 to the length of the lists.
+        day: UTC day of the login.
+        seed: Of the platform.
+        allocation: Who sees whose list.
+    """
+    folding = published.folding
+    if folding is None:
+        return None
+    today = uptake(signals, number_of=published.number_of, length_ms=folding.length_ms)
+    if not today.left_out:
+        return None
+    row = published.row(user_key)
+    role = "champion" if row == NOBODY else role_of(published, row, allocation)
+    version = folding.stranger if row == NOBODY else published.roles[role].version
+    folded = None
+    if (factors := folding.models.get(version)) is not None:
+        faded = 0.5 ** (max((day - published.as_of).days, 0) / HALF_LIFE_DAYS)
+        folded = fold(factors, folding.row(row), today, k=published.length, faded=faded)
+    if factors is None or folded is None:
+        usual = make_slate(published, user_key, k=k, day=day, seed=seed, allocation=allocation, without=today.left_out)
+        return _less(published, usual)
+    if row == NOBODY and version != published.roles["champion"].version:
+        role = COLD_START
+    fallback = None if published.as_of >= day else STALE
+    ranked, outside = _split(published, row, folded, today, k)
+    slate = with_chance(role, fallback, ranked, outside, draw_of(seed, user_key, day))
+    return FoldedSlate(slate, "als", version, role, _reasons(published, factors, folded, slate))
+
+
+def _less(published: Published, slate: Slate) -> FoldedSlate:
+    """A slate out of a published list."""
+    cold = slate.fallback == COLD_START
+    model = published.roles["holdback" if cold else slate.role]
+    said = [published.reason(number) for number in slate.reasons]
+    return FoldedSlate(slate, model.family, model.version, COLD_START if cold else slate.role, said)
+
+
+def _split(
+    published: Published, row: int, folded: Folded, today: Uptake, k: int
+) -> tuple[Ranked, list[tuple[int, int, int]]]:
+    """The first `k` of the folded list, and E, ascending by artist; the folded score where both know one."""
+    entries = [
+        (artist, round(score * SCORE_UNITS), NOT_PUBLISHED)
+        for artist, score in zip(folded.artists, folded.scores, strict=True)
+    ]
+    artists, scores, numbers = ([entry[place] for entry in entries[:k]] for place in range(3))
+    found = {entry[0]: entry for entry in _published_entries(published, row, artists, today)}
+    found |= {entry[0]: entry for entry in entries[k:]}
+    return (artists, scores, numbers), [found[artist] for artist in sorted(found)]
+
+
+def _published_entries(published: Published, row: int, shown: list[int], today: Uptake) -> list[tuple[int, int, int]]:
+    """Artist, score and reason of those in the listener's published lists that may be drawn."""
+    if row != NOBODY:
+        return outside_of(published, row * published.length, (row + 1) * published.length, shown, today.left_out)
+    columns = published.stranger
+    left_out = {NOBODY, *shown, *today.left_out}
+    rows = zip(columns.artists.tolist(), columns.scores.tolist(), columns.reasons.tolist(), strict=True)
+    return [entry for entry in rows if entry[0] not in left_out]
+
+
+def _reasons(published: Published, factors: Factors, folded: Folded, slate: Slate) -> list[str]:
+    """Each item's reason: by the fold, or for a drawn one as published."""
+
+    def name(artist: int) -> str:
+        return published.names[artist] or published.artist_ids[artist]
+
+    said = reasons(factors, folded, slate.artists, name)
+    if slate.explored >= 0 and (number := slate.reasons[slate.explored]) != NOT_PUBLISHED:
+        said[slate.explored] = published.reason(number)
+    return said

@@ -1,0 +1,38 @@
+"""What counts as taken, and so is left out of every family's lists."""
+
+from datetime import date
+
+from firstchair.lake import Lake
+from firstchair.models import load_training_data
+from tests.firstchair.features.conftest import Scene
+
+AS_OF = date(2026, 2, 1)
+
+
+def test_an_artist_followed_long_ago_and_never_played_is_taken(lake: Lake) -> None:
+    scene = Scene()
+    scene.fill(lake, [scene.event("follow", scene.anna, "2025-06-02", artist_id="x")])
+
+    data = load_training_data(lake, as_of=AS_OF, labels=False)
+
+    assert data.taken().toarray().tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_an_artist_unfollowed_may_be_listed_again_but_speaks_against_himself_unless_played(lake: Lake) -> None:
+    scene = Scene()
+    played = {"artist_id": "y", "track_id": "y1", "ms_played": 200_000}
+    scene.fill(
+        lake,
+        [
+            scene.event("follow", scene.anna, "2026-01-10", artist_id="x"),
+            scene.event("unfollow", scene.anna, "2026-01-11", artist_id="x"),
+            scene.event("follow", scene.anna, "2026-01-10", artist_id="y"),
+            scene.event("play", scene.anna, "2026-01-10", **played),
+            scene.event("unfollow", scene.anna, "2026-01-11", artist_id="y"),
+        ],
+    )
+
+    data = load_training_data(lake, as_of=AS_OF, labels=False)
+
+    assert data.taken().toarray()[0].tolist() == [0, 1, 0]
+    assert data.confidence.toarray()[0, 0] < 0

@@ -1,0 +1,174 @@
+"""Slates of listeners who did something today: whose list, what is left out, and exact chances."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstchair.promotion import Registry
+from firstchair.serving.folded_slates import FoldedSlate, folded_slate
+from firstchair.serving.published import Published, open_published
+from firstchair.serving.slates import Allocation, make_slate
+from firstchair.serving.today import Signal
+from firstchair.sources import user_key
+from tests.firstchair.serving.conftest import AS_OF, CHAMPION, KEY, LENGTH, TRENDING, shifted
+
+K = 5
+PutOut = Callable[..., Path]
+ALL_CHAMPION = Allocation(holdback_share=0)
+ALL_HOLDBACK = Allocation(canary_share=0, holdback_share=1)
+
+
+@pytest.fixture
+def published(put_out_matrix: PutOut) -> Published:
+    return open_published(put_out_matrix())
+
+
+def said(*kinds_and_artists: tuple[str, str]) -> tuple[Signal, ...]:
+    return tuple(Signal(f"e{n}", kind, artist, "", 0, n) for n, (kind, artist) in enumerate(kinds_and_artists))
+
+
+def clicks(*artists: str) -> tuple[Signal, ...]:
+    return said(*(("click", artist) for artist in artists))
+
+
+def slate(
+    published: Published,
+    user: str,
+    signals: tuple[Signal, ...],
+    *,
+    days: int = 0,
+    seed: int = 1,
+    k: int = K,
+    allocation: Allocation = ALL_CHAMPION,
+) -> FoldedSlate | None:
+    key = bytes.fromhex(user_key(user, KEY))
+    day = AS_OF + timedelta(days=days)
+    return folded_slate(published, key, signals, k=k, day=day, seed=seed, allocation=allocation)
+
+
+def made(*arguments: object, **more: object) -> FoldedSlate:
+    found = slate(*arguments, **more)  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def names(published: Published, found: FoldedSlate) -> list[str]:
+    return [published.artist_ids[artist] for artist in found.slate.artists]
+
+
+def plain(published: Published, user: str, signals: tuple[Signal, ...], **more: object) -> FoldedSlate:
+    """A slate in which chance shows nothing."""
+    slates = (made(published, user, signals, seed=seed, **more) for seed in range(100))
+    return next(found for found in slates if found.slate.explored < 0)
+
+
+def test_a_cold_listener_has_a_list_of_his_own_after_three_clicks(published: Published) -> None:
+    found = plain(published, "nobody", clicks("a004", "a008", "a012"))
+
+    assert (found.slate.fallback, found.family, found.version, found.role) == (None, "als", CHAMPION, "champion")
+    assert {int(artist[1:]) % 2 for artist in names(published, found)} == {0}
+    assert not {"a004", "a008", "a012"} & set(names(published, found))
+    assert len(found.slate.artists) == K
+    assert all('The "a0' in reason for reason in found.reasons)
+
+
+def test_where_the_champion_is_no_als_a_cold_listener_is_served_by_that_of_the_day(
+    put_out_matrix: PutOut, platform: Registry
+) -> None:
+    platform.set_alias("champion", "2")
+    published = open_published(put_out_matrix())
+
+    found = plain(published, "nobody", clicks("a004", "a008", "a012"))
+
+    assert (found.family, found.version, found.role, found.slate.fallback) == ("als", CHAMPION, "cold_start", None)
+
+
+def test_a_warm_listeners_list_follows_what_he_did_today(published: Published) -> None:
+    odd_today = clicks("a021", "a023", "a025", "a027", "a029", "a031", "a033", "a035")
+
+    found = plain(published, "user-4", odd_today, k=LENGTH)
+
+    shown = names(published, found)
+    assert sum(int(artist[1:]) % 2 for artist in shown[:6]) > 0
+    assert not {"a000", "a002", "a004", "a006", "a021"} & set(shown)
+    assert found.slate.scores == sorted(found.slate.scores, reverse=True)
+
+
+def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(published: Published) -> None:
+    cases = [
+        (user, said((kind, "a002"), (kind, "a003")), allocation)
+        for kind in ("click", "follow", "unfollow")
+        for user in ("user-2", "nobody")
+        for allocation in (ALL_CHAMPION, ALL_HOLDBACK)
+    ]
+
+    found = [
+        made(published, user, signals, seed=seed, allocation=allocation)
+        for user, signals, allocation in cases
+        for seed in range(200)
+    ]
+
+    assert all(not {"a002", "a003"} & set(names(published, one)) for one in found)
+    assert all(len(set(one.slate.artists)) == len(one.slate.artists) == K for one in found)
+
+
+def test_a_list_of_another_family_is_kept_less_what_he_took_up(published: Published) -> None:
+    found = plain(published, "user-3", clicks("a001", "a030"), allocation=ALL_HOLDBACK)
+
+    assert names(published, found) == [artist for artist in shifted(0) if artist != "a001"][:K]
+    assert (found.family, found.version, found.role) == ("trending", TRENDING, "holdback")
+    assert found.reasons[0] == "because you play a000"
+
+
+def test_a_stranger_who_only_refused_gets_what_is_trending_without_it(published: Published) -> None:
+    usual = make_slate(published, bytes(16), k=K, day=AS_OF, seed=1, allocation=ALL_CHAMPION)
+    first = published.artist_ids[usual.artists[0]]
+
+    found = made(published, "nobody", said(("unfollow", first)))
+
+    assert found.slate.artists[: K - 1] == usual.artists[1:]
+    assert (found.slate.fallback, found.role) == ("cold_start", "cold_start")
+
+
+def test_signals_that_say_nothing_change_nothing(published: Published) -> None:
+    skip = Signal("e", "play", "a001", "t", 10, 0)
+
+    assert [slate(published, "user-1", signals) for signals in ((), clicks("nobody"), (skip,))] == [None] * 3
+
+
+def test_without_a_matrix_of_the_day_the_lists_stay_as_they_are(put_out: PutOut) -> None:
+    assert slate(open_published(put_out()), "user-1", clicks("a001")) is None
+
+
+def test_folded_lists_on_old_factors_are_told_stale(published: Published) -> None:
+    found = [made(published, user, clicks("a004"), days=1) for user in ("user-1", "nobody")]
+
+    assert [one.slate.fallback for one in found] == ["stale", "stale"]
+
+
+@pytest.mark.parametrize("user", ["user-3", "nobody"])
+def test_logged_propensities_are_the_frequencies_of_what_is_shown(published: Published, user: str) -> None:
+    draws = 10_000
+    shown: Counter[tuple[int, int]] = Counter()
+    logged: dict[tuple[int, int], set[float]] = {}
+    for seed in range(draws):
+        found = made(published, user, clicks("a021", "a023"), seed=seed)
+        for place, artist in enumerate(found.slate.artists):
+            shown[place, artist] += 1
+            explored = place == found.slate.explored
+            logged.setdefault((place, artist), set()).add(
+                found.slate.explored_propensity if explored else found.slate.propensity
+            )
+
+    for pair, count in shown.items():
+        (chance,) = logged[pair]
+        assert abs(count / draws - chance) < 5 * np.sqrt(chance * (1 - chance) / draws)
+    assert sum(next(iter(chances)) for chances in logged.values()) == pytest.approx(K)
+
+
+def test_one_slate_for_one_day_and_the_same_signals(published: Published) -> None:
+    assert made(published, "user-1", clicks("a004")) == made(published, "user-1", clicks("a004"))
