@@ -1,6 +1,6 @@
 """HetRec Last.fm: the models by full ranking, fold-in from a few signals, friends against popularity.
 
-    python -m benchmarks.models.hetrec
+python -m benchmarks.models.hetrec
 """
 
 from dataclasses import replace
@@ -55,9 +55,7 @@ def fold_in(whole: TrainingData) -> None:
     old = np.setdiff1d(np.arange(users), new)
     train = _rows_of(whole, old, matrix[old])
     families = (Family.ALS, Family.ITEM_ITEM, Family.BLEND)
-    models = {
-        str(f): fit(f, train, seed=SEED, settings=chosen_settings(f, data="hetrec-lastfm")) for f in families
-    }
+    models = {str(f): fit(f, train, seed=SEED, settings=chosen_settings(f, data="hetrec-lastfm")) for f in families}
     listeners = np.asarray(matrix[old].getnnz(axis=0), dtype=np.float32)
     orders = [rng.permutation(matrix[row].indices) for row in new]
     print(f"fold-in: {len(new)} users kept out of the fit, recall@{K} by known artists")
