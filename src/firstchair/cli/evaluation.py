@@ -1,4 +1,4 @@
-"""`firstchair evaluate`: a model on a public split."""
+"""`firstchair evaluate`: a model on a public split; `firstchair tune`: a study on the platform's own days."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,13 @@ class Evaluated(StrEnum):
     XGBOOST = "xgboost"
     RANDOM = "random"
     POPULARITY = "popularity"
+
+
+class Tuned(StrEnum):
+    """Families with settings of their own."""
+
+    ALS = "als"
+    ITEM_ITEM = "item-item"
 
 
 SplitFile = Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Each line: user id, then item ids.")]
@@ -53,3 +60,41 @@ def _drawn(found: dict[str, Any]) -> list[RenderableType]:
     said = ", ".join(f"{name} {value}" for name, value in found["settings"].items()) or "none"
     title = f"{found['model']}, full ranking, training items excluded"
     return [table(title, ("what", "value"), rows[1:]), Text(f"Settings: {said}. Chosen by: {found['chosen_by']}.")]
+
+
+@app.command()
+def tune(
+    family: Annotated[Tuned, typer.Argument(help="als or item-item; the others take their settings from these.")],
+    trials: Annotated[int, typer.Option(min=1, help="Settings tried; the first are those in use.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Search a family's settings on the platform's own days and log every trial to MLflow."""
+    from firstchair import operations
+    from firstchair.models import Family
+    from firstchair.operations.tuning import tune_family
+
+    with at_work("tune") as advance:
+        platform = operations.open_platform()
+        found = tune_family(
+            platform, Family(family), trials=trials, told=lambda trial: advance("", trial.number + 1, trials)
+        )
+    document = {"as_of": found.as_of, "run_id": found.run_id, **found.study.document()}
+    show(
+        {**document, "trials": found.study.trials},
+        as_json=as_json,
+        screen=lambda: [_trials(found), Text(f"In use: {found.in_use}. Best: {document['settings']}.")],
+    )
+
+
+def _trials(found: Any) -> RenderableType:
+    rows = [
+        (
+            trial.number,
+            trial.train_ndcg,
+            trial.validation_ndcg,
+            ", ".join(f"{n} {v}" for n, v in trial.settings.items()),
+        )
+        for trial in found.study.trials
+    ]
+    title = f"{found.study.family} before {found.as_of}, NDCG@20 of {found.study.users} users"
+    return table(title, ("trial", "train", "validation", "settings"), rows)

@@ -62,7 +62,7 @@ def strongest_in_rows(added: sparse.csr_matrix) -> tuple[Parts, Floats]:
 def because_of(parts: Parts, names: Texts) -> list[str]:
     """The sentence for each item: parts int32 (n_items, NAMED), numbers of artists that a user has."""
     found = joined(parts, names)
-    return [f"Because you listen to {named}" if named else "Liked by listeners like you" for named in found]
+    return [f"Because you listen to {named}" if named else "To widen your taste" for named in found]
 
 
 def joined(parts: Parts, labels: Texts) -> list[str]:

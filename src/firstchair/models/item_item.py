@@ -73,8 +73,13 @@ class ItemItem:
     def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
         """Parts of x_ui: the similarities S_ji of the user's artists j."""
         liked = liking.indices[liking.data > 0].astype(np.int64)
-        pairs = self.similarity[np.repeat(liked, len(listed)), np.tile(listed, len(liked))]
-        return liked, np.asarray(pairs, dtype=np.float32).reshape(len(liked), len(listed))
+        place = np.full(self.similarity.shape[0], -1, dtype=np.int64)
+        place[listed] = np.arange(len(listed))
+        similar = self.similarity[liked]
+        slot, part = place[similar.indices], np.repeat(np.arange(len(liked)), np.diff(similar.indptr))
+        added = np.zeros((len(liked), len(listed)), dtype=np.float32)
+        added[part[slot >= 0], slot[slot >= 0]] = similar.data[slot >= 0]
+        return liked, added
 
     def parameters(self) -> dict[str, float | int | str]:
         """The three exponents."""

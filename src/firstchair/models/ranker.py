@@ -1,7 +1,7 @@
 """The challenger's family: candidates of several models, ranked by XGBoost."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -85,20 +85,23 @@ class Ranker:
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The groups of features that lift an item most (SHAP), told in the words of the source they stand for."""
-        told = {name: self.sources[name].explain(data, rows, lists) for name in TELLERS}
         if self.booster is None:
-            return cast("Explanations", told["als"])
+            return cast("Explanations", self.sources["als"].explain(data, rows, lists))
         lifted = blank(lists.artists.shape, list(GROUPS))
         table = PairTable(self.sources, data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
             pairs = table.of(rows[part], each=max(CANDIDATES_EACH, lists.artists.shape[1]))
             user, slot, lifts = self._lifts(pairs, lists, part)
             lifted.parts[user, slot], lifted.amounts[user, slot] = strongest(lifts)
-        said = told["trending"].sentences
+        told = np.full(lists.artists.shape, "trending", dtype=object)
         for number, name in enumerate(GROUPS):
-            if name in told:
-                said = np.where(lifted.parts[:, :, 0] == number, told[name].sentences, said)
-        return replace(lifted, sentences=said)
+            told[(lifted.parts[:, :, 0] == number) & (name in TELLERS)] = name
+        for name in TELLERS:
+            asked = Lists(np.where(told == name, lists.artists, -1).astype(np.int32), lists.scores)
+            said = self.sources[name].explain(data, rows, asked).sentences
+            lifted.sentences[told == name] = said[told == name]
+        lifted.sentences[lists.artists < 0] = ""
+        return lifted
 
     def _lifts(self, pairs: Pairs, lists: Lists, part: Rows) -> tuple[Rows, Rows, Floats]:
         """Row and slot of each listed pair, and what each group of features adds to its margin."""

@@ -93,7 +93,7 @@ class Registry:
         if known:
             return known[-1]
         with _answering(f"register {model.family} of {as_of}"):
-            run = self._client.create_run(self._experiment(), run_name=f"{model.family} {as_of}", tags=tags)
+            run = self._client.create_run(self.ensure_experiment(), run_name=f"{model.family} {as_of}", tags=tags)
             run_id = run.info.run_id
             for name, value in {**model.parameters(), "seed": seed}.items():
                 self._client.log_param(run_id, name, value)
@@ -195,7 +195,8 @@ class Registry:
             metrics=dict(self._client.get_run(found.run_id).data.metrics),
         )
 
-    def _experiment(self) -> str:
+    def ensure_experiment(self) -> str:
+        """Number of the experiment, made where it does not exist yet."""
         found = self._client.get_experiment_by_name(NAME)
         if found is not None:
             return str(found.experiment_id)

@@ -1,0 +1,70 @@
+"""The gap test, on gaps made by hand and on a model that was set free on purpose."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from firstchair import models
+from firstchair.errors import EvidenceError
+from firstchair.evaluation.overfitting import gap_test
+from firstchair.evaluation.public import as_training_data, with_held_out
+from firstchair.evaluation.tuning import remembered_and_found
+from firstchair.models import Family, TrainingData
+
+FREE = {"factors": 64, "alpha": 40.0, "regularization": 1e-3, "iterations": 30}
+STIFF = {"factors": 4, "alpha": 5.0, "regularization": 10.0, "iterations": 15}
+
+
+def tastes(users: int = 400, artists: int = 240, kinds: int = 4) -> TrainingData:
+    """Users like artists of their kind, and half as many at random: noise to be learnt by heart."""
+    rng = np.random.default_rng(2)
+    own = np.arange(users)[:, None] % kinds == np.arange(artists)[None] % kinds
+    liked = rng.random((users, artists)) < np.where(own, 0.2, 0.033)
+    labels = [np.array([f"{kind}{n:03d}" for n in range(count)]) for kind, count in (("u", users), ("a", artists))]
+    return with_held_out(as_training_data(*labels, sparse.csr_matrix(liked.astype(np.float32))), seed=1)
+
+
+def test_a_model_that_remembers_almost_all_and_finds_less_than_a_stiffer_one_is_overfit() -> None:
+    labelled = tastes().labelled
+    assert labelled is not None
+    rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
+    (free_train, free_found), (stiff_train, stiff_found) = (
+        remembered_and_found(models.fit(Family.ALS, labelled.data, seed=1, settings=settings), labelled, rows)
+        for settings in (FREE, STIFF)
+    )
+
+    free = gap_test(free_train, free_found, reference_train=stiff_train, reference_unseen=stiff_found, seed=1)
+    stiff = gap_test(stiff_train, stiff_found, reference_train=free_train, reference_unseen=free_found, seed=1)
+
+    assert free.train > 0.95
+    assert free.overfit
+    assert free.behind
+    assert not stiff.overfit
+
+
+def test_ninety_nine_against_seventy_beside_a_reference_of_eighty_is_overfit() -> None:
+    rng = np.random.default_rng(0)
+    train, unseen, stiffer_train, stiffer = (np.clip(rng.normal(m, 0.1, 2_000), 0, 1) for m in (0.99, 0.7, 0.85, 0.8))
+
+    found = gap_test(train, unseen, reference_train=stiffer_train, reference_unseen=stiffer, seed=1)
+
+    assert found.overfit
+    assert found.lower > 0.2
+
+
+def test_a_gap_without_a_better_reference_is_no_alarm() -> None:
+    rng = np.random.default_rng(0)
+    train, unseen = (np.clip(rng.normal(m, 0.1, 2_000), 0, 1) for m in (0.6, 0.4))
+
+    assert not gap_test(train, unseen, seed=1).overfit
+
+
+def test_almost_nothing_found_of_what_is_remembered_is_overfit_by_itself() -> None:
+    train, unseen = np.full(100, 0.99), np.tile([0.0, 0.2], 50)
+
+    assert gap_test(train, unseen, seed=1).overfit
+
+
+def test_different_users_cannot_be_compared() -> None:
+    with pytest.raises(EvidenceError):
+        gap_test(np.ones(3), np.ones(4), seed=1)
