@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from firstchair.models import Family, Lists
+from firstchair.models import Explanations, Lists
+from firstchair.models.explanations import blank
 from firstchair.privacy import user_key
 from firstchair.promotion import Registry, Version
 from firstchair.serving import PublishReport, publish
@@ -90,9 +91,8 @@ class Registered:
         return self.known[str(name)]
 
     def versions(self, *, as_of: date, family: str) -> list[Version]:
-        """Those of trending, which is all that publishing asks for."""
-        assert family == Family.TRENDING
-        return [self.known["holdback"]]
+        """Those of a family, oldest first."""
+        return [version for version in self.known.values() if version.family == family]
 
     def load(self, version: Version) -> "FirstArtists":
         """What strangers are shown."""
@@ -106,9 +106,11 @@ class FirstArtists:
         """Artists 0 to k - 1."""
         return Lists(np.arange(k, dtype=np.int32)[None, :], np.linspace(0.9, 0.1, k, dtype=np.float32)[None, :])
 
-    def reasons(self, data: object, rows: object, lists: Lists) -> np.ndarray:
-        """One for all."""
-        return np.full(lists.artists.shape, "trending now", dtype=object)
+    def explain(self, data: object, rows: object, lists: Lists) -> Explanations:
+        """One reason for all."""
+        said = blank(lists.artists.shape, [])
+        said.sentences[:] = "trending now"
+        return said
 
 
 def _overwrite(lake: Lake, table: t.Table, **known: list[str]) -> None:

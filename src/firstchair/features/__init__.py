@@ -1,17 +1,23 @@
 """Point-in-time features and the user–item matrix: every one takes `as_of` and reads nothing from it on."""
 
-from firstchair.features.artists import artist_statistics
-from firstchair.features.builds import (
-    FeaturesReport,
-    InteractionsReport,
-    build_interactions,
-    build_user_features,
-)
-from firstchair.features.history import History, open_history
-from firstchair.features.matrix import ConfidenceSettings, interactions
-from firstchair.features.profile import user_features
-from firstchair.features.signals import first_taken
-from firstchair.features.slates import slate_items
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.features.artists import artist_statistics
+    from firstchair.features.builds import (
+        FeaturesReport,
+        InteractionsReport,
+        build_interactions,
+        build_user_features,
+    )
+    from firstchair.features.confidence import ConfidenceSettings
+    from firstchair.features.history import History, open_history
+    from firstchair.features.matrix import interactions
+    from firstchair.features.profile import user_features
+    from firstchair.features.signals import first_taken
+    from firstchair.features.slates import slate_items
 
 __all__ = [
     "ConfidenceSettings",
@@ -27,3 +33,7 @@ __all__ = [
     "slate_items",
     "user_features",
 ]
+
+__getattr__ = deferred(
+    __name__, __all__, ("confidence", "artists", "builds", "history", "matrix", "profile", "signals", "slates")
+)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
 
+from firstchair.features.confidence import STANDARD, ConfidenceSettings
 from firstchair.features.history import open_history
 from firstchair.features.leaks import leaked_pairs, leaked_users, refuse_leak
-from firstchair.features.matrix import STANDARD, ConfidenceSettings, interactions
+from firstchair.features.matrix import interactions
 from firstchair.features.profile import user_features
 from firstchair.lake import Engine, Lake, Table
 from firstchair.lake import tables as lake_tables

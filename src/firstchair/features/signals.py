@@ -6,13 +6,8 @@ import ibis
 import ibis.expr.types as ir
 
 from firstchair.events.vocabulary import EventType
+from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
 from firstchair.features.history import History, before
-
-# A play under both limits is a skip: it says neither yes nor no.
-POSITIVE_LISTEN_RATIO = 0.1
-POSITIVE_MS_PLAYED = 15_000
-# About the length of a pop song; stands in where the catalogue does not know a track's length.
-ASSUMED_TRACK_MS = 210_000
 
 
 def first_taken(history: History, *, start: date, end: date) -> ir.Table:

@@ -12,12 +12,11 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from firstchair.models import storage
+from firstchair.models.folding import SCORE_DECIMALS, normal_equations
 from firstchair.models.known import explain_known, recommend_known
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.selection import Floats, Rows, columns_for, narrow, spread
 from firstchair.models.trending import Trending
-
-SCORE_DECIMALS = 6
 
 
 class ALS:
@@ -131,19 +130,6 @@ class ALS:
         model.artist_ids, model.artist_factors = arrays["artist_ids"], arrays["artist_factors"]
         model.trending = Trending.load(folder / "trending")
         return model
-
-
-def normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Floats, Floats]:
-    """Left and right side of a user's solve; a negative weight is preference 0 with its absolute value.
-
-    Args:
-        gram: What every user's solve begins with (`ALS.gram`).
-        weights: float32 (n,), alpha times the signed confidence of each of his artists.
-        factors: float32 (n, factors), theirs.
-    """
-    left = gram + (factors.T * (np.abs(weights) - 1)) @ factors
-    right = factors.T @ np.maximum(weights, 0)
-    return left, right
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from firstchair.models import storage
-from firstchair.models.explanations import Parts, blank, strongest_in_rows
+from firstchair.models.explanations import blank, strongest_in_rows
+from firstchair.models.folding import Parts
 from firstchair.models.known import explained_known, recommend_known
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.selection import Floats, Rows, columns_for, narrow, own_columns, spread

@@ -6,11 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from firstchair.models.protocol import NAMED, Explanations
-from firstchair.models.selection import Floats
-
-Parts = npt.NDArray[np.int32]
-Texts = npt.NDArray[np.object_]
+from firstchair.models.folding import NAMED, Floats, Parts, Texts
+from firstchair.models.protocol import Explanations
 
 
 def blank(shape: tuple[int, ...], labels: Sequence[str] | Texts) -> Explanations:
@@ -21,29 +18,6 @@ def blank(shape: tuple[int, ...], labels: Sequence[str] | Texts) -> Explanations
         parts=np.full((*shape, NAMED), -1, dtype=np.int32),
         amounts=np.zeros((*shape, NAMED), dtype=np.float32),
     )
-
-
-def strongest(added: Floats) -> tuple[Parts, Floats]:
-    """Of what each part adds to each item, the `NAMED` most.
-
-    Args:
-        added: float32 (n_parts, n_items).
-
-    Returns:
-        Part numbers, most first and of equal ones the first, -1 where nothing above 0 is left; and their
-        amounts: int32 and float32 (n_items, NAMED).
-    """
-    parts = np.full((added.shape[1], NAMED), -1, dtype=np.int32)
-    amounts = np.zeros((added.shape[1], NAMED), dtype=np.float32)
-    left = np.array(added, dtype=np.float32, copy=True)
-    items = np.arange(added.shape[1])
-    for place in range(min(NAMED, len(left))):
-        number = np.argmax(left, axis=0)
-        value = left[number, items]
-        helps = value > 0
-        parts[helps, place], amounts[helps, place] = number[helps], value[helps]
-        left[number, items] = -np.inf
-    return parts, amounts
 
 
 def strongest_in_rows(added: sparse.csr_matrix) -> tuple[Parts, Floats]:
@@ -57,17 +31,6 @@ def strongest_in_rows(added: sparse.csr_matrix) -> tuple[Parts, Floats]:
     place = place[(place < NAMED) & (added.data[order] > 0)]
     parts[row[kept], place], amounts[row[kept], place] = added.indices[kept], added.data[kept]
     return parts, amounts
-
-
-def because_of(parts: Parts, names: Texts) -> list[str]:
-    """The sentence for each item: parts int32 (n_items, NAMED), numbers of artists that a user has."""
-    found = joined(parts, names)
-    return [f"Because you listen to {named}" if named else "To widen your taste" for named in found]
-
-
-def joined(parts: Parts, labels: Texts) -> list[str]:
-    """The named parts of each item as "A and B", "A", or nothing: parts int32 (n_items, NAMED)."""
-    return [" and ".join(str(labels[part]) for part in row if part >= 0) for row in parts.tolist()]
 
 
 def combined(base: Explanations, other: Explanations, chosen: npt.NDArray[np.bool_]) -> Explanations:

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from firstchair.models.explanations import because_of, blank, combined, strongest
+from firstchair.models.explanations import blank, combined
+from firstchair.models.folding import because_of, strongest
 from firstchair.models.protocol import Explanations, Lists, TrainingData
 from firstchair.models.selection import Floats, Rows, best, chunks, columns_for, narrow, own_columns
 from firstchair.models.trending import Trending

@@ -11,9 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-# Parts of a score that an explanation names.
-NAMED = 2
-
 
 class Family(StrEnum):
     """Model families by their registry tag."""

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.models import storage
-from firstchair.models.explanations import blank, strongest
+from firstchair.models.explanations import blank
+from firstchair.models.folding import strongest
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.ranker_features import GROUPS, NAMES, Pairs, PairTable
 from firstchair.models.ranker_training import BOOSTER, CHUNK, OBJECTIVES, Variant, as_matrix, trained

@@ -8,9 +8,8 @@ import numpy.typing as npt
 
 from firstchair.events.vocabulary import EventType
 from firstchair.features import ConfidenceSettings
-from firstchair.features.signals import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
-from firstchair.models.als import SCORE_DECIMALS, normal_equations
-from firstchair.models.explanations import because_of, strongest
+from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
+from firstchair.models.folding import SCORE_DECIMALS, because_of, normal_equations, strongest
 from firstchair.serving.factors import Factors, Row
 from firstchair.serving.today import Signal
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from importlib import import_module
 from pathlib import Path
 
 import orjson
@@ -11,10 +10,7 @@ import orjson
 from firstchair.errors import SourceError
 from firstchair.serving.logins import pseudonyms
 from firstchair.serving.signal_log import SignalLog, delivered_signals
-from firstchair.serving.today import DAY_SECONDS, Signal, Today, signal_of
-
-# What only a login of somebody with signals needs; loaded with the first signal, so that no login waits for it.
-FOLDING = "firstchair.serving.folded_slates"
+from firstchair.serving.today import DAY_SECONDS, Today, signal_of
 
 
 class Hearing:
@@ -33,7 +29,7 @@ class Hearing:
         for line in lines:
             if (told := signal_of(orjson.loads(line))) is not None:
                 key = self._key(told[0])
-                if self._add(key, told[1]):
+                if self.today.add(key, told[1]):
                     new.append((key, told[1]))
         with suppress(OSError):  # the event is in the spool already; the sender need not hear of a lost hint
             self.log.write(new, _day(now))
@@ -44,7 +40,7 @@ class Hearing:
         self.today.forget_before(yesterday)
         self.log.forget_before(_day(yesterday))
         for key, signal in self.log.news():
-            self._add(key, signal)
+            self.today.add(key, signal)
         if not self._caught_up:
             self._catch_up(yesterday)
 
@@ -55,16 +51,12 @@ class Hearing:
     def _catch_up(self, since: float) -> None:
         try:
             for user_id, signal in delivered_signals(self.events_url, since):
-                self._add(self._key(user_id), signal)
+                self.today.add(self._key(user_id), signal)
                 if self._closed:
                     return
         except SourceError:
             return  # a store that is away is tried again at the next step
         self._caught_up = True
-
-    def _add(self, key: bytes, signal: Signal) -> bool:
-        import_module(FOLDING)
-        return self.today.add(key, signal)
 
     def _key(self, user_id: str) -> bytes:
         return self._pseudonym(user_id.encode("utf-8", "surrogatepass"))

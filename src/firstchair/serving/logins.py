@@ -7,18 +7,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 import orjson
 
+from firstchair.serving.folded_slates import FoldedSlate, folded_slate
 from firstchair.serving.layout import SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import COLD_START, Allocation, Slate, make_slate
 from firstchair.serving.spool import Outbox
 from firstchair.serving.today import Today, unknown_to
-
-if TYPE_CHECKING:
-    from firstchair.serving.folded_slates import FoldedSlate
 
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
@@ -206,19 +203,15 @@ class Logins:
         self._count(slate, time.perf_counter() - began)
         return body
 
-    def _slate_id(
-        self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: "FoldedSlate | None"
-    ) -> bytes:
+    def _slate_id(self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: FoldedSlate | None) -> bytes:
         """One for what a request of a user shows on this day and these lists."""
         # A retry after a new signal shows something else, so it is another slate.
         folded = b"" if own is None else repr(own.slate.artists).encode()
         told = b"%b|%b|%d|%b%b|%b" % (rendered.version, self._stamp[:10], k, user_key, folded, request)
         return sha256(told).hexdigest()[:32].encode()
 
-    def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> "FoldedSlate | None":
+    def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> FoldedSlate | None:
         """The slate of a user with signals; None where the lists know all that he said."""
-        from firstchair.serving.folded_slates import folded_slate
-
         since = unknown_to(published.as_of, now)
         new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)
         if not new:

@@ -13,8 +13,9 @@ from benchmarks.logins.lists import Catalogue
 HEAVY = ("dagster", "duckdb", "evidently", "ibis", "mlflow", "pandas", "pyarrow", "scipy", "sqlalchemy", "xgboost")
 
 
-def test_a_worker_imports_nothing_that_only_the_batch_needs() -> None:
-    program = f"import sys, firstchair.serving.server; print([name for name in {HEAVY} if name in sys.modules])"
+@pytest.mark.parametrize("entry", ["server", "lambda_handler", "sagemaker"])
+def test_what_answers_logins_imports_nothing_that_only_the_batch_needs(entry: str) -> None:
+    program = f"import sys, firstchair.serving.{entry}; print([name for name in {HEAVY} if name in sys.modules])"
 
     imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 

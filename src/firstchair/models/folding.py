@@ -1,0 +1,61 @@
+"""What ALS and a fold-in of its factors have in common: the solve of a user, and the words that explain its scores."""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Parts: TypeAlias = npt.NDArray[np.int32]
+Texts: TypeAlias = npt.NDArray[np.object_]
+
+SCORE_DECIMALS = 6
+# Parts of a score that an explanation names.
+NAMED = 2
+
+
+def normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Floats, Floats]:
+    """Left and right side of a user's solve; a negative weight is preference 0 with its absolute value.
+
+    Args:
+        gram: What every user's solve begins with (`ALS.gram`).
+        weights: float32 (n,), alpha times the signed confidence of each of his artists.
+        factors: float32 (n, factors), theirs.
+    """
+    left = gram + (factors.T * (np.abs(weights) - 1)) @ factors
+    right = factors.T @ np.maximum(weights, 0)
+    return left, right
+
+
+def strongest(added: Floats) -> tuple[Parts, Floats]:
+    """Of what each part adds to each item, the `NAMED` most.
+
+    Args:
+        added: float32 (n_parts, n_items).
+
+    Returns:
+        Part numbers, most first and of equal ones the first, -1 where nothing above 0 is left; and their
+        amounts: int32 and float32 (n_items, NAMED).
+    """
+    parts = np.full((added.shape[1], NAMED), -1, dtype=np.int32)
+    amounts = np.zeros((added.shape[1], NAMED), dtype=np.float32)
+    left = np.array(added, dtype=np.float32, copy=True)
+    items = np.arange(added.shape[1])
+    for place in range(min(NAMED, len(left))):
+        number = np.argmax(left, axis=0)
+        value = left[number, items]
+        helps = value > 0
+        parts[helps, place], amounts[helps, place] = number[helps], value[helps]
+        left[number, items] = -np.inf
+    return parts, amounts
+
+
+def because_of(parts: Parts, names: Texts) -> list[str]:
+    """The sentence for each item: parts int32 (n_items, NAMED), numbers of artists that a user has."""
+    found = joined(parts, names)
+    return [f"Because you listen to {named}" if named else "To widen your taste" for named in found]
+
+
+def joined(parts: Parts, labels: Texts) -> list[str]:
+    """The named parts of each item as "A and B", "A", or nothing: parts int32 (n_items, NAMED)."""
+    return [" and ".join(str(labels[part]) for part in row if part >= 0) for row in parts.tolist()]
