@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from firstchair.errors import FirstchairError, ModelError
 from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving import intake
+from firstchair.serving.console import ConsoleConfig, Sources, console
 from firstchair.serving.hearing import Hearing
 from firstchair.serving.logins import DEFAULT_K, MAX_K, Logins
 from firstchair.serving.metrics import exposition
@@ -55,6 +56,7 @@ class ApiConfig:
     registry: Registry
     ledger: Ledger
     fold_in: bool = True
+    console: ConsoleConfig | None = None
 
 
 class Api:
@@ -214,7 +216,22 @@ def _pages(api: Api) -> FastAPI:
     _faults(app)
     _probes(app, api)
     _service(app, api)
+    if (pages := api.config.console) is not None:
+        app.include_router(console(_sources(api, pages), token=api.config.token))
     return app
+
+
+def _sources(api: Api, pages: ConsoleConfig) -> Sources:
+    """What the console reads of this worker."""
+    config = api.config
+    return Sources(
+        config=pages,
+        registry=config.registry,
+        ledger=config.ledger,
+        pseudonym_key=config.pseudonym_key,
+        allocation=config.allocation,
+        published=lambda: None if api.logins is None else api.logins.rendered.published,
+    )
 
 
 def _probes(app: FastAPI, api: Api) -> None:
@@ -337,7 +354,7 @@ def _faults(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def unknown(_: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+        code = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
         headers = dict(error.headers or {})
         return _problem_response(error.status_code, code, str(error.detail), "See /openapi.json.", headers)
 
