@@ -26,6 +26,9 @@ PAGES = (
     ("/lineage", "Lineage"),
 )
 
+FAMILIES = {"als": "ALS", "xgboost": "XGBoost", "item-item": "Item-item", "blend": "Blend", "content": "Content",
+            "trending": "Trending", "random": "Random"}  # fmt: skip
+
 
 def rendered(template: str, context: Mapping[str, Any], status_code: int = 200) -> HTMLResponse:
     """A page that loads nothing but itself, kept by no cache and framed by no other page."""
@@ -85,6 +88,7 @@ def _environment() -> Environment:
         day=_day,
         words=lambda value: str(value).replace("_", " "),
         metric=metric_name,
+        family=lambda value: FAMILIES.get(value, value),
         brief=lambda value, length=12: "–" if value is None else str(value)[:length],
     )
     return found

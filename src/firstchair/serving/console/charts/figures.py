@@ -52,6 +52,11 @@ class LineChart:
     references: tuple[Reference, ...] = ()
 
     @property
+    def keyed(self) -> bool:
+        """Whether the lines need names beside the picture: one that the title names already does not."""
+        return len(self.series) > 1 or any(line.name.casefold() not in self.title.casefold() for line in self.series)
+
+    @property
     def rows(self) -> list[tuple[str, Point]]:
         """Every point with its line's name, newest first."""
         found = [(line.name, point) for line in self.series for point in line.points]

@@ -1,5 +1,6 @@
 """Lineage: which data and which code made the lists that are served."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -61,8 +62,7 @@ def lineage_page(sources: Sources) -> Lineage:
     entries = sources.ledger.entries()
     made = []
     for role, found in (published.roles if published else {}).items():
-        entry = next((e for e in entries if found.version in {e.champion_after, e.challenger}), None)
-        made.append(Made(role, sources.registry.version(found.version), entry))
+        made.append(Made(role, sources.registry.version(found.version), _entry_of(entries, found.version)))
     return Lineage(
         code=firstchair.__version__,
         published=None if published is None else published.version,
@@ -73,6 +73,13 @@ def lineage_page(sources: Sources) -> Lineage:
         batches=_batches(sources),
         tables=tuple(_kept(sources, table) for table in t.ALL_TABLES),
     )
+
+
+def _entry_of(entries: Sequence[Entry], version: str) -> Entry | None:
+    """The entry that seated a version, or else the newest about it."""
+    about = [entry for entry in entries if version in {entry.champion_after, entry.challenger}]
+    seated = (e for e in about if e.champion_after == version and e.champion_before != version)
+    return next(seated, about[0] if about else None)
 
 
 def _batches(sources: Sources) -> tuple[Batch, ...]:

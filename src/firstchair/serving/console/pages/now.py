@@ -117,4 +117,4 @@ def _line(daily: Sequence[Row], column: str, title: str, says: str) -> LineChart
         for row in daily
         if row[column] is not None
     )
-    return LineChart(title, says, (Series("all", points),) if points else (), Form.SHARE)
+    return LineChart(title, says, (Series("all users", points),) if points else (), Form.SHARE)

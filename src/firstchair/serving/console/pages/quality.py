@@ -13,7 +13,6 @@ from firstchair.serving.console.sources import Row, Sources, rows
 
 SAMPLES = 3
 DAYS = 28
-MOST_LINES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +99,20 @@ def _samples(found: Sequence[Row], reason: str) -> tuple[Sample, ...]:
 def _by_day(lake: Lake) -> LineChart:
     found = rows(
         f"""
-        select event_date, reason, count(*) as records from {lake.scan(t.QUARANTINE_EVENTS)}
-        where event_date is not null group by event_date, reason
-        qualify event_date > max(event_date) over () - {DAYS} order by event_date, reason
+        with days as (
+            select event_date, 0 as refused from {lake.scan(t.EVENTS)}
+            union all select event_date, 1 from {lake.scan(t.QUARANTINE_EVENTS)} where event_date is not null)
+        select event_date, avg(refused) as share from days group by event_date
+        qualify event_date > max(event_date) over () - {DAYS} order by event_date
         """
     )
-    names = sorted({row["reason"] for row in found})[:MOST_LINES]
-    lines = tuple(
-        Series(name, tuple(Point(row["event_date"], row["records"]) for row in found if row["reason"] == name))
-        for name in names
-    )
+    points = tuple(Point(row["event_date"], row["share"]) for row in found)
     return LineChart(
-        "Refused records by the day they speak of", "Records in quarantine by reason; those without a sound day are "
-        "in the table of reasons alone.", lines, Form.NUMBER,
-    )  # fmt: skip
+        "Refused records",
+        "Share of the records that speak of a day; those without a sound day are in the table of reasons alone.",
+        (Series("refused", points),) if points else (),
+        Form.SHARE,
+    )
 
 
 def _accounts(sources: Sources) -> dict[str, int | None]:
