@@ -7,6 +7,7 @@ from firstchair import events
 from firstchair.databases import Databases, open_databases, to_driver
 from firstchair.errors import RunError
 from firstchair.lake import Lake
+from firstchair.operations.journal import Journal
 from firstchair.promotion import Ledger, Registry, Rule
 from firstchair.settings import Settings, load_settings
 
@@ -20,6 +21,7 @@ class Platform:
     lake: Lake
     registry: Registry
     ledger: Ledger
+    journal: Journal
     now: datetime
 
     @property
@@ -60,6 +62,8 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     databases = open_databases(settings)
     ledger = Ledger(databases.ledger)
     ledger.migrate()
+    journal = Journal(databases.ledger)
+    journal.migrate()
     tracking_uri = settings.mlflow_tracking_uri or to_driver(databases.mlflow, "psycopg2").render_as_string(
         hide_password=False
     )
@@ -69,5 +73,6 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
         lake=Lake(settings.lake_url),
         registry=Registry(tracking_uri, settings.home / "mlartifacts"),
         ledger=ledger,
+        journal=journal,
         now=now or datetime.now(UTC),
     )
