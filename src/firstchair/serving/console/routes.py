@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 import firstchair
@@ -129,11 +129,11 @@ def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
     def drift(request: Request, day: date | None = None) -> Response:
         return _shown(request, sources, "drift.html", page=drift_page(sources, day))
 
-    @pages.get("/drift/report/{day}")
-    def report(day: date) -> Response:
-        path = report_path(sources, day)
-        if not path.exists():
-            raise HTTPException(404, f"There is no report of {day}.")
+    @pages.get("/reports/{concern}/{day}")
+    def report(concern: str, day: date) -> Response:
+        path = report_path(sources, concern, day)
+        if path is None:
+            return fault_page(404, f"There is no such report of {day}.", "Choose another day from Drift.")
         return FileResponse(path, media_type="text/html", headers=report_headers())
 
     @pages.get("/quality")

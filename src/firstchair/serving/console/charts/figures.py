@@ -16,9 +16,9 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A value of a day with its interval, where there is one. `is_open`: it can still change."""
+    """A value of a day, or of a number of days, with its interval where there is one. `is_open`: can still change."""
 
-    on: date
+    on: date | int
     value: float
     lower: float | None = None
     upper: float | None = None
@@ -60,7 +60,7 @@ class LineChart:
     def rows(self) -> list[tuple[str, Point]]:
         """Every point with its line's name, newest first."""
         found = [(line.name, point) for line in self.series for point in line.points]
-        return sorted(found, key=lambda row: row[1].on, reverse=True)
+        return sorted(found, key=lambda row: place(row[1].on), reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,11 @@ class Forest:
     rows: tuple[ForestRow, ...]
     form: Form
     references: tuple[Reference, ...] = ()
+
+
+def place(on: date | int) -> int:
+    """A day, or a number of days, as a whole number."""
+    return on if isinstance(on, int) else on.toordinal()
 
 
 def told(value: float | None, form: str, *, digits: int | None = None) -> str:

@@ -5,7 +5,7 @@ from datetime import date
 
 from markupsafe import Markup, escape
 
-from firstchair.serving.console.charts.figures import LineChart, Point, Series, told
+from firstchair.serving.console.charts.figures import LineChart, Point, Series, place, told
 from firstchair.serving.console.charts.scale import Scale, days_to_write, label, spread
 
 WIDTH, HEIGHT = 440, 220
@@ -24,16 +24,16 @@ def line_svg(chart: LineChart, name: str) -> Markup:
     values = [value for point in points for value in _reach(point, bands)]
     values += [reference.value for reference in chart.references]
     low, high, ticks = spread(values)
-    days = [point.on for point in points]
-    x = Scale(min(days).toordinal(), max(max(days).toordinal(), min(days).toordinal() + 1), LEFT, WIDTH - RIGHT)
+    days = sorted((point.on for point in points), key=place)
+    x = Scale(place(days[0]), max(place(days[-1]), place(days[0]) + 1), LEFT, WIDTH - RIGHT)
     y = Scale(low, high, HEIGHT - BOTTOM, TOP)
     drawn = "".join(
         (
             *_grid(chart, y, ticks),
-            *_days(x, min(days), max(days)),
+            *_days(x, days[0], days[-1]),
             *_references(chart, y),
-            *(part for place, line in enumerate(chart.series) for part in _band(line, place, x, y, bands)),
-            *(part for place, line in enumerate(chart.series) for part in _line(chart, line, place, x, y)),
+            *(part for at, line in enumerate(chart.series) for part in _band(line, at, x, y, bands)),
+            *(part for at, line in enumerate(chart.series) for part in _line(chart, line, at, x, y)),
         )
     )
     return framed(drawn, name, title=chart.title, says=chart.says, height=HEIGHT, kind="line-chart")
@@ -59,11 +59,11 @@ def _grid(chart: LineChart, y: Scale, ticks: list[float]) -> Iterator[str]:
         yield f'<text class="axis" x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{written}</text>'
 
 
-def _days(x: Scale, first: date, last: date) -> Iterator[str]:
-    for day in days_to_write(first, last):
-        anchor = "end" if day == last and first != last else "middle"
-        at = x(day.toordinal())
-        yield f'<text class="axis" x="{at}" y="{HEIGHT - 6}" text-anchor="{anchor}">{day.day} {day:%b}</text>'
+def _days(x: Scale, first: date | int, last: date | int) -> Iterator[str]:
+    for day in days_to_write(place(first), place(last)):
+        anchor = "end" if day == place(last) and first != last else "middle"
+        written = f"day {day}" if isinstance(last, int) else f"{(on := date.fromordinal(day)).day} {on:%b}"
+        yield f'<text class="axis" x="{x(day)}" y="{HEIGHT - 6}" text-anchor="{anchor}">{written}</text>'
 
 
 def _references(chart: LineChart, y: Scale) -> Iterator[str]:
@@ -73,25 +73,25 @@ def _references(chart: LineChart, y: Scale) -> Iterator[str]:
         yield (f'<text class="axis reference-name" x="{LEFT + 4}" y="{at - 4}">{escape(reference.name)}</text>')
 
 
-def _band(line: Series, place: int, x: Scale, y: Scale, bands: bool) -> Iterator[str]:
+def _band(line: Series, number: int, x: Scale, y: Scale, bands: bool) -> Iterator[str]:
     known = [(p.on, p.lower, p.upper) for p in line.points if p.lower is not None and p.upper is not None]
     if bands and len(known) > 1:
-        above = [f"{x(on.toordinal())},{y(upper)}" for on, _, upper in known]
-        below = [f"{x(on.toordinal())},{y(lower)}" for on, lower, _ in reversed(known)]
-        yield f'<polygon class="band c{place % COLOURS}" points="{" ".join([*above, *below])}"/>'
+        above = [f"{x(place(on))},{y(upper)}" for on, _, upper in known]
+        below = [f"{x(place(on))},{y(lower)}" for on, lower, _ in reversed(known)]
+        yield f'<polygon class="band c{number % COLOURS}" points="{" ".join([*above, *below])}"/>'
 
 
-def _line(chart: LineChart, line: Series, place: int, x: Scale, y: Scale) -> Iterator[str]:
+def _line(chart: LineChart, line: Series, number: int, x: Scale, y: Scale) -> Iterator[str]:
     final = [p for p in line.points if not p.is_open]
     pending = [*final[-1:], *(p for p in line.points if p.is_open)]
     for points, kind in ((final, "line"), (pending, "line open")):
         if len(points) > 1:
-            places = " ".join(f"{x(p.on.toordinal())},{y(p.value)}" for p in points)
-            yield f'<polyline class="{kind} c{place % COLOURS}" points="{places}"/>'
+            places = " ".join(f"{x(place(p.on))},{y(p.value)}" for p in points)
+            yield f'<polyline class="{kind} c{number % COLOURS}" points="{places}"/>'
     for point in line.points:
         kind = "dot open" if point.is_open else "dot"
         yield (
-            f'<circle class="{kind} c{place % COLOURS}" cx="{x(point.on.toordinal())}" cy="{y(point.value)}" r="2.6">'
+            f'<circle class="{kind} c{number % COLOURS}" cx="{x(place(point.on))}" cy="{y(point.value)}" r="2.6">'
             f"<title>{escape(_said(chart, line, point))}</title></circle>"
         )
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 from firstchair.serving.console.charts.figures import Form, told
 
@@ -50,8 +49,11 @@ def label(value: float, form: Form, ticks: Sequence[float]) -> str:
     return text.replace("+0 %", "0").replace("−0 %", "0") if value == 0 else text
 
 
-def days_to_write(first: date, last: date, *, most: int = 5) -> list[date]:
-    """At most `most` days, evenly apart, the last among them."""
-    apart = max(1, math.ceil((last - first).days / (most - 1)))
-    count = (last - first).days // apart
-    return [last - timedelta(days=apart * number) for number in range(count, -1, -1)]
+def days_to_write(first: int, last: int, *, most: int = 5) -> list[int]:
+    """At most `most` days, evenly apart, the last among them.
+
+    >>> days_to_write(0, 28), days_to_write(3, 3)
+    ([0, 7, 14, 21, 28], [3])
+    """
+    apart = max(1, math.ceil((last - first) / (most - 1)))
+    return list(range(last - (last - first) // apart * apart, last + 1, apart))

@@ -1,4 +1,4 @@
-"""Drift: which features moved away from their reference, how far, and Evidently's own page."""
+"""Drift and overfitting: what left the champion's training window, who remembers more than he foresees."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,67 +9,93 @@ from firstchair.lake import tables as t
 from firstchair.serving.console.charts import Form, LineChart, Point, Series
 from firstchair.serving.console.sources import Row, Sources, rows
 
-FOLDER = "data_drift"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One compared column. `reach`: score ÷ threshold, cut at 2; over 1 (a p-value: under 1) it drifted."""
-
-    name: str
-    method: str
-    score: float
-    threshold: float
-    drifted: bool
-    by_p_value: bool
+CONCERNS = ("data_drift", "overfit", "data_quality")
+DRIFT, OVERFIT, _ = CONCERNS
+DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Everything on the page. `report`: whether Evidently's page of the day is on disk."""
+    """Everything on the page. `columns`: rows of gold/drift, drifted ones first. `gaps`: the newest of gold/overfit.
+
+    reports: concerns whose Evidently page of the day is on disk.
+    """
 
     day: date | None
     days: tuple[date, ...]
-    reference: date | None
-    columns: tuple[Column, ...]
+    columns: tuple[Row, ...]
     share: LineChart
-    report: bool
+    gap: LineChart
+    gaps: tuple[Row, ...]
+    reports: tuple[str, ...]
 
 
 def drift_page(sources: Sources, day: date | None) -> Drift:
-    """Scores of `day`, or of the newest one that was compared."""
+    """Figures of `day`, or of the newest one that was compared."""
     shares = rows(
         f"select as_of, avg(drifted::int) as share from {sources.lake.scan(t.DRIFT)} group by as_of order by as_of"
     )
     days = [row["as_of"] for row in shares]
     chosen = day if day in days else max(days, default=None)
-    found = sources.lake.read(t.DRIFT, f"as_of = date '{chosen}'").to_pylist() if chosen else []
+    gaps = rows(
+        f"""
+        select * from {sources.lake.scan(t.OVERFIT)} where least(train_users, test_users) >= ?
+        qualify as_of > max(as_of) over () - {DAYS} order by as_of, family
+        """,
+        sources.config.k_anonymity,
+    )
     return Drift(
         day=chosen,
         days=tuple(reversed(days)),
-        reference=found[0]["reference_from"] if found else None,
-        columns=_columns(found),
+        columns=_columns(sources, chosen),
         share=_share(shares),
-        report=chosen is not None and report_path(sources, chosen).exists(),
+        gap=_gap(gaps),
+        gaps=tuple(row for row in gaps if row["as_of"] == gaps[-1]["as_of"]),
+        reports=tuple(name for name in CONCERNS if chosen and report_path(sources, name, chosen) is not None),
     )
 
 
-def report_path(sources: Sources, day: date) -> Path:
-    """Where Evidently's page of a day is kept."""
-    return sources.config.reports / FOLDER / f"{day}.html"
+def report_path(sources: Sources, concern: str, day: date) -> Path | None:
+    """Evidently's page of a concern and a day; None where it is not kept."""
+    path = sources.config.reports / concern / f"{day}.html"
+    return path if concern in CONCERNS and path.exists() else None
 
 
-def _columns(found: Sequence[Row]) -> tuple[Column, ...]:
-    ordered = sorted(found, key=lambda row: (not row["drifted"], row["column"]))
+def _columns(sources: Sources, chosen: date | None) -> tuple[Row, ...]:
+    least = sources.config.k_anonymity
     return tuple(
-        Column(row["column"], row["method"], row["score"], row["threshold"], row["drifted"], "p_value" in row["method"])
-        for row in ordered
+        rows(
+            f"""
+            select * from {sources.lake.scan(t.DRIFT)} where as_of = ? and least(users, reference_users) >= ?
+            order by not drifted, effect / nullif(min_effect, 0) desc, "column"
+            """,
+            chosen,
+            least,
+        )
     )
 
 
 def _share(shares: Sequence[Row]) -> LineChart:
-    points = tuple(Point(row["as_of"], row["share"]) for row in shares)
+    points = tuple(Point(row["as_of"], row["share"]) for row in shares[-DAYS:])
     return LineChart(
-        "Drifted columns", "Share of the compared features that drifted, by day.",
+        "Drifted columns", "Share of the compared columns that drifted, by day.",
         (Series("drifted", points),) if points else (), Form.SHARE,
     )  # fmt: skip
+
+
+def _gap(gaps: Sequence[Row]) -> LineChart:
+    families = sorted({row["family"] for row in gaps})
+    lines = tuple(
+        Series(
+            name,
+            tuple(
+                Point(row["as_of"], row["gap"], row["gap_lower"], row["gap_upper"])
+                for row in gaps
+                if row["family"] == name
+            ),
+        )
+        for name in families
+    )
+    return LineChart(
+        "Overfitting", "Training metric less test metric of each family, mean over users, by day.", lines, Form.NUMBER
+    )

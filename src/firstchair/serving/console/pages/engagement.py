@@ -8,6 +8,7 @@ from firstchair.features.segments import ALL, Segment
 from firstchair.lake import tables as t
 from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
+from firstchair.serving.console.pages.staying import survival_chart, yardstick_forest
 from firstchair.serving.console.sources import Row, Sources, rows
 
 SPANS_DAYS = (14, 28, 90)
@@ -49,6 +50,8 @@ class Engagement:
     cells: tuple[Row, ...]
     churn: tuple[LineChart, ...]
     churn_cells: tuple[Row, ...]
+    survival: LineChart
+    yardsticks: Forest
 
 
 def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> Engagement:
@@ -69,6 +72,8 @@ def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> En
             _churn(horizon, [row for row in labels if row["horizon_days"] == horizon]) for horizon in HORIZONS_DAYS
         ),
         churn_cells=_final(labels),
+        survival=survival_chart(sources, segment),
+        yardsticks=yardstick_forest(sources),
     )
 
 
@@ -156,7 +161,13 @@ def _final(labels: Sequence[Row]) -> tuple[Row, ...]:
 
 def _forest(today: Sequence[Row], overall: float | None) -> Forest:
     lines = tuple(
-        ForestRow(row["segment_value"], row["ctr"], row["ctr_lower"], row["ctr_upper"], note=f"{row['users']:,} users")
+        ForestRow(
+            row["segment_value"].replace("_", " "),
+            row["ctr"],
+            row["ctr_lower"],
+            row["ctr_upper"],
+            note=f"{row['users']:,} users",
+        )
         for row in today
         if row["ctr"] is not None
     )

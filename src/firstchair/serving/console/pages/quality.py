@@ -8,11 +8,12 @@ from functools import lru_cache
 from firstchair import events
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.serving.console.charts import Form, LineChart, Point, Series
+from firstchair.serving.console.charts import Form, LineChart, Point, Reference, Series
 from firstchair.serving.console.sources import Row, Sources, rows
 
 SAMPLES = 3
 DAYS = 28
+MOST_FAILING = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,16 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Everything on the page. `accounts`: refused account rows by reason; None where they are too few to be told."""
+    """Everything on the page. `accounts`: refused account rows by reason; None where they are too few to be told.
+
+    failing: rows of gold/data_quality that are over their limit.
+    """
 
     fates: events.Reconciliation
     reasons: tuple[Quarantined, ...]
     by_day: LineChart
+    late: LineChart
+    failing: tuple[Row, ...]
     accounts: dict[str, int | None]
     stale_days: tuple[date, ...]
 
@@ -52,7 +58,16 @@ def quality_page(sources: Sources) -> Quality:
     return Quality(
         fates=fates,
         reasons=_reasons(sources.lake, fates),
-        by_day=_by_day(sources.lake),
+        by_day=_measure(
+            sources.lake,
+            "refused",
+            "Refused records",
+            "Records in quarantine ÷ records of a day; over the limit fails.",
+        ),
+        late=_measure(
+            sources.lake, "late", "Late events", "Events that came after the day's evening had been brought in."
+        ),
+        failing=_failing(sources.lake),
         accounts=_accounts(sources),
         stale_days=tuple(events.stale_days(sources.lake)),
     )
@@ -96,22 +111,30 @@ def _samples(found: Sequence[Row], reason: str) -> tuple[Sample, ...]:
     )
 
 
-def _by_day(lake: Lake) -> LineChart:
+def _measure(lake: Lake, measure: str, title: str, says: str) -> LineChart:
+    """A measure of gold/data_quality over all sources, with its limit."""
     found = rows(
         f"""
-        with days as (
-            select event_date, 0 as refused from {lake.scan(t.EVENTS)}
-            union all select event_date, 1 from {lake.scan(t.QUARANTINE_EVENTS)} where event_date is not null)
-        select event_date, avg(refused) as share from days group by event_date
+        select event_date, value, threshold from {lake.scan(t.DATA_QUALITY)} where measure = ? and key = 'all'
         qualify event_date > max(event_date) over () - {DAYS} order by event_date
-        """
+        """,
+        measure,
     )
-    points = tuple(Point(row["event_date"], row["share"]) for row in found)
-    return LineChart(
-        "Refused records",
-        "Share of the records that speak of a day; those without a sound day are in the table of reasons alone.",
-        (Series("refused", points),) if points else (),
-        Form.SHARE,
+    points = tuple(Point(row["event_date"], row["value"]) for row in found)
+    limit = found[-1]["threshold"] if found else None
+    references = () if limit is None else (Reference("limit", limit),)
+    return LineChart(title, says, (Series(measure, points),) if points else (), Form.SHARE, references)
+
+
+def _failing(lake: Lake) -> tuple[Row, ...]:
+    """Figures over their limit of the last days, newest first."""
+    return tuple(
+        rows(
+            f"""
+            select * from (select *, max(event_date) over () as newest from {lake.scan(t.DATA_QUALITY)})
+            where fails and event_date > newest - {DAYS} order by event_date desc, measure, key limit {MOST_FAILING}
+            """
+        )
     )
 
 
