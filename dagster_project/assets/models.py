@@ -3,8 +3,9 @@
 import dagster as dg
 
 from dagster_project.assets.features import interactions, user_features
+from dagster_project.assets.validation import silver_events
 from dagster_project.metadata import described
-from dagster_project.partitions import as_of_of, daily
+from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
 from firstchair import promotion
 from firstchair.models import Family
@@ -63,15 +64,32 @@ def popularity_reference(context: dg.AssetExecutionContext, platform: PlatformRe
 
 @dg.asset(
     partitions_def=daily,
+    backfill_policy=one_run,
+    group_name="models",
+    owners=OWNERS,
+    kinds={"duckdb", "deltalake"},
+    deps=[silver_events],
+)
+def evidence(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """What the users of a stage's arms were shown and did on the day: what the gate reads."""
+    first, last = days_of(context)
+    return dg.MaterializeResult(metadata=described(platform.open().build_evidence(first=first, last=last)))
+
+
+@dg.asset(
+    partitions_def=daily,
     group_name="models",
     owners=OWNERS,
     kinds={"mlflow", "postgres"},
-    deps=[*FAMILIES, popularity_reference],
+    deps=[*FAMILIES, popularity_reference, evidence],
 )
 def promotion_decision(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """The gate's entries in the ledger for the day, and the aliases that follow from them."""
     p = platform.open()
+    who = {"run_id": context.run_id, "tick_id": context.run.tags.get("dagster/tick")}
     report = promotion.decide(
-        p.lake, p.registry, p.ledger, as_of=as_of_of(context), now=p.now, rule=p.rule, run_id=context.run_id
+        p.lake, p.registry, p.ledger, as_of=as_of_of(context), now=p.now, rule=p.rule, stages=p.stages, **who
     )
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(
+        metadata=described(report, ledger_entries=", ".join(e.decision_id for e in report.entries))
+    )

@@ -20,6 +20,7 @@ GROUPS = {
         "trending_model",
         "random_model",
         "popularity_reference",
+        "evidence",
         "promotion_decision",
     },
     "recommendations": {"recommendations", "published_lists"},

@@ -8,7 +8,18 @@ from firstchair.databases import Databases, open_databases, to_driver
 from firstchair.errors import RunError
 from firstchair.lake import Lake
 from firstchair.operations.journal import Journal
-from firstchair.promotion import Ledger, Registry, Rule
+from firstchair.operations.trials import trial_rules
+from firstchair.promotion import (
+    Arms,
+    EvidenceReport,
+    Ledger,
+    Registry,
+    Rule,
+    StageSettings,
+    arms_of,
+    build_evidence,
+    spans,
+)
 from firstchair.settings import Settings, load_settings
 
 
@@ -32,6 +43,34 @@ class Platform:
             bootstrap_samples=self.settings.bootstrap_samples,
             alpha=self.settings.alpha,
             seed=self.settings.seed,
+        )
+
+    @property
+    def stages(self) -> StageSettings:
+        """What stages with traffic are made of, from the settings."""
+        return StageSettings(
+            rules=trial_rules(self.settings),
+            salt=self.settings.arm_salt,
+            yardstick_share=self.settings.holdback_share,
+            decision_share=self.settings.canary_share,
+        )
+
+    def arms(self) -> Arms:
+        """Who sees whose list by the ledger's last entry."""
+        last = self.ledger.last()
+        phase = None if last is None else last.phase
+        return arms_of(phase, salt=self.settings.arm_salt, yardstick_share=self.settings.holdback_share)
+
+    def build_evidence(self, *, first: date, last: date) -> EvidenceReport:
+        """Put the evidence of the stages with traffic in place, for these days (both included)."""
+        return build_evidence(
+            self.lake,
+            spans(self.ledger),
+            first=first,
+            last=last,
+            salt=self.settings.arm_salt,
+            yardstick_share=self.settings.holdback_share,
+            known_until=self.complete_days()[1] + timedelta(days=1),
         )
 
     def complete_days(self) -> tuple[date, date]:

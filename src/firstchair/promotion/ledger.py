@@ -16,9 +16,14 @@ from sqlalchemy.dialects import postgresql as pg
 
 from firstchair.databases import advisory_lock
 from firstchair.errors import LedgerError, SourceError
+from firstchair.promotion.stages import Phase, phase_of, require
 
 GENESIS = "0" * 64
+# Reason code of what a person decided.
+BY_HAND = "by_hand"
 LOCK = "firstchair ledger"
+# May read the ledger and add to it; made by the migrations where the server lets us.
+WRITER = "firstchair_ledger"
 # Larger whole numbers are not all floats (IEEE 754 double precision).
 EXACT_INTEGERS = 2**53
 
@@ -80,6 +85,11 @@ class Entry(Decision):
     previous_hash: str = field(default=GENESIS)
     hash: str = ""
 
+    @property
+    def phase(self) -> Phase | None:
+        """The stage with traffic that is under way after it."""
+        return phase_of(self.evidence.get("phase"))
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -115,10 +125,14 @@ class Ledger:
         """Write a decision at the end of the chain; one whose id stands there already is given back as it is.
 
         Raises:
-            LedgerError: The ledger cannot be reached; nothing was written and no alias may move.
+            LedgerError: The ledger cannot be reached, or the stage cannot follow the one before; nothing was
+                written and no alias may move.
         """
+        require(decision.stage_before, decision.stage_after, by_hand=BY_HAND in decision.reason_codes)
         try:
             with advisory_lock(self.url, LOCK, wait=True), self._engine.begin() as connection:
+                if self._has_writer:
+                    connection.execute(sa.text(f"set local role {WRITER}"))
                 found = connection.execute(
                     sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision.decision_id)
                 ).one_or_none()
@@ -141,6 +155,12 @@ class Ledger:
             ) from error
         return Entry(**values)
 
+    @cached_property
+    def _has_writer(self) -> bool:
+        query = sa.text("select pg_has_role(oid, 'member') from pg_roles where rolname = :name")
+        with self._engine.connect() as connection:
+            return bool(connection.scalar(query, {"name": WRITER}))
+
     def entries(self, *, limit: int = 1_000) -> list[Entry]:
         """The newest entries, newest first."""
         query = sa.select(DECISIONS).order_by(DECISIONS.c.sequence.desc()).limit(limit)
@@ -151,6 +171,26 @@ class Ledger:
         """The newest entry: its champion_after is who sits in the first chair."""
         found = self.entries(limit=1)
         return found[0] if found else None
+
+    def made(self, version: str) -> Entry | None:
+        """The newest entry that made a version champion; None where none did."""
+        query = (
+            sa.select(DECISIONS)
+            .where(DECISIONS.c.champion_after == version)
+            .where(DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before))
+            .order_by(DECISIONS.c.sequence.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else _entry(found)
+
+    def phases(self) -> list[tuple[date, Phase | None]]:
+        """Of every entry, oldest first: its as_of, and the stage with traffic that is under way after it."""
+        phase = DECISIONS.c.evidence["phase"]
+        query = sa.select(DECISIONS.c.as_of, phase.label("phase")).order_by(DECISIONS.c.sequence)
+        with self._engine.connect() as connection:
+            return [(row.as_of, phase_of(row.phase)) for row in connection.execute(query)]
 
     def champion_at(self, instant: datetime) -> Entry | None:
         """The entry that made the champion of that instant; None before there was one."""

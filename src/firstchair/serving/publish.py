@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from firstchair.errors import ModelError
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.models import Family
-from firstchair.promotion import Alias, Registry, Stage, Version
+from firstchair.promotion import Alias, Arms, Registry, Stage, Version, arms_of
 from firstchair.serving.factors import folding_files, folding_versions
 from firstchair.serving.lists import trending_for_strangers
 
@@ -32,7 +32,6 @@ KEPT_VERSIONS = 5
 # Another salt deals all users anew over the arms.
 SALT = "first"
 NOBODY = -1
-BUCKETS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,14 @@ class PublishReport:
 
 
 def publish(
-    lake: Lake, registry: Registry, *, as_of: date, root: Path, list_length: int, salt: str = SALT
+    lake: Lake,
+    registry: Registry,
+    *,
+    as_of: date,
+    root: Path,
+    list_length: int,
+    salt: str = SALT,
+    arms: Arms | None = None,
 ) -> PublishReport:
     """Write the lists of `as_of` under `root` and point to them; the same lists again change nothing.
 
@@ -59,15 +65,22 @@ def publish(
         ModelError: There is no champion, or no list of his for that day; what is published stays.
     """
     roles = _roles(lake, registry, as_of)
+    if arms is None or "previous" not in dict(arms.bounds):
+        roles.pop("previous", None)
+    if arms is not None:
+        # A role without lists that day is not dealt: its users see the champion's.
+        arms = replace(arms, bounds=tuple((role if role in roles else "champion", end) for role, end in arms.bounds))
     contents = lake.fingerprint(t.RECOMMENDATIONS, f"as_of = date '{as_of}'")
     stages = sorted((role, version.version, version.stage) for role, version in roles.items())
     folded = [*folding_versions(registry, as_of, roles)]
     matrix = lake.fingerprint(t.INTERACTIONS, f"as_of = date '{as_of}'")
-    digest = hashlib.sha256(json.dumps([FORMAT, contents, stages, salt, folded, matrix]).encode()).hexdigest()
+    named = [FORMAT, contents, stages, salt, folded, matrix, arms and asdict(arms)]
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
     name = f"{as_of}-{digest[:12]}"
     folder = root / VERSIONS / name
     if not (folder / MANIFEST).exists():
-        _write(lake, registry, folder, name, as_of, roles, list_length, salt)
+        dealt = arms or arms_of(None, salt=salt, yardstick_share=0.0)
+        _write(lake, registry, folder, name, as_of, roles, list_length, dealt, bounds=arms is not None)
     point_to(root, name)
     _forget_old(root, name)
     manifest = json.loads((folder / MANIFEST).read_text())
@@ -78,15 +91,6 @@ def publish(
         bytes=sum(found["bytes"] for found in manifest["files"].values()),
         roles={role: found["version"] for role, found in manifest["roles"].items()},
     )
-
-
-def bucket_of(user_key: bytes, salt: str) -> int:
-    """Bucket 0..9999 of a user (16 bytes of key), the same for ever under one salt (GATE section 1).
-
-    >>> bucket_of(bytes(16), "first")
-    3243
-    """
-    return int.from_bytes(hashlib.sha256((salt + user_key.hex()).encode()).digest()[:4]) % BUCKETS
 
 
 def point_to(root: Path, name: str) -> None:
@@ -108,6 +112,7 @@ def _roles(lake: Lake, registry: Registry, as_of: date) -> dict[str, Version]:
     found = {
         "champion": registry.alias(Alias.CHAMPION),
         "challenger": registry.alias(Alias.CHALLENGER),
+        "previous": registry.alias(Alias.PREVIOUS),
         "holdback": trending[-1] if trending else None,
     }
     roles = {role: version for role, version in found.items() if version is not None and version.version in published}
@@ -129,7 +134,9 @@ def _write(
     as_of: date,
     roles: Mapping[str, Version],
     length: int,
-    salt: str,
+    arms: Arms,
+    *,
+    bounds: bool,
 ) -> None:
     partial = folder.with_name(f".{name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
@@ -141,7 +148,7 @@ def _write(
     files: dict[str, Any] = {
         "key_high.npy": halves[:, 0].copy(),
         "key_low.npy": halves[:, 1].copy(),
-        "buckets.npy": np.array([bucket_of(key, salt) for key in keys.view("V16").tolist()], dtype=np.uint16),
+        "buckets.npy": np.array([arms.bucket(key) for key in keys.view("V16").tolist()], dtype=np.uint16),
         "catalogue.json": _catalogue(catalogue),
     }
     reasons = _Reasons()
@@ -167,6 +174,7 @@ def _write(
         "simulated": lake.count(t.EVENTS, "simulated") > 0,
         "roles": {role: _described(version) for role, version in roles.items()},
         "folding": folding,
+        "arms": [list(bound) for bound in arms.bounds] if bounds else [],
         "files": {file: _digest(partial / file) for file in sorted(files)},
     }
     _put(partial / MANIFEST, json.dumps(manifest, sort_keys=True).encode())

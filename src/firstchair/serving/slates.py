@@ -5,7 +5,8 @@ from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
-from firstchair.serving.publish import BUCKETS, NOBODY
+from firstchair.promotion import BUCKETS
+from firstchair.serving.publish import NOBODY
 from firstchair.serving.published import Columns, Published
 
 # With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
@@ -95,8 +96,8 @@ def make_slate(
 
 def role_of(published: Published, row: int, allocation: Allocation) -> str:
     """Role whose list the user of a row sees."""
-    challenger = published.roles.get("challenger")
-    return allocation.role(published.buckets[row], canary=challenger is not None and challenger.canary)
+    challenger, bucket = published.roles.get("challenger"), published.buckets[row]
+    return published.arm(bucket) or allocation.role(bucket, canary=challenger is not None and challenger.canary)
 
 
 def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
