@@ -1,12 +1,8 @@
 """The worker that granian starts, everything in it from the settings."""
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
-from firstchair.operations.alerts import open_alerts
-from firstchair.operations.platform import Platform, open_platform
+from firstchair.operations.console import console_config
+from firstchair.operations.platform import open_platform
 from firstchair.serving.api import Api, ApiConfig
-from firstchair.serving.console import ConsoleConfig
 from firstchair.serving.slates import Allocation
 
 
@@ -26,18 +22,6 @@ def app() -> Api:
             registry=platform.registry,
             ledger=platform.ledger,
             fold_in=settings.fold_in,
-            console=_console(platform),
+            console=console_config(platform),
         )
-    )
-
-
-def _console(platform: Platform) -> ConsoleConfig:
-    """What the pages read beyond the lists; alerts are looked for at the moment they are asked for."""
-    settings = platform.settings
-    return ConsoleConfig(
-        lake=platform.lake,
-        k_anonymity=settings.k_anonymity,
-        reports=settings.home / "reports",
-        addresses={"Dagster": settings.dagster_address, "MLflow": settings.mlflow_address},
-        alerts=lambda: open_alerts(replace(platform, now=datetime.now(UTC))),
     )

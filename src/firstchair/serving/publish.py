@@ -16,6 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import firstchair
 from firstchair.errors import ModelError
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -174,6 +175,7 @@ def _write(
         "simulated": lake.count(t.EVENTS, "simulated") > 0,
         "roles": {role: _described(version) for role, version in roles.items()},
         "folding": folding,
+        "code_version": firstchair.__version__,
         "arms": [list(bound) for bound in arms.bounds] if bounds else [],
         "files": {file: _digest(partial / file) for file in sorted(files)},
     }
@@ -184,7 +186,13 @@ def _write(
 
 
 def _described(version: Version) -> dict[str, Any]:
-    return {"family": version.family, "version": version.version, "canary": version.stage == Stage.CANARY}
+    return {
+        "family": version.family,
+        "version": version.version,
+        "canary": version.stage == Stage.CANARY,
+        "data_until": version.as_of.isoformat(),
+        "data_fingerprint": version.data_fingerprint,
+    }
 
 
 def _keys(lake: Lake, as_of: date) -> npt.NDArray[np.void]:

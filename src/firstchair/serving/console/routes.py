@@ -32,7 +32,7 @@ from firstchair.serving.console.pages.quality import quality_page
 from firstchair.serving.console.rendering import rendered, report_headers
 from firstchair.serving.console.session import COOKIE, LASTS, Sessions
 from firstchair.serving.console.simulation import is_simulated
-from firstchair.serving.console.sources import ByHand, Sources
+from firstchair.serving.console.sources import Sources
 
 # One slash and no second one: a browser takes two for the name of another machine.
 OWN_PATH = re.compile(r"/(?!/)[\w\-/?=&.%:+]*")
@@ -52,8 +52,7 @@ def console(sources: Sources, *, token: str, clock: Clock = _utc_now) -> APIRout
     _monitoring(pages, sources, clock)
     _ledger(pages, sources)
     _people(pages, sources)
-    if (by_hand := sources.config.by_hand) is not None:
-        _hand(pages, sources, by_hand)
+    _hand(pages, sources)
     whole.include_router(pages)
     return whole
 
@@ -184,21 +183,21 @@ def _people(pages: APIRouter, sources: Sources) -> None:
         return _shown(request, sources, "listener.html", page=page)
 
 
-def _hand(pages: APIRouter, sources: Sources, by_hand: ByHand) -> None:
+def _hand(pages: APIRouter, sources: Sources) -> None:
     @pages.get("/by-hand")
     def hand(request: Request) -> Response:
         return _shown(request, sources, "by_hand.html", page=hand_page(sources), fault=None)
 
     @pages.post("/promote")
     def promote(request: Request, form: Form) -> Response:
-        return _done(request, sources, by_hand, form, promotes=True)
+        return _done(request, sources, form, promotes=True)
 
     @pages.post("/rollback")
     def roll_back(request: Request, form: Form) -> Response:
-        return _done(request, sources, by_hand, form, promotes=False)
+        return _done(request, sources, form, promotes=False)
 
 
-def _done(request: Request, sources: Sources, by_hand: ByHand, form: dict[str, str], *, promotes: bool) -> Response:
+def _done(request: Request, sources: Sources, form: dict[str, str], *, promotes: bool) -> Response:
     if is_forged(request, form):
         return forged_page()
     typed = Typed(form.get("version", "").strip(), form.get("reason", "").strip(), form.get("person", "").strip())
@@ -207,6 +206,7 @@ def _done(request: Request, sources: Sources, by_hand: ByHand, form: dict[str, s
         fault = "Choose a version."
     if fault is not None:
         return _shown(request, sources, "by_hand.html", 422, page=hand_page(sources), fault=fault)
+    by_hand = sources.config.by_hand
     if promotes:
         entry = by_hand.promote(typed.version, reason=typed.reason, person=typed.person)
     else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,26 @@ class Alert(Protocol):
         """What is wrong."""
 
 
+class Cause(Protocol):
+    """What a cause of a retraining came to on a day."""
+
+    @property
+    def as_of(self) -> date:
+        """The day."""
+
+    @property
+    def cause(self) -> str:
+        """Its name."""
+
+    @property
+    def outcome(self) -> str:
+        """`fired`, or why it was kept quiet."""
+
+    @property
+    def detail(self) -> str:
+        """In words."""
+
+
 class ByHand(Protocol):
     """What a person may decide against the gate; each writes an entry first and moves aliases after it."""
 
@@ -40,7 +61,8 @@ class ConsoleConfig:
     """What the console needs beyond what a login needs.
 
     k_anonymity: a cell of fewer users is not shown. reports: folder of the pages that monitoring keeps. addresses: of
-    the other UIs, by name. alerts: what is wrong now. by_hand: what a person may do.
+    the other UIs, by name. alerts: what is wrong now. causes: of retrainings,
+    newest first, those kept quiet too. by_hand: what a person may do.
     """
 
     lake: Lake
@@ -48,7 +70,8 @@ class ConsoleConfig:
     reports: Path
     addresses: Mapping[str, str]
     alerts: Callable[[], Sequence[Alert]]
-    by_hand: ByHand | None = None
+    causes: Callable[[], Sequence[Cause]]
+    by_hand: ByHand
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from firstchair.lake import tables as t
 from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
 from firstchair.serving.console.looks import Look, Metric, SegmentEffect, Step, on_test_days, steps
-from firstchair.serving.console.sources import Sources
+from firstchair.serving.console.sources import Sources, rows
 
 # Of a segment's interval at one look; its p beside it holds at all looks.
 ERRORS = 1.96
@@ -52,7 +53,7 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
     chosen = order[number or 0] if order and (number or 0) < len(order) else None
     looks = known[chosen] if chosen else ()
     offline = (on_test_days(entries, chosen.on_trial) if chosen else None) or on_test_days(entries)
-    effects = looks[-1].segments if looks else ()
+    effects = _large(sources, chosen, looks[-1].segments) if chosen and looks else ()
     return Audition(
         steps=order,
         chosen=chosen,
@@ -107,6 +108,25 @@ def _detectable(looks: Sequence[Look]) -> LineChart:
         (Series("detectable", points),) if points else (),
         Form.SHARE,
     )
+
+
+def _large(sources: Sources, step: Step, effects: Sequence[SegmentEffect]) -> tuple[SegmentEffect, ...]:
+    """Effects in segments of k users and more."""
+    names = {effect.segment for effect in effects} & set(t.EVIDENCE.schema.names)
+    users: dict[tuple[str, str], int] = {}
+    for name in sorted(names):
+        found = rows(
+            f"""
+            select {name} as value, count(distinct user_key) as users from {sources.lake.scan(t.EVIDENCE)}
+            where stage = ? and challenger_version = ? and day >= ? group by {name}
+            """,
+            step.stage,
+            step.on_trial,
+            step.first_day,
+        )
+        users |= {(name, row["value"]): row["users"] for row in found}
+    least = sources.config.k_anonymity
+    return tuple(effect for effect in effects if users.get((effect.segment, effect.value), 0) >= least)
 
 
 def _segments(effects: Sequence[SegmentEffect]) -> Forest:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from firstchair.promotion import Entry, Verb, Verification
 from firstchair.serving.console import seats
-from firstchair.serving.console.sources import Sources
+from firstchair.serving.console.sources import Cause, Sources
 
 PAGE_ENTRIES = 50
 ALL_ENTRIES = 100_000
@@ -33,6 +33,7 @@ class Decisions:
     more: int | None
     champion_at: Entry | None
     verification: Verification
+    causes: tuple[Cause, ...]
     families: dict[str, str]
 
 
@@ -50,6 +51,7 @@ def decisions_page(sources: Sources, asked: Asked) -> Decisions:
         more=shown[-1].sequence if len(later) > len(shown) else None,
         champion_at=None if asked.at is None else sources.ledger.champion_at(asked.at),
         verification=sources.ledger.verify(),
+        causes=tuple(sources.config.causes()),
         families=seats.families(entries, sources.published()),
     )
 

@@ -7,8 +7,9 @@ from datetime import date
 import firstchair
 from firstchair.lake import Table
 from firstchair.lake import tables as t
-from firstchair.promotion import Entry, Version
+from firstchair.promotion import Entry
 from firstchair.serving.console.sources import Sources, rows
+from firstchair.serving.published import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Made:
     """A role of what is served: the version behind it, and the newest entry that is about it."""
 
     role: str
-    version: Version
+    model: Role
     entry: Entry | None
 
 
@@ -40,9 +41,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Everything on the page. `code`: version of what runs now; entries name the code that decided."""
+    """Everything on the page. `code`: version of what runs now; `made_by`: of what made the lists."""
 
     code: str
+    made_by: str | None
     published: str | None
     as_of: date | None
     users: int | None
@@ -53,18 +55,14 @@ class Lineage:
 
 
 def lineage_page(sources: Sources) -> Lineage:
-    """Follow the served lists back to model, data and decision.
-
-    Raises:
-        ModelError: The registry does not answer.
-    """
+    """Follow the served lists back to model, data, code and decision, out of their manifest and the ledger."""
     published = sources.published()
     entries = sources.ledger.entries()
-    made = []
-    for role, found in (published.roles if published else {}).items():
-        made.append(Made(role, sources.registry.version(found.version), _entry_of(entries, found.version)))
+    roles = published.roles if published else {}
+    made = (Made(role, model, _entry_of(entries, model.version)) for role, model in sorted(roles.items()))
     return Lineage(
         code=firstchair.__version__,
+        made_by=None if published is None else published.code_version,
         published=None if published is None else published.version,
         as_of=None if published is None else published.as_of,
         users=None if published is None else published.users,
