@@ -43,13 +43,17 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """Lines over days. `says`: what it shows in a sentence. Bands are drawn where there are few lines."""
+    """Lines over days. `says`: what it shows in a sentence. Bands are drawn where there are few lines.
+
+    narrows: intervals shrink with time, so the newer half sets the axis; what reaches beyond stands at the border.
+    """
 
     title: str
     says: str
     series: tuple[Series, ...]
     form: Form
     references: tuple[Reference, ...] = ()
+    narrows: bool = False
 
     @property
     def keyed(self) -> bool:

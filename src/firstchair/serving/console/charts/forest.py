@@ -8,8 +8,8 @@ from firstchair.serving.console.charts.figures import Forest, ForestRow, told
 from firstchair.serving.console.charts.line import WIDTH, framed
 from firstchair.serving.console.charts.scale import Scale, label, spread
 
-NAMES, RIGHT, TOP, STEP, BOTTOM = 132, 16, 20, 24, 26
-NAME_CHARACTERS = 20
+RIGHT, TOP, STEP, BOTTOM = 16, 20, 24, 26
+CHARACTER_WIDTH, MOST_CHARACTERS = 6.4, 30
 
 
 def forest_svg(chart: Forest, name: str) -> Markup:
@@ -18,7 +18,8 @@ def forest_svg(chart: Forest, name: str) -> Markup:
         return Markup('<p class="nothing">Nothing to draw yet.</p>')
     ends = [end for row in chart.rows for end in (row.value, row.lower, row.upper) if end is not None]
     low, high, ticks = spread([*ends, *(reference.value for reference in chart.references)])
-    x = Scale(low, high, NAMES, WIDTH - RIGHT)
+    longest = min(MOST_CHARACTERS, max(len(row.name) for row in chart.rows))
+    x = Scale(low, high, 16 + CHARACTER_WIDTH * longest, WIDTH - RIGHT)
     height = TOP + STEP * len(chart.rows) + BOTTOM
     drawn = "".join(
         (
@@ -44,9 +45,9 @@ def _axis(chart: Forest, x: Scale, ticks: list[float], height: float) -> Iterato
 
 
 def _row(chart: Forest, row: ForestRow, at: float, x: Scale) -> Iterator[str]:
-    name = row.name if len(row.name) <= NAME_CHARACTERS else f"{row.name[: NAME_CHARACTERS - 1]}…"
+    name = row.name if len(row.name) <= MOST_CHARACTERS else f"{row.name[: MOST_CHARACTERS - 1]}…"
     yield f'<g class="{row.tone}"><title>{escape(_said(chart, row))}</title>'
-    yield f'<text class="name" x="{NAMES - 10}" y="{at + 4}" text-anchor="end">{escape(name)}</text>'
+    yield f'<text class="name" x="{x.start - 10:.0f}" y="{at + 4}" text-anchor="end">{escape(name)}</text>'
     if row.lower is not None and row.upper is not None:
         yield f'<line class="whisker" x1="{x(row.lower)}" x2="{x(row.upper)}" y1="{at}" y2="{at}"/>'
         for end in (row.lower, row.upper):

@@ -1,6 +1,6 @@
 """Lines over days with their intervals, as SVG."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from markupsafe import Markup, escape
@@ -21,7 +21,10 @@ def line_svg(chart: LineChart, name: str) -> Markup:
     if not points:
         return Markup('<p class="nothing">Nothing to draw yet.</p>')
     bands = len(chart.series) <= MOST_BANDS
-    values = [value for point in points for value in _reach(point, bands)]
+    values = [point.value for point in points]
+    values += [
+        end for point in _telling(chart, points) if bands for end in (point.lower, point.upper) if end is not None
+    ]
     values += [reference.value for reference in chart.references]
     low, high, ticks = spread(values)
     days = sorted((point.on for point in points), key=place)
@@ -47,8 +50,10 @@ def framed(drawn: str, name: str, *, title: str, says: str, height: float, kind:
     )
 
 
-def _reach(point: Point, bands: bool) -> list[float]:
-    return [v for v in (point.value, *((point.lower, point.upper) if bands else ())) if v is not None]
+def _telling(chart: LineChart, points: Sequence[Point]) -> Sequence[Point]:
+    """Points whose intervals the axis holds."""
+    newer = sorted(points, key=lambda point: place(point.on))[len(points) // 2 :]
+    return newer if chart.narrows else points
 
 
 def _grid(chart: LineChart, y: Scale, ticks: list[float]) -> Iterator[str]:
@@ -70,7 +75,8 @@ def _references(chart: LineChart, y: Scale) -> Iterator[str]:
     for reference in chart.references:
         at = y(reference.value)
         yield f'<line class="reference" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>'
-        yield (f'<text class="axis reference-name" x="{LEFT + 4}" y="{at - 4}">{escape(reference.name)}</text>')
+        name = escape(reference.name)
+        yield f'<text class="axis reference-name" x="{WIDTH - RIGHT}" y="{at - 4}" text-anchor="end">{name}</text>'
 
 
 def _band(line: Series, number: int, x: Scale, y: Scale, bands: bool) -> Iterator[str]:

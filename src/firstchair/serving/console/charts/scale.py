@@ -45,8 +45,7 @@ def label(value: float, form: Form, ticks: Sequence[float]) -> str:
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     if abs(step * 10**digits - round(step * 10**digits)) > 1e-6:
         digits += 1
-    text = told(value, form, digits=digits)
-    return text.replace("+0 %", "0").replace("−0 %", "0") if value == 0 else text
+    return "0" if value == 0 else told(value, form, digits=digits)
 
 
 def days_to_write(first: int, last: int, *, most: int = 5) -> list[int]:

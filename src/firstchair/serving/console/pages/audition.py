@@ -93,6 +93,7 @@ def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
         (Series(metric_name(metric.name), tuple(points)),) if points else (),
         Form.CHANGE,
         references,
+        narrows=True,
     )
 
 
@@ -105,7 +106,7 @@ def _detectable(looks: Sequence[Look]) -> LineChart:
     return LineChart(
         "Smallest effect that would have been found",
         "Minimum detectable effect on clicks, found in four of five cases, by day.",
-        (Series("detectable", points),) if points else (),
+        (Series("found", points),) if points else (),
         Form.SHARE,
     )
 

@@ -54,7 +54,7 @@ def yardstick_forest(sources: Sources) -> Forest:
     )
     lines = tuple(
         ForestRow(
-            f"{known.get(row['model_version'], '')} {row['model_version']} : {row['baseline']}".strip(),
+            f"{known.get(row['model_version'], '')} {row['model_version']} to {row['baseline']}".strip(),
             row["relative_difference"],
             row["lower"],
             row["upper"],
