@@ -15,7 +15,7 @@ OWNERS = ["team:ml"]
 
 def _model(family: Family, kinds: set[str], description: str) -> dg.AssetsDefinition:
     @dg.asset(
-        name=f"{family}_model",
+        name=f"{family.replace('-', '_')}_model",
         description=description,
         partitions_def=daily,
         group_name="models",
@@ -44,12 +44,22 @@ def _model(family: Family, kinds: set[str], description: str) -> dg.AssetsDefini
 
 als_model = _model(Family.ALS, {"implicit"}, "Champion's family: implicit ALS on the user-item matrix.")
 xgboost_model = _model(Family.XGBOOST, {"xgboost"}, "Challenger's family: XGBoost ranker over candidates.")
+item_item_model = _model(Family.ITEM_ITEM, {"scipy"}, "Strongest simple model: damped similarities of artists.")
+blend_model = _model(Family.BLEND, {"scipy", "implicit"}, "ALS and item-item added, the weight chosen on later days.")
 content_model = _model(Family.CONTENT, {"scikitlearn"}, "Baseline: genres and era of what a user plays.")
 trending_model = _model(
     Family.TRENDING, {"python"}, "Baseline and fallback: what is played now, by country and age group."
 )
 random_model = _model(Family.RANDOM, {"python"}, "Baseline: a seeded random list, the floor of every comparison.")
-FAMILIES = [als_model, xgboost_model, content_model, trending_model, random_model]
+FAMILIES = [
+    als_model,
+    item_item_model,
+    blend_model,
+    xgboost_model,
+    content_model,
+    trending_model,
+    random_model,
+]
 
 
 @dg.asset(

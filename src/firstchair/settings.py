@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     stage_harm_users: int = Field(500, ge=2, description="least users of an arm for a harm to be read")
     ramp_days: int = Field(3, ge=1, description="days at 5 %, and at 20 %, before the next step")
     ramp_days_small: int = Field(7, ge=1, description="the same under 50,000 users")
+    listen_margin: float = Field(0.02, gt=0, lt=1, description="share by which listen-through may be worse")
+    active_margin: float = Field(0.02, gt=0, lt=1, description="share by which active days may be fewer")
     probation_min_days: int = Field(28, ge=1, description="shortest probation")
     probation_max_days: int = Field(42, ge=1, description="longest probation")
     blind_needs_person: bool = Field(False, description="a segment too small to see harm in holds the promotion back")

@@ -17,6 +17,8 @@ GROUPS = {
         "als_model",
         "xgboost_model",
         "content_model",
+        "item_item_model",
+        "blend_model",
         "trending_model",
         "random_model",
         "popularity_reference",

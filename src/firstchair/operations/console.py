@@ -5,15 +5,38 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from fastapi import APIRouter
+
 from firstchair.lake import tables as t
 from firstchair.operations.alerts import Alert, open_alerts
-from firstchair.operations.platform import Platform
+from firstchair.operations.platform import Platform, open_platform
 from firstchair.promotion import Entry, Word, promote_by_hand, roll_back_by_hand
-from firstchair.serving.console import ConsoleConfig
+from firstchair.serving.console import ConsoleConfig, Sources, console
+from firstchair.serving.published import Published
+from firstchair.serving.slates import Allocation
+from firstchair.settings import Settings
 
 # Alerts count whole tables; so long a page may show the ones counted before.
 ALERTS_SECONDS = 30
 CAUSES = 30
+
+
+def open_console(settings: Settings, published: Callable[[], Published | None]) -> APIRouter:
+    """The console of the platform behind the settings, over what a worker serves.
+
+    Raises:
+        SourceError: A server cannot be reached.
+    """
+    platform = open_platform(settings)
+    sources = Sources(
+        config=console_config(platform),
+        registry=platform.registry,
+        ledger=platform.ledger,
+        pseudonym_key=settings.secret_pseudonym_key(),
+        allocation=Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share),
+        published=published,
+    )
+    return console(sources, token=settings.secret_api_token())
 
 
 def console_config(platform: Platform) -> ConsoleConfig:

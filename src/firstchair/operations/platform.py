@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from firstchair import events
-from firstchair.databases import Databases, open_databases, to_driver
+from firstchair.databases import Databases, open_databases
 from firstchair.errors import RunError
 from firstchair.lake import Lake
 from firstchair.operations.journal import Journal
@@ -18,6 +18,7 @@ from firstchair.promotion import (
     StageSettings,
     arms_of,
     build_evidence,
+    open_memory,
     spans,
 )
 from firstchair.settings import Settings, load_settings
@@ -99,18 +100,14 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     """
     settings = settings or load_settings()
     databases = open_databases(settings)
-    ledger = Ledger(databases.ledger)
-    ledger.migrate()
+    registry, ledger = open_memory(settings, databases)
     journal = Journal(databases.ledger)
     journal.migrate()
-    tracking_uri = settings.mlflow_tracking_uri or to_driver(databases.mlflow, "psycopg2").render_as_string(
-        hide_password=False
-    )
     return Platform(
         settings=settings,
         databases=databases,
         lake=Lake(settings.lake_url),
-        registry=Registry(tracking_uri, settings.home / "mlartifacts"),
+        registry=registry,
         ledger=ledger,
         journal=journal,
         now=now or datetime.now(UTC),

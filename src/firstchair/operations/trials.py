@@ -16,6 +16,8 @@ def trial_rules(settings: Settings) -> TrialRules:
         harm_users=settings.stage_harm_users,
         ramp_days=settings.ramp_days,
         ramp_days_small=settings.ramp_days_small,
+        listen_margin=settings.listen_margin,
+        active_margin=settings.active_margin,
         probation_min_days=settings.probation_min_days,
         probation_max_days=settings.probation_max_days,
         blind_needs_person=settings.blind_needs_person,

@@ -7,6 +7,7 @@ from firstchair.promotion.decisions import Deciding, decide, spans, undecided
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
 from firstchair.promotion.gate import OfflineEvidence, Rule, Verb, Verdict, judge_challenger, judge_seat
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
+from firstchair.promotion.memory import open_memory
 from firstchair.promotion.protocol import is_followed, out_of_line, reconcile_aliases
 from firstchair.promotion.registry import NAME, Alias, Registry, Version
 from firstchair.promotion.stages import Phase, Stage, arms_of
@@ -46,6 +47,7 @@ __all__ = [
     "is_followed",
     "judge_challenger",
     "judge_seat",
+    "open_memory",
     "out_of_line",
     "promote_by_hand",
     "reconcile_aliases",

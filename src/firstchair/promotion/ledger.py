@@ -162,10 +162,22 @@ class Ledger:
             return bool(connection.scalar(query, {"name": WRITER}))
 
     def entries(self, *, limit: int = 1_000) -> list[Entry]:
-        """The newest entries, newest first."""
+        """The newest entries, newest first.
+
+        Raises:
+            LedgerError: The ledger cannot be reached.
+        """
         query = sa.select(DECISIONS).order_by(DECISIONS.c.sequence.desc()).limit(limit)
-        with self._engine.connect() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+        try:
+            with self._engine.connect() as connection:
+                return [_entry(row) for row in connection.execute(query)]
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(
+                f"The ledger cannot be read: {str(error).splitlines()[0]}.",
+                where=self.url.render_as_string(),
+                data="Nothing was changed; what is published stays.",
+                remedy="Bring the database back, then ask again.",
+            ) from error
 
     def last(self) -> Entry | None:
         """The newest entry: its champion_after is who sits in the first chair."""

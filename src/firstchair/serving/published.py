@@ -14,7 +14,7 @@ import orjson
 
 from firstchair.errors import ModelError
 from firstchair.serving.factors import Folding, open_folding
-from firstchair.serving.publish import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
+from firstchair.serving.layout import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
 
 ROLES = ("champion", "challenger", "previous", "holdback")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from firstchair.serving.publish import MANIFEST, POINTER, VERSIONS
+from firstchair.serving.layout import MANIFEST, POINTER, VERSIONS
 
 
 @dataclass(frozen=True, slots=True)

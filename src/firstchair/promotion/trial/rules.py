@@ -87,12 +87,14 @@ class TrialRules:
     planned_r2: float = 0.35
 
     def shortened(self) -> tuple[str, ...]:
-        """What is shorter or smaller than the specification asks, as texts; empty where nothing is."""
+        """What is shorter, smaller or wider than the specification asks, as texts; empty where nothing is."""
         standard = TrialRules()
         names = ("min_days", "success_days", "harm_days", "segment_days", "ramp_days", "ramp_days_small",
                  "success_users", "harm_users", "probation_min_days")  # fmt: skip
-        pairs = ((name, getattr(self, name), getattr(standard, name)) for name in names)
-        return tuple(f"{name} {own} instead of {usual}" for name, own, usual in pairs if own < usual)
+        pairs = [(name, getattr(self, name), getattr(standard, name)) for name in names]
+        told = [f"{name} {own} instead of {usual}" for name, own, usual in pairs if own < usual]
+        margins = [(name, getattr(self, name), getattr(standard, name)) for name in ("listen_margin", "active_margin")]
+        return (*told, *(f"{name} {own:.0%} instead of {usual:.0%}" for name, own, usual in margins if own > usual))
 
     def record(self) -> dict[str, Any]:
         """The constants by name, for the record of a decision."""

@@ -9,7 +9,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -50,12 +49,8 @@ def served(lived: Lived) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = (lived.service.home / "served.log").open("wb")
-    binary = Path(sys.executable).parent / "granian"
-    command = [
-        *(str(binary), "--interface", "asgi", "--factory", "firstchair.operations.api:app"),
-        *("--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--log-level", "warning"),
-    ]
-    environment = {**lived.service.environment(), "FIRSTCHAIR_API_TOKEN": TOKEN}
+    command = [sys.executable, "-m", "firstchair.serving.server"]
+    environment = {**lived.service.environment(), "FIRSTCHAIR_API_TOKEN": TOKEN, "FIRSTCHAIR_API_PORT": str(port)}
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=lived.service.home.parent)
     try:
         _until_it_answers(f"http://127.0.0.1:{port}/readyz", process)

@@ -6,7 +6,7 @@ from datetime import date
 from firstchair.lake import tables as t
 from firstchair.privacy import user_key
 from firstchair.serving.console.sources import Row, Sources, rows
-from firstchair.serving.publish import NOBODY, SCORE_UNITS
+from firstchair.serving.layout import NOBODY, SCORE_UNITS
 from firstchair.serving.published import Columns, Published
 from firstchair.serving.slates import role_of
 
