@@ -31,7 +31,7 @@ def engagement_daily(context: dg.AssetExecutionContext, platform: PlatformResour
     p = platform.open()
     first, last = days_of(context)
     report = monitoring.build_engagement(p.lake, first=first, last=last, k_anonymity=p.settings.k_anonymity)
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
 @dg.asset(
@@ -54,7 +54,7 @@ def churn(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.M
         late_tolerance_days=p.settings.late_tolerance_days,
         known_until=p.complete_days()[1] + ONE_DAY,
     )
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
 @dg.asset(
@@ -73,7 +73,7 @@ def engagement_baselines(context: dg.AssetExecutionContext, platform: PlatformRe
     report = monitoring.build_baselines(
         p.lake, first=first, last=last, yardsticks=yardsticks, k_anonymity=p.settings.k_anonymity
     )
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
 @dg.asset(
@@ -91,7 +91,7 @@ def data_quality(context: dg.AssetExecutionContext, platform: PlatformResource) 
     first, last = days_of(context)
     report = monitoring.build_quality(p.lake, first=first, last=last, report_folder=p.settings.reports)
     checks = [verdict(DAY_USABLE, not report.blocked, warn=True, days=", ".join(map(str, report.blocked)))]
-    return dg.MaterializeResult(metadata=described(report), check_results=checks)
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("quality")), check_results=checks)
 
 
 @dg.asset(
@@ -104,7 +104,7 @@ def survival(context: dg.AssetExecutionContext, platform: PlatformResource) -> d
     report = monitoring.build_survival(
         p.lake, as_of=as_of_of(context), k_anonymity=p.settings.k_anonymity, late_tolerance_days=patience
     )
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
 @dg.asset(partitions_def=daily, group_name="monitoring", owners=OWNERS, kinds={"evidently", "deltalake"}, deps=FAMILIES)
@@ -112,7 +112,7 @@ def overfit(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg
     """Each family's gap between training and test, with its interval and its usual size."""
     p = platform.open()
     report = monitoring.build_overfit(p.lake, as_of=as_of_of(context), report_folder=p.settings.reports)
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("drift")))
 
 
 @dg.asset(
@@ -128,7 +128,7 @@ def data_drift(context: dg.AssetExecutionContext, platform: PlatformResource) ->
     as_of = as_of_of(context)
     champion = roles.champion_before(p, as_of)
     report = monitoring.build_drift(p.lake, as_of=as_of, champion=champion, report_folder=p.settings.reports)
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("drift")))
 
 
 @dg.asset(

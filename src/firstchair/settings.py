@@ -127,6 +127,10 @@ class Settings(BaseSettings):
         """Where `firstchair up` serves the API."""
         return f"http://{self.api_host}:{self.api_port}"
 
+    def page(self, name: str) -> str:
+        """Address of a page of the console, such as `decisions`."""
+        return f"{self.api_address}/{name}"
+
     @property
     def dagster_address(self) -> str:
         """Where `firstchair up` serves the Dagster UI."""

@@ -36,13 +36,15 @@ class Pages:
     ) -> None:
         """ASGI."""
         if scope["type"] == "http" and scope["path"].split("/", 2)[1] in PAGES:
-            console = self._console or await asyncio.to_thread(self._opened)
+            console = self._console
+            if console is None:
+                console = await asyncio.to_thread(self._opened)
             await console(scope, receive, send)
         else:
             await self._otherwise(scope, receive, send)
 
     def _opened(self) -> Application:
         with self._opening:  # who asks meanwhile waits for the one that opens
-            found = self._console or self._open()
-            self._console = found
-        return found
+            if self._console is None:
+                self._console = self._open()
+            return self._console
