@@ -25,6 +25,11 @@ SILVER_ADDS_UP = dg.AssetCheckSpec(
 NO_GAPS = dg.AssetCheckSpec(
     "no_gaps", asset="silver_events", description="No hole in the sequence numbers of any source."
 )
+DAY_USABLE = dg.AssetCheckSpec(
+    "day_usable",
+    asset="data_quality",
+    description="Nothing blocks decisions that use the day: few refused and late records, no silent source.",
+)
 FEATURES_NO_LEAK = dg.AssetCheckSpec(
     "no_leak", asset="user_features", blocking=True, description="Nothing at or after as_of reached a feature."
 )

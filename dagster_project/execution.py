@@ -78,6 +78,16 @@ def close_orphans(instance: dg.DagsterInstance) -> int:
     return len(orphans)
 
 
+def failed_checks(instance: dg.DagsterInstance) -> list[str]:
+    """Blocking asset checks whose newest outcome is a failure, as `asset: check`, ascending."""
+    from dagster_project import checks
+
+    specs = [spec for spec in vars(checks).values() if isinstance(spec, dg.AssetCheckSpec) and spec.blocking]
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([spec.key for spec in specs])
+    failed = [key for key, record in newest.items() if record.status.value == "FAILED"]
+    return sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in failed)
+
+
 def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
     failed = [event for event in result.all_events if event.is_step_failure]
     steps = [str(event.step_key) for event in failed]

@@ -9,7 +9,7 @@ from dagster_project.resources import PlatformResource
 from dagster_project.schedules import decision, landing, rebuild, retraining
 from firstchair import events
 from firstchair.lake.tables import BRONZE_EVENTS
-from firstchair.operations import alerts, triggers
+from firstchair.operations import alerts, triggers, webhook
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
@@ -37,15 +37,14 @@ def landing_sensor(platform: PlatformResource) -> Requests:
 
 @dg.sensor(job=retraining, minimum_interval_seconds=300, default_status=RUNNING)
 def retraining_sensor(platform: PlatformResource) -> Requests:
-    """All families are fitted anew where features are newer than the newest models, or have drifted."""
-    p = platform.open()
-    due = triggers.retraining_due(p)
+    """All families are fitted anew where a cause says so: freshness, drift, engagement, overfit, volume, schedule."""
+    due = triggers.retraining_due(platform.open())
     if due is None:
-        yield dg.SkipReason("The newest models were fitted on the newest features.")
+        yield dg.SkipReason("No cause: the newest models were fitted on the newest features, and nothing has drifted.")
     else:
-        yield dg.RunRequest(
-            run_key=f"retraining-{due.as_of}", partition_key=_partition(due.as_of), tags={"firstchair/cause": due.cause}
-        )
+        tags = {"firstchair/cause": due.cause, "firstchair/causes": ",".join(due.causes)}
+        key = f"retraining-{due.as_of}-{'-'.join(due.causes)}"
+        yield dg.RunRequest(run_key=key, partition_key=_partition(due.as_of), tags=tags)
 
 
 @dg.sensor(job=decision, minimum_interval_seconds=60, default_status=RUNNING)
@@ -59,10 +58,10 @@ def promotion_sensor(platform: PlatformResource) -> Requests:
         yield dg.RunRequest(run_key=decided.why, partition_key=_partition(decided.as_of))
 
 
-@dg.sensor(minimum_interval_seconds=300, default_status=RUNNING)
+@dg.sensor(minimum_interval_seconds=60, default_status=RUNNING)
 def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """What is wrong now goes to the log and to alert_webhook_url, once for each time it begins."""
+    """What is wrong now goes to the journal, the log and alert_webhook_url, once for each time it begins and ends."""
     p = platform.open()
-    found = alerts.open_alerts(p)
-    context.update_cursor(alerts.send_new(found, already=context.cursor or "", url=p.settings.alert_webhook_url))
+    found = alerts.open_alerts(p, context.instance)
+    webhook.tell(p.journal, found, url=p.settings.alert_webhook_url, key=p.settings.secret_webhook_key(), now=p.now)
     return dg.SkipReason("; ".join(alert.text for alert in found) or "Nothing is wrong.")

@@ -1,15 +1,39 @@
-"""Engagement, churn and drift: what is measured, day by day; never what is done about it."""
+"""Engagement, churn, drift, overfitting and data quality: what is measured; never what is done about it."""
 
+from monitoring.baselines import BaselinesReport, build_baselines
 from monitoring.churn import ChurnReport, build_churn
-from monitoring.drift import DriftReport, build_drift
+from monitoring.drift import Champion, DriftReport, build_drift
 from monitoring.engagement import EngagementReport, build_engagement, engagement_summary
+from monitoring.overfit import OverfitReport, build_overfit
+from monitoring.quality import QualityReport, build_quality, quality_of
+from monitoring.regression import Regression, engagement_regression
+from monitoring.rules import Rules, Trigger, load_rules
+from monitoring.survival import SurvivalReport, build_survival
+from monitoring.tracking import TrackedDay, track
 
 __all__ = [
+    "BaselinesReport",
+    "Champion",
     "ChurnReport",
     "DriftReport",
     "EngagementReport",
+    "OverfitReport",
+    "QualityReport",
+    "Regression",
+    "Rules",
+    "SurvivalReport",
+    "TrackedDay",
+    "Trigger",
+    "build_baselines",
     "build_churn",
     "build_drift",
     "build_engagement",
+    "build_overfit",
+    "build_quality",
+    "build_survival",
+    "engagement_regression",
     "engagement_summary",
+    "load_rules",
+    "quality_of",
+    "track",
 ]

@@ -1,40 +1,43 @@
-"""Drift of the users' features: Evidently's report of a day against an earlier one."""
+"""Drift against the champion's training window: who comes, what they do and answer, what is played and predicted."""
 
-import os
-import warnings
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
+from monitoring.comparison import Comparison, compare_numbers, compare_rates, compare_values, holm
+from monitoring.pages import drift_page
+from monitoring.rules import DriftRules, load_rules
+from monitoring.samples import CATALOGUE, FEATURES, POPULATION, RESPONSES, Sample, draw
 
-# Left out: clicks_per_200 (twice clicks_per_100), state and city (parts of a country), and what is no scalar.
-NUMERIC = (
-    "impressions",
-    "clicks",
-    "clicks_per_100",
-    "listen_through",
-    "logins_28d",
-    "days_since_last_login",
-    "tenure_days",
-)
-CATEGORICAL = ("lifecycle", "age_group", "gender", "country")
-REFERENCE_DAYS = 7
-MAX_USERS = 20_000
+ONE_DAY = timedelta(days=1)
+# Fewer users on a side, or fewer clicks behind a rate, say nothing; the order of the list is looked at so deep.
+MIN_USERS, MIN_CLICKS, DEPTH = 20, 10, 10
+SCORE = "predicted_score"
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """Who plays first chair, and the day before whose beginning everything it was fitted to happened."""
+
+    version: str
+    as_of: date
 
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """What Evidently found for one as_of.
+    """What was found for one as_of.
 
-    rows: columns compared, each a row of gold/drift. reference: as_of of the features compared with. drifted: score
+    rows: columns compared, each a row of gold/drift. reference: as_of of the window compared with. drifted: effect
     of each column that drifted. left_out: columns that could not be compared, and why. report: the page on disk.
-    Where nothing could be compared, `reference` or all columns are missing, `report` is None and `note` says why.
+    Where nothing could be compared, `report` is None and `note` says why.
     """
 
     as_of: date
@@ -46,101 +49,127 @@ class DriftReport:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def build_drift(lake: Lake, *, as_of: date, report_folder: Path) -> DriftReport:
-    """Compare gold/user_features at `as_of` with those of a week or more before; keep the page and the scores.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column compared, or why it could not be."""
 
-    The reference is the latest partition at least `REFERENCE_DAYS` older, or else the oldest earlier one. Evidently
-    chooses the method of a column by its type, distinct values and rows (p-value up to 1,000 users: drifted
-    below the threshold; distance above: drifted from the threshold on). Compared are the same at most `MAX_USERS`
-    pseudonyms each time. The page is `report_folder`/data_drift/`as_of`.html; it is there whole or not at all, and
-    loads nothing from a network.
+    kind: str
+    name: str
+    found: Comparison | None = None
+    why_not: str = ""
+
+
+def build_drift(
+    lake: Lake, *, as_of: date, champion: Champion | None, report_folder: Path | None, rules: DriftRules | None = None
+) -> DriftReport:
+    """Compare the last days before `as_of` with the champion's training window; keep figures and page.
+
+    The reference are those of the `reference_days` before the champion's as_of that fall on the weekdays looked at
+    (all of them, where the history is too short for that), never yesterday: slow drift adds up. Without a champion
+    it ends a window before `as_of`. A column drifts only where the p-value, corrected for the number of columns
+    (Holm), is under `alpha` and the effect reaches its least size: with 200,000 users any difference is significant,
+    and few are of any size. What grows by construction, such as counts since ever, is not compared.
+
+    The page is `report_folder`/data_drift/`as_of`.html, whole or not at all; none where the folder is None.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
     """
-    reference = _reference(lake.partitions(t.USER_FEATURES), as_of)
-    if reference is None:
-        return _nothing(lake, as_of, None, "There are no earlier features to compare with.", {})
-    then, now = _frame(lake, reference), _frame(lake, as_of)
-    left_out = {name: why for name in (*NUMERIC, *CATEGORICAL) if (why := _why_not(then[name], now[name]))}
-    if len(left_out) == len(NUMERIC) + len(CATEGORICAL):
-        return _nothing(lake, as_of, reference, "No column could be compared.", left_out)
-    path = report_folder.resolve() / "data_drift" / f"{as_of}.html"
-    measured = _evidently(then.drop(columns=list(left_out)), now.drop(columns=list(left_out)), path)
-    found = _scores(measured, as_of, reference, path)
-    lake.replace_partition(t.DRIFT, pa.Table.from_pylist(found, schema=t.DRIFT.schema), as_of)
-    drifted = {row["column"]: row["score"] for row in found if row["drifted"]}
-    note = f"{len(drifted)} of {len(found)} columns drifted since {reference}."
-    return DriftReport(as_of, len(found), reference, drifted, path, note, left_out)
+    rules = rules or load_rules().drift
+    current_days = [as_of - number * ONE_DAY for number in range(rules.window_days, 0, -1)]
+    until = min(champion.as_of if champion is not None else as_of, current_days[0])
+    reference_days = _reference_days(lake, until, current_days, rules)
+    if not reference_days:
+        return _nothing(lake, as_of, "There is no history before the days looked at to compare with.", {})
+    then, now = (draw(lake, days, max_users=rules.max_users) for days in (reference_days, current_days))
+    columns = [*_columns(then, now), _scores(lake, champion, as_of)]
+    left_out = {column.name: column.why_not for column in columns if column.found is None}
+    rows = _judged([column for column in columns if column.found is not None], rules)
+    if not rows:
+        return _nothing(lake, as_of, "No column could be compared.", left_out)
+    path = None if report_folder is None else drift_page(then, now, rows, as_of=as_of, folder=report_folder)
+    common: dict[str, Any] = {"as_of": as_of, "reference_from": reference_days[0], "reference_until": until}
+    common |= {"simulated": now.simulated, "report_path": None if path is None else str(path)}
+    table = pa.Table.from_pylist([row | common for row in rows], schema=t.DRIFT.schema)
+    lake.replace_partition(t.DRIFT, table, as_of)
+    drifted = {row["column"]: row["effect"] for row in rows if row["drifted"]}
+    note = f"{len(drifted)} of {len(rows)} columns drifted from the {rules.reference_days} days before {until}."
+    return DriftReport(as_of, len(rows), until, drifted, path, note, left_out)
 
 
-def _reference(partitions: list[date], as_of: date) -> date | None:
-    earlier = [day for day in partitions if day < as_of]
-    old_enough = [day for day in earlier if day <= as_of - timedelta(days=REFERENCE_DAYS)]
-    return next(iter(old_enough[-1:] or earlier[:1]), None)
+def _reference_days(lake: Lake, until: date, current: list[date], rules: DriftRules) -> list[date]:
+    """Days of the window before `until` with events, on the same weekdays as `current` where there are such."""
+    weekdays = {day.weekday() for day in current}
+    # The first day of a history is rarely whole, and nobody is known on it.
+    window = [day for day in lake.partitions(t.EVENTS)[1:] if until - rules.reference_days * ONE_DAY <= day < until]
+    return [day for day in window if day.weekday() in weekdays] or window
 
 
-def _nothing(lake: Lake, as_of: date, reference: date | None, note: str, left_out: dict[str, str]) -> DriftReport:
-    """A report without scores; those of an earlier build do not stay behind."""
+def _nothing(lake: Lake, as_of: date, note: str, left_out: dict[str, str]) -> DriftReport:
+    """A report without figures; those of an earlier build do not stay behind."""
     lake.replace_partition(t.DRIFT, t.DRIFT.schema.empty_table(), as_of)
-    return DriftReport(as_of, 0, reference, {}, None, note, left_out)
+    return DriftReport(as_of, 0, None, {}, None, note, left_out)
 
 
-def _frame(lake: Lake, as_of: date) -> pd.DataFrame:
-    """Scalar features of the first `MAX_USERS` by user_key: a keyed hash, so they are a random sample that stays."""
-    rows = lake.read(t.USER_FEATURES, f"as_of = date '{as_of}'").select(["user_key", *NUMERIC, *CATEGORICAL])
-    frame: pd.DataFrame = rows.sort_by("user_key").slice(0, MAX_USERS).drop(["user_key"]).to_pandas()
-    return frame
+def _columns(then: Sample, now: Sample) -> Iterator[Column]:
+    for name in FEATURES:
+        yield _of_days("feature", name, then.days, now.days, numeric=True)
+    for kind, names in (("population", POPULATION), ("catalogue", CATALOGUE)):
+        for name in names:
+            yield _of_days(kind, name, then.days, now.days, numeric=False)
+    for name in RESPONSES:
+        yield _of_answers(name, then.answers, now.answers)
 
 
-def _why_not(then: "pd.Series[Any]", now: "pd.Series[Any]") -> str | None:
-    """Why Evidently cannot compare a column, or None where it can."""
-    if not (then.notna().any() and now.notna().any()):
-        return "no value on one side or both"
-    return "one value throughout" if pd.concat([then, now]).nunique() == 1 else None
+def _of_days(kind: str, name: str, then: pd.DataFrame, now: pd.DataFrame, *, numeric: bool) -> Column:
+    known = [frame.loc[frame[name].notna(), ["user_key", name]] for frame in (then, now)]
+    if min(frame["user_key"].nunique() for frame in known) < MIN_USERS:
+        return Column(kind, name, why_not=f"fewer than {MIN_USERS} users with a value on one side")
+    if pd.concat(known)[name].nunique() == 1:
+        return Column(kind, name, why_not="one value throughout")
+    old, new = (frame[name].to_numpy() for frame in known)
+    users = [frame["user_key"].to_numpy(dtype=str) for frame in known]
+    if numeric:
+        return Column(kind, name, compare_numbers(old.astype(np.float64), new.astype(np.float64), *users))
+    return Column(kind, name, compare_values(old, new, *users))
 
 
-def _evidently(then: pd.DataFrame, now: pd.DataFrame, path: Path) -> dict[str, Any]:
-    """Run the preset, write the page whole or not at all, and give back what it measured."""
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-
-    definition = DataDefinition(
-        numerical_columns=[name for name in NUMERIC if name in then.columns],
-        categorical_columns=[name for name in CATEGORICAL if name in then.columns],
-    )
-    reference, current = (Dataset.from_pandas(frame, data_definition=definition) for frame in (then, now))
-    with warnings.catch_warnings():
-        # scipy's and numpy's, on columns that hold one value on one side.
-        warnings.filterwarnings("ignore", category=RuntimeWarning)
-        snapshot = Report([DataDriftPreset()]).run(current, reference)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    snapshot.save_html(str(temporary))
-    temporary.replace(path)
-    measured: dict[str, Any] = snapshot.dict()
-    return measured
+def _of_answers(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Column:
+    sides = [
+        tuple(frame.loc[frame[f"shown_{name}"] > 0, f"{part}_{name}"].to_numpy() for part in ("clicked", "shown"))
+        for frame in (then, now)
+    ]
+    if min(len(clicked) for clicked, _ in sides) < MIN_USERS or sides[0][0].sum() < MIN_CLICKS:
+        return Column("response", name, why_not=f"fewer than {MIN_USERS} users or {MIN_CLICKS} clicks on one side")
+    return Column("response", name, compare_rates((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1])))
 
 
-def _scores(measured: dict[str, Any], as_of: date, reference: date, path: Path) -> list[dict[str, Any]]:
-    """One row a column out of Evidently's ValueDrift metrics."""
+def _scores(lake: Lake, champion: Champion | None, as_of: date) -> Column:
+    """The champion's scores of the day against those of the day it was fitted for, each user's mean once."""
+    if champion is None or champion.as_of >= as_of:
+        return Column("prediction", SCORE, why_not="the champion was fitted for this day")
+    with connect() as connection:
+        found = [
+            connection.execute(
+                f"select avg(score) as score from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{day}' "
+                f"and model_version = '{champion.version}' and position <= {DEPTH} group by user_key order by user_key"
+            ).df()["score"]
+            for day in (champion.as_of, as_of)
+        ]
+    if min(map(len, found)) < MIN_USERS:
+        return Column("prediction", SCORE, why_not="no lists of the champion on one of the days")
+    users = [np.arange(len(scores)) for scores in found]
+    return Column("prediction", SCORE, compare_numbers(found[0].to_numpy(), found[1].to_numpy(), *users))
+
+
+def _judged(columns: list[Column], rules: DriftRules) -> list[dict[str, Any]]:
+    """A row a column, with the verdict: both the corrected p-value and the effect."""
+    compared = [(column, column.found) for column in columns if column.found is not None]
+    corrected = holm([found.p_value for _, found in compared])
     rows = []
-    for metric in measured["metrics"]:
-        config = metric["config"]
-        if not config["type"].endswith("ValueDrift"):
-            continue
-        score, threshold = float(metric["value"]), float(config["threshold"])
-        by_p_value = "p_value" in config["method"]
-        rows.append(
-            {
-                "as_of": as_of,
-                "column": config["column"],
-                "method": config["method"],
-                "score": score,
-                "threshold": threshold,
-                "drifted": score < threshold if by_p_value else score >= threshold,
-                "reference_from": reference,
-                "report_path": str(path),
-            }
-        )
+    for (column, found), score in zip(compared, corrected, strict=True):
+        least = rules.min_relative_change if found.method == "rate" else rules.min_distance
+        verdict = score < rules.alpha and abs(found.effect) >= least
+        row = asdict(found) | {"kind": column.kind, "column": column.name, "score": score, "threshold": rules.alpha}
+        rows.append(row | {"min_effect": least, "drifted": verdict})
     return sorted(rows, key=lambda row: str(row["column"]))

@@ -100,6 +100,5 @@ def promotion_decision(context: dg.AssetExecutionContext, platform: PlatformReso
     report = promotion.decide(
         p.lake, p.registry, p.ledger, as_of=as_of_of(context), now=p.now, rule=p.rule, stages=p.stages, **who
     )
-    return dg.MaterializeResult(
-        metadata=described(report, ledger_entries=", ".join(e.decision_id for e in report.entries))
-    )
+    entries, page = ", ".join(e.decision_id for e in report.entries), p.settings.page("decisions")
+    return dg.MaterializeResult(metadata=described(report, ledger_entries=entries, console=page))

@@ -1,15 +1,18 @@
-"""What came of it: engagement and churn by segment, drift of the features."""
+"""What came of it: engagement and churn by segment, drift, overfitting, data quality."""
 
 from datetime import timedelta
 
 import dagster as dg
 
 import monitoring
-from dagster_project.assets.features import user_features
+from dagster_project.assets.models import FAMILIES
+from dagster_project.assets.recommendations import recommendations
 from dagster_project.assets.validation import silver_events
+from dagster_project.checks import DAY_USABLE, verdict
 from dagster_project.metadata import described
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
+from firstchair.operations import roles
 
 OWNERS = ["team:ml"]
 ONE_DAY = timedelta(days=1)
@@ -28,7 +31,7 @@ def engagement_daily(context: dg.AssetExecutionContext, platform: PlatformResour
     p = platform.open()
     first, last = days_of(context)
     report = monitoring.build_engagement(p.lake, first=first, last=last, k_anonymity=p.settings.k_anonymity)
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
 @dg.asset(
@@ -51,7 +54,65 @@ def churn(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.M
         late_tolerance_days=p.settings.late_tolerance_days,
         known_until=p.complete_days()[1] + ONE_DAY,
     )
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=one_run,
+    group_name="monitoring",
+    owners=OWNERS,
+    kinds={"duckdb", "deltalake"},
+    deps=[silver_events],
+)
+def engagement_baselines(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Each version against trending and random lists of users held back, and against exploration slots."""
+    p = platform.open()
+    first, last = days_of(context)
+    yardsticks = roles.yardsticks(p)
+    report = monitoring.build_baselines(
+        p.lake, first=first, last=last, yardsticks=yardsticks, k_anonymity=p.settings.k_anonymity
+    )
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=one_run,
+    group_name="monitoring",
+    owners=OWNERS,
+    kinds={"evidently", "deltalake"},
+    deps=[silver_events],
+    check_specs=[DAY_USABLE],
+)
+def data_quality(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Of each day: the share refused by reason, holes, what came late, sources that are silent."""
+    p = platform.open()
+    first, last = days_of(context)
+    report = monitoring.build_quality(p.lake, first=first, last=last, report_folder=p.settings.reports)
+    checks = [verdict(DAY_USABLE, not report.blocked, warn=True, days=", ".join(map(str, report.blocked)))]
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("quality")), check_results=checks)
+
+
+@dg.asset(
+    partitions_def=daily, group_name="monitoring", owners=OWNERS, kinds={"duckdb", "deltalake"}, deps=[silver_events]
+)
+def survival(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """How long users stay, by segment and by the version that first served them."""
+    p = platform.open()
+    patience = p.settings.late_tolerance_days
+    report = monitoring.build_survival(
+        p.lake, as_of=as_of_of(context), k_anonymity=p.settings.k_anonymity, late_tolerance_days=patience
+    )
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
+
+
+@dg.asset(partitions_def=daily, group_name="monitoring", owners=OWNERS, kinds={"evidently", "deltalake"}, deps=FAMILIES)
+def overfit(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Each family's gap between training and test, with its interval and its usual size."""
+    p = platform.open()
+    report = monitoring.build_overfit(p.lake, as_of=as_of_of(context), report_folder=p.settings.reports)
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("drift")))
 
 
 @dg.asset(
@@ -59,10 +120,32 @@ def churn(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.M
     group_name="monitoring",
     owners=OWNERS,
     kinds={"evidently", "deltalake"},
-    deps=[user_features],
+    deps=[silver_events, recommendations],
 )
 def data_drift(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
-    """Evidently's data-drift report of the day's features against earlier ones."""
+    """The last days against the champion's training window, with Evidently's page."""
     p = platform.open()
-    report = monitoring.build_drift(p.lake, as_of=as_of_of(context), report_folder=p.settings.home / "reports")
+    as_of = as_of_of(context)
+    champion = roles.champion_before(p, as_of)
+    report = monitoring.build_drift(p.lake, as_of=as_of, champion=champion, report_folder=p.settings.reports)
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("drift")))
+
+
+@dg.asset(
+    partitions_def=daily,
+    group_name="monitoring",
+    owners=OWNERS,
+    kinds={"mlflow"},
+    deps=[engagement_daily, engagement_baselines, churn, survival, data_quality, overfit, data_drift],
+)
+def monitoring_run(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """The day's figures and pages as one MLflow run."""
+    p = platform.open()
+    report = monitoring.track(
+        p.lake,
+        as_of=as_of_of(context),
+        tracking_uri=p.registry.tracking_uri,
+        artifact_root=p.registry.artifact_root,
+        report_folder=p.settings.reports,
+    )
     return dg.MaterializeResult(metadata=described(report))

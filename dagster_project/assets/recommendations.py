@@ -46,4 +46,4 @@ def published_lists(context: dg.AssetExecutionContext, platform: PlatformResourc
         list_length=p.settings.list_length,
         arms=p.arms(),
     )
-    return dg.MaterializeResult(metadata=described(report))
+    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("lineage")))

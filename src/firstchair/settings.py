@@ -1,5 +1,7 @@
 """The configuration, once: environment (`FIRSTCHAIR_*`) over `firstchair.toml` over defaults."""
 
+import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -46,6 +48,7 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr = Field(SecretStr(""), description="secret for user_key; made once in home")
     api_token: SecretStr = Field(SecretStr(""), description="bearer token; made once in home")
     alert_webhook_url: str | None = Field(None, description="alerts go to the log, and here")
+    alert_webhook_secret: SecretStr = Field(SecretStr(""), description="signs alerts; empty: derived from api_token")
 
     seed: int = Field(20260101, ge=0, description="root of every seeded choice of the pipeline")
     k_anonymity: int = Field(20, ge=1, description="a segment cell under this many users is merged into other")
@@ -115,9 +118,18 @@ class Settings(BaseSettings):
         return self.home / "spool"
 
     @property
+    def reports(self) -> Path:
+        """Where pages of monitoring stand, by concern and date."""
+        return self.home / "reports"
+
+    @property
     def api_address(self) -> str:
         """Where `firstchair up` serves the API."""
         return f"http://{self.api_host}:{self.api_port}"
+
+    def page(self, name: str) -> str:
+        """Address of a page of the console, such as `decisions`."""
+        return f"{self.api_address}/{name}"
 
     @property
     def dagster_address(self) -> str:
@@ -136,6 +148,11 @@ class Settings(BaseSettings):
     def secret_api_token(self) -> str:
         """The bearer token of the API; made once in `home` (mode 0600) where none is set."""
         return self.api_token.get_secret_value() or _kept_secret(self.home / "api_token")
+
+    def secret_webhook_key(self) -> bytes:
+        """The key that signs alerts: the setting, or HMAC-SHA256(api_token, "alert webhook") in hex."""
+        derived = hmac.new(self.secret_api_token().encode(), b"alert webhook", hashlib.sha256).hexdigest()
+        return (self.alert_webhook_secret.get_secret_value() or derived).encode()
 
 
 def load_settings() -> Settings:

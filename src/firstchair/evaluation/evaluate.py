@@ -30,7 +30,8 @@ class Evaluation:
     metrics: means over users, 0..1: `test_*` on the test days; `train_*` on what users had taken before the
         cutoff, nothing left out of the lists (how well the model remembers, not how good it is);
         `test_coverage_at_20`, `test_novelty_bits` and `test_gini` are those of `Exposure`.
-    per_user: rows in the columns of gold/offline_evidence, sorted by user_key.
+    per_user: rows in the columns of gold/offline_evidence, sorted by user_key. per_training_user: the same of
+        the sample of users behind `train_*`, in the columns of gold/training_evidence.
     cells: NDCG@10 by segment and by length of history.
     """
 
@@ -42,6 +43,7 @@ class Evaluation:
     test_users: int
     metrics: dict[str, float]
     per_user: pa.Table
+    per_training_user: pa.Table
     fit_seconds: float
     cells: tuple[Cell, ...]
 
@@ -60,7 +62,8 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     metrics = {f"test_{name}": value for name, value in _means(found).items()}
     shown = exposure(artists, np.diff(split.train.liked().tocsc().indptr), users=len(split.train.user_keys))
     metrics |= {"test_coverage_at_20": shown.coverage, "test_novelty_bits": shown.novelty, "test_gini": shown.gini}
-    metrics |= {f"train_{name}": value for name, value in _means(_on_training(model, split.train)).items()}
+    remembering, remembered = _on_training(model, split.train)
+    metrics |= {f"train_{name}": value for name, value in _means(remembered).items()}
     return Evaluation(
         family=str(family),
         as_of=split.as_of,
@@ -70,17 +73,19 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
         test_users=len(rows),
         metrics=metrics,
         per_user=_per_user(split, str(family), rows, found),
+        per_training_user=_per_user(split, str(family), remembering, remembered),
         fit_seconds=fit_seconds,
         cells=broken_down(found.ndcg_at_10, rows, split.train, seed=seed),
     )
 
 
-def _on_training(model: Recommender | Popularity, train: TrainingData) -> RankingMetrics:
+def _on_training(model: Recommender | Popularity, train: TrainingData) -> tuple[Rows, RankingMetrics]:
+    """A sample of the users that the model was fitted to (rows of `train`), and its metrics on what they had taken."""
     remembered = train.liked()
     rows = np.flatnonzero(train.warm())
     rows = rows[:: max(1, -(-len(rows) // TRAIN_USERS))].astype(np.int64)
     lists = model.recommend(replace(train, repeats=True), rows, DEPTH)
-    return ranking_metrics(lists.artists, remembered[rows])
+    return rows, ranking_metrics(lists.artists, remembered[rows])
 
 
 def _means(metrics: RankingMetrics) -> dict[str, float]:

@@ -213,21 +213,108 @@ CHURN = _table(
     mature=pa.bool_(),
     simulated=pa.bool_(),
 )
+# One column compared with the champion's training window; `score` is the corrected p-value, `threshold` its limit.
 DRIFT = _table(
     "gold/drift",
     "as_of",
     as_of=pa.date32(),
+    kind=pa.string(),
     column=pa.string(),
     method=pa.string(),
     score=pa.float64(),
     threshold=pa.float64(),
+    p_value=pa.float64(),
+    effect=pa.float64(),
+    min_effect=pa.float64(),
     drifted=pa.bool_(),
+    reference_mean=pa.float64(),  # null where the column has no mean
+    current_mean=pa.float64(),
+    users=pa.int64(),
+    reference_users=pa.int64(),
     reference_from=pa.date32(),
+    reference_until=pa.date32(),  # exclusive: as_of of the champion
+    simulated=pa.bool_(),
     report_path=pa.string(),
+)
+# A version against a yardstick that some users see, or that some slots are given to.
+BASELINES = _table(
+    "gold/engagement_baselines",
+    "event_date",
+    event_date=pa.date32(),
+    model_version=pa.string(),
+    baseline=pa.string(),
+    users=pa.int64(),
+    baseline_users=pa.int64(),
+    impressions=pa.int64(),
+    baseline_impressions=pa.int64(),
+    ctr=pa.float64(),
+    baseline_ctr=pa.float64(),
+    relative_difference=pa.float64(),
+    lower=pa.float64(),
+    upper=pa.float64(),
+    simulated=pa.bool_(),
+)
+# Share of those who began with a version that had not left `day` days later (Kaplan and Meier).
+SURVIVAL = _table(
+    "gold/survival",
+    "as_of",
+    as_of=pa.date32(),
+    segment=pa.string(),
+    segment_value=pa.string(),
+    model_version=pa.string(),
+    day=pa.int32(),
+    users=pa.int64(),
+    at_risk=pa.int64(),
+    left=pa.int64(),
+    survival=pa.float64(),
+    lower=pa.float64(),
+    upper=pa.float64(),
+    simulated=pa.bool_(),
+)
+# How much better a family is on what it was fitted to than on days it had not seen.
+OVERFIT = _table(
+    "gold/overfit",
+    "as_of",
+    as_of=pa.date32(),
+    family=pa.string(),
+    train_users=pa.int64(),
+    test_users=pa.int64(),
+    train=pa.float64(),
+    test=pa.float64(),
+    gap=pa.float64(),
+    gap_lower=pa.float64(),
+    gap_upper=pa.float64(),
+    usual_gap=pa.float64(),  # null while there are too few earlier days
+    usual_test=pa.float64(),
+    overfit=pa.bool_(),
+)
+# What is wrong with the records of a day, one row a measure and what it is of.
+DATA_QUALITY = _table(
+    "gold/data_quality",
+    "event_date",
+    event_date=pa.date32(),
+    measure=pa.string(),
+    key=pa.string(),
+    value=pa.float64(),
+    of=pa.int64(),
+    threshold=pa.float64(),  # null where the measure is told and nothing follows from it
+    fails=pa.bool_(),
+    blocks=pa.bool_(),
 )
 # Offline evidence of a model version, one row a test user: what the paired bootstrap reads.
 OFFLINE_EVIDENCE = _table(
     "gold/offline_evidence",
+    "as_of",
+    as_of=pa.date32(),
+    family=pa.string(),
+    user_key=pa.string(),
+    recall_at_20=pa.float64(),
+    ndcg_at_10=pa.float64(),
+    ndcg_at_20=pa.float64(),
+)
+# The same metrics on what the family was fitted to, one row a user of a sample.
+TRAINING_EVIDENCE = _table(
+    "gold/training_evidence",
     "as_of",
     as_of=pa.date32(),
     family=pa.string(),
@@ -281,7 +368,12 @@ ALL_TABLES = (
     RECOMMENDATIONS,
     ENGAGEMENT_DAILY,
     CHURN,
+    SURVIVAL,
+    BASELINES,
     DRIFT,
+    OVERFIT,
+    DATA_QUALITY,
     OFFLINE_EVIDENCE,
+    TRAINING_EVIDENCE,
     EVIDENCE,
 )

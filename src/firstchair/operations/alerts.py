@@ -1,17 +1,22 @@
-"""What is wrong now, from state alone, and telling it once."""
+"""What is wrong now, from state alone: each with a stable code and a sentence for the person on call."""
 
-import json
-import urllib.request
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 from firstchair import events
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 from firstchair.promotion import ALIAS_MOVED, out_of_line
 
+if TYPE_CHECKING:
+    import dagster as dg
+
 STALE_AFTER = timedelta(days=2)
+# A rollback wants a person's eye for so long.
+ROLLBACK_DAYS = 3
+SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,28 +27,36 @@ class Alert:
     text: str
 
 
-def open_alerts(platform: Platform) -> tuple[Alert, ...]:
-    """Stale data, stale lists, refused records over the limit, holes in sequence numbers."""
+def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Alert, ...]:
+    """Stale data or lists, refused records, holes, a fall of engagement, a broken split, a rollback, failed checks.
+
+    At most one of a code. With `instance`, the newest outcome of every blocking asset check is looked at too.
+    """
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
         return (Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`."),)
-    found = []
     last = platform.complete_days()[1]
+    found = [*_freshness(platform, last), *_records(platform, reconciliation), *_quality(platform, last)]
+    found += [*_engagement(platform, last), *_decisions(platform), *_checks(instance)]
+    return tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
+
+
+def _freshness(platform: Platform, last: date) -> Iterator[Alert]:
     if platform.now.date() - last > STALE_AFTER:
-        found.append(Alert("stale_data", f"The newest complete day of events is {last}."))
-    if moved := _moved(platform):
-        found.append(Alert("alias_moved", moved))
+        yield Alert("stale_data", f"The newest complete day of events is {last}.")
     lists = platform.lake.partitions(t.RECOMMENDATIONS)
     if not lists or lists[-1] <= last:
-        found.append(Alert("stale_lists", f"The newest lists are of {lists[-1] if lists else 'no day'}."))
+        yield Alert("stale_lists", f"The newest lists are of {lists[-1] if lists else 'no day'}.")
+
+
+def _records(platform: Platform, reconciliation: events.Reconciliation) -> Iterator[Alert]:
     refused = sum(reconciliation.quarantined.values())
     if refused > platform.settings.max_quarantine_rate * max(1_000, reconciliation.read):
-        found.append(Alert("quarantine_rate", f"{refused:,} of {reconciliation.read:,} records are in quarantine."))
+        yield Alert("quarantine_rate", f"{refused:,} of {reconciliation.read:,} records are in quarantine.")
     if not reconciliation.balanced:
-        found.append(Alert("records_unaccounted", "Read is not accepted + duplicates + quarantined; rebuild the days."))
+        yield Alert("records_unaccounted", "Read is not accepted + duplicates + quarantined; rebuild the days.")
     if holes := {source: count for source, count in reconciliation.gaps.items() if count}:
-        found.append(Alert("sequence_gaps", f"Sequence numbers are missing, by source: {holes}."))
-    return tuple(found)
+        yield Alert("sequence_gaps", f"Sequence numbers are missing, by source: {holes}.")
 
 
 def _moved(platform: Platform) -> str | None:
@@ -59,21 +72,46 @@ def _moved(platform: Platform) -> str | None:
     return None
 
 
-def send_new(found: Sequence[Alert], *, already: str, url: str | None) -> str:
-    """Post the alerts that were not open at the last look; returns what to pass as `already` next time.
+def _quality(platform: Platform, last: date) -> Iterator[Alert]:
+    """The newest complete day's own figures; older days are told by the gate that leaves them out."""
+    import monitoring
 
-    An alert that the receiver did not take is not remembered, so the next look sends it again.
-    """
-    known = set(json.loads(already)) if already else set()
-    sent = {alert.code for alert in found if alert.code in known or url is None or _post(url, alert)}
-    return json.dumps(sorted(sent))
+    for row in monitoring.quality_of(platform.lake, last, last):
+        if row["measure"] == "refused":
+            yield Alert("quarantine_rate", f"{row['value']:.1%} of the records of {last} are in quarantine.")
+        elif row["blocks"]:
+            yield Alert(
+                "failed_check", f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
+            )
 
 
-def _post(url: str, alert: Alert) -> bool:
-    body = json.dumps({"service": "firstchair", **asdict(alert)}).encode()
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return bool(200 <= answer.status < 300)
-    except OSError:
-        return False
+def _engagement(platform: Platform, last: date) -> Iterator[Alert]:
+    import monitoring
+
+    rules, as_of = monitoring.load_rules().engagement, last + timedelta(days=1)
+    change = monitoring.engagement_regression(platform.lake, as_of=as_of, days=1, rules=rules).get(as_of)
+    if change is not None and change.fallen:
+        yield Alert("engagement_regression", f"CTR of the last days is {change.relative_change:+.1%}.")
+
+
+def _decisions(platform: Platform) -> Iterator[Alert]:
+    """A moved alias, what the newest decision says is wrong with the split, and a rollback that is still new."""
+    if moved := _moved(platform):
+        yield Alert("alias_moved", moved)
+    entries = platform.ledger.entries(limit=50)
+    checks = entries[0].evidence.get("checks", ()) if entries else ()
+    for check in checks:
+        if check.get("name") in SAMPLE_RATIO_CHECKS and not check.get("passes", True):
+            yield Alert("sample_ratio", f"The split is not as planned: {check.get('detail', '')}")
+    back = next((entry for entry in entries if entry.decision == "roll_back"), None)
+    if back is not None and platform.now - back.decided_at < timedelta(days=ROLLBACK_DAYS):
+        yield Alert("rollback", f"Version {back.champion_before} was rolled back: {' '.join(back.reasons)}")
+
+
+def _checks(instance: "dg.DagsterInstance | None") -> Iterator[Alert]:
+    if instance is None:
+        return
+    from dagster_project.execution import failed_checks
+
+    if failed := failed_checks(instance):
+        yield Alert("failed_check", f"Failed at their last run: {', '.join(failed)}.")

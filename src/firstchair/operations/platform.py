@@ -7,6 +7,7 @@ from firstchair import events
 from firstchair.databases import Databases, open_databases
 from firstchair.errors import RunError
 from firstchair.lake import Lake
+from firstchair.operations.journal import Journal
 from firstchair.operations.trials import trial_rules
 from firstchair.promotion import (
     Arms,
@@ -32,6 +33,7 @@ class Platform:
     lake: Lake
     registry: Registry
     ledger: Ledger
+    journal: Journal
     now: datetime
 
     @property
@@ -99,11 +101,14 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     settings = settings or load_settings()
     databases = open_databases(settings)
     registry, ledger = open_memory(settings, databases)
+    journal = Journal(databases.ledger)
+    journal.migrate()
     return Platform(
         settings=settings,
         databases=databases,
         lake=Lake(settings.lake_url),
         registry=registry,
         ledger=ledger,
+        journal=journal,
         now=now or datetime.now(UTC),
     )

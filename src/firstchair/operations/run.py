@@ -13,7 +13,7 @@ from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 
 # Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
-HISTORY = ("silver_events", "engagement_daily", "churn", "evidence")
+HISTORY = ("silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence")
 FEATURES = ("user_features", "interactions")
 MODELS = (
     "als_model",
@@ -25,9 +25,9 @@ MODELS = (
     "random_model",
     "popularity_reference",
 )
-AFTER = ("evidence", "promotion_decision", "recommendations", "published_lists", "data_drift")
-# Drift compares a day's features with those of the same weekday before.
-DRIFT_REFERENCE = timedelta(days=7)
+LISTS = ("evidence", "promotion_decision", "recommendations", "published_lists")
+MONITORING = ("data_drift", "survival", "overfit", "monitoring_run")
+AFTER = LISTS + MONITORING
 
 ONE_DAY = timedelta(days=1)
 
@@ -95,12 +95,8 @@ class _Run:
         last = _within(last or complete, earliest, complete, "--to")
         model_days = self._model_days(first, last, earliest)
         data_days = self._data_days(first, last, earliest)
-        references = self._references(model_days[0], earliest)
-        single = len(model_days) * (len(FEATURES) + len(MODELS) + len(AFTER)) + len(references)
-        self.total += len(HISTORY) + single
+        self.total += len(HISTORY) + len(model_days) * (len(FEATURES) + len(MODELS) + len(AFTER))
         self._materialise(HISTORY, (data_days[0], data_days[-1]))
-        for day in references:
-            self._materialise(("user_features",), (day, day))
         for day in model_days:
             self._materialise((*FEATURES, *MODELS, *AFTER), (day, day))
         return RunReport(data_days[0], last, (data_days[-1] - data_days[0]).days + 1, model_days, tuple(self.runs))
@@ -159,13 +155,6 @@ class _Run:
             return set()
         keys = [self.instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
         return {date.fromisoformat(key) for key in set.intersection(*keys)}
-
-    def _references(self, day: date, earliest: date) -> tuple[date, ...]:
-        """The day whose features drift is measured against, where nothing older has been built."""
-        built = self.platform.lake.partitions(t.USER_FEATURES)
-        reference = max(day - DRIFT_REFERENCE, earliest)
-        has_older = any(as_of <= reference + ONE_DAY for as_of in built)
-        return () if has_older or reference >= day else (reference,)
 
 
 def _days(first: date, last: date) -> tuple[date, ...]:

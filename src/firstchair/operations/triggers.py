@@ -1,25 +1,39 @@
-"""What is due, read from tables: new objects, models older than the features."""
+"""What is due, read from tables: new objects, and models to be fitted anew with the cause named."""
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
 from firstchair import events, serving
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
+from firstchair.operations.causes import Patience, outcome
+from firstchair.operations.journal import FIRED, TriggerRecord
 from firstchair.operations.platform import Platform
 from firstchair.promotion import is_followed, out_of_line, undecided
 
-# Evidently's own rule for a data set: half of the columns.
-DRIFTED_SHARE = 0.5
+if TYPE_CHECKING:
+    from monitoring import Rules
+
+# Days of a condition's past that its patience is judged by.
+PAST_DAYS = 60
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainingDue:
-    """Features that no model has seen, and why that matters."""
+    """Features that models are to be fitted on, and why: the first cause, all of them, and what they say.
+
+    Causes: freshness, drift, engagement_regression, overfit, volume, schedule.
+    """
 
     as_of: date
     cause: str
+    causes: tuple[str, ...]
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,20 @@ class WaitingObjects:
 
     objects: int
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One possible cause as it stands: on which as_of it held, and what it says on the newest.
+
+    Drift is a cause by kind of column, so that one kind that goes on for weeks does not hide the next.
+    """
+
+    cause: str
+    rule: Patience
+    held: Mapping[date, bool]
+    detail: str
+    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +88,98 @@ def waiting_objects(platform: Platform) -> WaitingObjects:
 
 
 def retraining_due(platform: Platform) -> RetrainingDue | None:
-    """The newest features where not every family has been fitted on them; None where all have."""
-    days = platform.lake.partitions(t.USER_FEATURES)
-    matrix = platform.lake.partitions(t.INTERACTIONS)
-    common = sorted(set(days) & set(matrix))
+    """The newest features and what says that models should be fitted on them; None where nothing does.
+
+    Every condition that holds is recorded in the journal once an as_of, fired or with what kept it quiet, so a
+    repeated look gives the same answer.
+
+    Raises:
+        LakeError, ModelError, LedgerError: A table, the registry or the journal does not answer; nothing is due.
+    """
+    import monitoring
+
+    common = set(platform.lake.partitions(t.USER_FEATURES)) & set(platform.lake.partitions(t.INTERACTIONS))
     if not common:
         return None
-    newest = common[-1]
-    if {version.family for version in platform.registry.versions(as_of=newest)} >= set(Family):
+    newest, rules = max(common), monitoring.load_rules()
+    fitted = _newest_models(platform, newest)
+    conditions = [*of_models(platform.lake, newest, fitted, rules), *of_tables(platform.lake, newest, rules)]
+    platform.journal.record(judged(conditions, platform.journal.triggers(outcome=FIRED), platform, newest))
+    return _due(platform.journal.triggers(as_of=newest, outcome=FIRED), newest)
+
+
+def judged(
+    conditions: list[Condition], fired: list[TriggerRecord], platform: Platform, as_of: date
+) -> list[TriggerRecord]:
+    """A record of each condition that holds on `as_of`."""
+    found = []
+    for condition in conditions:
+        fired_on = [record.as_of for record in fired if record.cause == condition.cause]
+        came_to = outcome(condition.rule, condition.held, fired_on, as_of=as_of)
+        if came_to is not None:
+            said = (condition.cause, came_to, condition.detail, condition.evidence)
+            found.append(TriggerRecord(platform.now, as_of, *said))
+    return found
+
+
+def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
+    """What monitoring's tables say: drift, a fall of engagement, overfitting, each with its past."""
+    import monitoring
+
+    since = as_of - PAST_DAYS * ONE_DAY
+    window = f"as_of >= date '{since}' and as_of <= date '{as_of}'"
+    drifted = lake.read(t.DRIFT, f"{window} and drifted").to_pylist()
+    for kind in sorted({row["kind"] for row in drifted}):
+        days = dict.fromkeys((row["as_of"] for row in drifted if row["kind"] == kind), True)
+        here = [row for row in drifted if row["as_of"] == as_of and row["kind"] == kind]
+        named = {row["column"]: round(row["effect"], 3) for row in here}
+        told = f"Drift of the {kind}: {', '.join(sorted(named))}."
+        yield Condition(f"drift:{kind}", rules.triggers.drift, days, told, {"columns": named})
+    changes = monitoring.engagement_regression(lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement)
+    fallen = {day: change.fallen for day, change in changes.items()}
+    change = changes[as_of].relative_change if as_of in changes else 0.0
+    told = f"CTR of the last {rules.engagement.recent_days} days is {change:+.1%} against the days before."
+    yield Condition("engagement_regression", rules.triggers.engagement_regression, fallen, told, {"change": change})
+    overfit = lake.read(t.OVERFIT, f"{window} and overfit").to_pylist()
+    families = sorted(row["family"] for row in overfit if row["as_of"] == as_of)
+    days = dict.fromkeys((row["as_of"] for row in overfit), True)
+    told = f"Remembers more and foresees less than usual: {', '.join(families)}."
+    yield Condition("overfit", rules.triggers.overfit, days, told, {"families": families})
+
+
+def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> Iterator[Condition]:
+    """What the age of the newest models says: freshness, volume, schedule; all are over once there are newer ones.
+
+    fitted: as_of of the newest day on which every family was fitted; None where there is none.
+    """
+    age = (as_of - fitted).days if fitted is not None else None
+    stale = {as_of: age is None or age > rules.triggers.freshness.max_days}
+    told = f"Features of {as_of}, newest models {f'of {fitted}' if fitted is not None else 'none'}."
+    yield Condition("freshness", rules.triggers.freshness, stale, told, {"fitted": fitted})
+    if age is None or fitted is None:
+        return
+    old = {as_of: age >= rules.triggers.schedule.max_age_days}
+    yield Condition("schedule", rules.triggers.schedule, old, f"The newest models are {age} days old.", {"age": age})
+    new = lake.count(t.EVENTS, f"event_date >= date '{fitted}' and event_date < date '{as_of}'")
+    growth = new / max(1, lake.count(t.EVENTS, f"event_date < date '{fitted}'"))
+    grown = {as_of: growth >= rules.triggers.volume.min_growth}
+    yield Condition("volume", rules.triggers.volume, grown, f"Events have grown by {growth:.0%}.", {"growth": growth})
+
+
+def _newest_models(platform: Platform, as_of: date) -> date | None:
+    days = [day for day in platform.lake.partitions(t.USER_FEATURES) if day <= as_of]
+    fitted = (
+        day
+        for day in reversed(days)
+        if {version.family for version in platform.registry.versions(as_of=day)} >= set(Family)
+    )
+    return next(fitted, None)
+
+
+def _due(fired: list[TriggerRecord], as_of: date) -> RetrainingDue | None:
+    """What fired on the newest as_of; freshness is told last, because it is true of every new day."""
+    ordered = sorted(fired, key=lambda record: (record.cause == "freshness", record.sequence))
+    if not ordered:
         return None
-    drift = platform.lake.read(t.DRIFT, f"as_of = date '{newest}'").column("drifted").to_pylist()
-    drifted = bool(drift) and sum(drift) / len(drift) >= DRIFTED_SHARE
-    return RetrainingDue(newest, "drift" if drifted else "freshness")
+    causes = tuple(dict.fromkeys(record.cause.split(":")[0] for record in ordered))
+    return RetrainingDue(as_of, causes[0], causes, " ".join(record.detail for record in ordered))

@@ -52,7 +52,9 @@ def enter_reference(lake: Lake, *, as_of: date, seed: int) -> Evaluation:
 
 
 def _keep(lake: Lake, evaluation: Evaluation) -> None:
-    lake.replace_where(t.OFFLINE_EVIDENCE, evaluation.per_user, _of(evaluation.as_of, evaluation.family))
+    of_it = _of(evaluation.as_of, evaluation.family)
+    lake.replace_where(t.TRAINING_EVIDENCE, evaluation.per_training_user, of_it)
+    lake.replace_where(t.OFFLINE_EVIDENCE, evaluation.per_user, of_it)
 
 
 def _of(as_of: date, family: str) -> str:

@@ -15,7 +15,7 @@ def follow(registry: Registry, entry: Entry) -> None:
     changed = entry.champion_after != entry.champion_before
     returns = entry.stage_after == Stage.ROLLED_BACK
     if entry.challenger is not None and entry.stage_after is not None:
-        registry.set_stage(entry.challenger, Stage(entry.stage_after))
+        registry.set_stage(entry.challenger, Stage(entry.stage_after), decision=entry.decision_id)
     if entry.champion_after is not None:
         if changed and entry.champion_before is not None:
             if returns:

@@ -161,10 +161,12 @@ class Registry:
         with _answering(f"move alias {name}"):
             self._client.set_registered_model_alias(NAME, str(name), number)
 
-    def set_stage(self, number: str, stage: Stage) -> None:
-        """Tag a version with where it stands."""
+    def set_stage(self, number: str, stage: Stage, *, decision: str | None = None) -> None:
+        """Tag a version with where it stands and, where one is named, with the id of the decision that put it there."""
         with _answering(f"tag version {number}"):
             self._client.set_model_version_tag(NAME, number, "stage", str(stage))
+            if decision is not None:
+                self._client.set_model_version_tag(NAME, number, "decision", decision)
 
     def followed(self) -> int | None:
         """Sequence number of the last entry of the ledger that aliases and stages were brought in line with."""

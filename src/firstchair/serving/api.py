@@ -38,7 +38,8 @@ from firstchair.serving.delivery import DELIVER_SECONDS, Courier
 from firstchair.serving.hearing import Hearing
 from firstchair.serving.logins import DEFAULT_K, Logins
 from firstchair.serving.metrics import exposition
-from firstchair.serving.published import current, open_published
+from firstchair.serving.pages import OpenConsole, Pages
+from firstchair.serving.published import Published, current, open_published
 from firstchair.serving.slates import Allocation
 from firstchair.serving.spool import Spool, undelivered
 
@@ -55,6 +56,7 @@ class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
     champion, decisions: what `firstchair status` and `firstchair decisions` tell, asked when somebody asks.
+    console: opens the review console over what is served; None: no pages.
     """
 
     published: Path
@@ -67,6 +69,7 @@ class ApiConfig:
     champion: Callable[[], object]
     decisions: Callable[[], object]
     fold_in: bool = True
+    console: OpenConsole | None = None
 
 
 class Api:
@@ -132,6 +135,10 @@ class Api:
         else:
             self.logins.serve(published)
         self.served = named
+
+    def published(self) -> Published | None:
+        """What is served now; None before the first."""
+        return None if self.logins is None else self.logins.rendered.published
 
     def hear(self) -> None:
         """Learn what the other workers were told of since the last time."""
@@ -212,6 +219,8 @@ def _pages(api: Api) -> FastAPI:
     _faults(app)
     _probes(app, api)
     _service(app, api)
+    if (opens := api.config.console) is not None:
+        app.router.default = Pages(lambda: opens(api.published), app.router.not_found)
     return app
 
 
@@ -360,7 +369,7 @@ def _faults(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def unknown(_: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+        code = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
         headers = dict(error.headers or {})
         return _problem_response(error.status_code, code, str(error.detail), "See /openapi.json.", headers)
 

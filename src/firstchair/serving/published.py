@@ -34,11 +34,17 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Who stands behind a role: the model's family, its registered version, and whether it is in canary."""
+    """Who stands behind a role: the model's family, its registered version, and whether it is in canary.
+
+    data_until, data_fingerprint: first day (ISO 8601) whose events it was not fitted on, and the digest of the data
+    that it was; empty in what was published before they were kept.
+    """
 
     family: str
     version: str
     canary: bool
+    data_until: str = ""
+    data_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Published:
     key_high, key_low: uint64 views, the halves of each user's key, ascending by both. buckets: uint16, the user's for
     arms; arms: roles by bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
     reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not published.
+    code_version: of what made the lists.
     """
 
     version: str
@@ -67,6 +74,7 @@ class Published:
     reason_text: mmap.mmap
     folding: Folding | None = None
     arms: tuple[tuple[str, int], ...] = ()
+    code_version: str = ""
 
     def arm(self, bucket: int) -> str | None:
         """Role of a bucket as the stage under way has it; None where the publisher named none."""
@@ -154,6 +162,7 @@ def _open(folder: Path) -> Published:
         reason_text=_text(folder / "reasons.json"),
         folding=open_folding(folder, manifest["folding"]),
         arms=tuple((role, end) for role, end in manifest["arms"]),
+        code_version=manifest.get("code_version", ""),
     )
 
 

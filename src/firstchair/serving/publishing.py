@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+import firstchair
 from firstchair.errors import ModelError
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -149,6 +150,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         "users": len(keys),
         "length": contents.length,
         "simulated": lake.count(t.EVENTS, "simulated") > 0,
+        "code_version": firstchair.__version__,
         "roles": {role: _described(version) for role, version in contents.roles.items()},
         "folding": folding,
         "arms": [list(bound) for bound in contents.arms.bounds] if contents.bounds else [],
@@ -191,7 +193,13 @@ def _stranger(lake: Lake, registry: Registry, contents: _Contents) -> pa.Table:
 
 
 def _described(version: Version) -> dict[str, Any]:
-    return {"family": version.family, "version": version.version, "canary": version.stage == Stage.CANARY}
+    return {
+        "family": version.family,
+        "version": version.version,
+        "canary": version.stage == Stage.CANARY,
+        "data_until": version.as_of.isoformat(),
+        "data_fingerprint": version.data_fingerprint,
+    }
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -9,7 +9,11 @@ from firstchair.serving.slates import Allocation
 from firstchair.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firstchair.promotion import Entry, Ledger, Registry, Status
+    from firstchair.serving.pages import Application
+    from firstchair.serving.published import Published
 
 
 def app() -> Api:
@@ -37,6 +41,11 @@ def app() -> Api:
     def decisions() -> "list[Entry]":
         return memory()[1].entries()
 
+    def console(published: "Callable[[], Published | None]") -> "Application":
+        from firstchair.operations.console import open_console
+
+        return open_console(settings, published)
+
     return Api(
         ApiConfig(
             published=settings.published,
@@ -49,5 +58,6 @@ def app() -> Api:
             fold_in=settings.fold_in,
             champion=champion,
             decisions=decisions,
+            console=console,
         )
     )

@@ -1,0 +1,151 @@
+"""A world lived straight into the silver tables of a lake: no sources, no ingestion, and its truth at hand."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.privacy.generalisation import age_group
+from firstchair.world import artist_id, track_id
+from firstchair.world.behaviour import EXAMINATION, KINDS, Happenings, Life
+from firstchair.world.geography import COUNTRIES
+from firstchair.world.policy import SeededPolicy
+from firstchair.world.population import SOURCES, TRACKS_PER_ARTIST, make_artists, make_users
+from firstchair.world.scenarios import scenario
+from firstchair.world.service import Signals, Slates, Whole
+from firstchair.world.tastes import Tastes
+
+START = date(2026, 1, 1)
+
+
+@dataclass
+class Watched:
+    """The seeded policy, watched: the true chance of a click of every impression that it made."""
+
+    policy: SeededPolicy
+    life: Life
+    chances: list[np.ndarray] = field(default_factory=list)
+    users: list[np.ndarray] = field(default_factory=list)
+    artists: list[np.ndarray] = field(default_factory=list)
+
+    def slates(self, users: Whole, *, day: date, session: int) -> Slates:
+        """The policy's slates, noted."""
+        made = self.policy.slates(users, day=day, session=session)
+        chance = EXAMINATION * self.life.appeal(users, made.artists, (day - START).days)
+        self.chances.append(chance.ravel())
+        self.users.append(np.repeat(users, made.artists.shape[1]))
+        self.artists.append(made.artists.ravel())
+        return made
+
+    def told(self, signals: Signals, *, day: date) -> None:
+        """As the policy hears it."""
+        self.policy.told(signals, day=day)
+
+    def lists(self) -> dict[str, Whole]:
+        """None: each slate is drawn anew."""
+        return {}
+
+
+class LivedLake:
+    """One world of the named scenario; `live` adds a day to silver/events."""
+
+    def __init__(
+        self, lake: Lake, *, users: int, artists: int, days: int, seed: int, name: str, change_on: int
+    ) -> None:
+        self.lake, self.scenario = lake, scenario(name)
+        streams = [np.random.default_rng([seed, part]) for part in range(6)]
+        music = make_artists(artists, START, streams[0], debuts=self.scenario.debuts, baits=self.scenario.baits)
+        self.people = make_users(users, days, START, streams[1])
+        tastes = Tastes(self.people, music, self.scenario, change_on, streams[4])
+        self.life = Life(tastes, START, streams[2], lost=np.zeros(users, dtype=bool))
+        self.watched = Watched(SeededPolicy(tastes, START, streams[5]), self.life)
+        self.music, self.number, self.sent = music, 0, 0
+        self.keys = np.array([f"{number * 2654435761 % 2**32:08x}{number:024x}" for number in range(users)])
+        self._accounts()
+        self._catalogue()
+
+    def live(self) -> date:
+        """The next day; which day it was."""
+        day = START + timedelta(days=self.number)
+        happened = self.life.live(self.number, self.watched)
+        self.lake.replace_partition(t.EVENTS, self._events(happened, day), day)
+        self.number += 1
+        return day
+
+    def segments(self, day: date) -> dict[str, np.ndarray]:
+        """Each user's segments on the day, as silver/users and its features have them."""
+        age_days = np.array([(day - created).days for created in self.people.created_on])
+        return {
+            "all": np.full(len(self.people), "all"),
+            "lifecycle": np.where(age_days < 30, "new", "long_term"),
+            "country": np.array(COUNTRIES)[self.people.country],
+            "age_group": np.array([age_group(float(age)) for age in self.people.age]),
+            "gender": np.array(self.people.gender),
+        }
+
+    def _events(self, h: Happenings, day: date) -> pa.Table:
+        count = len(h)
+        numbers = np.arange(self.sent, self.sent + count)
+        self.sent += count
+        at = np.datetime64(day, "us") + h.ms.astype("timedelta64[ms]")
+        artists = np.array([artist_id(n) for n in range(len(self.music))])
+        known = h.artist >= 0
+        tracks = h.artist * TRACKS_PER_ARTIST + h.track
+        names = np.array([track_id(0, n) for n in range(len(self.music) * TRACKS_PER_ARTIST)])
+        versions = np.array([*self.life.versions, "none"])
+        columns = {
+            "event_id": pa.array(np.char.add("e", numbers.astype(str))),
+            "event_type": pa.array(np.array(KINDS)[h.kind]),
+            "occurred_at": pa.array(at).cast(pa.timestamp("us", tz="UTC")),
+            "event_date": pa.array([day] * count, pa.date32()),
+            "user_key": pa.array(self.keys[h.user]),
+            "source": pa.array(np.array(SOURCES)[self.people.source[h.user]]),
+            "source_seq": pa.array(numbers),
+            "simulated": pa.array(np.ones(count, dtype=bool)),
+            "slate_id": pa.array(h.slate.astype(str), mask=h.slate < 0),
+            "position": pa.array(h.position, mask=h.position < 0),
+            "artist_id": pa.array(artists[np.maximum(h.artist, 0)], mask=~known),
+            "track_id": pa.array(names[np.maximum(tracks, 0)], mask=h.track < 0),
+            "model_version": pa.array(versions[h.version], mask=h.version < 0),
+            "propensity": pa.array(h.propensity, mask=np.isnan(h.propensity)),
+            "ms_played": pa.array(h.ms_played, mask=h.ms_played < 0),
+        }
+        whole = {f.name: columns[f.name] if f.name in columns else pa.nulls(count, f.type) for f in t.EVENTS.schema}
+        return pa.table(whole).cast(t.EVENTS.schema)
+
+    def _accounts(self) -> None:
+        made = self.segments(START)
+        created = [datetime.combine(day, time(), tzinfo=UTC) for day in self.people.created_on]
+        columns = {
+            "user_key": self.keys,
+            "created_at": created,
+            **{name: made[name] for name in ("age_group", "gender", "country")},
+        }
+        whole = {
+            f.name: pa.array(columns[f.name]) if f.name in columns else pa.nulls(len(self.keys), f.type)
+            for f in t.USERS.schema
+        }
+        self.lake.overwrite(t.USERS, pa.table(whole).cast(t.USERS.schema))
+
+    def _catalogue(self) -> None:
+        count = len(self.music)
+        artists = {
+            "artist_id": [artist_id(n) for n in range(count)],
+            "name": self.music.names,
+            "first_active_on": self.music.first_active_on,
+            "followers": self.music.followers,
+            "genres": [[] for _ in range(count)],
+        }
+        self.lake.overwrite(t.ARTISTS, pa.table(artists).cast(t.ARTISTS.schema))
+        pairs = [(artist, track) for artist in range(count) for track in range(TRACKS_PER_ARTIST)]
+        tracks = {
+            "track_id": [track_id(*pair) for pair in pairs],
+            "artist_id": [artist_id(artist) for artist, _ in pairs],
+            "title": ["" for _ in pairs],
+            "duration_ms": [int(self.music.track_ms[pair]) for pair in pairs],
+            "released_on": [START for _ in pairs],
+        }
+        self.lake.overwrite(t.TRACKS, pa.table(tracks).cast(t.TRACKS.schema))

@@ -1,0 +1,127 @@
+"""Each version against yardsticks of the same day: who stays on trending or random lists, and exploration slots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from statistics import NormalDist
+
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from monitoring.attribution import SLATE_DAYS
+
+CONFIDENCE = 0.95
+# What stood at a position with less than even chance was drawn, not ranked.
+EXPLORATION, DRAWN_BELOW = "exploration", 0.5
+# Few are held back and few slots are drawn: each day tells of so many days up to it.
+WINDOW_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class BaselinesReport:
+    """What stands in gold/engagement_baselines for the days built.
+
+    newest: relative difference on the last day, by version and yardstick.
+    """
+
+    rows: int
+    newest: dict[str, float]
+
+
+def build_baselines(
+    lake: Lake, *, first: date, last: date, yardsticks: Mapping[str, str], k_anonymity: int
+) -> BaselinesReport:
+    """Put the comparisons of the days `first` to `last` (both included) in place of those partitions.
+
+    A row tells of the `WINDOW_DAYS` days up to its own: a version's CTR ÷ a yardstick's CTR - 1 with its 95 %
+    interval by the delta method over users (the two are correlated where a user saw both, and that is counted).
+    Yardsticks are the versions in `yardsticks`, shown to the users held back, together by family, and `exploration`:
+    slots given to an artist drawn at random, which come at each position equally often, against the ranked ones.
+    A clicked impression counts on the day it was shown, if clicked on it or the day after, so the last day may
+    still grow. No row under `k_anonymity` users on a side.
+
+    Args:
+        lake: The tables.
+        first: First day.
+        last: Last day.
+        yardsticks: Family (`trending`, `random`) of each version that is one.
+        k_anonymity: Least users.
+
+    Raises:
+        LakeError: A table cannot be read; nothing is written.
+    """
+    with connect() as connection:
+        connection.execute("create temp table yardsticks (version varchar, family varchar)")
+        if yardsticks:
+            connection.executemany("insert into yardsticks values (?, ?)", [list(pair) for pair in yardsticks.items()])
+        connection.execute(_answered(lake, first, last))
+        table = connection.sql(_compared(k_anonymity)).to_arrow_table()
+    lake.replace_range(t.BASELINES, table, first, last)
+    newest = [row for row in table.to_pylist() if row["event_date"] == last]
+    names = {f"{row['model_version']} against {row['baseline']}": row["relative_difference"] for row in newest}
+    return BaselinesReport(table.num_rows, names)
+
+
+def _answered(lake: Lake, first: date, last: date) -> str:
+    """SQL of `answered`: impressions and clicks of the window of each day, by user and what filled the slot."""
+    return f"""
+        create temp table answered as
+        with slots as (
+            select user_key, slate_id, artist_id, min(event_date) as day, max(model_version) as version,
+                   min(propensity) < {DRAWN_BELOW} as drawn, bool_or(simulated) as simulated
+            from {lake.scan(t.EVENTS)}
+            where event_type = 'impression' and event_date between date '{first}' - {WINDOW_DAYS - 1} and date '{last}'
+            group by all),
+        clicked as (
+            select user_key, slate_id, artist_id, min(event_date) as clicked_on from {lake.scan(t.EVENTS)}
+            where event_type = 'click' and event_date >= date '{first}' - {WINDOW_DAYS - 1} group by all),
+        days as (
+            select d::date as told_on from generate_series(date '{first}', date '{last}', interval 1 day) s(d))
+        select told_on as day, user_key, version, coalesce(drawn, false) as drawn, family,
+               bool_or(simulated) as simulated, count(*)::double as n,
+               count(*) filter (clicked_on - day between 0 and {SLATE_DAYS})::double as c
+        from slots left join clicked using (user_key, slate_id, artist_id)
+        left join yardsticks y using (version)
+        join days on told_on - day between 0 and {WINDOW_DAYS - 1} where version is not null group by all;
+    """
+
+
+def _compared(k_anonymity: int) -> str:
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    return f"""
+        with ours as (
+            select day, user_key, version, simulated, n, c from answered where family is null and not drawn),
+        theirs as (
+            select day, user_key, family as baseline, null as of_version, n, c
+            from answered where family is not null and not drawn
+            union all
+            select day, user_key, '{EXPLORATION}', version, n, c from answered where family is null and drawn),
+        pairs as (
+            select distinct o.day, o.version, t.baseline
+            from ours o join theirs t on t.day = o.day and coalesce(t.of_version, o.version) = o.version),
+        rows as (
+            select p.*, o.user_key, o.n, o.c, 0 as bn, 0 as bc, o.simulated
+            from pairs p join ours o on o.day = p.day and o.version = p.version
+            union all
+            select p.*, t.user_key, 0, 0, t.n, t.c, false
+            from pairs p join theirs t on t.day = p.day and t.baseline = p.baseline
+                                          and coalesce(t.of_version, p.version) = p.version),
+        users as (
+            select day, version, baseline, user_key, sum(n) as n, sum(c) as c, sum(bn) as bn, sum(bc) as bc,
+                   bool_or(simulated) as simulated from rows group by all),
+        rated as (
+            select *, sum(c) over cell / sum(n) over cell as ctr, sum(bc) over cell / sum(bn) over cell as baseline_ctr,
+                   sum(n) over cell as whole, sum(bn) over cell as baseline_whole
+            from users window cell as (partition by day, version, baseline))
+        select day as event_date, version as model_version, baseline,
+               count(*) filter (n > 0) as users, count(*) filter (bn > 0) as baseline_users,
+               any_value(whole)::bigint as impressions, any_value(baseline_whole)::bigint as baseline_impressions,
+               any_value(ctr) as ctr, any_value(baseline_ctr) as baseline_ctr,
+               any_value(ctr / nullif(baseline_ctr, 0)) as ratio, ratio - 1 as relative_difference,
+               ratio * {z} * sqrt(sum(((c - ctr * n) / whole / nullif(ctr, 0)
+                                       - (bc - baseline_ctr * bn) / baseline_whole / nullif(baseline_ctr, 0)) ** 2)
+                                  * count(*) / nullif(count(*) - 1, 0)) as half,
+               ratio - 1 - half as lower, ratio - 1 + half as upper, bool_or(simulated) as simulated
+        from rated group by all
+        having users >= {k_anonymity} and baseline_users >= {k_anonymity}
+        order by event_date, model_version, baseline
+    """

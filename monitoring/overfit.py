@@ -1,0 +1,82 @@
+"""Overfitting: each family's gap between what it was fitted to and what it had not seen, over time."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import NormalDist, median
+from typing import Any
+
+import pyarrow as pa
+
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from monitoring.pages import cells_page
+from monitoring.rules import OverfitRules, load_rules
+
+CONFIDENCE = 0.95
+COLUMNS = (("family", "family"), ("train", "train"), ("test", "test"), ("gap", "gap"), ("gap_lower", "lower"),
+           ("gap_upper", "upper"), ("usual_gap", "usual gap"), ("overfit", "overfit"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OverfitReport:
+    """What stands in gold/overfit for one as_of: families looked at, those that overfit, and the page."""
+
+    as_of: date
+    rows: int
+    overfit: tuple[str, ...]
+    report: Path | None
+
+
+def build_overfit(
+    lake: Lake, *, as_of: date, report_folder: Path | None, rules: OverfitRules | None = None
+) -> OverfitReport:
+    """Put each family's gap at `as_of` in place of that partition.
+
+    gap: mean over users of the training metric less that of the test metric. gap_lower, gap_upper: its 95 %
+    interval, the two taken as independent, which is too wide where the same users stand in both. A family overfits
+    where the whole interval lies above its usual gap (median of the earlier as_of) by `min_gap_growth`, and its test
+    metric is under its usual one by `min_test_drop`: who remembers more and foresees as well has only more data.
+
+    Raises:
+        LakeError: A table cannot be read; nothing is written.
+    """
+    rules = rules or load_rules().overfit
+    since = as_of - timedelta(days=rules.history_days)
+    earlier = lake.read(t.OVERFIT, f"as_of >= date '{since}' and as_of < date '{as_of}'").to_pylist()
+    rows = [_judged(row, earlier, rules) for row in _gaps(lake, as_of, rules.metric)]
+    lake.replace_partition(t.OVERFIT, pa.Table.from_pylist(rows, schema=t.OVERFIT.schema), as_of)
+    page = report_folder and cells_page(
+        "overfit", rows, COLUMNS, title=f"{rules.metric} of training and test", figure="gap", day=as_of,
+        folder=report_folder,
+    )  # fmt: skip
+    return OverfitReport(as_of, len(rows), tuple(row["family"] for row in rows if row["overfit"]), page)
+
+
+def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:
+    def side(table: t.Table, name: str) -> str:
+        return f"""(
+            select family, count(*) as {name}_users, avg({metric}) as {name},
+                   coalesce(var_samp({metric}), 0) / count(*) as {name}_variance
+            from {lake.scan(table)} where as_of = date '{as_of}' group by family)"""
+
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    with connect() as connection:
+        found = connection.sql(f"""
+            select date '{as_of}' as as_of, family, train_users, test_users, train, test, train - test as gap,
+                   train - test - {z} * sqrt(train_variance + test_variance) as gap_lower,
+                   train - test + {z} * sqrt(train_variance + test_variance) as gap_upper
+            from {side(t.TRAINING_EVIDENCE, "train")} join {side(t.OFFLINE_EVIDENCE, "test")} using (family)
+            order by family
+        """).to_arrow_table()
+    return list(found.to_pylist())
+
+
+def _judged(row: dict[str, Any], earlier: list[dict[str, Any]], rules: OverfitRules) -> dict[str, Any]:
+    own = [other for other in earlier if other["family"] == row["family"]]
+    if len(own) < rules.min_history:
+        return row | {"usual_gap": None, "usual_test": None, "overfit": False}
+    usual_gap, usual_test = (median(other[name] for other in own) for name in ("gap", "test"))
+    grown = row["gap_lower"] > usual_gap + rules.min_gap_growth * abs(usual_gap)
+    fallen = row["test"] < (1 - rules.min_test_drop) * usual_test
+    return row | {"usual_gap": usual_gap, "usual_test": usual_test, "overfit": bool(grown and fallen)}

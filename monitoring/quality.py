@@ -1,0 +1,162 @@
+"""Data quality of each day: what was refused and why, what is missing, what came late, who is silent."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from monitoring.pages import cells_page
+from monitoring.rules import QualityRules, load_rules
+
+ALL = "all"
+REFUSED, GAPS, LATE, SILENT = "refused", "sequence_gaps", "late", "silent"
+# A batch after midnight has so long to bring in the evening before it counts as late.
+GRACE_HOURS = 3
+# A source is expected on a day if it was heard on as many of the days before.
+EXPECTED_DAYS, WEEK_DAYS = 5, 7
+COLUMNS = (("measure", "measure"), ("key", "of"), ("value", "value"), ("of", "records"), ("threshold", "limit"),
+           ("fails", "fails"), ("blocks", "blocks decisions"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """What stands in gold/data_quality for the days built.
+
+    rows: figures. failing: days with a figure over its limit. blocked: days that no decision may rest on.
+    refused: share of the last day's records in quarantine, by reason. report: the page of the last day.
+    """
+
+    rows: int
+    failing: int
+    blocked: tuple[date, ...]
+    refused: dict[str, float]
+    report: Path | None
+
+
+def build_quality(
+    lake: Lake, *, first: date, last: date, report_folder: Path | None, rules: QualityRules | None = None
+) -> QualityReport:
+    """Put the figures of the days `first` to `last` (both included) in place of those partitions.
+
+    refused: records in quarantine ÷ records, over all and by reason. A record's day is that of its event; where it
+    was refused before that was known, the day that most events of its object are of, else the day it was read.
+    sequence_gaps: numbers missing before an event of the day, by source.
+    late: events that came after the day's evening had been brought in, ÷ events.
+    silent: 1 where a source that is heard on most days was not heard on the day.
+
+    A day with too much refused or late, or with a silent source, blocks decisions that use it; holes are told.
+
+    Raises:
+        LakeError: A table cannot be read; nothing is written.
+    """
+    rules = rules or load_rules().quality
+    with connect() as connection:
+        connection.execute(_records(lake))
+        table = connection.sql(_figures(lake, first, last, rules)).to_arrow_table()
+    lake.replace_range(t.DATA_QUALITY, table, first, last)
+    rows = table.to_pylist()
+    newest = [row for row in rows if row["event_date"] == last]
+    page = report_folder and cells_page(
+        "data_quality", newest, COLUMNS, title=f"Data quality of {last}", figure="value", day=last, folder=report_folder
+    )
+    return QualityReport(
+        rows=len(rows),
+        failing=len({row["event_date"] for row in rows if row["fails"]}),
+        blocked=tuple(sorted({row["event_date"] for row in rows if row["blocks"]})),
+        refused={row["key"]: row["value"] for row in newest if row["measure"] == REFUSED and row["key"] != ALL},
+        report=page,
+    )
+
+
+def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
+    """The failing figures of the days `first` to `last` (both included), by day."""
+    where = f"fails and event_date between date '{first}' and date '{last}'"
+    rows = lake.read(t.DATA_QUALITY, where).sort_by([("event_date", "ascending"), ("measure", "ascending")])
+    return list(rows.to_pylist())
+
+
+def _records(lake: Lake) -> str:
+    """SQL of `refused` (day, reason) and `landed` (one row an event, with the instant it was read at)."""
+    return f"""
+        create temp table landed as
+        select event_date as day, source, source_seq, object_url, ingested_at from {lake.scan(t.BRONZE_EVENTS)};
+        create temp table refused as
+        with of_object as (
+            select object_url, mode(day) as day from landed group by object_url)
+        select coalesce(q.event_date, o.day, q.quarantined_at::date) as day, q.reason, q.source, q.source_seq,
+               q.batch_id is not null as unparsed
+        from {lake.scan(t.QUARANTINE_EVENTS)} q left join of_object o using (object_url);
+    """
+
+
+def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
+    return f"""
+        with days as (
+            select d::date as day from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
+        figures as ({_refused(rules)} union all by name {_gaps()} union all by name {_late(rules)}
+                    union all by name {_silent()})
+        select day as event_date, measure, key, value::double as value, "of"::bigint as "of",
+               threshold::double as threshold, coalesce(fails, false) as fails, coalesce(blocks, false) as blocks
+        from figures join days using (day) order by day, measure, key
+    """
+
+
+def _refused(rules: QualityRules) -> str:
+    over = f"\"of\" >= {rules.min_records} and key = '{ALL}' and value > {rules.max_refused}"
+    return f"""
+        select *, {over} as fails, {over} as blocks from (
+            with records as (
+                select day, count(*) as records from (
+                    select day from landed union all select day from refused where unparsed) group by day),
+            counted as (
+                select day, coalesce(reason, '{ALL}') as key, count(*) as refused
+                from refused group by grouping sets ((day, reason), (day)))
+            select day, '{REFUSED}' as measure, key, refused / records as value, records as "of",
+                   if(key = '{ALL}', {rules.max_refused}, null) as threshold
+            from counted join records using (day)
+            union all
+            select day, '{REFUSED}', '{ALL}', 0, records, {rules.max_refused}
+            from records anti join counted using (day))"""
+
+
+def _gaps() -> str:
+    return f"""
+        select day, '{GAPS}' as measure, source as key, sum(hole) as value, count(*) as "of", 0 as threshold,
+               sum(hole) > 0 as fails, false as blocks
+        from (
+            select day, source, source_seq - lag(source_seq) over (partition by source order by source_seq) - 1 as hole
+            from (select source, source_seq, max(day) as day from (
+                      select day, source, source_seq from landed
+                      union all select day, source, source_seq from refused)
+                  where source is not null and source_seq >= 0 group by all))
+        where hole > 0 group by all"""
+
+
+def _late(rules: QualityRules) -> str:
+    over = f'"of" >= {rules.min_records} and value > {rules.max_late}'
+    return f"""
+        select *, {over} as fails, {over} as blocks from (
+            with batches as (select distinct ingested_at from landed),
+            evening as (
+                select d.day, min(b.ingested_at) + interval {GRACE_HOURS} hours as until
+                from (select distinct day from landed) d
+                join batches b on b.ingested_at >= (d.day + 1)::timestamp at time zone 'UTC' group by d.day)
+            select l.day, '{LATE}' as measure, '{ALL}' as key,
+                   count(*) filter (l.ingested_at > e.until) / count(*) as value, count(*) as "of",
+                   {rules.max_late} as threshold
+            from landed l left join evening e using (day) group by l.day)"""
+
+
+def _silent() -> str:
+    return f"""
+        select day, '{SILENT}' as measure, source as key, 1 as value, before as "of", 0 as threshold,
+               true as fails, true as blocks
+        from (
+            with heard as (select day, source from landed where source is not null group by all),
+            asked as (
+                select d.day, h.source, count(*) as before
+                from days d join heard h on h.day < d.day and h.day >= d.day - {WEEK_DAYS} group by all)
+            select a.* from asked a anti join heard h using (day, source)
+            where a.before >= {EXPECTED_DAYS} and exists (select 1 from heard x where x.day = a.day))"""

@@ -1,0 +1,178 @@
+"""What drift compares: the user-days of some days, and each user's clicks by what he was shown."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pandas as pd
+
+from firstchair.features.profile import NEW_DAYS
+from firstchair.features.segments import UNKNOWN, follower_tiers
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from monitoring.attribution import SLATE_DAYS
+
+# Columns by kind: of the users' features, of the users who come, of the catalogue, and of what they answer.
+FEATURES = ("clicks_per_100", "listen_through", "plays_per_day", "logins_per_day")
+POPULATION = ("lifecycle", "country", "age_group", "gender", "cold")
+CATALOGUE = ("played_follower_tier", "played_artist_age")
+RESPONSES = ("ctr", "ctr_local_hits", "ctr_new_artists", "ctr_known_artists", "ctr_other_artists")
+# An artist is new for so many days; a hit where he is played more than the rest of the world would have it.
+NEW_ARTIST_DAYS = 60
+HIT_DAYS, HIT_SCORE = 7, 2.5
+# A user is cold who took up nothing in so many days; earlier history is not asked for.
+WARM_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some days of a service.
+
+    days: one row a user-day with any event: user_key, `FEATURES` (NaN where there is no such rate), `POPULATION`
+    and `CATALOGUE` as text (None where unknown). answers: one row a user: impressions and clicks in all and by what
+    was shown, `shown_<x>` and `clicked_<x>` for each x of `RESPONSES`. simulated: some event is.
+    """
+
+    days: pd.DataFrame
+    answers: pd.DataFrame
+    simulated: bool
+
+
+def draw(lake: Lake, days: list[date], *, max_users: int) -> Sample:
+    """The user-days and answers of `days` (UTC, ascending) of at most about `max_users` users, by pseudonym."""
+    with connect() as connection:
+        connection.execute(_events(lake, days, _share(lake, max_users)))
+        connection.execute(_hits(lake, days))
+        connection.execute(_impressions(lake))
+        return Sample(
+            days=connection.execute(_user_days(lake)).df(),
+            answers=connection.execute(_answers()).df(),
+            simulated=bool(
+                connection.execute("select coalesce(bool_or(simulated), false) from happened").fetchall()[0][0]
+            ),
+        )
+
+
+def _share(lake: Lake, max_users: int) -> str:
+    """SQL of who is looked at: a keyed hash is a random number, so its first digits make a sample that stays."""
+    share = min(1.0, max_users / max(1, lake.count(t.USERS)))
+    return "true" if share == 1 else f"user_key < '{int(share * 16**8):08x}'"
+
+
+def _events(lake: Lake, days: list[date], sampled: str) -> str:
+    """SQL of `happened`: events of the days and of what reaches into them."""
+    listing = ", ".join(f"date '{day}'" for day in days)
+    reach = ", ".join(f"date '{day + timedelta(days=n)}'" for day in days for n in range(SLATE_DAYS + 1))
+    return f"""
+        create temp table happened as
+        select event_id, event_type, event_date, user_key, slate_id, artist_id, track_id, ms_played, simulated,
+               event_date in ({listing}) as inside
+        from {lake.scan(t.EVENTS)} where event_date in ({listing}, {reach}) and {sampled};
+        create temp table played_before as
+        select user_key, artist_id, min(event_date) as first_on, max(event_date) as last_on
+        from {lake.scan(t.EVENTS)}
+        where event_type in ('play', 'click', 'follow') and event_date <= date '{days[-1]}' and {sampled} group by all;
+    """
+
+
+def _hits(lake: Lake, days: list[date]) -> str:
+    """SQL of `hits`: per day and cell (a country, an age group) the artists heard by far more than elsewhere.
+
+    By (listeners - expected) ÷ √(expected + 1) over the days before, expected as the world's share of the artist has
+    it; listeners and not plays, because one who plays a song all day makes no hit.
+    """
+    listing = ", ".join(f"date '{day}'" for day in days)
+    first = days[0] - timedelta(days=HIT_DAYS)
+    return f"""
+        create temp table cells as
+        select user_key, unnest(['country ' || coalesce(country, '{UNKNOWN}'),
+                                 'age ' || coalesce(age_group, '{UNKNOWN}')]) as cell
+        from {lake.scan(t.USERS)};
+        create temp table hits as
+        with heard as (
+            select d as day, user_key, artist_id
+            from (select unnest([{listing}]) as d)
+            join (select distinct event_date, user_key, artist_id from {lake.scan(t.EVENTS)}
+                  where event_type = 'play' and event_date >= date '{first}' and event_date < date '{days[-1]}')
+            on event_date >= d - {HIT_DAYS} and event_date < d group by all),
+        summed as (
+            select day, cell, artist_id, count(*) as listeners from heard join cells using (user_key) group by all),
+        expected as (
+            select *, sum(listeners) over (partition by day, cell) * sum(listeners) over (partition by day, artist_id)
+                      / sum(listeners) over (partition by day) as usual
+            from summed)
+        select day, cell, artist_id from expected where (listeners - usual) / sqrt(usual + 1) >= {HIT_SCORE};
+    """
+
+
+def _impressions(lake: Lake) -> str:
+    """SQL of `shown`: each artist of a slate once, what kind he is to the user, and whether he was clicked."""
+    return f"""
+        create temp table shown as
+        with slates as (
+            select user_key, slate_id, artist_id, min(event_date) as day
+            from happened where event_type = 'impression' and inside group by all),
+        clicks as (
+            select user_key, slate_id, artist_id, min(event_date) as clicked_on
+            from happened where event_type = 'click' group by all),
+        local as (
+            select distinct s.user_key, s.day, s.artist_id
+            from slates s join cells using (user_key) join hits using (day, cell, artist_id))
+        select s.user_key, s.day, h.artist_id is not null as local_hits,
+               coalesce(s.day - a.first_active_on < {NEW_ARTIST_DAYS}, false) as new_artists,
+               coalesce(p.first_on < s.day, false) as known_artists,
+               coalesce(c.clicked_on - s.day between 0 and {SLATE_DAYS}, false) as clicked
+        from slates s
+        left join local h on h.user_key = s.user_key and h.day = s.day and h.artist_id = s.artist_id
+        left join {lake.scan(t.ARTISTS)} a on a.artist_id = s.artist_id
+        left join played_before p on p.user_key = s.user_key and p.artist_id = s.artist_id
+        left join clicks c on c.user_key = s.user_key and c.slate_id = s.slate_id and c.artist_id = s.artist_id;
+    """
+
+
+def _user_days(lake: Lake) -> str:
+    whole_from = min(lake.partitions(t.EVENTS)) + timedelta(days=WARM_DAYS)
+    return f"""
+        with counted as (
+            select user_key, event_date as day, count(*) filter (event_type = 'play') as plays_per_day,
+                   count(*) filter (event_type = 'login') as logins_per_day,
+                   arg_min(artist_id, hash(event_id)) filter (event_type = 'play') as played
+            from happened where inside group by all),
+        heard as (
+            select user_key, event_date as day,
+                   sum(least(coalesce(ms_played, 0), duration_ms)) / sum(duration_ms) as listen_through
+            from happened join {lake.scan(t.TRACKS)} using (track_id)
+            where inside and event_type = 'play' and duration_ms > 0 group by all),
+        answered as (
+            select user_key, day, 100 * count(*) filter (clicked) / count(*) as clicks_per_100 from shown group by all),
+        warm as (
+            select distinct c.user_key, c.day from counted c join played_before p using (user_key)
+            where p.first_on < c.day and p.last_on >= c.day - {WARM_DAYS})
+        select c.user_key, r.clicks_per_100, h.listen_through, c.plays_per_day::double as plays_per_day,
+               c.logins_per_day::double as logins_per_day,
+               if(date_diff('day', u.created_at::date, c.day) < {NEW_DAYS}, 'new', 'long_term') as lifecycle,
+               coalesce(u.country, '{UNKNOWN}') as country, coalesce(u.age_group, '{UNKNOWN}') as age_group,
+               coalesce(u.gender, '{UNKNOWN}') as gender, 
+               case when c.day >= date '{whole_from}' then if(w.user_key is null, 'cold', 'warm') end as cold,
+               f.follower_tier as played_follower_tier,
+               case when c.day - a.first_active_on < {NEW_ARTIST_DAYS} then 'new'
+                    when a.first_active_on is not null then 'established' end as played_artist_age
+        from counted c left join heard h using (user_key, day) left join answered r using (user_key, day)
+        left join warm w using (user_key, day) left join {lake.scan(t.USERS)} u using (user_key)
+        left join {follower_tiers(lake)} f on f.artist_id = c.played
+        left join {lake.scan(t.ARTISTS)} a on a.artist_id = c.played
+        order by c.user_key, c.day
+    """
+
+
+def _answers() -> str:
+    kinds = {name.removeprefix("ctr_"): name for name in RESPONSES[1:-1]}
+    of_kind = {name: kind for kind, name in kinds.items()} | {
+        "ctr": "true",
+        "ctr_other_artists": f"not ({' or '.join(kinds)})",
+    }
+    sums = ", ".join(
+        f"count(*) filter ({of_kind[name]})::double as shown_{name}, "
+        f"count(*) filter ({of_kind[name]} and clicked)::double as clicked_{name}"
+        for name in RESPONSES
+    )
+    return f"select user_key, {sums} from shown group by user_key order by user_key"

@@ -1,0 +1,113 @@
+"""How long users stay with a version: the curve of Kaplan and Meier (1958), published cell by cell."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import NormalDist
+
+from firstchair.features.segments import ALL, published_values, user_segments
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+
+# Who is away for so many days has left; a curve begins at most so many days ago.
+SILENCE_DAYS, COHORT_DAYS = 14, 90
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivalReport:
+    """What stands in gold/survival for one as_of: rows, and how many of all users had not left after a week and two."""
+
+    as_of: date
+    rows: int
+    after_7_days: float | None
+    after_14_days: float | None
+
+
+def build_survival(lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_days: int) -> SurvivalReport:
+    """Put the curves at `as_of` in place of that partition.
+
+    A user begins with a version on the first day (of the last `COHORT_DAYS`) that it served him, and stays in its
+    cohort whoever serves him later, as in an arm. He has left on the first day from which he was not active (any
+    event but an impression) for `SILENCE_DAYS` days; that is known once those days and the late tolerance are over,
+    and until then he counts as staying. Cells: every segment over all versions, and every version over everybody.
+    Lower and upper: 95 %, log-log with Greenwood's variance. A curve ends where fewer than `k_anonymity` are at risk.
+
+    Raises:
+        LakeError: A table cannot be read; nothing is written.
+    """
+    known_until = as_of - timedelta(days=SILENCE_DAYS + late_tolerance_days)
+    with connect() as connection:
+        connection.execute(_lives(lake, as_of, known_until))
+        connection.execute(_cohorts(lake, k_anonymity))
+        table = connection.sql(_curves(as_of, k_anonymity)).to_arrow_table()
+    lake.replace_partition(t.SURVIVAL, table, as_of)
+    whole = {r["day"]: r["survival"] for r in table.to_pylist() if r["segment"] == r["model_version"] == ALL}
+    return SurvivalReport(as_of, table.num_rows, whole.get(7), whole.get(14))
+
+
+def _lives(lake: Lake, as_of: date, known_until: date) -> str:
+    """SQL of `lives`: per user and version the day he began, days until he left or was last known to stay."""
+    first = as_of - timedelta(days=COHORT_DAYS)
+    return f"""
+        create temp table lives as
+        with begun as (
+            select user_key, coalesce(model_version, '{ALL}') as model_version, min(event_date) as began,
+                   bool_or(simulated) as simulated
+            from {lake.scan(t.EVENTS)}
+            where event_type = 'impression' and event_date >= date '{first}' and event_date < date '{known_until}'
+            group by grouping sets ((user_key, model_version), (user_key))),
+        active as (
+            select distinct user_key, event_date as day from {lake.scan(t.EVENTS)}
+            where event_type <> 'impression' and event_date >= date '{first}' and event_date < date '{as_of}'),
+        left_on as (
+            select user_key, day, day + 1 as gone
+            from (select *, lead(day) over (partition by user_key order by day) as next_day from active)
+            where coalesce(next_day, date '{as_of}') - day > {SILENCE_DAYS} and day + 1 < date '{known_until}')
+        select b.user_key, b.model_version, b.began, b.simulated, min(l.gone) is not null as has_left,
+               coalesce(min(l.gone), date '{known_until}') - b.began as days
+        from begun b left join left_on l on l.user_key = b.user_key and l.day >= b.began
+        group by b.user_key, b.model_version, b.began, b.simulated having days > 0;
+    """
+
+
+def _cohorts(lake: Lake, k_anonymity: int) -> str:
+    """SQL of `cohorts`: lives by published cell."""
+    group = "model_version"
+    counted = f"(select {group}, segment, segment_value, count(*) as users from told group by all)"
+    published = published_values(counted, group=group, k_anonymity=k_anonymity)
+    return f"""
+        create temp table told as
+        select * exclude (s), s.segment as segment, s.value as segment_value
+        from (select l.*, unnest({user_segments(day="l.began")}) as s
+              from lives l left join {lake.scan(t.USERS)} u using (user_key))
+        where model_version = '{ALL}' or s.segment = '{ALL}';
+        create temp table cohorts as
+        select l.* replace (p.published as segment_value)
+        from told l join {published} p using ({group}, segment, segment_value) where p.published is not null;
+    """
+
+
+def _curves(as_of: date, k_anonymity: int) -> str:
+    cell = "segment, segment_value, model_version"
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    return f"""
+        with ends as (
+            select {cell}, days::integer as day, count(*) as ended, count(*) filter (has_left) as "left"
+            from cohorts group by all),
+        sizes as (select {cell}, count(*) as users, bool_or(simulated) as simulated from cohorts group by all),
+        risks as (
+            select *, users - coalesce(sum(ended) over (earlier rows between unbounded preceding and 1 preceding), 0)
+                      as at_risk
+            from ends join sizes using ({cell}) window earlier as (partition by {cell} order by day)),
+        steps as (
+            select *, sum(ln(greatest(1 - "left" / at_risk, 1e-12))) over upto as log_survival,
+                   sum("left" / nullif(at_risk * (at_risk - "left"), 0)) over upto as greenwood
+            from risks where at_risk >= {k_anonymity} window upto as (partition by {cell} order by day)),
+        bounded as (
+            select *, exp(log_survival) as survival,
+                   {z} * sqrt(greenwood) / nullif(abs(log_survival), 0) as half from steps)
+        select date '{as_of}' as as_of, {cell}, day, users, at_risk::bigint as at_risk, "left", survival,
+               coalesce(survival ** exp(half), survival) as lower,
+               coalesce(survival ** exp(-half), survival) as upper, simulated
+        from bounded order by {cell}, day
+    """

@@ -1,0 +1,95 @@
+"""A day's monitoring as one MLflow run: figures to plot over time, and the pages as artefacts."""
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from firstchair.errors import RunError
+from firstchair.features.segments import ALL
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+
+EXPERIMENT = "artist-recommender-monitoring"
+PAGES = ("data_drift", "data_quality", "overfit")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedDay:
+    """The MLflow run of a day, and the figures in it by name."""
+
+    run_id: str
+    figures: dict[str, float]
+
+
+def track(lake: Lake, *, as_of: date, tracking_uri: str, artifact_root: Path, report_folder: Path) -> TrackedDay:
+    """Write the figures of `as_of` into its run of the experiment; a repetition writes into the same run.
+
+    Raises:
+        LakeError: A table cannot be read; nothing is written.
+        RunError: MLflow does not answer; the tables stand.
+    """
+    figures = _figures(lake, as_of)
+    pages = [path for name in PAGES if (path := report_folder.resolve() / name / f"{as_of}.html").exists()]
+    quality = report_folder.resolve() / "data_quality" / f"{date.fromordinal(as_of.toordinal() - 1)}.html"
+    pages += [quality] if quality.exists() else []
+    try:
+        return TrackedDay(_write(figures, pages, as_of, tracking_uri, artifact_root), figures)
+    except Exception as error:  # MLflow's own, SQLAlchemy's, requests' and OSError alike
+        raise RunError(
+            f"MLflow did not take the monitoring of {as_of}: {' '.join(str(error).split())}.",
+            where=f"experiment {EXPERIMENT}",
+            data="The gold tables stand.",
+            remedy="Bring MLflow back, or check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
+        ) from error
+
+
+def _figures(lake: Lake, as_of: date) -> dict[str, float]:
+    """Name of a metric, as MLflow allows it, and its value."""
+    day = date.fromordinal(as_of.toordinal() - 1)
+    whole = f"segment = '{ALL}' and model_version = '{ALL}'"
+    found: dict[str, float | None] = {}
+    for row in lake.read(t.ENGAGEMENT_DAILY, f"event_date = date '{day}' and {whole}").to_pylist():
+        found |= {name: row[name] for name in ("ctr", "clicks_per_100", "listen_through", "follow_rate", "users")}
+    for row in lake.read(t.CHURN, f"as_of = date '{as_of}' and {whole}").to_pylist():
+        found[f"churn_{row['horizon_days']}_days"] = row["churn_rate"]
+    for row in lake.read(t.DRIFT, f"as_of = date '{as_of}'").to_pylist():
+        found |= {f"drift_effect/{row['column']}": row["effect"], f"drifted/{row['column']}": float(row["drifted"])}
+    for row in lake.read(t.OVERFIT, f"as_of = date '{as_of}'").to_pylist():
+        found |= {f"train/{row['family']}": row["train"], f"test/{row['family']}": row["test"]}
+        found[f"gap/{row['family']}"] = row["gap"]
+    for row in lake.read(t.DATA_QUALITY, f"event_date = date '{day}'").to_pylist():
+        found[f"{row['measure']}/{row['key']}"] = row["value"]
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _write(figures: dict[str, float], pages: list[Path], as_of: date, tracking_uri: str, artifact_root: Path) -> str:
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    client: Any = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    experiment = _experiment(client, artifact_root)
+    tag = {"as_of": as_of.isoformat()}
+    runs = client.search_runs([experiment], f"tags.as_of = '{as_of}'", max_results=1)
+    run = runs[0] if runs else client.create_run(experiment, run_name=f"monitoring {as_of}", tags=tag)
+    for name, value in sorted(figures.items()):
+        client.log_metric(run.info.run_id, _allowed(name), value, step=as_of.toordinal())
+    for page in pages:
+        client.log_artifact(run.info.run_id, str(page), page.parent.name)
+    client.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def _experiment(client: Any, artifact_root: Path) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    artifact_root.mkdir(parents=True, exist_ok=True)
+    return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_root.absolute().as_uri()))
+
+
+def _allowed(name: str) -> str:
+    """MLflow takes letters, digits, and _ - . space : / in names; sources may be called anything."""
+    return "".join(letter if letter.isalnum() or letter in "_-. /" else "_" for letter in name)

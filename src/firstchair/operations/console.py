@@ -1,0 +1,97 @@
+"""What the console reads of the platform beyond the lists, and what it may do by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from fastapi import APIRouter
+
+from firstchair.lake import tables as t
+from firstchair.operations.alerts import Alert, open_alerts
+from firstchair.operations.platform import Platform, open_platform
+from firstchair.promotion import Entry, Word, promote_by_hand, roll_back_by_hand
+from firstchair.serving.console import ConsoleConfig, Sources, console
+from firstchair.serving.published import Published
+from firstchair.serving.slates import Allocation
+from firstchair.settings import Settings
+
+# Alerts count whole tables; so long a page may show the ones counted before.
+ALERTS_SECONDS = 30
+CAUSES = 30
+
+
+def open_console(settings: Settings, published: Callable[[], Published | None]) -> APIRouter:
+    """The console of the platform behind the settings, over what a worker serves.
+
+    Raises:
+        SourceError: A server cannot be reached.
+    """
+    platform = open_platform(settings)
+    sources = Sources(
+        config=console_config(platform),
+        registry=platform.registry,
+        ledger=platform.ledger,
+        pseudonym_key=settings.secret_pseudonym_key(),
+        allocation=Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share),
+        published=published,
+    )
+    return console(sources, token=settings.secret_api_token())
+
+
+def console_config(platform: Platform) -> ConsoleConfig:
+    """The console of a platform."""
+    settings = platform.settings
+    return ConsoleConfig(
+        lake=platform.lake,
+        k_anonymity=settings.k_anonymity,
+        reports=settings.reports,
+        addresses={"Dagster": settings.dagster_address, "MLflow": settings.mlflow_address},
+        alerts=_alerts(platform),
+        causes=lambda: platform.journal.triggers(limit=CAUSES),
+        by_hand=ChairByHand(platform),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChairByHand:
+    """Decisions typed into the console: the entry and the aliases at once.
+
+    The lists follow with the next look of `promotion_sensor`: a worker that answers logins builds no lists.
+    """
+
+    platform: Platform
+
+    def promote(self, version: str, *, reason: str, person: str) -> Entry:
+        """Seat a version.
+
+        Raises:
+            LedgerError, ModelError: It cannot be; nothing was written.
+        """
+        p = self.platform
+        users, salt = p.lake.count(t.USERS), p.settings.arm_salt
+        word = self._word(reason, person)
+        return promote_by_hand(p.registry, p.ledger, word, version=version, users=users, salt=salt)
+
+    def roll_back(self, *, reason: str, person: str) -> Entry:
+        """Give the chair back to the champion before.
+
+        Raises:
+            LedgerError: Nobody sat there before; nothing was written.
+        """
+        return roll_back_by_hand(self.platform.registry, self.platform.ledger, self._word(reason, person))
+
+    def _word(self, reason: str, person: str) -> Word:
+        now = datetime.now(UTC)
+        days = self.platform.lake.partitions(t.RECOMMENDATIONS)
+        return Word(person, reason, now, max(days, default=now.date()))
+
+
+def _alerts(platform: Platform) -> Callable[[], tuple[Alert, ...]]:
+    """Looks at what is wrong when it is asked, but not again within `ALERTS_SECONDS`."""
+
+    @lru_cache(maxsize=1)
+    def found(tick: int) -> tuple[Alert, ...]:
+        return open_alerts(replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC)))
+
+    return lambda: found(int(datetime.now(UTC).timestamp()) // ALERTS_SECONDS)

@@ -1,0 +1,177 @@
+"""The journal in Postgres: every cause of a retraining, fired or kept quiet, and every incident and its deliveries."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from firstchair.databases import advisory_lock
+from firstchair.errors import LedgerError, SourceError
+
+VERSION_TABLE = "journal_version"
+FIRED = "fired"
+
+metadata = sa.MetaData()
+_INSTANT = sa.TIMESTAMP(timezone=True)
+TRIGGERS = sa.Table(
+    "retraining_triggers",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("recorded_at", _INSTANT),
+    sa.Column("as_of", sa.Date),
+    sa.Column("cause", sa.Text),
+    sa.Column("outcome", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("evidence", pg.JSONB),
+)
+INCIDENTS = sa.Table(
+    "incidents",
+    metadata,
+    sa.Column("incident_id", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("opened_at", _INSTANT),
+    sa.Column("delivered_at", _INSTANT),
+    sa.Column("resolved_at", _INSTANT),
+    sa.Column("resolution_delivered_at", _INSTANT),
+    sa.Column("attempts", sa.Integer),
+    sa.Column("next_attempt_at", _INSTANT),
+    sa.Column("last_fault", sa.Text),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRecord:
+    """What a cause came to on an as_of: `fired`, or why not (`not_held`, `same_episode`, `cool_down`)."""
+
+    recorded_at: datetime
+    as_of: date
+    cause: str
+    outcome: str
+    detail: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that is or was wrong; `delivered_at` and `resolution_delivered_at` are of the webhook."""
+
+    incident_id: str
+    code: str
+    detail: str
+    opened_at: datetime
+    delivered_at: datetime | None
+    resolved_at: datetime | None
+    resolution_delivered_at: datetime | None
+    attempts: int
+    next_attempt_at: datetime
+    last_fault: str | None
+
+
+class Journal:
+    """The journal of one platform, in the database of its ledger."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self.url = url
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return sa.create_engine(self.url, poolclass=sa.pool.NullPool)
+
+    def migrate(self) -> None:
+        """Bring the database to the newest form; harmless when repeated, or done by two at once."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with advisory_lock(self.url, "firstchair ledger migration", wait=True), self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def record(self, triggers: Sequence[TriggerRecord]) -> None:
+        """Add what is not there yet; the first outcome of a cause and an as_of stands.
+
+        Raises:
+            LedgerError: The database cannot be written; nothing was.
+        """
+        if not triggers:
+            return
+        names = ("recorded_at", "as_of", "cause", "outcome", "detail", "evidence")
+        rows = [{name: getattr(trigger, name) for name in names} for trigger in triggers]
+        rows = [row | {"evidence": json.loads(json.dumps(row["evidence"], default=str))} for row in rows]
+        with self._writing() as connection:
+            connection.execute(pg.insert(TRIGGERS).values(rows).on_conflict_do_nothing())
+
+    def triggers(
+        self, *, limit: int = 1_000, as_of: date | None = None, outcome: str | None = None
+    ) -> list[TriggerRecord]:
+        """The newest records, newest first, of one as_of and one outcome where they are named."""
+        query = sa.select(TRIGGERS).order_by(TRIGGERS.c.sequence.desc()).limit(limit)
+        query = query.where(TRIGGERS.c.as_of == as_of) if as_of is not None else query
+        query = query.where(TRIGGERS.c.outcome == outcome) if outcome is not None else query
+        with self._engine.connect() as connection:
+            return [TriggerRecord(**row._mapping) for row in connection.execute(query)]
+
+    def see(self, found: Mapping[str, str], *, now: datetime) -> None:
+        """Open an incident for each code in `found` (its detail beside it) that has none; resolve those not found.
+
+        Raises:
+            LedgerError: The database cannot be written; nothing was.
+        """
+        with self._writing() as connection:
+            query = sa.select(INCIDENTS.c.code).where(INCIDENTS.c.resolved_at.is_(None)).with_for_update()
+            open_now = set(connection.scalars(query))
+            for code in sorted(found.keys() - open_now):
+                texts = {"incident_id": _identity(code, now), "code": code, "detail": found[code]}
+                values = {**texts, "opened_at": now, "next_attempt_at": now, "attempts": 0}
+                connection.execute(pg.insert(INCIDENTS).values(values).on_conflict_do_nothing())
+            over = INCIDENTS.c.code.in_(open_now - found.keys()) & INCIDENTS.c.resolved_at.is_(None)
+            connection.execute(INCIDENTS.update().where(over).values(resolved_at=now, next_attempt_at=now, attempts=0))
+
+    def incidents(self, *, limit: int = 1_000, only_open: bool = False) -> list[Incident]:
+        """The newest incidents, newest first."""
+        query = sa.select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.code).limit(limit)
+        query = query.where(INCIDENTS.c.resolved_at.is_(None)) if only_open else query
+        with self._engine.connect() as connection:
+            return [Incident(**row._mapping) for row in connection.execute(query)]
+
+    def undelivered(self, *, now: datetime) -> list[Incident]:
+        """Incidents that the receiver has not taken, or not the end of, and that may be tried again by now."""
+        tried = INCIDENTS.c.resolved_at.is_(None) | INCIDENTS.c.last_fault.is_not(None)
+        begun, over = INCIDENTS.c.delivered_at.is_not(None), INCIDENTS.c.resolved_at.is_not(None)
+        waits = (~begun & tried) | (begun & over & INCIDENTS.c.resolution_delivered_at.is_(None))
+        query = sa.select(INCIDENTS).where(waits & (INCIDENTS.c.next_attempt_at <= now)).order_by(INCIDENTS.c.opened_at)
+        with self._engine.connect() as connection:
+            return [Incident(**row._mapping) for row in connection.execute(query)]
+
+    def note(self, incident_id: str, **values: Any) -> None:
+        """Write what came of a delivery into an incident's columns."""
+        with self._writing() as connection:
+            connection.execute(INCIDENTS.update().where(INCIDENTS.c.incident_id == incident_id).values(**values))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (sa.exc.SQLAlchemyError, SourceError) as error:
+            raise LedgerError(
+                f"The journal cannot be written: {str(error).splitlines()[0]}.",
+                where=self.url.render_as_string(),
+                data="Nothing was written; the next look sees the same state and writes it.",
+                remedy="Bring the database back.",
+            ) from error
+
+
+def _identity(code: str, opened_at: datetime) -> str:
+    return hashlib.sha256(f"{code} {opened_at.isoformat()}".encode()).hexdigest()[:16]

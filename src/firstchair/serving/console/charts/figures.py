@@ -1,0 +1,111 @@
+"""What a chart shows, and how its numbers are written; the table beside a chart is of the same values."""
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class Form(StrEnum):
+    """How a number is written."""
+
+    SHARE = "share"
+    CHANGE = "change"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value of a day, or of a number of days, with its interval where there is one. `is_open`: can still change."""
+
+    on: date | int
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, its points by day ascending."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A value that others are held against."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineChart:
+    """Lines over days. `says`: what it shows in a sentence. Bands are drawn where there are few lines.
+
+    narrows: intervals shrink with time, so the newer half sets the axis; what reaches beyond stands at the border.
+    """
+
+    title: str
+    says: str
+    series: tuple[Series, ...]
+    form: Form
+    references: tuple[Reference, ...] = ()
+    narrows: bool = False
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the lines need names beside the picture: one that the title names already does not."""
+        return len(self.series) > 1 or any(line.name.casefold() not in self.title.casefold() for line in self.series)
+
+    @property
+    def rows(self) -> list[tuple[str, Point]]:
+        """Every point with its line's name, newest first."""
+        found = [(line.name, point) for line in self.series for point in line.points]
+        return sorted(found, key=lambda row: place(row[1].on), reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One interval. tone: `good`, `bad` or `plain`. note: what the table says of it."""
+
+    name: str
+    value: float
+    lower: float | None
+    upper: float | None
+    tone: str = "plain"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Intervals below each other against one axis."""
+
+    title: str
+    says: str
+    rows: tuple[ForestRow, ...]
+    form: Form
+    references: tuple[Reference, ...] = ()
+
+
+def place(on: date | int) -> int:
+    """A day, or a number of days, as a whole number."""
+    return on if isinstance(on, int) else on.toordinal()
+
+
+def told(value: float | None, form: str, *, digits: int | None = None) -> str:
+    """A number for people; `–` where there is none.
+
+    >>> told(0.0421, Form.SHARE), told(0.031, Form.CHANGE), told(1234.5, Form.NUMBER, digits=1), told(None, Form.SHARE)
+    ('4.21 %', '+3.1 %', '1,234.5', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    match form:
+        case Form.SHARE:
+            return f"{100 * value:.{2 if digits is None else digits}f} %"
+        case Form.CHANGE:
+            return f"{100 * value:+.{1 if digits is None else digits}f} %".replace("-", "−")
+    return f"{value:,.{2 if digits is None else digits}f}".replace("-", "−")

@@ -1,0 +1,70 @@
+"""How long users stay, and how the versions stand against yardsticks: parts of the engagement page."""
+
+from firstchair.features.segments import ALL, Segment
+from firstchair.lake import tables as t
+from firstchair.serving.console import seats
+from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
+from firstchair.serving.console.sources import Sources, rows
+
+# More curves with their bands cannot be told apart.
+MOST_CURVES = 5
+MOST_COMPARISONS = 12
+
+
+def survival_chart(sources: Sources, segment: Segment) -> LineChart:
+    """The newest curves of a segment: share of users who had not left so many days after they began."""
+    found = rows(
+        f"""
+        select segment_value, day, users, survival, lower, upper from {sources.lake.scan(t.SURVIVAL)}
+        where segment = ? and model_version = '{ALL}' and at_risk >= ?
+        qualify as_of = max(as_of) over () order by day
+        """,
+        str(segment),
+        sources.config.k_anonymity,
+    )
+    users = {row["segment_value"]: row["users"] for row in found}
+    largest = sorted(users, key=lambda value: (-users[value], value))[:MOST_CURVES]
+    lines = tuple(
+        Series(
+            value,
+            tuple(
+                Point(row["day"], row["survival"], row["lower"], row["upper"])
+                for row in found
+                if row["segment_value"] == value
+            ),
+        )
+        for value in largest
+    )
+    return LineChart(
+        "Survival", "Share of those who began that had not left so many days later (Kaplan and Meier), with 95 %.",
+        lines, Form.SHARE,
+    )  # fmt: skip
+
+
+def yardstick_forest(sources: Sources) -> Forest:
+    """Click-through of each version against what users held back, or slots drawn at random, answer to."""
+    known = seats.families(sources.ledger.entries(), sources.published())
+    found = rows(
+        f"""
+        select * from {sources.lake.scan(t.BASELINES)} where users >= ? and baseline_users >= ?
+        qualify event_date = max(event_date) over () order by impressions desc, model_version, baseline
+        """,
+        sources.config.k_anonymity,
+        sources.config.k_anonymity,
+    )
+    lines = tuple(
+        ForestRow(
+            f"{known.get(row['model_version'], '')} {row['model_version']} to {row['baseline']}".strip(),
+            row["relative_difference"],
+            row["lower"],
+            row["upper"],
+            "good" if row["lower"] is not None and row["lower"] > 0 else "plain",
+            f"{row['users']:,} against {row['baseline_users']:,} users",
+        )
+        for row in found[:MOST_COMPARISONS]
+        if row["relative_difference"] is not None
+    )
+    return Forest(
+        "Against yardsticks", "CTR of a version over the last week, relative to who is held back or to drawn slots.",
+        lines, Form.CHANGE, (Reference("no difference", 0.0),),
+    )  # fmt: skip

@@ -1,0 +1,209 @@
+"""Every page in a real browser: its figures are those of the tables behind it, and it keeps to itself."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from firstchair.lake import tables as t
+from tests.firstchair.serving.console.conftest import Visit, sign_in, visiting
+from tests.service import Lived
+
+PAGES = ("/", "/audition", "/engagement", "/drift", "/decisions", "/quality", "/listener", "/lineage")
+LISTENER = "user-000001"
+
+
+def percent(value: float, digits: int = 2) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_without_an_error_and_asks_nobody_else(visit: Visit, path: str) -> None:
+    page = visit.open(path)
+
+    page.wait_for_load_state("networkidle")
+
+    expect(page.get_by_role("navigation", name="Pages").locator('[aria-current="page"]')).to_have_count(1)
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert (visit.errors, visit.strayed) == ([], [])
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_says_that_its_data_are_simulated(visit: Visit, path: str) -> None:
+    page = visit.open(path)
+
+    expect(page.get_by_role("note")).to_contain_text("Simulated data")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_wider_than_a_phone(browser: Browser, served: str, path: str) -> None:
+    phone = visiting(browser, served, viewport={"width": 360, "height": 780})
+    sign_in(phone)
+
+    page = phone.open(path)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.context.close()
+
+
+def test_now_tells_the_champion_of_the_ledger_and_the_figures_of_the_newest_day(visit: Visit, lived: Lived) -> None:
+    cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'all' and model_version = 'all'")
+    newest = max(cells, key=lambda row: row["event_date"])
+
+    page = visit.open("/")
+
+    champion = lived.status["roles"]["champion"]
+    expect(page.get_by_text(f"version {champion['version']}", exact=True)).to_be_visible()
+    assert visit.figure("Click-through rate") == percent(newest["ctr"])
+    assert visit.figure("Listeners shown") == f"{newest['users']:,}"
+    for alert in lived.status["alerts"]:
+        expect(page.get_by_text(alert["text"])).to_be_visible()
+
+
+def test_audition_tells_the_verdict_on_test_days_with_its_interval(visit: Visit, lived: Lived) -> None:
+    entry = next(entry for entry in lived.ledger if entry["evidence"]["kind"] == "challenge")
+
+    page = visit.open("/audition")
+
+    page.get_by_role("group").get_by_text("Figures").first.click()
+    for metric in entry["evidence"]["metrics"]:
+        for bound in ("lower", "upper"):
+            told = f"{100 * metric[bound]:+.1f} %".replace("-", "−")
+            expect(page.get_by_role("cell", name=told).first).to_be_visible()
+
+
+def test_engagement_cells_are_those_of_the_table_and_none_is_too_small(visit: Visit, lived: Lived) -> None:
+    cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'country' and model_version = 'all'")
+    newest = max(row["event_date"] for row in cells)
+    wanted = {r["segment_value"]: r for r in cells if r["event_date"] == newest and r["users"] >= 20}
+
+    page = visit.open("/engagement?segment=country&days=14")
+
+    shown = page.locator("tr[data-cell]")
+    assert shown.count() == len(wanted) > 0
+    for value, row in wanted.items():
+        told = page.locator(f'tr[data-cell="{value}"] td').all_inner_texts()
+        assert told[:4] == [f"{row['users']:,}", f"{row['impressions']:,}", f"{row['clicks']:,}", percent(row["ctr"])]
+
+
+def test_churn_labels_that_can_still_change_are_told_apart(visit: Visit, lived: Lived) -> None:
+    labels = lived.service.rows(t.CHURN, "segment = 'all' and model_version = 'all' and horizon_days = 7")
+    final = max((row for row in labels if row["mature"]), key=lambda row: row["as_of"])
+
+    page = visit.open("/engagement?segment=all&days=90")
+
+    expect(page.get_by_role("cell", name=percent(final["churn_rate"], 1), exact=True).first).to_be_visible()
+    assert page.locator("circle.dot.open").count() >= sum(not row["mature"] for row in labels)
+
+
+def test_drift_names_the_columns_that_drifted_and_holds_evidentlys_page(visit: Visit, lived: Lived) -> None:
+    page = visit.open("/drift")
+
+    told = page.locator("tr", has=page.get_by_text("drifted", exact=True)).locator("th").all_inner_texts()
+    assert sorted(name.replace(" ", "_") for name in told) == sorted(lived.summary["drift"]["drifted"])
+    page.locator("iframe").scroll_into_view_if_needed()
+    expect(page.frame_locator("iframe").get_by_text("drift", exact=False).first).to_be_visible(timeout=60_000)
+    assert (visit.errors, visit.strayed) == ([], [])
+
+
+def test_decisions_are_filtered_and_say_who_was_champion_when(visit: Visit, lived: Lived) -> None:
+    promoted = [entry for entry in lived.ledger if entry["decision"] == "promote"]
+    decided_at = datetime.fromisoformat(promoted[0]["decided_at"])
+
+    visit.open("/decisions")
+    visit.page.get_by_label("Decision").select_option("promote")
+    visit.page.get_by_role("button", name="Filter").click()
+
+    expect(visit.page.locator("tbody tr")).to_have_count(len(promoted))
+    for moment, told in ((timedelta(hours=1), f"{promoted[0]['champion_after']}"), (-timedelta(days=900), "Nobody")):
+        visit.page.get_by_label("At, in UTC").fill(f"{decided_at + moment:%Y-%m-%dT%H:%M}")
+        visit.page.get_by_role("button", name="Look").click()
+        expect(visit.page.get_by_role("status")).to_contain_text(told)
+
+
+def test_an_entry_is_told_in_full(visit: Visit, lived: Lived) -> None:
+    entry = lived.ledger[0]
+
+    page = visit.open(f"/decisions/{entry['decision_id']}")
+
+    for text in (entry["hash"], entry["previous_hash"], entry["data_fingerprint"], entry["reasons"][0]):
+        expect(page.get_by_text(text, exact=True).first).to_be_visible()
+
+
+def test_data_quality_accounts_for_every_record_and_shows_no_account(visit: Visit, lived: Lived) -> None:
+    fates = lived.summary["events"]
+
+    page = visit.open("/quality")
+
+    assert visit.figure("Read") == f"{fates['read']:,}"
+    assert visit.figure("Accepted") == f"{fates['accepted']:,}"
+    for reason, count in fates["quarantined"].items():
+        assert page.locator(f'tr[data-reason="{reason}"] td').first.inner_text() == f"{count:,}"
+    assert re.search(r"user-\d|@example", page.content()) is None
+
+
+def test_a_listener_is_found_by_a_form_and_his_id_stands_in_no_address(visit: Visit, lived: Lived) -> None:
+    listed = lived.service.json("recommend", LISTENER, "-k", 5)
+
+    page = visit.open("/listener")
+    page.get_by_label("User id").fill(LISTENER)
+    page.get_by_role("button", name="Look up").click()
+
+    for item in listed["items"]:
+        row = page.get_by_role("region", name="List").locator("tbody tr").nth(item["position"] - 1)
+        expect(row).to_contain_text(item["artist_id"])
+        expect(row).to_contain_text(item["reason"])
+    assert not any(LISTENER in address for address in [page.url, *visit.asked])
+    assert LISTENER not in page.content()
+    assert LISTENER not in (Path(lived.service.home) / "served.log").read_text()
+
+
+def test_an_unknown_listener_gets_what_is_trending(visit: Visit) -> None:
+    page = visit.open("/listener")
+
+    page.get_by_label("User id").fill("nobody-at-all")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_text("cold start: what is trending")).to_be_visible()
+    expect(page.get_by_role("region", name="List").locator("tbody tr").first).to_be_visible()
+
+
+def test_lineage_leads_from_the_served_lists_to_data_and_decision(visit: Visit, lived: Lived) -> None:
+    champion = lived.status["roles"]["champion"]
+
+    page = visit.open("/lineage")
+
+    row = page.get_by_role("region", name="Who made them").get_by_role("row").filter(has_text="champion").first
+    expect(row).to_contain_text(champion["data_fingerprint"])
+    row.get_by_role("link", name="entry").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Entry")
+
+
+def test_the_first_tab_leads_past_the_navigation(visit: Visit) -> None:
+    page = visit.open("/")
+
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    assert page.url.endswith("#content")
+
+
+def test_a_browser_without_a_session_is_shown_the_form_and_comes_back(browser: Browser, served: str) -> None:
+    stranger = visiting(browser, served)
+
+    stranger.page.goto(f"{served}/decisions?decision=promote")
+    stranger.page.get_by_label("API token").fill("not the token")
+    stranger.page.get_by_role("button", name="Sign in").click()
+    expect(stranger.page.get_by_role("alert")).to_contain_text("not the token")
+    stranger.page.get_by_label("API token").fill("a reviewer's token")
+    stranger.page.get_by_role("button", name="Sign in").click()
+
+    stranger.page.wait_for_url(f"{served}/decisions?decision=promote")
+    cookie = stranger.page.context.cookies()[0]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    stranger.page.get_by_role("button", name="Sign out").click()
+    stranger.page.wait_for_url(f"{served}/sign-in")
+    assert stranger.page.context.cookies() == []
+    stranger.page.context.close()
