@@ -11,7 +11,7 @@ import numpy.typing as npt
 from firstchair.errors import ModelError
 
 # Raise it when what stands in the files changes, and teach `read` the older form or refuse it.
-FORMAT = 1
+FORMAT = 2
 
 
 def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:

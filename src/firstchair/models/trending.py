@@ -1,5 +1,6 @@
 """Trending: what is played now, by country and age group, for those of whom little is known."""
 
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +36,9 @@ class Trending:
     m = `PRIOR_LISTENERS` is the prior's weight: the posterior mean of a Dirichlet prior centred on the whole
     (empirical Bayes; Efron and Morris 1973 for the principle of shrinking towards the grand mean). A
     listener's score is the mean of his cells' p_ci over the largest of the catalogue: 0..1.
+
+    It has nothing to learn but counts, so asked with newer data than it was fitted on it counts those: what is
+    trending is never older than the lists it stands in.
     """
 
     family = Family.TRENDING
@@ -43,6 +47,8 @@ class Trending:
         self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
         self.whole: Floats = np.zeros(0, dtype=np.float32)
         self.cells: dict[tuple[str, str], Floats] = {}
+        self.as_of = date.min
+        self._newest: Trending | None = None
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Count; nothing is drawn by chance, so `seed` changes nothing."""
@@ -50,7 +56,7 @@ class Trending:
         liked = data.confidence.multiply(data.confidence > 0).tocsr()
         ever = np.asarray(liked.sum(axis=0)).ravel()
         # All-time listening breaks ties, and an artist nobody ever played still has a place at the end.
-        self.artist_ids = data.artist_ids
+        self.artist_ids, self.as_of = data.artist_ids, data.as_of
         self.whole = _shares(recent + 0.01 * ever + 1e-6)
         lift = self.whole / _shares(ever + 1e-3)
         self.cells = {}
@@ -75,8 +81,18 @@ class Trending:
 
         return in_chunks(rows, len(data.artist_ids), listed)
 
+    def counted(self, data: TrainingData) -> "Trending":
+        """The counts of `data` where it is newer and has any, else those fitted."""
+        if data.as_of <= self.as_of or "plays_28d" not in data.artists:
+            return self
+        if self._newest is None or self._newest.as_of != data.as_of:
+            self._newest = Trending().fit(data, seed=0)
+        return self._newest
+
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; -inf for artists that the model does not know."""
+        if (newest := self.counted(data)) is not self:
+            return newest.score(data, rows)
         users = data.users.iloc[rows]
         groups = pd.MultiIndex.from_arrays([users[name].astype(str) for name in CELLS])
         distinct = groups.unique()
@@ -91,6 +107,8 @@ class Trending:
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The cell in which the artist stands out most and by how much (lift), or that it is trending everywhere."""
+        if (newest := self.counted(data)) is not self:
+            return newest.explain(data, rows, lists)
         keys = sorted(self.cells)
         place = {key: number for number, key in enumerate(keys, start=1)}
         said = blank(lists.artists.shape, ["everywhere", *(value for _, value in keys)])
@@ -125,7 +143,7 @@ class Trending:
         table = np.stack([self.cells[key] for key in keys]) if keys else np.zeros((0, len(self.whole)), np.float32)
         storage.write(
             folder,
-            {"family": self.family, "cells": [list(key) for key in keys]},
+            {"family": self.family, "cells": [list(key) for key in keys], "as_of": self.as_of.isoformat()},
             {"artist_ids": self.artist_ids, "whole": self.whole, "table": table},
         )
 
@@ -135,6 +153,7 @@ class Trending:
         facts, arrays = storage.read(folder)
         model = cls()
         model.artist_ids, model.whole = arrays["artist_ids"], arrays["whole"]
+        model.as_of = date.fromisoformat(facts["as_of"])
         model.cells = {(key[0], key[1]): arrays["table"][n] for n, key in enumerate(facts["cells"])}
         return model
 

@@ -1,5 +1,6 @@
 """What every family must do, and what those that learn must find."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_nothing_is_pickled(model: Recommender, tmp_path: Path) -> None:
 def test_a_format_from_the_future_is_refused(model: Recommender, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     document = tmp_path / "model" / "model.json"
-    document.write_text(document.read_text().replace('"format": 1', '"format": 99'))
+    document.write_text(document.read_text().replace('"format": 2', '"format": 99'))
 
     with pytest.raises(ModelError, match="format 99"):
         models.load(model.family, tmp_path / "model")
@@ -184,6 +185,18 @@ def test_trending_differs_by_country() -> None:
     assert set(lists.artists[1] % 2) == {1}
     said = model.explain(cold, np.array([0]), Lists(lists.artists[:1], lists.scores[:1]))
     assert "Chile" in said.sentences[0, 0]
+
+
+def test_what_is_trending_is_never_older_than_the_data_it_is_asked_with() -> None:
+    data = checkerboard(labelled=False)
+    model = models.fit(Family.TRENDING, data, seed=1)
+    liked = np.zeros((2, ARTISTS), dtype=np.float32)
+    newer = training_data(liked, data.as_of + timedelta(days=9), fingerprint="newer")
+    newer.artists.loc["a007", ["plays_7d", "plays_28d"]] = 900
+
+    lists = model.recommend(newer, np.array([0, 1]), 3)
+
+    assert lists.artists[:, 0].tolist() == [7, 7]
 
 
 def test_a_random_list_depends_on_the_user_and_the_seed_alone(data: TrainingData) -> None:
