@@ -36,7 +36,7 @@ def test_a_crowd_that_stays_the_same_has_not_drifted(lake: Lake, seed: int) -> N
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"ctr": 0.04}, {"ctr", "ctr_known_artists", "clicks_per_100"}),
+        ({"ctr": 0.04}, {"ctr", "ctr_known_artists", "ctr_other_artists", "clicks_per_100"}),
         ({"heard": 1.0}, {"listen_through"}),
         ({"only": "CL"}, {"country"}),
     ],
