@@ -32,7 +32,7 @@ class Watched:
     artists: list[np.ndarray] = field(default_factory=list)
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
-        """The policy's slates, noted."""
+        """The policy's, noted."""
         made = self.policy.slates(users, day=day, session=session)
         chance = EXAMINATION * self.life.appeal(users, made.artists, (day - START).days)
         self.chances.append(chance.ravel())
@@ -40,22 +40,43 @@ class Watched:
         self.artists.append(made.artists.ravel())
         return made
 
+    def shown(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Chance, user and artist of each impression noted."""
+        return np.concatenate(self.chances), np.concatenate(self.users), np.concatenate(self.artists)
+
+    def forget(self) -> None:
+        """Note anew from here on."""
+        self.chances, self.users, self.artists = [], [], []
+
     def told(self, signals: Signals, *, day: date) -> None:
-        """As the policy hears it."""
+        """Passed on."""
         self.policy.told(signals, day=day)
 
     def lists(self) -> dict[str, Whole]:
-        """None: each slate is drawn anew."""
+        """None, as the policy's."""
         return {}
 
 
 class LivedLake:
-    """One world of the named scenario; `live` adds a day to silver/events."""
+    """One world of the named scenario; `live` adds a day to silver/events.
+
+    Only the first `kept` users are in the lake: a sample of the world, in which everybody lives.
+    """
 
     def __init__(
-        self, lake: Lake, *, users: int, artists: int, days: int, seed: int, name: str, change_on: int
+        self,
+        lake: Lake,
+        *,
+        users: int,
+        artists: int,
+        days: int,
+        seed: int,
+        name: str,
+        change_on: int = 10_000,
+        kept: int | None = None,
     ) -> None:
         self.lake, self.scenario = lake, scenario(name)
+        self.kept = users if kept is None else kept
         streams = [np.random.default_rng([seed, part]) for part in range(6)]
         music = make_artists(artists, START, streams[0], debuts=self.scenario.debuts, baits=self.scenario.baits)
         self.people = make_users(users, days, START, streams[1])
@@ -71,7 +92,10 @@ class LivedLake:
         """The next day; which day it was."""
         day = START + timedelta(days=self.number)
         happened = self.life.live(self.number, self.watched)
-        self.lake.replace_partition(t.EVENTS, self._events(happened, day), day)
+        self.active_on = np.unique(happened.user)
+        inside = happened.user < self.kept
+        seen = Happenings(*(getattr(happened, name)[inside] for name in Happenings.__slots__))
+        self.lake.replace_partition(t.EVENTS, self._events(seen, day), day)
         self.number += 1
         return day
 
@@ -85,6 +109,11 @@ class LivedLake:
             "age_group": np.array([age_group(float(age)) for age in self.people.age]),
             "gender": np.array(self.people.gender),
         }
+
+    def tiers(self) -> np.ndarray:
+        """Each artist's follower tier."""
+        share = self.music.followers / np.median(self.music.followers)
+        return np.select([share < 0.1, share <= 1, share <= 10], ["<0.1", "0.1-1", "1-10"], ">10")
 
     def _events(self, h: Happenings, day: date) -> pa.Table:
         count = len(h)
@@ -117,15 +146,15 @@ class LivedLake:
         return pa.table(whole).cast(t.EVENTS.schema)
 
     def _accounts(self) -> None:
-        made = self.segments(START)
-        created = [datetime.combine(day, time(), tzinfo=UTC) for day in self.people.created_on]
+        made = {name: values[: self.kept] for name, values in self.segments(START).items()}
+        created = [datetime.combine(day, time(), tzinfo=UTC) for day in self.people.created_on[: self.kept]]
         columns = {
-            "user_key": self.keys,
+            "user_key": self.keys[: self.kept],
             "created_at": created,
             **{name: made[name] for name in ("age_group", "gender", "country")},
         }
         whole = {
-            f.name: pa.array(columns[f.name]) if f.name in columns else pa.nulls(len(self.keys), f.type)
+            f.name: pa.array(columns[f.name]) if f.name in columns else pa.nulls(self.kept, f.type)
             for f in t.USERS.schema
         }
         self.lake.overwrite(t.USERS, pa.table(whole).cast(t.USERS.schema))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from statistics import NormalDist
 from typing import Any
 
 from firstchair.features.segments import ALL, published_values, user_segments
@@ -13,6 +14,7 @@ HORIZONS_DAYS = (7, 14)
 BASE_DAYS = 28
 NEVER_SERVED = "none"
 PLOT_DAYS = 28
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def build_churn(
     he is churned if not active at all in the h days before D. His version is that of the latest impression before
     D - h, `none` where there was none; `all` holds everybody. Segments are the user's, his lifecycle that of
     D - h: there is no follower_tier. Cells under `k_anonymity` users are merged. `simulated` where an event that
-    decided a label or a version is.
+    decided a label or a version is. churn_lower, churn_upper: Wilson's 95 % interval (1927), users being independent.
 
     `mature` once every event up to D has been known for `late_tolerance_days`. The as_of of that many days before
     `first_as_of` are built too, because they become mature by now, so that daily builds end in the same table as
@@ -145,12 +147,16 @@ def _cells(k_anonymity: int, mature_until: date) -> str:
     group = "as_of, horizon_days, model_version"
     counted = f"(select {group}, segment, segment_value, count(*) as users from labelled group by all)"
     published = published_values(counted, group=group, k_anonymity=k_anonymity)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    centre = f"(churned + {z**2 / 2}) / (users + {z**2})"
+    half = f"{z} * sqrt(churned * (users - churned) / users + {z**2 / 4}) / (users + {z**2})"
     return f"""
-        select l.as_of, l.horizon_days, l.segment, p.published as segment_value, l.model_version,
-               count(*) as users, count(*) filter (l.churned) as churned,
-               count(*) filter (l.churned) / count(*) as churn_rate, l.as_of <= date '{mature_until}' as mature,
-               bool_or(l.simulated) as simulated
-        from labelled l join {published} p using ({group}, segment, segment_value)
-        where p.published is not null
-        group by all order by all
+        select * exclude (simulated), churned / users as churn_rate, greatest({centre} - {half}, 0) as churn_lower,
+               least({centre} + {half}, 1) as churn_upper, as_of <= date '{mature_until}' as mature, simulated
+        from (
+            select l.as_of, l.horizon_days, l.segment, p.published as segment_value, l.model_version,
+                   count(*) as users, count(*) filter (l.churned) as churned, bool_or(l.simulated) as simulated
+            from labelled l join {published} p using ({group}, segment, segment_value)
+            where p.published is not null
+            group by all) order by all
     """

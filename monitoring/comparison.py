@@ -66,19 +66,33 @@ def compare_values(reference: Users, current: Users, reference_of: Users, curren
     return Comparison("chi2", p_value, effect, None, None, len(np.unique(reference_of)), len(np.unique(current_of)))
 
 
-def compare_rates(reference: tuple[Floats, Floats], current: tuple[Floats, Floats]) -> Comparison:
-    """Ratios of sums over users, numerators and denominators (n_users,) each; the effect is new ÷ old - 1.
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Clicks and impressions of a sample by user, each float64 (n_users,); every user was shown something."""
 
-    A z-test of the difference of the ratios, their variances by the delta method over users (Deng, Knoblich and Lu
-    2018, "Applying the Delta Method in Metric Analytics", section 3) around the rate of both together, as the
-    hypothesis has it: around its own rate a side without any click would seem certain.
+    clicks: Floats
+    shown: Floats
+
+    @property
+    def rate(self) -> float:
+        """Clicks ÷ impressions."""
+        return float(self.clicks.sum() / self.shown.sum())
+
+
+def compare_rates(reference: Rate, current: Rate) -> Comparison:
+    """Clicks ÷ impressions of two samples; the effect is new ÷ old - 1.
+
+    A z-test of the difference, variances by the delta method over users (Deng, Knoblich and Lu 2018, "Applying the
+    Delta Method in Metric Analytics", section 3) around the rate of both samples together, as the hypothesis has it:
+    around its own rate a side without any click would seem certain.
     """
-    old, new = (float(part[0].sum() / part[1].sum()) for part in (reference, current))
-    both = (reference[0].sum() + current[0].sum()) / (reference[1].sum() + current[1].sum())
-    error = np.sqrt(_variance(*reference, around=both) + _variance(*current, around=both))
+    old, new = reference.rate, current.rate
+    sides = (reference, current)
+    both = sum(float(side.clicks.sum()) for side in sides) / sum(float(side.shown.sum()) for side in sides)
+    error = np.sqrt(sum(_variance(side, around=both) for side in sides))
     p_value = 1.0 if error == 0 else float(2 * stats.norm.sf(abs(new - old) / error))
     effect = new / old - 1 if old > 0 else float(new > 0)
-    return Comparison("rate", p_value, effect, old, new, len(reference[0]), len(current[0]))
+    return Comparison("rate", p_value, effect, old, new, len(reference.shown), len(current.shown))
 
 
 def effective_size(users: Users) -> float:
@@ -108,11 +122,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def _variance(numerators: Floats, denominators: Floats, *, around: float) -> float:
-    """Of Σ numerators ÷ Σ denominators over users, by their residuals from a rate."""
-    users = len(denominators)
-    residual = float(((numerators - around * denominators) ** 2).sum())
-    return residual * users / max(users - 1, 1) / float(denominators.sum()) ** 2
+def _variance(side: Rate, *, around: float) -> float:
+    users = len(side.shown)
+    residual = float(((side.clicks - around * side.shown) ** 2).sum())
+    return residual * users / max(users - 1, 1) / float(side.shown.sum()) ** 2
 
 
 def _distance(reference: Floats, current: Floats) -> float:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from monitoring.comparison import Comparison, compare_numbers, compare_rates, compare_values, holm
+from monitoring.comparison import Comparison, Rate, compare_numbers, compare_rates, compare_values, holm
 from monitoring.pages import drift_page
 from monitoring.rules import DriftRules, load_rules
 from monitoring.samples import CATALOGUE, FEATURES, POPULATION, RESPONSES, Sample, draw
@@ -135,13 +135,15 @@ def _of_days(kind: str, name: str, then: pd.DataFrame, now: pd.DataFrame, *, num
 
 
 def _of_answers(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Column:
-    sides = [
-        tuple(frame.loc[frame[f"shown_{name}"] > 0, f"{part}_{name}"].to_numpy() for part in ("clicked", "shown"))
-        for frame in (then, now)
-    ]
-    if min(len(clicked) for clicked, _ in sides) < MIN_USERS or sides[0][0].sum() < MIN_CLICKS:
+    old, new = (_rate(answers, name) for answers in (then, now))
+    if min(len(old.shown), len(new.shown)) < MIN_USERS or old.clicks.sum() < MIN_CLICKS:
         return Column("response", name, why_not=f"fewer than {MIN_USERS} users or {MIN_CLICKS} clicks on one side")
-    return Column("response", name, compare_rates((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1])))
+    return Column("response", name, compare_rates(old, new))
+
+
+def _rate(answers: pd.DataFrame, name: str) -> Rate:
+    shown = answers.loc[answers[f"shown_{name}"] > 0]
+    return Rate(shown[f"clicked_{name}"].to_numpy(), shown[f"shown_{name}"].to_numpy())
 
 
 def _scores(lake: Lake, champion: Champion | None, as_of: date) -> Column:

@@ -15,10 +15,10 @@ from monitoring.attribution import SLATE_DAYS
 FEATURES = ("clicks_per_100", "listen_through", "plays_per_day", "logins_per_day")
 POPULATION = ("lifecycle", "country", "age_group", "gender", "cold")
 CATALOGUE = ("played_follower_tier", "played_artist_age")
-RESPONSES = ("ctr", "ctr_local_hits", "ctr_new_artists", "ctr_known_artists", "ctr_other_artists")
+RESPONSES = ("ctr", "ctr_local_hits", "ctr_known_artists", "ctr_other_artists")
 # An artist is new for so many days; a hit where he is played more than the rest of the world would have it.
 NEW_ARTIST_DAYS = 60
-HIT_DAYS, HIT_SCORE = 7, 2.5
+HIT_DAYS, HIT_SCORE = 7, 2.0
 # A user is cold who took up nothing in so many days; earlier history is not asked for.
 WARM_DAYS = 28
 
@@ -75,27 +75,24 @@ def _events(lake: Lake, days: list[date], sampled: str) -> str:
 
 
 def _hits(lake: Lake, days: list[date]) -> str:
-    """SQL of `hits`: per day and cell (a country, an age group) the artists heard by far more than elsewhere.
+    """SQL of `hits`: per day and cell (a country, an age group) the artists taken up by more than elsewhere.
 
-    By (listeners - expected) ÷ √(expected + 1) over the days before, expected as the world's share of the artist has
-    it; listeners and not plays, because one who plays a song all day makes no hit.
+    By (listeners - expected) ÷ √(expected + 1), over those who took an artist up for the first time in the days
+    before, expected as the world's share of the artist has it. First-time listeners and not plays, because old
+    favourites are played for years and one who plays a song all day makes no hit.
     """
     listing = ", ".join(f"date '{day}'" for day in days)
-    first = days[0] - timedelta(days=HIT_DAYS)
     return f"""
         create temp table cells as
         select user_key, unnest(['country ' || coalesce(country, '{UNKNOWN}'),
                                  'age ' || coalesce(age_group, '{UNKNOWN}')]) as cell
         from {lake.scan(t.USERS)};
         create temp table hits as
-        with heard as (
-            select d as day, user_key, artist_id
+        with summed as (
+            select d as day, cell, artist_id, count(*) as listeners
             from (select unnest([{listing}]) as d)
-            join (select distinct event_date, user_key, artist_id from {lake.scan(t.EVENTS)}
-                  where event_type = 'play' and event_date >= date '{first}' and event_date < date '{days[-1]}')
-            on event_date >= d - {HIT_DAYS} and event_date < d group by all),
-        summed as (
-            select day, cell, artist_id, count(*) as listeners from heard join cells using (user_key) group by all),
+            join played_before on first_on >= d - {HIT_DAYS} and first_on < d join cells using (user_key)
+            group by all),
         expected as (
             select *, sum(listeners) over (partition by day, cell) * sum(listeners) over (partition by day, artist_id)
                       / sum(listeners) over (partition by day) as usual
@@ -117,13 +114,11 @@ def _impressions(lake: Lake) -> str:
         local as (
             select distinct s.user_key, s.day, s.artist_id
             from slates s join cells using (user_key) join hits using (day, cell, artist_id))
-        select s.user_key, s.day, h.artist_id is not null as local_hits,
-               coalesce(s.day - a.first_active_on < {NEW_ARTIST_DAYS}, false) as new_artists,
+        select s.user_key, s.artist_id, s.day, h.artist_id is not null as local_hits,
                coalesce(p.first_on < s.day, false) as known_artists,
                coalesce(c.clicked_on - s.day between 0 and {SLATE_DAYS}, false) as clicked
         from slates s
         left join local h on h.user_key = s.user_key and h.day = s.day and h.artist_id = s.artist_id
-        left join {lake.scan(t.ARTISTS)} a on a.artist_id = s.artist_id
         left join played_before p on p.user_key = s.user_key and p.artist_id = s.artist_id
         left join clicks c on c.user_key = s.user_key and c.slate_id = s.slate_id and c.artist_id = s.artist_id;
     """

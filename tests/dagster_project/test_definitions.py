@@ -26,7 +26,16 @@ GROUPS = {
         "promotion_decision",
     },
     "recommendations": {"recommendations", "published_lists"},
-    "monitoring": {"engagement_daily", "churn", "data_drift"},
+    "monitoring": {
+        "engagement_daily",
+        "engagement_baselines",
+        "churn",
+        "survival",
+        "data_quality",
+        "data_drift",
+        "overfit",
+        "monitoring_run",
+    },
 }
 HEAVY = {"pandas", "numpy", "mlflow", "xgboost", "implicit", "duckdb", "deltalake"}
 

@@ -1,134 +1,141 @@
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from monitoring import DriftReport, build_drift
-from monitoring.drift import CATEGORICAL, NUMERIC
+from monitoring import Champion, DriftReport, build_drift, load_rules
+from monitoring.comparison import compare_numbers, compare_values, holm
 
-AS_OF = date(2026, 3, 31)
-ONE_DAY = timedelta(days=1)
-Columns = dict[str, np.ndarray]
+from .crowd import ONE_DAY, START, Crowd
 
-
-def features(seed: int, users: int = 400) -> Columns:
-    """Features without any drift between seeds."""
-    rng = np.random.default_rng(seed)
-    columns: Columns = {name: rng.gamma(2.0, 10.0, users).round(3) for name in ("clicks_per_100", "listen_through")}
-    whole = ("impressions", "clicks", "logins_28d", "days_since_last_login", "tenure_days")
-    columns |= {name: rng.poisson(30, users) for name in whole}
-    columns |= {name: rng.choice(["x", "y", "z"], users) for name in CATEGORICAL}
-    return columns
+FITTED = 21
+CHAMPION = Champion("1", START + FITTED * ONE_DAY)
 
 
-def keep(lake: Lake, as_of: date, columns: Columns) -> None:
-    """The columns as a partition of gold/user_features; what is not among them is null."""
-    users = len(next(iter(columns.values())))
-    given = {name: pa.array(values.tolist()) for name, values in columns.items()}
-    given |= {"user_key": pa.array([f"{n:032x}" for n in range(users)]), "as_of": pa.array([as_of] * users)}
-    whole = {f.name: given[f.name].cast(f.type) if f.name in given else pa.nulls(users, f.type) for f in
-             t.USER_FEATURES.schema}  # fmt: skip
-    lake.replace_partition(t.USER_FEATURES, pa.table(whole, schema=t.USER_FEATURES.schema), as_of)
+def watched(lake: Lake, *, users: int = 600, days: int = 30, seed: int = 1, **changed: object) -> DriftReport:
+    """The drift on the day after a history whose last two days are as `changed` says."""
+    crowd = Crowd(lake, users, seed)
+    for number in range(days):
+        crowd.live(number, **(changed if number >= days - 2 else {}))  # type: ignore[arg-type]
+    return build_drift(lake, as_of=START + days * ONE_DAY, champion=CHAMPION, report_folder=None)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "reports"
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_that_stays_the_same_has_not_drifted(lake: Lake, seed: int) -> None:
+    report = watched(lake, seed=seed)
+
+    assert report.drifted == {}
+    assert report.rows >= 8
+    assert report.reference == CHAMPION.as_of
 
 
-def drift(lake: Lake, folder: Path, then: Columns, now: Columns) -> DriftReport:
-    keep(lake, AS_OF - 7 * ONE_DAY, then)
-    keep(lake, AS_OF, now)
-    return build_drift(lake, as_of=AS_OF, report_folder=folder)
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"ctr": 0.04}, {"ctr", "ctr_known_artists", "ctr_other_artists", "clicks_per_100"}),
+        ({"heard": 1.0}, {"listen_through"}),
+        ({"only": "CL"}, {"country"}),
+    ],
+)
+def test_what_changed_is_named(lake: Lake, changed: dict[str, object], named: set[str]) -> None:
+    report = watched(lake, **changed)
 
-
-def test_the_same_users_in_another_order_have_not_drifted(lake: Lake, folder: Path) -> None:
-    then = features(1)
-    order = np.random.default_rng(0).permutation(400)
-
-    report = drift(lake, folder, then, {name: values[order] for name, values in then.items()})
-
-    assert (report.rows, report.drifted, report.left_out) == (len(NUMERIC) + len(CATEGORICAL), {}, {})
-
-
-@pytest.mark.parametrize("users", [400, 1500])  # Evidently compares by p-value up to 1,000 rows, by distance above
-def test_a_planted_shift_is_found_and_nothing_else(lake: Lake, folder: Path, users: int) -> None:
-    then = features(1, users)
-    now = dict(then)
-    now["clicks_per_100"] = then["clicks_per_100"] * 2
-    now["country"] = np.where(np.arange(users) % 2 == 0, "x", then["country"])
-
-    report = drift(lake, folder, then, now)
-
-    assert set(report.drifted) == {"clicks_per_100", "country"}
+    assert named & set(report.drifted)
+    assert set(report.drifted) <= named
     rows = {row["column"]: row for row in lake.read(t.DRIFT).to_pylist()}
-    assert {name for name, row in rows.items() if row["drifted"]} == {"clicks_per_100", "country"}
-    assert {row["reference_from"] for row in rows.values()} == {AS_OF - 7 * ONE_DAY}
-    assert {row["report_path"] for row in rows.values()} == {str(report.report)}
-    assert ("p_value" in rows["clicks_per_100"]["method"]) == (users <= 1000)
+    assert {name for name, row in rows.items() if row["drifted"]} == set(report.drifted)
+    assert {row["reference_until"] for row in rows.values()} == {CHAMPION.as_of}
 
 
-def test_the_page_is_whole_and_loads_nothing(lake: Lake, folder: Path) -> None:
-    report = drift(lake, folder, features(1), features(2))
+def test_among_many_users_a_change_of_no_size_is_significant_and_no_drift(lake: Lake) -> None:
+    report = watched(lake, users=12_000, days=24, ctr=0.115, comes=0.9)
 
-    assert report.report == folder / "data_drift" / "2026-03-31.html"
+    (ctr,) = lake.read(t.DRIFT, "\"column\" = 'ctr'").to_pylist()
+    assert ctr["score"] < ctr["threshold"]
+    assert ctr["effect"] == pytest.approx(0.15, abs=0.05)
+    assert "ctr" not in report.drifted
+
+
+def test_the_reference_is_the_champions_and_slow_drift_adds_up(lake: Lake) -> None:
+    crowd = Crowd(lake, 600)
+    for number in range(50):
+        crowd.live(number, ctr=0.16 * (1 - max(0, number - FITTED) / 40))
+    as_of = START + 50 * ONE_DAY
+
+    against_champion = build_drift(lake, as_of=as_of, champion=CHAMPION, report_folder=None)
+    against_lately = build_drift(lake, as_of=as_of, champion=Champion("2", as_of), report_folder=None)
+
+    assert "ctr" in against_champion.drifted
+    assert against_lately.reference == as_of - load_rules().drift.window_days * ONE_DAY
+
+
+def test_days_are_held_against_the_same_weekdays(lake: Lake) -> None:
+    crowd = Crowd(lake, 600)
+    for number in range(35):
+        crowd.live(number, ctr=0.2 if (START + number * ONE_DAY).weekday() >= 5 else 0.08)
+
+    found = [
+        build_drift(lake, as_of=START + number * ONE_DAY, champion=CHAMPION, report_folder=None).drifted
+        for number in range(28, 36)
+    ]
+
+    assert found == [{}] * 8
+
+
+def test_the_page_is_whole_and_loads_nothing(lake: Lake, tmp_path: Path) -> None:
+    crowd = Crowd(lake, 200)
+    for number in range(12):
+        crowd.live(number)
+
+    report = build_drift(lake, as_of=START + 12 * ONE_DAY, champion=None, report_folder=tmp_path)
+
+    assert report.report == tmp_path / "data_drift" / "2026-01-17.html"
     page = report.report.read_text()
     assert page.rstrip().endswith("</html>")
+    assert "Verdict by column" in page
     assert re.findall(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)\s*=", page) == []
-    assert re.findall(r"@import\s+(?:url\(|[\"']http)|url\(\s*[\"']?https?:", page) == []
-    assert [path.name for path in report.report.parent.iterdir()] == ["2026-03-31.html"]
+    assert [path.name for path in report.report.parent.iterdir()] == ["2026-01-17.html"]
 
 
-def test_columns_that_hold_nothing_or_one_value_are_named_and_left_out(lake: Lake, folder: Path) -> None:
-    then, now = features(1), features(2)
-    del now["listen_through"]
-    for columns in (then, now):
-        columns["gender"] = np.full(400, "unknown")
+def test_without_history_nothing_is_said(lake: Lake) -> None:
+    crowd = Crowd(lake, 50)
+    crowd.live(0)
 
-    report = drift(lake, folder, then, now)
+    report = build_drift(lake, as_of=START + ONE_DAY, champion=None, report_folder=None)
 
-    assert report.left_out == {"listen_through": "no value on one side or both", "gender": "one value throughout"}
-    assert report.rows == len(NUMERIC) + len(CATEGORICAL) - 2 == lake.count(t.DRIFT)
-
-
-def test_without_earlier_features_nothing_is_said(lake: Lake, folder: Path) -> None:
-    keep(lake, AS_OF, features(1))
-    keep(lake, AS_OF + ONE_DAY, features(1))
-
-    report = build_drift(lake, as_of=AS_OF, report_folder=folder)
-
-    assert (report.rows, report.reference, report.report) == (0, None, None)
-    assert report.note == "There are no earlier features to compare with."
+    assert (report.rows, report.report) == (0, None)
+    assert report.note == "There is no history before the days looked at to compare with."
     assert lake.count(t.DRIFT) == 0
 
 
-def test_features_without_a_value_end_in_a_note(lake: Lake, folder: Path) -> None:
-    report = drift(lake, folder, {"user_key": np.array(["a"])}, {"user_key": np.array(["a"])})
-
-    assert (report.rows, report.report, report.note) == (0, None, "No column could be compared.")
-    assert set(report.left_out) == {*NUMERIC, *CATEGORICAL}
-
-
-@pytest.mark.parametrize(("days_before", "reference"), [([30, 9, 7, 3], 7), ([30, 9, 6], 9), ([6, 2], 6), ([1], 1)])
-def test_the_reference_is_a_week_old_or_the_oldest_there_is(
-    lake: Lake, folder: Path, days_before: list[int], reference: int
-) -> None:
-    for days in days_before:
-        keep(lake, AS_OF - days * ONE_DAY, {"clicks": np.array([1, 2])})
-    keep(lake, AS_OF, {"clicks": np.array([1, 2])})
-
-    assert build_drift(lake, as_of=AS_OF, report_folder=folder).reference == AS_OF - reference * ONE_DAY
-
-
-def test_a_repetition_leaves_the_same_scores(lake: Lake, folder: Path) -> None:
-    drift(lake, folder, features(1), features(2))
+def test_a_repetition_leaves_the_same_figures(lake: Lake) -> None:
+    watched(lake, users=200)
     once = lake.fingerprint(t.DRIFT)
 
-    build_drift(lake, as_of=AS_OF, report_folder=folder)
+    build_drift(lake, as_of=START + timedelta(days=30), champion=CHAMPION, report_folder=None)
 
     assert lake.fingerprint(t.DRIFT) == once
+
+
+def test_holm_keeps_the_order_and_multiplies_by_what_is_left() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_user_on_many_days_is_no_crowd(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    levels = rng.normal(size=60)
+    users = np.repeat(np.arange(60), 20)
+    values = levels[users] + 0.1 * rng.normal(size=len(users))
+    half = users < 30
+
+    numbers = compare_numbers(values[half], values[~half], users[half], users[~half])
+    names = compare_values((values > 0)[half], (values > 0)[~half], users[half], users[~half])
+
+    assert numbers.p_value > 0.005
+    assert names.p_value > 0.005
+    assert (numbers.users, numbers.reference_users) == (30, 30)

@@ -210,6 +210,8 @@ CHURN = _table(
     users=pa.int64(),
     churned=pa.int64(),
     churn_rate=pa.float64(),
+    churn_lower=pa.float64(),
+    churn_upper=pa.float64(),
     mature=pa.bool_(),
     simulated=pa.bool_(),
 )

@@ -1,7 +1,5 @@
 """Alerts from state alone."""
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstchair.operations import open_platform
-from firstchair.operations.alerts import Alert, open_alerts, send_new
+from firstchair.operations.alerts import open_alerts
 from firstchair.operations.platform import Platform
 from firstchair.settings import load_settings
 from tests.service import Lived
@@ -45,22 +43,3 @@ def test_before_any_event_that_alone_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("FIRSTCHAIR_HOME", str(tmp_path / "empty"))
 
     assert [alert.code for alert in open_alerts(open_platform(now=FRESH))] == ["no_data"]
-
-
-def test_an_alert_is_remembered_while_it_is_open_and_forgotten_when_it_is_over() -> None:
-    stale = Alert("stale_data", "old")
-
-    once = send_new([stale], already="", url=None)
-    over = send_new([], already=once, url=None)
-
-    assert json.loads(once) == ["stale_data"]
-    assert json.loads(over) == []
-
-
-def test_an_alert_nobody_took_is_sent_again(free_address: Callable[[], str]) -> None:
-    assert json.loads(send_new([Alert("stale_data", "old")], already="", url=free_address())) == []
-
-
-@pytest.fixture
-def free_address() -> Callable[[], str]:
-    return lambda: "http://127.0.0.1:9/nobody-listens"

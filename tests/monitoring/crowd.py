@@ -1,0 +1,101 @@
+"""A crowd of listeners whose days are drawn from known chances, written as silver tables."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+
+START = date(2026, 1, 5)  # a Monday
+ONE_DAY = timedelta(days=1)
+COUNTRIES, AGES, GENDERS = ("CL", "AR", "BR"), ("18-24", "25-34", "35-44"), ("female", "male")
+ARTISTS, SHOWN = 40, 10
+
+
+@dataclass
+class Crowd:
+    """`live` writes a day: who comes, what he is shown, clicks and plays."""
+
+    lake: Lake
+    users: int
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+        self.keys = np.array([f"{hash((self.seed, n)) & 0xFFFFFFFF:08x}{n:024x}" for n in range(self.users)])
+        made = {
+            "user_key": self.keys,
+            "age_group": self.rng.choice(AGES, self.users),
+            "gender": self.rng.choice(GENDERS, self.users),
+            "country": self.rng.choice(COUNTRIES, self.users),
+            "created_at": [datetime(2024, 1, 1, tzinfo=UTC)] * self.users,
+        }
+        self.country = made["country"]
+        self._keep(t.USERS, made, self.users)
+        artists = {"artist_id": [f"a{n}" for n in range(ARTISTS)], "followers": list(range(1, ARTISTS + 1))}
+        self._keep(t.ARTISTS, artists | {"first_active_on": [date(2000, 1, 1)] * ARTISTS}, ARTISTS)
+        tracks = {"track_id": ["t"], "artist_id": ["a0"], "duration_ms": [1_000]}
+        self._keep(t.TRACKS, tracks, 1)
+
+    def live(
+        self, number: int, *, ctr: float = 0.1, heard: float = 0.5, only: str | None = None, comes: float = 0.5
+    ) -> None:
+        """Day `number` after the start; `only` one country comes, where it is named."""
+        day = START + number * ONE_DAY
+        there = np.flatnonzero((self.rng.random(self.users) < comes) & ((self.country == only) | (only is None)))
+        who = np.repeat(there, SHOWN)
+        slots = np.tile(np.arange(SHOWN), len(there))
+        artists = (who * 7 + slots * 3 + number) % ARTISTS
+        clicked = np.flatnonzero(self.rng.random(len(who)) < ctr)
+        played = np.repeat(there, 3)
+        ms = np.minimum(self.rng.gamma(2.0, 500 * heard, len(played)), 1_000).astype(int)
+        parts = [
+            self._events(day, "login", there),
+            self._events(day, "impression", who, artists=artists, slates=who, position=slots + 1),
+            self._events(day, "click", who[clicked], artists=artists[clicked], slates=who[clicked]),
+            self._events(day, "play", played, artists=(played * 5 + number) % ARTISTS, ms_played=ms),
+        ]
+        self.lake.replace_partition(t.EVENTS, pa.concat_tables(parts), day)
+
+    def _events(
+        self,
+        day: date,
+        kind: str,
+        who: np.ndarray,
+        artists: np.ndarray | None = None,
+        slates: np.ndarray | None = None,
+        **numbers: np.ndarray,
+    ) -> pa.Table:
+        count = len(who)
+        columns: dict[str, object] = {
+            "event_id": [f"{kind}-{day}-{n}" for n in range(count)],
+            "event_type": [kind] * count,
+            "occurred_at": [datetime(day.year, day.month, day.day, 12, tzinfo=UTC)] * count,
+            "event_date": [day] * count,
+            "user_key": self.keys[who],
+            "source": ["test"] * count,
+            "simulated": [False] * count,
+            **numbers,
+        }
+        if artists is not None:
+            columns["artist_id"] = [f"a{n}" for n in artists]
+        if slates is not None:
+            columns |= {"slate_id": [f"{day}-{n}" for n in slates], "model_version": ["1"] * count}
+            columns["propensity"] = [0.99] * count
+        if kind == "play":
+            columns["track_id"] = ["t"] * count
+        return self._table(t.EVENTS, columns, count)
+
+    def _keep(self, table: t.Table, columns: dict[str, object], rows: int) -> None:
+        self.lake.overwrite(table, self._table(table, columns, rows))
+
+    @staticmethod
+    def _table(table: t.Table, columns: dict[str, object], rows: int) -> pa.Table:
+        whole = {
+            f.name: pa.array(columns[f.name]).cast(f.type) if f.name in columns else pa.nulls(rows, f.type)
+            for f in table.schema
+        }
+        return pa.table(whole, schema=table.schema)

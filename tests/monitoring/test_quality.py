@@ -1,0 +1,117 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from firstchair.lake import Lake, Table
+from firstchair.lake import tables as t
+from monitoring import build_quality, quality_of
+
+FIRST = date(2026, 3, 1)
+ONE_DAY = timedelta(days=1)
+
+
+class Landing:
+    """Days of records as ingestion leaves them: 300 a day and source, read the morning after."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake, self.number = lake, 0
+
+    def landed(
+        self, day: int, source: str, count: int = 300, *, days_later: int = 1, from_seq: int | None = None
+    ) -> None:
+        on, self.number = FIRST + day * ONE_DAY, self.number + count
+        start = 1_000 * day if from_seq is None else from_seq
+        read = datetime(on.year, on.month, on.day, 2, 30, tzinfo=UTC) + days_later * ONE_DAY
+        rows = [
+            {"event_id": f"{source}{day}-{days_later}-{n}", "event_date": on, "source": source, "source_seq": start + n,
+             "object_url": f"{source}-{day}", "ingested_at": read}
+            for n in range(count)
+        ]  # fmt: skip
+        self._append(t.BRONZE_EVENTS, rows)
+
+    def refused(self, day: int, reason: str, count: int, *, of_object: str | None, known: bool = False) -> None:
+        on = FIRST + day * ONE_DAY
+        row = {"reason": reason, "object_url": of_object or "nobody's", "batch_id": None if known else "b"}
+        row |= {"event_date": on if known else None, "quarantined_at": datetime(2026, 3, 9, 3, tzinfo=UTC)}
+        self._append(t.QUARANTINE_EVENTS, [row] * count)
+
+    def _append(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        whole = [dict.fromkeys(table.schema.names) | row for row in rows]
+        self.lake.append(table, pa.Table.from_pylist(whole, schema=table.schema))
+
+
+@pytest.fixture
+def landing(lake: Lake) -> Landing:
+    made = Landing(lake)
+    for day in range(8):
+        made.landed(day, "ios", from_seq=300 * day)
+        made.landed(day, "web", from_seq=300 * day)
+    return made
+
+
+def measured(landing: Landing, days: int = 8) -> list[tuple[int, str, str, float]]:
+    """What fails, by day, after these days."""
+    last = FIRST + (days - 1) * ONE_DAY
+    build_quality(landing.lake, first=FIRST, last=last, report_folder=None)
+    found = quality_of(landing.lake, FIRST, last)
+    return [((r["event_date"] - FIRST).days, r["measure"], r["key"], round(r["value"], 3)) for r in found]
+
+
+def test_days_as_they_should_be_fail_nothing(landing: Landing) -> None:
+    assert measured(landing) == []
+
+
+def test_refused_records_count_on_the_day_of_their_object_and_by_reason(landing: Landing) -> None:
+    landing.refused(3, "bad_type", 60, of_object="ios-3")
+    landing.refused(3, "unknown_user", 15, of_object="web-5", known=True)
+
+    assert measured(landing) == [(3, "refused", "all", round(75 / 660, 3))]
+    rows = landing.lake.read(t.DATA_QUALITY, "measure = 'refused' and value > 0").to_pylist()
+    by_reason = {row["key"]: (row["value"], row["of"], row["blocks"]) for row in rows}
+    assert by_reason["bad_type"] == (60 / 660, 660, False)
+    assert by_reason["unknown_user"] == (15 / 660, 660, False)
+    assert by_reason["all"][2] is True
+
+
+def test_a_few_refused_records_are_told_and_block_nothing(landing: Landing) -> None:
+    landing.refused(3, "bad_type", 10, of_object="ios-3")
+
+    report = build_quality(landing.lake, first=FIRST, last=FIRST + 3 * ONE_DAY, report_folder=None)
+
+    assert (report.failing, report.blocked) == (0, ())
+    assert report.refused == {"bad_type": 10 / 610}
+
+
+def test_a_source_that_falls_silent_blocks_its_day(lake: Lake) -> None:
+    landing = Landing(lake)
+    for day in range(8):
+        landing.landed(day, "web", from_seq=300 * day)
+        if day != 6:
+            landing.landed(day, "ios", from_seq=300 * (day - (day > 6)))
+
+    assert measured(landing) == [(6, "silent", "ios", 1.0)]
+
+
+def test_a_hole_in_the_numbers_is_told_on_the_day_after_it_and_blocks_nothing(lake: Lake) -> None:
+    landing = Landing(lake)
+    landing.landed(0, "web", from_seq=0)
+    landing.landed(1, "web", from_seq=303)
+
+    assert measured(landing, 2) == [(1, "sequence_gaps", "web", 3.0)]
+    assert not any(row["blocks"] for row in lake.read(t.DATA_QUALITY).to_pylist())
+
+
+def test_much_that_came_days_later_blocks_the_day_it_is_of(landing: Landing) -> None:
+    landing.landed(2, "late", 400, days_later=3)
+
+    assert (2, "late", "all", 0.4) in measured(landing)
+
+
+def test_history_read_at_once_is_not_late(lake: Lake) -> None:
+    landing = Landing(lake)
+    for day in range(6):
+        landing.landed(day, "web", from_seq=300 * day, days_later=20 - day)
+
+    assert measured(landing, 6) == []

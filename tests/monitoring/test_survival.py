@@ -1,0 +1,69 @@
+from datetime import date, timedelta
+
+import pytest
+
+from firstchair.lake import tables as t
+from monitoring import build_survival
+
+from .conftest import Row, Story
+
+AS_OF = date(2026, 3, 31)
+ONE_DAY = timedelta(days=1)
+
+
+def on(days_before: int) -> str:
+    return f"{AS_OF - days_before * ONE_DAY}T12:00"
+
+
+def stays(story: Story, user: str, begins: int, ends: int, version: str = "1") -> None:
+    """Comes every day from so many days before `AS_OF` to so many."""
+    for days in range(begins, ends - 1, -1):
+        story.login(user, on(days))
+        story.shown(user, on(days), f"{user}{days}", "x", version=version)
+
+
+def curve(story: Story, *, k: int = 1, version: str = "all", segment: str = "all") -> list[Row]:
+    build_survival(story.told(), as_of=AS_OF, k_anonymity=k, late_tolerance_days=0)
+    where = f"model_version = '{version}' and segment = '{segment}'"
+    return sorted(story.lake.read(t.SURVIVAL, where).to_pylist(), key=lambda row: row["day"])
+
+
+def test_the_curve_is_that_of_kaplan_and_meier(story: Story) -> None:
+    stays(story, "anna", 40, 36)  # leaves after 5 days
+    stays(story, "ben", 40, 31)  # after 10
+    stays(story, "cara", 40, 0)  # stays, known until 14 days before as_of: 26 days
+    stays(story, "dora", 20, 0)  # stays for 6 known days
+
+    found = curve(story)
+
+    assert [(row["day"], row["at_risk"], row["left"]) for row in found] == [
+        (5, 4, 1),
+        (6, 3, 0),
+        (10, 2, 1),
+        (26, 1, 0),
+    ]
+    assert [row["survival"] for row in found] == pytest.approx([3 / 4, 3 / 4, 3 / 8, 3 / 8])
+    assert all(row["lower"] <= row["survival"] <= row["upper"] for row in found)
+
+
+def test_a_pause_under_a_fortnight_is_no_leaving(story: Story) -> None:
+    stays(story, "anna", 60, 50)
+    stays(story, "anna", 36, 0)
+
+    assert [(row["day"], row["left"]) for row in curve(story)] == [(46, 0)]
+
+
+def test_users_stay_with_the_version_that_first_served_them(story: Story) -> None:
+    stays(story, "anna", 40, 36, version="1")
+    stays(story, "ben", 40, 35, version="2")
+
+    assert [row["day"] for row in curve(story, version="1")] == [5]
+    assert [row["day"] for row in curve(story, version="2")] == [6]
+
+
+def test_a_curve_ends_where_too_few_are_at_risk(story: Story) -> None:
+    for n in range(6):
+        stays(story, f"u{n}", 40, 39 - n)
+
+    assert [row["at_risk"] for row in curve(story, k=3)] == [6, 5, 4, 3]
+    assert curve(story, k=10) == []
