@@ -120,6 +120,11 @@ class Ranker:
         chosen = {"objective": "none", "trees": 0} if self.variant is None else asdict(self.variant)
         return {**BOOSTER, **chosen, "candidates_each": CANDIDATES_EACH}
 
+    def importance(self) -> dict[str, float]:
+        """Total gain of each feature that a tree uses, most first; {} without trees."""
+        gains = {} if self.booster is None else self.booster.get_score(importance_type="total_gain")
+        return {name: float(gains[name]) for name in sorted(gains, key=lambda name: (-gains[name], name))}
+
     def save(self, folder: Path) -> None:
         """The trees as UBJ, the sources in folders of their own."""
         facts = {"family": self.family, "variant": None if self.variant is None else asdict(self.variant)}

@@ -1,13 +1,15 @@
 """A family enters for a day: fitted, tested, registered, its evidence kept; once, however often it is asked."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 from firstchair.evaluation import POPULARITY, Evaluation, Split, evaluate, load_split
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, TrainingData, fit, load_training_data
+from firstchair.models.ranker import Ranker
 from firstchair.promotion.registry import Registry, Version
 
 READ = (t.EVENTS, t.USERS, t.ARTISTS, t.TRACKS, t.USER_FEATURES, t.INTERACTIONS)
@@ -33,12 +35,17 @@ def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date,
     if known and lake.count(t.OFFLINE_EVIDENCE, _of(as_of, family)):
         return Candidate(known[-1], fitted_now=False)
     evaluation = evaluate(split, family, seed=seed)
+    model = fit(Family(family), data, seed=seed)
+    documents: dict[str, Any] = {"ndcg_at_10_by_segment": {"cells": [asdict(cell) for cell in evaluation.cells]}}
+    if isinstance(model, Ranker):
+        documents["feature_importance"] = model.importance()
     version = registry.register(
-        fit(Family(family), data, seed=seed),
+        model,
         as_of=as_of,
         data_fingerprint=data.fingerprint,
         metrics=evaluation.metrics,
         seed=seed,
+        documents=documents,
     )
     _keep(lake, evaluation)
     return Candidate(version, fitted_now=True)

@@ -80,6 +80,7 @@ class Registry:
         data_fingerprint: str,
         metrics: Mapping[str, float],
         seed: int,
+        documents: Mapping[str, Any] | None = None,
     ) -> Version:
         """Log a run and make a version of it; the same family, day, data and seed give the version there is.
 
@@ -99,6 +100,8 @@ class Registry:
                 self._client.log_param(run_id, name, value)
             for name, score in metrics.items():
                 self._client.log_metric(run_id, name, score)
+            for name, document in (documents or {}).items():
+                self._client.log_dict(run_id, document, f"{name}.json")
             self._log_model(run_id, model)
             self._client.set_terminated(run_id)
             self._ensure_registered()

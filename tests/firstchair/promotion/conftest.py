@@ -18,7 +18,16 @@ AS_OF = date(2026, 2, 1)
 NOW = datetime(2026, 2, 1, 6, tzinfo=UTC)
 USERS = 400
 # Mean NDCG@10 of each family; the one that `decide` compares with is popularity's or the champion's.
-LEVELS = {"als": 0.20, "xgboost": 0.20, "content": 0.05, "trending": 0.10, "random": 0.01, POPULARITY: 0.10}
+LEVELS = {
+    "als": 0.20,
+    "xgboost": 0.20,
+    "item-item": 0.15,
+    "blend": 0.15,
+    "content": 0.05,
+    "trending": 0.10,
+    "random": 0.01,
+    POPULARITY: 0.10,
+}
 
 
 @dataclass
