@@ -45,7 +45,7 @@ def serving(settings: Settings) -> Iterator[psutil.Process]:
     }
     with running(api_service(settings).command, settings.api_port, "/readyz", own) as process:
         yield process
-    wait_for(lambda: not list(settings.spool.iterdir()))
+    wait_for(lambda: not list(settings.spool.glob("*.spool")))
 
 
 @contextmanager
