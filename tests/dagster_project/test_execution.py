@@ -7,7 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.execution import PROCESS_TAG, close_orphans, materialise
+from dagster_project.checks import LANDED_ADDS_UP
+from dagster_project.execution import PROCESS_TAG, close_orphans, failed_checks, materialise
 from firstchair.errors import RunError
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01")
@@ -75,3 +76,19 @@ def test_a_run_whose_process_is_gone_is_closed(definitions: dg.Definitions, inst
 
     assert close_orphans(instance) == 1
     assert instance.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_check_is_failed_while_its_newest_outcome_is() -> None:
+    instance = dg.DagsterInstance.ephemeral()
+
+    @dg.asset(name="landed_events", check_specs=[LANDED_ADDS_UP])
+    def landed(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        passed = context.run.tags["adds_up"] == "yes"
+        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="landed_adds_up", passed=passed)])
+
+    found = []
+    for adds_up in ("yes", "no", "yes"):
+        dg.materialize([landed], instance=instance, tags={"adds_up": adds_up}, raise_on_error=False)
+        found.append(failed_checks(instance))
+
+    assert found == [[], ["landed_events: landed_adds_up"], []]
