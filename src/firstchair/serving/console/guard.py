@@ -88,8 +88,9 @@ def forged_page() -> Response:
 
 
 def _sent_to_sign_in(request: Request) -> Response:
-    """A browser is shown the form; anything else is told what it lacks."""
-    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+    """A browser is shown the form, what it sent is done by nobody; anything else is told what it lacks."""
+    if "text/html" in request.headers.get("accept", ""):
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        path = path if request.method == "GET" else "/"
         return RedirectResponse(f"{SIGN_IN}?next={quote(path)}", 303, {"cache-control": "no-store"})
     raise HTTPException(401, "A bearer token is needed.", {"www-authenticate": "Bearer"})

@@ -27,7 +27,7 @@ PAGES = (
 )
 
 FAMILIES = {"als": "ALS", "xgboost": "XGBoost", "item-item": "Item-item", "blend": "Blend", "content": "Content",
-            "trending": "Trending", "random": "Random"}  # fmt: skip
+            "trending": "Trending", "random": "Random", "popularity": "Popularity"}  # fmt: skip
 
 
 def rendered(template: str, context: Mapping[str, Any], status_code: int = 200) -> HTMLResponse:

@@ -76,7 +76,7 @@ def _door(whole: APIRouter, pages: APIRouter, sessions: Sessions, clock: Clock) 
             max_age=int(LASTS.total_seconds()),
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure="https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")},
         )
         return answer
 

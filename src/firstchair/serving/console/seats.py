@@ -7,6 +7,9 @@ from datetime import datetime
 from firstchair.promotion import Entry
 from firstchair.serving.published import Published
 
+# Stages of who sits; a version of the past that had one of them has left it.
+SEATED = ("champion", "probation")
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
@@ -36,10 +39,8 @@ def champion(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | None:
     made = next((entry for entry in entries if entry.champion_after != entry.champion_before), None)
     if made is None or made.champion_after is None:
         return None
-    stage = entries[0].stage_after if entries[0].challenger == made.champion_after else made.stage_after
-    return Seat(
-        made.champion_after, known.get(made.champion_after, "version"), stage or "champion", made.decided_at, made
-    )
+    number = made.champion_after
+    return Seat(number, known.get(number, "version"), _stage(entries, number, "champion"), made.decided_at, made)
 
 
 def challenger(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | None:
@@ -51,5 +52,12 @@ def challenger(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | Non
     if number is None or number == last.champion_after:
         return None
     about = next((entry for entry in entries if entry.challenger == number), last)
-    stage = about.stage_after if about.challenger == number else None
-    return Seat(str(number), known.get(str(number), "version"), stage or "shadow", about.decided_at, about)
+    stood = "shadow" if about.stage_after is None else about.stage_after
+    stage = _stage(entries, number, "retired" if stood in SEATED else stood)
+    return Seat(str(number), known.get(str(number), "version"), stage, about.decided_at, about)
+
+
+def _stage(entries: Sequence[Entry], version: str, otherwise: str) -> str:
+    """Stage with traffic that a version is in by the last entry, with its share; else `otherwise`."""
+    phase = entries[0].phase
+    return f"{phase.stage} at {phase.share:.0%}" if phase is not None and phase.on_trial == version else otherwise

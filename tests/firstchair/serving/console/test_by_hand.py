@@ -147,6 +147,8 @@ def test_who_is_not_signed_in_sees_the_form_or_is_told_what_he_lacks(enter: Ente
     page, machine = client.get("/decisions?text=a"), client.get("/decisions", headers={"accept": "*/*"})
 
     assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=/decisions%3Ftext%3Da")
+    sent = client.post("/promote", data={"version": "2", "person": "ana", "reason": REASON})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=/")
     assert (machine.status_code, machine.headers["www-authenticate"]) == (401, "Bearer")
     assert client.get("/", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
     assert client.get("/", headers={"authorization": "Bearer wrong", "accept": "*/*"}).status_code == 401

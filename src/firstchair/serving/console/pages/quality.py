@@ -54,7 +54,7 @@ class Quality:
 
 def quality_page(sources: Sources) -> Quality:
     """Counts over all history, each from the table that holds the records."""
-    fates = _fates(sources.lake, _versions(sources.lake))
+    fates, stale_days = _counted(sources.lake, _versions(sources.lake))
     return Quality(
         fates=fates,
         reasons=_reasons(sources.lake, fates),
@@ -69,7 +69,7 @@ def quality_page(sources: Sources) -> Quality:
         ),
         failing=_failing(sources.lake),
         accounts=_accounts(sources),
-        stale_days=tuple(events.stale_days(sources.lake)),
+        stale_days=stale_days,
     )
 
 
@@ -78,9 +78,9 @@ def _versions(lake: Lake) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=2)
-def _fates(lake: Lake, _versions: tuple[int, ...]) -> events.Reconciliation:
-    """Counted anew only where a table has a new version."""
-    return events.reconcile(lake)
+def _counted(lake: Lake, _versions: tuple[int, ...]) -> tuple[events.Reconciliation, tuple[date, ...]]:
+    """Fates and days that want building, counted anew only where a table has a new version."""
+    return events.reconcile(lake), tuple(events.stale_days(lake))
 
 
 def _reasons(lake: Lake, fates: events.Reconciliation) -> tuple[Quarantined, ...]:
