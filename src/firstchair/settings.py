@@ -24,6 +24,8 @@ TELEMETRY_OFF = {
     "DAGSTER_DISABLE_TELEMETRY": "true",
     # OpenBLAS threads fight implicit's own for the cores (benfred/implicit, utils.py).
     "OPENBLAS_NUM_THREADS": "1",
+    # Threads that spin while they wait take the cores of those that work.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 
