@@ -13,7 +13,7 @@ from firstchair.models.explanations import blank
 from firstchair.models.folding import strongest
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.ranker_features import GROUPS, NAMES, Pairs, PairTable
-from firstchair.models.ranker_training import BOOSTER, CHUNK, OBJECTIVES, Variant, as_matrix, trained
+from firstchair.models.ranker_training import BOOSTER, CHUNK, MAX_TRAINING_USERS, OBJECTIVES, Variant, as_matrix, trained
 from firstchair.models.selection import Floats, Rows, chunks
 from firstchair.models.sources import CANDIDATES_EACH, Sources
 
@@ -26,7 +26,7 @@ class Ranker:
 
     Its sources are fitted twice: at the earlier cutoff to learn from, and on the whole data to serve. Where
     the history is too short for labels there is no tree, and the order is that of ALS. `objective` is XGBoost's;
-    None tries `OBJECTIVES` and keeps what orders the users watched best.
+    None tries `OBJECTIVES` and keeps what orders the users watched best. `training_users` with labels are drawn.
     Score: 2 / (1 + exp(-margin)) - 1, so -1..1.
     """
 
@@ -38,10 +38,11 @@ class Ranker:
         als: Mapping[str, Any] | None = None,
         item_item: Mapping[str, Any] | None = None,
         objective: str | None = None,
+        training_users: int = MAX_TRAINING_USERS,
     ) -> None:
         self.settings = {"als": als, "item_item": item_item}
         self.sources = Sources(**self.settings)
-        self.objective = objective
+        self.objective, self.training_users = objective, training_users
         self.variant: Variant | None = None
         self.booster: Any = None
 
@@ -55,7 +56,11 @@ class Ranker:
         if data.labelled is not None:
             earlier = Sources(**self.settings).fit(data.labelled.data, seed=seed)
             self.variant, self.booster = trained(
-                earlier, data.labelled, seed=seed, objectives=[self.objective] if self.objective else OBJECTIVES
+                earlier,
+                data.labelled,
+                seed=seed,
+                objectives=[self.objective] if self.objective else OBJECTIVES,
+                training_users=self.training_users,
             )
         self.sources.fit(data, seed=seed)
         return self

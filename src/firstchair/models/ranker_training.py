@@ -81,7 +81,12 @@ class Labelled:
 
 
 def trained(
-    sources: Sources, labelled: LabelledHistory, *, seed: int, objectives: Sequence[str]
+    sources: Sources,
+    labelled: LabelledHistory,
+    *,
+    seed: int,
+    objectives: Sequence[str],
+    training_users: int = MAX_TRAINING_USERS,
 ) -> tuple[Variant | None, Any]:
     """The best way to learn and the trees it gave from all there is; (None, None) where nothing was ever taken up.
 
@@ -91,7 +96,7 @@ def trained(
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
-    rows = np.sort(rng.permutation(rows)[:MAX_TRAINING_USERS]).astype(np.int64)
+    rows = np.sort(rng.permutation(rows)[:training_users]).astype(np.int64)
     if not len(rows):
         return None, None
     found, later = _of_candidates(table, labelled, rows)
