@@ -60,4 +60,6 @@ def challenger(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | Non
 def _stage(entries: Sequence[Entry], version: str, otherwise: str) -> str:
     """Stage with traffic that a version is in by the last entry, with its share; else `otherwise`."""
     phase = entries[0].phase
-    return f"{phase.stage} at {phase.share:.0%}" if phase is not None and phase.on_trial == version else otherwise
+    return (
+        f"{phase.stage} at {100 * phase.share:.0f} %" if phase is not None and phase.on_trial == version else otherwise
+    )
