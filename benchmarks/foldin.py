@@ -62,7 +62,7 @@ def _models(artists: int, factors: int, rng: np.random.Generator) -> tuple[Facto
     )
     peer.item_factors = als.artist_factors
     peer.user_factors = np.zeros((1, factors), dtype=np.float32)
-    return Factors("1", als.alpha, longest, als.artist_factors, als.gram(), nobody), peer
+    return Factors("1", als.alpha, longest, als.artist_factors, als.gram, nobody), peer
 
 
 def _case(artists: int, rng: np.random.Generator) -> Case:

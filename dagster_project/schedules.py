@@ -16,7 +16,7 @@ landing = dg.define_asset_job(
 rebuild = dg.define_asset_job(
     "rebuild",
     selection=dg.AssetSelection.assets(
-        "silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality"
+        "silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence"
     ),
     partitions_def=daily,
     description="A day again, after late events reached it.",

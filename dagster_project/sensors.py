@@ -7,7 +7,7 @@ import dagster as dg
 
 from dagster_project.resources import PlatformResource
 from dagster_project.schedules import decision, landing, rebuild, retraining
-from firstchair import events, promotion
+from firstchair import events
 from firstchair.lake.tables import BRONZE_EVENTS
 from firstchair.operations import alerts, triggers, webhook
 
@@ -51,11 +51,11 @@ def retraining_sensor(platform: PlatformResource) -> Requests:
 def promotion_sensor(platform: PlatformResource) -> Requests:
     """Days whose candidates and evidence are complete are put before the gate; it alone moves an alias."""
     p = platform.open()
-    days = promotion.undecided(p.lake, p.registry, p.ledger)
-    if not days:
-        yield dg.SkipReason("Every day with candidates of all families has its entry in the ledger.")
-    for as_of in days:
-        yield dg.RunRequest(run_key=f"decision-{as_of}", partition_key=_partition(as_of))
+    due = triggers.decisions_due(p)
+    if not due:
+        yield dg.SkipReason("Every day with candidates has its entry, and aliases and lists are as the last one says.")
+    for decided in due:
+        yield dg.RunRequest(run_key=decided.why, partition_key=_partition(decided.as_of))
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=RUNNING)

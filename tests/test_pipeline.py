@@ -10,7 +10,7 @@ from firstchair.lake import tables as t
 from tests.service import LAST_DAY, Lived, Service, simulated
 
 AS_OF = LAST_DAY + timedelta(days=1)
-FAMILIES = {"als", "xgboost", "content", "trending", "random"}
+FAMILIES = {"als", "item-item", "blend", "xgboost", "content", "trending", "random"}
 
 
 @pytest.fixture(scope="module")

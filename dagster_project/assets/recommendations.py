@@ -44,6 +44,6 @@ def published_lists(context: dg.AssetExecutionContext, platform: PlatformResourc
         as_of=as_of_of(context),
         root=p.settings.published,
         list_length=p.settings.list_length,
-        salt=p.settings.arm_salt,
+        arms=p.arms(),
     )
     return dg.MaterializeResult(metadata=described(report))

@@ -7,6 +7,7 @@ FirstchairError
 ├── LeakageError         something at or after `as_of` reached a computation that must not see it
 ├── ModelError           a model cannot be fitted, stored or loaded
 ├── EvidenceError        two things were to be compared that are not comparable
+│   └── BadEvidenceError  rows that are no evidence: a column missing, a value out of range, a user twice
 ├── LedgerError          the decision ledger refuses an entry or its chain is broken
 └── RunError             a run of the pipeline failed or may not start
 """
@@ -59,6 +60,12 @@ class EvidenceError(FirstchairError):
     """Two things were to be compared that are not comparable."""
 
     code = "not_comparable"
+
+
+class BadEvidenceError(EvidenceError):
+    """Rows that are no evidence: a column missing, a value out of range, a user twice."""
+
+    code = "bad_evidence"
 
 
 class LedgerError(FirstchairError):

@@ -60,6 +60,18 @@ class Settings(BaseSettings):
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error of the offline intervals")
     stage_min_days: int = Field(21, ge=1, description="shortest decision stage")
     stage_max_days: int = Field(35, ge=1, description="longest decision stage")
+    stage_success_days: int = Field(7, ge=1, description="days of data before a success is read")
+    stage_harm_days: int = Field(3, ge=1, description="days of data before a harm is read")
+    stage_segment_days: int = Field(7, ge=1, description="days of data before a harm to a segment is read")
+    stage_success_users: int = Field(1000, ge=2, description="least users of an arm for a promotion")
+    stage_harm_users: int = Field(500, ge=2, description="least users of an arm for a harm to be read")
+    ramp_days: int = Field(3, ge=1, description="days at 5 %, and at 20 %, before the next step")
+    ramp_days_small: int = Field(7, ge=1, description="the same under 50,000 users")
+    listen_margin: float = Field(0.02, gt=0, lt=1, description="share by which listen-through may be worse")
+    active_margin: float = Field(0.02, gt=0, lt=1, description="share by which active days may be fewer")
+    probation_min_days: int = Field(28, ge=1, description="shortest probation")
+    probation_max_days: int = Field(42, ge=1, description="longest probation")
+    blind_needs_person: bool = Field(False, description="a segment too small to see harm in holds the promotion back")
     arm_salt: str = Field("first", min_length=1, description="another one deals all users anew over the arms")
     canary_share: float = Field(0.5, ge=0, le=0.9, description="users who see a challenger that is in canary")
     holdback_share: float = Field(0.01, ge=0, le=0.1, description="users who stay on trending, as a yardstick")
@@ -89,6 +101,10 @@ class Settings(BaseSettings):
         self.lake_url = self.lake_url or str(self.home / "lake")
         if self.stage_min_days > self.stage_max_days:
             raise ValueError(f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}")
+        if self.probation_min_days > self.probation_max_days:
+            raise ValueError(
+                f"probation_min_days {self.probation_min_days} exceeds probation_max_days {self.probation_max_days}"
+            )
         return self
 
     @property

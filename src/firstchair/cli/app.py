@@ -157,7 +157,9 @@ def demo(
     first = _day(start) or datetime.now(UTC).date() - timedelta(days=days + lived)
     spec = world.WorldSpec(users, artists, days + lived, seed, first, operations.DEMO_SCENARIO)
     with at_work("demo") as advance:
-        platform, report = operations.run_demo(load_settings(), operations.Demo(spec, days), progress=advance)
+        platform, report = operations.run_demo(
+            operations.demo_settings(), operations.Demo(spec, days), progress=advance
+        )
     summary = operations.summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
     if not no_ui:

@@ -107,6 +107,7 @@ def status(found: PlatformStatus) -> Screen:
     parts: list[RenderableType] = [
         table("Roles", ("role", "version", "family", "stage", "as of"), [_role(n, v) for n, v in _held(roles)]),
         Text(f"Since {roles.since}: {roles.why}" if roles.champion else "No champion yet: run `firstchair run`."),
+        Text(_stage(roles)),
         table(
             "Newest",
             ("table", "day"),
@@ -119,6 +120,17 @@ def status(found: PlatformStatus) -> Screen:
     ]
     parts += [Text(f"! {alert.text}", style="red") for alert in found.alerts] or [Text("No open alert.")]
     return parts
+
+
+def _stage(roles: Any) -> str:
+    """The stage with traffic, and what its last look said."""
+    if roles.phase is None:
+        return "No version auditions before users."
+    found = roles.phase
+    return (
+        f"Version {found.on_trial} is in {found.stage} against {found.standing}, seen by {found.share:.0%} of users "
+        f"since {found.first_day}. Last look: {' '.join(roles.last_look)}"
+    )
 
 
 def _held(roles: Any) -> list[tuple[str, Any]]:

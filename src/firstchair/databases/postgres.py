@@ -102,7 +102,7 @@ def _create_database(url: URL) -> None:
             if not exists:
                 try:
                     connection.execute(sa.text(f'create database "{url.database}"'))
-                except sa.exc.ProgrammingError as error:
+                except (sa.exc.ProgrammingError, sa.exc.IntegrityError) as error:
                     if "already exists" not in str(error):
                         raise
     except sa.exc.OperationalError as error:

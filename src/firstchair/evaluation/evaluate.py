@@ -1,13 +1,14 @@
 """One family on one split: its metrics on the test days and on what it was fitted to."""
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 
+from firstchair.evaluation.breakdown import Cell, broken_down
+from firstchair.evaluation.exposure import exposure
 from firstchair.evaluation.ranking import RankingMetrics, ranking_metrics
 from firstchair.evaluation.references import POPULARITY, Popularity
 from firstchair.evaluation.split import Split
@@ -28,9 +29,10 @@ class Evaluation:
     test_users: users who took up something new in the test days, cold ones included.
     metrics: means over users, 0..1: `test_*` on the test days; `train_*` on what users had taken before the
         cutoff, nothing left out of the lists (how well the model remembers, not how good it is);
-        `test_coverage_at_20` is the share of the catalogue in at least one list.
+        `test_coverage_at_20`, `test_novelty_bits` and `test_gini` are those of `Exposure`.
     per_user: rows in the columns of gold/offline_evidence, sorted by user_key. per_training_user: the same of
         the sample of users behind `train_*`, in the columns of gold/training_evidence.
+    cells: NDCG@10 by segment and by length of history.
     """
 
     family: str
@@ -43,17 +45,7 @@ class Evaluation:
     per_user: pa.Table
     per_training_user: pa.Table
     fit_seconds: float
-
-
-class _NothingLeftOut(TrainingData):
-    """The same data, but lists may hold what a user has taken."""
-
-    __slots__ = ()
-
-    def taken(self) -> sparse.csr_matrix:
-        nothing = sparse.csr_matrix(self.confidence * 0)
-        nothing.eliminate_zeros()
-        return nothing
+    cells: tuple[Cell, ...]
 
 
 def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
@@ -68,7 +60,8 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     artists = model.recommend(split.train, rows, DEPTH).artists
     found = ranking_metrics(artists, split.positives[rows])
     metrics = {f"test_{name}": value for name, value in _means(found).items()}
-    metrics["test_coverage_at_20"] = len(np.unique(artists[artists >= 0])) / max(1, len(split.train.artist_ids))
+    shown = exposure(artists, np.diff(split.train.liked().tocsc().indptr), users=len(split.train.user_keys))
+    metrics |= {"test_coverage_at_20": shown.coverage, "test_novelty_bits": shown.novelty, "test_gini": shown.gini}
     remembering, remembered = _on_training(model, split.train)
     metrics |= {f"train_{name}": value for name, value in _means(remembered).items()}
     return Evaluation(
@@ -82,16 +75,16 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
         per_user=_per_user(split, str(family), rows, found),
         per_training_user=_per_user(split, str(family), remembering, remembered),
         fit_seconds=fit_seconds,
+        cells=broken_down(found.ndcg_at_10, rows, split.train, seed=seed),
     )
 
 
 def _on_training(model: Recommender | Popularity, train: TrainingData) -> tuple[Rows, RankingMetrics]:
     """A sample of the users that the model was fitted to (rows of `train`), and its metrics on what they had taken."""
-    remembered = train.taken()
+    remembered = train.liked()
     rows = np.flatnonzero(train.warm())
     rows = rows[:: max(1, -(-len(rows) // TRAIN_USERS))].astype(np.int64)
-    values = {f.name: getattr(train, f.name) for f in fields(TrainingData)}
-    lists = model.recommend(_NothingLeftOut(**values), rows, DEPTH)
+    lists = model.recommend(replace(train, repeats=True), rows, DEPTH)
     return rows, ranking_metrics(lists.artists, remembered[rows])
 
 

@@ -79,6 +79,26 @@ def paired_bootstrap(
     )
 
 
+def mean_interval(values: npt.NDArray[np.float64], *, samples: int, alpha: float, seed: int) -> tuple[float, float]:
+    """Two-sided percentile interval of the mean at 1 - alpha, resampling users as `paired_bootstrap` does.
+
+    Args:
+        values: float64 (n_users,), at least one.
+        samples: Resamples.
+        alpha: Two-sided error, 0..1.
+        seed: Of the weights.
+    """
+    rng = np.random.default_rng(seed)
+    step = max(1, WEIGHTS_AT_ONCE // len(values))
+    means = []
+    for start in range(0, samples, step):
+        weights = rng.poisson(1.0, size=(min(step, samples - start), len(values))).astype(np.float64)
+        total = weights.sum(axis=1)
+        means.append((weights[total > 0] @ values) / total[total > 0])
+    lower, upper = np.quantile(np.concatenate(means), [alpha / 2, 1 - alpha / 2])
+    return float(lower), float(upper)
+
+
 def _resampled(
     champion: npt.NDArray[np.float64], challenger: npt.NDArray[np.float64], samples: int, seed: int
 ) -> npt.NDArray[np.float64]:

@@ -6,17 +6,22 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-Values = npt.NDArray[np.float64]
+from firstchair.models.hits import Values, hits_of, ndcg
 
 
 @dataclass(frozen=True, slots=True)
 class RankingMetrics:
-    """Per-user values, each float64 (n_users,), of lists against what the users took up; all in 0..1."""
+    """Per-user values, each float64 (n_users,), of lists against what the users took up; all in 0..1.
+
+    hit: whether the list holds anything wanted; map: average precision; mrr: reciprocal rank of the first hit.
+    """
 
     recall_at_20: Values
     ndcg_at_10: Values
     ndcg_at_20: Values
     hit_at_20: Values
+    map_at_20: Values
+    mrr_at_20: Values
 
 
 def ranking_metrics(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix) -> RankingMetrics:
@@ -26,31 +31,42 @@ def ranking_metrics(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix
         artists: int32 (n_users, k), k >= 20, columns in rank order, -1 for an empty place.
         positives: CSR (n_users, n_artists), a stored entry is relevant; at least one in each row.
     """
-    hits = _hits(artists, positives)
-    wanted = np.diff(positives.indptr)
-    found = hits[:, :20].sum(axis=1)
+    hits, wanted = hits_of(artists, positives), np.diff(positives.indptr)
     return RankingMetrics(
-        recall_at_20=found / wanted,
+        recall_at_20=recall(hits, wanted, 20),
         ndcg_at_10=ndcg(hits, wanted, 10),
         ndcg_at_20=ndcg(hits, wanted, 20),
-        hit_at_20=(found > 0).astype(np.float64),
+        hit_at_20=np.asarray(hits[:, :20].any(axis=1), dtype=np.float64),
+        map_at_20=average_precision(hits, wanted, 20),
+        mrr_at_20=reciprocal_rank(hits, 20),
     )
 
 
-def ndcg(hits: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int32], k: int) -> Values:
-    """Normalised discounted cumulative gain with binary relevance (Järvelin and Kekäläinen 2002).
+def metrics_at(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix, k: int) -> dict[str, Values]:
+    """recall, ndcg, hit_rate, map and mrr at any `k`, one value a user; arguments as `ranking_metrics`."""
+    hits, wanted = hits_of(artists[:, :k], positives), np.diff(positives.indptr)
+    return {
+        "recall": recall(hits, wanted, k),
+        "ndcg": ndcg(hits, wanted, k),
+        "hit_rate": np.asarray(hits.any(axis=1), dtype=np.float64),
+        "map": average_precision(hits, wanted, k),
+        "mrr": reciprocal_rank(hits, k),
+    }
 
-    Gain 1 / log2(rank + 1); the ideal list has min(k, wanted) hits first.
-    """
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(wanted, k)]
-    return np.asarray((hits[:, :k] * discount).sum(axis=1) / ideal)
+
+def recall(hits: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int32], k: int) -> Values:
+    """Share of what is wanted that stands among the first `k`; may stay below 1 where more than k is wanted."""
+    return np.asarray(hits[:, :k].sum(axis=1) / wanted)
 
 
-def _hits(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix) -> npt.NDArray[np.bool_]:
-    """Whether each place of each list holds a positive."""
-    width = positives.shape[1]
-    row = np.repeat(np.arange(positives.shape[0], dtype=np.int64), np.diff(positives.indptr))
-    relevant = np.sort(row * width + positives.indices)
-    listed = np.arange(len(artists), dtype=np.int64)[:, None] * width + artists
-    return np.asarray(np.isin(listed, relevant) & (artists >= 0))
+def average_precision(hits: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int32], k: int) -> Values:
+    """Precision at the rank of each hit, summed, over min(k, wanted): 1 for a list that begins with all of them."""
+    first = hits[:, :k]
+    precision = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
+    return np.asarray((precision * first).sum(axis=1) / np.minimum(wanted, k))
+
+
+def reciprocal_rank(hits: npt.NDArray[np.bool_], k: int) -> Values:
+    """1 / rank of the first hit among the first `k`, 0 where there is none (Voorhees 1999)."""
+    first = hits[:, :k]
+    return np.where(first.any(axis=1), 1 / (np.argmax(first, axis=1) + 1), 0.0)

@@ -1,11 +1,23 @@
 """From raw event objects to accepted events, with nothing lost on the way."""
 
-from firstchair.events.acceptance import EventsReport, build_events
-from firstchair.events.catalogue import CatalogueReport, build_catalogue
-from firstchair.events.checking import Refusal, refusals
-from firstchair.events.ingestion import IngestReport, ingest, waiting
-from firstchair.events.reconciliation import Reconciliation, event_days, reconcile, sequence_gaps, stale_days
-from firstchair.events.vocabulary import EventType, Reason
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.events.acceptance import EventsReport, build_events
+    from firstchair.events.catalogue import CatalogueReport, build_catalogue
+    from firstchair.events.checking import Refusal, refusals
+    from firstchair.events.ingestion import IngestReport, ingest, waiting
+    from firstchair.events.reconciliation import (
+        Reconciliation,
+        blocked_days,
+        event_days,
+        reconcile,
+        sequence_gaps,
+        stale_days,
+    )
+    from firstchair.events.vocabulary import EventType, Reason
 
 __all__ = [
     "CatalogueReport",
@@ -15,6 +27,7 @@ __all__ = [
     "Reason",
     "Reconciliation",
     "Refusal",
+    "blocked_days",
     "build_catalogue",
     "build_events",
     "event_days",
@@ -25,3 +38,7 @@ __all__ = [
     "stale_days",
     "waiting",
 ]
+
+__getattr__ = deferred(
+    __name__, __all__, ("vocabulary", "checking", "acceptance", "catalogue", "ingestion", "reconciliation")
+)

@@ -11,6 +11,7 @@ from firstchair.features.history import History, open_history
 from firstchair.features.matrix import ConfidenceSettings, interactions
 from firstchair.features.profile import user_features
 from firstchair.features.signals import first_taken
+from firstchair.features.slates import slate_items
 
 __all__ = [
     "ConfidenceSettings",
@@ -23,5 +24,6 @@ __all__ = [
     "first_taken",
     "interactions",
     "open_history",
+    "slate_items",
     "user_features",
 ]

@@ -325,6 +325,36 @@ TRAINING_EVIDENCE = _table(
     ndcg_at_10=pa.float64(),
     ndcg_at_20=pa.float64(),
 )
+# Evidence of stages with traffic, one row per user and day in an arm: what the gate and `decide` read.
+EVIDENCE = _table(
+    "gold/evidence",
+    "day",
+    day=pa.date32(),
+    user_key=pa.string(),
+    arm=pa.string(),
+    lifecycle=pa.string(),
+    country=pa.string(),
+    age_group=pa.string(),
+    gender=pa.string(),
+    impressions=pa.int64(),
+    clicks=pa.int64(),
+    plays=pa.int64(),
+    ms_played=pa.int64(),
+    track_ms=pa.int64(),
+    followed=pa.int64(),
+    active=pa.int8(),
+    churned_7=pa.int8(),  # null while its days are not over
+    churned_14=pa.int8(),
+    pre_impressions=pa.int64(),
+    pre_clicks=pa.int64(),
+    pre_active_days=pa.int64(),
+    pre_ms_played=pa.int64(),
+    pre_track_ms=pa.int64(),
+    stage=pa.string(),
+    share=pa.float64(),
+    champion_version=pa.string(),
+    challenger_version=pa.string(),
+)
 
 ALL_TABLES = (
     OBJECTS,
@@ -347,4 +377,5 @@ ALL_TABLES = (
     DATA_QUALITY,
     OFFLINE_EVIDENCE,
     TRAINING_EVIDENCE,
+    EVIDENCE,
 )

@@ -1,10 +1,15 @@
 """Model families behind one protocol: the same data in, ranked lists with reasons out."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from firstchair.models.als import ALS
+from firstchair.models.blend import Blend
+from firstchair.models.chosen import chosen_settings
 from firstchair.models.content import Content
-from firstchair.models.protocol import Family, LabelledHistory, Lists, Recommender, TrainingData
+from firstchair.models.item_item import ItemItem
+from firstchair.models.protocol import Explanations, Family, LabelledHistory, Lists, Recommender, Slates, TrainingData
 from firstchair.models.random import Random
 from firstchair.models.ranker import Ranker
 from firstchair.models.training_data import load_training_data, taken_up
@@ -12,6 +17,8 @@ from firstchair.models.trending import Trending
 
 FAMILIES: dict[Family, type[Recommender]] = {
     Family.ALS: ALS,
+    Family.ITEM_ITEM: ItemItem,
+    Family.BLEND: Blend,
     Family.XGBOOST: Ranker,
     Family.CONTENT: Content,
     Family.TRENDING: Trending,
@@ -19,9 +26,13 @@ FAMILIES: dict[Family, type[Recommender]] = {
 }
 
 
-def fit(family: Family, data: TrainingData, *, seed: int) -> Recommender:
-    """A model of the family, fitted on `data`; the same seed and data give the same bytes."""
-    return FAMILIES[Family(family)]().fit(data, seed=seed)
+def fit(family: Family, data: TrainingData, *, seed: int, settings: Mapping[str, Any] | None = None) -> Recommender:
+    """A model of the family, fitted on `data`; the same seed, settings and data give the same bytes.
+
+    `settings` are arguments of the family's class; None for those that the study of the platform chose.
+    """
+    known = chosen_settings(Family(family)) if settings is None else settings
+    return FAMILIES[Family(family)](**known).fit(data, seed=seed)
 
 
 def load(family: Family, folder: Path) -> Recommender:
@@ -35,11 +46,14 @@ def load(family: Family, folder: Path) -> Recommender:
 
 __all__ = [
     "FAMILIES",
+    "Explanations",
     "Family",
     "LabelledHistory",
     "Lists",
     "Recommender",
+    "Slates",
     "TrainingData",
+    "chosen_settings",
     "fit",
     "load",
     "load_training_data",

@@ -1,7 +1,10 @@
 """Implicit ALS: the champion's family (Hu, Koren and Volinsky 2008)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,11 +12,11 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from firstchair.models import storage
-from firstchair.models.protocol import Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, best, chunks, columns_for, narrow, spread
+from firstchair.models.known import explain_known, recommend_known
+from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, columns_for, narrow, spread
 from firstchair.models.trending import Trending
 
-NAMED = 2
 SCORE_DECIMALS = 6
 
 
@@ -39,16 +42,8 @@ class ALS:
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Factorise the confidence matrix; negative entries are preference 0 with that confidence."""
-        from implicit.cpu.als import AlternatingLeastSquares
-
-        with threadpool_limits(limits=1, user_api="blas"):  # else BLAS and implicit fight for the cores
-            model = AlternatingLeastSquares(
-                factors=self.factors,
-                alpha=self.alpha,
-                regularization=self.regularization,
-                iterations=self.iterations,
-                random_state=np.random.default_rng(seed),
-            )
+        with _one_blas_thread():
+            model = self._implicit(np.random.default_rng(seed))
             model.fit(data.confidence.astype(np.float32), show_progress=False)
         self.artist_ids = data.artist_ids
         self.artist_factors = np.asarray(model.item_factors, dtype=np.float32)
@@ -57,66 +52,58 @@ class ALS:
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """By inner product; users without a positive signal by what is trending."""
-        taken = data.taken()
-        lists = self.trending.recommend(data, rows, k)
-        warm = np.flatnonzero(data.warm()[rows])
-        for part in chunks(warm, len(data.artist_ids)):
-            found = best(self.scores(data, rows[part]), taken[rows[part]], k)
-            lists.artists[part], lists.scores[part] = found.artists, found.scores
-        return lists
+        return recommend_known(self, data, rows, k)
 
-    def scores(self, data: TrainingData, rows: Rows) -> Floats:
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), -1..1; 0 for users of whom nothing is known."""
         columns = columns_for(data, self.artist_ids)
         users = self.user_factors(narrow(data.confidence, columns)[rows])
         longest = max(float(np.linalg.norm(self.artist_factors, axis=1).max(initial=0)), 1e-12)
         lengths = np.maximum(np.linalg.norm(users, axis=1, keepdims=True), 1e-12)
         # Rounded, so that how many users are asked for at once cannot turn two artists around.
-        scores = np.round((users / lengths).astype(np.float64) @ (self.artist_factors / longest).T, SCORE_DECIMALS)
-        return spread(np.clip(scores, -1, 1).astype(np.float32), columns, len(data.artist_ids))
+        scores = (users / lengths).astype(np.float64) @ (self.artist_factors / longest).T
+        np.clip(np.round(scores, SCORE_DECIMALS, out=scores), -1, 1, out=scores)
+        return spread(scores.astype(np.float32), columns, len(data.artist_ids))
 
     def user_factors(self, confidence: sparse.csr_matrix) -> Floats:
         """Least-squares factors of each row: float32 (rows, factors); equation 4 of the paper."""
-        found = np.zeros((confidence.shape[0], self.factors), dtype=np.float32)
-        gram = self.gram()
-        for row in range(confidence.shape[0]):
-            weights, factors = self._weighted(confidence, row)
-            if len(weights):
-                found[row] = np.linalg.solve(*normal_equations(gram, weights, factors))
-        return found
+        with _one_blas_thread():
+            model = self._implicit()
+            model.item_factors = self.artist_factors
+            found = model.recalculate_user(np.arange(confidence.shape[0]), confidence.astype(np.float32))
+        return np.asarray(found, dtype=np.float32)
 
-    def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
+    def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The artists of the user that add most to each item's score (section 5 of the paper)."""
-        said = self.trending.reasons(data, rows, lists)
-        names = data.artists["name"].to_numpy(dtype=object)
-        columns = columns_for(data, self.artist_ids)
-        of_data = {int(column): own for own, column in enumerate(columns) if column >= 0}
-        confidence = narrow(data.confidence, columns)
-        gram = self.gram()
-        for out, row in enumerate(rows):
-            weights, factors = self._weighted(confidence, int(row))
-            liked = confidence.indices[confidence.indptr[row] : confidence.indptr[row + 1]][weights > 0]
-            slots = [slot for slot, artist in enumerate(lists.artists[out]) if int(artist) in of_data]
-            if not len(liked) or not slots:
-                continue
-            own = [of_data[int(lists.artists[out, slot])] for slot in slots]
-            left, _ = normal_equations(gram, weights, factors)
-            towards = np.linalg.solve(left, self.artist_factors[own].T)
-            added = (factors[weights > 0] @ towards) * weights[weights > 0, None]
-            for number, slot in enumerate(slots):
-                said[out, slot] = because(added[:, number], names[columns[liked]])
-        return said
+        return explain_known(self, data, rows, lists)
 
-    def _weighted(self, confidence: sparse.csr_matrix, row: int) -> tuple[Floats, Floats]:
-        """Alpha times a row's entries, and the factors of their artists."""
-        stretch = slice(confidence.indptr[row], confidence.indptr[row + 1])
-        weights = np.asarray(self.alpha * confidence.data[stretch], dtype=np.float32)
-        return weights, self.artist_factors[confidence.indices[stretch]]
+    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+        """Parts of u.v: v_i' W^-1 v_j c_j for the user's artists j; one solve for all items.
 
+        implicit's own `explain` solves anew for each item.
+        """
+        weights = np.asarray(self.alpha * liking.data, dtype=np.float32)
+        factors, positive = self.artist_factors[liking.indices], weights > 0
+        left, _ = normal_equations(self.gram, weights, factors)
+        towards = np.linalg.solve(left, self.artist_factors[listed].T)
+        return liking.indices[positive].astype(np.int64), (factors[positive] @ towards) * weights[positive, None]
+
+    @cached_property
     def gram(self) -> Floats:
-        """V'V + regularization I, with which every user's solve begins: float32 (factors, factors)."""
+        """Y'Y + regularization I of the fitted factors: float32 (factors, factors)."""
         ridge = self.regularization * np.eye(self.factors, dtype=np.float32)
         return np.asarray(self.artist_factors.T @ self.artist_factors + ridge, dtype=np.float32)
+
+    def _implicit(self, rng: np.random.Generator | None = None) -> Any:
+        from implicit.cpu.als import AlternatingLeastSquares
+
+        return AlternatingLeastSquares(
+            factors=self.factors,
+            alpha=self.alpha,
+            regularization=self.regularization,
+            iterations=self.iterations,
+            random_state=rng,
+        )
 
     def parameters(self) -> dict[str, float | int | str]:
         """As implicit names them."""
@@ -159,8 +146,10 @@ def normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Fl
     return left, right
 
 
-def because(added: Floats, names: npt.NDArray[np.object_]) -> str:
-    """The reason of an item: who adds most to its score (`added`, one of `names` each), where anybody does."""
-    order = np.argsort(-added, kind="stable")[:NAMED]
-    helpful = [str(names[number]) for number in order if added[number] > 0]
-    return f"Because you listen to {' and '.join(helpful)}" if helpful else "Liked by listeners like you"
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Implicit has threads of its own, and BLAS would fight them for the cores."""
+    import implicit.cpu.als  # noqa: F401 brings a BLAS of its own, which must be there to be limited
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

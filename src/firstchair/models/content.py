@@ -8,11 +8,13 @@ import numpy.typing as npt
 from scipy import sparse
 
 from firstchair.models import storage
-from firstchair.models.protocol import Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, best, chunks, columns_for, narrow, spread
+from firstchair.models.explanations import Parts, blank, strongest_in_rows
+from firstchair.models.known import explained_known, recommend_known
+from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, columns_for, narrow, own_columns, spread
 from firstchair.models.trending import Trending
 
-NAMED = 2
+ERA = "era:"
 ERA_YEARS = 10
 # An era says less of an artist than a genre does.
 ERA_WEIGHT = 0.3
@@ -45,22 +47,16 @@ class Content:
         counts = sparse.csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=shape)
         frequency = np.bincount(column, minlength=len(self.terms))
         idf = np.log((1 + len(described)) / (1 + frequency)) + 1
-        idf[np.char.startswith(self.terms, "era:")] *= ERA_WEIGHT
+        idf[np.char.startswith(self.terms, ERA)] *= ERA_WEIGHT
         self.vectors = _unit(sparse.csr_matrix(counts.multiply(idf), dtype=np.float32))
         self.trending = Trending().fit(data, seed=seed)
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """By cosine; users without a positive signal by what is trending."""
-        taken = data.taken()
-        lists = self.trending.recommend(data, rows, k)
-        warm = np.flatnonzero(data.warm()[rows])
-        for part in chunks(warm, len(data.artist_ids)):
-            found = best(self.scores(data, rows[part]), taken[rows[part]], k)
-            lists.artists[part], lists.scores[part] = found.artists, found.scores
-        return lists
+        return recommend_known(self, data, rows, k)
 
-    def scores(self, data: TrainingData, rows: Rows) -> Floats:
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
         columns = columns_for(data, self.artist_ids)
         cosine = (self._tastes(data, columns, rows) @ self.vectors.T).toarray()
@@ -71,31 +67,40 @@ class Content:
         liked = narrow(data.confidence, columns)[rows]
         return _unit(sparse.csr_matrix(liked.multiply(liked > 0) @ self.vectors))
 
-    def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
+    def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The genres that add most to each item's cosine."""
-        said = self.trending.reasons(data, rows, lists)
-        columns = columns_for(data, self.artist_ids)
-        of_data = {int(column): own for own, column in enumerate(columns) if column >= 0}
-        tastes = self._tastes(data, columns, rows).toarray() if len(rows) else np.zeros((0, len(self.terms)))
-        for out, taste in enumerate(tastes):
-            if not taste.any():
-                continue
-            for slot, artist in enumerate(lists.artists[out]):
-                if int(artist) in of_data:
-                    said[out, slot] = self._because(taste, of_data[int(artist)])
-        return said
+        said = blank(lists.artists.shape, [term.removeprefix(ERA) for term in self.terms])
+        own = own_columns(data, self.artist_ids)
+        tastes = self._tastes(data, columns_for(data, self.artist_ids), rows)
+        known = np.flatnonzero(np.diff(tastes.indptr) > 0)
+        out, slot = np.nonzero(own[lists.artists[known]] >= 0)
+        listed = self.vectors[own[lists.artists[known]][out, slot]]
+        user = np.repeat(out, np.diff(listed.indptr))
+        listed.data = listed.data * tastes[known].toarray()[user, listed.indices]
+        said.parts[known[out], slot], said.amounts[known[out], slot] = self._genres_first(listed)
+        said.sentences[known[out], slot] = self._sentences(said.parts[known[out], slot])
+        return explained_known(said, self.trending, data, rows, lists)
 
-    def _because(self, taste: npt.NDArray[np.float32], artist: int) -> str:
-        stretch = slice(self.vectors.indptr[artist], self.vectors.indptr[artist + 1])
-        terms = self.vectors.indices[stretch]
-        added = taste[terms] * self.vectors.data[stretch]
-        order = np.argsort(-added, kind="stable")
-        genres = [str(self.terms[terms[n]]) for n in order if added[n] > 0]
-        named = [term for term in genres if not term.startswith("era:")][:NAMED]
-        if named:
-            return f"Matches your taste for {' and '.join(named)}"
-        era = genres[0].removeprefix("era:") if genres else ""
-        return f"From the {era}s, like artists you play" if era else "To widen your taste"
+    def _genres_first(self, added: sparse.csr_matrix) -> tuple[Parts, Floats]:
+        """The genres of each item that add most, and its era where no genre does."""
+        parts, amounts = strongest_in_rows(added)
+        is_era = np.append(np.char.startswith(self.terms, ERA), False)
+        genres = added.copy()
+        genres.data = np.where(is_era[genres.indices], 0, genres.data).astype(np.float32)
+        named, their_amounts = strongest_in_rows(genres)
+        has_genre = named[:, :1] >= 0
+        return np.where(has_genre, named, parts), np.where(has_genre, their_amounts, amounts)
+
+    def _sentences(self, parts: Parts) -> list[str]:
+        names = [str(term) for term in self.terms]
+        return [self._because([names[part] for part in row if part >= 0]) for row in parts.tolist()]
+
+    def _because(self, terms: list[str]) -> str:
+        if not terms:
+            return "To widen your taste"
+        if terms[0].startswith(ERA):
+            return f"From the {terms[0].removeprefix(ERA)}s, like artists you play"
+        return f"Matches your taste for {' and '.join(terms)}"
 
     def parameters(self) -> dict[str, float | int | str]:
         """Weight and width of an era."""
@@ -132,7 +137,7 @@ def _terms(genres: object, first_active_on: object) -> list[str]:
     """Genres and decade of an artist, without repetition, in a fixed order."""
     named = sorted({str(genre) for genre in genres}) if isinstance(genres, list | tuple | np.ndarray) else []
     year = getattr(first_active_on, "year", None)
-    return [*named, f"era:{year // ERA_YEARS * ERA_YEARS}"] if isinstance(year, int) else named
+    return [*named, f"{ERA}{year // ERA_YEARS * ERA_YEARS}"] if isinstance(year, int) else named
 
 
 def _unit(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

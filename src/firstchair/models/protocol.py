@@ -11,11 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+# Parts of a score that an explanation names.
+NAMED = 2
+
 
 class Family(StrEnum):
     """Model families by their registry tag."""
 
     ALS = "als"
+    ITEM_ITEM = "item-item"
+    BLEND = "blend"
     XGBOOST = "xgboost"
     CONTENT = "content"
     TRENDING = "trending"
@@ -37,6 +42,7 @@ class TrainingData:
     labelled: the same data at an earlier cutoff and what each user took up between that cutoff and
         `as_of`; None where the history is too short. A ranker learns its labels from it.
     newest_signal_on: UTC day of the newest positive signal in `confidence`; before `as_of`, or there is a leak.
+    repeats: whether lists may hold what a user has taken: asked for to see what a model remembers.
     """
 
     as_of: date
@@ -48,18 +54,27 @@ class TrainingData:
     fingerprint: str
     labelled: "LabelledHistory | None" = None
     newest_signal_on: date | None = None
+    repeats: bool = False
 
     def warm(self) -> npt.NDArray[np.bool_]:
         """Bool (n_users,): whether a user has a positive signal at all."""
         row = np.repeat(np.arange(len(self.user_keys)), np.diff(self.confidence.indptr))
         return np.asarray(np.bincount(row[self.confidence.data > 0], minlength=len(self.user_keys)) > 0)
 
-    def taken(self) -> sparse.csr_matrix:
-        """Artists left out of a user's list: 1 where he has a positive signal; float32 CSR like `confidence`."""
+    def liked(self) -> sparse.csr_matrix:
+        """1 where a user has a positive signal: float32 CSR like `confidence`."""
         positive = self.confidence.copy()
         positive.data = (positive.data > 0).astype(np.float32)
         positive.eliminate_zeros()
         return positive
+
+    def taken(self) -> sparse.csr_matrix:
+        """Artists left out of a user's list: all he likes, or none where lists may repeat; float32 CSR."""
+        taken = self.liked()
+        if self.repeats:
+            taken.data[:] = 0
+            taken.eliminate_zeros()
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +83,31 @@ class LabelledHistory:
 
     data: TrainingData at the earlier cutoff, same user_keys and artist_ids.
     positives: float32 CSR (n_users, n_artists), 1 where the user first took up that artist after the cutoff.
+    slates: What was shown between the two cutoffs; None where nothing was logged.
+    later: The positives of the last third of those days, or None where they have no days; a ranker learns
+        from the earlier ones and stops by these.
     """
 
     data: TrainingData
     positives: sparse.csr_matrix
+    slates: "Slates | None" = None
+    later: sparse.csr_matrix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slates:
+    """Items of logged slates, each array (n,), sorted by slate and position.
+
+    slate: int64, a number for each slate, ascending; row: int64, the user; column: int64, the artist;
+    position: int64 >= 1; propensity: float64, 0..1, above 0; taken: bool.
+    """
+
+    slate: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int64]
+    position: npt.NDArray[np.int64]
+    propensity: npt.NDArray[np.float64]
+    taken: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +120,23 @@ class Lists:
 
     artists: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """Why each item of some lists stands there: a sentence for a listener, its numbers for an engineer.
+
+    sentences: str (n_users, k), "" where a list is shorter than k.
+    labels: str (n_labels,), what `parts` points into: artists, genres or groups of features.
+    parts: int32 (n_users, k, `NAMED`), numbers of the labels that add most to the item's score, most
+        first; -1 for none.
+    amounts: float32 like `parts`, what each adds, in the unit of the model's own ranking; 0 for none.
+    """
+
+    sentences: npt.NDArray[np.object_]
+    labels: npt.NDArray[np.object_]
+    parts: npt.NDArray[np.int32]
+    amounts: npt.NDArray[np.float32]
 
 
 class Recommender(Protocol):
@@ -104,8 +157,12 @@ class Recommender(Protocol):
         """Best `k` artists for each of `rows` (row numbers of `data`), those already taken left out."""
         ...
 
-    def reasons(self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists) -> npt.NDArray[np.object_]:
-        """One sentence a listener would accept for each item, str (n_users, k), computed from the model."""
+    def score(self, data: TrainingData, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Every artist of `data` for each of `rows`: float32 (n, artists), -1..1; -inf for what it cannot list."""
+        ...
+
+    def explain(self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists) -> Explanations:
+        """One sentence a listener would accept for each item and its numbers, computed from the model."""
         ...
 
     def parameters(self) -> dict[str, float | int | str]:

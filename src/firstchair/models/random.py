@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.models import storage
-from firstchair.models.protocol import Family, Lists, TrainingData
+from firstchair.models.explanations import blank
+from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.selection import Floats, Rows, best, in_chunks
 
 
@@ -31,11 +32,12 @@ class Random:
         taken = data.taken()
 
         def listed(chunk: Rows) -> Lists:
-            return best(self._scores(data, chunk), taken[chunk], k)
+            return best(self.score(data, chunk), taken[chunk], k)
 
         return in_chunks(rows, len(data.artist_ids), listed)
 
-    def _scores(self, data: TrainingData, rows: Rows) -> Floats:
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
+        """Drawn for each user anew from the seed and his key."""
         width = len(data.artist_ids)
         drawn = [self._of_user(str(data.user_keys[row])).random(width, dtype=np.float32) for row in rows]
         return 2 * np.stack(drawn) - 1 if drawn else np.zeros((0, width), dtype=np.float32)
@@ -44,9 +46,11 @@ class Random:
         digest = hashlib.sha256(f"{self.seed}:{user_key}".encode()).digest()
         return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
-    def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
-        """It says what it is."""
-        return np.where(lists.artists >= 0, "A random pick", "").astype(object)
+    def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
+        """It says what it is; there is no number behind it."""
+        said = blank(lists.artists.shape, [])
+        said.sentences[lists.artists >= 0] = "A random pick"
+        return said
 
     def parameters(self) -> dict[str, float | int | str]:
         """The seed."""

@@ -5,93 +5,135 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 
-from firstchair.models.als import ALS
-from firstchair.models.content import Content
 from firstchair.models.protocol import TrainingData
-from firstchair.models.selection import Floats, Rows, best
-from firstchair.models.trending import Trending
+from firstchair.models.selection import Floats, Rows, chunks, own_columns
+from firstchair.models.sources import CANDIDATES_EACH, SOURCES, Proposed, Sources
+from firstchair.models.trending import CELLS, Trending
 
-CANDIDATES_EACH = 100
-SOURCES = ("als", "content", "trending")
 USER = ("clicks_per_100", "listen_through", "logins_28d", "days_since_last_login", "tenure_days")
 ARTIST = ("plays_7d", "plays_28d", "listeners", "followers", "impressions", "clicks")
 NAMES = (
     *(f"{source}_score" for source in SOURCES),
+    *(f"{source}_z" for source in SOURCES),
     *(f"{source}_rank" for source in SOURCES),
+    "proposed_by",
     *(f"user_{name}" for name in USER),
     "user_artists",
     *(f"artist_{name}" for name in ARTIST),
+    "artist_novelty",
     "artist_momentum",
     "artist_ctr",
     "artist_years_active",
+    "lift_in_country",
+    "lift_in_age_group",
+    "refused",
+    "slate_position",
 )
-# Features whose contributions are told to a listener as one reason.
-GROUPS = {"als": ("als_score", "als_rank"), "content": ("content_score", "content_rank")}
+# More of these never ranks an artist lower, more refusal never higher; the trees may not learn otherwise.
+MONOTONE = {"als_z": 1, "item_item_z": 1, "content_z": 1, "lift_in_country": 1, "lift_in_age_group": 1, "refused": -1}
+# Features whose contributions are told to a listener as one reason; what holds for all of a user's items is none.
+GROUPS = {
+    "als": ("als_score", "als_z", "als_rank"),
+    "item_item": ("item_item_score", "item_item_z", "item_item_rank", "niche_score", "niche_z", "niche_rank"),
+    "content": ("content_score", "content_z", "content_rank"),
+    "country": ("lift_in_country",),
+    "age group": ("lift_in_age_group",),
+    "trending": ("trending_score", "trending_z", "trending_rank", *(n for n in NAMES if n.startswith("artist_"))),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """Candidates of some users, in order of users.
 
-    user: int64 (n,), position in the rows asked for; column: int32 (n,), the artist in the data;
+    user: int64 (n,), position in the rows asked for; column: int64 (n,), the artist in the data;
     features: float32 (n, len(NAMES)), NaN where unknown.
     """
 
     user: npt.NDArray[np.int64]
-    column: npt.NDArray[np.int32]
+    column: npt.NDArray[np.int64]
     features: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The models that propose candidates, fitted on the data the pairs are drawn from."""
+class PairTable:
+    """Candidates and features of the users of one day's data; what holds for users and artists is computed once."""
 
-    als: ALS
-    content: Content
-    trending: Trending
+    def __init__(self, sources: Sources, data: TrainingData) -> None:
+        self.sources, self.data = sources, data
+        self.taken = data.taken()
+        liked = data.liked()
+        self.users, self.artists = _of_users(data, liked), _of_artists(data, liked)
+        self.lifts = _lifts(sources["trending"], data)
 
-    @classmethod
-    def fit(cls, data: TrainingData, *, seed: int) -> "Sources":
-        """All three on the same data."""
-        return cls(ALS().fit(data, seed=seed), Content().fit(data, seed=seed), Trending().fit(data, seed=seed))
+    def of(self, rows: Rows, *, each: int = CANDIDATES_EACH) -> Pairs:
+        """The candidates that the sources propose for each of `rows`, with their features."""
+        proposed = self.sources.propose(self.data, rows, self.taken[rows], each=each)
+        return Pairs(proposed.user, proposed.column, self._features(proposed, rows))
 
-    def pairs(self, data: TrainingData, rows: Rows, *, each: int = CANDIDATES_EACH) -> Pairs:
-        """The union of each source's best `each` artists that a user has not taken, with their features."""
-        taken = data.taken()[rows]
-        scored = [source.scores(data, rows) for source in (self.als, self.content, self.trending)]
-        ranks = [np.full(scores.shape, np.nan, dtype=np.float32) for scores in scored]
-        for scores, rank in zip(scored, ranks, strict=True):
-            lists = best(scores, taken, each)
-            row, slot = np.nonzero(lists.artists >= 0)
-            rank[row, lists.artists[row, slot]] = slot + 1
-        proposed = np.any([np.isfinite(rank) for rank in ranks], axis=0)
-        user, column = np.nonzero(proposed)
-        features = np.column_stack(
-            [
-                *(np.where(np.isfinite(s[user, column]), s[user, column], np.nan) for s in scored),
-                *(rank[user, column] for rank in ranks),
-                _of_users(data)[rows[user]],
-                _of_artists(data)[column],
-            ]
-        )
-        return Pairs(user.astype(np.int64), column.astype(np.int32), features.astype(np.float32))
+    def given(self, row: Rows, column: Rows, position: Rows) -> Floats:
+        """Features of given pairs that stood at a position of a slate: float32 (n, len(NAMES)), in their order."""
+        width = len(self.data.artist_ids)
+        features = np.full((len(row), len(NAMES)), np.nan, dtype=np.float32)
+        for part in chunks(np.unique(row), len(SOURCES) * width):
+            asked = np.flatnonzero(np.isin(row, part))
+            pairs = np.searchsorted(part, row[asked]), column[asked]
+            proposed = self.sources.propose(self.data, part, self.taken[part], only=pairs)
+            place = np.searchsorted(proposed.user * width + proposed.column, pairs[0] * width + pairs[1])
+            features[asked] = self._features(proposed, part)[place]
+        features[:, NAMES.index("slate_position")] = position
+        return features
+
+    def _features(self, proposed: Proposed, rows: Rows) -> Floats:
+        row, column = rows[proposed.user], proposed.column
+        columns = [
+            proposed.scores,
+            proposed.z,
+            proposed.ranks,
+            np.isfinite(proposed.ranks).sum(axis=1),
+            self.users[row],
+            self.artists[column],
+            *(lift[cell[row], column] for cell, lift in self.lifts),
+            np.maximum(0, -np.asarray(self.data.confidence[row, column]).ravel()),
+            np.full(len(row), np.nan),
+        ]
+        return np.column_stack(columns).astype(np.float32)
 
 
-def _of_users(data: TrainingData) -> Floats:
+def _lifts(trending: Trending, data: TrainingData) -> list[tuple[Rows, Floats]]:
+    """For country and age group: each user's cell, and log2 of each cell's share of each artist over the whole's."""
+    own = own_columns(data, trending.artist_ids)[:-1]
+    found = []
+    for name in CELLS:
+        values = sorted(value for cell, value in trending.cells if cell == name)
+        shares = [np.log2(trending.cells[name, value] / trending.whole) for value in values]
+        table = np.stack([*shares, np.zeros_like(trending.whole)])[:, own]
+        table[:, own < 0] = 0
+        place = {value: number for number, value in enumerate(values)}
+        cell = [place.get(value, len(values)) for value in data.users[name].astype(str)]
+        found.append((np.array(cell, dtype=np.int64), table.astype(np.float32)))
+    return found
+
+
+def _of_users(data: TrainingData, liked: sparse.csr_matrix) -> Floats:
     known = [pd.to_numeric(data.users[name], errors="coerce").to_numpy(float) for name in USER if name in data.users]
-    taken = np.diff(data.taken().indptr).astype(float)
-    columns = known if len(known) == len(USER) else [np.full(len(taken), np.nan)] * len(USER)
-    return np.column_stack([*columns, taken]).astype(np.float32)
+    artists = np.diff(liked.indptr).astype(float)
+    columns = known if len(known) == len(USER) else [np.full(len(artists), np.nan)] * len(USER)
+    return np.column_stack([*columns, artists]).astype(np.float32)
 
 
-def _of_artists(data: TrainingData) -> Floats:
+def _of_artists(data: TrainingData, liked: sparse.csr_matrix) -> Floats:
     counts = {name: _numbers(data, name) for name in ARTIST}
+    takers = np.bincount(liked.indices, minlength=len(data.artist_ids))
     momentum = (counts["plays_7d"] + 1) / (counts["plays_28d"] / 4 + 1)
     ctr = (counts["clicks"] + 1) / (counts["impressions"] + 20)
     started = pd.to_datetime(data.artists["first_active_on"], errors="coerce")
     years = (pd.Timestamp(data.as_of) - started).dt.days.to_numpy(float) / 365.25
-    return np.column_stack([*(np.log1p(values) for values in counts.values()), momentum, ctr, years]).astype(np.float32)
+    novelty = -np.log2(np.maximum(takers, 1) / max(1, liked.shape[0]))
+    return np.column_stack([*(np.log1p(values) for values in counts.values()), novelty, momentum, ctr, years]).astype(
+        np.float32
+    )
 
 
 def _numbers(data: TrainingData, name: str) -> npt.NDArray[np.float64]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 from scipy import sparse
 
 from firstchair.models.protocol import Lists, TrainingData
@@ -13,6 +14,10 @@ Rows = npt.NDArray[np.int64]
 
 # Scores held at once, as floats: 80 MB.
 SCORES_AT_ONCE = 20_000_000
+# Scores whose maximum stands for them in the first look for the best.
+BLOCK = 64
+# So many times k candidates are sorted at most; a row with more has many equal scores.
+CROWD = 40
 
 
 def best(scores: Floats, taken: sparse.csr_matrix, k: int) -> Lists:
@@ -26,29 +31,47 @@ def best(scores: Floats, taken: sparse.csr_matrix, k: int) -> Lists:
     Returns:
         Lists with the raw scores, descending; equal scores stand in column order.
     """
-    allowed = np.array(scores, dtype=np.float32, copy=True)
-    row = np.repeat(np.arange(taken.shape[0]), np.diff(taken.indptr))
-    allowed[row, taken.indices] = -np.inf
-    k_here = min(k, allowed.shape[1])
-    top = _top_columns(allowed, k_here)
-    values = np.take_along_axis(allowed, top, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
+    allowed = np.array(scores, dtype=np.float32, copy=True, order="C")
+    seen = np.repeat(np.arange(taken.shape[0]), np.diff(taken.indptr))
+    allowed[seen, taken.indices] = -np.inf
+    row, column = np.nonzero(_worth_sorting(allowed, min(k, allowed.shape[1])))
+    values = allowed[row, column]
+    order = np.lexsort((-values, row))  # stable, so equal scores keep the order of columns
+    row, column, values = row[order], column[order], values[order]
+    slot = np.arange(len(row)) - np.searchsorted(row, np.arange(len(allowed)))[row]
+    kept = (slot < k) & np.isfinite(values)
     artists = np.full((len(allowed), k), -1, dtype=np.int32)
     listed = np.zeros((len(allowed), k), dtype=np.float32)
-    artists[:, :k_here] = np.take_along_axis(top, order, axis=1)
-    listed[:, :k_here] = np.take_along_axis(values, order, axis=1)
-    absent = ~np.isfinite(listed)
-    artists[absent], listed[absent] = -1, 0
+    artists[row[kept], slot[kept]], listed[row[kept], slot[kept]] = column[kept], values[kept]
     return Lists(artists, listed)
 
 
-def _top_columns(scores: Floats, k: int) -> npt.NDArray[np.int64]:
-    """Columns of the `k` best of each row, ascending; of equal scores at the border the first columns."""
-    border = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
-    above, level = scores > border, scores == border
-    places = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (level & (np.cumsum(level, axis=1) <= places))
-    return np.nonzero(chosen)[1].reshape(len(scores), k)
+def _worth_sorting(scores: Floats, k: int) -> npt.NDArray[np.bool_]:
+    """A superset of the `k` best of each row, little larger than k; where many are equal, exactly the first k."""
+    rows, width = scores.shape
+    blocks = width // BLOCK
+    if blocks < 2 * k:
+        return _exactly(scores, k)
+    # The k-th largest of the blocks' maxima is no larger than the k-th best score: one cheap pass instead of a sort.
+    maxima = as_strided(scores, (rows, blocks, BLOCK), (scores.strides[0], 4 * BLOCK, 4)).max(axis=2)
+    chosen = scores >= np.partition(maxima, blocks - k, axis=1)[:, blocks - k, None]
+    crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > CROWD * k)
+    if len(crowded):
+        chosen[crowded] = _exactly(scores[crowded], k)
+    return chosen
+
+
+def _exactly(scores: Floats, k: int) -> npt.NDArray[np.bool_]:
+    """The `k` best of each row; of equal scores at the border the first columns."""
+    width = scores.shape[1]
+    border = np.partition(scores, width - k, axis=1)[:, width - k, None]
+    chosen = scores >= border
+    tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+    if len(tied):
+        above, level = scores[tied] > border[tied], scores[tied] == border[tied]
+        places = k - above.sum(axis=1, keepdims=True)
+        chosen[tied] = above | (level & (np.cumsum(level, axis=1, dtype=np.int32) <= places))
+    return chosen
 
 
 def in_chunks(rows: Rows, width: int, recommend: Callable[[Rows], Lists]) -> Lists:
@@ -73,6 +96,14 @@ def columns_for(data: TrainingData, artist_ids: npt.NDArray[np.str_]) -> npt.NDA
     place = np.searchsorted(data.artist_ids, artist_ids)
     place = np.minimum(place, max(0, len(data.artist_ids) - 1))
     return np.where(data.artist_ids[place] == artist_ids, place, -1).astype(np.int64)
+
+
+def own_columns(data: TrainingData, artist_ids: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+    """A model's number of each artist of `data`, -1 for one it does not know; one longer, so that -1 gives -1."""
+    own = np.full(len(data.artist_ids) + 1, -1, dtype=np.int64)
+    columns = columns_for(data, artist_ids)
+    own[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
+    return own
 
 
 def spread(scores: Floats, columns: npt.NDArray[np.int64], width: int) -> Floats:

@@ -14,7 +14,7 @@ from scipy import sparse
 from firstchair import features
 from firstchair.lake import Engine, Lake, Table
 from firstchair.lake import tables as t
-from firstchair.models.protocol import LabelledHistory, TrainingData
+from firstchair.models.protocol import LabelledHistory, Slates, TrainingData
 
 LABEL_DAYS = 14
 # Fewer days than this before the labels teach nothing.
@@ -42,7 +42,7 @@ def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> Train
         cutoff = as_of - timedelta(days=days)
         if days < 1 or (cutoff - first).days < LEAST_HISTORY_DAYS:
             return loader.at(as_of)
-        return loader.at(as_of, LabelledHistory(loader.at(cutoff), loader.taken_up(cutoff, as_of)))
+        return loader.at(as_of, loader.labelled(cutoff, as_of))
 
 
 def taken_up(lake: Lake, *, start: date, end: date) -> sparse.csr_matrix:
@@ -84,6 +84,30 @@ class _Loader:
     def taken_up(self, start: date, end: date) -> sparse.csr_matrix:
         pairs = features.first_taken(self.history, start=start, end=end).to_pyarrow()
         return self._matrix(pairs, np.ones(pairs.num_rows, dtype=np.float32))
+
+    def labelled(self, cutoff: date, as_of: date) -> LabelledHistory:
+        last_third = as_of - timedelta(days=(as_of - cutoff).days // 3)
+        return LabelledHistory(
+            data=self.at(cutoff),
+            positives=self.taken_up(cutoff, as_of),
+            slates=self.slates(cutoff, as_of),
+            later=self.taken_up(last_third, as_of) if last_third < as_of else None,
+        )
+
+    def slates(self, start: date, end: date) -> Slates | None:
+        items = features.slate_items(self.history, start=start, end=end).to_pyarrow()
+        items = items.sort_by([(name, "ascending") for name in ("slate_id", "position", "artist_id")])
+        row, column = (
+            _place(labels, items.column(name))
+            for labels, name in ((self.user_keys, "user_key"), (self.artist_ids, "artist_id"))
+        )
+        known = (row >= 0) & (column >= 0)
+        if not known.any():
+            return None
+        slate = pc.rank(items.column("slate_id").combine_chunks(), tiebreaker="dense").to_numpy()
+        numbers = {name: items.column(name).to_numpy()[known] for name in ("position", "propensity")}
+        taken = items.column("taken").to_numpy()[known]
+        return Slates(slate[known].astype(np.int64), row[known], column[known], taken=taken, **numbers)
 
     def _rows(self, table: Table, definition: Any, columns: list[str], as_of: date) -> pa.Table:
         if as_of in self.built[table.name]:

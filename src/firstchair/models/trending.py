@@ -9,13 +9,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from firstchair.models import storage
-from firstchair.models.protocol import Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, best, columns_for, in_chunks, spread
+from firstchair.models.explanations import blank
+from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, best, columns_for, in_chunks, own_columns, spread
 
 CELLS = ("country", "age_group")
 UNKNOWN = "unknown"
 # Weight of the whole before a cell, in listeners: a cell of so many counts for half.
 PRIOR_LISTENERS = 200.0
+# A lift above this is worth a word.
+STANDS_OUT = 1.05
 # A play of the last week counts so many times one of the three weeks before.
 WEEK_WEIGHT = 2.0
 
@@ -68,11 +71,11 @@ class Trending:
         taken = data.taken()
 
         def listed(chunk: Rows) -> Lists:
-            return best(self.scores(data, chunk), taken[chunk], k)
+            return best(self.score(data, chunk), taken[chunk], k)
 
         return in_chunks(rows, len(data.artist_ids), listed)
 
-    def scores(self, data: TrainingData, rows: Rows) -> Floats:
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; -inf for artists that the model does not know."""
         users = data.users.iloc[rows]
         groups = pd.MultiIndex.from_arrays([users[name].astype(str) for name in CELLS])
@@ -86,25 +89,31 @@ class Trending:
         mean = np.mean(known, axis=0)
         return np.asarray(mean / mean.max(), dtype=np.float32)
 
-    def reasons(self, data: TrainingData, rows: Rows, lists: Lists) -> npt.NDArray[np.object_]:
-        """The cell in which the artist stands out most, or that it is trending everywhere."""
-        said = np.full(lists.artists.shape, "", dtype=object)
-        place = {artist: number for number, artist in enumerate(self.artist_ids)}
-        for out, (row, artists) in enumerate(zip(rows, lists.artists, strict=True)):
-            user = data.users.iloc[int(row)]
-            cells = [(name, str(user[name])) for name in CELLS if (name, str(user[name])) in self.cells]
-            for slot, artist in enumerate(artists):
-                column = place.get(data.artist_ids[artist], -1) if artist >= 0 else -1
-                if artist >= 0:
-                    said[out, slot] = self._reason(cells, column)
+    def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
+        """The cell in which the artist stands out most and by how much (lift), or that it is trending everywhere."""
+        keys = sorted(self.cells)
+        place = {key: number for number, key in enumerate(keys, start=1)}
+        said = blank(lists.artists.shape, ["everywhere", *(value for _, value in keys)])
+        sentences = np.array(["Trending now", *(_sentence(*key) for key in keys)], dtype=object)
+        own = own_columns(data, self.artist_ids)[lists.artists]
+        users = data.users.iloc[rows]
+        groups = pd.MultiIndex.from_arrays([users[name].astype(str) for name in CELLS])
+        for cell in groups.unique():
+            asked = np.flatnonzero(groups == cell)
+            known = [key for key in zip(CELLS, cell, strict=True) if key in self.cells]
+            lifts = np.stack([np.ones(len(self.whole) + 1)] + [self._lifts(key) for key in known])[:, own[asked]]
+            strongest = np.argmax(lifts, axis=0)
+            said.parts[asked, :, 0] = np.array([0, *(place[key] for key in known)])[strongest]
+            said.amounts[asked, :, 0] = np.take_along_axis(lifts, strongest[None], axis=0)[0]
+        said.sentences[:] = sentences[said.parts[:, :, 0]]
+        empty = lists.artists < 0
+        said.sentences[empty], said.parts[empty], said.amounts[empty] = "", -1, 0
         return said
 
-    def _reason(self, cells: list[tuple[str, str]], column: int) -> str:
-        lifts = [(float(self.cells[cell][column] / self.whole[column]), cell) for cell in cells] if column >= 0 else []
-        lift, (name, value) = max(lifts, default=(0.0, ("", "")))
-        if lift <= 1.05:
-            return "Trending now"
-        return f"Trending in {country_name(value)}" if name == "country" else f"Popular with listeners aged {value}"
+    def _lifts(self, key: tuple[str, str]) -> Floats:
+        """A cell's share over the whole's, 0 where it does not stand out, and for an artist that is not known (-1)."""
+        lift = self.cells[key] / self.whole
+        return np.append(np.where(lift > STANDS_OUT, lift, 0), 0).astype(np.float32)
 
     def parameters(self) -> dict[str, float | int | str]:
         """Weights of the prior and of the last week."""
@@ -128,6 +137,10 @@ class Trending:
         model.artist_ids, model.whole = arrays["artist_ids"], arrays["whole"]
         model.cells = {(key[0], key[1]): arrays["table"][n] for n, key in enumerate(facts["cells"])}
         return model
+
+
+def _sentence(name: str, value: str) -> str:
+    return f"Trending in {country_name(value)}" if name == "country" else f"Popular with listeners aged {value}"
 
 
 @cache

@@ -1,6 +1,6 @@
 """What the commands do beyond one room: open the platform, run it, show it, keep it up."""
 
-from firstchair.operations.demo import DEMO_SCENARIO, Demo, live, run_demo
+from firstchair.operations.demo import DEMO_SCENARIO, Demo, demo_settings, live, run_demo
 from firstchair.operations.platform import Platform, open_platform
 from firstchair.operations.run import RunReport, run
 from firstchair.operations.status import PlatformStatus, status
@@ -13,6 +13,7 @@ __all__ = [
     "PlatformStatus",
     "RunReport",
     "Summary",
+    "demo_settings",
     "live",
     "open_platform",
     "run",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from firstchair import events
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
+from firstchair.promotion import ALIAS_MOVED, out_of_line
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -36,7 +37,7 @@ def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None
         return (Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`."),)
     last = platform.complete_days()[1]
     found = [*_freshness(platform, last), *_records(platform, reconciliation), *_quality(platform, last)]
-    found += [*_engagement(platform, last), *_decisions(platform), *_checks(instance)]
+    found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_checks(instance)]
     return tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
 
 
@@ -56,6 +57,19 @@ def _records(platform: Platform, reconciliation: events.Reconciliation) -> Itera
         yield Alert("records_unaccounted", "Read is not accepted + duplicates + quarantined; rebuild the days.")
     if holes := {source: count for source, count in reconciliation.gaps.items() if count}:
         yield Alert("sequence_gaps", f"Sequence numbers are missing, by source: {holes}.")
+
+
+def _moved(platform: Platform) -> Iterator[Alert]:
+    """What somebody moved behind our back, now or within the last day."""
+    last = platform.ledger.last()
+    if last is None:
+        return
+    if ALIAS_MOVED in last.reason_codes and platform.now - last.decided_at < STALE_AFTER / 2:
+        yield Alert("alias_moved", last.reasons[0])
+        return
+    pointed = out_of_line(platform.registry, platform.ledger)
+    if pointed and platform.registry.followed() == last.sequence:
+        yield Alert("alias_moved", f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}.")
 
 
 def _quality(platform: Platform, last: date) -> Iterator[Alert]:

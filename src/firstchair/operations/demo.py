@@ -1,6 +1,7 @@
 """A service that is lived: a history before there were models, then day after day what is published is shown."""
 
 import json
+import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,13 +13,28 @@ from firstchair.errors import RunError
 from firstchair.operations.living import PlatformService
 from firstchair.operations.platform import Platform, open_platform
 from firstchair.operations.run import Progress, RunReport, run
-from firstchair.settings import Settings
+from firstchair.settings import Settings, load_settings
 from firstchair.world import World, WorldSpec
 
 DEMO_SCENARIO = "better-challenger"
 # When the day's run begins, as the daily schedule has it.
 MORNING = time(2, 30, tzinfo=UTC)
 MARK = "demo.json"
+# The gate's own stages ask for some 20,000 listeners and five weeks. These let a demo come to a decision; every
+# decision records what is shorter or wider than it should be.
+SHORTENED = {
+    "min_test_users": "500",
+    "stage_min_days": "4",
+    "stage_max_days": "10",
+    "stage_success_days": "3",
+    "stage_harm_days": "2",
+    "stage_segment_days": "3",
+    "stage_success_users": "300",
+    "stage_harm_users": "200",
+    "ramp_days_small": "1",
+    "listen_margin": "0.10",
+    "active_margin": "0.15",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,13 @@ class Demo:
 
     spec: WorldSpec
     history_days: int
+
+
+def demo_settings() -> Settings:
+    """The settings with stages a demo can live through, where none are set; for the processes it starts too."""
+    for name, value in SHORTENED.items():
+        os.environ.setdefault(f"FIRSTCHAIR_{name.upper()}", value)
+    return load_settings()
 
 
 def run_demo(settings: Settings, demo: Demo, *, progress: Progress | None = None) -> tuple[Platform, RunReport]:

@@ -4,11 +4,23 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from firstchair import events
-from firstchair.databases import Databases, open_databases, to_driver
+from firstchair.databases import Databases, open_databases
 from firstchair.errors import RunError
 from firstchair.lake import Lake
 from firstchair.operations.journal import Journal
-from firstchair.promotion import Ledger, Registry, Rule
+from firstchair.operations.trials import trial_rules
+from firstchair.promotion import (
+    Arms,
+    EvidenceReport,
+    Ledger,
+    Registry,
+    Rule,
+    StageSettings,
+    arms_of,
+    build_evidence,
+    open_memory,
+    spans,
+)
 from firstchair.settings import Settings, load_settings
 
 
@@ -32,6 +44,34 @@ class Platform:
             bootstrap_samples=self.settings.bootstrap_samples,
             alpha=self.settings.alpha,
             seed=self.settings.seed,
+        )
+
+    @property
+    def stages(self) -> StageSettings:
+        """What stages with traffic are made of, from the settings."""
+        return StageSettings(
+            rules=trial_rules(self.settings),
+            salt=self.settings.arm_salt,
+            yardstick_share=self.settings.holdback_share,
+            decision_share=self.settings.canary_share,
+        )
+
+    def arms(self) -> Arms:
+        """Who sees whose list by the ledger's last entry."""
+        last = self.ledger.last()
+        phase = None if last is None else last.phase
+        return arms_of(phase, salt=self.settings.arm_salt, yardstick_share=self.settings.holdback_share)
+
+    def build_evidence(self, *, first: date, last: date) -> EvidenceReport:
+        """Put the evidence of the stages with traffic in place, for these days (both included)."""
+        return build_evidence(
+            self.lake,
+            spans(self.ledger),
+            first=first,
+            last=last,
+            salt=self.settings.arm_salt,
+            yardstick_share=self.settings.holdback_share,
+            known_until=self.complete_days()[1] + timedelta(days=1),
         )
 
     def complete_days(self) -> tuple[date, date]:
@@ -60,18 +100,14 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     """
     settings = settings or load_settings()
     databases = open_databases(settings)
-    ledger = Ledger(databases.ledger)
-    ledger.migrate()
+    registry, ledger = open_memory(settings, databases)
     journal = Journal(databases.ledger)
     journal.migrate()
-    tracking_uri = settings.mlflow_tracking_uri or to_driver(databases.mlflow, "psycopg2").render_as_string(
-        hide_password=False
-    )
     return Platform(
         settings=settings,
         databases=databases,
         lake=Lake(settings.lake_url),
-        registry=Registry(tracking_uri, settings.home / "mlartifacts"),
+        registry=registry,
         ledger=ledger,
         journal=journal,
         now=now or datetime.now(UTC),

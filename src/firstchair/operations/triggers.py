@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from firstchair import events
+from firstchair import events, serving
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.operations.causes import Patience, outcome
 from firstchair.operations.journal import FIRED, TriggerRecord
 from firstchair.operations.platform import Platform
+from firstchair.promotion import is_followed, out_of_line, undecided
 
 if TYPE_CHECKING:
     from monitoring import Rules
@@ -55,6 +56,29 @@ class Condition:
     held: Mapping[date, bool]
     detail: str
     evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionDue:
+    """A day that is to be put before the gate, or whose outcome is not yet served; `why` is the run's key."""
+
+    as_of: date
+    why: str
+
+
+def decisions_due(platform: Platform) -> list[DecisionDue]:
+    """Days without an entry, else the last one where aliases or published lists are not what its entry says."""
+    due = [DecisionDue(day, f"decision-{day}") for day in undecided(platform.lake, platform.registry, platform.ledger)]
+    last = platform.ledger.last()
+    if due or last is None:
+        return due
+    if not is_followed(platform.registry, platform.ledger):
+        moved = out_of_line(platform.registry, platform.ledger)
+        return [DecisionDue(last.as_of, f"aliases-{last.sequence}-{moved}")]
+    served = serving.serves(platform.settings.published)
+    if served is not None and (served.champion, served.arms) != (last.champion_after, platform.arms().bounds):
+        return [DecisionDue(max(last.as_of, served.as_of), f"lists-{last.sequence}-{served.published}")]
+    return []
 
 
 def waiting_objects(platform: Platform) -> WaitingObjects:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,15 @@ from types import FrameType
 from firstchair.databases import to_driver
 from firstchair.errors import RunError
 from firstchair.operations.platform import Platform
+from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
 RESTARTS = 5
 PAGES = ("Dagster", "MLflow")
+WORKSPACE = """\
+load_from:
+  - python_module: {module_name: dagster_project.definitions, location_name: firstchair}
+"""
 # MLflow would keep eight workers for jobs that nobody here starts.
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -30,41 +36,50 @@ class Service:
     command: tuple[str, ...]
     address: str | None
 
+    @property
+    def slug(self) -> str:
+        """Its name in a file's name or on a command line."""
+        return self.name.lower().replace(" ", "-")
 
-def services(platform: Platform) -> tuple[Service, ...]:
-    """What `up` starts, with the addresses a browser opens."""
+
+def services(platform: Platform, *, host: str | None = None) -> tuple[Service, ...]:
+    """What `up` starts, with the addresses a browser opens.
+
+    Args:
+        platform: The settings and the databases behind them.
+        host: Where all of them listen; by default the API as its settings say, the pages on this machine alone.
+    """
     s = platform.settings
-    workspace = _workspace_file()
+    workspace = _workspace_file(s.home)
+    pages = host or "127.0.0.1"
     mlflow_uri = s.mlflow_tracking_uri or to_driver(platform.databases.mlflow, "psycopg2").render_as_string(
         hide_password=False
     )
     binary = Path(sys.executable).parent
     return (
-        Service(
-            "API",
-            (
-                *(str(binary / "granian"), "--interface", "asgi", "--factory", "firstchair.operations.api:app"),
-                *("--host", s.api_host, "--port", str(s.api_port), "--workers", str(s.api_workers)),
-                *("--respawn-failed-workers", "--no-access-log", "--log-level", "warning"),
-            ),
-            s.api_address,
-        ),
+        api_service(s, host=host),
         Service(
             "Dagster",
-            (str(binary / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(s.dagster_port)),
+            (str(binary / "dagster-webserver"), "-w", workspace, "-h", pages, "-p", str(s.dagster_port)),
             s.dagster_address,
         ),
         Service("Dagster daemon", (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
         Service(
             "MLflow",
             (
-                *(str(binary / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(s.mlflow_port)),
+                *(str(binary / "mlflow"), "server", "--host", pages, "--port", str(s.mlflow_port)),
                 *("--backend-store-uri", mlflow_uri, "--workers", "1"),
                 *("--default-artifact-root", (s.home / "mlartifacts").as_uri()),
             ),
             s.mlflow_address,
         ),
     )
+
+
+def api_service(s: Settings, *, host: str | None = None) -> Service:
+    """The API; it reads the settings of this process, but for a `host` to listen at in place of theirs."""
+    command = (sys.executable, "-m", "firstchair.serving.server", *((host,) if host else ()))
+    return Service("API", command, s.api_address)
 
 
 def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no_ui: bool = False) -> None:
@@ -154,21 +169,22 @@ def _answers(service: Service) -> bool:
 
 
 def _log(service: Service, logs: Path) -> Path:
-    return logs / f"{service.name.lower().replace(' ', '-')}.log"
+    return logs / f"{service.slug}.log"
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _workspace_file() -> str:
+def _workspace_file(home: Path) -> str:
     """workspace.yaml of the checkout, or one with the same content where firstchair is installed as a wheel."""
     beside = Path(__file__).parents[3] / "workspace.yaml"
     if beside.exists():
         return str(beside)
-    raise RunError(
-        "workspace.yaml is not beside the installed package.",
-        where=str(beside),
-        data="Nothing was started.",
-        remedy="Run from a checkout, as `make demo` does.",
-    )
+    written = home / "dagster" / "workspace.yaml"
+    if not written.exists():
+        written.parent.mkdir(parents=True, exist_ok=True)
+        temporary = written.with_suffix(f".{uuid.uuid4().hex}")  # in two containers a process may have the same id
+        temporary.write_text(WORKSPACE)
+        temporary.replace(written)
+    return str(written)

@@ -1,32 +1,29 @@
 """A day's decisions: the entry in the ledger first, the alias second, each harmless to repeat."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
-import numpy as np
-import pyarrow as pa
-
-import firstchair
 from firstchair.databases import advisory_lock
-from firstchair.errors import EvidenceError
 from firstchair.evaluation import POPULARITY
+from firstchair.events import blocked_days
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
-from firstchair.promotion.gate import OfflineEvidence, Rule, Verb, Verdict, judge_challenger, judge_seat
-from firstchair.promotion.ledger import Decision, Entry, Ledger
-from firstchair.promotion.registry import Alias, Registry, Stage, Version
+from firstchair.promotion.exposure import Span
+from firstchair.promotion.gate import Rule
+from firstchair.promotion.ledger import Entry, Ledger
+from firstchair.promotion.live import look
+from firstchair.promotion.protocol import challenger_after, reconcile_aliases
+from firstchair.promotion.registry import Registry
+from firstchair.promotion.shadow import challenge, seat
+from firstchair.promotion.table import CHALLENGE, TRIAL, StageSettings, Table
 
-# Who auditions for the chair; the baselines are there to be compared with.
-CONTENDERS = (Family.ALS, Family.XGBOOST)
-SEAT, CHALLENGE = "seat", "challenge"
+LOCK = "firstchair promotion"
 
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What a day came to: its entries, and who sits and who challenges after them."""
+    """What a day came to: its entries, who sits and who challenges after them, and the stage under way."""
 
     as_of: date
     entries: tuple[Entry, ...]
@@ -34,6 +31,7 @@ class Deciding:
     challenger: str | None
     decision: str
     reasons: str
+    stage: str
 
 
 def decide(
@@ -44,47 +42,63 @@ def decide(
     as_of: date,
     now: datetime,
     rule: Rule,
+    stages: StageSettings | None = None,
     actor: str = "run",
     run_id: str | None = None,
+    tick_id: str | None = None,
 ) -> Deciding:
-    """Put the day's versions before the gate: first the champion's own family, then the challenger.
+    """Decide the day: on the stage with traffic where one is under way, else on the day's versions.
 
-    A day before the last decided one is left alone, and one decided on the same data keeps its entries.
+    While a stage with traffic is under way its two versions are frozen: the day's versions are candidates and wait.
+    Otherwise the champion's family is refreshed, then the other contenders are heard. A day before the last decided
+    one is left alone, one whose records are bad waits until they are mended (only an empty chair is filled on them),
+    and one decided on the same data keeps its entries.
 
     Raises:
         EvidenceError: The versions or the evidence of the day are not complete.
         LedgerError: The ledger cannot be written; no alias moves.
     """
-    with advisory_lock(ledger.url, "firstchair promotion", wait=True):
-        reconcile_aliases(registry, ledger)
-        table = _Table(lake, registry, ledger, as_of, now, rule, actor, run_id)
+    with advisory_lock(ledger.url, LOCK, wait=True):
+        reconcile_aliases(registry, ledger, now=now)
+        settings = stages or StageSettings()
+        table = Table(lake, registry, ledger, as_of, now, rule, settings, actor, run_id, tick_id)
         last = ledger.last()
-        if last is None or last.as_of <= as_of:
-            table.seat()
-            table.challenge()
-        return table.outcome()
+        if last is None or (last.as_of <= as_of and not _is_blocked(lake, as_of)):
+            _decide(table)
+        return _outcome(table)
 
 
-def reconcile_aliases(registry: Registry, ledger: Ledger) -> bool:
-    """Make the aliases what the last entry says, after a crash between the two; whether any was moved."""
-    last = ledger.last()
-    if last is None:
-        return False
-    wanted = {Alias.CHAMPION: last.champion_after, Alias.CHALLENGER: _challenger_after(last)}
-    moved = False
-    for alias, number in wanted.items():
-        found = registry.alias(alias)
-        if number is not None and (found is None or found.version != number):
-            _follow(registry, last)
-            moved = True
-    return moved
+def _decide(table: Table) -> None:
+    if (phase := table.phase()) is not None:
+        look(table, phase)
+    elif not any(entry.evidence["kind"] == TRIAL for entry in table.entries()):
+        seat(table)
+        challenge(table)
 
 
 def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
     """Days with versions of all families and complete evidence that have no entry yet, ascending."""
     last = ledger.last()
     days = [day for day in lake.partitions(t.OFFLINE_EVIDENCE) if last is None or day >= last.as_of]
-    return [day for day in days if _is_complete(lake, registry, day) and not _decided(registry, ledger, day)]
+    days = [day for day in days if last is None or not _is_blocked(lake, day)]
+    return [day for day in days if _is_complete(lake, registry, day) and not _is_decided(registry, ledger, day)]
+
+
+def _is_blocked(lake: Lake, as_of: date) -> bool:
+    """Whether the newest day that a decision would use is one that nothing may rest on."""
+    newest = as_of - timedelta(days=1)
+    return bool(blocked_days(lake, newest, newest))
+
+
+def spans(ledger: Ledger) -> list[Span]:
+    """Every stage with traffic so far, oldest first, each with its last day of evidence."""
+    found: list[Span] = []
+    for as_of, phase in ledger.phases():
+        if found and found[-1].last_day is None and found[-1].phase != phase:
+            found[-1] = Span(found[-1].phase, as_of - timedelta(days=1))
+        if phase is not None and (not found or found[-1].phase != phase):
+            found.append(Span(phase, None))
+    return found
 
 
 def _is_complete(lake: Lake, registry: Registry, as_of: date) -> bool:
@@ -93,167 +107,29 @@ def _is_complete(lake: Lake, registry: Registry, as_of: date) -> bool:
     return families >= set(Family) and evidence >= {*Family, POPULARITY}
 
 
-def _decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
-    fingerprints = {version.data_fingerprint for version in registry.versions(as_of=as_of)[-len(Family) :]}
+def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
     entries = [entry for entry in ledger.entries() if entry.as_of == as_of]
+    phase = ledger.phases()[-1][1] if entries else None
+    if any(e.evidence["kind"] == TRIAL for e in entries) or (phase is not None and phase.first_day >= as_of):
+        return True
+    fingerprints = {version.data_fingerprint for version in registry.versions(as_of=as_of)[-len(Family) :]}
     return any(e.evidence["kind"] == CHALLENGE and e.data_fingerprint in fingerprints for e in entries)
 
 
-@dataclass
-class _Table:
-    """The table at which one day is decided."""
-
-    lake: Lake
-    registry: Registry
-    ledger: Ledger
-    as_of: date
-    now: datetime
-    rule: Rule
-    actor: str
-    run_id: str | None
-
-    def seat(self) -> None:
-        """The chair is filled, or its holder replaced by the same family on newer data."""
-        holder = self._champion()
-        fresh = self._of_the_day(Family.ALS if holder is None else Family(holder.family))
-        if holder is not None and (holder.as_of > self.as_of or holder.version == fresh.version):
-            return
-        verdict = judge_seat(self._evidence(POPULARITY, fresh, fresh), self.rule, first=holder is None)
-        seated = verdict.decision is Verb.PROMOTE
-        self._write(SEAT, verdict, holder, fresh if seated else holder, fresh)
-
-    def challenge(self) -> None:
-        """The other contender of the day against the champion's family, on the same data."""
-        holder = self._champion()
-        if holder is None or self._decided_on(holder.data_fingerprint):
-            return
-        challenger = self._of_the_day(next(family for family in CONTENDERS if family != holder.family))
-        if self._decided_on(challenger.data_fingerprint):
-            return
-        verdict = judge_challenger(self._evidence(holder.family, holder, challenger), self.rule)
-        promoted = verdict.decision is Verb.PROMOTE
-        self._write(CHALLENGE, verdict, holder, challenger if promoted else holder, challenger)
-
-    def outcome(self) -> Deciding:
-        entries = tuple(entry for entry in self.ledger.entries() if entry.as_of == self.as_of)
-        last = self.ledger.last()
-        return Deciding(
-            as_of=self.as_of,
-            entries=entries,
-            champion=None if last is None else last.champion_after,
-            challenger=None if last is None else _challenger_after(last),
-            decision=", ".join(entry.decision for entry in entries) or "none: a later day is decided already",
-            reasons=" ".join(reason for entry in entries for reason in entry.reasons),
-        )
-
-    def _champion(self) -> Version | None:
-        last = self.ledger.last()
-        return None if last is None or last.champion_after is None else self.registry.version(last.champion_after)
-
-    def _decided_on(self, fingerprint: str) -> bool:
-        return any(
-            e.as_of == self.as_of and e.evidence["kind"] == CHALLENGE and e.data_fingerprint == fingerprint
-            for e in self.ledger.entries()
-        )
-
-    def _of_the_day(self, family: str) -> Version:
-        versions = self.registry.versions(as_of=self.as_of, family=family)
-        if not versions:
-            raise EvidenceError(
-                f"No version of {family} is registered for {self.as_of}.",
-                where="registered model artist-recommender",
-                data="Nothing was decided; the champion stays.",
-                remedy=f"Materialise {family}_model for that day.",
-            )
-        return versions[-1]
-
-    def _evidence(self, champion_family: str, champion: Version, challenger: Version) -> OfflineEvidence:
-        ours, theirs = (self._per_user(family) for family in (champion_family, challenger.family))
-        if ours.column("user_key") != theirs.column("user_key"):
-            raise EvidenceError(
-                f"{champion_family} and {challenger.family} were tested on different users at {self.as_of}.",
-                where=t.OFFLINE_EVIDENCE.name,
-                data="Nothing was decided; the champion stays.",
-                remedy="Materialise both models of that day again.",
-            )
-        values = [[_numbers(rows, name) for rows in (ours, theirs)] for name in ("ndcg_at_10", "recall_at_20")]
-        return OfflineEvidence(
-            champion_name=champion_family,
-            challenger_name=challenger.family,
-            champion_fingerprint=champion.data_fingerprint,
-            challenger_fingerprint=challenger.data_fingerprint,
-            champion_ndcg=values[0][0],
-            challenger_ndcg=values[0][1],
-            champion_recall=values[1][0],
-            challenger_recall=values[1][1],
-        )
-
-    def _per_user(self, family: str) -> pa.Table:
-        rows = self.lake.read(t.OFFLINE_EVIDENCE, f"as_of = date '{self.as_of}' and family = '{family}'")
-        return rows.sort_by("user_key").combine_chunks()
-
-    def _write(
-        self, kind: str, verdict: Verdict, before: Version | None, after: Version | None, challenger: Version
-    ) -> None:
-        evidence = {
-            "kind": kind,
-            "metrics": verdict.metrics,
-            "checks": verdict.checks,
-            "rule": asdict(self.rule),
-            "code_version": firstchair.__version__,
-            "families": {"champion": None if before is None else before.family, "challenger": challenger.family},
-        }
-        identity = (kind, self.as_of, before and before.version, challenger.version, asdict(self.rule))
-        entry = self.ledger.append(
-            Decision(
-                decision_id=hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()[:16],
-                decided_at=self.now,
-                as_of=self.as_of,
-                decision=str(verdict.decision),
-                champion_before=None if before is None else before.version,
-                champion_after=None if after is None else after.version,
-                challenger=challenger.version,
-                stage_before=challenger.stage,
-                stage_after=str(_stage_after(kind, verdict)),
-                reason_codes=verdict.reason_codes,
-                reasons=verdict.reasons,
-                evidence=evidence,
-                data_fingerprint=challenger.data_fingerprint,
-                actor=self.actor,
-                run_id=self.run_id,
-            )
-        )
-        _follow(self.registry, entry)
+def _why_none(table: Table) -> str:
+    bad = _is_blocked(table.lake, table.as_of)
+    return "none: the day's records are bad" if bad else "none: a later day is decided already"
 
 
-def _stage_after(kind: str, verdict: Verdict) -> Stage:
-    if verdict.decision is Verb.PROMOTE:
-        return Stage.CHAMPION
-    if verdict.decision is Verb.REJECT or kind == SEAT:
-        return Stage.REJECTED
-    return Stage.SHADOW
-
-
-def _challenger_after(entry: Entry) -> str | None:
-    """Who stands behind the screen after an entry: whoever was put before the gate and does not sit."""
-    if entry.evidence["kind"] == SEAT:
-        return None
-    return entry.challenger if entry.challenger != entry.champion_after else entry.champion_before
-
-
-def _follow(registry: Registry, entry: Entry) -> None:
-    """Do to aliases and stages what the entry says; doing it twice changes nothing."""
-    changed = entry.champion_after != entry.champion_before
-    if entry.challenger is not None and entry.stage_after is not None:
-        registry.set_stage(entry.challenger, Stage(entry.stage_after))
-    if entry.champion_after is not None:
-        if changed and entry.champion_before is not None:
-            registry.set_stage(entry.champion_before, Stage.RETIRED)
-            registry.set_alias(Alias.PREVIOUS, entry.champion_before)
-        registry.set_alias(Alias.CHAMPION, entry.champion_after)
-    if (challenger := _challenger_after(entry)) is not None:
-        registry.set_alias(Alias.CHALLENGER, challenger)
-
-
-def _numbers(rows: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.asarray(rows.column(name).to_numpy(), dtype=np.float64)
+def _outcome(table: Table) -> Deciding:
+    entries, last = tuple(table.entries()), table.last()
+    phase = table.phase()
+    return Deciding(
+        as_of=table.as_of,
+        entries=entries,
+        champion=None if last is None else last.champion_after,
+        challenger=None if last is None else challenger_after(last),
+        decision=", ".join(entry.decision for entry in entries) or _why_none(table),
+        reasons=" ".join(reason for entry in entries for reason in entry.reasons),
+        stage="no stage with traffic" if phase is None else f"{phase.stage} at {phase.share:.0%}",
+    )

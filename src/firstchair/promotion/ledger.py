@@ -11,14 +11,20 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from firstchair.databases import advisory_lock
 from firstchair.errors import LedgerError, SourceError
+from firstchair.promotion.stages import Phase, phase_of, require
 
 GENESIS = "0" * 64
+# Reason code of what a person decided.
+BY_HAND = "by_hand"
 LOCK = "firstchair ledger"
+# May read the ledger and add to it; made by the migrations where the server lets us.
+WRITER = "firstchair_ledger"
 # Larger whole numbers are not all floats (IEEE 754 double precision).
 EXACT_INTEGERS = 2**53
 
@@ -80,6 +86,11 @@ class Entry(Decision):
     previous_hash: str = field(default=GENESIS)
     hash: str = ""
 
+    @property
+    def phase(self) -> Phase | None:
+        """The stage with traffic that is under way after it."""
+        return phase_of(self.evidence.get("phase"))
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -115,10 +126,14 @@ class Ledger:
         """Write a decision at the end of the chain; one whose id stands there already is given back as it is.
 
         Raises:
-            LedgerError: The ledger cannot be reached; nothing was written and no alias may move.
+            LedgerError: The ledger cannot be reached, or the stage cannot follow the one before; nothing was
+                written and no alias may move.
         """
+        require(decision.stage_before, decision.stage_after, by_hand=BY_HAND in decision.reason_codes)
         try:
             with advisory_lock(self.url, LOCK, wait=True), self._engine.begin() as connection:
+                if self._has_writer:
+                    connection.execute(sa.text(f"set local role {WRITER}"))
                 found = connection.execute(
                     sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision.decision_id)
                 ).one_or_none()
@@ -129,7 +144,7 @@ class Ledger:
                 ).one_or_none()
                 sequence, previous = (1, GENESIS) if last is None else (last.sequence + 1, last.hash)
                 values = {**asdict(decision), "sequence": sequence, "previous_hash": previous}
-                values["evidence"] = json.loads(_canonical(values["evidence"]))
+                values["evidence"] = _as_kept(connection, values["evidence"])
                 values["hash"] = _digest(values)
                 connection.execute(DECISIONS.insert().values(**values))
         except (sa.exc.SQLAlchemyError, SourceError) as error:
@@ -141,16 +156,54 @@ class Ledger:
             ) from error
         return Entry(**values)
 
-    def entries(self, *, limit: int = 1_000) -> list[Entry]:
-        """The newest entries, newest first."""
-        query = sa.select(DECISIONS).order_by(DECISIONS.c.sequence.desc()).limit(limit)
+    @cached_property
+    def _has_writer(self) -> bool:
+        query = sa.text("select pg_has_role(oid, 'member') from pg_roles where rolname = :name")
         with self._engine.connect() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return bool(connection.scalar(query, {"name": WRITER}))
+
+    def entries(self, *, limit: int = 1_000) -> list[Entry]:
+        """The newest entries, newest first.
+
+        Raises:
+            LedgerError: The ledger cannot be reached.
+        """
+        query = sa.select(DECISIONS).order_by(DECISIONS.c.sequence.desc()).limit(limit)
+        try:
+            with self._engine.connect() as connection:
+                return [_entry(row) for row in connection.execute(query)]
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(
+                f"The ledger cannot be read: {str(error).splitlines()[0]}.",
+                where=self.url.render_as_string(),
+                data="Nothing was changed; what is published stays.",
+                remedy="Bring the database back, then ask again.",
+            ) from error
 
     def last(self) -> Entry | None:
         """The newest entry: its champion_after is who sits in the first chair."""
         found = self.entries(limit=1)
         return found[0] if found else None
+
+    def made(self, version: str) -> Entry | None:
+        """The newest entry that made a version champion; None where none did."""
+        query = (
+            sa.select(DECISIONS)
+            .where(DECISIONS.c.champion_after == version)
+            .where(DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before))
+            .order_by(DECISIONS.c.sequence.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else _entry(found)
+
+    def phases(self) -> list[tuple[date, Phase | None]]:
+        """Of every entry, oldest first: its as_of, and the stage with traffic that is under way after it."""
+        phase = DECISIONS.c.evidence["phase"]
+        query = sa.select(DECISIONS.c.as_of, phase.label("phase")).order_by(DECISIONS.c.sequence)
+        with self._engine.connect() as connection:
+            return [(row.as_of, phase_of(row.phase)) for row in connection.execute(query)]
 
     def champion_at(self, instant: datetime) -> Entry | None:
         """The entry that made the champion of that instant; None before there was one."""
@@ -185,9 +238,21 @@ def _entry(row: Any) -> Entry:
     return Entry(**values)
 
 
+def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:
+    """The evidence as Postgres will give it back, so that its digest is the same on every reading."""
+    return connection.scalar(
+        sa.select(sa.cast(sa.bindparam("kept", json.loads(_canonical(evidence)), pg.JSONB), pg.JSONB))
+    )
+
+
 def _digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of everything in the entry but its own hash, the one before it included."""
-    return hashlib.sha256(_canonical(values).encode()).hexdigest()
+    told = {name: _plain(value) if name != "evidence" else value for name, value in values.items()}
+    try:
+        text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a whole number of more than 64 bits
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hashlib.sha256(text).hexdigest()
 
 
 def _canonical(value: Any) -> str:

@@ -13,9 +13,11 @@ from typing import Any
 
 from firstchair.errors import ModelError
 from firstchair.models import Family, Recommender, load
+from firstchair.promotion.stages import Stage
 
 NAME = "artist-recommender"
 ARTIFACT = "model"
+FOLLOWED = "ledger_entry"
 # What MLflow answers where the model, or the alias of a model, is not there.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -32,19 +34,6 @@ def _answering(deed: str) -> Iterator[None]:
             data="Versions registered before stand; a move of an alias is repeated on the next look.",
             remedy="Bring MLflow back, or check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
         ) from error
-
-
-class Stage(StrEnum):
-    """Where a version stands."""
-
-    CANDIDATE = "candidate"
-    SHADOW = "shadow"
-    CANARY = "canary"
-    CHAMPION = "champion"
-    PROBATION = "probation"
-    RETIRED = "retired"
-    REJECTED = "rejected"
-    ROLLED_BACK = "rolled_back"
 
 
 class Alias(StrEnum):
@@ -176,6 +165,24 @@ class Registry:
         """Tag a version with where it stands."""
         with _answering(f"tag version {number}"):
             self._client.set_model_version_tag(NAME, number, "stage", str(stage))
+
+    def followed(self) -> int | None:
+        """Sequence number of the last entry of the ledger that aliases and stages were brought in line with."""
+        from mlflow.exceptions import MlflowException
+
+        with _answering("read its tags"):
+            try:
+                found = self._client.get_registered_model(NAME).tags.get(FOLLOWED)
+            except MlflowException as error:
+                if error.error_code not in ABSENT:
+                    raise
+                return None
+        return None if found is None else int(found)
+
+    def note_followed(self, sequence: int) -> None:
+        """Note that aliases and stages are in line with that entry of the ledger."""
+        with _answering(f"note entry {sequence}"):
+            self._client.set_registered_model_tag(NAME, FOLLOWED, str(sequence))
 
     def _described(self, found: Any) -> Version:
         return Version(

@@ -1,15 +1,29 @@
-"""What listeners get: the batch of lists, and one user's list out of it."""
+"""What listeners get: the batch of lists, and one user's list out of it.
 
-from firstchair.serving.batch import RecommendationsReport, build_recommendations
-from firstchair.serving.lists import ListenerList, RecommendedArtist, list_of
-from firstchair.serving.publish import PublishReport, publish
+The names below are imported when they are first asked for: a worker of the API, which lives in this room too, then
+starts in a second and holds no library that only the batch needs.
+"""
+
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.serving.batch import RecommendationsReport, build_recommendations
+    from firstchair.serving.lists import ListenerList, RecommendedArtist, list_of
+    from firstchair.serving.publishing import PublishReport, publish
+    from firstchair.serving.served import Served, serves
 
 __all__ = [
     "ListenerList",
     "PublishReport",
     "RecommendationsReport",
     "RecommendedArtist",
+    "Served",
     "build_recommendations",
     "list_of",
     "publish",
+    "serves",
 ]
+
+__getattr__ = deferred(__name__, __all__, ("lists", "served", "batch", "publishing"))

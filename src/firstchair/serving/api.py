@@ -5,12 +5,11 @@ import hmac
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import orjson
 from fastapi import Depends, FastAPI, Request, Response
@@ -20,21 +19,31 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from firstchair.errors import FirstchairError, ModelError
-from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving import intake
+from firstchair.serving.answers import (
+    AFTER,
+    BEFORE,
+    JSON,
+    NOT_PUBLISHED,
+    OUT_OF_RANGE,
+    UNAUTHORIZED,
+    Answer,
+    named_user,
+    problem,
+    refused,
+    requested_length,
+    unspooled,
+)
+from firstchair.serving.delivery import DELIVER_SECONDS, Courier
 from firstchair.serving.hearing import Hearing
-from firstchair.serving.logins import DEFAULT_K, MAX_K, Logins
+from firstchair.serving.logins import DEFAULT_K, Logins
 from firstchair.serving.metrics import exposition
 from firstchair.serving.published import current, open_published
 from firstchair.serving.slates import Allocation
-from firstchair.serving.spool import Spool, deliver
+from firstchair.serving.spool import Spool, undelivered
 
 RELOAD_SECONDS = 0.25
-DELIVER_SECONDS = 1.0
 HEAR_SECONDS = 0.25
-BEFORE, AFTER = "/v1/users/", "/recommendations"
-JSON = (b"content-type", b"application/json")
-PROBLEM = (b"content-type", b"application/problem+json")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -43,7 +52,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """What a worker needs to know, all of it from the settings."""
+    """What a worker needs to know, all of it from the settings.
+
+    champion, decisions: what `firstchair status` and `firstchair decisions` tell, asked when somebody asks.
+    """
 
     published: Path
     spool: Path
@@ -52,8 +64,8 @@ class ApiConfig:
     token: str
     seed: int
     allocation: Allocation
-    registry: Registry
-    ledger: Ledger
+    champion: Callable[[], object]
+    decisions: Callable[[], object]
     fold_in: bool = True
 
 
@@ -69,13 +81,14 @@ class Api:
             events_url=config.events_url,
             pseudonym_key=config.pseudonym_key,
         )
+        self._courier = Courier(config.spool, config.events_url)
         self.logins: Logins | None = None
         self.served: str | None = None
         self._bearer = b"Bearer " + config.token.encode()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
-            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._deliver), daemon=True),
+            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._courier.keep), daemon=True),
         ]
         if config.fold_in:
             self._threads.append(threading.Thread(target=self._every, args=(HEAR_SECONDS, self.hear), daemon=True))
@@ -95,7 +108,7 @@ class Api:
         for thread in self._threads:
             thread.join()
         self.spool.close()
-        self._deliver()
+        self._courier.end()
 
     def reload(self) -> None:
         """Serve the version that the pointer names now; where nothing whole is there, what is served stays."""
@@ -129,22 +142,19 @@ class Api:
         if self.config.fold_in:
             self.hearing.take(lines, time.time())
 
-    def _deliver(self) -> None:
-        deliver(self.config.spool, self.config.events_url)
-
     def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stop.wait(seconds):
             try:
                 work()
-            except OSError:  # a store that is away is tried again; what is spooled stays on disk
+            except OSError:  # a disk that is full or away is tried again
                 continue
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http":
-            path = scope["path"]
-            if path.startswith(BEFORE) and path.endswith(AFTER) and scope["method"] == "GET":
-                await self._login(scope, path[len(BEFORE) : -len(AFTER)], send)
+        if scope["type"] == "http" and scope["method"] == "GET":
+            user_id = named_user(scope["path"])
+            if user_id is not None:
+                await self._login(scope, user_id, send)
                 return
         await self._pages(scope, receive, send)
 
@@ -157,35 +167,23 @@ class Api:
                 request = value
         status_code, kind, body = self._answer(scope["query_string"], user_id, allowed, request)
         headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+        if status_code == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _answer(self, query: bytes, user_id: str, allowed: bool, request: bytes) -> tuple[int, bytes, bytes]:
+    def _answer(self, query: bytes, user_id: str, allowed: bool, request: bytes) -> Answer:
         if not allowed:
-            return _refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
-        k = _length(query) if query else DEFAULT_K
+            return UNAUTHORIZED
+        k = requested_length(query) if query else DEFAULT_K
         if k is None:
-            return _refused(422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range.")
+            return OUT_OF_RANGE
         if self.logins is None:
-            return _refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
-        return 200, JSON[1], self.logins.login(user_id, k, time.time(), request)
-
-
-def _length(query: bytes) -> int | None:
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("k", [str(DEFAULT_K)])
-    text = values[-1]
-    if len(values) == 1 and text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_K:
-        return int(text)
-    return None
-
-
-def problem(status_code: int, code: str, title: str, detail: str) -> dict[str, Any]:
-    """A fault in the form of RFC 9457; `type` is a stable code."""
-    return {"type": f"urn:firstchair:{code}", "title": title, "status": status_code, "detail": detail}
-
-
-def _refused(status_code: int, code: str, title: str, detail: str) -> tuple[int, bytes, bytes]:
-    return status_code, PROBLEM[1], orjson.dumps(problem(status_code, code, title, detail))
+            return NOT_PUBLISHED
+        try:
+            return 200, JSON, self.logins.login(user_id, k, time.time(), request)
+        except OSError as error:
+            return refused(*unspooled(error))
 
 
 def _problem_response(
@@ -224,11 +222,18 @@ def _probes(app: FastAPI, api: Api) -> None:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Lists are published, and how old they are", responses={503: PROBLEMS[503]})
+    @app.get(
+        "/readyz",
+        summary="Lists are published and events can be spooled; how old the lists are, what waits for the event store",
+        responses={503: PROBLEMS[503]},
+    )
     def readyz() -> dict[str, Any]:
         if api.logins is None:
             raise Refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
+        if api.spool.fault is not None:
+            raise Refused(*unspooled(api.spool.fault))
         published = api.logins.rendered.published
+        waiting, oldest = undelivered(api.config.spool)
         age = datetime.now(UTC).date() - published.as_of
         return {
             "status": "ready",
@@ -236,6 +241,8 @@ def _probes(app: FastAPI, api: Api) -> None:
             "as_of": published.as_of,
             "age_days": age.days,
             "users": published.users,
+            "undelivered_bytes": waiting,
+            "undelivered_seconds": round(time.time() - oldest) if waiting else 0,
         }
 
     @app.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
@@ -250,11 +257,11 @@ def _service(app: FastAPI, api: Api) -> None:
 
     @app.get("/v1/champion", dependencies=secured, responses=PROBLEMS, summary="Who plays first chair, and why")
     def champion() -> Any:
-        return status(api.config.registry, api.config.ledger)
+        return api.config.champion()
 
     @app.get("/v1/decisions", dependencies=secured, responses=PROBLEMS, summary="The ledger, newest first")
     def decisions() -> Any:
-        return api.config.ledger.entries()
+        return api.config.decisions()
 
     @app.post(
         "/v1/events",
@@ -271,13 +278,16 @@ def _service(app: FastAPI, api: Api) -> None:
     )
     async def events(request: Request) -> intake.Taken:
         body = await _body(request)
-        taken, lines = await asyncio.to_thread(intake.judge, body, datetime.now(UTC))
+        records = await asyncio.to_thread(intake.records_in, body)
+        if len(records) > intake.MAX_EVENTS:
+            raise Refused(413, "too_large", f"There are over {intake.MAX_EVENTS:,} events.", "Send fewer events.")
+        taken, lines = await asyncio.to_thread(intake.judge, records, datetime.now(UTC))
         if lines:
-            done, loop = asyncio.Event(), asyncio.get_running_loop()
-            for line in lines:
-                api.spool.append(line, 0)
-            api.spool.when_synced(lambda: _wake(loop, done))
-            await done.wait()
+            api.spool.append(b"".join(lines), 0)
+            settled, loop = asyncio.get_running_loop().create_future(), asyncio.get_running_loop()
+            api.spool.when_synced(lambda fault: _tell(loop, settled, fault))
+            if (fault := await settled) is not None:
+                raise fault
             await asyncio.to_thread(api.take, lines)
         return taken
 
@@ -292,8 +302,13 @@ def _service(app: FastAPI, api: Api) -> None:
         raise Refused(404, "not_found", f"There is no page for {user_id} and {k}.", "Send GET.")
 
 
-def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(done.set)
+def _tell(loop: asyncio.AbstractEventLoop, settled: asyncio.Future[OSError | None], fault: OSError | None) -> None:
+    def settle() -> None:
+        if not settled.done():  # whoever asked may be gone
+            settled.set_result(fault)
+
+    with suppress(RuntimeError):  # the loop has ended, and with it the request
+        loop.call_soon_threadsafe(settle)
 
 
 class Refused(Exception):
@@ -327,13 +342,21 @@ def _authorised(api: Api) -> Callable[[Request], None]:
 
 def _faults(app: FastAPI) -> None:
     @app.exception_handler(Refused)
-    def refused(_: Request, error: Refused) -> Response:
+    def told(_: Request, error: Refused) -> Response:
         headers = {"www-authenticate": "Bearer"} if error.problem[0] == 401 else {}
         return _problem_response(*error.problem, headers)
 
     @app.exception_handler(FirstchairError)
     def fault(_: Request, error: FirstchairError) -> Response:
         return _problem_response(503, error.code, error.what, f"{error.data} {error.remedy}")
+
+    @app.exception_handler(Exception)
+    def unforeseen(_: Request, error: Exception) -> Response:
+        return _problem_response(500, "unforeseen", "Something failed that nobody foresaw.", "Read the API's log.")
+
+    @app.exception_handler(OSError)
+    def unspoolable(_: Request, error: OSError) -> Response:
+        return _problem_response(*unspooled(error))
 
     @app.exception_handler(HTTPException)
     def unknown(_: Request, error: HTTPException) -> Response:

@@ -98,7 +98,7 @@ def _batches(
         lists = model.recommend(data, rows, list_length)
         shown.update(np.unique(lists.artists[lists.artists >= 0]).tolist())
         tally.lists[rows] += (lists.artists >= 0).any(axis=1)
-        yield _batch(data, rows, lists, model.reasons(data, rows, lists), name)
+        yield _batch(data, rows, lists, model.explain(data, rows, lists).sentences, name)
 
 
 def _batch(data: TrainingData, rows: np.ndarray, lists: Lists, reasons: np.ndarray, version: str) -> pa.RecordBatch:

@@ -8,7 +8,7 @@ import orjson
 from firstchair.features import ConfidenceSettings
 from firstchair.serving.factors import Factors
 from firstchair.serving.foldin import Folded, Uptake, fold, reasons, uptake
-from firstchair.serving.publish import NOBODY, SCORE_UNITS
+from firstchair.serving.layout import NOBODY, SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import (
     COLD_START,

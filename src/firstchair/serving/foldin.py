@@ -9,7 +9,8 @@ import numpy.typing as npt
 from firstchair.events.vocabulary import EventType
 from firstchair.features import ConfidenceSettings
 from firstchair.features.signals import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
-from firstchair.models.als import SCORE_DECIMALS, because, normal_equations
+from firstchair.models.als import SCORE_DECIMALS, normal_equations
+from firstchair.models.explanations import because_of, strongest
 from firstchair.serving.factors import Factors, Row
 from firstchair.serving.today import Signal
 
@@ -176,4 +177,4 @@ def reasons(factors: Factors, folded: Folded, artists: Sequence[int], names: Cal
     towards = np.linalg.solve(folded.left, factors.vectors[list(artists)].T)
     added = (folded.vectors @ towards) * folded.weights[:, None]
     own = np.array([names(int(artist)) for artist in folded.liked], dtype=object)
-    return [because(added[:, place], own) for place in range(len(artists))]
+    return list(because_of(strongest(added)[0], own))

@@ -102,7 +102,7 @@ def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) 
     data = _nobody(lake, as_of)
     row = np.zeros(1, dtype=np.int64)
     lists = model.recommend(data, row, k)
-    reasons = model.reasons(data, row, lists)
+    reasons = model.explain(data, row, lists).sentences
     found = lists.artists[0] >= 0
     rows = pa.table(
         {

@@ -1,27 +1,37 @@
 """A login: whose list, which slate, its impressions on disk, the answer as bytes; no server is waited for."""
 
-import hmac
 import time
 from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import orjson
 
-from firstchair.serving.folded_slates import FoldedSlate, folded_slate
-from firstchair.serving.publish import SCORE_UNITS
+from firstchair.serving.layout import SCORE_UNITS
 from firstchair.serving.published import Published
 from firstchair.serving.slates import COLD_START, Allocation, Slate, make_slate
-from firstchair.serving.spool import Spool
+from firstchair.serving.spool import Outbox
 from firstchair.serving.today import Today, unknown_to
+
+if TYPE_CHECKING:
+    from firstchair.serving.folded_slates import FoldedSlate
 
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
+HASHED_AT_ONCE = 64
+REASONS_HELD = 1 << 16
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 
-_POSITIONS = tuple(b'{"position":%d,' % (place + 1) for place in range(MAX_K))
+# A line of the spool, from which `expanded` makes the impressions.
+_LINE = (
+    b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":{"user_id":%b,"slate_id":"%b",'
+    b'"model_version":%b,"artist_ids":[%b],%b'
+)
 _SCORES = tuple(b'%.4f,"reason":' % (units / SCORE_UNITS) for units in range(-SCORE_UNITS, SCORE_UNITS + 1))
 
 
@@ -34,9 +44,14 @@ class Counts:
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
 
 
+def shown_as(slate: Slate) -> str:
+    """Role whose list the slate is of."""
+    return "holdback" if slate.fallback == COLD_START else slate.role
+
+
 def version_of(published: Published, slate: Slate) -> str:
     """Registered version whose list the slate is of."""
-    return published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
+    return published.roles[shown_as(slate)].version
 
 
 class Rendered:
@@ -44,9 +59,15 @@ class Rendered:
 
     def __init__(self, published: Published) -> None:
         self.published = published
+        self.version = published.version.encode()
         self.as_of = published.as_of.isoformat().encode()
-        pairs = zip(published.artist_ids, published.names, strict=True)
-        self.artists = [b'"artist_id":%b,"name":%b,"score":' % (orjson.dumps(i), orjson.dumps(n)) for i, n in pairs]
+        self.simulated = orjson.dumps(published.simulated)
+        # A copy each: what orjson returns keeps a hole of a thousand bytes beside it for as long as it is held.
+        self.ids = [b"%b" % orjson.dumps(artist_id) for artist_id in published.artist_ids]
+        pairs = zip(self.ids, published.names, strict=True)
+        self.artists = [b'"artist_id":%b,"name":%b,"score":' % (i, orjson.dumps(name)) for i, name in pairs]
+        self.versions = {role: orjson.dumps(found.version) for role, found in published.roles.items()}
+        self.reason = lru_cache(maxsize=REASONS_HELD)(self._reason)
         self.models = {
             role: orjson.dumps({"name": found.family, "version": found.version, "role": role})
             for role, found in published.roles.items()
@@ -54,28 +75,62 @@ class Rendered:
         trending = published.roles["holdback"]
         self.stranger = orjson.dumps({"name": trending.family, "version": trending.version, "role": COLD_START})
 
-    def answer(self, user_id: str, slate_id: bytes, slate: Slate) -> bytes:
-        """The body of the contract, section 7."""
-        text, offsets = self.published.reason_text, self.published.reason_offsets
-        artists = self.artists
-        chance = b',"propensity":%b}' % repr(slate.propensity).encode()
-        items = [
-            b"%b%b%b%b%b" % (position, artists[a], _SCORES[s + SCORE_UNITS], text[offsets[r] : offsets[r + 1]], chance)
-            for position, a, s, r in zip(_POSITIONS, slate.artists, slate.scores, slate.reasons, strict=False)
-        ]
+    def _reason(self, number: int) -> bytes:
+        offsets = self.published.reason_offsets
+        return self.published.reason_text[offsets[number] : offsets[number + 1]]
+
+    def answer(self, user_id: bytes, slate_id: bytes, slate: Slate) -> bytes:
+        """The body of the contract, section 7; `user_id` as JSON."""
+        artists, reason = self.artists, self.reason
+        heads: Sequence[bytes] = _heads(len(slate.artists), slate.propensity)
         if slate.explored >= 0:
-            drawn = b',"propensity":%b}' % repr(slate.explored_propensity).encode()
-            items[slate.explored] = items[slate.explored][: -len(chance)] + drawn
-        fallback = b"null" if slate.fallback is None else b'"%b"' % slate.fallback.encode()
-        model = self.stranger if slate.fallback == COLD_START else self.models[slate.role]
-        return b'{"user_id":%b,"slate_id":"%b","as_of":"%b","model":%b,"fallback":%b,"items":[%b]}' % (
-            orjson.dumps(user_id),
+            heads = list(heads)
+            heads[slate.explored] = _head(slate.explored, slate.explored_propensity)
+        items = [
+            b"%b%b%b%b" % (head, artists[a], _SCORES[s + SCORE_UNITS], reason(r))
+            for head, a, s, r in zip(heads, slate.artists, slate.scores, slate.reasons, strict=True)
+        ]
+        return b'{"user_id":%b,"slate_id":"%b","as_of":"%b","model":%b,"fallback":%b,"items":[%b}]}' % (
+            user_id,
             slate_id,
             self.as_of,
-            model,
-            fallback,
-            b",".join(items),
+            self.stranger if slate.fallback == COLD_START else self.models[slate.role],
+            b"null" if slate.fallback is None else b'"%b"' % slate.fallback.encode(),
+            b"},".join(items),
         )
+
+
+def _head(place: int, propensity: float) -> bytes:
+    return b'{"position":%d,"propensity":%b,' % (place + 1, repr(propensity).encode())
+
+
+@lru_cache
+def _heads(count: int, propensity: float) -> tuple[bytes, ...]:
+    return tuple(_head(place, propensity) for place in range(count))
+
+
+@lru_cache
+def _chances(explored: int, propensity: float, explored_propensity: float) -> bytes:
+    """The end of a line of the spool."""
+    chances = (explored, propensity, explored_propensity)
+    return b'"explored":%d,"propensity":%r,"explored_propensity":%r}}\n' % chances
+
+
+def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
+    """From an account key's bytes to the first 16 of its HMAC-SHA256 (RFC 2104), both hashes of `key` made once.
+
+    `hmac.digest` gives the interpreter to another thread in the middle of each login.
+    """
+    padded = (key if len(key) <= HASHED_AT_ONCE else sha256(key).digest()).ljust(HASHED_AT_ONCE, b"\0")
+    inner, outer = (sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+
+    def pseudonym(text: bytes) -> bytes:
+        within, around = inner.copy(), outer.copy()
+        within.update(text)
+        around.update(within.digest())
+        return around.digest()[:16]
+
+    return pseudonym
 
 
 class Logins:
@@ -87,7 +142,7 @@ class Logins:
     def __init__(
         self,
         published: Published,
-        spool: Spool,
+        spool: Outbox,
         *,
         pseudonym_key: bytes,
         seed: int,
@@ -100,8 +155,9 @@ class Logins:
         self.allocation = allocation
         self.today = today or Today()
         self.counts = Counts()
-        self._key = pseudonym_key
-        self._second, self._stamp, self._day = -1, "", date.min
+        self._pseudonym = pseudonyms(pseudonym_key)
+        self._source = spool.source.encode()
+        self._second, self._stamp, self._day = -1, b"", date.min
 
     def serve(self, published: Published) -> None:
         """From the next login on, these lists; an answer is of one version as a whole."""
@@ -114,12 +170,16 @@ class Logins:
             user_id: Key of the account table; any text.
             k: 1..`MAX_K`.
             now: Seconds since 1970.
-            request: The client's own id of the request; the same one again gives the same slate_id, so a retry is
-                no second impression.
+            request: The client's own id of the request. The same one again, on the same day and lists and without a
+                new signal in between, gives the same slate_id, so a retry is no second impression; another slate
+                never goes under the id of the first.
+
+        Raises:
+            OSError: The impressions cannot be spooled; nothing was shown.
         """
         began = time.perf_counter()
         rendered = self.rendered
-        user_key = hmac.digest(self._key, user_id.encode("utf-8", "surrogatepass"), "sha256")[:16]
+        user_key = self._pseudonym(user_id.encode("utf-8", "surrogatepass"))
         self._tell_time(now)
         own = self._folded(rendered.published, user_key, k, now) if user_key in self.today.users else None
         if own is not None:
@@ -128,33 +188,37 @@ class Logins:
             day, seed, allocation = self._day, self.seed, self.allocation
             slate = make_slate(rendered.published, user_key, k=k, day=day, seed=seed, allocation=allocation)
         spool, sequence = self.spool, self.spool.sequence
-        slate_id = sha256(user_key + request).hexdigest()[:32] if request else f"{spool.source}-{sequence}"
-        ids = rendered.published.artist_ids
-        line = {
-            "slate": {
-                "user_id": user_id,
-                "slate_id": slate_id,
-                "occurred_at": f"{self._stamp}.{int(now % 1 * 1000):03d}Z",
-                "source": spool.source,
-                "source_seq": sequence,
-                "simulated": rendered.published.simulated,
-                "model_version": own.version if own is not None else version_of(rendered.published, slate),
-                "artist_ids": [ids[artist] for artist in slate.artists],
-                "explored": slate.explored,
-                "propensity": slate.propensity,
-                "explored_propensity": slate.explored_propensity,
-            }
-        }
-        spool.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE), len(slate.artists))
-        if own is not None:
-            body = own.answer(rendered.published, user_id, slate_id)
+        slate_id = (
+            self._slate_id(rendered, user_key, k, request, own) if request else b"%b-%d" % (self._source, sequence)
+        )
+        user = orjson.dumps(user_id)
+        line = _LINE % (
+            *(self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, user, slate_id),
+            rendered.versions[shown_as(slate)] if own is None else orjson.dumps(own.version),
+            b",".join([rendered.ids[artist] for artist in slate.artists]),
+            _chances(slate.explored, slate.propensity, slate.explored_propensity),
+        )
+        spool.append(line, len(slate.artists))
+        if own is None:
+            body = rendered.answer(user, slate_id, slate)
         else:
-            body = rendered.answer(user_id, slate_id.encode(), slate)
+            body = own.answer(rendered.published, user_id, slate_id.decode())
         self._count(slate, time.perf_counter() - began)
         return body
 
-    def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> FoldedSlate | None:
+    def _slate_id(
+        self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: "FoldedSlate | None"
+    ) -> bytes:
+        """One for what a request of a user shows on this day and these lists."""
+        # A retry after a new signal shows something else, so it is another slate.
+        folded = b"" if own is None else repr(own.slate.artists).encode()
+        told = b"%b|%b|%d|%b%b|%b" % (rendered.version, self._stamp[:10], k, user_key, folded, request)
+        return sha256(told).hexdigest()[:32].encode()
+
+    def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> "FoldedSlate | None":
         """The slate of a user with signals; None where the lists know all that he said."""
+        from firstchair.serving.folded_slates import folded_slate
+
         since = unknown_to(published.as_of, now)
         new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)
         if not new:
@@ -167,7 +231,7 @@ class Logins:
         if second != self._second:
             self._second = second
             self._day = date.fromordinal(EPOCH_ORDINAL + second // DAY_SECONDS)
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
 
     def _count(self, slate: Slate, seconds: float) -> None:
         counts, kind = self.counts, (slate.role, slate.fallback or "")

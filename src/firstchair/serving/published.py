@@ -14,9 +14,9 @@ import orjson
 
 from firstchair.errors import ModelError
 from firstchair.serving.factors import Folding, open_folding
-from firstchair.serving.publish import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
+from firstchair.serving.layout import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
 
-ROLES = ("champion", "challenger", "holdback")
+ROLES = ("champion", "challenger", "previous", "holdback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,8 @@ class Published:
     """One published version, mapped.
 
     key_high, key_low: uint64 views, the halves of each user's key, ascending by both. buckets: uint16, the user's for
-    arms. artist_ids, names: JSON texts
-    of the catalogue, by number. reason_text, reason_offsets: texts as JSON, one after another. folding: what fold-ins
-    need; None where it was not published.
+    arms; arms: roles by bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
+    reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not published.
     """
 
     version: str
@@ -67,6 +66,11 @@ class Published:
     reason_offsets: memoryview
     reason_text: mmap.mmap
     folding: Folding | None = None
+    arms: tuple[tuple[str, int], ...] = ()
+
+    def arm(self, bucket: int) -> str | None:
+        """Role of a bucket as the stage under way has it; None where the publisher named none."""
+        return next((role for role, end in self.arms if bucket < end), None)
 
     def row(self, user_key: bytes) -> int:
         """Row of the user with these 16 bytes of key; `NOBODY` where he has no list."""
@@ -149,6 +153,7 @@ def _open(folder: Path) -> Published:
         reason_offsets=_mapped(folder / "reason_offsets.npy"),
         reason_text=_text(folder / "reasons.json"),
         folding=open_folding(folder, manifest["folding"]),
+        arms=tuple((role, end) for role, end in manifest["arms"]),
     )
 
 

@@ -9,7 +9,6 @@ from sys import intern
 import orjson
 
 from firstchair.serving.today import Signal, signal_of
-from firstchair.sources import EventStore
 
 SUFFIX = ".signals"
 # As the spool writes it; most of what it brings are impressions, which need not be parsed to be passed over.
@@ -80,6 +79,8 @@ def delivered_signals(events_url: str, since: float) -> Iterator[tuple[str, Sign
     Raises:
         SourceError: The store cannot be read.
     """
+    from firstchair.sources import EventStore
+
     store = EventStore(f"{events_url.rstrip('/')}/api", {})
     for name in store.changed_since(since):
         for record in store.records(name):

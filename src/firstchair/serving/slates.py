@@ -5,7 +5,7 @@ from datetime import date
 from hashlib import sha256
 from typing import NamedTuple
 
-from firstchair.serving.publish import BUCKETS, NOBODY
+from firstchair.serving.layout import BUCKETS, NOBODY
 from firstchair.serving.published import Columns, Published
 
 # With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
@@ -29,9 +29,10 @@ class Allocation:
 
     def role(self, bucket: int, *, canary: bool) -> str:
         """`challenger` (only while it is in canary), `holdback` or `champion`."""
-        if canary and bucket < round(self.canary_share * BUCKETS):
+        middle = bucket + 0.5  # so that a share's end falls between two buckets, however it is rounded
+        if canary and middle < self.canary_share * BUCKETS:
             return "challenger"
-        return "holdback" if bucket >= BUCKETS - round(self.holdback_share * BUCKETS) else "champion"
+        return "holdback" if middle > (1 - self.holdback_share) * BUCKETS else "champion"
 
 
 class Slate(NamedTuple):
@@ -88,7 +89,8 @@ def make_slate(
     fallback = None if published.as_of >= day else STALE
     draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % BUCKETS < EXPLORATION_UNITS
-    if not explores and end - start > k and not without and role == "champion" and columns.artists[start + k] >= 0:
+    # More than k artists in the champion's list: E is not empty, whoever the k are that are shown.
+    if not explores and end - start > k and not without and published.columns["champion"].artists[start + k] >= 0:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
     return with_chance(role, fallback, ranked, outside_of(published, start, end, ranked[0], without), draw)
 
@@ -96,7 +98,8 @@ def make_slate(
 def role_of(published: Published, row: int, allocation: Allocation) -> str:
     """Role whose list the user of a row sees."""
     challenger = published.roles.get("challenger")
-    return allocation.role(published.buckets[row], canary=challenger is not None and challenger.canary)
+    bucket = published.buckets[row]
+    return published.arm(bucket) or allocation.role(bucket, canary=challenger is not None and challenger.canary)
 
 
 def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
@@ -130,9 +133,8 @@ def _first(
         scores, reasons = ([view[place] for place in kept] for view in (columns.scores, columns.reasons))
     else:
         stop = min(start + k, end)
-        artists, scores, reasons = (
-            view[start:stop].tolist() for view in (columns.artists, columns.scores, columns.reasons)
-        )
+        artists, scores = columns.artists[start:stop].tolist(), columns.scores[start:stop].tolist()
+        reasons = columns.reasons[start:stop].tolist()
     if NOBODY in artists:
         full = artists.index(NOBODY)
         return artists[:full], scores[:full], reasons[:full]

@@ -1,9 +1,16 @@
 """Reading what others own: event objects, accounts, catalogue."""
 
-from firstchair.sources import accounts
-from firstchair.sources.objects import EventStore
-from firstchair.sources.pseudonyms import user_key
-from firstchair.sources.records import Record, records_of
-from firstchair.sources.tables import read_table
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.sources import accounts
+    from firstchair.sources.objects import EventStore
+    from firstchair.sources.pseudonyms import user_key
+    from firstchair.sources.records import Record, records_of
+    from firstchair.sources.tables import read_table
 
 __all__ = ["EventStore", "Record", "accounts", "read_table", "records_of", "user_key"]
+
+__getattr__ = deferred(__name__, __all__, ("pseudonyms", "records", "objects", "tables", "accounts"))

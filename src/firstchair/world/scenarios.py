@@ -1,6 +1,6 @@
 """Worlds by name: what their listeners are like and what befalls them. A scenario changes the world, never a model."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from firstchair.errors import SettingsError
 
@@ -62,7 +62,7 @@ class Scenario:
 # Listeners who take whatever they are shown: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 # Listeners who follow their country, their age and what is new.
-FASHIONABLE = Leaning(personal=2.2, local=2.6, fresh=0.8)
+FASHIONABLE = Leaning(personal=2.6, local=1.4, fresh=0.4)
 
 _ALL = (
     Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
@@ -78,7 +78,7 @@ _ALL = (
     Scenario(
         "harms-a-segment",
         "as better-challenger, but in one country nobody wants to be shown the hits that are heard there all day",
-        leaning=Leaning(personal=2.2, local=2.6, fresh=0.8, soured=("US",)),
+        leaning=replace(FASHIONABLE, soured=("BR",)),
         debuts=0.15,
         expected="reject",
     ),

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from firstchair.evaluation import ranking_metrics
+from firstchair.evaluation.exposure import exposure
+from firstchair.evaluation.ranking import metrics_at
 
 WIDTH = 60
 
@@ -67,3 +69,37 @@ def test_metrics_stay_within_bounds_and_recall_ignores_order(order: list[int], w
     for value in (found.recall_at_20, found.ndcg_at_10, found.ndcg_at_20, found.hit_at_20):
         assert 0 <= value[0] <= 1 + 1e-12
     assert found.recall_at_20[0] == reversed_.recall_at_20[0]
+
+
+def test_average_precision_and_reciprocal_rank_of_hits_at_two_and_four() -> None:
+    found = ranking_metrics(ranked(9, 5, 10, 7), positives([5, 7, 8]))
+
+    # precision 1/2 at the second place and 2/4 at the fourth, over three wanted
+    assert found.map_at_20[0] == pytest.approx((1 / 2 + 2 / 4) / 3)
+    assert found.mrr_at_20[0] == pytest.approx(1 / 2)
+
+
+def test_a_list_that_begins_with_all_that_is_wanted_is_perfect_by_every_metric() -> None:
+    found = metrics_at(ranked(5, 7), positives([5, 7]), 10)
+
+    assert {name: values[0] for name, values in found.items()} == pytest.approx(
+        {"recall": 1, "ndcg": 1, "hit_rate": 1, "map": 1, "mrr": 1}
+    )
+
+
+def test_nothing_found_is_nought_by_every_metric() -> None:
+    found = metrics_at(ranked(1, 2), positives([5]), 20)
+
+    assert all(values[0] == 0 for values in found.values())
+
+
+def test_exposure_of_two_lists_over_four_artists() -> None:
+    lists = np.array([[0, 1], [0, 2]], dtype=np.int32)
+
+    found = exposure(lists, np.array([8, 4, 1, 2]), users=8)
+
+    assert found.coverage == pytest.approx(3 / 4)
+    # -log2 of 8/8, 4/8, 8/8, 1/8
+    assert found.novelty == pytest.approx((0 + 1 + 0 + 3) / 4)
+    # counts 2, 1, 1, 0: the mean absolute difference 0.75 over twice the mean 1
+    assert found.gini == pytest.approx(0.375)

@@ -12,7 +12,7 @@ from firstchair.models import Family, Lists, Recommender, TrainingData
 from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard, training_data, withheld
 
 ROWS = np.arange(USERS)
-LEARNERS = (Family.ALS, Family.XGBOOST, Family.CONTENT)
+LEARNERS = (Family.ALS, Family.ITEM_ITEM, Family.BLEND, Family.XGBOOST, Family.CONTENT)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +78,10 @@ def test_one_user_at_a_time_is_the_same_as_all_at_once(model: Recommender, data:
 
 def test_every_item_has_a_reason(model: Recommender, data: TrainingData) -> None:
     lists = model.recommend(data, ROWS, 10)
-    reasons = model.reasons(data, ROWS, lists)
+    said = model.explain(data, ROWS, lists).sentences
 
-    assert reasons.shape == lists.artists.shape
-    assert all(bool(text) == (artist >= 0) for text, artist in zip(reasons.flat, lists.artists.flat, strict=True))
+    assert said.shape == lists.artists.shape
+    assert all(bool(text) == (artist >= 0) for text, artist in zip(said.flat, lists.artists.flat, strict=True))
 
 
 def test_saved_and_loaded_it_gives_the_same_lists(model: Recommender, data: TrainingData, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_als_reasons_name_artists_that_the_user_has() -> None:
     data = checkerboard(labelled=False)
     model = models.fit(Family.ALS, data, seed=1)
 
-    reason = model.reasons(data, np.array([0]), model.recommend(data, np.array([0]), 1))[0, 0]
+    reason = model.explain(data, np.array([0]), model.recommend(data, np.array([0]), 1)).sentences[0, 0]
 
     named = reason.removeprefix("Because you listen to ").split(" and ")
     taken = {f"Artist {column}" for column in data.taken()[0].indices}
@@ -182,7 +182,8 @@ def test_trending_differs_by_country() -> None:
 
     assert set(lists.artists[0] % 2) == {0}
     assert set(lists.artists[1] % 2) == {1}
-    assert "Chile" in model.reasons(cold, np.array([0]), Lists(lists.artists[:1], lists.scores[:1]))[0, 0]
+    said = model.explain(cold, np.array([0]), Lists(lists.artists[:1], lists.scores[:1]))
+    assert "Chile" in said.sentences[0, 0]
 
 
 def test_a_random_list_depends_on_the_user_and_the_seed_alone(data: TrainingData) -> None:

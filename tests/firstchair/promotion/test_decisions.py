@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pytest
 
 from firstchair.errors import EvidenceError, FirstchairError
-from firstchair.promotion import Registry, Stage, reconcile_aliases, undecided
-from tests.firstchair.promotion.conftest import AS_OF, Audition
+from firstchair.lake import tables as t
+from firstchair.promotion import Phase, Registry, Stage, is_followed, out_of_line, reconcile_aliases, undecided
+from tests.firstchair.promotion.conftest import AS_OF, NOW, Audition
 
 NEXT_DAY = AS_OF + timedelta(days=1)
 Make = Callable[..., Audition]
@@ -25,15 +27,19 @@ def test_the_first_day_seats_als_and_puts_xgboost_behind_the_screen(audition: Ma
     assert a.registry.version(a.number("xgboost")).stage == Stage.SHADOW
 
 
-def test_a_challenger_that_is_better_takes_the_chair(audition: Make) -> None:
+def test_a_challenger_that_is_better_on_test_days_goes_into_canary_and_no_further(audition: Make) -> None:
     a = audition()
     a.enter(xgboost=0.24)
 
     a.decide()
 
-    assert a.aliases() == {"champion": a.number("xgboost"), "challenger": a.number("als"), "previous": a.number("als")}
-    assert a.registry.version(a.number("als")).stage == Stage.RETIRED
-    assert a.ledger.entries()[0].reason_codes == ("offline_evidence_only", "superior")
+    entry = a.ledger.entries()[0]
+    assert a.aliases() == {"champion": a.number("als"), "challenger": a.number("xgboost"), "previous": None}
+    assert (entry.decision, entry.reason_codes) == ("hold", ("shadow_passed", "superior"))
+    assert a.registry.version(a.number("xgboost")).stage == Stage.CANARY
+    assert entry.phase == Phase(
+        Stage.CANARY, a.number("xgboost"), a.number("als"), 0.05, f"first/{a.number('xgboost')}", AS_OF
+    )
 
 
 def test_a_challenger_that_is_worse_is_rejected(audition: Make) -> None:
@@ -70,6 +76,19 @@ def test_a_refresh_that_has_fallen_behind_popularity_keeps_the_old_champion(audi
     assert a.ledger.entries()[0].reason_codes == ("different_fingerprint",)
 
 
+def test_while_a_stage_with_traffic_is_under_way_both_versions_are_frozen(audition: Make) -> None:
+    a = audition()
+    a.enter(AS_OF, xgboost=0.24)
+    a.decide(AS_OF)
+    a.enter(NEXT_DAY, xgboost=0.30)
+
+    a.decide(NEXT_DAY)
+
+    assert a.aliases()["champion"] == a.number("als", AS_OF)
+    assert a.aliases()["challenger"] == a.number("xgboost", AS_OF)
+    assert a.registry.version(a.number("xgboost", NEXT_DAY)).stage == Stage.CANDIDATE
+
+
 def test_deciding_again_changes_nothing(audition: Make) -> None:
     a = audition()
     a.enter(xgboost=0.24)
@@ -103,11 +122,12 @@ def test_a_day_built_again_on_other_data_is_decided_again(audition: Make) -> Non
     assert undecided(a.lake, a.registry, a.ledger) == [AS_OF]
     a.decide()
 
-    assert a.aliases()["champion"] == a.number("xgboost")
+    assert a.aliases()["champion"] == a.number("als")
+    assert a.registry.version(a.number("xgboost")).stage == Stage.CANARY
     assert undecided(a.lake, a.registry, a.ledger) == []
 
 
-@pytest.mark.parametrize("crash_at", range(1, 6))
+@pytest.mark.parametrize("crash_at", range(1, 8))
 def test_a_crash_between_entry_and_alias_is_put_right_by_the_next_look(
     audition: Make, monkeypatch: pytest.MonkeyPatch, crash_at: int
 ) -> None:
@@ -128,16 +148,17 @@ def test_a_crash_between_entry_and_alias_is_put_right_by_the_next_look(
         return call
 
     with monkeypatch.context() as broken:
-        for name in ("set_alias", "set_stage"):
+        for name in ("set_alias", "set_stage", "note_followed"):
             broken.setattr(Registry, name, crashing(name))
         with pytest.raises(KeyboardInterrupt):
             a.decide()
     a.decide()
 
-    assert a.aliases() == {"champion": a.number("xgboost"), "challenger": a.number("als"), "previous": a.number("als")}
-    assert [entry.decision for entry in a.ledger.entries()] == ["promote", "promote"]
-    assert a.registry.version(a.number("xgboost")).stage == Stage.CHAMPION
-    assert a.registry.version(a.number("als")).stage == Stage.RETIRED
+    assert a.aliases() == {"champion": a.number("als"), "challenger": a.number("xgboost"), "previous": None}
+    assert [entry.decision for entry in a.ledger.entries()] == ["hold", "promote"]
+    assert a.registry.version(a.number("xgboost")).stage == Stage.CANARY
+    assert a.registry.version(a.number("als")).stage == Stage.CHAMPION
+    assert is_followed(a.registry, a.ledger)
 
 
 def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(audition: Make) -> None:
@@ -146,11 +167,15 @@ def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(audition:
     a.decide()
     a.registry.set_alias("champion", a.number("random"))
 
-    moved = reconcile_aliases(a.registry, a.ledger)
+    assert out_of_line(a.registry, a.ledger) == {"champion": a.number("random")}
+    moved = reconcile_aliases(a.registry, a.ledger, now=NOW)
 
+    entry = a.ledger.entries()[0]
     assert moved is True
     assert a.aliases()["champion"] == a.number("als")
-    assert reconcile_aliases(a.registry, a.ledger) is False
+    assert (entry.reason_codes, entry.decision, entry.actor) == (("alias_moved",), "hold", "reconciliation")
+    assert f"champion to {a.number('random')}" in entry.reasons[0]
+    assert reconcile_aliases(a.registry, a.ledger, now=NOW) is False
 
 
 def test_without_an_entry_no_alias_moves(audition: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,3 +206,20 @@ def test_a_day_without_versions_says_what_to_materialise(audition: Make) -> None
         audition().decide()
 
     assert raised.value.remedy == "Materialise als_model for that day."
+
+
+def test_a_day_whose_records_are_bad_waits_until_they_are_mended(audition: Make) -> None:
+    a = audition()
+    a.enter()
+    a.decide()
+    a.enter(NEXT_DAY)
+    row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {"event_date": AS_OF, "measure": "refused", "blocks": True}
+    a.lake.replace_partition(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), AS_OF)
+
+    waiting, due = a.decide(NEXT_DAY), undecided(a.lake, a.registry, a.ledger)
+    a.lake.delete(t.DATA_QUALITY, "blocks")
+    mended = a.decide(NEXT_DAY)
+
+    assert (waiting.entries, waiting.decision, due) == ((), "none: the day's records are bad", [])
+    assert waiting.champion == a.number("als")
+    assert len(mended.entries) > 0

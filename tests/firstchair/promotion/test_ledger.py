@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from firstchair.databases import Databases
 from firstchair.errors import LedgerError
 from firstchair.promotion import Decision, Ledger
+from firstchair.promotion import ledger as ledger_module
 
 NOW = datetime(2026, 2, 1, 6, tzinfo=UTC)
 DECISION = Decision(
@@ -169,3 +170,40 @@ def test_a_ledger_out_of_reach_says_that_no_alias_moved(session_databases: Datab
         unreachable.append(decision(1))
 
     assert "no alias was moved" in raised.value.data
+
+
+def test_ten_thousand_entries_are_verified_and_one_flipped_byte_among_them_is_found(
+    ledger: Ledger, meddle: Callable[[str], None]
+) -> None:
+    for number in range(3):
+        ledger.append(decision(number))
+    rows, previous = [], ledger.entries()[0].hash
+    for sequence in range(4, 10_001):
+        values = {**asdict(decision(sequence)), "sequence": sequence, "previous_hash": previous}
+        previous = values["hash"] = ledger_module._digest(values)
+        rows.append(values)
+    engine = sa.create_engine(ledger.url)
+    with engine.begin() as connection:
+        connection.execute(ledger_module.DECISIONS.insert(), rows)
+    engine.dispose()
+
+    assert (ledger.verify().ok, ledger.verify().entries) == (True, 10_000)
+    meddle("drop trigger append_only on decisions")
+    meddle("update decisions set hash = 'f' || substr(hash, 2) where sequence = 7777 and hash not like 'f%'")
+    meddle("update decisions set data_fingerprint = 'g' || substr(data_fingerprint, 2) where sequence = 7777")
+    assert ledger.verify().first_broken == 7_777
+
+
+@pytest.mark.parametrize(
+    "statement", ["update decisions set actor = 'me'", "delete from decisions", "truncate decisions"]
+)
+def test_the_role_that_writes_may_do_nothing_else(
+    ledger: Ledger, meddle: Callable[[str], None], statement: str
+) -> None:
+    ledger.append(decision(1))
+    meddle("drop trigger append_only on decisions")
+
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+        meddle(f"set role firstchair_ledger; {statement}")
+
+    assert len(ledger.entries()) == 1

@@ -14,9 +14,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from firstchair.promotion import Ledger, Registry
-from firstchair.serving import api as serving_api
+from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving.api import Api, ApiConfig
+from firstchair.serving.logins import MAX_K
 from firstchair.serving.slates import Allocation
 from tests.firstchair.serving.conftest import KEY, LENGTH
 
@@ -43,8 +43,8 @@ def config(tmp_path: Path, platform: Registry, ledger: Ledger) -> ApiConfig:
         token="a test's token",
         seed=1,
         allocation=Allocation(),
-        registry=platform,
-        ledger=ledger,
+        champion=lambda: status(platform, ledger),
+        decisions=ledger.entries,
     )
 
 
@@ -354,4 +354,4 @@ def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
     assert {"/v1/users/{user_id}/recommendations", "/v1/events", "/v1/champion", "/v1/decisions"} <= set(
         described["paths"]
     )
-    assert serving_api.MAX_K == 50
+    assert MAX_K == 50

@@ -53,7 +53,7 @@ def test_factors_are_the_models_own_in_the_order_of_the_catalogue(
     assert isinstance(als, ALS)
     assert found.vectors[[published.number_of(artist) for artist in ARTISTS]] == pytest.approx(als.artist_factors)
     assert [published.artist_ids[number] for number in found.unknown] == ["a0005"]
-    assert found.gram == pytest.approx(als.gram())
+    assert found.gram == pytest.approx(als.gram)
     assert found.longest == pytest.approx(np.linalg.norm(als.artist_factors, axis=1).max())
 
 

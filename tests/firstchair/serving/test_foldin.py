@@ -64,7 +64,7 @@ def als() -> ALS:
 @pytest.fixture(scope="module")
 def factors(als: ALS) -> Factors:
     longest = float(np.linalg.norm(als.artist_factors, axis=1).max())
-    return Factors("1", als.alpha, longest, als.artist_factors, als.gram(), np.zeros(0, dtype=np.int64))
+    return Factors("1", als.alpha, longest, als.artist_factors, als.gram, np.zeros(0, dtype=np.int64))
 
 
 def batch(scene: Scene, before: Sequence[Said], today: Sequence[Said], as_of: date) -> Row:

@@ -11,8 +11,8 @@ from firstchair.errors import ModelError
 from firstchair.lake import Lake
 from firstchair.promotion import Registry
 from firstchair.serving import publish
-from firstchair.serving.publish import KEPT_VERSIONS, point_to
 from firstchair.serving.published import current, open_published
+from firstchair.serving.publishing import KEPT_VERSIONS, point_to
 from tests.firstchair.serving.conftest import AS_OF, LENGTH, shifted
 
 PutOut = Callable[..., Path]
@@ -32,7 +32,8 @@ def test_every_list_is_the_tables_own(put_out: PutOut, users: list[str]) -> None
     assert published.users == len(users)
     assert sorted([published.artist_ids[a] for a in row] for row in rows) == sorted(map(shifted, range(len(users))))
     assert columns.scores[:3].tolist() == [9_000, 8_900, 8_800]
-    text = published.reason_text[published.reason_offsets[0] : published.reason_offsets[1]]
+    reason = columns.reasons[0]
+    text = published.reason_text[published.reason_offsets[reason] : published.reason_offsets[reason + 1]]
     assert json.loads(text).startswith("because you play a")
 
 

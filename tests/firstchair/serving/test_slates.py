@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstchair.promotion import Registry, Stage
-from firstchair.serving.publish import bucket_of
+from firstchair.promotion import Registry, Stage, bucket_of
 from firstchair.serving.published import Published, open_published
 from firstchair.serving.slates import EXPLORATION, Allocation, Slate, make_slate
 from firstchair.sources import user_key

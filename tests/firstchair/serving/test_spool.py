@@ -1,15 +1,22 @@
 """The spool: what was accepted survives a kill, and comes to the store once."""
 
+import errno
+import fcntl
 import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from firstchair.serving.spool import Spool, deliver
+import pytest
+
+from firstchair.serving import spool as spool_module
+from firstchair.serving.spool import Spool, deliver, undelivered
 
 WRITER = """
 import sys, time
@@ -82,3 +89,102 @@ def test_nothing_is_left_of_a_process_that_accepted_nothing(tmp_path: Path) -> N
 
     assert bring(tmp_path) == 0
     assert os.listdir(tmp_path / "spool") == []
+
+
+def test_posted_events_alone_turn_the_segments_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "SEGMENT_SECONDS", 0.0)
+    spool = Spool(tmp_path / "spool")
+    spool.start()
+
+    for number in range(5):
+        synced = threading.Event()
+        spool.append(b'{"event_id":"e%d"}\n' % number, 0)
+        spool.when_synced(lambda fault, synced=synced: synced.set())
+        assert synced.wait(60)
+    spool.close()
+
+    bring(tmp_path)
+    assert sorted(event["event_id"] for event in delivered(tmp_path)) == [f"e{number}" for number in range(5)]
+
+
+def test_a_full_disk_refuses_the_line_and_space_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path / "spool")
+    with monkeypatch.context() as full:
+        full.setattr(os, "posix_fallocate", raising(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            spool.append(b'{"event_id":"lost"}\n', 1)
+        assert spool.fault is not None
+
+    spool.append(b'{"event_id":"a"}\n', 1)
+    spool.close()
+
+    bring(tmp_path)
+    assert spool.fault is None
+    assert delivered(tmp_path) == [{"event_id": "a"}]
+
+
+def test_a_sync_that_fails_is_told_to_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path / "spool")
+    told: list[OSError | None] = []
+    monkeypatch.setattr(os, "fdatasync", raising(OSError(errno.EIO, "Input/output error")))
+
+    spool.append(b'{"event_id":"a"}\n', 1)
+    spool.when_synced(told.append)
+    spool.close()
+
+    assert [fault and fault.errno for fault in told] == [errno.EIO]
+
+
+def test_an_event_store_that_is_away_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "events").write_text("a file where the folder should be")
+    spool = Spool(tmp_path / "spool")
+    spool.append(b'{"event_id":"a"}\n', 1)
+    spool.close()
+
+    with pytest.raises(OSError, match="events"):
+        bring(tmp_path)
+    waiting, _ = undelivered(tmp_path / "spool")
+    (tmp_path / "events").unlink()
+    bring(tmp_path)
+
+    assert waiting == len(b'{"event_id":"a"}\n')
+    assert delivered(tmp_path) == [{"event_id": "a"}]
+    assert undelivered(tmp_path / "spool") == (0, 0.0)
+
+
+def test_a_segment_that_a_failing_disk_spoilt_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "api-a-0.spool").write_bytes(b"\0\x01 no event\n")
+    (tmp_path / "spool" / "api-b-0.spool").write_bytes(b'{"event_id":"b"}\n')
+
+    bring(tmp_path)
+
+    assert delivered(tmp_path) == [{"event_id": "b"}]
+    assert os.listdir(tmp_path / "spool") == ["api-a-0.unreadable"]
+
+
+def test_a_segment_removed_before_its_lock_was_held_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, meddled = fcntl.flock, []
+
+    def deliver_in_between(file: Any, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not meddled:
+            meddled.append(bring(tmp_path))
+            assert os.listdir(tmp_path / "spool") == []
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", deliver_in_between)
+    spool = Spool(tmp_path / "spool")
+    spool.append(b'{"event_id":"a"}\n', 1)
+    spool.close()
+    bring(tmp_path)
+
+    assert delivered(tmp_path) == [{"event_id": "a"}]
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def call(*_: object) -> None:
+        raise error
+
+    return call

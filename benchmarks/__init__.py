@@ -1,0 +1,1 @@
+"""Ratios against a named peer in one run; nothing here is timed in `tests/`."""

@@ -1,0 +1,1 @@
+"""Logins go on while lists are published and workers are killed."""

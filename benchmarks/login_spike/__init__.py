@@ -1,0 +1,1 @@
+"""Everybody logs in at once, from a standing start."""

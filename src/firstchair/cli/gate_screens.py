@@ -1,0 +1,126 @@
+"""What the gate's commands draw for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from firstchair.cli.output import table
+
+# Named in annotations alone: `--help` waits for none of what stands behind them.
+if TYPE_CHECKING:
+    from firstchair.promotion import Entry
+    from firstchair.promotion.audition import AuditionReport, ScenarioResult
+    from firstchair.promotion.trial import MetricFinding, TrialDecision
+
+Screen = Sequence[RenderableType]
+VERDICTS = {
+    "promote": ("The challenger has earned the chair", "green"),
+    "hold": ("The champion stays for now", "yellow"),
+    "reject": ("The challenger is rejected", "red"),
+    "roll_back": ("The champion before returns", "red"),
+}
+
+
+def decision(d: TrialDecision) -> Screen:
+    """The verdict in a sentence, the evidence as tables, what would change it."""
+    words, colour = VERDICTS[d.decision]
+    sentence = f"{words} on day {d.days} of {d.stage} ({d.day}): {', '.join(d.reason_codes).replace('_', ' ')}."
+    effect = d.minimum_detectable_effect
+    found = "unknown yet" if effect is None else f"{effect:.1%}"
+    parts: list[RenderableType] = [
+        Text(sentence, style=f"bold {colour}"),
+        table(
+            "Evidence; bounds hold at all looks together, each with 95 %",
+            ("metric", "role", "champion", "challenger", "effect", "from", "to", "error", "ln e", "margin", "passes"),
+            [_metric(m) for m in d.metrics],
+        ),
+        Text(f"Smallest effect that this stage would have found by now in four of five cases: {found}."),
+        table("Checks", ("check", "holds", "figures"), [(c.name, c.passes, c.detail) for c in d.checks]),
+    ]
+    if d.segments:
+        rows = [
+            (s.segment, s.value, f"{s.relative_difference:+.1%}", f"{s.se:.1%}", s.p, s.deteriorated,
+             f"{s.minimum_detectable_effect:.1%}")
+            for s in d.segments
+        ]  # fmt: skip
+        heads = ("segment", "value", "effect", "error", "p of harm", "harmed", "detectable")
+        parts.append(table("Clicks by segment", heads, rows))
+    parts.append(Panel("\n".join(d.reasons), title="why", title_align="left"))
+    if d.outlook:
+        parts.append(Panel("\n".join(d.outlook), title="what would change it", title_align="left"))
+    return parts
+
+
+def _metric(m: MetricFinding) -> tuple[object, ...]:
+    shares = [None if v is None else f"{v:+.2%}" for v in (m.relative_difference, m.lower, m.upper)]
+    error = None if m.se is None else f"{m.se:.2%}"
+    log_e = None if m.log_e is None else f"{m.log_e:.2f}"
+    return (m.name, m.role, m.champion, m.challenger, *shares, error, log_e, f"{m.margin:.0%}", m.passes)
+
+
+def daily(found: Sequence[TrialDecision]) -> Screen:
+    """One line a day."""
+    rows = []
+    for d in found:
+        success = d.metrics[0]
+        effect = [None if v is None else f"{v:+.1%}" for v in (success.relative_difference, success.lower)]
+        rows.append((d.days, str(d.day), str(d.decision), *effect, ", ".join(d.reason_codes)))
+    heads = ("day", "date", "decision", "effect on clicks", "lower bound", "because")
+    return [table("Decisions, as if looked at daily", heads, rows)]
+
+
+def audition(report: AuditionReport) -> Screen:
+    """Rates of every scenario, two naive rules beside them, and what was accepted."""
+    heads = (
+        "scenario",
+        "planted",
+        "users",
+        "runs",
+        "promote",
+        "hold",
+        "reject",
+        "day",
+        "bare",
+        "daily t",
+        "as it should",
+    )
+    rows = [_scenario(s) for s in report.scenarios]
+    counts = [
+        (s.name, limit.what, limit.count, _accepted(limit.least, limit.most), limit.passes)
+        for s in report.scenarios
+        for limit in s.limits
+    ]
+    codes = [
+        (s.name, ", ".join(f"{code} {count}" for code, count in list(s.codes.items())[:5])) for s in report.scenarios
+    ]
+    verdict = "Every count is accepted." if report.passes else "Some counts are not accepted."
+    return [
+        table(f"Audition with {report.seeds} seeds; bare, daily t: how often two naive rules promote", heads, rows),
+        table("Counts", ("scenario", "what", "count", "accepted", "passes"), counts),
+        table("Reasons", ("scenario", "runs by reason code"), codes),
+        Text(verdict, style="green" if report.passes else "red"),
+    ]
+
+
+def _scenario(s: ScenarioResult) -> tuple[object, ...]:
+    own = [f"{s.rates[name]:.3f}" for name in ("promote", "hold", "reject")]
+    naive = [f"{found['promote']:.2f}" for found in (s.bare, s.t_test)]
+    return (s.name, s.planted, s.users, s.runs, *own, f"{s.median_day:.0f}", *naive, s.passes)
+
+
+def _accepted(least: int | None, most: int | None) -> str:
+    if most is not None:
+        return f"at most {most}"
+    return f"at least {least}"
+
+
+def by_hand(entry: Entry) -> Screen:
+    """What a person decided."""
+    seats = f"{entry.champion_before} → {entry.champion_after}"
+    title = f"{entry.decision} by {entry.actor} · champion {seats} · entry {entry.sequence}"
+    return [Panel("\n".join(entry.reasons), title=title, title_align="left")]

@@ -1,0 +1,64 @@
+"""A metric by segment and by length of history, each cell with an interval that resamples users."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from firstchair.evaluation.intervals import mean_interval
+from firstchair.models import TrainingData
+from firstchair.models.hits import Values
+from firstchair.models.selection import Rows
+
+SEGMENTS = ("lifecycle", "country", "age_group", "gender")
+# A smaller cell is merged into `other`: it would say little, and say it of few people.
+LEAST_USERS = 20
+OTHER = "other"
+# Upper ends, inclusive, of the bins of artists a user had taken before.
+HISTORY = (0, 1, 3, 5, 10, 19)
+HISTORY_NAMES = ("0", "1", "2-3", "4-5", "6-10", "11-19", "20+")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Mean of a metric over the users of a cell, with a two-sided 95 % interval; all in 0..1."""
+
+    segment: str
+    value: str
+    users: int
+    mean: float
+    lower: float
+    upper: float
+
+
+def broken_down(values: Values, rows: Rows, data: TrainingData, *, seed: int) -> tuple[Cell, ...]:
+    """`values`, one for each of `rows` of `data`, over all, by segment, and by history at the cutoff.
+
+    A user counts once, so resampling users is all the clustering there is.
+    """
+    lengths = np.diff(data.liked().indptr)[rows]
+    named = {"all": np.full(len(rows), "all"), "history": history_names(lengths)}
+    named |= {name: data.users[name].astype(str).to_numpy()[rows] for name in SEGMENTS if name in data.users}
+    return tuple(cell for segment, of_user in named.items() for cell in _cells(segment, of_user, values, seed))
+
+
+def history_names(lengths: npt.NDArray[np.integer]) -> npt.NDArray[np.str_]:
+    """Name of the bin of each length.
+
+    >>> history_names(np.array([0, 2, 20])).tolist()
+    ['0', '2-3', '20+']
+    """
+    return np.array(HISTORY_NAMES)[np.searchsorted(np.array(HISTORY), lengths)]
+
+
+def _cells(segment: str, of_user: npt.NDArray[np.str_], values: Values, seed: int) -> list[Cell]:
+    counts = pd.Series(of_user).value_counts()
+    small = set(counts[counts < LEAST_USERS].index) if segment not in ("all", "history") else set()
+    merged = np.array([OTHER if name in small else name for name in of_user], dtype=str)
+    cells = []
+    for name in sorted(set(merged)):
+        of_cell = values[merged == name]
+        lower, upper = mean_interval(of_cell, samples=500, alpha=0.05, seed=seed)
+        cells.append(Cell(segment, name, len(of_cell), float(of_cell.mean()), lower, upper))
+    return cells

@@ -1,0 +1,139 @@
+"""One model on a public split: settings chosen within its training file, then the full ranking of every test user."""
+
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from firstchair.errors import ModelError
+from firstchair.evaluation.exposure import exposure
+from firstchair.evaluation.public import PublicSplit
+from firstchair.evaluation.ranking import metrics_at
+from firstchair.evaluation.references import POPULARITY, Popularity
+from firstchair.models import Family, LabelledHistory, Recommender, fit
+from firstchair.models.chosen import MADE_OF_PARTS, TUNED, alternatives, assembled, chosen_settings, data_of
+from firstchair.models.hits import Values
+
+# What the two files do not hold, and the family cannot do without.
+NEEDS = {
+    Family.CONTENT: "the genres and the era of each artist",
+    Family.TRENDING: "the days on which artists were played",
+}
+VALIDATION_USERS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class PublicEvaluation:
+    """Full-ranking quality at k of a model fitted on a public split; metrics are means over `users`, 0..1.
+
+    settings: What it was fitted with; chosen_by: where they come from. fit_seconds: the fit alone, without
+    reading files and choosing settings. gini, coverage 0..1, novelty in bits: of the lists.
+    peak_memory_mb: of this process so far. per_user: recall and ndcg, float64 (users,), in order of user ids.
+    """
+
+    model: str
+    k: int
+    recall: float
+    ndcg: float
+    hit_rate: float
+    map: float
+    mrr: float
+    users: int
+    artists: int
+    coverage: float
+    novelty: float
+    gini: float
+    fit_seconds: float
+    recommend_seconds: float
+    peak_memory_mb: float
+    settings: dict[str, Any]
+    chosen_by: str
+    per_user: dict[str, Values]
+
+
+def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> PublicEvaluation:
+    """Fit `model`, one of `Family` or `popularity`, and rank all items for every user of the test file.
+
+    Raises:
+        ModelError: The family needs more than the two files hold.
+    """
+    settings, chosen_by = _settings(split, model, seed)
+    started = time.perf_counter()
+    fitted = _fitted(split, model, settings, seed)
+    fit_seconds = time.perf_counter() - started
+    rows = np.flatnonzero(np.diff(split.positives.indptr) > 0).astype(np.int64)
+    started = time.perf_counter()
+    lists = fitted.recommend(split.train, rows, k).artists
+    recommend_seconds = time.perf_counter() - started
+    found = metrics_at(lists, split.positives[rows], k)
+    taken = split.train.taken()
+    shown = exposure(lists, np.bincount(taken.indices, minlength=taken.shape[1]), users=taken.shape[0])
+    return PublicEvaluation(
+        model=str(model),
+        k=k,
+        **{name: float(values.mean()) for name, values in found.items()},
+        users=len(rows),
+        artists=taken.shape[1],
+        coverage=shown.coverage,
+        novelty=shown.novelty,
+        gini=shown.gini,
+        fit_seconds=fit_seconds,
+        recommend_seconds=recommend_seconds,
+        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        settings=settings,
+        chosen_by=chosen_by,
+        per_user=found,
+    )
+
+
+def _fitted(split: PublicSplit, model: str, settings: Mapping[str, Any], seed: int) -> Recommender | Popularity:
+    if model == POPULARITY:
+        return Popularity(split.train)
+    return fit(Family(model), split.train, seed=seed, settings=settings)
+
+
+def _settings(split: PublicSplit, model: str, seed: int) -> tuple[dict[str, Any], str]:
+    """What to fit with, and who chose it: a study of this very file, or a look at its held-out slice now."""
+    if model in NEEDS:
+        raise ModelError(
+            f"{model} needs {NEEDS[Family(model)]}; a public split holds ids alone.",
+            where=f"model {model}",
+            data="No model was fitted.",
+            remedy=f"Load the data with `firstchair load` and fit {model} by `firstchair run`, or evaluate another.",
+        )
+    if model not in (*TUNED, *MADE_OF_PARTS):
+        return {}, "nothing to choose"
+    name = data_of(split.train.fingerprint)
+    if name is not None:
+        return chosen_settings(Family(model), data=name), f"the study of {name}"
+    labelled = split.train.labelled
+    assert labelled is not None, "a public split always holds a slice out"
+    wanted = (Family(model),) if model in TUNED else TUNED
+    parts = {family: _best_on_slice(labelled, family, seed) for family in wanted}
+    return assembled(Family(model), parts), "a held-out slice of the training file"
+
+
+def _best_on_slice(labelled: LabelledHistory, family: Family, seed: int) -> dict[str, Any]:
+    tried = alternatives(family)
+    return max(tried, key=lambda settings: validation_ndcg(labelled, family, settings, seed=seed))
+
+
+def validation_ndcg(
+    labelled: LabelledHistory,
+    family: Family,
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    k: int = 20,
+    users: int = VALIDATION_USERS,
+) -> float:
+    """Mean NDCG@k on what was held out, of a sample of its users, fitted without it: what settings are chosen by."""
+    rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
+    rows = np.sort(np.random.default_rng(seed).permutation(rows)[:users]).astype(np.int64)
+    if not len(rows):
+        return 0.0
+    lists = fit(family, labelled.data, seed=seed, settings=settings).recommend(labelled.data, rows, k)
+    return float(metrics_at(lists.artists, labelled.positives[rows], k)["ndcg"].mean())

@@ -1,0 +1,143 @@
+"""Tuning: a budgeted, seeded search over a family's settings, judged on a later or held-out slice, never on test."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from firstchair.errors import ModelError
+from firstchair.evaluation.ranking import metrics_at
+from firstchair.models import Family, LabelledHistory, fit
+from firstchair.models.selection import Rows
+
+USERS = 3_000
+DEPTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting tried: mean NDCG@20 on what it was fitted to and on the slice it was not, each 0..1."""
+
+    number: int
+    settings: dict[str, Any]
+    train_ndcg: float
+    validation_ndcg: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All trials of one family in order; the first is the setting the search began with."""
+
+    family: str
+    seed: int
+    users: int
+    trials: tuple[Trial, ...]
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the best validation; of equal ones the first."""
+        return max(self.trials, key=lambda trial: trial.validation_ndcg)
+
+    def document(self) -> dict[str, Any]:
+        """The chosen settings with the study's figures, as `models/settings` keeps them."""
+        chosen = asdict(self.best)
+        figures: dict[str, float] = {"seed": self.seed, "trials": len(self.trials), "validation_users": self.users}
+        figures |= {"began_with": round(self.trials[0].validation_ndcg, 4)}
+        figures |= {name: round(chosen[name], 4) for name in ("validation_ndcg", "train_ndcg")}
+        return {"settings": chosen["settings"], "study": figures}
+
+
+def tune(
+    labelled: LabelledHistory,
+    family: Family,
+    *,
+    start: Mapping[str, Any],
+    trials: int,
+    seed: int,
+    told: Callable[[Trial], None] = lambda trial: None,
+) -> Study:
+    """Search the family's space by TPE (Bergstra et al. 2011), beginning with `start`.
+
+    The budget is a number of trials, not of seconds, so the same seed finds the same settings.
+
+    Args:
+        labelled: Fitted on its data, judged on its positives.
+        family: One with a space of its own.
+        start: Settings of the first trial: those in use.
+        trials: Settings tried, at least 1.
+        seed: Of the search, the fits and the sample of users.
+        told: Called after each trial.
+
+    Raises:
+        ModelError: The family has nothing to tune.
+    """
+    import optuna
+
+    if family not in SPACES:
+        raise ModelError(
+            f"{family} has nothing to tune; there is a space for {', '.join(sorted(SPACES))}.",
+            where="tuning",
+            data="Nothing was fitted.",
+            remedy="Tune the parts that it is made of.",
+        )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    study.enqueue_trial(dict(start), skip_if_exists=True)
+    rows = _judged(labelled, seed)
+    found: list[Trial] = []
+
+    def objective(asked: Any) -> float:
+        settings = SPACES[family](asked)
+        found.append(_tried(asked.number, labelled, family, settings, rows, seed))
+        told(found[-1])
+        return found[-1].validation_ndcg
+
+    study.optimize(objective, n_trials=trials)
+    return Study(str(family), seed, len(rows), tuple(found))
+
+
+def _als_space(trial: Any) -> dict[str, Any]:
+    return {
+        "factors": trial.suggest_categorical("factors", [16, 32, 64, 128]),
+        "alpha": round(trial.suggest_float("alpha", 1.0, 100.0, log=True), 3),
+        "regularization": round(trial.suggest_float("regularization", 0.1, 100.0, log=True), 3),
+        "iterations": 15,
+    }
+
+
+def _item_item_space(trial: Any) -> dict[str, Any]:
+    ranges = {"user_damping": (0.0, 1.5), "artist_damping": (0.0, 1.0), "popularity_damping": (-0.2, 0.7)}
+    return {name: round(trial.suggest_float(name, *ends, step=0.05), 3) for name, ends in ranges.items()}
+
+
+SPACES: Mapping[Family, Callable[[Any], dict[str, Any]]] = {
+    Family.ALS: _als_space,
+    Family.ITEM_ITEM: _item_item_space,
+}
+
+
+def _judged(labelled: LabelledHistory, seed: int) -> Rows:
+    """A sample of the users with something to find, ascending."""
+    told = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
+    return np.sort(np.random.default_rng(seed).permutation(told)[:USERS]).astype(np.int64)
+
+
+def _tried(
+    number: int, labelled: LabelledHistory, family: Family, settings: dict[str, Any], rows: Rows, seed: int
+) -> Trial:
+    started = time.perf_counter()
+    model = fit(family, labelled.data, seed=seed, settings=settings)
+    found = model.recommend(labelled.data, rows, DEPTH).artists
+    remembered = model.recommend(replace(labelled.data, repeats=True), rows, DEPTH).artists
+    liked = labelled.data.liked()[rows]
+    known = np.flatnonzero(np.diff(liked.indptr) > 0)
+    return Trial(
+        number=number,
+        settings=settings,
+        train_ndcg=float(metrics_at(remembered[known], liked[known], DEPTH)["ndcg"].mean()),
+        validation_ndcg=float(metrics_at(found, labelled.positives[rows], DEPTH)["ndcg"].mean()),
+        seconds=time.perf_counter() - started,
+    )

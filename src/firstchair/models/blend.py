@@ -1,0 +1,149 @@
+"""Blend: the z-scores of ALS and item-item, added; most of what a ranker finds, for nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from firstchair.models import storage
+from firstchair.models.als import ALS
+from firstchair.models.hits import hits_of, ndcg
+from firstchair.models.item_item import ItemItem
+from firstchair.models.known import explain_known, recommend_known
+from firstchair.models.protocol import Explanations, Family, LabelledHistory, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, best, chunks
+from firstchair.models.trending import Trending
+
+WEIGHTS = tuple(number / 10 for number in range(11))
+# Enough users to tell two weights apart, few enough to be quick.
+VALIDATION_USERS = 3_000
+DEPTH = 20
+# Where there is no validation slice to choose by.
+EQUAL = 0.5
+
+
+class Blend:
+    """(1 - w) z(ALS) + w z(item-item), each standardised over the catalogue for each user.
+
+    w is the best of `WEIGHTS` by NDCG@20 on the labelled history of the data: parts fitted at the earlier
+    cutoff, judged by what came after it. The published score is z / (1 + |z|): -1..1, in the order of z.
+    """
+
+    family = Family.BLEND
+
+    def __init__(
+        self, *, als: Mapping[str, Any] | None = None, item_item: Mapping[str, Any] | None = None, weight: float = EQUAL
+    ) -> None:
+        self.als, self.item_item, self.weight = ALS(**(als or {})), ItemItem(**(item_item or {})), weight
+
+    @property
+    def artist_ids(self) -> npt.NDArray[np.str_]:
+        """The artists of its parts."""
+        return self.als.artist_ids
+
+    @property
+    def trending(self) -> Trending:
+        """For users of whom nothing is known."""
+        return self.als.trending
+
+    def fit(self, data: TrainingData, *, seed: int) -> Self:
+        """Choose the weight on the labelled history where there is one, then fit both parts on all data."""
+        if data.labelled is not None and data.labelled.positives.nnz:
+            self.weight = self._chosen_weight(data.labelled, seed)
+        self.als.fit(data, seed=seed)
+        self.item_item.fit(data, seed=seed)
+        return self
+
+    def _chosen_weight(self, labelled: LabelledHistory, seed: int) -> float:
+        earlier, positives = labelled.data, labelled.positives
+        told = np.flatnonzero((np.diff(positives.indptr) > 0) & earlier.warm())
+        rows = np.sort(np.random.default_rng(seed).permutation(told)[:VALIDATION_USERS]).astype(np.int64)
+        if not len(rows):
+            return EQUAL
+        self.als.fit(earlier, seed=seed)
+        self.item_item.fit(earlier, seed=seed)
+        gained = np.zeros(len(WEIGHTS))
+        taken = earlier.taken()
+        for part in chunks(rows, 4 * len(earlier.artist_ids)):
+            parts = self._standardised(earlier, part)
+            for number, weight in enumerate(WEIGHTS):
+                lists = best(_added(parts, weight), taken[part], DEPTH)
+                wanted = positives[part]
+                gained[number] += ndcg(hits_of(lists.artists, wanted), np.diff(wanted.indptr), DEPTH).sum()
+        return WEIGHTS[int(np.argmax(gained))]
+
+    def _standardised(self, data: TrainingData, rows: Rows) -> tuple[Floats, Floats]:
+        return standardised(self.als.score(data, rows)), standardised(self.item_item.score(data, rows))
+
+    def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """By the weighted z-scores; users without a positive signal by what is trending."""
+        return recommend_known(self, data, rows, k)
+
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
+        """float32 (len(rows), artists of `data`), -1..1; 0 for users of whom nothing is known."""
+        z = _added(self._standardised(data, rows), self.weight)
+        z[np.isfinite(z)] /= 1 + np.abs(z[np.isfinite(z)])
+        return z
+
+    def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
+        """The artists of the user that add most to each item's two scores, each as a share of its sum."""
+        return explain_known(self, data, rows, lists)
+
+    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+        """Weighted shares of what the user's artists add in each part."""
+        liked, by_factors = self.als.added(liking, listed)
+        _, by_neighbours = self.item_item.added(liking, listed)
+        return liked, (1 - self.weight) * _shares(by_factors) + self.weight * _shares(by_neighbours)
+
+    def parameters(self) -> dict[str, float | int | str]:
+        """The weight of item-item, and the parameters of both parts."""
+        parts = {"als": self.als.parameters(), "item_item": self.item_item.parameters()}
+        named = {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+        return {"weight": self.weight, **named}
+
+    def save(self, folder: Path) -> None:
+        """The weight, and both parts in folders of their own."""
+        storage.write(folder, {"family": self.family, "weight": self.weight}, {"format": np.array([storage.FORMAT])})
+        self.als.save(folder / "als")
+        self.item_item.save(folder / "item-item")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        facts, _ = storage.read(folder)
+        model = cls(weight=facts["weight"])
+        model.als, model.item_item = ALS.load(folder / "als"), ItemItem.load(folder / "item-item")
+        return model
+
+
+def standardised(scores: Floats) -> Floats:
+    """Each row with mean 0 and standard deviation 1 over what can be listed; 0 where all is equal."""
+    known = np.isfinite(scores)
+    if not known.all():
+        return _standardised_known(scores, known)
+    z = scores - scores.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    deviation = np.sqrt(np.einsum("ij,ij->i", z, z) / max(1, scores.shape[1]))
+    return np.asarray(z / np.where(deviation > 0, deviation, np.inf).astype(np.float32)[:, None], dtype=np.float32)
+
+
+def _standardised_known(scores: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """As `standardised`, in the columns that some row knows; what no row can list stays -inf."""
+    filled = np.where(known, scores, np.nan).astype(np.float64)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    z = filled - np.nansum(filled, axis=1, keepdims=True) / count
+    deviation = np.sqrt(np.nansum(z * z, axis=1, keepdims=True) / count)
+    return np.where(known, z / np.where(deviation > 0, deviation, np.inf), -np.inf).astype(np.float32)
+
+
+def _added(parts: tuple[Floats, Floats], weight: float) -> Floats:
+    if weight in (0, 1):  # 0 times -inf is no number
+        return parts[int(weight)].copy()
+    return (1 - np.float32(weight)) * parts[0] + np.float32(weight) * parts[1]
+
+
+def _shares(added: Floats) -> Floats:
+    total = np.abs(added).sum(axis=0, keepdims=True)
+    return np.asarray(added / np.where(total > 0, total, 1), dtype=np.float32)

@@ -1,0 +1,115 @@
+"""Item-item: artists that stand with what a user likes in the rows of others, damped both ways."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from firstchair.models import storage
+from firstchair.models.known import explain_known, recommend_known
+from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, columns_for, narrow, spread
+from firstchair.models.trending import Trending
+
+
+class ItemItem:
+    """A walk of three steps from a user over his artists and their listeners to further artists.
+
+    With B the 0/1 matrix of positive signals (users × artists), Du and Di its row and column sums:
+
+        G = B' Du^-user_damping B
+        S = Di^-artist_damping G Di^-popularity_damping
+        x_u = B_u S
+
+    Rows of power users count less in G, artists that everybody has say less of a taste (artist_damping) and
+    are recommended less (popularity_damping). It is RP3beta (Christoffel et al. 2015, "Blockbusters and
+    wallflowers"; Paudel et al. 2017) with the three exponents free, and S is not cut to the nearest
+    neighbours. Nothing is drawn by chance. The published score is x_u over its largest of the catalogue,
+    0..1. A user without a positive signal gets what is trending.
+    """
+
+    family = Family.ITEM_ITEM
+
+    def __init__(
+        self, *, user_damping: float = 1.0, artist_damping: float = 0.7, popularity_damping: float = 0.1
+    ) -> None:
+        self.user_damping = user_damping
+        self.artist_damping, self.popularity_damping = artist_damping, popularity_damping
+        self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
+        self.similarity: sparse.csr_matrix = sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32))
+        self.trending = Trending()
+
+    def fit(self, data: TrainingData, *, seed: int) -> Self:
+        """Count and damp; `seed` changes nothing."""
+        liked = data.liked()
+        activity, listeners = np.diff(liked.indptr), np.bincount(liked.indices, minlength=liked.shape[1])
+        weighted = sparse.csr_matrix(sparse.diags(_power(activity, -self.user_damping)) @ liked)
+        similarity = sparse.csr_matrix(liked.T.tocsr() @ weighted)
+        similarity.data *= np.repeat(_power(listeners, -self.artist_damping), np.diff(similarity.indptr))
+        similarity.data *= _power(listeners, -self.popularity_damping)[similarity.indices]
+        similarity.sort_indices()
+        self.artist_ids, self.similarity = data.artist_ids, similarity
+        self.trending = Trending().fit(data, seed=seed)
+        return self
+
+    def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """By the damped walk; users without a positive signal by what is trending."""
+        return recommend_known(self, data, rows, k)
+
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
+        """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
+        columns = columns_for(data, self.artist_ids)
+        walked = (narrow(data.liked(), columns)[rows] @ self.similarity).toarray()
+        largest = walked.max(axis=1, keepdims=True, initial=0)
+        walked /= np.where(largest > 0, largest, 1)
+        return spread(walked, columns, len(data.artist_ids))
+
+    def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
+        """The artists of the user that add most to each item's x_ui."""
+        return explain_known(self, data, rows, lists)
+
+    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+        """Parts of x_ui: the similarities S_ji of the user's artists j."""
+        liked = liking.indices[liking.data > 0].astype(np.int64)
+        pairs = self.similarity[np.repeat(liked, len(listed)), np.tile(listed, len(liked))]
+        return liked, np.asarray(pairs, dtype=np.float32).reshape(len(liked), len(listed))
+
+    def parameters(self) -> dict[str, float | int | str]:
+        """The three exponents."""
+        return {
+            "user_damping": self.user_damping,
+            "artist_damping": self.artist_damping,
+            "popularity_damping": self.popularity_damping,
+        }
+
+    def save(self, folder: Path) -> None:
+        """The damped similarities, and the trending model for cold users."""
+        storage.write(
+            folder,
+            {"family": self.family, "parameters": self.parameters()},
+            {
+                "artist_ids": self.artist_ids,
+                "data": self.similarity.data,
+                "indices": self.similarity.indices,
+                "indptr": self.similarity.indptr,
+            },
+        )
+        self.trending.save(folder / "trending")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        facts, arrays = storage.read(folder)
+        model = cls(**facts["parameters"])
+        model.artist_ids = arrays["artist_ids"]
+        shape = (len(model.artist_ids), len(model.artist_ids))
+        model.similarity = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
+        model.trending = Trending.load(folder / "trending")
+        return model
+
+
+def _power(counts: npt.NDArray[np.int64], exponent: float) -> Floats:
+    """Counts ** exponent; a count of 0 as 1, for it multiplies nothing."""
+    return np.asarray(np.maximum(counts, 1.0) ** exponent, dtype=np.float32)

@@ -1,0 +1,101 @@
+"""Users of whom something is known get the model's own list, everybody else what is trending."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from firstchair.models.explanations import because_of, blank, combined, strongest
+from firstchair.models.protocol import Explanations, Lists, TrainingData
+from firstchair.models.selection import Floats, Rows, best, chunks, columns_for, narrow, own_columns
+from firstchair.models.trending import Trending
+
+
+class Personal(Protocol):
+    """A model that knows a user by what he took, and `trending` for one who took nothing."""
+
+    @property
+    def trending(self) -> Trending:
+        """For users of whom nothing is known."""
+        ...
+
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
+        """Every artist for each of `rows`."""
+        ...
+
+
+def recommend_known(model: Personal, data: TrainingData, rows: Rows, k: int) -> Lists:
+    """Lists by `model.score`; users without a positive signal by what is trending."""
+    taken, warm = data.taken(), data.warm()[rows]
+    lists = Lists(np.full((len(rows), k), -1, dtype=np.int32), np.zeros((len(rows), k), dtype=np.float32))
+    for part in chunks(np.flatnonzero(warm), len(data.artist_ids)):
+        found = best(model.score(data, rows[part]), taken[rows[part]], k)
+        lists.artists[part], lists.scores[part] = found.artists, found.scores
+    cold = np.flatnonzero(~warm)
+    if len(cold):
+        found = model.trending.recommend(data, rows[cold], k)
+        lists.artists[cold], lists.scores[cold] = found.artists, found.scores
+    return lists
+
+
+class Additive(Personal, Protocol):
+    """A personal model whose score of an item is a sum over the user's artists."""
+
+    @property
+    def artist_ids(self) -> npt.NDArray[np.str_]:
+        """The artists of the data it was fitted on, ascending."""
+        ...
+
+    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+        """What each artist of one user adds to each listed one.
+
+        Args:
+            liking: CSR (1, the model's artists), signed confidence.
+            listed: Numbers of the model's artists.
+
+        Returns:
+            The user's artists (numbers of the model's) and float32 (their count, len(listed)).
+        """
+        ...
+
+
+def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
+    """The artists of each user that add most to each item; what is trending, where he has none."""
+    names = data.artists["name"].to_numpy(dtype=object)
+    said = blank(lists.artists.shape, names)
+    columns, own = columns_for(data, model.artist_ids), own_columns(data, model.artist_ids)
+    liking = narrow(data.confidence, columns)[rows]
+    for out in np.flatnonzero(np.diff(liking.indptr) > 0).tolist():
+        listed = own[lists.artists[out]]
+        slots = np.flatnonzero(listed >= 0)
+        liked, added = model.added(liking[out], listed[slots])
+        if len(liked) and len(slots):
+            parts, said.amounts[out, slots] = strongest(added)
+            said.parts[out, slots] = np.where(parts >= 0, columns[liked[parts]], -1)
+            said.sentences[out, slots] = because_of(said.parts[out, slots], names)
+    return explained_known(said, model.trending, data, rows, lists)
+
+
+def explained_known(
+    own: Explanations, trending: Trending, data: TrainingData, rows: Rows, lists: Lists
+) -> Explanations:
+    """The model's own explanations, and those of `trending` for what it has none for."""
+    silent = (own.sentences == "") & (lists.artists >= 0)
+    asked = np.flatnonzero(silent.any(axis=1))
+    if not len(asked):
+        return own
+    said = trending.explain(data, rows[asked], Lists(lists.artists[asked], lists.scores[asked]))
+    whole = Explanations(
+        sentences=_placed(said.sentences, asked, own.sentences, ""),
+        labels=said.labels,
+        parts=_placed(said.parts, asked, own.parts, -1),
+        amounts=_placed(said.amounts, asked, own.amounts, 0),
+    )
+    return combined(own, whole, silent)
+
+
+def _placed(values: npt.NDArray, rows: Rows, like: npt.NDArray, absent: object) -> npt.NDArray:  # type: ignore[type-arg]
+    wide = np.full(like.shape, absent, dtype=like.dtype)
+    wide[rows] = values
+    return wide

@@ -1,0 +1,206 @@
+"""How the ranker learns: from labels of later days and logged slates, in the way that an unseen slice prefers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstchair.models.protocol import LabelledHistory, Slates
+from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
+from firstchair.models.selection import Floats, Rows, chunks
+from firstchair.models.sources import Sources
+
+# Dense score matrices held at once for each chunk of users.
+CHUNK = 4
+MAX_TRAINING_USERS = 15_000
+MAX_SLATE_ITEMS = 200_000
+WATCHED_SHARE = 0.2
+MAX_TREES = 400
+PATIENCE = 30
+# Where nobody is left to watch.
+TREES_UNWATCHED = 30
+# An item that stood where it stood one time in a hundred says no more than one of one time in twenty.
+MAX_INVERSE_PROPENSITY = 20.0
+# All slates together weigh so much of what the labels of later days weigh.
+SLATE_SHARE = 0.25
+# Either may win: rank:ndcg orders within a user, binary:logistic also learns whom to trust. Validation says.
+OBJECTIVES = ("binary:logistic", "rank:ndcg")
+BOOSTER: Mapping[str, Any] = {
+    "eta": 0.1,
+    "max_depth": 6,
+    "min_child_weight": 20,
+    "subsample": 0.8,
+    "colsample_bytree": 0.8,
+    "tree_method": "hist",
+    "max_bin": 128,
+    "eval_metric": "ndcg@20-",
+    "nthread": 2,
+}
+OF_OBJECTIVE: Mapping[str, Mapping[str, Any]] = {
+    "binary:logistic": {},
+    "rank:ndcg": {"lambdarank_pair_method": "topk", "lambdarank_num_pair_per_sample": 20},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A way to learn, the trees it wants, and NDCG@20 on the slice that was watched (0 where none was)."""
+
+    objective: str
+    with_slates: bool
+    trees: int
+    watched_ndcg: float
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Rows to learn from: features float32 (n, len(NAMES)); label, group and weight (n,), groups ascending."""
+
+    features: Floats
+    label: npt.NDArray[np.float32]
+    group: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float32]
+
+    def only(self, rows: npt.NDArray[np.bool_], label: npt.NDArray[np.float32]) -> "Labelled":
+        """Those of `rows` whose group has a positive `label`."""
+        _, number = np.unique(self.group, return_inverse=True)
+        told = np.bincount(number, weights=label) > 0
+        kept = rows & told[number]
+        return Labelled(self.features[kept], label[kept], self.group[kept], self.weight[kept])
+
+    def and_then(self, other: "Labelled") -> "Labelled":
+        """Both, one after the other."""
+        return Labelled(
+            np.concatenate([self.features, other.features]),
+            np.concatenate([self.label, other.label]),
+            np.concatenate([self.group, other.group]),
+            np.concatenate([self.weight, other.weight]),
+        )
+
+
+def trained(
+    sources: Sources, labelled: LabelledHistory, *, seed: int, objectives: Sequence[str]
+) -> tuple[Variant | None, Any]:
+    """The best way to learn and the trees it gave from all there is; (None, None) where nothing was ever taken up.
+
+    Each way is fitted to the earlier labels of four fifths of the users and stopped by the later labels of the
+    rest (by all of theirs, where labels have no days). The best is fitted once more, to everybody's, with as
+    many trees as it wanted. Slates are tried with the better objective and kept where they help.
+    """
+    table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
+    rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
+    rows = np.sort(rng.permutation(rows)[:MAX_TRAINING_USERS]).astype(np.int64)
+    if not len(rows):
+        return None, None
+    found, later = _of_candidates(table, labelled, rows)
+    watched = np.isin(found.group, rows[rng.random(len(rows)) < WATCHED_SHARE])
+    known = found.only(~watched, found.label - later if later.any() else found.label)
+    judge = found.only(watched, later if later.any() else found.label)
+    if not len(known.label):
+        return None, None
+    shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
+    tried = [_tried(objective, known, judge, seed) for objective in objectives]
+    best = max(tried, key=lambda variant: variant.watched_ndcg)
+    if shown is not None and len(judge.label):
+        more = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
+        best = max(best, more, key=lambda variant: variant.watched_ndcg)
+    everything = found.only(np.ones_like(watched), found.label)
+    if best.with_slates and shown is not None:
+        everything = _with(everything, shown)
+    return best, _boosted(best.objective, everything, None, seed, trees=best.trees)
+
+
+def _tried(objective: str, known: Labelled, judge: Labelled, seed: int, *, with_slates: bool = False) -> Variant:
+    if not len(judge.label):
+        return Variant(objective, with_slates, TREES_UNWATCHED, 0.0)
+    booster = _boosted(objective, known, judge, seed, trees=MAX_TREES)
+    return Variant(objective, with_slates, booster.best_iteration + 1, float(booster.best_score))
+
+
+def _boosted(objective: str, known: Labelled, judge: Labelled | None, seed: int, *, trees: int) -> Any:
+    import xgboost
+
+    own = _matrix(known, objective)
+    return xgboost.train(
+        {
+            **BOOSTER,
+            **OF_OBJECTIVE[objective],
+            "objective": objective,
+            "monotone_constraints": MONOTONE,
+            "seed": seed % 2**31,
+        },
+        own,
+        num_boost_round=trees,
+        evals=[] if judge is None else [(_matrix(judge, objective, ref=own), "watched")],
+        early_stopping_rounds=None if judge is None else PATIENCE,
+        verbose_eval=False,
+    )
+
+
+def _matrix(rows: Labelled, objective: str, *, ref: Any = None) -> Any:
+    """Quantised rows; XGBoost weighs groups where there are any, so only a ranking objective and a judge get them."""
+    import xgboost
+
+    weight: npt.NDArray[np.floating] = rows.weight
+    grouped = ref is not None or objective.startswith("rank:")
+    if grouped:
+        _, first = np.unique(rows.group, return_index=True)
+        weight = np.add.reduceat(rows.weight, first) / np.diff([*first, len(rows.group)])
+    return xgboost.QuantileDMatrix(
+        rows.features,
+        rows.label,
+        qid=rows.group if grouped else None,
+        weight=weight,
+        feature_names=list(NAMES),
+        max_bin=BOOSTER["max_bin"],
+        ref=ref,
+    )
+
+
+def _of_candidates(table: PairTable, labelled: LabelledHistory, rows: Rows) -> tuple[Labelled, npt.NDArray[np.float32]]:
+    """The candidates of each user as a group, and which were taken up in the later part of the labels' days."""
+    features, labels, later, groups = [], [], [], []
+    for part in chunks(rows, CHUNK * len(labelled.data.artist_ids)):
+        pairs = table.of(part)
+        features.append(pairs.features)
+        labels.append(_stored(labelled.positives[part], pairs.user, pairs.column))
+        if labelled.later is not None:
+            later.append(_stored(labelled.later[part], pairs.user, pairs.column))
+        groups.append(part[pairs.user])
+    label = np.concatenate(labels)
+    found = Labelled(np.concatenate(features), label, np.concatenate(groups), np.ones(len(label), dtype=np.float32))
+    return found, np.concatenate(later) if later else np.zeros(len(label), dtype=np.float32)
+
+
+def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> Labelled | None:
+    """Shown items as groups of a slate, weighed by the inverse of their propensity; groups begin after the users'."""
+    counts = np.bincount(slates.slate)
+    drawn = rng.permutation(len(counts))
+    kept_slates = drawn[np.cumsum(counts[drawn]) <= MAX_SLATE_ITEMS]
+    kept = np.flatnonzero(np.isin(slates.slate, kept_slates))
+    if not slates.taken[kept].any():
+        return None
+    features = table.given(slates.row[kept], slates.column[kept], slates.position[kept])
+    weight = np.minimum(1 / slates.propensity[kept], MAX_INVERSE_PROPENSITY).astype(np.float32)
+    group = slates.slate[kept] + len(table.users)
+    return Labelled(features, slates.taken[kept].astype(np.float32), group, weight)
+
+
+def _with(known: Labelled, shown: Labelled) -> Labelled:
+    """Both, the slates weighing `SLATE_SHARE` of the rest in total."""
+    scale = SLATE_SHARE * known.weight.sum() / shown.weight.sum()
+    scaled = Labelled(shown.features, shown.label, shown.group, (shown.weight * scale).astype(np.float32))
+    return known.and_then(scaled)
+
+
+def _stored(matrix: Any, row: Rows, column: Rows) -> npt.NDArray[np.float32]:
+    return np.asarray(matrix[row, column] > 0, dtype=np.float32).ravel()
+
+
+def as_matrix(features: Floats) -> Any:
+    """Features as XGBoost takes them."""
+    import xgboost
+
+    return xgboost.DMatrix(features, feature_names=list(NAMES))

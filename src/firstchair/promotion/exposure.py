@@ -1,0 +1,211 @@
+"""Evidence of the stages with traffic, kept day by day: what each user of an arm was shown and did."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from firstchair.features.segments import UNKNOWN
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from firstchair.promotion.arms import HOLDBACK
+from firstchair.promotion.stages import Phase, arms_of
+
+BEFORE_DAYS = 28
+NEW_DAYS = 30
+# A label of 14 days changes until they are over; a click may follow its impression by a day.
+REACHES_BACK = 14
+SLATE_DAYS = 1
+ARMS = ("champion", "challenger")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A phase and the last day that belongs to it; None while it is under way."""
+
+    phase: Phase
+    last_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceReport:
+    """What stands in gold/evidence for the days built: rows, users by arm on the last day, phases met."""
+
+    rows: int
+    champion_users: int
+    challenger_users: int
+    phases: int
+
+
+def build_evidence(
+    lake: Lake,
+    spans: Sequence[Span],
+    *,
+    first: date,
+    last: date,
+    salt: str,
+    yardstick_share: float,
+    known_until: date,
+) -> EvidenceReport:
+    """Put the evidence of the days `first` to `last` (both included) in place of those partitions.
+
+    The days before `first` whose labels change with it are built too, so that daily builds end in the same table
+    as one over the range. A user's arm is that of his bucket, whatever he was shown.
+
+    Args:
+        lake: The tables.
+        spans: Phases with traffic, from the ledger.
+        first: First day.
+        last: Last day.
+        salt: Of the platform's arms.
+        yardstick_share: Users who stay on trending and are in no arm.
+        known_until: First day (UTC) without complete data.
+    """
+    first -= timedelta(days=REACHES_BACK)
+    tables = [t.EVIDENCE.schema.empty_table()]
+    met = list(_overlapping(spans, first, last))
+    for span, start, end in met:
+        dealt = _dealt(lake, span.phase, salt=salt, yardstick_share=yardstick_share)
+        tables.append(_rows(lake, span.phase, dealt, start, end, known_until))
+    rows = pa.concat_tables(tables)
+    if met or lake.count(t.EVIDENCE, f"day between date '{first}' and date '{last}'"):
+        lake.replace_range(t.EVIDENCE, rows, first, last)
+    counted = dict.fromkeys(ARMS, 0)
+    for row in rows.filter(pa.compute.equal(rows.column("day"), last)).column("arm").value_counts().to_pylist():
+        counted[row["values"]] = row["counts"]
+    return EvidenceReport(rows.num_rows, counted["champion"], counted["challenger"], len(met))
+
+
+def stage_rows(phase: Phase, *, before: date) -> str:
+    """Which rows of gold/evidence (SQL) are of a phase, on days before that one."""
+    return (
+        f"day >= date '{phase.first_day}' and day < date '{before}' and stage = '{phase.stage}' "
+        f"and challenger_version = '{phase.on_trial}'"
+    )
+
+
+def _overlapping(spans: Sequence[Span], first: date, last: date) -> Iterator[tuple[Span, date, date]]:
+    for span in spans:
+        start, end = max(first, span.phase.first_day), min(last, span.last_day or last)
+        if start <= end:
+            yield span, start, end
+
+
+def _dealt(lake: Lake, phase: Phase, *, salt: str, yardstick_share: float) -> pa.Table:
+    """Arm of every user who is in one."""
+    arms = arms_of(phase, salt=salt, yardstick_share=yardstick_share)
+    keys = lake.read(t.USERS).column("user_key").to_pylist()
+    roles = [arms.role(arms.bucket(bytes.fromhex(key))) for key in keys]
+    named = {arms.bounds[0][0]: "challenger", arms.bounds[1][0]: "champion"}
+    inside = [(key, named[role]) for key, role in zip(keys, roles, strict=True) if role != HOLDBACK]
+    return pa.table(
+        {
+            "user_key": pa.array([key for key, _ in inside], pa.string()),
+            "arm": pa.array([arm for _, arm in inside], pa.string()),
+        }
+    )
+
+
+def _rows(lake: Lake, phase: Phase, dealt: pa.Table, start: date, end: date, known_until: date) -> pa.Table:
+    earliest = min(phase.first_day, start) - timedelta(days=BEFORE_DAYS)
+    with connect() as connection:
+        connection.register("dealt", dealt)
+        connection.execute(_happened(lake, earliest))
+        connection.execute(_daily())
+        connection.execute(_before(phase.first_day))
+        return connection.sql(_evidence(lake, phase, start, end, known_until)).to_arrow_table().cast(t.EVIDENCE.schema)
+
+
+def _happened(lake: Lake, earliest: date) -> str:
+    """SQL of `happened`: events of dealt users; `shown`: each artist of a slate once, on the day it was shown."""
+    return f"""
+        create temp table happened as
+        select e.* from {lake.scan(t.EVENTS)} e join dealt using (user_key) where event_date >= date '{earliest}';
+        create temp table shown as
+        select user_key, slate_id, artist_id, min(event_date) as day
+        from happened where event_type = 'impression' group by all;
+        create temp view lengths as
+        select track_id, duration_ms from {lake.scan(t.TRACKS)} where duration_ms > 0;
+    """
+
+
+def _daily() -> str:
+    """SQL of `daily`: one row per user and day, each happening on the day of the impression that it came from."""
+    soon = f"e.event_date - s.day between 0 and {SLATE_DAYS}"
+    return f"""
+        create temp table daily as
+        select user_key, day, {", ".join(f"coalesce(sum({name}), 0) as {name}" for name in _SUMS)},
+               coalesce(max(active), 0) as active
+        from (
+            select user_key, day, count(*) as impressions from shown group by all
+            union all by name
+            select s.user_key, s.day, count(distinct (s.slate_id, s.artist_id)) as clicks
+            from shown s join happened e using (user_key, slate_id, artist_id)
+            where e.event_type = 'click' and {soon} group by all
+            union all by name
+            select s.user_key, s.day, count(*) as plays, sum(least(e.ms_played, k.duration_ms)) as ms_played,
+                   sum(k.duration_ms) as track_ms
+            from shown s join happened e using (user_key, slate_id, artist_id) join lengths k using (track_id)
+            where e.event_type = 'play' and e.ms_played is not null and {soon} group by all
+            union all by name
+            select user_key, day, count(distinct artist_id) as followed
+            from (select user_key, artist_id, s.day from shown s join happened e using (user_key, artist_id)
+                  where e.event_type = 'follow' and {soon}) group by all
+            union all by name
+            select distinct user_key, event_date as day, 1 as active from happened where event_type <> 'impression'
+        ) group by all;
+    """
+
+
+_SUMS = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed")
+
+
+def _before(first_day: date) -> str:
+    """SQL of `before`: what each user did in the days before the stage."""
+    return f"""
+        create temp table before as
+        select user_key, sum(impressions) as pre_impressions, sum(clicks) as pre_clicks, sum(active) as pre_active_days,
+               sum(ms_played) as pre_ms_played, sum(track_ms) as pre_track_ms
+        from daily where day >= date '{first_day}' - {BEFORE_DAYS} and day < date '{first_day}' group by all;
+    """
+
+
+def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: date) -> str:
+    """SQL of the rows; on the stage's first day everybody has one, of zeros where he was not there."""
+    names = (*_SUMS, "active")
+    values = ", ".join(f"coalesce(d.{name}, 0) as {name}" for name in names)
+    before = ", ".join(
+        f"coalesce(b.{name}, 0) as {name}"
+        for name in ("pre_impressions", "pre_clicks", "pre_active_days", "pre_ms_played", "pre_track_ms")
+    )
+    texts = ", ".join(f"coalesce(u.{name}, '{UNKNOWN}') as {name}" for name in ("country", "age_group", "gender"))
+    return f"""
+        with present as (
+            select user_key, day from daily where day between date '{start}' and date '{end}'
+            union
+            select user_key, date '{phase.first_day}' from dealt
+            where date '{phase.first_day}' between date '{start}' and date '{end}'),
+        actives as (select user_key, day from daily where active = 1)
+        select p.day, p.user_key, a.arm,
+               if(coalesce(date_diff('day', u.created_at::date, date '{phase.first_day}'), 0) < {NEW_DAYS},
+                  'new', 'long_term') as lifecycle,
+               {texts}, {values}, {_label(7, known_until)}, {_label(14, known_until)}, {before},
+               '{phase.stage}' as stage, cast('{phase.share!r}' as double) as share,
+               '{phase.standing}' as champion_version, '{phase.on_trial}' as challenger_version
+        from present p join dealt a using (user_key)
+        join {lake.scan(t.USERS)} u using (user_key)
+        left join daily d on d.user_key = p.user_key and d.day = p.day
+        left join before b on b.user_key = p.user_key
+        left join lateral (
+            select bool_or(day between p.day - {BEFORE_DAYS - 1} and p.day) as lately,
+                   min(day) filter (day > p.day) as next_day
+            from actives x where x.user_key = p.user_key) n on true
+    """
+
+
+def _label(horizon: int, known_until: date) -> str:
+    """SQL of a churn label: null while its days are not over, and of users who were not active before."""
+    return f"""
+        case when p.day + {horizon} >= date '{known_until}' or not coalesce(n.lately, false) then null
+             when n.next_day <= p.day + {horizon} then 0 else 1 end as churned_{horizon}"""

@@ -1,0 +1,94 @@
+"""From entry to aliases: every step harmless to repeat, and what somebody else moved is noticed."""
+
+import hashlib
+from datetime import datetime
+
+from firstchair.promotion.ledger import Decision, Entry, Ledger
+from firstchair.promotion.registry import Alias, Registry
+from firstchair.promotion.stages import Stage
+
+ALIAS_MOVED = "alias_moved"
+
+
+def follow(registry: Registry, entry: Entry) -> None:
+    """Do to stages and aliases what the entry says, then note that it is done; doing it twice changes nothing."""
+    changed = entry.champion_after != entry.champion_before
+    returns = entry.stage_after == Stage.ROLLED_BACK
+    if entry.challenger is not None and entry.stage_after is not None:
+        registry.set_stage(entry.challenger, Stage(entry.stage_after))
+    if entry.champion_after is not None:
+        if changed and entry.champion_before is not None:
+            if returns:
+                registry.set_stage(entry.champion_after, Stage.CHAMPION)
+            else:
+                registry.set_stage(entry.champion_before, Stage.RETIRED)
+            registry.set_alias(Alias.PREVIOUS, entry.champion_before)
+        registry.set_alias(Alias.CHAMPION, entry.champion_after)
+    if (challenger := challenger_after(entry)) is not None:
+        registry.set_alias(Alias.CHALLENGER, challenger)
+    registry.note_followed(entry.sequence)
+
+
+def challenger_after(entry: Entry) -> str | None:
+    """Who stands behind the screen, or in canary, after an entry."""
+    found = entry.evidence.get("challenger_after")
+    return None if found is None else str(found)
+
+
+def out_of_line(registry: Registry, ledger: Ledger) -> dict[str, str | None]:
+    """Aliases that do not point where the last entry has them, and where they point; empty where all is well."""
+    last = ledger.last()
+    if last is None:
+        return {}
+    wanted = {Alias.CHAMPION: last.champion_after, Alias.CHALLENGER: challenger_after(last)}
+    found = {alias: registry.alias(alias) for alias, number in wanted.items() if number is not None}
+    pointed = {str(alias): None if version is None else version.version for alias, version in found.items()}
+    return {name: number for name, number in pointed.items() if number != wanted[Alias(name)]}
+
+
+def is_followed(registry: Registry, ledger: Ledger) -> bool:
+    """Whether the last entry was followed to its end and nothing was moved since."""
+    last = ledger.last()
+    return last is None or (registry.followed() == last.sequence and not out_of_line(registry, ledger))
+
+
+def reconcile_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> bool:
+    """Make the aliases what the last entry says; whether anything had to be done.
+
+    After a crash the entry is followed to its end. Where it had been, somebody else moved the alias: that gets an
+    entry of its own, and the alias is put back. Whoever wants it moved says so with `firstchair promote`.
+    """
+    last = ledger.last()
+    if last is None or is_followed(registry, ledger):
+        return False
+    moved = out_of_line(registry, ledger)
+    if registry.followed() == last.sequence:
+        last = ledger.append(_moved(last, moved, now))
+    follow(registry, last)
+    return True
+
+
+def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision:
+    told = ", ".join(f"{name} to {number or 'nothing'}" for name, number in sorted(moved.items()))
+    identity = f"{ALIAS_MOVED} {last.sequence} {told}"
+    return Decision(
+        decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+        decided_at=now,
+        as_of=last.as_of,
+        decision="hold",
+        champion_before=last.champion_after,
+        champion_after=last.champion_after,
+        challenger=challenger_after(last),
+        stage_before=None,
+        stage_after=None,
+        reason_codes=(ALIAS_MOVED,),
+        reasons=(f"An alias was moved without an entry: {told}. It was put back where entry {last.sequence} has it.",),
+        evidence={
+            "kind": "alias",
+            "moved": moved,
+            "phase": last.evidence.get("phase"),
+            "challenger_after": challenger_after(last),
+        },
+        data_fingerprint=last.data_fingerprint,
+        actor="reconciliation",
+    )

@@ -1,0 +1,131 @@
+"""Decisions on offline evidence: who fills the chair, who may show himself to users."""
+
+import numpy as np
+import pyarrow as pa
+
+from firstchair.errors import EvidenceError
+from firstchair.evaluation import POPULARITY
+from firstchair.lake import tables as t
+from firstchair.models import Family
+from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_seat
+from firstchair.promotion.registry import Version
+from firstchair.promotion.stages import Stage, begin
+from firstchair.promotion.table import CHALLENGE, SEAT, Table, Turn
+
+# Who auditions for the chair; the baselines are there to be compared with.
+CONTENDERS = (Family.ALS, Family.XGBOOST)
+PASSED = "shadow_passed"
+
+
+def seat(table: Table) -> None:
+    """The chair is filled, or its holder replaced by the same family on newer data."""
+    holder = table.champion()
+    fresh = table.of_the_day(Family.ALS if holder is None else Family(holder.family))
+    if holder is not None and (holder.as_of > table.as_of or holder.version == fresh.version):
+        return
+    verdict = judge_seat(_evidence(table, POPULARITY, fresh, fresh), table.rule, first=holder is None)
+    seated = verdict.decision is Verb.PROMOTE
+    before = None if holder is None else holder.version
+    table.write(
+        Turn(
+            kind=SEAT,
+            decision=str(verdict.decision),
+            reason_codes=verdict.reason_codes,
+            reasons=verdict.reasons,
+            before=before,
+            after=fresh.version if seated else before,
+            challenger=fresh,
+            stage=Stage.CHAMPION if seated else Stage.REJECTED,
+            phase=None,
+            challenger_after=None,
+            data_fingerprint=fresh.data_fingerprint,
+            findings=_findings(verdict, holder, fresh),
+        )
+    )
+
+
+def challenge(table: Table) -> None:
+    """The day's other contenders against the champion's family; the best of those that pass goes into canary."""
+    holder = table.champion()
+    if holder is None:
+        return
+    heard = []
+    for family in CONTENDERS:
+        if family == holder.family:
+            continue
+        challenger = table.of_the_day(family)
+        if not _is_decided(table, challenger):
+            evidence = _evidence(table, holder.family, holder, challenger)
+            heard.append((challenger, judge_challenger(evidence, table.rule)))
+    # The best is written last: his canary is then what the last entry says.
+    heard.sort(key=lambda pair: (pair[1].decision is Verb.PROMOTE, _lower(pair[1])))
+    for challenger, verdict in heard:
+        best = challenger is heard[-1][0]
+        _write_challenge(table, holder, challenger, verdict, enters=best and verdict.decision is Verb.PROMOTE)
+
+
+def _is_decided(table: Table, version: Version) -> bool:
+    fingerprint = version.data_fingerprint
+    return any(e.evidence["kind"] == CHALLENGE and e.data_fingerprint == fingerprint for e in table.entries())
+
+
+def _write_challenge(table: Table, holder: Version, challenger: Version, verdict: Verdict, *, enters: bool) -> None:
+    passed = verdict.decision is Verb.PROMOTE
+    codes, reasons = verdict.reason_codes, verdict.reasons
+    if passed:
+        codes = (PASSED, "superior")
+        told = "He now shows himself to users." if enters else "Another contender of the day is better still."
+        reasons = (*reasons, f"Passed on test days. {told}")
+    stage = Stage.CANARY if enters else Stage.REJECTED if verdict.decision is Verb.REJECT else Stage.SHADOW
+    phase = begin(challenger=challenger.version, champion=holder.version, salt=table.stages.salt, on=table.as_of)
+    table.write(
+        Turn(
+            kind=CHALLENGE,
+            decision=str(Verb.REJECT if verdict.decision is Verb.REJECT else Verb.HOLD),
+            reason_codes=codes,
+            reasons=reasons,
+            before=holder.version,
+            after=holder.version,
+            challenger=challenger,
+            stage=stage,
+            phase=phase if enters else None,
+            challenger_after=challenger.version,
+            data_fingerprint=challenger.data_fingerprint,
+            findings=_findings(verdict, holder, challenger),
+        )
+    )
+
+
+def _findings(verdict: Verdict, holder: Version | None, challenger: Version) -> dict[str, object]:
+    families = {"champion": None if holder is None else holder.family, "challenger": challenger.family}
+    return {"metrics": verdict.metrics, "checks": verdict.checks, "families": families}
+
+
+def _lower(verdict: Verdict) -> float:
+    return float(verdict.metrics[0]["lower"]) if verdict.metrics else -np.inf
+
+
+def _evidence(table: Table, champion_family: str, champion: Version, challenger: Version) -> OfflineEvidence:
+    ours, theirs = (table.per_user(family) for family in (champion_family, challenger.family))
+    if ours.column("user_key") != theirs.column("user_key"):
+        raise EvidenceError(
+            f"{champion_family} and {challenger.family} were tested on different users at {table.as_of}.",
+            where=t.OFFLINE_EVIDENCE.name,
+            data="Nothing was decided; the champion stays.",
+            remedy="Materialise both models of that day again.",
+        )
+    values = [[_numbers(rows, name) for rows in (ours, theirs)] for name in ("ndcg_at_10", "recall_at_20")]
+    return OfflineEvidence(
+        champion_name=champion_family,
+        challenger_name=challenger.family,
+        champion_fingerprint=champion.data_fingerprint,
+        challenger_fingerprint=challenger.data_fingerprint,
+        champion_ndcg=values[0][0],
+        challenger_ndcg=values[0][1],
+        champion_recall=values[1][0],
+        challenger_recall=values[1][1],
+    )
+
+
+def _numbers(rows: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.asarray(rows.column(name).to_numpy(), dtype=np.float64)

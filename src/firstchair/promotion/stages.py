@@ -1,0 +1,139 @@
+"""The ladder: which stage a version may go to from which, and where a decision takes the one on trial."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from firstchair.errors import LedgerError
+from firstchair.promotion.arms import CHALLENGER, CHAMPION, PREVIOUS, Arms, deal
+from firstchair.promotion.gate import Verb
+from firstchair.promotion.trial import RAMP_SHARES, holdback_share
+
+
+class Stage(StrEnum):
+    """Where a version stands."""
+
+    CANDIDATE = "candidate"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    CHAMPION = "champion"
+    PROBATION = "probation"
+    RETIRED = "retired"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
+
+
+# A person may also seat a version that is none of these; see `require`.
+NEXT: Mapping[Stage, frozenset[Stage]] = {
+    Stage.CANDIDATE: frozenset({Stage.SHADOW, Stage.CANARY, Stage.CHAMPION, Stage.REJECTED}),
+    Stage.SHADOW: frozenset({Stage.SHADOW, Stage.CANARY, Stage.CHAMPION, Stage.REJECTED}),
+    Stage.CANARY: frozenset({Stage.CANARY, Stage.PROBATION, Stage.REJECTED, Stage.RETIRED}),
+    Stage.PROBATION: frozenset({Stage.PROBATION, Stage.CHAMPION, Stage.ROLLED_BACK}),
+    Stage.CHAMPION: frozenset({Stage.CHAMPION, Stage.RETIRED, Stage.ROLLED_BACK}),
+    Stage.RETIRED: frozenset({Stage.CANARY, Stage.CHAMPION, Stage.REJECTED, Stage.SHADOW}),
+    Stage.REJECTED: frozenset({Stage.CANARY, Stage.CHAMPION, Stage.REJECTED, Stage.SHADOW}),
+    Stage.ROLLED_BACK: frozenset({Stage.ROLLED_BACK}),
+}
+
+
+def require(before: str | None, after: str | None, *, by_hand: bool) -> None:
+    """Refuse a transition that the ladder does not have; a person may put any version on probation.
+
+    Raises:
+        LedgerError: The transition is impossible; nothing was written.
+    """
+    if before is None or after is None or (by_hand and after == Stage.PROBATION):
+        return
+    if after not in NEXT[Stage(before)]:
+        possible = ", ".join(sorted(NEXT[Stage(before)]))
+        raise LedgerError(
+            f"No version goes from {before} to {after}.",
+            where="ledger",
+            data="Nothing was written and no alias was moved.",
+            remedy=f"From {before} a version goes to {possible}.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stage with traffic: two versions, frozen until it ends.
+
+    stage: canary or probation. on_trial: version that auditions, in probation the champion. standing: the other one.
+    share: of the users, the yardstick apart, who see the one on trial. salt: of the arms, the same from the first
+    step to the end of probation. first_day: first day of its evidence; every step has a clock of its own.
+    """
+
+    stage: Stage
+    on_trial: str
+    standing: str
+    share: float
+    salt: str
+    first_day: date
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in a ledger entry."""
+        return asdict(self) | {"first_day": self.first_day.isoformat(), "stage": str(self.stage)}
+
+
+def phase_of(record: Mapping[str, Any] | None) -> Phase | None:
+    """The phase that a ledger entry records."""
+    if record is None:
+        return None
+    fields = {name: record[name] for name in ("on_trial", "standing", "share", "salt")}
+    return Phase(stage=Stage(record["stage"]), first_day=date.fromisoformat(record["first_day"]), **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a decision leads: the stage of the version on trial, who sits in the chair, what phase goes on."""
+
+    stage: Stage
+    champion: str
+    phase: Phase | None
+
+
+def begin(*, challenger: str, champion: str, salt: str, on: date) -> Phase:
+    """The first step of a canary."""
+    return Phase(Stage.CANARY, challenger, champion, RAMP_SHARES[0], f"{salt}/{challenger}", on)
+
+
+def probation(phase: Phase, *, users: int, on: date) -> Phase:
+    """Probation of the version on trial, with the holdback that the population needs."""
+    return replace(phase, stage=Stage.PROBATION, share=1 - holdback_share(users), first_day=on)
+
+
+def after(phase: Phase, verb: Verb, codes: tuple[str, ...], *, users: int, decision_share: float, on: date) -> Outcome:
+    """What a decision makes of a phase; a pure function, so the same evidence leads to the same place.
+
+    Args:
+        phase: That is under way.
+        verb: Of the decision.
+        codes: Its reasons.
+        users: Population, for the holdback of probation.
+        decision_share: Share of the challenger in the stage that decides.
+        on: First day of what begins now.
+    """
+    champion = phase.on_trial if phase.stage is Stage.PROBATION else phase.standing
+    if verb is Verb.PROMOTE:
+        return Outcome(Stage.PROBATION, phase.on_trial, probation(phase, users=users, on=on))
+    if "ramp_clear" in codes:
+        larger = (*RAMP_SHARES, decision_share)
+        share = next((share for share in larger if share > phase.share), decision_share)
+        return Outcome(Stage.CANARY, champion, replace(phase, share=share, first_day=on))
+    ends = {"horizon_reached": Stage.RETIRED, "confirmed": Stage.CHAMPION}
+    if verb is Verb.HOLD and not ends.keys() & set(codes):
+        return Outcome(phase.stage, champion, phase)
+    by_verb = {Verb.REJECT: Stage.REJECTED, Verb.ROLL_BACK: Stage.ROLLED_BACK}
+    stage = by_verb.get(verb) or next(ends[code] for code in codes if code in ends)
+    return Outcome(stage, phase.standing if verb is Verb.ROLL_BACK else champion, None)
+
+
+def arms_of(phase: Phase | None, *, salt: str, yardstick_share: float) -> Arms:
+    """Roles by bucket in a phase, or where nobody auditions."""
+    if phase is None:
+        return deal(salt=salt, yardstick_salt=salt, yardstick_share=yardstick_share, first=None)
+    roles = (CHAMPION, PREVIOUS) if phase.stage is Stage.PROBATION else (CHALLENGER, CHAMPION)
+    first = (roles[0], phase.share, roles[1])
+    return deal(salt=phase.salt, yardstick_salt=salt, yardstick_share=yardstick_share, first=first)

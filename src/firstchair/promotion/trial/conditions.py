@@ -1,0 +1,117 @@
+"""What a promotion asks of a look beyond the absence of harm (GATE section 3, Q R S G X N T)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scipy.special import ndtri
+
+from firstchair.evaluation.sample_ratio import log_e_sample_ratio
+from firstchair.evaluation.sequential import log_e
+from firstchair.promotion.trial.looks import Look
+from firstchair.promotion.trial.measures import Reading
+from firstchair.promotion.trial.rules import Metric, TrialRules
+
+
+class Condition(NamedTuple):
+    """One thing asked: the code of a decision that lacks it, whether it holds, the figures."""
+
+    name: str
+    code: str
+    passes: bool
+    detail: str
+
+
+@dataclass
+class SampleRatio:
+    """Largest evidence so far that users were not dealt to the arms as planned; once proven it stays."""
+
+    share: float
+    rules: TrialRules
+    log_e: float = -math.inf
+
+    def look(self, *counts: tuple[int, int]) -> Condition:
+        """Test each pair of counts (champion, challenger) against the plan."""
+        for control, treatment in counts:
+            self.log_e = max(self.log_e, log_e_sample_ratio(control, treatment, share=self.share))
+        control, treatment = counts[0]
+        found = treatment / max(1, control + treatment)
+        detail = (
+            f"{found:.2%} of {control + treatment:,} users are the challenger's, planned {self.share:.2%}; "
+            f"e = {math.exp(min(self.log_e, 50)):.3g}, limit {self.rules.sample_ratio_e:g}."
+        )
+        passes = self.log_e < math.log(self.rules.sample_ratio_e)
+        return Condition("sample_ratio", "sample_ratio_mismatch", passes, detail)
+
+
+def data_quality(look: Look) -> Condition:
+    """Whether the newest days are whole in both arms."""
+    detail = " ".join(look.gaps) or "Impressions a user of the two arms keep their proportion on the newest days."
+    return Condition("data_quality", "data_quality", not look.gaps, detail)
+
+
+def both_arms(counts: tuple[int, int], least: int) -> Condition:
+    """Whether both arms have users enough."""
+    code = "single_arm" if min(counts) == 0 else "too_few_users"
+    detail = (
+        f"{counts[0]:,} users of the champion and {counts[1]:,} of the challenger saw a list; wanted {least:,} each."
+    )
+    return Condition("users", code, min(counts) >= least, detail)
+
+
+def superior(reading: Reading, *, data_days: int, rules: TrialRules) -> Condition:
+    """Whether the success metric is proven better, not before `success_days`."""
+    found = log_e(reading.d, reading.se, rho=reading.rho) if reading.known else -math.inf
+    passes = found >= -math.log(rules.alpha) and data_days >= rules.success_days
+    return Condition("superior", "not_superior", passes, said(Metric.CLICKS, reading, found, rules))
+
+
+def not_inferior(metric: Metric, reading: Reading, margin: float, rules: TrialRules) -> Condition:
+    """Whether a guardrail is proven to be worse by less than its margin."""
+    found = log_e(reading.d, reading.se, rho=reading.rho, null=-margin) if reading.known else -math.inf
+    detail = f"{said(metric, reading, found, rules)} At most {margin:.0%} worse is to be proven."
+    return Condition(f"{metric}_not_inferior", f"{metric}_not_proven", found >= -math.log(rules.alpha), detail)
+
+
+def lasting(newest: Reading, rules: TrialRules) -> Condition:
+    """Whether the effect is still there in the newest days."""
+    bound = newest.d - rules.novelty_z * newest.se
+    passes = newest.known and newest.d > 0 and bound > -rules.novelty_margin
+    return Condition(
+        "novelty",
+        "novelty",
+        passes,
+        f"Over the last {rules.novelty_days} days {newest.d:+.1%}, 90 % bound {bound:+.1%}.",
+    )
+
+
+def believable(reading: Reading, rules: TrialRules) -> Condition:
+    """Whether the effect is not too good to be true (Twyman's law)."""
+    bound = reading.d - rules.twyman_z * reading.se
+    detail = f"99 % bound of the effect {bound:+.1%}; over {rules.twyman_limit:.0%} a person has to look."
+    return Condition("believable", "too_good_to_be_true", not bound > rules.twyman_limit, detail)
+
+
+def signs_agree(per_user: Reading, pooled: Reading) -> Condition:
+    """Whether the mean over users and the ratio of sums do not contradict each other (GATE section 6)."""
+    opposite = per_user.d * pooled.d < 0
+    significant = any(r.known and abs(r.d) > float(ndtri(0.975)) * r.se for r in (per_user, pooled))
+    detail = f"Mean over users {per_user.d:+.1%}, ratio of sums {pooled.d:+.1%}."
+    return Condition("signs_agree", "signs_disagree", not (opposite and significant), detail)
+
+
+def said(metric: Metric, reading: Reading, found: float, rules: TrialRules) -> str:
+    """A metric in one sentence."""
+    if not reading.known:
+        return f"{metric}: no effect can be told yet."
+    return (
+        f"{metric} {reading.treatment:.4g} against {reading.control:.4g}, {reading.d:+.1%} "
+        f"(standard error {reading.se:.1%}); e = {math.exp(min(found, 30)):,.3g}, wanted {1 / rules.alpha:g}."
+    )
+
+
+def missing(conditions: Mapping[str, Condition] | tuple[Condition, ...]) -> list[Condition]:
+    """The conditions that do not hold, in order."""
+    found = conditions.values() if isinstance(conditions, Mapping) else conditions
+    return [condition for condition in found if not condition.passes]

@@ -1,0 +1,44 @@
+"""Harm: the tests that stop a challenger at any look (GATE section 3, D)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from firstchair.evaluation.sequential import log_e
+from firstchair.promotion.trial.measures import Reading
+from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric, TrialRules
+
+GUARDED = (Metric.LISTEN_THROUGH, Metric.ACTIVE_DAYS, Metric.CTR_POOLED)
+
+
+@dataclass
+class HarmWatch:
+    """Metrics that were proven worse, each with the words of the look at which it was; kept from look to look."""
+
+    rules: TrialRules
+    fired: dict[Metric, str] = field(default_factory=dict)
+
+    def look(self, readings: Mapping[Metric, Reading], *, data_days: int, day: int) -> dict[Metric, str]:
+        """Test every metric; nothing is read before `harm_days` of whole data or under `harm_users` an arm."""
+        if data_days < self.rules.harm_days:
+            return self.fired
+        for metric, reading in readings.items():
+            found = self.log_e(metric, reading)
+            if metric not in self.fired and found is not None and found >= self.threshold(metric):
+                self.fired[metric] = (
+                    f"{metric} {reading.d:+.1%} (standard error {reading.se:.1%}) on day {day}: evidence of harm "
+                    f"e = {math.exp(min(found, 30)):,.0f}, limit {math.exp(self.threshold(metric)):,.0f}."
+                )
+        return self.fired
+
+    def threshold(self, metric: Metric) -> float:
+        """Logarithm of the e-value that proves harm: alpha of the success metric whole, of the others in parts."""
+        parts = len(CHURN_HORIZONS) if metric in CHURN_HORIZONS else self.rules.deterioration_tests
+        return math.log((1 if metric is Metric.CLICKS else parts) / self.rules.alpha)
+
+    def log_e(self, metric: Metric, reading: Reading) -> float | None:
+        """Evidence that the challenger is worse; None where too little is known."""
+        if not reading.known or min(reading.n_control, reading.n_treatment) < self.rules.harm_users:
+            return None
+        towards_harm = reading.d if metric in CHURN_HORIZONS else -reading.d
+        return log_e(towards_harm, reading.se, rho=reading.rho)

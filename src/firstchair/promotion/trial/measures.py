@@ -1,0 +1,193 @@
+"""Metrics of a look: a value a user, its covariate from before the stage, the contrast of the arms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
+from firstchair.evaluation.sequential import rho_for
+from firstchair.promotion.trial.evidence import Values
+from firstchair.promotion.trial.looks import Day, Days, Look
+from firstchair.promotion.trial.rules import Metric, TrialRules
+
+BEFORE_DAYS = 28
+# A user of whom little is known before the stage is taken for an average one: three clicks in fifty.
+PRIOR_CLICKS, PRIOR_IMPRESSIONS, PRIOR_PLAYS = 3.0, 50.0, 3.0
+USUAL_TRACK_MS = 200_000.0
+CHURN_SHARE = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An effect with its error and the precision that its tests mix with; d and se are NaN where it is unknown."""
+
+    control: float
+    treatment: float
+    d: float
+    se: float
+    n_control: int
+    n_treatment: int
+    rho: float
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an effect to speak of."""
+        return bool(np.isfinite(self.se) and np.isfinite(self.d))
+
+
+class Cells:
+    """Users by arm and by every combination of their segments, so that any segment is a sum of cells.
+
+    parts: (segment, value) of each group; the first is everybody.
+    """
+
+    def __init__(self, days: Days) -> None:
+        combined = days.arm.astype(np.int64)
+        families = {name: found for name, found in days.segments.items() if len(found.values) > 1}
+        for found in families.values():
+            combined = combined * len(found.values) + found.codes
+        names, self.of_user = np.unique(combined, return_inverse=True)
+        self.count = len(names)
+        first = np.zeros(self.count, dtype=np.int64)
+        first[self.of_user[::-1]] = np.arange(days.users)[::-1]
+        self.arm = days.arm[first]
+        self.parts: list[tuple[str, str]] = [("all", "all")]
+        members = [np.ones(self.count)]
+        for name, found in families.items():
+            for number, value in enumerate(found.values):
+                self.parts.append((name, value))
+                members.append((found.codes[first] == number).astype(np.float64))
+        self.members = np.array(members)
+
+    def compare(self, y: Values, x: Values) -> Contrast:
+        """Contrast of the arms in everybody and in each segment."""
+        found = moments(y, x, self.of_user, self.count)
+        sides = [Moments(*(self.members @ (values * (self.arm == arm)) for values in found)) for arm in (0, 1)]
+        return compare(*sides)
+
+    def compare_rest(self, y: Values, x: Values) -> Contrast:
+        """Contrast of the arms in everybody but each segment; the first, without anybody, is NaN."""
+        found = moments(y, x, self.of_user, self.count)
+        sides = [Moments(*((1 - self.members) @ (values * (self.arm == arm)) for values in found)) for arm in (0, 1)]
+        return compare(*sides)
+
+    def compare_all(self, y: Values, x: Values) -> Contrast:
+        """Contrast of the arms in everybody alone."""
+        found = moments(y, x, self.of_user, self.count)
+        return compare(*(Moments(*(values[self.arm == arm].sum(keepdims=True) for values in found)) for arm in (0, 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is fixed before the stage: rho of each metric; that of clicks in each segment, in the order of its parts."""
+
+    rho: Mapping[Metric, float]
+    segment_rho: Values
+
+
+def plan(days: Days, cells: Cells, *, share: float, rules: TrialRules) -> Plan:
+    """Precisions for the errors expected at `plan_day`, out of the days before the stage alone.
+
+    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in the days before.
+    """
+    arms = np.array([1 - share, share]) * days.users
+    planned = {metric: _planned_cv(days, metric, rules) * float(np.sqrt((1 / arms).sum())) for metric in Metric}
+    sizes = cells.members @ np.bincount(cells.of_user, minlength=cells.count)
+    clicks = planned[Metric.CLICKS] * np.sqrt(days.users / np.maximum(sizes, 1))
+    return Plan(
+        rho={metric: rho_for(se, alpha=rules.alpha) for metric, se in planned.items()},
+        segment_rho=np.array([rho_for(float(se), alpha=rules.alpha) for se in clicks]),
+    )
+
+
+def _planned_cv(days: Days, metric: Metric, rules: TrialRules) -> float:
+    if metric in {Metric.CHURNED_7, Metric.CHURNED_14}:
+        return float(np.sqrt((1 - CHURN_SHARE) / CHURN_SHARE))
+    before = days.before
+    impressions, tracks = before["pre_impressions"], before["pre_track_ms"]
+    values = {
+        Metric.CLICKS: _ratio(before["pre_clicks"], impressions),
+        Metric.LISTEN_THROUGH: _ratio(before["pre_ms_played"], tracks),
+        Metric.ACTIVE_DAYS: before["pre_active_days"] / BEFORE_DAYS,
+    }
+    if metric is Metric.CTR_POOLED:
+        shown = impressions.sum()
+        rate = before["pre_clicks"].sum() / shown if shown else 0.0
+        known = (before["pre_clicks"] - rate * impressions) / (rate * impressions.mean()) if rate else np.array([])
+        return _at_least(float(np.std(known)) if len(known) else 0.0, rules.planned_cv)
+    found = values[metric][np.isfinite(values[metric])]
+    mean = float(found.mean()) if len(found) >= rules.harm_users else 0.0
+    cv = float(found.std()) / mean if mean > 0 else 0.0
+    return _at_least(cv, rules.planned_cv) * float(np.sqrt(1 - rules.planned_r2))
+
+
+def _at_least(cv: float, otherwise: float) -> float:
+    return cv if cv > 0.01 else otherwise
+
+
+def _ratio(top: Values, bottom: Values) -> Values:
+    return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
+
+
+def clicks_per_100(shown: Day, days: Days) -> tuple[Values, Values]:
+    """Clicks in 100 impressions, users who were shown any; the covariate is the same of the days before."""
+    covariate = 100 * (days.before["pre_clicks"] + PRIOR_CLICKS) / (days.before["pre_impressions"] + PRIOR_IMPRESSIONS)
+    return 100 * _ratio(shown["clicks"], shown["impressions"]), covariate
+
+
+def listen_through(look: Look, days: Days) -> tuple[Values, Values]:
+    """Share of the started plays that was heard, users who started any."""
+    total, before = look.totals, days.before
+    plays, tracks = total["plays"].sum(), total["track_ms"].sum()
+    usual = float(tracks / plays) if plays and tracks else USUAL_TRACK_MS
+    heard = before["pre_ms_played"].sum() / before["pre_track_ms"].sum() if before["pre_track_ms"].any() else 0.5
+    prior = PRIOR_PLAYS * usual
+    return (
+        _ratio(total["ms_played"], total["track_ms"]),
+        (before["pre_ms_played"] + prior * heard) / (before["pre_track_ms"] + prior),
+    )
+
+
+def active_days(look: Look, days: Days) -> tuple[Values, Values]:
+    """Share of the stage's days on which the user was active, everybody assigned."""
+    return look.totals["active"] / max(1, look.data_days), days.before["pre_active_days"] / BEFORE_DAYS
+
+
+def read(look: Look, days: Days, cells: Cells, fixed: Plan) -> tuple[dict[Metric, Reading], Contrast]:
+    """Every metric of a look, and the contrast of clicks by segment in the order of `cells.parts`."""
+    by_segment = cells.compare(*clicks_per_100(look.totals, days))
+    found = {
+        Metric.CLICKS: by_segment,
+        Metric.LISTEN_THROUGH: cells.compare_all(*listen_through(look, days)),
+        Metric.ACTIVE_DAYS: cells.compare_all(*active_days(look, days)),
+        Metric.CTR_POOLED: compare_ratios(look.totals["clicks"], look.totals["impressions"], days.arm),
+    }
+    covariate = days.before["pre_active_days"] / BEFORE_DAYS
+    for metric in (Metric.CHURNED_7, Metric.CHURNED_14):
+        found[metric] = cells.compare_all(look.labels[str(metric)], covariate)
+    return {metric: as_reading(contrast, fixed.rho[metric]) for metric, contrast in found.items()}, by_segment
+
+
+def window(shown: Day, days: Days, cells: Cells, rho: float) -> Reading:
+    """Clicks in 100 impressions over some days alone."""
+    return as_reading(cells.compare_all(*clicks_per_100(shown, days)), rho)
+
+
+def as_reading(contrast: Contrast, rho: float) -> Reading:
+    """The first group of a contrast."""
+    return Reading(
+        control=float(contrast.control[0]),
+        treatment=float(contrast.treatment[0]),
+        d=float(contrast.d[0]),
+        se=float(contrast.se[0]),
+        n_control=int(contrast.n_control[0]),
+        n_treatment=int(contrast.n_treatment[0]),
+        rho=rho,
+    )
+
+
+def exposed(look: Look, days: Days) -> tuple[int, int]:
+    """Users of champion and challenger who have been shown anything."""
+    seen = np.bincount(days.arm[look.totals["impressions"] > 0], minlength=2)
+    return int(seen[0]), int(seen[1])

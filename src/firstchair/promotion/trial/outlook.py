@@ -1,0 +1,74 @@
+"""What would change a verdict, and how many more days of the same evidence that would take."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from firstchair.evaluation.sequential import information_needed
+from firstchair.promotion.gate import Verb
+from firstchair.promotion.trial.looks import Look
+from firstchair.promotion.trial.measures import Reading
+from firstchair.promotion.trial.rules import Metric, TrialRules
+
+REMEDIES = {
+    "sample_ratio_mismatch": "Find out why users are missing from an arm, then begin anew under another salt.",
+    "single_arm": "Serve both arms, then begin the stage anew.",
+    "data_quality": "Wait for the missing impressions, or deliver them.",
+    "segment_screen": "The segments named must stop looking worse; a person may look into them.",
+    "segment_strict": "The segments named must be measured more exactly: more users or more days.",
+    "segment_blind": "A person has to accept that harm in the segments named cannot be seen.",
+    "novelty": "The effect of the newest days must be above zero.",
+    "too_good_to_be_true": "A person has to look for a leak or a fault in the logs.",
+    "signs_disagree": "A person has to look at whom it helps: heavy and light users differ.",
+    "horizon_reached": "Nothing: the stage is over. A new version may audition.",
+    "too_few_users": "More users in each arm.",
+}
+
+
+@dataclass
+class Outlook:
+    """Information gathered from look to look, so that it can be told when there will be enough."""
+
+    rules: TrialRules
+    gathered: list[tuple[int, float]] = field(default_factory=list)
+
+    def look(self, look: Look, reading: Reading) -> None:
+        """Remember the information of the day."""
+        if reading.known:
+            self.gathered.append((look.day, 1 / reading.se**2))
+
+    def lines(
+        self, verb: Verb, codes: tuple[str, ...], readings: Mapping[Metric, Reading], stage: str
+    ) -> tuple[str, ...]:
+        """Sentences for a person; empty where nothing more is to come."""
+        if verb is Verb.REJECT or verb is Verb.ROLL_BACK:
+            return ("Nothing changes this verdict: the harm was proven. A new version may audition.",)
+        if verb is Verb.PROMOTE or stage != "canary":
+            return ()
+        found = [REMEDIES[code] for code in codes if code in REMEDIES]
+        if self.gathered and "horizon_reached" not in codes:
+            found.append(self._success(readings[Metric.CLICKS]))
+        return tuple(found)
+
+    def _success(self, clicks: Reading) -> str:
+        day, information = self.gathered[-1]
+        least = max(0, self.rules.min_days - day)
+        needed = information_needed(clicks.d, rho=clicks.rho, alpha=self.rules.alpha) if clicks.known else None
+        if needed is None:
+            return "No number of days proves an effect that is not above zero; it would have to turn first."
+        more = max(least, self._days_until(needed - information))
+        if more == 0:
+            return "The success metric needs no further day."
+        within = "within" if day + more <= self.rules.max_days else "beyond"
+        return (
+            f"If the effect stays {clicks.d:+.1%}, about {more} more day(s) prove it, {within} the stage's "
+            f"{self.rules.max_days} days."
+        )
+
+    def _days_until(self, lacking: float) -> int:
+        """Days until the information lacking is there, at the pace of the newer half of the looks."""
+        if lacking <= 0:
+            return 0
+        (first, start), (last, end) = self.gathered[len(self.gathered) // 2], self.gathered[-1]
+        pace = (end - start) / (last - first) if last > first else end / last
+        return math.ceil(lacking / pace) if pace > 0 else 10_000

@@ -1,0 +1,75 @@
+"""Readings and conditions in the shapes of the decision's record."""
+
+import math
+from collections.abc import Mapping
+
+from firstchair.evaluation.sequential import detectable, log_e, radius
+from firstchair.promotion.trial.conditions import Condition
+from firstchair.promotion.trial.decision import Check, MetricFinding
+from firstchair.promotion.trial.harm import HarmWatch
+from firstchair.promotion.trial.measures import Reading
+from firstchair.promotion.trial.rules import Metric, TrialRules
+
+ROLES = {Metric.CLICKS: "success", Metric.LISTEN_THROUGH: "guardrail", Metric.ACTIVE_DAYS: "guardrail"}
+
+
+def metric_findings(
+    readings: Mapping[Metric, Reading], harm: HarmWatch, rules: TrialRules
+) -> tuple[MetricFinding, ...]:
+    """Every metric with the bounds of its confidence sequence and what its role asks."""
+    margins = {Metric.LISTEN_THROUGH: rules.listen_margin, Metric.ACTIVE_DAYS: rules.active_margin}
+    return tuple(
+        _finding(metric, reading, margins.get(metric, 0.0), harm, rules) for metric, reading in readings.items()
+    )
+
+
+def _finding(metric: Metric, r: Reading, margin: float, harm: HarmWatch, rules: TrialRules) -> MetricFinding:
+    role = ROLES.get(metric, "deterioration")
+    if not r.known:
+        values = [value if math.isfinite(value) else None for value in (r.control, r.treatment, r.d)]
+        return MetricFinding(
+            str(metric),
+            role,
+            values[0],
+            values[1],
+            values[2],
+            None,
+            None,
+            None,
+            None,
+            -margin if margin else 0.0,
+            role == "deterioration",
+        )
+    distance = radius(r.se, rho=r.rho, alpha=rules.alpha)
+    found = harm.log_e(metric, r) if role == "deterioration" else log_e(r.d, r.se, rho=r.rho, null=-margin)
+    proven = found is not None and found >= -math.log(rules.alpha)
+    return MetricFinding(
+        name=str(metric),
+        role=role,
+        champion=r.control,
+        challenger=r.treatment,
+        relative_difference=r.d,
+        se=r.se,
+        lower=r.d - distance,
+        upper=r.d + distance,
+        log_e=found,
+        margin=-margin if margin else 0.0,
+        passes=metric not in harm.fired and (role == "deterioration" or proven),
+    )
+
+
+def checks_of(
+    asked: tuple[Condition, ...], harm: Mapping[Metric, str], harmed: list[str], blind: list[str]
+) -> tuple[Check, ...]:
+    """Conditions and harms as checks."""
+    found = [Check(c.name, c.passes, c.detail) for c in asked if c.name != "segments_seen"]
+    words = " ".join(harm.values()) or "No metric is proven to be worse."
+    found.append(Check("no_deterioration", not harm, words))
+    found.append(Check("segments_unharmed", not harmed, ", ".join(harmed) or "No segment is proven to be worse."))
+    found.append(Check("segments_seen", not blind, f"Blind: {', '.join(blind)}." if blind else "No segment is blind."))
+    return tuple(found)
+
+
+def detectable_effect(reading: Reading, rules: TrialRules) -> float | None:
+    """Effect on the success metric that the stage would find by now in four of five cases."""
+    return detectable(reading.se, rho=reading.rho, alpha=rules.alpha) if reading.known else None

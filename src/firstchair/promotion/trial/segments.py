@@ -1,0 +1,105 @@
+"""Segments: whom a challenger harms while it serves the others well (GATE section 3, H and X)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from firstchair.evaluation.moments import Contrast
+from firstchair.evaluation.screens import holm
+from firstchair.evaluation.sequential import detectable_once, log_e
+from firstchair.promotion.trial.decision import SegmentFinding
+from firstchair.promotion.trial.evidence import Values
+from firstchair.promotion.trial.measures import Cells
+from firstchair.promotion.trial.rules import Metric, TrialRules
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass
+class SegmentWatch:
+    """What is remembered of each segment from look to look, in the order of `cells.parts` without the first.
+
+    log_e: largest e-value for harm so far. screened: held back by the screen until it is lifted.
+    """
+
+    cells: Cells
+    rho: Values
+    rules: TrialRules
+    log_e: Values = field(init=False)
+    screened: Flags = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.cells.parts) - 1
+        self.log_e = np.full(count, -np.inf)
+        self.screened = np.zeros(count, dtype=np.bool_)
+
+    def large(self, found: Contrast) -> Flags:
+        """Segments with users enough to speak of."""
+        least = np.minimum(found.n_control[1:], found.n_treatment[1:])
+        return (least >= self.rules.segment_users) & np.isfinite(found.se[1:])
+
+    def harmed(self, found: Contrast) -> Flags:
+        """Segments proven to be worse, Holm over all of them on p-values valid at every look (-> reject)."""
+        large = self.large(found)
+        d, se = np.where(large, found.d[1:], 0.0), np.where(large, found.se[1:], 1.0)
+        now = log_e(-d, se, rho=self.rho[1:])
+        self.log_e = np.where(large, np.maximum(self.log_e, now), self.log_e)
+        return self.harmed_so_far()
+
+    def harmed_so_far(self) -> Flags:
+        """The same by what has been seen until now."""
+        p = np.where(np.isfinite(self.log_e), np.minimum(1.0, np.exp(-self.log_e)), np.nan)
+        fallen: Flags = holm(p, alpha=self.rules.segment_alpha)
+        return fallen
+
+    def screen(self, found: Contrast, rest: Contrast) -> Flags:
+        """Segments that look worse at a decision (-> hold), each held until its p is over `screen_release`.
+
+        Two screens of one look, both one-sided with Holm: the segment is worse than the champion; and its effect is
+        worse than that of everybody else while it is below 0. The second compares two measured effects, so where the
+        others gain it finds a harmed segment of half the size that the first one needs.
+        """
+        large, rules = self.large(found), self.rules
+        with np.errstate(invalid="ignore"):
+            worse = ndtr(found.d[1:] / found.se[1:])
+            apart = ndtr((found.d[1:] - rest.d[1:]) / np.hypot(found.se[1:], rest.se[1:]))
+        fallen = holm(np.where(large, worse, np.nan), alpha=rules.screen_alpha)
+        fallen |= holm(np.where(large, apart, np.nan), alpha=rules.contrast_alpha) & (found.d[1:] < 0)
+        self.screened = (self.screened & ~(worse > rules.screen_release)) | fallen
+        return self.screened
+
+    def short_of_strict(self, found: Contrast) -> Flags:
+        """Segments that cannot be told from a harm of `strict_margin` (-> hold); those with larger errors are blind."""
+        large, rules = self.large(found), self.rules
+        measured = large & (np.nan_to_num(found.se[1:], nan=np.inf) <= rules.strict_se)
+        return np.asarray(measured & (found.d[1:] - rules.strict_z * found.se[1:] <= -rules.strict_margin))
+
+    def blind(self, found: Contrast) -> Flags:
+        """Segments with users enough to matter whose harm could not be found."""
+        users = found.n_control + found.n_treatment
+        matters = users[1:] >= self.rules.blind_share * users[0]
+        effect = detectable_once(1.0, alpha=self.rules.alpha) * found.se[1:]
+        return np.asarray(matters & ~(np.nan_to_num(effect, nan=np.inf) <= self.rules.blind_effect))
+
+    def names(self, chosen: Flags) -> list[str]:
+        """Segments as `country CL`."""
+        return [f"{name} {value}" for (name, value), is_in in zip(self.cells.parts[1:], chosen, strict=True) if is_in]
+
+    def findings(self, found: Contrast, harmed: Flags) -> tuple[SegmentFinding, ...]:
+        """Every segment whose effect can be told, for the record."""
+        known = np.flatnonzero(np.isfinite(found.se[1:]))
+        return tuple(
+            SegmentFinding(
+                segment=self.cells.parts[place + 1][0],
+                value=self.cells.parts[place + 1][1],
+                metric=str(Metric.CLICKS),
+                relative_difference=float(found.d[place + 1]),
+                se=float(found.se[place + 1]),
+                p=float(min(1.0, np.exp(-self.log_e[place]))),
+                deteriorated=bool(harmed[place]),
+                minimum_detectable_effect=detectable_once(float(found.se[place + 1]), alpha=self.rules.alpha),
+            )
+            for place in known
+        )

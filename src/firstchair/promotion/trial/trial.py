@@ -1,0 +1,260 @@
+"""The gate on live evidence: day by day, from the totals of users to a decision with its reasons."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from firstchair.evaluation.moments import Contrast
+from firstchair.promotion.gate import Verb
+from firstchair.promotion.trial import conditions as ask
+from firstchair.promotion.trial.conditions import Condition, SampleRatio, missing
+from firstchair.promotion.trial.decision import TrialDecision
+from firstchair.promotion.trial.evidence import Evidence
+from firstchair.promotion.trial.harm import HarmWatch
+from firstchair.promotion.trial.looks import Days, Look, Looks
+from firstchair.promotion.trial.measures import Cells, Plan, Reading, clicks_per_100, exposed, plan, read, window
+from firstchair.promotion.trial.outlook import Outlook
+from firstchair.promotion.trial.probation import ProbationWatch
+from firstchair.promotion.trial.record import checks_of, detectable_effect, metric_findings
+from firstchair.promotion.trial.rules import RAMP_SHARES, Metric, TrialRules
+from firstchair.promotion.trial.segments import SegmentWatch
+
+CANARY, PROBATION = "canary", "probation"
+STAGES = (CANARY, PROBATION)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Everything read at one look."""
+
+    look: Look
+    readings: dict[Metric, Reading]
+    by_segment: Contrast
+    counts: tuple[int, int]
+    ratio: Condition
+    harm: dict[Metric, str]
+    harmed: list[str]
+
+
+@dataclass
+class Trial:
+    """One stage under the eyes of the gate; what has fired stays from look to look.
+
+    days: the users and what they did. first_day: of the stage. stage: canary or probation. share: planned share of
+    the challenger; up to 20 % it is a ramp step, which tests safety alone.
+    """
+
+    days: Days
+    first_day: date
+    rules: TrialRules
+    stage: str = CANARY
+    share: float = 0.5
+    cells: Cells = field(init=False)
+    fixed: Plan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cells = Cells(self.days)
+        self.fixed = plan(self.days, self.cells, share=self.share, rules=self.rules)
+        self._ratio = SampleRatio(self.share, self.rules)
+        self._harm = HarmWatch(self.rules)
+        self._segments = SegmentWatch(self.cells, self.fixed.segment_rho, self.rules)
+        self._probation = ProbationWatch(self.fixed.rho, self.rules)
+        self._outlook = Outlook(self.rules)
+
+    def decisions(self) -> Iterator[TrialDecision]:
+        """The decision of each day, as if looked at daily."""
+        for look in Looks(self.days, self.rules):
+            yield self._decide(self._see(look))
+
+    def _see(self, look: Look) -> _Seen:
+        readings, by_segment = read(look, self.days, self.cells, self.fixed)
+        counts = exposed(look, self.days)
+        assigned = (int((self.days.arm == 0).sum()), int((self.days.arm == 1).sum()))
+        harmed: list[str] = []
+        if look.data_days >= self.rules.segment_days:
+            harmed = self._segments.names(self._segments.harmed(by_segment))
+        return _Seen(
+            look=look,
+            readings=readings,
+            by_segment=by_segment,
+            counts=counts,
+            ratio=self._ratio.look(counts, assigned),
+            harm=self._harm.look(readings, data_days=look.data_days, day=look.day),
+            harmed=harmed,
+        )
+
+    def _decide(self, seen: _Seen) -> TrialDecision:
+        self._outlook.look(seen.look, seen.readings[Metric.CLICKS])
+        if not seen.ratio.passes or min(seen.counts) == 0:
+            arms = ask.both_arms(seen.counts, self.rules.success_users)
+            return self._hold(seen, (ask.data_quality(seen.look), seen.ratio, arms))
+        if self.stage == PROBATION:
+            return self._in_probation(seen)
+        if seen.harm or seen.harmed:
+            return self._reject(seen)
+        return self._in_ramp(seen) if self.share <= max(RAMP_SHARES) + 1e-9 else self._in_decision(seen)
+
+    def _in_decision(self, seen: _Seen) -> TrialDecision:
+        """The stage at 50 %: everything is asked."""
+        look, rules = seen.look, self.rules
+        if look.day < rules.min_days:
+            early = Condition(
+                "duration",
+                "too_early",
+                False,
+                f"Day {look.day}; not before day {rules.min_days} is a promotion decided.",
+            )
+            return self._hold(seen, (early, *self._conditions(seen)), only=(early,))
+        asked = self._conditions(seen)
+        if look.day > rules.max_days or (look.day == rules.max_days and missing(asked)):
+            detail = f"Day {look.day} of at most {rules.max_days}: without a proof by now the champion stays."
+            return self._hold(seen, (*asked, Condition("horizon", "horizon_reached", False, detail)))
+        if missing(asked):
+            return self._hold(seen, asked)
+        blind = self._segments.names(self._segments.blind(seen.by_segment))
+        extra = ("segment_blind",) if blind else ()
+        if rules.shortened():
+            extra = (*extra, "shortened_stage")
+        reasons = [
+            condition.detail for condition in asked if condition.name in {"superior", "listen_through_not_inferior"}
+        ]
+        reasons += [_blind(blind)] if blind else []
+        reasons += [f"The stage was shortened: {', '.join(rules.shortened())}."] if rules.shortened() else []
+        return self._decision(seen, Verb.PROMOTE, asked, ("superior", "guardrails_hold", *extra), tuple(reasons))
+
+    def _conditions(self, seen: _Seen) -> tuple[Condition, ...]:
+        rules, readings, look = self.rules, seen.readings, seen.look
+        clicks = readings[Metric.CLICKS]
+        recent = window(look.recent, self.days, self.cells, clicks.rho)
+        blind = self._segments.names(self._segments.blind(seen.by_segment))
+        return (
+            ask.data_quality(look),
+            seen.ratio,
+            ask.both_arms(seen.counts, rules.success_users),
+            ask.superior(clicks, data_days=look.data_days, rules=rules),
+            ask.not_inferior(Metric.LISTEN_THROUGH, readings[Metric.LISTEN_THROUGH], rules.listen_margin, rules),
+            ask.not_inferior(Metric.ACTIVE_DAYS, readings[Metric.ACTIVE_DAYS], rules.active_margin, rules),
+            *self._segment_conditions(seen),
+            ask.lasting(recent, rules),
+            ask.believable(clicks, rules),
+            ask.signs_agree(clicks, readings[Metric.CTR_POOLED]),
+            Condition("segments_seen", "segment_blind", not (blind and rules.blind_needs_person), _blind(blind)),
+        )
+
+    def _segment_conditions(self, seen: _Seen) -> tuple[Condition, ...]:
+        if seen.look.day < self.rules.min_days:
+            return ()
+        rest = self.cells.compare_rest(*clicks_per_100(seen.look.totals, self.days))
+        screened = self._segments.names(self._segments.screen(seen.by_segment, rest))
+        strict = self._segments.names(self._segments.short_of_strict(seen.by_segment))
+        return (
+            Condition("segment_screen", "segment_screen", not screened, _listed(screened, "look worse")),
+            Condition(
+                "segment_strict",
+                "segment_strict",
+                not (strict and self.rules.strict),
+                _listed(strict, f"may be worse by {self.rules.strict_margin:.0%}"),
+            ),
+        )
+
+    def _in_ramp(self, seen: _Seen) -> TrialDecision:
+        """A step of 5 or 20 %: safety alone; a step without alarm is over after some days."""
+        look, rules = seen.look, self.rules
+        small = self.days.users < rules.small_population
+        needed = rules.ramp_days_small if small else rules.ramp_days
+        asked = (
+            ask.data_quality(look),
+            seen.ratio,
+            Condition("duration", "ramp_running", look.data_days >= needed, f"Day {look.data_days} of {needed}."),
+        )
+        if missing(asked):
+            return self._hold(seen, asked)
+        text = f"No alarm in {look.data_days} days at a share of {self.share:.0%}: the next step may begin."
+        return self._decision(seen, Verb.HOLD, asked, ("ramp_clear",), (text,))
+
+    def _in_probation(self, seen: _Seen) -> TrialDecision:
+        """The former challenger in the chair against the holdback on the former champion."""
+        look, rules = seen.look, self.rules
+        newest = window(look.newest, self.days, self.cells, self.fixed.rho[Metric.CLICKS])
+        alarms = self._probation.look(seen.readings, newest, look, seen.harm)
+        asked = (ask.data_quality(look), seen.ratio, *self._probation.conditions(seen.readings, newest))
+        if alarms:
+            return self._decision(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
+        if look.day < rules.probation_min_days or not asked[0].passes:
+            detail = f"Day {look.day} of {rules.probation_min_days} without an alarm."
+            running = Condition("duration", "in_probation", look.day >= rules.probation_min_days, detail)
+            return self._hold(seen, (*asked, running))
+        text = f"No alarm in {look.day} days: the champion is confirmed."
+        return self._decision(seen, Verb.HOLD, asked, ("confirmed",), (text,))
+
+    def _reject(self, seen: _Seen) -> TrialDecision:
+        codes = [f"{metric}_deteriorated" for metric in seen.harm]
+        reasons = list(seen.harm.values())
+        if seen.harmed:
+            codes.append("segment_deteriorated")
+            reasons.append(_listed(seen.harmed, "are proven to be worse"))
+        return self._decision(
+            seen, Verb.REJECT, (ask.data_quality(seen.look), seen.ratio), tuple(codes), tuple(reasons)
+        )
+
+    def _hold(self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()) -> TrialDecision:
+        """Hold for what is missing; of an early look, what the data themselves are at fault for comes first."""
+        grave = {"data_quality", "sample_ratio_mismatch", "single_arm"}
+        lacking = [c for c in missing(asked) if not only or c.code in grave] + list(only)
+        return self._decision(seen, Verb.HOLD, asked, tuple(c.code for c in lacking), tuple(c.detail for c in lacking))
+
+    def _decision(
+        self, seen: _Seen, verb: Verb, asked: tuple[Condition, ...], codes: tuple[str, ...], reasons: tuple[str, ...]
+    ) -> TrialDecision:
+        harmed = self._segments.harmed_so_far()
+        return TrialDecision(
+            decision=verb,
+            day=self.first_day + timedelta(days=seen.look.day - 1),
+            stage=self.stage,
+            days=seen.look.day,
+            metrics=metric_findings(seen.readings, self._harm, self.rules),
+            segments=self._segments.findings(seen.by_segment, harmed),
+            checks=checks_of(
+                asked, seen.harm, seen.harmed, self._segments.names(self._segments.blind(seen.by_segment))
+            ),
+            minimum_detectable_effect=detectable_effect(seen.readings[Metric.CLICKS], self.rules),
+            reason_codes=codes,
+            reasons=reasons,
+            outlook=self._outlook.lines(verb, codes, seen.readings, self.stage),
+        )
+
+
+def decide_daily(
+    evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5
+) -> list[TrialDecision]:
+    """One decision a day, each on what was known at its end."""
+    return list(Trial(evidence, evidence.first_day, rules, stage, share).decisions())
+
+
+def decide(evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5) -> TrialDecision:
+    """The decision at the evidence's last day.
+
+    Args:
+        evidence: Of one stage from its first day on; phases with other shares are never pooled.
+        rules: Constants.
+        stage: canary or probation. In probation the arm `challenger` is the version that was promoted, the arm
+            `champion` the holdback on the one before.
+        share: Planned share of the challenger's arm; up to 0.2 a ramp step, which tests safety alone.
+    """
+    return decide_daily(evidence, rules, stage=stage, share=share)[-1]
+
+
+def _blind(blind: list[str]) -> str:
+    if not blind:
+        return "In every segment of 5 % of users and more a harm of 8 % would be found."
+    return (
+        f"Too few users to find a harm of 8 % in {len(blind)} segment(s) of 5 % of users and more: {', '.join(blind)}; "
+        "a person should look at them."
+    )
+
+
+def _listed(names: list[str], what: str) -> str:
+    return f"Segments that {what}: {', '.join(names) or 'none'}."
+
+
+__all__ = ["CANARY", "PROBATION", "STAGES", "Trial", "decide", "decide_daily"]

@@ -1,0 +1,66 @@
+"""A process beside a worker that brings closed segments of the spool to the event store."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from firstchair.serving.spool import deliver
+
+DELIVER_SECONDS = 1.0
+END_SECONDS = 10.0
+NICENESS = 19
+
+
+class Courier:
+    """Delivers for as long as its worker lives, and once more after he is gone.
+
+    A process of its own, and one that gives way: in the worker, making impressions of slates would hold up logins.
+    Two may run over one spool; each segment is locked while it is brought.
+    """
+
+    def __init__(self, spool: Path, events_url: str) -> None:
+        self._told = orjson.dumps([str(spool), events_url], option=orjson.OPT_APPEND_NEWLINE)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def keep(self) -> None:
+        """Start it where it does not run."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        command = (sys.executable, "-m", "firstchair.serving.delivery")
+        # A session of its own: what ends the worker's whole group must not end the last delivery.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        assert self._process.stdin is not None
+        self._process.stdin.write(self._told)
+        self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Let it deliver what is closed by now; where the store is away, it is left to try once more alone."""
+        self.keep()
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.communicate(timeout=END_SECONDS)
+
+
+def main() -> None:
+    """Deliver every `DELIVER_SECONDS` until standard input ends, as it does when the worker dies."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    root, events_url = orjson.loads(sys.stdin.buffer.readline())
+    ended = False
+    while not ended:
+        ended = bool(select.select([sys.stdin], [], [], DELIVER_SECONDS)[0])
+        try:
+            deliver(Path(root), events_url)
+        except Exception as error:  # each store of fsspec has exceptions of its own; what is spooled stays on disk
+            print(f"The event store cannot be written: {type(error).__name__}: {error}.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""Publishing: the lists of a day as memory-mapped columns in a folder of their own, then one pointer swapped to it."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from firstchair.errors import ModelError
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from firstchair.models import Family
+from firstchair.promotion import Alias, Arms, Registry, Stage, Version, arms_of
+from firstchair.serving.folding_files import folding_files, folding_versions
+from firstchair.serving.layout import FORMAT, MANIFEST, POINTER, VERSIONS
+from firstchair.serving.lists import trending_for_strangers
+from firstchair.serving.matrices import write_matrices
+
+KEPT_VERSIONS = 5
+# Another salt deals all users anew over the arms.
+SALT = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    as_of: date
+    roles: Mapping[str, Version]
+    length: int
+    arms: Arms
+    bounds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What is served now: name of the version, users, bytes on disk, registered version by role."""
+
+    as_of: date
+    published: str
+    users: int
+    bytes: int
+    roles: dict[str, str]
+
+
+def publish(
+    lake: Lake,
+    registry: Registry,
+    *,
+    as_of: date,
+    root: Path,
+    list_length: int,
+    salt: str = SALT,
+    arms: Arms | None = None,
+) -> PublishReport:
+    """Write the lists of `as_of` under `root` and point to them; the same lists again change nothing.
+
+    Published are the champion's lists, the challenger's (shown in canary, explored in any case), those of trending
+    for the holdback, one list for a listener of whom nothing is known, and what fold-ins need. The folder is whole
+    before the pointer moves, and the `KEPT_VERSIONS` newest versions stay for a rollback.
+
+    Raises:
+        ModelError: There is no champion, or no list of his for that day; what is published stays.
+    """
+    roles = _roles(lake, registry, as_of)
+    if arms is None or "previous" not in dict(arms.bounds):
+        roles.pop("previous", None)
+    if arms is not None:
+        # A role without lists that day is not dealt: its users see the champion's.
+        arms = replace(arms, bounds=tuple((role if role in roles else "champion", end) for role, end in arms.bounds))
+    dealt = arms or arms_of(None, salt=salt, yardstick_share=0.0)
+    contents = _Contents(as_of, roles, list_length, dealt, bounds=arms is not None)
+    name = _write(lake, registry, root / VERSIONS, contents)
+    folder = root / VERSIONS / name
+    point_to(root, name)
+    _forget_old(root, name)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    return PublishReport(
+        as_of=as_of,
+        published=name,
+        users=manifest["users"],
+        bytes=sum(found["bytes"] for found in manifest["files"].values()),
+        roles={role: found["version"] for role, found in manifest["roles"].items()},
+    )
+
+
+def point_to(root: Path, name: str) -> None:
+    """Swap the pointer in one step; readers see the version before or this one, never a mixture."""
+    pointer = root / POINTER
+    if pointer.exists() and pointer.read_text() == name:
+        return
+    temporary = root / f".{POINTER}.{os.getpid()}"
+    _put(temporary, name.encode())
+    temporary.replace(pointer)
+    _sync_folder(root)
+
+
+def _roles(lake: Lake, registry: Registry, as_of: date) -> dict[str, Version]:
+    with connect() as connection:
+        rows = connection.execute(
+            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
+        ).fetchall()
+    published = {version for (version,) in rows}
+    trending = registry.versions(as_of=as_of, family=Family.TRENDING)
+    found = {
+        "champion": registry.alias(Alias.CHAMPION),
+        "challenger": registry.alias(Alias.CHALLENGER),
+        "previous": registry.alias(Alias.PREVIOUS),
+        "holdback": trending[-1] if trending else None,
+    }
+    roles = {role: version for role, version in found.items() if version is not None and version.version in published}
+    if "champion" not in roles or not trending:
+        raise ModelError(
+            f"There are no lists of the champion, or none of trending, for as_of {as_of}.",
+            where=t.RECOMMENDATIONS.name,
+            data="Nothing was published; what is published stays.",
+            remedy="Materialise promotion_decision and recommendations of that day, then publish again.",
+        )
+    return roles
+
+
+def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) -> str:
+    """Write a version under the name that its content gives it, or leave the one that is there; its name."""
+    partial = versions / f".{contents.as_of}.{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    keys = write_matrices(
+        lake,
+        partial,
+        as_of=contents.as_of,
+        versions={role: version.version for role, version in contents.roles.items()},
+        stranger=_stranger(lake, registry, contents),
+        length=contents.length,
+    )
+    halves = keys.view(">u8").reshape(len(keys), 2).astype(np.uint64)
+    np.save(partial / "key_high.npy", halves[:, 0])
+    np.save(partial / "key_low.npy", halves[:, 1])
+    np.save(partial / "buckets.npy", np.array([contents.arms.bucket(k) for k in keys.tolist()], np.uint16))
+    folding = _fold(lake, registry, partial, contents, keys)
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "as_of": contents.as_of.isoformat(),
+        "users": len(keys),
+        "length": contents.length,
+        "simulated": lake.count(t.EVENTS, "simulated") > 0,
+        "roles": {role: _described(version) for role, version in contents.roles.items()},
+        "folding": folding,
+        "arms": [list(bound) for bound in contents.arms.bounds] if contents.bounds else [],
+        "files": {path.name: _synced(path) for path in sorted(partial.iterdir())},
+    }
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    name = f"{contents.as_of}-{digest[:12]}"
+    _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
+    _sync_folder(partial)
+    if (versions / name / MANIFEST).exists():
+        shutil.rmtree(partial)
+    else:
+        partial.replace(versions / name)
+    _sync_folder(versions)
+    return name
+
+
+def _fold(
+    lake: Lake, registry: Registry, folder: Path, contents: _Contents, keys: npt.NDArray[np.void]
+) -> dict[str, Any] | None:
+    """Write what fold-ins need; what the manifest says of it."""
+    files, told = folding_files(
+        lake,
+        registry,
+        as_of=contents.as_of,
+        versions=folding_versions(registry, contents.as_of, contents.roles),
+        keys=keys,
+        artists=np.array([artist for artist, _ in json.loads((folder / "catalogue.json").read_bytes())]),
+    )
+    for name, array in files.items():
+        np.save(folder / name, array)
+    return told
+
+
+def _stranger(lake: Lake, registry: Registry, contents: _Contents) -> pa.Table:
+    items = trending_for_strangers(lake, registry, contents.as_of, contents.length)
+    kept = [name for name in t.RECOMMENDATIONS.schema.names if name in {"position", "artist_id", "score", "reason"}]
+    schema = pa.schema([t.RECOMMENDATIONS.schema.field(name) for name in kept])
+    return pa.Table.from_pylist([{name: getattr(item, name) for name in kept} for item in items], schema=schema)
+
+
+def _described(version: Version) -> dict[str, Any]:
+    return {"family": version.family, "version": version.version, "canary": version.stage == Stage.CANARY}
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _synced(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def _forget_old(root: Path, current: str) -> None:
+    """The newest versions stay; a reader that still maps a removed one keeps its pages until it lets go."""
+    versions = sorted(
+        (path for path in (root / VERSIONS).iterdir() if not path.name.startswith(".")),
+        key=lambda path: (path.name == current, path.stat().st_mtime_ns),
+    )
+    for path in versions[:-KEPT_VERSIONS]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""The worker that granian starts, everything in it from the settings; no database is asked before somebody asks it."""
+
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from firstchair.serving.api import Api, ApiConfig
+from firstchair.serving.slates import Allocation
+from firstchair.settings import load_settings
+
+if TYPE_CHECKING:
+    from firstchair.promotion import Entry, Ledger, Registry, Status
+
+
+def app() -> Api:
+    """An ASGI application; granian calls this once in each worker."""
+    settings = load_settings()
+
+    opening = Lock()
+
+    @cache
+    def opened() -> "tuple[Registry, Ledger]":
+        from firstchair.databases import open_databases
+        from firstchair.promotion import open_memory
+
+        return open_memory(settings, open_databases(settings))
+
+    def memory() -> "tuple[Registry, Ledger]":
+        with opening:  # who asks meanwhile waits for the one that opens
+            return opened()
+
+    def champion() -> "Status":
+        from firstchair.promotion import status
+
+        return status(*memory())
+
+    def decisions() -> "list[Entry]":
+        return memory()[1].entries()
+
+    return Api(
+        ApiConfig(
+            published=settings.published,
+            spool=settings.spool,
+            events_url=settings.events_url,
+            pseudonym_key=settings.secret_pseudonym_key(),
+            token=settings.secret_api_token(),
+            seed=settings.seed,
+            allocation=Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share),
+            fold_in=settings.fold_in,
+            champion=champion,
+            decisions=decisions,
+        )
+    )

@@ -1,0 +1,106 @@
+"""How the ranker learns: slates, later days, and what a feature may not do."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from firstchair.models import LabelledHistory, Slates, TrainingData
+from firstchair.models.ranker import Ranker
+from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
+from firstchair.models.ranker_training import OBJECTIVES, trained
+from firstchair.models.sources import Sources
+from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    return checkerboard()
+
+
+@pytest.fixture(scope="module")
+def sources(data: TrainingData) -> Sources:
+    return Sources().fit(data, seed=1)
+
+
+def slates(data: TrainingData, *, count: int = 200) -> Slates:
+    """Five artists a slate, drawn at random, taken where the parity is the user's own."""
+    rng = np.random.default_rng(3)
+    row, column = np.repeat(rng.integers(USERS, size=count), 5), rng.integers(ARTISTS, size=5 * count)
+    position = np.tile(np.arange(1, 6), count)
+    taken = row % 2 == column % 2
+    return Slates(np.repeat(np.arange(count), 5), row, column, position, np.full(5 * count, 0.025), taken)
+
+
+def labelled(data: TrainingData) -> LabelledHistory:
+    assert data.labelled is not None
+    return data.labelled
+
+
+def test_candidates_are_those_not_taken_each_once(sources: Sources, data: TrainingData) -> None:
+    pairs = PairTable(sources, data).of(np.arange(USERS))
+
+    taken = data.taken().toarray() > 0
+    assert not taken[pairs.user, pairs.column].any()
+    assert len(np.unique(pairs.user * ARTISTS + pairs.column)) == len(pairs.user)
+
+
+def test_a_given_pair_has_the_features_of_the_same_candidate_but_for_its_position(
+    sources: Sources, data: TrainingData
+) -> None:
+    table = PairTable(sources, data)
+    pairs = table.of(np.arange(USERS))
+
+    given = table.given(pairs.user[::7], pairs.column[::7], np.full(len(pairs.user[::7]), 3))
+
+    position = NAMES.index("slate_position")
+    assert (given[:, position] == 3).all()
+    assert np.array_equal(np.delete(given, position, 1), np.delete(pairs.features[::7], position, 1), equal_nan=True)
+
+
+def test_an_artist_loved_in_ones_country_has_a_lift_there(sources: Sources, data: TrainingData) -> None:
+    table = PairTable(sources, data)
+
+    in_chile = table.given(np.array([0, 0]), np.array([2, 3]), np.array([1, 1]))[:, NAMES.index("lift_in_country")]
+
+    assert in_chile[0] > 0 > in_chile[1]
+
+
+def test_slates_are_learnt_from_in_a_way_that_the_watched_users_confirm(sources: Sources, data: TrainingData) -> None:
+    history = replace(labelled(data), slates=slates(data))
+    without, _ = trained(sources, labelled(data), seed=1, objectives=OBJECTIVES)
+    variant, booster = trained(sources, history, seed=1, objectives=OBJECTIVES)
+
+    assert without is not None and variant is not None
+    assert booster.num_boosted_rounds() == variant.trees
+    assert variant.watched_ndcg >= without.watched_ndcg
+
+
+def test_labels_of_the_last_days_decide_when_to_stop(sources: Sources, data: TrainingData) -> None:
+    whole = labelled(data)
+    later = whole.positives.copy()
+    later.data = (np.arange(later.nnz) % 3 == 0).astype(np.float32)
+    later.eliminate_zeros()
+
+    variant, _ = trained(sources, replace(whole, later=later), seed=1, objectives=OBJECTIVES)
+
+    assert variant is not None
+    assert variant.trees >= 1
+
+
+def test_nothing_taken_up_teaches_nothing(sources: Sources, data: TrainingData) -> None:
+    nothing = replace(labelled(data), positives=sparse.csr_matrix(np.zeros((USERS, ARTISTS), dtype=np.float32)))
+
+    assert trained(sources, nothing, seed=1, objectives=OBJECTIVES) == (None, None)
+
+
+def test_more_refusal_never_ranks_an_artist_higher(data: TrainingData) -> None:
+    model = Ranker().fit(data, seed=1)
+    features = np.repeat(PairTable(model.sources, data).of(np.arange(5)).features[:50], 5, axis=0)
+
+    features[:, NAMES.index("refused")] = np.tile(np.linspace(0, 0.3, 5), 50)
+    margins = model.booster.inplace_predict(features, predict_type="margin").reshape(50, 5)
+
+    assert MONOTONE["refused"] == -1
+    assert (np.diff(margins, axis=1) <= 1e-6).all()

@@ -1,0 +1,270 @@
+"""A stage with traffic from its first day to its end, on evidence of known truth, through the real ledger."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pytest
+
+from firstchair.errors import LedgerError
+from firstchair.lake import tables as t
+from firstchair.promotion import (
+    Deciding,
+    Phase,
+    Registry,
+    Stage,
+    StageSettings,
+    Word,
+    decide,
+    is_followed,
+    promote_by_hand,
+    roll_back_by_hand,
+    spans,
+    undecided,
+)
+from firstchair.promotion.audition import Effect
+from firstchair.promotion.trial import TrialRules
+from tests.firstchair.promotion.conftest import AS_OF, NOW, Audition
+from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of
+
+Make = Callable[..., Audition]
+# Three steps of a day or a few: what is shown here is the way through them.
+SETTINGS = StageSettings(
+    rules=TrialRules(
+        min_days=4, max_days=6, success_days=3, segment_days=3, ramp_days=1, ramp_days_small=1,
+        success_users=500, probation_min_days=4, listen_margin=0.10, active_margin=0.10, strict=False,
+    )
+)  # fmt: skip
+USERS = 6_000
+
+
+def day(number: int) -> date:
+    return AS_OF + timedelta(days=number)
+
+
+class Stand:
+    """An audition that stands in canary from `AS_OF` on, with evidence put into the lake as a test wants it."""
+
+    def __init__(self, a: Audition) -> None:
+        self.a = a
+        a.enter(xgboost=0.24)
+        self.decide(0)
+        self.als, self.xgboost = a.number("als"), a.number("xgboost")
+
+    @property
+    def phase(self) -> Phase | None:
+        last = self.a.ledger.last()
+        return None if last is None else last.phase
+
+    def decide(self, number: int) -> Deciding:
+        a = self.a
+        return decide(
+            a.lake,
+            a.registry,
+            a.ledger,
+            as_of=day(number),
+            now=NOW + timedelta(days=number),
+            rule=a.rule,
+            stages=SETTINGS,
+        )
+
+    def live(self, effect: Effect, days: int, *, seed: int = 5) -> None:
+        """Evidence of the stage under way for so many days, in shares that the stage plans."""
+        phase = self.phase
+        assert phase is not None
+        rows = evidence_of(effect, users=USERS, days=days, seed=seed)
+        keys = [int(key, 16) for key in rows.column("user_key").to_pylist()]
+        # Halves become the planned shares by leaving users of one arm out, every so many.
+        odds = phase.share / (1 - phase.share)
+        keep = {"challenger": min(1.0, odds), "champion": min(1.0, 1 / odds)}
+        arms = rows.column("arm").to_pylist()
+        rows = rows.filter([key * 0.6180339887 % 1 < keep[arm] for key, arm in zip(keys, arms, strict=True)])
+        moved = [when - FIRST_DAY + phase.first_day for when in rows.column("day").to_pylist()]
+        extra = {
+            "stage": str(phase.stage),
+            "share": phase.share,
+            "champion_version": phase.standing,
+            "challenger_version": phase.on_trial,
+        }
+        rows = rows.set_column(0, "day", pa.array(moved, pa.date32()))
+        for name, value in extra.items():
+            rows = rows.append_column(name, pa.array([value] * rows.num_rows))
+        rows = rows.select(t.EVIDENCE.schema.names)
+        casted = [rows.column(f.name).cast(f.type, safe=False) for f in t.EVIDENCE.schema]
+        table = pa.table(casted, schema=t.EVIDENCE.schema)
+        self.a.lake.replace_range(t.EVIDENCE, table, phase.first_day, phase.first_day + timedelta(days=days - 1))
+
+    def climb(self) -> int:
+        """Through both ramp steps; the number of the first day at 50 %."""
+        for number in (1, 2):
+            self.live(Effect(), 1)
+            self.decide(number)
+        return 2
+
+
+@pytest.fixture
+def stand(audition: Make) -> Stand:
+    return Stand(audition())
+
+
+def test_on_its_first_morning_a_stage_is_not_decided(stand: Stand) -> None:
+    entries = stand.a.ledger.entries()
+
+    stand.decide(0)
+
+    assert stand.a.ledger.entries() == entries
+    assert undecided(stand.a.lake, stand.a.registry, stand.a.ledger) == []
+
+
+def test_the_ramp_is_climbed_step_by_step_each_with_a_clock_of_its_own(stand: Stand) -> None:
+    stand.climb()
+
+    phases = [span.phase for span in spans(stand.a.ledger)]
+    assert [(phase.share, phase.first_day) for phase in phases] == [(0.05, day(0)), (0.2, day(1)), (0.5, day(2))]
+    assert [span.last_day for span in spans(stand.a.ledger)] == [day(0), day(1), None]
+    assert len({phase.salt for phase in phases}) == 1
+    assert stand.a.registry.version(stand.xgboost).stage == Stage.CANARY
+
+
+def test_what_is_better_takes_the_chair_on_probation_and_is_confirmed(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.25), 4)
+
+    seated = stand.decide(first + 4)
+    assert (seated.entries[0].decision, seated.entries[0].stage_after) == ("promote", "probation")
+    assert "shortened_stage" in seated.entries[0].reason_codes
+    assert stand.a.aliases() == {"champion": stand.xgboost, "challenger": stand.als, "previous": stand.als}
+    assert stand.phase is not None
+    assert (stand.phase.stage, stand.phase.share) == (Stage.PROBATION, 0.5)
+
+    stand.live(Effect(0.10), 4)
+    confirmed = stand.decide(first + 8)
+
+    assert confirmed.entries[0].reason_codes == ("confirmed",)
+    assert stand.phase is None
+    assert stand.a.registry.version(stand.xgboost).stage == Stage.CHAMPION
+    assert stand.a.registry.version(stand.als).stage == Stage.RETIRED
+
+
+def test_what_harms_is_rejected_and_the_champion_stays(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(-0.35), 3)
+
+    outcome = stand.decide(first + 3)
+
+    assert (outcome.entries[0].decision, stand.phase) == ("reject", None)
+    assert stand.a.aliases()["champion"] == stand.als
+    assert stand.a.registry.version(stand.xgboost).stage == Stage.REJECTED
+
+
+def test_what_is_never_proven_ends_at_the_horizon(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(), 6, seed=9)
+
+    outcome = stand.decide(first + 6)
+
+    assert "horizon_reached" in outcome.entries[0].reason_codes
+    assert stand.phase is None
+    assert stand.a.registry.version(stand.xgboost).stage == Stage.RETIRED
+
+
+def test_a_champion_that_turns_out_worse_is_rolled_back_by_itself(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.25), 4)
+    stand.decide(first + 4)
+    stand.live(Effect(-0.35), 4)
+
+    outcome = stand.decide(first + 8)
+
+    assert (outcome.entries[0].decision, outcome.entries[0].stage_after) == ("roll_back", "rolled_back")
+    assert stand.a.aliases() == {"champion": stand.als, "challenger": stand.xgboost, "previous": stand.xgboost}
+    assert stand.a.registry.version(stand.als).stage == Stage.CHAMPION
+
+
+def test_deciding_a_day_again_adds_nothing_and_later_evidence_adds_an_entry(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(), 2, seed=9)
+    stand.decide(first + 2)
+    entries = stand.a.ledger.entries()
+
+    stand.decide(first + 2)
+    assert stand.a.ledger.entries() == entries
+
+    stand.live(Effect(0.01), 2, seed=9)
+    stand.decide(first + 2)
+    assert len(stand.a.ledger.entries()) == len(entries) + 1
+
+
+def test_an_entry_holds_all_that_it_rests_on(stand: Stand) -> None:
+    stand.live(Effect(), 1)
+
+    evidence = stand.decide(1).entries[0].evidence
+
+    assert evidence["settings"]["live"]["min_days"] == 4
+    assert evidence["phase_before"]["share"] == 0.05
+    assert evidence["versions"] == {"champion": stand.als, "challenger": stand.xgboost}
+    assert {metric["name"] for metric in evidence["metrics"]} >= {"clicks_per_100", "listen_through", "active_days"}
+    assert evidence["code_version"]
+    assert stand.a.ledger.verify().ok
+
+
+@pytest.mark.parametrize("crash_at", range(9))
+def test_a_kill_at_every_step_of_a_promotion_ends_in_one_state(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, crash_at: int
+) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.25), 4)
+    calls = 0
+
+    def crashing(owner: type, name: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*arguments: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == crash_at + 1:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        broken.setattr(owner, name, call)
+
+    with monkeypatch.context() as broken:
+        for owner, name in ((type(stand.a.ledger), "append"), (Registry, "set_alias"), (Registry, "set_stage"),
+                            (Registry, "note_followed")):  # fmt: skip
+            crashing(owner, name)
+        if crash_at < 7:
+            with pytest.raises(KeyboardInterrupt):
+                stand.decide(first + 4)
+        else:
+            stand.decide(first + 4)
+    stand.decide(first + 4)
+
+    assert stand.a.aliases() == {"champion": stand.xgboost, "challenger": stand.als, "previous": stand.als}
+    assert [entry.decision for entry in stand.a.ledger.entries()].count("promote") == 2
+    assert stand.a.registry.version(stand.xgboost).stage == Stage.PROBATION
+    assert stand.a.registry.version(stand.als).stage == Stage.RETIRED
+    assert is_followed(stand.a.registry, stand.a.ledger)
+
+
+def test_a_person_seats_a_version_and_takes_it_back(stand: Stand) -> None:
+    a, word = stand.a, Word("ana", "The label asks for it.", NOW, day(1))
+
+    seated = promote_by_hand(a.registry, a.ledger, word, version=a.number("content"), users=USERS, salt="first")
+    assert (seated.decision, seated.actor, seated.reasons) == ("promote", "ana", ("The label asks for it.",))
+    assert (a.aliases()["champion"], seated.stage_after) == (a.number("content"), "probation")
+
+    back = roll_back_by_hand(a.registry, a.ledger, replace(word, reason="It was a mistake."))
+
+    assert (back.decision, a.aliases()["champion"]) == ("roll_back", stand.als)
+    assert a.registry.version(a.number("content")).stage == Stage.ROLLED_BACK
+    assert a.ledger.verify().ok
+
+
+def test_who_sits_already_is_not_seated_and_nobody_before_is_not_brought_back(stand: Stand) -> None:
+    a, word = stand.a, Word("ana", "Because.", NOW, day(1))
+
+    with pytest.raises(LedgerError, match="sits already"):
+        promote_by_hand(a.registry, a.ledger, word, version=stand.als, users=USERS, salt="first")
+    with pytest.raises(LedgerError, match="Nobody sat"):
+        roll_back_by_hand(a.registry, a.ledger, word)

@@ -1,0 +1,57 @@
+"""Evidence in the columns of the contract, made of the audition's simulated users."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from firstchair.promotion.audition import Effect, Panel, simulate_panel
+from firstchair.promotion.trial import COLUMNS
+
+FIRST_DAY = date(2026, 3, 1)
+
+
+def evidence_of(
+    effect: Effect | None = None, *, users: int = 6_000, days: int = 21, seed: int = 5, left: float = 0.0
+) -> pa.Table:
+    """One row a user and day with activity; a row of zeros on the first day for users who never were active.
+
+    left: share of the challenger's users who stay away for good from day 3 on.
+    """
+    panel = simulate_panel(users, effect or Effect(), seed=seed)
+    gone = (panel.arm == 1) & (np.random.default_rng(seed).random(panel.users) < left)
+    active = np.asarray(panel.table["active"][:days] > 0)
+    active[3:] &= ~gone
+    day, user = np.nonzero(active)
+    silent = np.flatnonzero(~active.any(axis=0))
+    day, user = np.concatenate([np.zeros(len(silent), dtype=np.int64), day]), np.concatenate([silent, user])
+    measures = {name: np.where(active, panel.table[name][:days], 0.0)[day, user] for name in panel.table}
+    return pa.table(_columns(panel, day, user, measures, _labels(active, day, user))).select(COLUMNS)
+
+
+def _columns(panel: Panel, day: Any, user: Any, measures: dict[str, Any], labels: dict[str, Any]) -> dict[str, Any]:
+    texts = {name: np.array(found.values)[found.codes[user]] for name, found in panel.segments.items()}
+    return {
+        "day": pa.array([FIRST_DAY + timedelta(days=int(number)) for number in day], pa.date32()),
+        "user_key": [f"{number:032x}" for number in user],
+        "arm": np.where(panel.arm[user] == 1, "challenger", "champion"),
+        "age_group": ["unknown"] * len(user),
+        "gender": ["unknown"] * len(user),
+        **texts,
+        **measures,
+        **labels,
+        **{name: values[user] for name, values in panel.before.items()},
+    }
+
+
+def _labels(active: Any, day: Any, user: Any) -> dict[str, Any]:
+    """Whether the user was on none of the days after, null where those are not all known."""
+    found = {}
+    for horizon in (7, 14):
+        away = [
+            None if d + horizon >= len(active) else int(not active[d + 1 : d + 1 + horizon, u].any())
+            for d, u in zip(day, user, strict=True)
+        ]
+        found[f"churned_{horizon}"] = pa.array(away, pa.int8())
+    return found

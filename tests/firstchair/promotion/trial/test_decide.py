@@ -1,0 +1,149 @@
+"""The gate on live evidence of simulated users whose truth is known."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from firstchair.promotion import Verb
+from firstchair.promotion.audition import Effect, simulate_panel
+from firstchair.promotion.trial import Trial, TrialDecision, TrialRules, as_evidence, decide, decide_daily
+from firstchair.promotion.trial.decision import CONTRACT_FIELDS
+from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of
+
+RULES = TrialRules()
+
+
+def heard(effect: Effect, *, users: int = 20_000, seed: int = 3, rules: TrialRules = RULES) -> TrialDecision:
+    """The first decision that ends the stage, or the last one."""
+    found = None
+    for found in Trial(simulate_panel(users, effect, seed=seed), FIRST_DAY, rules).decisions():
+        if found.decision is not Verb.HOLD:
+            break
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("effect", "verb", "code"),
+    [
+        (Effect(0.10), Verb.PROMOTE, "superior"),
+        (Effect(), Verb.HOLD, "not_superior"),
+        (Effect(-0.10), Verb.REJECT, "clicks_per_100_deteriorated"),
+        (Effect(0.08, listen_through=-0.06), Verb.REJECT, "listen_through_deteriorated"),
+        (Effect(lost=True), Verb.HOLD, "sample_ratio_mismatch"),
+        (Effect(late=True), Verb.HOLD, "data_quality"),
+        (Effect(0.60), Verb.HOLD, "too_good_to_be_true"),
+        (Effect(0.12, later_clicks=-0.12), Verb.HOLD, "novelty"),
+    ],
+)
+def test_what_is_planted_is_what_is_decided(effect: Effect, verb: Verb, code: str) -> None:
+    found = heard(effect)
+
+    assert found.decision is verb
+    assert code in found.reason_codes
+    assert found.reasons
+
+
+def test_no_promotion_before_the_shortest_stage_and_a_shortened_one_says_so() -> None:
+    usual = heard(Effect(0.10))
+    short = heard(Effect(0.10), rules=replace(RULES, min_days=14))
+
+    assert usual.days == 21
+    assert 14 <= short.days < 21
+    assert "shortened_stage" in short.reason_codes
+    assert "min_days 14 instead of 21" in " ".join(short.reasons)
+
+
+def test_a_harmed_segment_is_found_where_everybody_together_gains() -> None:
+    found = heard(Effect(0.06, segment_clicks=-0.20))
+
+    assert found.decision is Verb.REJECT
+    assert found.reason_codes == ("segment_deteriorated",)
+    assert [s.value for s in found.segments if s.deteriorated] == ["country 03"]
+
+
+def test_a_segment_in_which_harm_cannot_be_seen_is_named_and_may_want_a_person() -> None:
+    flagged = heard(Effect(0.10))
+    held = heard(Effect(0.10), rules=replace(RULES, blind_needs_person=True))
+
+    assert "segment_blind" in flagged.reason_codes
+    assert (held.decision, set(held.reason_codes)) == (Verb.HOLD, {"segment_blind", "horizon_reached"})
+
+
+def test_too_small_a_population_is_held_and_told_what_it_could_have_found() -> None:
+    found = heard(Effect(0.05), users=2_000)
+
+    assert found.decision is Verb.HOLD
+    assert found.minimum_detectable_effect is not None
+    assert found.minimum_detectable_effect > 0.05
+
+
+def test_a_ramp_step_tests_safety_alone_and_never_promotes() -> None:
+    evidence = as_evidence(evidence_of(Effect(0.20), users=6_000, days=9))
+
+    days = decide_daily(evidence, RULES, share=0.2)
+
+    assert {found.decision for found in days} == {Verb.HOLD}
+    assert "sample_ratio_mismatch" in days[-1].reason_codes
+
+
+def test_a_ramp_step_without_alarm_is_over_after_its_days() -> None:
+    table = evidence_of(Effect(0.20), users=20_000, days=8)
+    users = table.column("user_key").to_pylist()
+    ramp = table.filter([arm == "champion" or int(key, 16) % 4 == 0 for arm, key in
+                         zip(table.column("arm").to_pylist(), users, strict=True)])  # fmt: skip
+
+    days = decide_daily(as_evidence(ramp), RULES, share=0.2)
+
+    assert [found.reason_codes for found in days[-3:]] == [("ramp_running",), ("ramp_clear",), ("ramp_clear",)]
+
+
+def test_probation_rolls_back_a_champion_that_turns_out_worse() -> None:
+    worse = decide(as_evidence(evidence_of(Effect(-0.10), users=20_000, days=10)), RULES, stage="probation")
+    sound = decide(as_evidence(evidence_of(Effect(0.02), users=20_000, days=28)), RULES, stage="probation")
+
+    assert (worse.decision, worse.reason_codes[0]) == (Verb.ROLL_BACK, "worse_since_promotion")
+    assert (sound.decision, sound.reason_codes) == (Verb.HOLD, ("confirmed",))
+
+
+def test_users_who_leave_for_good_are_missed() -> None:
+    found = decide(as_evidence(evidence_of(users=10_000, days=24, left=0.15)), RULES)
+
+    assert found.decision is Verb.REJECT
+    assert {"active_days_deteriorated", "churned_7_deteriorated"} <= set(found.reason_codes)
+
+
+def test_a_label_that_may_still_change_is_not_read() -> None:
+    days = decide_daily(as_evidence(evidence_of(users=3_000, days=14)), RULES)
+    known = [next(m.se for m in found.metrics if m.name == "churned_7") is not None for found in days]
+
+    # Seven days, three of tolerance, and the day itself.
+    assert known == [False] * 10 + [True] * 4
+
+
+def test_the_document_has_the_fields_of_the_contract_and_no_other() -> None:
+    found = decide(as_evidence(evidence_of(users=3_000, days=5)), RULES)
+
+    assert tuple(found.document()) == CONTRACT_FIELDS
+    assert (found.day, found.days, found.stage) == (date(2026, 3, 5), 5, "canary")
+
+
+def test_a_person_is_told_how_many_days_are_missing() -> None:
+    found = decide(as_evidence(evidence_of(Effect(0.05), users=20_000, days=10)), RULES)
+
+    assert found.decision is Verb.HOLD
+    assert "more day(s) prove it" in " ".join(found.outlook)
+
+
+def test_looking_daily_is_looking_at_each_shorter_history() -> None:
+    table = evidence_of(Effect(-0.04), users=6_000, days=12)
+    by_day = np.array(table.column("day").to_pylist())
+
+    daily = decide_daily(as_evidence(table), RULES)
+    shorter = as_evidence(table.filter(by_day <= daily[6].day))
+
+    found = decide(shorter, RULES)
+    assert found.decision is daily[6].decision
+    assert found.metrics[0].champion == daily[6].metrics[0].champion

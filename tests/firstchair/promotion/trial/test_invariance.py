@@ -1,0 +1,111 @@
+"""What must not change a decision, and what must turn it round."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from scipy.stats import kstest, norm
+
+from firstchair.evaluation.moments import Moments, compare
+from firstchair.evaluation.sequential import log_e, rho_for
+from firstchair.promotion import Verb
+from firstchair.promotion.audition import Effect, simulate_panel
+from firstchair.promotion.audition.panel import DAYS
+from firstchair.promotion.trial import TrialDecision, TrialRules, as_evidence, decide
+from firstchair.promotion.trial.looks import Looks
+from firstchair.promotion.trial.measures import clicks_per_100
+from tests.firstchair.promotion.trial.evidence_tables import evidence_of
+
+# So few users prove no guardrail of 2 % in three weeks.
+RULES = TrialRules(listen_margin=0.05, active_margin=0.05)
+
+
+BETTER = evidence_of(Effect(0.15), users=8_000, days=21)
+WORSE = evidence_of(Effect(-0.12), users=8_000, days=10)
+
+
+def replaced(table: pa.Table, name: str, values: object) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+def swapped(table: pa.Table) -> pa.Table:
+    arms = pc.if_else(pc.equal(table.column("arm"), "champion"), "challenger", "champion")
+    return replaced(table, "arm", arms)
+
+
+def core(found: TrialDecision) -> tuple[object, ...]:
+    effects = tuple(pytest.approx(m.relative_difference, abs=1e-12) for m in found.metrics if m.se)
+    return found.decision, found.reason_codes, effects
+
+
+def test_swapped_arms_turn_the_effect_and_the_verdict_round() -> None:
+    better, worse = decide(as_evidence(BETTER), RULES), decide(as_evidence(swapped(BETTER)), RULES)
+
+    effects = [found.metrics[0].relative_difference for found in (better, worse)]
+    assert effects[1] == pytest.approx(1 / (1 + effects[0]) - 1, abs=1e-12)
+    assert (better.decision, worse.decision) == (Verb.PROMOTE, Verb.REJECT)
+    assert decide(as_evidence(swapped(WORSE)), RULES).metrics[0].passes
+
+
+@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
+def test_other_names_of_users_and_segments_change_nothing(table: pa.Table) -> None:
+    renamed = replaced(
+        table, "user_key", pc.binary_join_element_wise("z", pc.utf8_reverse(table.column("user_key")), "")
+    )
+    countries = pc.binary_join_element_wise("land", pc.utf8_reverse(table.column("country")), "-")
+
+    assert core(decide(as_evidence(replaced(renamed, "country", countries)), RULES)) == core(
+        decide(as_evidence(table), RULES)
+    )
+
+
+@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
+def test_another_order_of_users_within_a_day_changes_nothing(table: pa.Table) -> None:
+    shuffled = table.take(np.random.default_rng(1).permutation(table.num_rows))
+    by_day = shuffled.take(np.argsort(np.asarray(shuffled.column("day")), kind="stable"))
+
+    assert core(decide(as_evidence(by_day), RULES)) == core(decide(as_evidence(table), RULES))
+
+
+@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
+def test_a_stage_that_began_another_day_is_decided_alike(table: pa.Table) -> None:
+    moved = replaced(table, "day", pa.array([day + timedelta(days=40) for day in table.column("day").to_pylist()]))
+
+    assert core(decide(as_evidence(moved), RULES)) == core(decide(as_evidence(table), RULES))
+
+
+def test_a_day_without_any_row_changes_no_verdict() -> None:
+    days = BETTER.column("day").to_pylist()
+    emptied = BETTER.filter([(day - days[0]).days != 10 for day in days])
+
+    assert decide(as_evidence(emptied), RULES).decision is decide(as_evidence(BETTER), RULES).decision
+
+
+def test_fresh_assignments_of_recorded_users_are_promoted_as_rarely_as_promised() -> None:
+    salts, users = 1_000, 4_000
+    panel = simulate_panel(users, Effect(), seed=77)
+    rng = np.random.default_rng(78)
+    arms = np.array([rng.permutation(users) % 2 for _ in range(salts)], dtype=np.float64)
+    rho = rho_for(0.93 * np.sqrt(4 / users), alpha=RULES.alpha)
+    most = np.full(salts, -np.inf)
+    at_fourteen = np.zeros(salts)
+
+    for look in Looks(panel, replace(RULES, data_days=1)):
+        y, x = clicks_per_100(look.totals, panel)
+        y, known = np.nan_to_num(y), (~np.isnan(y)).astype(float)
+        values = (known, y, y * y, x * known, x * y, x * x * known)
+        sums = np.column_stack(values)
+        treatment = arms @ sums
+        found = compare(Moments(*(sums.sum(axis=0) - treatment).T), Moments(*treatment.T))
+        if look.day >= RULES.success_days:
+            most = np.maximum(most, log_e(found.d, found.se, rho=np.full(salts, rho)))
+        if look.day == 14:
+            at_fourteen = norm.sf(found.d / found.se)
+
+    assert look.day == DAYS
+    # At a level of 0.05, more than 73 of 1,000 come once in a thousand times.
+    assert (most >= np.log(1 / RULES.alpha)).sum() <= 73
+    assert kstest(at_fourteen, "uniform").pvalue > 0.001
