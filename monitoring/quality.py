@@ -80,7 +80,7 @@ def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
 def _records(lake: Lake) -> str:
     """SQL of `refused` (day, reason) and `landed` (one row an event, with the instant it was read at)."""
     return f"""
-        create temp table landed as
+        create temp view landed as
         select event_date as day, source, source_seq, object_url, ingested_at from {lake.scan(t.BRONZE_EVENTS)};
         create temp table refused as
         with of_object as (

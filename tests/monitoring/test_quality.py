@@ -4,6 +4,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from firstchair.events import blocked_days
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
 from monitoring import build_quality, quality_of
@@ -115,3 +116,16 @@ def test_history_read_at_once_is_not_late(lake: Lake) -> None:
         landing.landed(day, "web", from_seq=300 * day, days_later=20 - day)
 
     assert measured(landing, 6) == []
+
+
+def test_a_blocked_day_is_known_to_who_decides_until_it_is_mended(landing: Landing) -> None:
+    landing.refused(3, "bad_type", 60, of_object="ios-3")
+    last = FIRST + 7 * ONE_DAY
+    build_quality(landing.lake, first=FIRST, last=last, report_folder=None)
+    blocked = blocked_days(landing.lake, FIRST, last)
+
+    landing.lake.delete(t.QUARANTINE_EVENTS, "reason = 'bad_type'")
+    build_quality(landing.lake, first=FIRST, last=last, report_folder=None)
+
+    assert blocked == [FIRST + 3 * ONE_DAY]
+    assert blocked_days(landing.lake, FIRST, last) == []

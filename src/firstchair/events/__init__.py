@@ -9,7 +9,14 @@ if TYPE_CHECKING:
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
     from firstchair.events.checking import Refusal, refusals
     from firstchair.events.ingestion import IngestReport, ingest, waiting
-    from firstchair.events.reconciliation import Reconciliation, event_days, reconcile, sequence_gaps, stale_days
+    from firstchair.events.reconciliation import (
+        Reconciliation,
+        blocked_days,
+        event_days,
+        reconcile,
+        sequence_gaps,
+        stale_days,
+    )
     from firstchair.events.vocabulary import EventType, Reason
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     "Reason",
     "Reconciliation",
     "Refusal",
+    "blocked_days",
     "build_catalogue",
     "build_events",
     "event_days",

@@ -70,3 +70,12 @@ def event_days(lake: Lake) -> tuple[date, date] | None:
     """First and last day (UTC) of the landed events; None where there are none."""
     days = lake.partitions(t.BRONZE_EVENTS)
     return (days[0], days[-1]) if days else None
+
+
+def blocked_days(lake: Lake, first: date, last: date) -> list[date]:
+    """Days from `first` to `last` (both included) whose records no decision may rest on, ascending.
+
+    They are those that gold/data_quality says so of; rebuilt after the records were mended, a day is free again.
+    """
+    rows = lake.read(t.DATA_QUALITY, f"blocks and event_date between date '{first}' and date '{last}'")
+    return sorted(set(rows.column("event_date").to_pylist()))

@@ -13,7 +13,15 @@ from firstchair.models.explanations import blank
 from firstchair.models.folding import strongest
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.ranker_features import GROUPS, NAMES, Pairs, PairTable
-from firstchair.models.ranker_training import BOOSTER, CHUNK, MAX_TRAINING_USERS, OBJECTIVES, Variant, as_matrix, trained
+from firstchair.models.ranker_training import (
+    BOOSTER,
+    CHUNK,
+    MAX_TRAINING_USERS,
+    OBJECTIVES,
+    Variant,
+    as_matrix,
+    trained,
+)
 from firstchair.models.selection import Floats, Rows, chunks
 from firstchair.models.sources import CANDIDATES_EACH, Sources
 

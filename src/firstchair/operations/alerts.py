@@ -37,7 +37,7 @@ def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None
         return (Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`."),)
     last = platform.complete_days()[1]
     found = [*_freshness(platform, last), *_records(platform, reconciliation), *_quality(platform, last)]
-    found += [*_engagement(platform, last), *_decisions(platform), *_checks(instance)]
+    found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_checks(instance)]
     return tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
 
 
@@ -59,17 +59,17 @@ def _records(platform: Platform, reconciliation: events.Reconciliation) -> Itera
         yield Alert("sequence_gaps", f"Sequence numbers are missing, by source: {holes}.")
 
 
-def _moved(platform: Platform) -> str | None:
+def _moved(platform: Platform) -> Iterator[Alert]:
     """What somebody moved behind our back, now or within the last day."""
     last = platform.ledger.last()
     if last is None:
-        return None
+        return
     if ALIAS_MOVED in last.reason_codes and platform.now - last.decided_at < STALE_AFTER / 2:
-        return last.reasons[0]
+        yield Alert("alias_moved", last.reasons[0])
+        return
     pointed = out_of_line(platform.registry, platform.ledger)
     if pointed and platform.registry.followed() == last.sequence:
-        return f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
-    return None
+        yield Alert("alias_moved", f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}.")
 
 
 def _quality(platform: Platform, last: date) -> Iterator[Alert]:
@@ -95,9 +95,7 @@ def _engagement(platform: Platform, last: date) -> Iterator[Alert]:
 
 
 def _decisions(platform: Platform) -> Iterator[Alert]:
-    """A moved alias, what the newest decision says is wrong with the split, and a rollback that is still new."""
-    if moved := _moved(platform):
-        yield Alert("alias_moved", moved)
+    """What the newest decision says is wrong with the split, and a rollback that is still new."""
     entries = platform.ledger.entries(limit=50)
     checks = entries[0].evidence.get("checks", ()) if entries else ()
     for check in checks:

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 from firstchair.databases import advisory_lock
 from firstchair.evaluation import POPULARITY
+from firstchair.events import blocked_days
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
@@ -50,7 +51,8 @@ def decide(
 
     While a stage with traffic is under way its two versions are frozen: the day's versions are candidates and wait.
     Otherwise the champion's family is refreshed, then the other contenders are heard. A day before the last decided
-    one is left alone, and one decided on the same data keeps its entries.
+    one is left alone, one whose records are bad waits until they are mended (only an empty chair is filled on them),
+    and one decided on the same data keeps its entries.
 
     Raises:
         EvidenceError: The versions or the evidence of the day are not complete.
@@ -61,7 +63,7 @@ def decide(
         settings = stages or StageSettings()
         table = Table(lake, registry, ledger, as_of, now, rule, settings, actor, run_id, tick_id)
         last = ledger.last()
-        if last is None or last.as_of <= as_of:
+        if last is None or (last.as_of <= as_of and not _is_blocked(lake, as_of)):
             _decide(table)
         return _outcome(table)
 
@@ -78,7 +80,14 @@ def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
     """Days with versions of all families and complete evidence that have no entry yet, ascending."""
     last = ledger.last()
     days = [day for day in lake.partitions(t.OFFLINE_EVIDENCE) if last is None or day >= last.as_of]
+    days = [day for day in days if last is None or not _is_blocked(lake, day)]
     return [day for day in days if _is_complete(lake, registry, day) and not _is_decided(registry, ledger, day)]
+
+
+def _is_blocked(lake: Lake, as_of: date) -> bool:
+    """Whether the newest day that a decision would use is one that nothing may rest on."""
+    newest = as_of - timedelta(days=1)
+    return bool(blocked_days(lake, newest, newest))
 
 
 def spans(ledger: Ledger) -> list[Span]:
@@ -107,6 +116,11 @@ def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
     return any(e.evidence["kind"] == CHALLENGE and e.data_fingerprint in fingerprints for e in entries)
 
 
+def _why_none(table: Table) -> str:
+    bad = _is_blocked(table.lake, table.as_of)
+    return "none: the day's records are bad" if bad else "none: a later day is decided already"
+
+
 def _outcome(table: Table) -> Deciding:
     entries, last = tuple(table.entries()), table.last()
     phase = table.phase()
@@ -115,7 +129,7 @@ def _outcome(table: Table) -> Deciding:
         entries=entries,
         champion=None if last is None else last.champion_after,
         challenger=None if last is None else challenger_after(last),
-        decision=", ".join(entry.decision for entry in entries) or "none: a later day is decided already",
+        decision=", ".join(entry.decision for entry in entries) or _why_none(table),
         reasons=" ".join(reason for entry in entries for reason in entry.reasons),
         stage="no stage with traffic" if phase is None else f"{phase.stage} at {phase.share:.0%}",
     )

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pytest
 
 from firstchair.errors import EvidenceError, FirstchairError
+from firstchair.lake import tables as t
 from firstchair.promotion import Phase, Registry, Stage, is_followed, out_of_line, reconcile_aliases, undecided
 from tests.firstchair.promotion.conftest import AS_OF, NOW, Audition
 
@@ -204,3 +206,20 @@ def test_a_day_without_versions_says_what_to_materialise(audition: Make) -> None
         audition().decide()
 
     assert raised.value.remedy == "Materialise als_model for that day."
+
+
+def test_a_day_whose_records_are_bad_waits_until_they_are_mended(audition: Make) -> None:
+    a = audition()
+    a.enter()
+    a.decide()
+    a.enter(NEXT_DAY)
+    row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {"event_date": AS_OF, "measure": "refused", "blocks": True}
+    a.lake.replace_partition(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), AS_OF)
+
+    waiting, due = a.decide(NEXT_DAY), undecided(a.lake, a.registry, a.ledger)
+    a.lake.delete(t.DATA_QUALITY, "blocks")
+    mended = a.decide(NEXT_DAY)
+
+    assert (waiting.entries, waiting.decision, due) == ((), "none: the day's records are bad", [])
+    assert waiting.champion == a.number("als")
+    assert len(mended.entries) > 0

@@ -1,0 +1,132 @@
+"""One day's monitoring of 200,000 users and 4 million impressions: seconds and memory of each concern.
+
+Run with `python -m benchmarks.monitoring_scale [--users N] [--impressions N] [--days N]`. Silver tables are drawn
+directly; the newest day holds all the impressions, each earlier one a tenth of them. Measured in a process of its own.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+
+START = date(2026, 1, 5)
+ARTISTS, SLATE = 20_000, 10
+
+
+def main() -> None:
+    """Draw the tables, then measure."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--users", type=int, default=200_000)
+    arguments.add_argument("--impressions", type=int, default=4_000_000)
+    arguments.add_argument("--days", type=int, default=42)
+    asked = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(f"{folder}/lake")
+        draw_accounts(lake, asked.users)
+        for number in range(asked.days):
+            share = 1.0 if number == asked.days - 1 else 0.1
+            draw_day(lake, number, asked.users, int(share * asked.impressions))
+        print(f"{lake.count(t.EVENTS):,} events over {asked.days} days, {asked.users:,} users", flush=True)
+        process = multiprocessing.get_context("spawn").Process(target=measure, args=(lake.url, asked.days))
+        process.start()
+        process.join()
+
+
+def draw_accounts(lake: Lake, users: int) -> None:
+    """Users, artists and tracks."""
+    with connect() as connection:
+        lake.overwrite(
+            t.USERS,
+            connection.sql(f"""
+                select md5(i::varchar) as user_key, ['18-24', '25-34', '35-44', '45-54'][1 + i % 4] as age_group,
+                       ['female', 'male'][1 + i % 2] as gender, 'C' || (i % 20) as country, null::varchar as state,
+                       null::varchar as city, timestamptz '2024-01-01 00:00:00+00' as created_at
+                from range({users}) r(i)""").to_arrow_table(),
+        )
+        lake.overwrite(
+            t.ARTISTS,
+            connection.sql(f"""
+                select 'a' || i as artist_id, 'n' as name, date '2010-01-01' as first_active_on, 1 + i as followers,
+                       []::varchar[] as genres from range({ARTISTS}) r(i)""").to_arrow_table(),
+        )
+        lake.overwrite(
+            t.TRACKS,
+            connection.sql(f"""
+                select 't' || i as track_id, 'a' || i as artist_id, '' as title, 200000 as duration_ms,
+                       date '2010-01-01' as released_on from range({ARTISTS}) r(i)""").to_arrow_table(),
+        )
+
+
+def draw_day(lake: Lake, number: int, users: int, impressions: int) -> None:
+    """A day: slates of ten, one click in twelve, two plays and a login a slate."""
+    day = START + timedelta(days=number)
+    slates = impressions // SLATE
+    with connect() as connection:
+        rows = connection.sql(f"""
+            with slates as (
+                select s, 'd{number}-' || s as slate_id, md5((hash(s, {number}) % {users})::varchar) as user_key
+                from range({slates}) r(s)),
+            slots as (
+                select *, p, 'a' || (hash(s, p, {number}) % {ARTISTS}) as artist_id, hash(p, s, 7) % 12 = 0 as hit
+                from slates, range({SLATE}) q(p)),
+            happened as (
+                select 'impression' as event_type, user_key, slate_id, p + 1 as position, artist_id, null as track_id,
+                       '1' as model_version, 0.99 as propensity, null as ms_played from slots
+                union all select 'click', user_key, slate_id, p + 1, artist_id, null, null, null, null
+                from slots where hit
+                union all select 'play', user_key, null, null, artist_id, 't' || artist_id[2:], null, null,
+                                 20000 + hash(s, p) % 180000 from slots where p < 2
+                union all select 'login', user_key, null, null, null, null, null, null, null from slates)
+            select 'd{number}-' || row_number() over () as event_id, event_type,
+                   timestamptz '{day} 12:00:00+00' as occurred_at, date '{day}' as event_date, user_key,
+                   'web' as source, row_number() over () as source_seq, true as simulated, slate_id, position,
+                   artist_id, track_id, model_version, propensity, 'home' as surface, ms_played,
+                   null::varchar as extra from happened""")
+        accepted = rows.to_arrow_table()
+        lake.replace_partition(t.EVENTS, accepted, day)
+        connection.register("accepted", accepted)
+        landed = connection.sql(f"""
+            select *, 'd{number}' as object_url, source_seq as line, 'b{number}' as batch_id,
+                   timestamptz '{day + timedelta(days=1)} 02:30:00+00' as ingested_at from accepted""")
+        lake.replace_partition(t.BRONZE_EVENTS, landed.to_arrow_table(), day)
+
+
+def measure(url: str, days: int) -> None:
+    """Print seconds of each concern, and the most memory that all of them took."""
+    import monitoring
+
+    lake, last = Lake(url), START + timedelta(days=days - 1)
+    as_of = last + timedelta(days=1)
+    champion = monitoring.Champion("1", as_of - timedelta(days=7))
+    with tempfile.TemporaryDirectory() as folder:
+        pages = Path(folder)
+        jobs = {
+            "engagement": lambda: monitoring.build_engagement(lake, first=last, last=last, k_anonymity=20),
+            "baselines": lambda: monitoring.build_baselines(lake, first=last, last=last, yardsticks={}, k_anonymity=20),
+            "churn": lambda: monitoring.build_churn(
+                lake, first_as_of=as_of, last_as_of=as_of, k_anonymity=20, late_tolerance_days=3, known_until=as_of
+            ),
+            "survival": lambda: monitoring.build_survival(lake, as_of=as_of, k_anonymity=20, late_tolerance_days=3),
+            "drift": lambda: monitoring.build_drift(lake, as_of=as_of, champion=champion, report_folder=pages),
+            "quality": lambda: monitoring.build_quality(lake, first=last, last=last, report_folder=pages),
+            "overfit": lambda: monitoring.build_overfit(lake, as_of=as_of, report_folder=pages),
+        }
+        begun, used = time.perf_counter(), time.process_time()
+        for name, job in jobs.items():
+            started, cpu = time.perf_counter(), time.process_time()
+            job()
+            wall, spent = time.perf_counter() - started, time.process_time() - cpu
+            print(f"  {name}: {wall:.1f} s ({spent:.1f} s of processors)", flush=True)
+        wall, spent = time.perf_counter() - begun, time.process_time() - used
+    gibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {gibibytes:.2f} GiB; limits 180 s and 4 GiB")
+
+
+if __name__ == "__main__":
+    main()
