@@ -141,10 +141,10 @@ def _day(instant: datetime | None) -> date | None:
 @app.command()
 def demo(
     no_ui: Annotated[bool, typer.Option("--no-ui", help="End after the summary.")] = False,
-    users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 3_000,
-    artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 1_500,
-    days: Annotated[int, typer.Option(min=10, help="Days of history, before there are models.")] = 35,
-    lived: Annotated[int, typer.Option(min=0, help="Days after it, on which lists are shown.")] = 10,
+    users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 2_500,
+    artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 800,
+    days: Annotated[int, typer.Option(min=10, help="Days of history, before there are models.")] = 28,
+    lived: Annotated[int, typer.Option(min=0, help="Days after it, on which lists are shown.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and start give the same bytes.")] = 7,
     start: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); by default they end yesterday.")

@@ -100,7 +100,7 @@ def live(platform: Platform, demo: Demo, *, progress: Progress | None = None) ->
     while world.lived < demo.spec.days:
         service.reload()
         day = world.step(service)
-        report = run(_on_the_morning_after(platform, day), last=day, progress=progress)
+        report = run(_on_the_morning_after(platform, day), last=day, progress=progress, hold_models=True)
     _tell(platform.settings, demo, lived=True)
     return report
 

@@ -46,7 +46,12 @@ class RunReport:
 
 
 def run(
-    platform: Platform, *, first: date | None = None, last: date | None = None, progress: Progress | None = None
+    platform: Platform,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    progress: Progress | None = None,
+    hold_models: bool = False,
 ) -> RunReport:
     """Materialise the pipeline up to `last`, by default the last complete day in the events.
 
@@ -54,11 +59,14 @@ def run(
     from there gets features, models and lists of its own; without it, every day since the newest lists, or the
     last day alone where there are none yet.
 
+    With `hold_models`, no family is fitted on a day on which a stage with traffic is under way: its versions are
+    frozen, and nobody would hear a new one.
+
     Raises:
         RunError: Another run is at work, there is no complete day, or a step failed.
     """
     with _alone(platform):
-        return _Run(platform, progress or (lambda _step, _done, _total: None)).through(first, last)
+        return _Run(platform, progress or (lambda _step, _done, _total: None), hold_models).through(first, last)
 
 
 @contextmanager
@@ -77,12 +85,12 @@ def _alone(platform: Platform) -> Iterator[None]:
 class _Run:
     """One call of `run`: the instance, the plan, and how far it is."""
 
-    def __init__(self, platform: Platform, progress: Progress) -> None:
+    def __init__(self, platform: Platform, progress: Progress, hold_models: bool) -> None:
         from dagster_project.execution import close_orphans
         from dagster_project.instance import open_instance
 
         self.platform = platform
-        self.progress = progress
+        self.progress, self.hold_models = progress, hold_models
         self.instance = open_instance(platform.settings)
         self.runs: list[str] = []
         self.done = 0
@@ -98,8 +106,13 @@ class _Run:
         self.total += len(HISTORY) + len(model_days) * (len(FEATURES) + len(MODELS) + len(AFTER))
         self._materialise(HISTORY, (data_days[0], data_days[-1]))
         for day in model_days:
-            self._materialise((*FEATURES, *MODELS, *AFTER), (day, day))
+            models = () if self.hold_models and self._auditioning() else MODELS
+            self._materialise((*FEATURES, *models, *AFTER), (day, day))
         return RunReport(data_days[0], last, (data_days[-1] - data_days[0]).days + 1, model_days, tuple(self.runs))
+
+    def _auditioning(self) -> bool:
+        last = self.platform.ledger.last()
+        return last is not None and last.phase is not None
 
     def _land(self) -> None:
         import dagster as dg
@@ -133,7 +146,7 @@ class _Run:
         self.progress(f"{assets[-1]}{label}", self.done, self.total)
 
     def _model_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
-        complete = [day for day in self._built(FEATURES + MODELS + AFTER) if day < last]
+        complete = [day for day in self._built(FEATURES + AFTER) if day < last]
         if first is not None:
             start = _within(first, earliest, last, "--from")
         else:

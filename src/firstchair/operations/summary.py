@@ -11,6 +11,7 @@ from firstchair.lake import connect
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 from firstchair.operations.run import RunReport
+from firstchair.promotion import Entry
 
 ENGAGEMENT_DAYS = 7
 
@@ -22,7 +23,9 @@ class Summary:
     """Figures of a platform after a run; every table is a list of rows.
 
     simulated: some of the events are simulated, so no figure below is of a real service.
-    models: test metrics of each family and of plain popularity at `as_of`, on the same split by time.
+    models: test metrics of each family and of plain popularity, on the same split by time, as of the newest day on
+        which families were fitted.
+    decisions: those of `as_of`, and the one that seated the champion.
     engagement: the last `ENGAGEMENT_DAYS` days by segment, all model versions together.
     churn: the newest mature labels of each horizon by segment.
     """
@@ -61,7 +64,7 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
         ),
         churn=_churn(lake.read(t.CHURN, f"mature and as_of <= date '{as_of}' and model_version = 'all'")),
         drift=_drift(lake.read(t.DRIFT, f"as_of = date '{as_of}'")),
-        decisions=[_decision(entry) for entry in platform.ledger.entries() if entry.as_of == as_of],
+        decisions=[_decision(entry) for entry in _told(platform, as_of)],
         run=report,
     )
 
@@ -70,7 +73,16 @@ def _counts(quarantined: pa.Table) -> dict[str, int]:
     return {row["values"]: row["counts"] for row in quarantined.column("reason").value_counts().to_pylist()}
 
 
+def _told(platform: Platform, as_of: date) -> list[Entry]:
+    """Newest first."""
+    entries = platform.ledger.entries()
+    seated = next((e for e in entries if e.champion_after != e.champion_before), None)
+    return [entry for entry in entries if entry.as_of == as_of or entry is seated]
+
+
 def _models(platform: Platform, as_of: date) -> Rows:
+    fitted = [day for day in platform.lake.partitions(t.OFFLINE_EVIDENCE) if day <= as_of]
+    as_of = max(fitted, default=as_of)
     evidence = platform.lake.read(t.OFFLINE_EVIDENCE, f"as_of = date '{as_of}'")
     aliases = {
         str(version.version): name

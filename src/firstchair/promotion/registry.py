@@ -126,6 +126,11 @@ class Registry:
                 found += page
             return [self._described(version) for version in sorted(found, key=lambda v: int(v.version))]
 
+    def newest(self, as_of: date) -> dict[str, Version]:
+        """The newest version of each family that knows nothing from `as_of` on."""
+        known = [version for version in self.versions() if version.as_of <= as_of]
+        return {version.family: version for version in sorted(known, key=lambda v: (v.as_of, int(v.version)))}
+
     def version(self, number: str) -> Version:
         """The version of that number."""
         with _answering(f"read version {number}"):

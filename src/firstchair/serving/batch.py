@@ -67,19 +67,17 @@ class _Tally:
 
 
 def _versions(registry: Registry, as_of: date) -> list[Version]:
-    """The newest version of each family for the day, then those with an alias, in order of their number."""
-    of_the_day = {version.family: version for version in sorted(registry.versions(as_of=as_of), key=_number)}
-    if not of_the_day:
+    """The newest version of each family up to the day, then those with an alias, in order of their number."""
+    newest = registry.newest(as_of)
+    if not newest:
         raise ModelError(
-            f"No model is registered for as_of {as_of}.",
+            f"No model is registered for as_of {as_of} or before.",
             where="registered model artist-recommender",
             data="No list was written; those of earlier days stay.",
             remedy=f"Materialise the models of that day: `firstchair run --to {as_of}`.",
         )
     aliased = [registry.alias(name) for name in ("champion", "challenger")]
-    chosen = {
-        _number(v): v for v in [*of_the_day.values(), *(v for v in aliased if v is not None and v.as_of <= as_of)]
-    }
+    chosen = {_number(v): v for v in [*newest.values(), *(v for v in aliased if v is not None and v.as_of <= as_of)]}
     return [chosen[number] for number in sorted(chosen)]
 
 

@@ -21,8 +21,8 @@ Files: TypeAlias = dict[str, npt.NDArray[Any]]
 
 def folding_versions(registry: Registry, as_of: date, roles: Mapping[str, Version]) -> dict[str, Version]:
     """The ALS versions to publish factors of, by registered number, that for strangers first."""
-    of_the_day = registry.versions(as_of=as_of, family=Family.ALS)
-    preferred = [roles["champion"], *of_the_day[-1:], *roles.values()]
+    newest = registry.newest(as_of).get(Family.ALS)
+    preferred = [roles["champion"], *([newest] if newest else []), *roles.values()]
     by_als = [version for version in preferred if version.family == Family.ALS]
     shown = [version for version in roles.values() if version.family == Family.ALS]
     return {version.version: version for version in [*by_als[:1], *shown]}

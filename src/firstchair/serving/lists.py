@@ -116,15 +116,15 @@ def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) 
 
 
 def _trending(registry: Registry, as_of: date) -> Version:
-    versions = registry.versions(as_of=as_of, family=Family.TRENDING)
-    if not versions:
+    newest = registry.newest(as_of).get(Family.TRENDING)
+    if newest is None:
         raise ModelError(
             f"No trending model is registered for as_of {as_of}.",
             where="registered model artist-recommender",
             data="Lists already published stay as they are.",
             remedy="Build the models of that day: `firstchair run`.",
         )
-    return versions[-1]
+    return newest
 
 
 def _nobody(lake: Lake, as_of: date) -> TrainingData:

@@ -108,15 +108,15 @@ def _roles(lake: Lake, registry: Registry, as_of: date) -> dict[str, Version]:
             f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
         ).fetchall()
     published = {version for (version,) in rows}
-    trending = registry.versions(as_of=as_of, family=Family.TRENDING)
+    trending = registry.newest(as_of).get(Family.TRENDING)
     found = {
         "champion": registry.alias(Alias.CHAMPION),
         "challenger": registry.alias(Alias.CHALLENGER),
         "previous": registry.alias(Alias.PREVIOUS),
-        "holdback": trending[-1] if trending else None,
+        "holdback": trending,
     }
     roles = {role: version for role, version in found.items() if version is not None and version.version in published}
-    if "champion" not in roles or not trending:
+    if "champion" not in roles or trending is None:
         raise ModelError(
             f"There are no lists of the champion, or none of trending, for as_of {as_of}.",
             where=t.RECOMMENDATIONS.name,

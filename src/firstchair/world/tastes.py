@@ -12,7 +12,7 @@ from firstchair.world.scenarios import Leaning, Scenario
 
 CLICK_BIAS = -3.6
 # Of what is played unasked.
-ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.0, 0.8
+ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.4, 0.8
 # An artist who has not appeared yet has nothing to play.
 UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 6, 9.0, 14.0
@@ -104,7 +104,7 @@ class Tastes:
         if self.scenario.debuts:
             country, age, _ = self._today(day)
             local = country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
-            liking = liking + 0.15 * np.sign(how.local) * np.where(self._soured[rows], -1.0, 1.0) * local
+            liking = liking + 0.3 * np.sign(how.local) * np.where(self._soured[rows], -1.0, 1.0) * local
         found = np.clip(1.2 + 3 * liking, 0.4, 8)
         baited = self.artists.bait[artists] & (how.bait > 0)
         return np.where(baited, BAIT_KEENNESS, found).astype(np.float32)

@@ -138,12 +138,12 @@ def test_a_crash_between_entry_and_alias_is_put_right_by_the_next_look(
     def crashing(name: str) -> Callable[..., None]:
         real = getattr(Registry, name)
 
-        def call(*arguments: object) -> None:
+        def call(*arguments: object, **named: object) -> None:
             nonlocal calls
             calls += 1
             if calls == crash_at:
                 raise KeyboardInterrupt
-            real(*arguments)
+            real(*arguments, **named)
 
         return call
 

@@ -220,12 +220,12 @@ def test_a_kill_at_every_step_of_a_promotion_ends_in_one_state(
     def crashing(owner: type, name: str) -> None:
         real = getattr(owner, name)
 
-        def call(*arguments: object) -> object:
+        def call(*arguments: object, **named: object) -> object:
             nonlocal calls
             calls += 1
             if calls == crash_at + 1:
                 raise KeyboardInterrupt
-            return real(*arguments)
+            return real(*arguments, **named)
 
         broken.setattr(owner, name, call)
 
