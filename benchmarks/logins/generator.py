@@ -72,11 +72,15 @@ class Generator:
                 self._due[sent] = began + sent / self.rate if self.rate else now
                 self._send(self._idle.popleft(), sent)
                 sent += 1
-            spin = self.rate and self._idle and sent < count
-            for fd, _ in self._poll.poll(0 if spin else 0.1):
-                self._hear(fd)
+            self._wait(began + sent / self.rate - clock() if self.rate and self._idle and sent < count else 0.1)
         self.run.seconds = clock() - began
         return self.run
+
+    def _wait(self, seconds: float) -> None:
+        """For answers, at most so long: to the microsecond, and asleep, so that a core is left to the server."""
+        select.select([self._poll], [], [], max(seconds, 0))
+        for fd, _ in self._poll.poll(0):
+            self._hear(fd)
 
     def _connect(self) -> int:
         link = socket.create_connection(("127.0.0.1", self.port), timeout=60)

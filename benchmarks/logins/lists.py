@@ -86,9 +86,9 @@ class Registered:
         kinds = zip(VERSIONS.items(), ("als", "xgboost", "trending"), ("champion", "canary", "candidate"), strict=True)
         self.known = {role: Version(str(n), family, as_of, "", stage, "") for (role, n), family, stage in kinds}
 
-    def alias(self, name: str) -> Version:
-        """Champion or challenger."""
-        return self.known[str(name)]
+    def alias(self, name: str) -> Version | None:
+        """Champion or challenger; nobody was champion before."""
+        return self.known.get(str(name))
 
     def versions(self, *, as_of: date, family: str) -> list[Version]:
         """Those of a family, oldest first."""

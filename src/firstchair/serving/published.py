@@ -51,10 +51,10 @@ class Role:
 class Published:
     """One published version, mapped.
 
-    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. buckets: uint16, the user's for
-    arms; arms: roles by bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
-    reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not published.
-    code_version: of what made the lists.
+    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view (2^16 + 1,),
+    the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for arms; arms: roles by
+    bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text, reason_offsets: texts as JSON, one
+    after another. folding: what fold-ins need; None where it was not published. code_version: of what made the lists.
     """
 
     version: str
@@ -67,6 +67,7 @@ class Published:
     stranger: Columns
     key_high: memoryview
     key_low: memoryview
+    starts: memoryview
     buckets: memoryview
     artist_ids: list[str]
     names: list[str | None]
@@ -78,12 +79,16 @@ class Published:
 
     def arm(self, bucket: int) -> str | None:
         """Role of a bucket as the stage under way has it; None where the publisher named none."""
-        return next((role for role, end in self.arms if bucket < end), None)
+        for role, end in self.arms:
+            if bucket < end:
+                return role
+        return None
 
     def row(self, user_key: bytes) -> int:
         """Row of the user with these 16 bytes of key; `NOBODY` where he has no list."""
         high, low = int.from_bytes(user_key[:8]), int.from_bytes(user_key[8:])
-        row = bisect_left(self.key_high, high)
+        first = high >> 48
+        row = bisect_left(self.key_high, high, self.starts[first], self.starts[first + 1])
         while row < self.users and self.key_high[row] == high:
             if self.key_low[row] == low:
                 return row
@@ -144,6 +149,7 @@ def _open(folder: Path) -> Published:
     for name, expected in manifest["files"].items():
         _verify(folder / name, expected)
     catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
+    key_high = _mapped(folder / "key_high.npy")
     return Published(
         version=manifest["version"],
         as_of=date.fromisoformat(manifest["as_of"]),
@@ -153,8 +159,9 @@ def _open(folder: Path) -> Published:
         roles={role: Role(**found) for role, found in manifest["roles"].items()},
         columns={role: _columns(folder, role) for role in manifest["roles"]},
         stranger=_columns(folder, "stranger"),
-        key_high=_mapped(folder / "key_high.npy"),
+        key_high=key_high,
         key_low=_mapped(folder / "key_low.npy"),
+        starts=_starts(key_high),
         buckets=_mapped(folder / "buckets.npy"),
         artist_ids=[artist_id for artist_id, _ in catalogue],
         names=[name for _, name in catalogue],
@@ -175,6 +182,12 @@ def _verify(path: Path, expected: dict[str, Any]) -> None:
 
 def _columns(folder: Path, role: str) -> Columns:
     return Columns(*(_mapped(folder / f"{role}.{name}.npy") for name in ("artists", "scores", "reasons")))
+
+
+def _starts(key_high: memoryview) -> memoryview:
+    """Where the keys of each first 16 bits begin: a search among few of them touches few pages."""
+    prefixes = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
+    return np.append(np.searchsorted(np.asarray(key_high), prefixes), len(key_high)).astype(np.uint32).data
 
 
 def _mapped(path: Path) -> memoryview:

@@ -37,7 +37,7 @@ def main(host: str | None = None) -> None:
         f"{worker.__name__}:{worker.app.__name__}",
         address=host or settings.api_host,
         port=settings.api_port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.RSGI,
         factory=True,
         workers=settings.api_workers,
         websockets=False,
