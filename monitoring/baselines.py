@@ -12,6 +12,8 @@ from monitoring.attribution import SLATE_DAYS
 CONFIDENCE = 0.95
 # What stood at a position with less than even chance was drawn, not ranked.
 EXPLORATION, DRAWN_BELOW = "exploration", 0.5
+# A sum of floats depends in its last digits on the order in which threads deliver them.
+DECIMALS = 9
 # Few are held back and few slots are drawn: each day tells of so many days up to it.
 WINDOW_DAYS = 7
 
@@ -117,9 +119,9 @@ def _compared(k_anonymity: int) -> str:
                any_value(whole)::bigint as impressions, any_value(baseline_whole)::bigint as baseline_impressions,
                any_value(ctr) as ctr, any_value(baseline_ctr) as baseline_ctr,
                any_value(ctr / nullif(baseline_ctr, 0)) as ratio, ratio - 1 as relative_difference,
-               ratio * {z} * sqrt(sum(((c - ctr * n) / whole / nullif(ctr, 0)
-                                       - (bc - baseline_ctr * bn) / baseline_whole / nullif(baseline_ctr, 0)) ** 2)
-                                  * count(*) / nullif(count(*) - 1, 0)) as half,
+               round(ratio * {z} * sqrt(sum(((c - ctr * n) / whole / nullif(ctr, 0)
+                                             - (bc - baseline_ctr * bn) / baseline_whole / nullif(baseline_ctr, 0)) ** 2)
+                                        * count(*) / nullif(count(*) - 1, 0)), {DECIMALS}) as half,
                ratio - 1 - half as lower, ratio - 1 + half as upper, bool_or(simulated) as simulated
         from rated group by all
         having users >= {k_anonymity} and baseline_users >= {k_anonymity}

@@ -90,9 +90,9 @@ class Registered:
         """Champion or challenger; nobody was champion before."""
         return self.known.get(str(name))
 
-    def versions(self, *, as_of: date, family: str) -> list[Version]:
-        """Those of a family, oldest first."""
-        return [version for version in self.known.values() if version.family == family]
+    def newest(self, as_of: date) -> dict[str, Version]:
+        """One a family."""
+        return {version.family: version for version in self.known.values()}
 
     def load(self, version: Version) -> "FirstArtists":
         """What strangers are shown."""

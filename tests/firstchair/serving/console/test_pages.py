@@ -116,7 +116,7 @@ def test_decisions_are_filtered_and_say_who_was_champion_when(visit: Visit, live
     visit.page.get_by_label("Decision").select_option("promote")
     visit.page.get_by_role("button", name="Filter").click()
 
-    expect(visit.page.locator("tbody tr")).to_have_count(len(promoted))
+    expect(visit.page.get_by_label("Entries").locator("tbody tr")).to_have_count(len(promoted))
     for moment, told in ((timedelta(hours=1), f"{promoted[0]['champion_after']}"), (-timedelta(days=900), "Nobody")):
         visit.page.get_by_label("At, in UTC").fill(f"{decided_at + moment:%Y-%m-%dT%H:%M}")
         visit.page.get_by_role("button", name="Look").click()
