@@ -120,8 +120,8 @@ def _compared(k_anonymity: int) -> str:
                any_value(ctr) as ctr, any_value(baseline_ctr) as baseline_ctr,
                any_value(ctr / nullif(baseline_ctr, 0)) as ratio, ratio - 1 as relative_difference,
                round(ratio * {z} * sqrt(sum(((c - ctr * n) / whole / nullif(ctr, 0)
-                                             - (bc - baseline_ctr * bn) / baseline_whole / nullif(baseline_ctr, 0)) ** 2)
-                                        * count(*) / nullif(count(*) - 1, 0)), {DECIMALS}) as half,
+                                     - (bc - baseline_ctr * bn) / baseline_whole / nullif(baseline_ctr, 0)) ** 2)
+                                * count(*) / nullif(count(*) - 1, 0)), {DECIMALS}) as half,
                ratio - 1 - half as lower, ratio - 1 + half as upper, bool_or(simulated) as simulated
         from rated group by all
         having users >= {k_anonymity} and baseline_users >= {k_anonymity}
