@@ -141,7 +141,7 @@ def _day(instant: datetime | None) -> date | None:
 @app.command()
 def demo(
     no_ui: Annotated[bool, typer.Option("--no-ui", help="End after the summary.")] = False,
-    users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 2_500,
+    users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 3_000,
     artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 800,
     days: Annotated[int, typer.Option(min=10, help="Days of history, before there are models.")] = 28,
     lived: Annotated[int, typer.Option(min=0, help="Days after it, on which lists are shown.")] = 8,

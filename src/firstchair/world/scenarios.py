@@ -62,7 +62,7 @@ class Scenario:
 # Listeners who take whatever they are shown: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 # Listeners who follow their country, their age and what is new.
-FASHIONABLE = Leaning(personal=2.4, local=1.4, fresh=0.4)
+FASHIONABLE = Leaning(personal=2.4, local=1.6, fresh=0.4)
 
 _ALL = (
     Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
