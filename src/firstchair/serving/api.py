@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import signal
 import time
 from functools import lru_cache
 
@@ -23,6 +24,9 @@ from firstchair.serving.service import ApiConfig, Service
 
 __all__ = ["Api", "ApiConfig"]
 
+# Signals to end, which the server holds back from a worker that cannot hear them yet.
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
+
 
 class Api(Service):
     """One worker: an ASGI and RSGI application over the published lists and a spool of its own."""
@@ -34,12 +38,17 @@ class Api(Service):
         self._bridge = Bridge(self._pages)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The server is about to accept."""
-        self.start()
+        """The server is about to accept; from here on the worker hears that it is to end."""
+
+        async def begin() -> None:  # within the loop: a signal that comes while it stands still is lost
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+            await asyncio.to_thread(self.start)
+
+        loop.run_until_complete(begin())
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """The server has answered its last request."""
-        self.stop()
+        loop.run_until_complete(asyncio.to_thread(self.stop))
 
     async def __rsgi__(self, scope: Scope, proto: Proto) -> None:
         """RSGI 1.5, for the server alone: a login costs it half of what ASGI's dictionaries and messages do."""

@@ -52,6 +52,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
+    with suppress(AttributeError, OSError):  # where the system knows and allows it, all others come first
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     root, events_url = orjson.loads(sys.stdin.buffer.readline())
     ended = False
     while not ended:

@@ -3,7 +3,10 @@
 python -m firstchair.serving.server [HOST]
 """
 
+import os
+import signal
 import sys
+from functools import partial
 from typing import Any
 
 from granian import net
@@ -12,7 +15,11 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from firstchair.serving import worker
+from firstchair.serving.api import ENDING
 from firstchair.settings import load_settings
+
+# A worker that is told to end before it can hear it is killed after so long; what it spooled is delivered all the same.
+KILL_SECONDS = 20
 
 
 class Server(MPServer):
@@ -33,6 +40,9 @@ def main(host: str | None = None) -> None:
     `worker` was imported above, so a new worker is a fork that has it already.
     """
     settings = load_settings()
+    # A worker that is forked while the server ends would take the signal to end for the server's own, and stay.
+    hold, release = (partial(signal.pthread_sigmask, how, ENDING) for how in (signal.SIG_BLOCK, signal.SIG_UNBLOCK))
+    os.register_at_fork(before=hold, after_in_parent=release)
     Server(
         f"{worker.__name__}:{worker.app.__name__}",
         address=host or settings.api_host,
@@ -43,6 +53,7 @@ def main(host: str | None = None) -> None:
         websockets=False,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
+        workers_kill_timeout=KILL_SECONDS,
     ).serve()
 
 
