@@ -19,7 +19,8 @@ SUFFIX, UNREADABLE = ".spool", ".unreadable"
 # A segment is closed, and so delivered, when it holds so much or is so old; ROOM_BYTES of disk are taken for it before.
 SEGMENT_BYTES, SEGMENT_SECONDS = 8 << 20, 2.0
 ROOM_BYTES = 32 << 20
-# Slates are synced this often; whoever waits for a sync has it at once, with all that came in the meantime.
+# Slates are synced when their segment is closed, which is looked at this often; whoever waits for a sync has it at
+# once, with all that came in the meantime.
 SYNC_SECONDS = 0.5
 
 Settled: TypeAlias = Callable[[OSError | None], None]
@@ -145,7 +146,9 @@ class Spool:
     def _sync(self) -> None:
         with self._lock:
             closed, self._closed = self._closed, []
-            held = self._segment and (os.dup(self._segment[0]), ROOM_BYTES, self._written)
+            # A login that writes to a page which is being synced would wait for the disk.
+            open_one = self._segment if self._waiting else None
+            held = open_one and (os.dup(open_one[0]), ROOM_BYTES, self._written)
         for descriptor, size, upto in [*closed, held] if held else closed:
             self._settle(descriptor, size, upto)
 
