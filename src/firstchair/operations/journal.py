@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from firstchair.databases import advisory_lock
+from firstchair.databases import migrate
 from firstchair.errors import LedgerError, SourceError
 
 VERSION_TABLE = "journal_version"
@@ -89,14 +89,7 @@ class Journal:
 
     def migrate(self) -> None:
         """Bring the database to the newest form; harmless when repeated, or done by two at once."""
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with advisory_lock(self.url, "firstchair ledger migration", wait=True), self._engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        migrate(self.url, Path(__file__).parent / "migrations")
 
     def record(self, triggers: Sequence[TriggerRecord]) -> None:
         """Add what is not there yet; the first outcome of a cause and an as_of stands.

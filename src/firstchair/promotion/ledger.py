@@ -15,7 +15,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from firstchair.databases import advisory_lock
+from firstchair.databases import advisory_lock, migrate
 from firstchair.errors import LedgerError, SourceError
 from firstchair.promotion.stages import Phase, phase_of, require
 
@@ -113,14 +113,7 @@ class Ledger:
 
     def migrate(self) -> None:
         """Bring the database to the newest form; harmless when repeated, or done by two at once."""
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with advisory_lock(self.url, "firstchair ledger migration", wait=True), self._engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        migrate(self.url, Path(__file__).parent / "migrations")
 
     def append(self, decision: Decision) -> Entry:
         """Write a decision at the end of the chain; one whose id stands there already is given back as it is.
