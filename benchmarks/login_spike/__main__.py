@@ -33,7 +33,9 @@ from benchmarks.logins.service import (
 from firstchair.lake import Lake
 from firstchair.settings import Settings
 
-K, CONNECTIONS = 10, 64
+# In open loop a late answer must not keep the next request waiting for a connection.
+K, CONNECTIONS, OPEN_CONNECTIONS = 10, 64, 256
+SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Spike:
     home: Path
     catalogue: Catalogue
 
-    @property
-    def requests(self) -> dict[str, int]:
-        """One login of each user."""
-        return {"users": self.catalogue.users, "requests": self.catalogue.users, "connections": CONNECTIONS, "k": K}
+    def requests(self, rate: float = 0.0) -> dict[str, float]:
+        """One login of each user; `rate` 0: as fast as they are answered."""
+        users, connections = self.catalogue.users, OPEN_CONNECTIONS if rate else CONNECTIONS
+        return {"users": users, "requests": users, "connections": connections, "k": K, "rate": rate}
 
     def settings(self, name: str, *, workers: int = 1) -> Settings:
         """A service over the published lists with an event store of its own."""
@@ -58,7 +60,7 @@ class Spike:
         settings, path = self.settings(name), self.home / "answers"
         with serving(settings) as server:
             began = processor_seconds(server)
-            summary = generated(settings.api_port, **self.requests, rate=rate, answers=path)
+            summary = generated(settings.api_port, **self.requests(rate), answers=path)
             spent = processor_seconds(server) - began
         answers = answered(path)
         faults = [fault for answer in answers if (fault := self.catalogue.fault(answer, range(1), K)) is not None]
@@ -74,7 +76,7 @@ class Spike:
             "lost": len(shown - logged),
         }, path.read_bytes().splitlines()[0]
 
-    def bare(self, body: bytes) -> dict[str, Any]:
+    def bare(self, body: bytes, rate: float = 0.0) -> dict[str, Any]:
         """As many requests to the peer."""
         (self.home / "body").write_bytes(body)
         port = self.settings("bare").api_port
@@ -83,14 +85,14 @@ class Spike:
         command = (str(granian), *options, "benchmarks.login_spike.bare:app")
         with running(command, port, "/", {"BARE_BODY": str(self.home / "body")}) as server:
             began = processor_seconds(server)
-            summary = generated(port, **self.requests)
+            summary = generated(port, **self.requests(rate))
             return summary | {"worker_us": (processor_seconds(server) - began) / self.catalogue.users * 1e6}
 
     def memory(self) -> list[dict[str, float]]:
         """MB of each of two workers after all users logged in."""
         settings = self.settings("memory", workers=2)
         with serving(settings) as server:
-            generated(settings.api_port, **self.requests)
+            generated(settings.api_port, **self.requests())
             return [memory(worker) for worker in workers(server)]
 
 
@@ -123,10 +125,12 @@ def main() -> None:
             summary = spike.bare(body)
             show(f"round {number + 1}, bare ASGI", summary)
             bare.append(summary["rate"])
-        peak = statistics.median(ours)
-        show("ratio", {"logins": peak, "bare": statistics.median(bare), "ratio": peak / statistics.median(bare)})
-        summary, _ = spike.round("steady", rate=0.8 * peak)
-        show("open loop at 80 % of the peak", summary)
+        peak, peer = statistics.median(ours), statistics.median(bare)
+        show("ratio", {"logins": peak, "bare": peer, "ratio": peak / peer})
+        summary, body = spike.round("steady", rate=SHARE * peak)
+        show("logins in open loop at 80 % of the peak", summary)
+        show("bare ASGI in open loop at that rate", spike.bare(body, rate=SHARE * peak))
+        show("bare ASGI in open loop at 80 % of its own", spike.bare(body, rate=SHARE * peer))
         for number, sizes in enumerate(spike.memory()):
             show(f"memory of worker {number + 1} of 2, MB", sizes)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from firstchair.serving.spool import deliver
+from firstchair.serving.spooled import deliver
 
 DELIVER_SECONDS = 1.0
 END_SECONDS = 10.0
@@ -33,8 +33,10 @@ class Courier:
         if self._process is not None and self._process.poll() is None:
             return
         command = (sys.executable, "-m", "firstchair.serving.delivery")
-        # A session of its own: what ends the worker's whole group must not end the last delivery.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        # A process group of its own: what ends the worker's whole group must not end the last delivery. But no session
+        # of its own: to Linux that is a group of its own for the scheduler too (sched(7), "The autogroup feature"), to
+        # which it is the equal of the worker whatever its priority.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
         assert self._process.stdin is not None
         self._process.stdin.write(self._told)
         self._process.stdin.flush()
@@ -49,7 +51,7 @@ class Courier:
 
 def main() -> None:
     """Deliver every `DELIVER_SECONDS` until standard input ends, as it does when the worker dies."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
     with suppress(AttributeError, OSError):  # where the system knows and allows it, all others come first

@@ -9,7 +9,7 @@ from firstchair.errors import ModelError, SettingsError, SourceError
 from firstchair.serving.logins import Logins
 from firstchair.serving.published import current, open_published
 from firstchair.serving.slates import Allocation
-from firstchair.serving.spool import put
+from firstchair.serving.spooled import put
 from firstchair.settings import Settings
 
 

@@ -17,6 +17,7 @@ from firstchair.serving.slates import (
     Ranked,
     Slate,
     draw_of,
+    entry_of,
     make_slate,
     outside_of,
     role_of,
@@ -117,7 +118,8 @@ def folded_slate(
         role = COLD_START
     fallback = None if published.as_of >= day else STALE
     ranked, outside = _split(published, row, folded, today, k)
-    slate = with_chance(role, fallback, ranked, outside, draw_of(seed, user_key, day))
+    draw = draw_of(seed, user_key, day)
+    slate = with_chance(role, fallback, ranked, sorted(outside), outside.__getitem__, draw)
     return FoldedSlate(slate, "als", version, role, _reasons(published, factors, folded, slate))
 
 
@@ -131,8 +133,8 @@ def _less(published: Published, slate: Slate) -> FoldedSlate:
 
 def _split(
     published: Published, row: int, folded: Folded, today: Uptake, k: int
-) -> tuple[Ranked, list[tuple[int, int, int]]]:
-    """The first `k` of the folded list, and E, ascending by artist; the folded score where both know one."""
+) -> tuple[Ranked, dict[int, tuple[int, int, int]]]:
+    """The first `k` of the folded list, and E by artist; the folded score where both know one."""
     entries = [
         (artist, round(score * SCORE_UNITS), NOT_PUBLISHED)
         for artist, score in zip(folded.artists, folded.scores, strict=True)
@@ -140,13 +142,15 @@ def _split(
     artists, scores, numbers = ([entry[place] for entry in entries[:k]] for place in range(3))
     found = {entry[0]: entry for entry in _published_entries(published, row, artists, today)}
     found |= {entry[0]: entry for entry in entries[k:]}
-    return (artists, scores, numbers), [found[artist] for artist in sorted(found)]
+    return (artists, scores, numbers), found
 
 
 def _published_entries(published: Published, row: int, shown: list[int], today: Uptake) -> list[tuple[int, int, int]]:
     """Artist, score and reason of those in the listener's published lists that may be drawn."""
     if row != NOBODY:
-        return outside_of(published, row * published.length, (row + 1) * published.length, shown, today.left_out)
+        start, end = row * published.length, (row + 1) * published.length
+        drawn = outside_of(published, start, end, shown, today.left_out)
+        return [entry_of(published, start, end, artist) for artist in drawn]
     columns = published.stranger
     left_out = {NOBODY, *shown, *today.left_out}
     rows = zip(columns.artists.tolist(), columns.scores.tolist(), columns.reasons.tolist(), strict=True)

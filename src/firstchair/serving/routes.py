@@ -21,7 +21,7 @@ from firstchair.serving.answers import AFTER, BEFORE, problem, unspooled
 from firstchair.serving.logins import DEFAULT_K
 from firstchair.serving.metrics import exposition
 from firstchair.serving.pages import Pages
-from firstchair.serving.spool import undelivered
+from firstchair.serving.spooled import undelivered
 
 if TYPE_CHECKING:
     from firstchair.serving.service import Service

@@ -1,7 +1,9 @@
 """A slate out of the published lists: whose list, one slot sometimes given to chance, every chance known exactly."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -11,6 +13,8 @@ from firstchair.serving.published import Columns, Published
 # With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
 EXPLORATION = 0.10
 EXPLORATION_UNITS = int(EXPLORATION * BUCKETS)
+# Whose lists chance draws from, the first one's entries before the other's.
+CHANCED = ("champion", "challenger")
 COLD_START, STALE = "cold_start", "stale"
 # Artists, scores and reasons side by side, as in `Slate`.
 Ranked = tuple[list[int], list[int], list[int]]
@@ -92,7 +96,8 @@ def make_slate(
     # More than k artists in the champion's list: E is not empty, whoever the k are that are shown.
     if not explores and end - start > k and not without and published.columns["champion"].artists[start + k] >= 0:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
-    return with_chance(role, fallback, ranked, outside_of(published, start, end, ranked[0], without), draw)
+    outside = outside_of(published, start, end, ranked[0], without)
+    return with_chance(role, fallback, ranked, outside, partial(entry_of, published, start, end), draw)
 
 
 def role_of(published: Published, row: int, allocation: Allocation) -> str:
@@ -108,16 +113,24 @@ def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
 
 
 def with_chance(
-    role: str, fallback: str | None, ranked: Ranked, outside: list[tuple[int, int, int]], draw: bytes
+    role: str,
+    fallback: str | None,
+    ranked: Ranked,
+    outside: list[int],
+    entry: Callable[[int], tuple[int, int, int]],
+    draw: bytes,
 ) -> Slate:
-    """The slate of ranked artists (which are overwritten), one slot given to one of `outside` where `draw` says so."""
+    """The slate of ranked artists (which are overwritten), one slot given to one of `outside` where `draw` says so.
+
+    entry: gives artist, score and reason of one of `outside`.
+    """
     shown = len(ranked[0])
     if not outside or not shown:
         return Slate(role, fallback, *ranked, -1, 1.0, 0.0)
     if int.from_bytes(draw[:8]) % BUCKETS >= EXPLORATION_UNITS:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
     slot = int.from_bytes(draw[8:16]) % shown
-    drawn = outside[int.from_bytes(draw[16:24]) % len(outside)]
+    drawn = entry(outside[int.from_bytes(draw[16:24]) % len(outside)])
     for column, value in zip(ranked, drawn, strict=True):
         column[slot] = value
     return Slate(role, fallback, *ranked, slot, 1 - EXPLORATION / shown, EXPLORATION / shown / len(outside))
@@ -141,15 +154,18 @@ def _first(
     return artists, scores, reasons
 
 
-def outside_of(
-    published: Published, start: int, end: int, shown: list[int], without: frozenset[int]
-) -> list[tuple[int, int, int]]:
-    """Artist, score and reason of each in E, ascending by artist; the champion's score where both lists have him."""
-    found: dict[int, tuple[int, int, int]] = {}
-    for role in ("challenger", "champion"):
+def outside_of(published: Published, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:
+    """E, ascending."""
+    listed = (published.columns[role].artists[start:end] for role in CHANCED if role in published.columns)
+    return sorted({artist for artists in listed for artist in artists}.difference((NOBODY,), shown, without))
+
+
+def entry_of(published: Published, start: int, end: int, artist: int) -> tuple[int, int, int]:
+    """Artist, score and reason of one of E; the champion's where both lists have him."""
+    for role in CHANCED:
         if (columns := published.columns.get(role)) is not None:
-            views = (columns.artists, columns.scores, columns.reasons)
-            rows = zip(*(view[start:end].tolist() for view in views), strict=True)
-            found |= {entry[0]: entry for entry in rows}
-    left_out = {NOBODY, *shown, *without}
-    return [found[artist] for artist in sorted(found) if artist not in left_out]
+            artists = columns.artists[start:end].tolist()
+            if artist in artists:
+                place = start + artists.index(artist)
+                return artist, columns.scores[place], columns.reasons[place]
+    raise KeyError(artist)

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from firstchair.serving import spool as spool_module
-from firstchair.serving.spool import Spool, deliver, undelivered
+from firstchair.serving.spool import Spool
+from firstchair.serving.spooled import deliver, undelivered
 
 WRITER = """
 import sys, time

@@ -1,0 +1,72 @@
+"""A file of the spool, mapped: its room on the disk and its pages in memory are there before it is written to."""
+
+import ctypes
+import fcntl
+import mmap
+import os
+from pathlib import Path
+
+SUFFIX = ".spool"
+# Of <sys/mman.h>, since Linux 5.14; Python has no name for it.
+_POPULATE_WRITE = 23
+_libc = ctypes.CDLL(None)
+
+
+class Segment:
+    """Lines up to `used` of `room` bytes, zeros behind; locked for as long as it is open, whoever else looks at it."""
+
+    __slots__ = ("_descriptor", "mapped", "room", "used")
+
+    def __init__(self, stem: Path, room: int) -> None:
+        self._descriptor = _made(stem.with_suffix(SUFFIX), room)
+        self.mapped = mmap.mmap(self._descriptor, room)
+        self.room, self.used = room, 0
+        _populate(self.mapped)
+
+    def sync(self) -> None:
+        """Bring what is written to the disk.
+
+        Raises:
+            OSError: The disk is failing.
+        """
+        os.fdatasync(self._descriptor)  # what is written through the mapping too
+
+    def end(self) -> None:
+        """Cut to what is used, sync, let go.
+
+        Raises:
+            OSError: The disk is failing; the segment is let go all the same.
+        """
+        self.mapped.close()
+        try:
+            os.ftruncate(self._descriptor, self.used)
+            if self.used:
+                self.sync()
+        finally:
+            os.close(self._descriptor)
+
+
+def _made(path: Path, room: int) -> int:
+    """A file with its room on the disk, so that no write to it can find the disk full, and its lock."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.posix_fallocate(descriptor, 0, room)
+    except OSError:
+        path.unlink(missing_ok=True)  # who delivers may have, before it was locked
+        os.close(descriptor)
+        raise
+    if os.fstat(descriptor).st_nlink:
+        return descriptor
+    os.close(descriptor)  # who delivers saw it unlocked, and removed it
+    return _made(path, room)
+
+
+def _populate(mapped: mmap.mmap) -> None:
+    """Have every page ready to be written: who first touches one waits for the file system's journal.
+
+    Through ctypes, which meanwhile leaves the interpreter to the logins. Where the system does not know the request,
+    pages are made ready when they are touched.
+    """
+    view = (ctypes.c_char * len(mapped)).from_buffer(mapped)
+    _libc.madvise(ctypes.byref(view), ctypes.c_size_t(len(mapped)), _POPULATE_WRITE)
