@@ -15,6 +15,9 @@ from firstchair.models.selection import Rows, best, chunks
 Recommend = Callable[[Rows, int], np.ndarray]
 Fit = Callable[[sparse.csr_matrix], Recommend]
 
+# Of irspack's own range of alpha0 for tuning, 0.003 to 1 by logarithm.
+MIDDLE_OF_ITS_RANGE = 0.055
+
 
 def implicit_als(train: sparse.csr_matrix) -> Recommend:
     from implicit.cpu.als import AlternatingLeastSquares
@@ -43,7 +46,9 @@ def irspack_rp3beta(train: sparse.csr_matrix) -> Recommend:
 def irspack_ials(train: sparse.csr_matrix) -> Recommend:
     from irspack import IALSRecommender
 
-    return _irspack(IALSRecommender(train.astype(np.float64), random_seed=SEED % 2**31), train)
+    # As it comes (alpha0 = 0) nothing unknown weighs anything, and it finds no more than chance.
+    model = IALSRecommender(train.astype(np.float64), alpha0=MIDDLE_OF_ITS_RANGE, random_seed=SEED % 2**31)
+    return _irspack(model, train)
 
 
 def _irspack(model: object, train: sparse.csr_matrix) -> Recommend:
@@ -129,7 +134,7 @@ def _filled(rows: Rows, k: int, lists: Iterator[tuple[int, np.ndarray]]) -> np.n
 PEERS: dict[str, tuple[str, Fit]] = {
     "implicit ALS": ("implicit", implicit_als),
     "implicit cosine, K = 100": ("implicit", implicit_cosine),
-    "irspack iALS": ("irspack", irspack_ials),
+    "irspack iALS, alpha0 0.055": ("irspack", irspack_ials),
     "irspack RP3beta": ("irspack", irspack_rp3beta),
     "lenskit implicit MF": ("lenskit", lenskit_als),
     "lenskit item kNN": ("lenskit", lenskit_item_knn),
