@@ -96,12 +96,6 @@ def rectools_svd(train: sparse.csr_matrix) -> Recommend:
     return _rectools(PureSVDModel(random_state=SEED % 2**31), train)
 
 
-def rectools_ease(train: sparse.csr_matrix) -> Recommend:
-    from rectools.models import EASEModel
-
-    return _rectools(EASEModel(), train)
-
-
 def _rectools(model: object, train: sparse.csr_matrix) -> Recommend:
     from rectools.dataset import Dataset
 
@@ -130,7 +124,7 @@ def _filled(rows: Rows, k: int, lists: Iterator[tuple[int, np.ndarray]]) -> np.n
     return artists
 
 
-# By library and what it is called; EASE inverts a dense matrix of all items, which 24 GB allow up to some 30,000.
+# By name: the library, and how it is fitted. rectools' EASE is not here: it inverts a dense matrix of all items.
 PEERS: dict[str, tuple[str, Fit]] = {
     "implicit ALS": ("implicit", implicit_als),
     "implicit cosine, K = 100": ("implicit", implicit_cosine),
@@ -139,6 +133,4 @@ PEERS: dict[str, tuple[str, Fit]] = {
     "lenskit implicit MF": ("lenskit", lenskit_als),
     "lenskit item kNN": ("lenskit", lenskit_item_knn),
     "rectools PureSVD": ("rectools", rectools_svd),
-    "rectools EASE": ("rectools", rectools_ease),
 }
-MOST_ITEMS = {"rectools EASE": 30_000}
