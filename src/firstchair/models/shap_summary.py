@@ -1,4 +1,4 @@
-"""What the challenger's trees attend to: Shapley values of a sample of its candidates, by feature, and their picture."""
+"""What the challenger's trees attend to: Shapley values of a sample of candidates, by feature, and a picture."""
 
 from dataclasses import dataclass
 from typing import Any

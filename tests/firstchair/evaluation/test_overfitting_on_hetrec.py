@@ -1,4 +1,4 @@
-"""The 99 %/70 % situation on HetRec Last.fm: a model set free remembers nearly all and is flagged; a tuned one is not."""
+"""The 99 %/70 % situation on HetRec Last.fm: a model set free remembers nearly all and is flagged; a tuned one not."""
 
 import numpy as np
 import pytest
