@@ -10,6 +10,7 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, TrainingData, fit, load_training_data
 from firstchair.models.ranker import Ranker
+from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion.registry import Registry, Version
 
 READ = (t.EVENTS, t.USERS, t.ARTISTS, t.TRACKS, t.USER_FEATURES, t.INTERACTIONS)
@@ -37,8 +38,12 @@ def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date,
     evaluation = evaluate(split, family, seed=seed)
     model = fit(Family(family), data, seed=seed)
     documents: dict[str, Any] = {"ndcg_at_10_by_segment": {"cells": [asdict(cell) for cell in evaluation.cells]}}
+    summary = None
     if isinstance(model, Ranker):
         documents["feature_importance"] = model.importance()
+        summary = shap_summary(model, data, seed=seed)
+    if summary is not None:
+        documents["shap_summary"] = summary.mean_absolute()
     version = registry.register(
         model,
         as_of=as_of,
@@ -46,6 +51,7 @@ def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date,
         metrics=evaluation.metrics,
         seed=seed,
         documents=documents,
+        pictures={} if summary is None else {"shap_summary": summary.picture()},
     )
     _keep(lake, evaluation)
     return Candidate(version, fitted_now=True)

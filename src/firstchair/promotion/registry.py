@@ -81,10 +81,12 @@ class Registry:
         metrics: Mapping[str, float],
         seed: int,
         documents: Mapping[str, Any] | None = None,
+        pictures: Mapping[str, Any] | None = None,
     ) -> Version:
         """Log a run and make a version of it; the same family, day, data and seed give the version there is.
 
-        The run is whole before the version is made, so a version without artefacts cannot exist.
+        Documents are logged as JSON, pictures (matplotlib figures) as PNG. The run is whole before the version is
+        made, so a version without artefacts cannot exist.
 
         Raises:
             ModelError: MLflow cannot be written.
@@ -102,6 +104,8 @@ class Registry:
                 self._client.log_metric(run_id, name, score)
             for name, document in (documents or {}).items():
                 self._client.log_dict(run_id, document, f"{name}.json")
+            for name, figure in (pictures or {}).items():
+                self._client.log_figure(run_id, figure, f"{name}.png")
             self._log_model(run_id, model)
             self._client.set_terminated(run_id)
             self._ensure_registered()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from firstchair.models import LabelledHistory, Slates, TrainingData
+from firstchair.models import LabelledHistory, Lists, Slates, TrainingData
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
 from firstchair.models.ranker_training import OBJECTIVES, trained
@@ -104,3 +104,17 @@ def test_more_refusal_never_ranks_an_artist_higher(data: TrainingData) -> None:
 
     assert MONOTONE["refused"] == -1
     assert (np.diff(margins, axis=1) <= 1e-6).all()
+
+
+def test_lists_that_went_through_other_hands_are_explained_alike(data: TrainingData) -> None:
+    model = Ranker().fit(data, seed=1)
+    rows = np.arange(USERS)
+    lists = model.recommend(data, rows, 10)
+
+    own = model.explain(data, rows, lists)
+    others = model.explain(data, rows, Lists(lists.artists, lists.scores))
+
+    assert (own.sentences == others.sentences).all()
+    assert (own.parts == others.parts).all()
+    np.testing.assert_allclose(own.amounts, others.amounts, atol=1e-6)
+    assert (own.sentences[lists.artists >= 0] != "").all()

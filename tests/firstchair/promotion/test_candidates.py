@@ -1,0 +1,105 @@
+"""A family that enters for a day, on a history in a real lake: what its run in MLflow tells."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import mlflow.artifacts
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.models import load_training_data
+from firstchair.models.ranker import Ranker
+from firstchair.models.ranker_features import NAMES, PairTable
+from firstchair.models.shap_summary import shap_summary
+from firstchair.promotion import Registry, enter_candidate
+from tests.firstchair.models.toys import checkerboard
+
+FIRST, DAYS = date(2026, 1, 1), 40
+USERS, ARTISTS = 60, 40
+
+
+@pytest.fixture
+def history(lake: Lake) -> Lake:
+    """Every user plays an artist of his parity each day."""
+    keys, artists = [f"{n:032x}" for n in range(USERS)], [f"a{n:03d}" for n in range(ARTISTS)]
+    rng = np.random.default_rng(1)
+    created = datetime(2025, 1, 1, tzinfo=UTC)
+    common = {"age_group": "25-34", "gender": "female", "country": "CL", "state": "x", "city": "y"}
+    users = [{"user_key": key, "created_at": created, **common} for key in keys]
+    catalogue = [{"artist_id": a, "name": a, "genres": ["jazz"], "followers": 10} for a in artists]
+    tracks = [{"track_id": f"t-{a}", "artist_id": a, "duration_ms": 200_000} for a in artists]
+    plays = [
+        {
+            "event_id": f"e{day}-{user}",
+            "event_type": "play",
+            "event_date": FIRST + timedelta(days=day),
+            "occurred_at": datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day),
+            "user_key": keys[user],
+            "source": "web",
+            "source_seq": day * USERS + user,
+            "simulated": True,
+            "artist_id": (artist := artists[2 * int(rng.integers(ARTISTS // 2)) + user % 2]),
+            "track_id": f"t-{artist}",
+            "ms_played": 200_000,
+        }
+        for day in range(DAYS)
+        for user in range(USERS)
+    ]
+    for table, rows in ((t.USERS, users), (t.ARTISTS, catalogue), (t.TRACKS, tracks), (t.EVENTS, plays)):
+        lake.overwrite(table, pa.Table.from_pylist(rows, schema=table.schema))
+    return lake
+
+
+def test_the_run_of_the_challenger_tells_what_its_trees_attend_to(
+    history: Lake, registry: Registry, tmp_path: Path
+) -> None:
+    as_of = FIRST + timedelta(days=DAYS)
+
+    version = enter_candidate(history, registry, family="xgboost", as_of=as_of, seed=1).version
+
+    run = f"runs:/{version.run_id}"
+    importance, summary = (
+        mlflow.artifacts.load_dict(_fetched(registry, f"{run}/{name}.json", tmp_path))
+        for name in ("feature_importance", "shap_summary")
+    )
+    picture = Image.open(_fetched(registry, f"{run}/shap_summary.png", tmp_path))
+    model = registry.load(version)
+    assert isinstance(model, Ranker)
+    again = shap_summary(model, load_training_data(history, as_of=as_of), seed=1)
+    assert again is not None
+    assert importance == pytest.approx(model.importance())
+    assert summary == pytest.approx(again.mean_absolute(), rel=1e-5)
+    assert list(importance) and set(summary) <= set(importance) <= set(NAMES)
+    assert picture.format == "PNG"
+    assert picture.width >= 500
+
+
+def _fetched(registry: Registry, uri: str, folder: Path) -> str:
+    return str(
+        mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=registry.tracking_uri)
+    )
+
+
+def test_contributions_and_the_expected_margin_add_up_to_the_order_of_the_trees() -> None:
+    data = checkerboard()
+    model = Ranker().fit(data, seed=1)
+
+    summary = shap_summary(model, data, seed=1)
+
+    assert summary is not None
+    margin = summary.contributions.sum(axis=1) + summary.expected
+    np.testing.assert_allclose(
+        margin, model.booster.inplace_predict(summary.features, predict_type="margin"), atol=1e-4
+    )
+    pairs = PairTable(model.sources, data).of(np.arange(len(data.user_keys)))
+    assert len(summary.features) == min(2_000, len(pairs.user))
+
+
+def test_a_ranker_without_trees_has_nothing_to_sum_up() -> None:
+    data = checkerboard(labelled=False)
+
+    assert shap_summary(Ranker().fit(data, seed=1), data, seed=1) is None
