@@ -6,7 +6,6 @@ directly; the newest day holds all the impressions, each earlier one a tenth of 
 
 import argparse
 import multiprocessing
-import resource
 import tempfile
 import time
 from datetime import date, timedelta
@@ -98,7 +97,7 @@ def draw_day(lake: Lake, number: int, users: int, impressions: int) -> None:
 
 
 def measure(url: str, days: int) -> None:
-    """Print seconds of each concern, and the most memory that all of them took."""
+    """Print seconds of each concern and the most memory it took, and those of all of them."""
     import monitoring
 
     lake, last = Lake(url), START + timedelta(days=days - 1)
@@ -118,14 +117,29 @@ def measure(url: str, days: int) -> None:
             "overfit": lambda: monitoring.build_overfit(lake, as_of=as_of, report_folder=pages),
         }
         begun, used = time.perf_counter(), time.process_time()
+        peaks: list[float] = []
         for name, job in jobs.items():
             started, cpu = time.perf_counter(), time.process_time()
+            forget_peak()
+            before = gibibytes("VmRSS")
             job()
             wall, spent = time.perf_counter() - started, time.process_time() - cpu
-            print(f"  {name}: {wall:.1f} s ({spent:.1f} s of processors)", flush=True)
+            peaks.append(gibibytes("VmHWM"))
+            took = f"{wall:.1f} s ({spent:.1f} s of processors)"
+            print(f"  {name}: {took}, from {before:.2f} to at most {peaks[-1]:.2f} GiB", flush=True)
         wall, spent = time.perf_counter() - begun, time.process_time() - used
-    gibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {gibibytes:.2f} GiB; limits 180 s and 4 GiB")
+    print(f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {max(peaks):.2f} GiB; limits 180 s and 4 GiB")
+
+
+def forget_peak() -> None:
+    """Begin the kernel's high-water mark of this process's memory anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def gibibytes(name: str) -> float:
+    """Resident memory of this process: `VmRSS` now, `VmHWM` at most since the mark began."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 2**20
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from statistics import NormalDist
 
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.attribution import SLATE_DAYS
+from monitoring.engine import connect
 
 CONFIDENCE = 0.95
 # What stood at a position with less than even chance was drawn, not ranked.

@@ -6,8 +6,9 @@ from statistics import NormalDist
 from typing import Any
 
 from firstchair.features.segments import ALL, published_values, user_segments
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from monitoring.engine import connect
 from monitoring.figures import line_plot, simulated_mark
 
 HORIZONS_DAYS = (7, 14)

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.comparison import Comparison, Rate, compare_numbers, compare_rates, compare_values, holm
+from monitoring.engine import connect
 from monitoring.pages import drift_page
 from monitoring.rules import DriftRules, load_rules
 from monitoring.samples import CATALOGUE, FEATURES, POPULATION, RESPONSES, Sample, draw

@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from firstchair.features.segments import ALL, Segment, published_values, user_segments
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.attribution import MEASURES, facts
+from monitoring.engine import connect
 from monitoring.figures import by_day
 
 CONFIDENCE = 0.95

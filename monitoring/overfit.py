@@ -8,8 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from monitoring.engine import connect
 from monitoring.pages import cells_page
 from monitoring.rules import OverfitRules, load_rules
 

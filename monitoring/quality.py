@@ -5,8 +5,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from monitoring.engine import connect
 from monitoring.pages import cells_page
 from monitoring.rules import QualityRules, load_rules
 

@@ -7,9 +7,10 @@ import pandas as pd
 
 from firstchair.features.profile import NEW_DAYS
 from firstchair.features.segments import UNKNOWN, follower_tiers
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.attribution import SLATE_DAYS
+from monitoring.engine import connect
 
 # Columns by kind: of the users' features, of the users who come, of the catalogue, and of what they answer.
 FEATURES = ("clicks_per_100", "listen_through", "plays_per_day", "logins_per_day")

@@ -5,8 +5,9 @@ from datetime import date, timedelta
 from statistics import NormalDist
 
 from firstchair.features.segments import ALL, published_values, user_segments
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from monitoring.engine import connect
 
 # Who is away for so many days has left; a curve begins at most so many days ago.
 SILENCE_DAYS, COHORT_DAYS = 14, 90

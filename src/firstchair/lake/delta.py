@@ -1,9 +1,13 @@
 """Reading and writing the lake: atomic partition replacement, snapshots, content fingerprints."""
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import count
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import duckdb
@@ -15,6 +19,7 @@ from firstchair.errors import LakeError
 from firstchair.lake.tables import Table
 
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
+_CONNECTIONS = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +168,21 @@ class Lake:
         return f"{self.url.rstrip('/')}/{table.name}"
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB in UTC that neither installs nor loads extensions from anywhere."""
-    connection = duckdb.connect(
-        config={"autoinstall_known_extensions": False, "autoload_known_extensions": True, "threads": 2}
-    )
+def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB in UTC that neither installs nor loads extensions from anywhere.
+
+    What exceeds `memory_limit` (such as "2GiB"; None: DuckDB's own, most of the machine's) goes to a folder under the
+    system's temporary one, made when first needed and removed on close.
+    """
+    # A folder a connection: DuckDB gives its spilled files the same names in every process.
+    spilled = Path(tempfile.gettempdir()) / f"firstchair-duckdb-{os.getpid()}-{next(_CONNECTIONS)}"
+    config: dict[str, str | bool | int] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": True,
+        "threads": 2,
+        "temp_directory": str(spilled),
+    }
+    connection = duckdb.connect(config=config | ({} if memory_limit is None else {"memory_limit": memory_limit}))
     connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false; set enable_progress_bar = false;")
     return connection
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstchair.errors import LakeError
-from firstchair.lake import Engine, Lake
+from firstchair.lake import Engine, Lake, connect
 from firstchair.lake import tables as t
 
 JANUARY_1, JANUARY_2, JANUARY_3 = (date(2026, 1, day) for day in (1, 2, 3))
@@ -118,3 +118,19 @@ def test_a_table_that_cannot_be_read_says_where_and_what_to_do(lake: Lake) -> No
 
     assert fault.value.where.endswith("silver/events")
     assert "lake_url" in fault.value.remedy
+
+
+def test_what_exceeds_the_memory_allowed_goes_to_disk_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    numbers = "select sum(i) from (select i, md5(i::varchar) as text from range(2_000_000) r(i) order by text)"
+
+    with connect(memory_limit="64MiB") as connection:
+        connection.execute("create temp table kept as select md5(i::varchar) as text from range(4_000_000) r(i)")
+        spilled = [path for folder in tmp_path.iterdir() for path in folder.iterdir()]
+        found = connection.execute(numbers).fetchall()
+
+    assert spilled
+    assert found == [(1_999_999_000_000,)]
+    assert list(tmp_path.iterdir()) == []
