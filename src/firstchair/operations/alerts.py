@@ -56,7 +56,8 @@ def _records(platform: Platform, reconciliation: events.Reconciliation) -> Itera
     if not reconciliation.balanced:
         yield Alert("records_unaccounted", "Read is not accepted + duplicates + quarantined; rebuild the days.")
     if holes := {source: count for source, count in reconciliation.gaps.items() if count}:
-        yield Alert("sequence_gaps", f"Sequence numbers are missing, by source: {holes}.")
+        told = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
+        yield Alert("sequence_gaps", f"Sequence numbers are missing: {told}.")
 
 
 def _moved(platform: Platform) -> Iterator[Alert]:

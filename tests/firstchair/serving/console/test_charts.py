@@ -71,6 +71,7 @@ def test_an_axis_holds_all_values_between_round_numbers() -> None:
 
         assert low <= min(values) <= max(values) <= high
         assert 2 <= len(ticks) <= 8
+    assert spread([0.0, 0.0])[0] == 0
     assert Scale(0, 10, 100, 200)(5) == 150
 
 

@@ -105,7 +105,7 @@ def told(value: float | None, form: str, *, digits: int | None = None) -> str:
         return "–"
     match form:
         case Form.SHARE:
-            return f"{100 * value:.{2 if digits is None else digits}f} %"
+            return f"{100 * value:.{2 if digits is None else digits}f} %".replace("-", "−")
         case Form.CHANGE:
             return f"{100 * value:+.{1 if digits is None else digits}f} %".replace("-", "−")
     return f"{value:,.{2 if digits is None else digits}f}".replace("-", "−")

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 440, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 26
 # More bands than these hide one another.
 MOST_BANDS = 3
-COLOURS = 7
+COLOURS = 8
 
 
 def line_svg(chart: LineChart, name: str) -> Markup:

@@ -25,10 +25,14 @@ class Scale:
 def spread(values: Sequence[float]) -> tuple[float, float, list[float]]:
     """Least and greatest round number around the values, and the round numbers to write (three to seven).
 
+    Nothing but zeros stands at the foot of 0..1: what is counted or a share has nothing below it.
+
     >>> spread([0.031, 0.058])
     (0.03, 0.06, [0.03, 0.04, 0.05, 0.06])
     """
     low, high = min(values), max(values)
+    if low == high == 0:
+        high = 1.0
     if high - low < 1e-9:
         low, high = low - max(abs(low) * 0.1, 1e-3), high + max(abs(high) * 0.1, 1e-3)
     raw = (high - low) / 4
