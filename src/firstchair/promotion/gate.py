@@ -86,7 +86,7 @@ def judge_challenger(evidence: OfflineEvidence, rule: Rule) -> Verdict:
         ("too_few_users", ndcg.users < rule.min_test_users,
          f"{ndcg.users:,} test users; a proof wants {rule.min_test_users:,}."),
         ("leak_alarm", ndcg.relative_difference > rule.leak_alarm,
-         f"NDCG@10 better by {ndcg.relative_difference:.0%}: too good to be true until a person has looked."),
+         f"NDCG@10 better by {ndcg.relative_difference:.0%}; over {rule.leak_alarm:.0%} a person has to look first."),
         ("not_superior", ndcg.lower <= 0, _said(evidence, "NDCG@10", ndcg)),
         ("recall_margin", recall.lower <= -rule.recall_margin, _said(evidence, "Recall@20", recall)),
     ]  # fmt: skip
