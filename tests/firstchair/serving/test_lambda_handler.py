@@ -221,7 +221,7 @@ def test_the_process_of_the_image_answers_event_after_event(
         [sys.executable, "-m", "firstchair.serving.lambda_runtime"], env=environment, cwd=settings.home
     ) as process:
         told = dict(gateway.answered.get(timeout=60) for _ in range(3))
-        process.terminate()
+        process.kill()  # as Lambda does
 
     assert told["one/response"]["statusCode"] == 200
     assert told["two/error"]["errorType"] == "KeyError"
