@@ -45,7 +45,7 @@ class Spool:
         self.sequence = 0
         # Why the last segment could not be made, or the last sync failed; None once one succeeded.
         self.fault: OSError | None = None
-        self._written = self._synced = self._made = 0
+        self._written = self._made = 0
         self._segment: Segment | None = None
         self._next: Segment | None = None
         self._closed: list[tuple[Segment, int]] = []
@@ -100,7 +100,7 @@ class Spool:
         following, self._next = self._next, None
         if following is None or following.room < wanted:
             if following is not None:
-                self._closed.append((following, self._written))
+                self._closed.append((following, 0))  # too small, and nothing is in it
             following = self._make(max(ROOM_BYTES, wanted))
         self._retire()
         self._segment, self._began, self.fault = following, time.monotonic(), None
@@ -154,7 +154,7 @@ class Spool:
         fault = None
         try:
             sync()
-            self._synced, self.fault = upto, None
+            self.fault = None
         except OSError as error:
             fault = self.fault = error
         with self._lock:

@@ -108,6 +108,21 @@ def test_posted_events_alone_turn_the_segments_too(tmp_path: Path, monkeypatch: 
     assert sorted(event["event_id"] for event in delivered(tmp_path)) == [f"e{number}" for number in range(5)]
 
 
+def test_lines_beyond_the_room_of_a_segment_get_one_of_their_own(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.start()
+    large = b'{"event_id":"large","note":"%b"}\n' % (b"x" * (spool_module.ROOM_BYTES + 1))
+
+    spool.append(b'{"event_id":"a"}\n', 1)
+    spool.append(large, 1)
+    spool.append(b'{"event_id":"b"}\n', 1)
+    spool.close()
+
+    assert bring(tmp_path) == 3
+    assert [event["event_id"] for event in delivered(tmp_path)] == ["a", "large", "b"]
+    assert os.listdir(tmp_path / "spool") == []
+
+
 def test_a_full_disk_refuses_the_line_and_space_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool(tmp_path / "spool")
     with monkeypatch.context() as full:
