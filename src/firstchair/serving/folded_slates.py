@@ -1,5 +1,6 @@
 """The slate of a listener who has done something today: his list as it would be had the batch known it."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import NamedTuple
 
@@ -14,8 +15,10 @@ from firstchair.serving.slates import (
     COLD_START,
     STALE,
     Allocation,
+    Entry,
     Ranked,
     Slate,
+    chanced,
     draw_of,
     entry_of,
     make_slate,
@@ -117,9 +120,8 @@ def folded_slate(
     if row == NOBODY and version != published.roles["champion"].version:
         role = COLD_START
     fallback = None if published.as_of >= day else STALE
-    ranked, outside = _split(published, row, folded, today, k)
-    draw = draw_of(seed, user_key, day)
-    slate = with_chance(role, fallback, ranked, sorted(outside), outside.__getitem__, draw)
+    ranked, outside, entry = _split(published, row, folded, today, k)
+    slate = with_chance(role, fallback, ranked, outside, entry, draw_of(seed, user_key, day))
     return FoldedSlate(slate, "als", version, role, _reasons(published, factors, folded, slate))
 
 
@@ -133,28 +135,23 @@ def _less(published: Published, slate: Slate) -> FoldedSlate:
 
 def _split(
     published: Published, row: int, folded: Folded, today: Uptake, k: int
-) -> tuple[Ranked, dict[int, tuple[int, int, int]]]:
-    """The first `k` of the folded list, and E by artist; the folded score where both know one."""
+) -> tuple[Ranked, list[int], Callable[[int], Entry]]:
+    """The first `k` of the folded list; E, ascending; the entry of one of E, the folded one where both know him."""
     entries = [
         (artist, round(score * SCORE_UNITS), NOT_PUBLISHED)
         for artist, score in zip(folded.artists, folded.scores, strict=True)
     ]
     artists, scores, numbers = ([entry[place] for entry in entries[:k]] for place in range(3))
-    found = {entry[0]: entry for entry in _published_entries(published, row, artists, today)}
-    found |= {entry[0]: entry for entry in entries[k:]}
-    return (artists, scores, numbers), found
+    tail = {entry[0]: entry for entry in entries[k:]}
+    lists = (published.stranger,) if row == NOBODY else chanced(published)
+    start = 0 if row == NOBODY else row * published.length
+    end = start + published.length
 
+    def entry(artist: int) -> Entry:
+        return tail.get(artist) or entry_of(lists, start, end, artist)
 
-def _published_entries(published: Published, row: int, shown: list[int], today: Uptake) -> list[tuple[int, int, int]]:
-    """Artist, score and reason of those in the listener's published lists that may be drawn."""
-    if row != NOBODY:
-        start, end = row * published.length, (row + 1) * published.length
-        drawn = outside_of(published, start, end, shown, today.left_out)
-        return [entry_of(published, start, end, artist) for artist in drawn]
-    columns = published.stranger
-    left_out = {NOBODY, *shown, *today.left_out}
-    rows = zip(columns.artists.tolist(), columns.scores.tolist(), columns.reasons.tolist(), strict=True)
-    return [entry for entry in rows if entry[0] not in left_out]
+    drawn = outside_of(lists, start, end, artists, today.left_out)
+    return (artists, scores, numbers), sorted({*drawn, *tail}), entry
 
 
 def _reasons(published: Published, factors: Factors, folded: Folded, slate: Slate) -> list[str]:

@@ -13,11 +13,12 @@ from firstchair.serving.published import Columns, Published
 # With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
 EXPLORATION = 0.10
 EXPLORATION_UNITS = int(EXPLORATION * BUCKETS)
-# Whose lists chance draws from, the first one's entries before the other's.
-CHANCED = ("champion", "challenger")
 COLD_START, STALE = "cold_start", "stale"
 # Artists, scores and reasons side by side, as in `Slate`.
 Ranked = tuple[list[int], list[int], list[int]]
+# Artist, score and reason of one place.
+Entry = tuple[int, int, int]
+Lists = tuple[Columns, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,9 @@ def make_slate(
     # More than k artists in the champion's list: E is not empty, whoever the k are that are shown.
     if not explores and end - start > k and not without and published.columns["champion"].artists[start + k] >= 0:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
-    outside = outside_of(published, start, end, ranked[0], without)
-    return with_chance(role, fallback, ranked, outside, partial(entry_of, published, start, end), draw)
+    lists = chanced(published)
+    outside = outside_of(lists, start, end, ranked[0], without)
+    return with_chance(role, fallback, ranked, outside, partial(entry_of, lists, start, end), draw)
 
 
 def role_of(published: Published, row: int, allocation: Allocation) -> str:
@@ -117,7 +119,7 @@ def with_chance(
     fallback: str | None,
     ranked: Ranked,
     outside: list[int],
-    entry: Callable[[int], tuple[int, int, int]],
+    entry: Callable[[int], Entry],
     draw: bytes,
 ) -> Slate:
     """The slate of ranked artists (which are overwritten), one slot given to one of `outside` where `draw` says so.
@@ -154,18 +156,22 @@ def _first(
     return artists, scores, reasons
 
 
-def outside_of(published: Published, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:
-    """E, ascending."""
-    listed = (published.columns[role].artists[start:end] for role in CHANCED if role in published.columns)
-    return sorted({artist for artists in listed for artist in artists}.difference((NOBODY,), shown, without))
+def chanced(published: Published) -> Lists:
+    """Whose lists chance draws from, the champion's first."""
+    return tuple(published.columns[role] for role in ("champion", "challenger") if role in published.columns)
 
 
-def entry_of(published: Published, start: int, end: int, artist: int) -> tuple[int, int, int]:
-    """Artist, score and reason of one of E; the champion's where both lists have him."""
-    for role in CHANCED:
-        if (columns := published.columns.get(role)) is not None:
-            artists = columns.artists[start:end].tolist()
-            if artist in artists:
-                place = start + artists.index(artist)
-                return artist, columns.scores[place], columns.reasons[place]
+def outside_of(lists: Lists, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:
+    """E, ascending: who stands in a row of the lists and is neither shown nor left out."""
+    listed = (artist for columns in lists for artist in columns.artists[start:end])
+    return sorted(set(listed).difference((NOBODY,), shown, without))
+
+
+def entry_of(lists: Lists, start: int, end: int, artist: int) -> Entry:
+    """Artist, score and reason of one of E, by the first of the lists that has him."""
+    for columns in lists:
+        artists = columns.artists[start:end].tolist()
+        if artist in artists:
+            place = start + artists.index(artist)
+            return artist, columns.scores[place], columns.reasons[place]
     raise KeyError(artist)

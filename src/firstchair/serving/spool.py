@@ -46,6 +46,7 @@ class Spool:
         # Why the last segment could not be made, or the last sync failed; None once one succeeded.
         self.fault: OSError | None = None
         self._written = self._made = 0
+        self._began = 0.0
         self._segment: Segment | None = None
         self._next: Segment | None = None
         self._closed: list[tuple[Segment, int]] = []
@@ -127,8 +128,8 @@ class Spool:
             with suppress(OSError):
                 self._prepare()
                 with self._lock:
-                    used = self._segment.used if self._segment else 0
-                    if self._segment is None or (used and time.monotonic() - self._began > SEGMENT_SECONDS):
+                    old = time.monotonic() - self._began > SEGMENT_SECONDS
+                    if self._segment is None or (old and self._segment.used):
                         self._turn()
             self._sync()
 
