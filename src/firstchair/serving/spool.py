@@ -1,5 +1,6 @@
 """A local append-only spool: what was said to be accepted is on disk first, and in the event store soon after."""
 
+import itertools
 import threading
 import time
 import uuid
@@ -45,7 +46,8 @@ class Spool:
         self.sequence = 0
         # Why the last segment could not be made, or the last sync failed; None once one succeeded.
         self.fault: OSError | None = None
-        self._written = self._made = 0
+        self._written = 0
+        self._numbers = itertools.count(1)  # one step each, so that two threads never make the same file
         self._began = 0.0
         self._segment: Segment | None = None
         self._next: Segment | None = None
@@ -109,9 +111,8 @@ class Spool:
         return following
 
     def _make(self, room: int) -> Segment:
-        self._made += 1
         try:
-            return Segment(self.root / f"{self.source}-{self._made:09d}", room)
+            return Segment(self.root / f"{self.source}-{next(self._numbers):09d}", room)
         except OSError as error:
             self.fault = error
             raise
