@@ -147,6 +147,10 @@ class Settings(BaseSettings):
         """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set."""
         return (self.pseudonym_key.get_secret_value() or _kept_secret(self.home / "pseudonym_key")).encode()
 
+    def keep_pseudonym_key(self, key: str) -> None:
+        """Have `home` keep this key, unless it keeps one already."""
+        _kept_secret(self.home / "pseudonym_key", key)
+
     def secret_api_token(self) -> str:
         """The bearer token of the API; made once in `home` (mode 0600) where none is set."""
         return self.api_token.get_secret_value() or _kept_secret(self.home / "api_token")
@@ -178,14 +182,14 @@ def load_settings() -> Settings:
         ) from error
 
 
-def _kept_secret(path: Path) -> str:
-    """The secret in `path`; written atomically with mode 0600 the first time."""
+def _kept_secret(path: Path, first: str = "") -> str:
+    """The secret in `path`; written atomically with mode 0600 the first time, by default one that nobody knows."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
+            file.write(first or secrets.token_hex(32))
         try:
             os.link(temporary, path)  # fails where another process was first: its secret stands
         except FileExistsError:

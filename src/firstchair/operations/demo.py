@@ -1,5 +1,6 @@
 """A service that is lived: a history before there were models, then day after day what is published is shown."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -65,6 +66,8 @@ def run_demo(settings: Settings, demo: Demo, *, progress: Progress | None = None
         last = demo.spec.start + timedelta(days=demo.spec.days - 1)
         return open_platform(settings), RunReport(demo.spec.start, last, 0, (), ())
     _clear(settings)
+    # Arms go by pseudonyms, so their key too is the seed's; no listener of a demo is anybody.
+    settings.keep_pseudonym_key(hashlib.sha256(f"firstchair demo {demo.spec.seed}".encode()).hexdigest())
     platform = open_platform(settings)
     return platform, live(platform, demo, progress=progress)
 

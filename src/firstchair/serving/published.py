@@ -4,9 +4,12 @@ import hashlib
 import json
 import mmap
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ import orjson
 from firstchair.errors import ModelError
 from firstchair.serving.factors import Folding, open_folding
 from firstchair.serving.layout import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
+from firstchair.serving.prefault import prefault_for_reading
 
 ROLES = ("champion", "challenger", "previous", "holdback")
 
@@ -30,6 +34,11 @@ class Columns:
     artists: memoryview
     scores: memoryview
     reasons: memoryview
+
+    def entries(self, start: int, count: int) -> tuple[list[int], list[int], list[int]]:
+        """Artists, scores and reasons of some entries; at once, which takes two thirds of what slices do."""
+        wide, narrow = _unpacked(count)
+        return [*wide(self.artists, 4 * start)], [*narrow(self.scores, 2 * start)], [*wide(self.reasons, 4 * start)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,12 @@ class Published:
     def reason(self, number: int) -> str:
         """A published text."""
         return str(orjson.loads(self.reason_text[self.reason_offsets[number] : self.reason_offsets[number + 1]]))
+
+
+@lru_cache
+def _unpacked(count: int) -> tuple[Callable[..., tuple[int, ...]], Callable[..., tuple[int, ...]]]:
+    """What reads so many int32, and so many int16, at an offset in bytes."""
+    return Struct(f"{count}i").unpack_from, Struct(f"{count}h").unpack_from
 
 
 def open_published(root: Path) -> Published:
@@ -192,7 +207,9 @@ def _starts(key_high: memoryview) -> memoryview:
 
 def _mapped(path: Path) -> memoryview:
     """A flat view of an array on disk; pages are shared by all who map it."""
-    return memoryview(np.load(path, mmap_mode="r").reshape(-1))
+    array = np.load(path, mmap_mode="r").reshape(-1)
+    prefault_for_reading(array)
+    return memoryview(array)
 
 
 def _text(path: Path) -> mmap.mmap:

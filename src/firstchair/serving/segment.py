@@ -1,15 +1,13 @@
 """A file of the spool, mapped: its room on the disk and its pages in memory are there before it is written to."""
 
-import ctypes
 import fcntl
 import mmap
 import os
 from pathlib import Path
 
+from firstchair.serving.prefault import prefault_for_writing
+
 SUFFIX = ".spool"
-# Of <sys/mman.h>, since Linux 5.14; Python has no name for it.
-_POPULATE_WRITE = 23
-_libc = ctypes.CDLL(None)
 
 
 class Segment:
@@ -21,7 +19,7 @@ class Segment:
         self._descriptor = _made(stem.with_suffix(SUFFIX), room)
         self.mapped = mmap.mmap(self._descriptor, room)
         self.room, self.used = room, 0
-        _populate(self.mapped)
+        prefault_for_writing(self.mapped)
 
     def sync(self) -> None:
         """Bring what is written to the disk.
@@ -60,13 +58,3 @@ def _made(path: Path, room: int) -> int:
         return descriptor
     os.close(descriptor)  # who delivers saw it unlocked, and removed it
     return _made(path, room)
-
-
-def _populate(mapped: mmap.mmap) -> None:
-    """Have every page ready to be written: who first touches one waits for the file system's journal.
-
-    Through ctypes, which meanwhile leaves the interpreter to the logins. Where the system does not know the request,
-    pages are made ready when they are touched.
-    """
-    view = (ctypes.c_char * len(mapped)).from_buffer(mapped)
-    _libc.madvise(ctypes.byref(view), ctypes.c_size_t(len(mapped)), _POPULATE_WRITE)

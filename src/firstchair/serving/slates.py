@@ -147,9 +147,7 @@ def _first(
         artists = [columns.artists[place] for place in kept]
         scores, reasons = ([view[place] for place in kept] for view in (columns.scores, columns.reasons))
     else:
-        stop = min(start + k, end)
-        artists, scores = columns.artists[start:stop].tolist(), columns.scores[start:stop].tolist()
-        reasons = columns.reasons[start:stop].tolist()
+        artists, scores, reasons = columns.entries(start, min(k, end - start))
     if NOBODY in artists:
         full = artists.index(NOBODY)
         return artists[:full], scores[:full], reasons[:full]
@@ -163,8 +161,8 @@ def chanced(published: Published) -> Lists:
 
 def outside_of(lists: Lists, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:
     """E, ascending: who stands in a row of the lists and is neither shown nor left out."""
-    listed = (artist for columns in lists for artist in columns.artists[start:end])
-    return sorted(set(listed).difference((NOBODY,), shown, without))
+    listed = set().union(*(columns.artists[start:end].tolist() for columns in lists))
+    return sorted(listed.difference((NOBODY,), shown, without))
 
 
 def entry_of(lists: Lists, start: int, end: int, artist: int) -> Entry:

@@ -1,5 +1,6 @@
 """The demo: listeners live with the platform, and what they are shown is what was published."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pandas as pd
 import pytest
 
 from firstchair.lake import tables as t
+from firstchair.privacy import user_key
+from firstchair.world import user_id
 from tests.service import Service
 
 SMALL = ("--users", 150, "--artists", 100, "--days", 14, "--lived", 2, "--start", "2026-01-01", "--no-ui")
@@ -14,7 +17,7 @@ SMALL = ("--users", 150, "--artists", 100, "--days", 14, "--lived", 2, "--start"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, dict[str, Any]]:
-    service = Service(tmp_path_factory.mktemp("demo") / "home")
+    service = Service(tmp_path_factory.mktemp("demo") / "home", {"pseudonym_key": ""})
     return service, service.json("demo", *SMALL)
 
 
@@ -33,6 +36,15 @@ def test_lived_days_show_what_was_published_the_morning_before(demo: tuple[Servi
     ]
     assert len(ranked) > 100
     assert sum(by_lists) > 0.8 * len(ranked)  # the others were folded in, or came to nobody's list yet
+
+
+def test_a_listener_has_the_same_pseudonym_in_every_home_so_that_a_seed_gives_him_the_same_arm(
+    demo: tuple[Service, dict[str, Any]],
+) -> None:
+    service, _ = demo
+    key = hashlib.sha256(b"firstchair demo 7").hexdigest().encode()
+
+    assert {row["user_key"] for row in service.rows(t.USERS)} >= {user_key(user_id(number), key) for number in range(9)}
 
 
 def test_the_truth_of_every_models_lists_is_kept_for_the_lived_days(demo: tuple[Service, dict[str, Any]]) -> None:

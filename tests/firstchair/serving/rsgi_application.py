@@ -11,8 +11,11 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
     """`/leave` writes down that the client left, `/pieces` answers in pieces, all else with the request."""
     body = await _body(receive)
     if body is None or scope["path"] == "/leave":
+        seen = Path(os.environ["SEEN"])
+        if body is not None:
+            seen.with_suffix(".asked").touch()
         left = "in the middle" if body is None else (await receive())["type"]
-        Path(os.environ["SEEN"]).write_text(left)
+        seen.write_text(left)
         return
     headers = [(b"content-type", b"application/json"), (b"x-name", "é".encode("latin-1"))]
     await send({"type": "http.response.start", "status": 201, "headers": headers})

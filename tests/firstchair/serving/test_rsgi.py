@@ -84,6 +84,8 @@ def test_an_application_hears_of_a_client_that_leaves(port: int, seen: Path, sen
 
     with socket.create_connection(("127.0.0.1", port)) as link:
         link.sendall(sent)
+        if heard == "http.disconnect":  # granian tells it to who waits for it already
+            wait_for(seen.with_suffix(".asked").exists)
 
     wait_for(seen.exists)
     wait_for(seen.read_text)
