@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from firstchair.lake import tables as t
 from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
-from firstchair.serving.console.looks import Look, Metric, SegmentEffect, Step, on_test_days, steps
+from firstchair.serving.console.looks import Look, Metric, SegmentEffect, Step, begun, on_test_days, steps
 from firstchair.serving.console.sources import Sources, rows
 
 # Of a segment's interval at one look; its p beside it holds at all looks.
@@ -26,8 +26,12 @@ ROLES = {"success": "success metric", "guardrail": "guardrail", "deterioration":
 
 @dataclass(frozen=True, slots=True)
 class Audition:
-    """Everything on the page. `looks`: of the chosen stage, ascending; empty while there are test days alone."""
+    """Everything on the page.
 
+    looks: of the chosen stage, ascending; empty while there are test days alone. begun: under way without a look yet.
+    """
+
+    begun: Step | None
     steps: tuple[Step, ...]
     chosen: Step | None
     looks: tuple[Look, ...]
@@ -55,6 +59,7 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
     offline = (on_test_days(entries, chosen.on_trial) if chosen else None) or on_test_days(entries)
     effects = _large(sources, chosen, looks[-1].segments) if chosen and looks else ()
     return Audition(
+        begun=begun(entries),
         steps=order,
         chosen=chosen,
         looks=looks,

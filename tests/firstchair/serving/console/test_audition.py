@@ -1,0 +1,16 @@
+"""The page of the audition between the verdict on test days and the first look at listeners."""
+
+from tests.firstchair.promotion.test_live import Stand
+from tests.firstchair.serving.console.test_by_hand import Enter, audition, enter, stand
+
+__all__ = ["audition", "enter", "stand"]  # fixtures
+
+
+def test_a_stage_that_nobody_has_looked_at_yet_is_told(enter: Enter, stand: Stand) -> None:
+    phase = stand.a.ledger.phases()[-1][1]
+    assert phase is not None
+
+    told = " ".join(enter().get("/audition").text.split())
+
+    assert f"{phase.on_trial} is before 5 % of the listeners" in told
+    assert "No challenger is before listeners" not in told
