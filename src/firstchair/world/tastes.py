@@ -13,6 +13,8 @@ from firstchair.world.scenarios import Leaning, Scenario
 CLICK_BIAS = -3.6
 # Of what is played unasked.
 ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.4, 0.8
+# So many times as strongly the hits of a country pull where they are heard all day, which sours listeners.
+HEARD_ALL_DAY = 1.6
 # An artist who has not appeared yet has nothing to play.
 UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 6, 9.0, 14.0
@@ -67,7 +69,8 @@ class Tastes:
         country, age, fresh = self._today(day)
         found = ORGANIC_TASTE * affinity + ORGANIC_POPULARITY * self.artists.log_popularity + ORGANIC_KNOWN * known
         if self.scenario.debuts:
-            found += ORGANIC_LOCAL * (country[self.users.country[rows]] + age[self.users.age_band[rows]])
+            local = country[self.users.country[rows]] + age[self.users.age_band[rows]]
+            found += ORGANIC_LOCAL * np.where(self._soured[rows], HEARD_ALL_DAY, 1)[:, None] * local
             found += ORGANIC_FRESH * np.maximum(fresh, 0) + np.where(fresh < 0, UNRELEASED, 0).astype(np.float32)
         return np.asarray(found, dtype=np.float32)
 
