@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ EXPECTED = {
 # Nothing that is decided or shown rests on these.
 SPARED = ("engagement_daily", "engagement_baselines", "churn", "data_drift", "survival", "overfit", "monitoring_run")
 SPARED_MODELS = ("item_item_model", "blend_model", "content_model", "random_model")
+ESTIMATE = ("relative_difference", "lower", "upper", "se")
 START = date(2026, 1, 1)
 ARTISTS, HISTORY_DAYS = 500, 21
 # Up to so many mornings until a challenger passes on test days, two ramps of a day, then up to so many days at 50 %.
@@ -133,31 +134,32 @@ def is_end(entries: list[Any], scenario: str) -> bool:
 
 
 def looks(platform: Any, truth: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Entries about the challenger, oldest first."""
+    """Entries about the challenger, oldest first; the truth of a shadow look is that of the day that followed."""
+    known: dict[str, Any] = {}
     for entry in reversed(platform.ledger.entries()):
         if entry.evidence["kind"] not in {"challenge", "trial"}:
             continue
         phase = entry.evidence.get("phase_before")
-        clicks, listen, *_ = [*entry.evidence["metrics"], {}, {}]
-        kept = ("relative_difference", "lower", "upper", "se")
+        offered = {"on_trial": entry.challenger, "standing": entry.champion_after, "first_day": entry.as_of.isoformat()}
+        end = entry.as_of if phase else entry.as_of + timedelta(days=1)
+        known = true_effect(truth, phase or offered, end) or known
+        metrics = {found["name"]: found for found in entry.evidence["metrics"]}
         yield {
             "as_of": entry.as_of.isoformat(),
             "decision": entry.decision,
-            "stage_after": entry.stage_after,
+            "stage": phase["stage"] if phase else "shadow",
+            "share": phase["share"] if phase else None,
+            "days": entry.evidence.get("days"),
             "codes": entry.reason_codes,
             "families": entry.evidence["families"],
-            "share": None if phase is None else phase["share"],
-            "stage": "shadow" if phase is None else phase["stage"],
-            "days": entry.evidence.get("days"),
-            "estimate": {name: clicks.get(name) for name in kept},
-            "listen_estimate": {name: listen.get(name) for name in kept},
+            "metrics": {name: [found[part] for part in ESTIMATE] for name, found in metrics.items()},
             "detectable": entry.evidence.get("minimum_detectable_effect"),
             "segments": {
                 f"{found['segment']} {found['value']}": [found["relative_difference"], found["se"]]
                 for found in entry.evidence.get("segments", ())
             },
-            "blind": [check["detail"] for check in entry.evidence["checks"] if check["name"] == "segments_seen"],
-            "truth": {} if phase is None else true_effect(truth, phase, entry.as_of),
+            "checks": {check["name"]: check["detail"] for check in entry.evidence["checks"] if not check["passes"]},
+            "truth": known,
         }
 
 
@@ -200,12 +202,13 @@ def ends(row: dict[str, Any]) -> list[dict[str, Any]]:
 def cells(row: dict[str, Any], look: dict[str, Any]) -> Iterator[str]:
     """Of one look."""
     yield from (row["scenario"], f"{row['users']:,}", str(row["seed"]), look["decision"], ", ".join(look["codes"]))
-    yield "shadow" if look["share"] is None else f"{look['days']} at {look['share']:.0%}"
-    for name, estimate in (("clicks_per_100", "estimate"), ("listen_through", "listen_estimate")):
-        found = look[estimate]
-        known = found["lower"] is not None
-        yield f"{found['relative_difference']:+.1%} ({found['lower']:+.1%} to {found['upper']:+.1%})" if known else ""
-        yield f"{look['truth'][name]:+.1%}" if look["truth"] else ""
+    yield f"{look['days']} of {look['stage']}" if look["days"] else look["stage"]
+    shown = ("ndcg_at_10", None) if look["stage"] == "shadow" else ("clicks_per_100", "listen_through")
+    for name, of_truth in zip(shown, ("clicks_per_100", "listen_through"), strict=True):
+        found, lower, upper = look["metrics"].get(name, [None] * len(ESTIMATE))[:3]
+        told = "" if lower is None else f"{found:+.1%} ({lower:+.1%} to {upper:+.1%})"
+        yield f"NDCG@10 {told}" if name == "ndcg_at_10" else told
+        yield f"{look['truth'][of_truth]:+.1%}" if look["truth"] else ""
     yield "" if look["detectable"] is None else f"{look['detectable']:.1%}"
 
 

@@ -110,8 +110,10 @@ class _Run:
         self.total += len(self._wanted(HISTORY)) + len(model_days) * len(of_a_day)
         self._materialise(self._wanted(HISTORY), (data_days[0], data_days[-1]))
         for day in model_days:
+            # Nothing has been decided since the first day's evidence was built with its events.
+            built = HISTORY if day == model_days[0] and day in data_days else ()
             held = MODELS if self.hold_models and self._auditioning() else ()
-            self._materialise(tuple(name for name in of_a_day if name not in held), (day, day))
+            self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
         return RunReport(data_days[0], last, (data_days[-1] - data_days[0]).days + 1, model_days, tuple(self.runs))
 
     def _wanted(self, assets: tuple[str, ...]) -> tuple[str, ...]:

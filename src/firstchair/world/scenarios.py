@@ -84,9 +84,10 @@ _ALL = (
     ),
     Scenario(
         "click-bait",
-        "some artists are clicked by everybody and heard to the end by nobody",
-        leaning=Leaning(bait=2.6),
-        baits=0.04,
+        "as better-challenger, but some artists are clicked by everybody and heard to the end by nobody",
+        leaning=replace(FASHIONABLE, bait=3.0),
+        debuts=0.15,
+        baits=0.06,
         expected="reject",
     ),
     Scenario(
