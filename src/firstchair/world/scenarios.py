@@ -13,6 +13,7 @@ class Leaning:
     among his age, for some days. fresh: of how new the artist is. bait: added for artists who promise more than they
     are. fatigue: taken off for each time (as a logarithm) he was shown the artist of late.
     soured: countries in which local hits are heard all day and nobody wants to be shown them: `local` counts against.
+    put_off: there taken off every artist of a slate for each of those hits on it, by how much of a hit it is.
     """
 
     personal: float = 3.2
@@ -21,6 +22,7 @@ class Leaning:
     bait: float = 0.0
     fatigue: float = 0.15
     soured: tuple[str, ...] = ()
+    put_off: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ _ALL = (
     Scenario("no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT),
     Scenario(
         "harms-a-segment",
-        "as better-challenger, but in one country nobody wants to be shown the hits that are heard there all day",
-        leaning=replace(FASHIONABLE, soured=("BR",)),
+        "as better-challenger, but in one country the hits that are heard all day put off whoever is shown them",
+        leaning=replace(FASHIONABLE, soured=("US",), put_off=0.3),
         debuts=0.15,
         expected="reject",
     ),

@@ -13,8 +13,6 @@ from firstchair.world.scenarios import Leaning, Scenario
 CLICK_BIAS = -3.6
 # Of what is played unasked.
 ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.4, 0.8
-# So many times as strongly the hits of a country pull where they are heard all day, which sours listeners.
-HEARD_ALL_DAY = 1.6
 # An artist who has not appeared yet has nothing to play.
 UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 6, 9.0, 14.0
@@ -69,8 +67,7 @@ class Tastes:
         country, age, fresh = self._today(day)
         found = ORGANIC_TASTE * affinity + ORGANIC_POPULARITY * self.artists.log_popularity + ORGANIC_KNOWN * known
         if self.scenario.debuts:
-            local = country[self.users.country[rows]] + age[self.users.age_band[rows]]
-            found += ORGANIC_LOCAL * np.where(self._soured[rows], HEARD_ALL_DAY, 1)[:, None] * local
+            found += ORGANIC_LOCAL * (country[self.users.country[rows]] + age[self.users.age_band[rows]])
             found += ORGANIC_FRESH * np.maximum(fresh, 0) + np.where(fresh < 0, UNRELEASED, 0).astype(np.float32)
         return np.asarray(found, dtype=np.float32)
 
@@ -91,6 +88,7 @@ class Tastes:
         logit += np.where(how.personal, 0.0, self.users.generosity[who])
         local = country[self.users.country[who], artists] + age[self.users.age_band[who], artists]
         logit += how.local * np.where(self._soured[who], -1.0, 1.0) * local
+        logit -= how.put_off * np.where(self._soured[who], local.sum(axis=1, keepdims=True), 0.0)
         logit += how.fresh * np.maximum(fresh[artists], 0) + how.bait * self.artists.bait[artists]
         logit += np.where(self.scenario.debuts and fresh[artists] < 0, UNRELEASED, 0)
         return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float32)
