@@ -186,7 +186,8 @@ def true_effect(truth: pd.DataFrame, phase: Any, as_of: date) -> dict[str, Any]:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """A row a run: the verdict and its reasons, the day, estimate and truth, what could have been found."""
     columns = ("scenario", "users", "seed", "verdict", "reasons", "day", "clicks", "truth", "listen-through", "truth")
-    print("| " + " | ".join((*columns, "MDE")) + " |\n" + "|---" * (len(columns) + 1) + "|")
+    columns += ("detectable", "country that fares worst")
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for row in sorted(rows, key=lambda row: (list(EXPECTED).index(row["scenario"]), row["users"], row["seed"])):
         for look in ends(row):
             print("| " + " | ".join(cells(row, look)) + " |")
@@ -210,6 +211,12 @@ def cells(row: dict[str, Any], look: dict[str, Any]) -> Iterator[str]:
         yield f"NDCG@10 {told}" if name == "ndcg_at_10" else told
         yield f"{look['truth'][of_truth]:+.1%}" if look["truth"] else ""
     yield "" if look["detectable"] is None else f"{look['detectable']:.1%}"
+    if look["truth"]:
+        country, truth = min(look["truth"]["by_country"].items(), key=lambda pair: float(pair[1]))
+        found = look["segments"].get(f"country {country}")
+        yield f"{country} {truth:+.1%}" + ("" if found is None else f", estimate {found[0]:+.1%} ± {found[1]:.1%}")
+    else:
+        yield ""
 
 
 if __name__ == "__main__":
