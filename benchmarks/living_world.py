@@ -38,7 +38,7 @@ ARTISTS, HISTORY_DAYS = 500, 21
 # Up to so many mornings until a challenger passes on test days, two ramps of a day, then up to so many days at 50 %.
 SHADOW, RAMPS, LONGEST, PROBATION = 2, 2, 14, 14
 # Tastes shift when a better challenger has had the time to be promoted.
-CHANGE_ON = HISTORY_DAYS + SHADOW + RAMPS + 10
+CHANGE_ON = HISTORY_DAYS + SHADOW + RAMPS + 8
 SHORTENED = {
     "list_length": 20,
     "min_test_users": 500,

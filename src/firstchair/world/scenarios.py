@@ -13,7 +13,8 @@ class Leaning:
     among his age, for some days. fresh: of how new the artist is. bait: added for artists who promise more than they
     are. fatigue: taken off for each time (as a logarithm) he was shown the artist of late.
     soured: countries in which local hits are heard all day and nobody wants to be shown them: `local` counts against.
-    put_off: there taken off every artist of a slate for each of those hits on it, by how much of a hit it is.
+    put_off: where local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit
+    it is.
     """
 
     personal: float = 3.2
@@ -94,9 +95,9 @@ _ALL = (
     ),
     Scenario(
         "taste-shift",
-        "as better-challenger, until on one day listeners turn away from what is a hit",
+        "as better-challenger, until on one day listeners turn away from hits, and from slates that show them",
         leaning=FASHIONABLE,
-        shifted=Leaning(personal=3.2, local=-2.0, fresh=-0.8),
+        shifted=Leaning(personal=3.2, local=-2.0, fresh=-0.8, put_off=0.5),
         debuts=0.15,
         expected="roll_back",
     ),
