@@ -5,6 +5,10 @@ process with a home of its own: a history with the seeded policy, one fit of eve
 published is shown until the challenger is promoted, rejected or held at the horizon; in `taste-shift` until the
 promoted one is rolled back or confirmed. A finished run is one JSON line in the results; runs that stand there are
 not repeated. The stages are shorter than the specification's, and each decision says so.
+
+What no decision rests on is not materialised: monitoring, and the families that nobody is shown. The truth of a row is
+the relative difference of what both versions' lists would give, were they shown to all, over the days of the stage.
+CPU time is that of the run's process, without its Postgres.
 """
 
 import argparse
@@ -191,7 +195,20 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     for row in sorted(rows, key=lambda row: (list(EXPECTED).index(row["scenario"]), row["users"], row["seed"])):
         for look in ends(row):
             print("| " + " | ".join(cells(row, look)) + " |")
-    print(f"{len(rows)} runs, {sum(row['cpu_seconds'] for row in rows) / 60:.0f} CPU minutes.")
+    wanted = sum(came_out(row) for row in rows)
+    spent = sum(row["cpu_seconds"] for row in rows) / 60
+    print(f"{wanted} of {len(rows)} runs came out as wanted, {spent:.0f} CPU minutes.")
+
+
+def came_out(row: dict[str, Any]) -> bool:
+    """Whether the decisions of a run are those wanted of its scenario."""
+    decisions = [look["decision"] for look in row["looks"]]
+    return {
+        "promoted": decisions[-1] == "promote",
+        "never promoted": "promote" not in decisions,
+        "rejected": decisions[-1] == "reject",
+        "promoted, then rolled back": "promote" in decisions and decisions[-1] == "roll_back",
+    }[EXPECTED[row["scenario"]]]
 
 
 def ends(row: dict[str, Any]) -> list[dict[str, Any]]:
