@@ -10,8 +10,9 @@ class Leaning:
     """What moves a listener to click: weights of the log-odds of a click on an artist he looks at.
 
     personal: of the inner product of his taste and the artist's sound. local: of what is a hit in his country and
-    among his age, for some days. fresh: of how new the artist is. bait: added for artists who promise more than they
-    are. fatigue: taken off for each time (as a logarithm) he was shown the artist of late.
+    among his age, for some days. fresh: of how new the artist is. popular: of how popular the artist has long been.
+    bait: added for artists who promise more than they are. fatigue: taken off for each time (as a logarithm) he was
+    shown the artist of late.
     soured: countries in which local hits are heard all day and nobody wants to be shown them: `local` counts against.
     put_off: where local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit
     it is.
@@ -21,6 +22,7 @@ class Leaning:
     local: float = 0.0
     fresh: float = 0.0
     bait: float = 0.0
+    popular: float = 0.0
     fatigue: float = 0.15
     soured: tuple[str, ...] = ()
     put_off: float = 0.0
@@ -95,9 +97,9 @@ _ALL = (
     ),
     Scenario(
         "taste-shift",
-        "as better-challenger, until on one day listeners turn away from hits, and from slates that show them",
+        "as better-challenger, until on one day listeners turn away from hits and want the famous",
         leaning=FASHIONABLE,
-        shifted=Leaning(personal=3.2, local=-2.0, fresh=-0.8, put_off=0.5),
+        shifted=Leaning(personal=1.6, local=-2.0, fresh=-0.8, popular=1.5),
         debuts=0.15,
         expected="roll_back",
     ),

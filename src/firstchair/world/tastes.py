@@ -91,6 +91,7 @@ class Tastes:
         logit += weight * local
         logit -= how.put_off * np.where(weight < 0, local.sum(axis=1, keepdims=True), 0.0)
         logit += how.fresh * np.maximum(fresh[artists], 0) + how.bait * self.artists.bait[artists]
+        logit += how.popular * self.artists.log_popularity[artists]
         logit += np.where(self.scenario.debuts and fresh[artists] < 0, UNRELEASED, 0)
         return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float32)
 
