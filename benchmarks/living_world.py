@@ -189,7 +189,18 @@ def true_effect(truth: pd.DataFrame, phase: Any, as_of: date) -> dict[str, Any]:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """A row a run: the verdict and its reasons, the day, estimate and truth, what could have been found."""
-    columns = ("scenario", "users", "seed", "verdict", "reasons", "day", "clicks", "truth", "listen-through", "truth")
+    columns: tuple[str, ...] = (
+        "scenario",
+        "users",
+        "seed",
+        "verdict",
+        "reasons",
+        "day",
+        "clicks",
+        "truth",
+        "listen-through",
+        "truth",
+    )
     columns += ("detectable", "country that fares worst")
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for row in sorted(rows, key=lambda row: (list(EXPECTED).index(row["scenario"]), row["users"], row["seed"])):
@@ -202,7 +213,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 def came_out(row: dict[str, Any]) -> bool:
     """Whether the decisions of a run are those wanted of its scenario."""
-    decisions = [look["decision"] for look in row["looks"]]
+    decisions: list[str] = [look["decision"] for look in row["looks"]]
     return {
         "promoted": decisions[-1] == "promote",
         "never promoted": "promote" not in decisions,
