@@ -189,10 +189,8 @@ def true_effect(truth: pd.DataFrame, phase: Any, as_of: date) -> dict[str, Any]:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """A row a run: the verdict and its reasons, the day, estimate and truth, what could have been found."""
-    columns = "scenario, users, seed, verdict, reasons, day, clicks, truth, listen-through, truth, detectable".split(
-        ", "
-    )
-    columns.append("country that fares worst")
+    columns = ["scenario", "users", "seed", "verdict", "reasons", "day", "clicks", "truth", "listen-through", "truth"]
+    columns += ["detectable", "country that fares worst"]
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for row in sorted(rows, key=lambda row: (list(EXPECTED).index(row["scenario"]), row["users"], row["seed"])):
         for look in ends(row):
