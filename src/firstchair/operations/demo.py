@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from firstchair.operations.platform import Platform, open_platform
 from firstchair.operations.run import Progress, RunReport, run
 from firstchair.settings import Settings, load_settings
 from firstchair.world import World, WorldSpec
+
+Until = Callable[[Platform], bool]
 
 DEMO_SCENARIO = "better-challenger"
 # When the day's run begins, as the daily schedule has it.
@@ -83,10 +86,19 @@ def _clear(settings: Settings) -> None:
         shutil.rmtree(home)
 
 
-def live(platform: Platform, demo: Demo, *, progress: Progress | None = None) -> RunReport:
+def live(
+    platform: Platform,
+    demo: Demo,
+    *,
+    progress: Progress | None = None,
+    until: Until = lambda _platform: False,
+    without: Collection[str] = (),
+) -> RunReport:
     """Live the history with the seeded policy and run over it, then each remaining day with what is published.
 
-    Each run has the clock of the morning after its day, so that nothing knows what has not happened yet.
+    Each run has the clock of the morning after its day, so that nothing knows what has not happened yet. After each
+    it is asked whether `until` has come; the days that remain then are not lived. `without` names assets to spare,
+    as in `run`.
 
     Raises:
         SettingsError: The world cannot be; nothing is written.
@@ -98,12 +110,13 @@ def live(platform: Platform, demo: Demo, *, progress: Progress | None = None) ->
         day = world.step()
         if progress is not None:
             progress(f"history {day}", number + 1, demo.history_days)
-    report = run(_on_the_morning_after(platform, day), last=day, progress=progress)
+    report = run(_on_the_morning_after(platform, day), last=day, progress=progress, without=without)
     service = PlatformService(platform, len(world.people))
-    while world.lived < demo.spec.days:
+    while world.lived < demo.spec.days and not until(platform):
         service.reload()
         day = world.step(service)
-        report = run(_on_the_morning_after(platform, day), last=day, progress=progress, hold_models=True)
+        morning = _on_the_morning_after(platform, day)
+        report = run(morning, last=day, progress=progress, hold_models=True, without=without)
     _tell(platform.settings, demo, lived=True)
     return report
 

@@ -1,6 +1,6 @@
 """`firstchair run`: the same assets as in the Dagster UI, in this process, day after day."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -52,6 +52,7 @@ def run(
     last: date | None = None,
     progress: Progress | None = None,
     hold_models: bool = False,
+    without: Collection[str] = (),
 ) -> RunReport:
     """Materialise the pipeline up to `last`, by default the last complete day in the events.
 
@@ -60,13 +61,15 @@ def run(
     last day alone where there are none yet.
 
     With `hold_models`, no family is fitted on a day on which a stage with traffic is under way: its versions are
-    frozen, and nobody would hear a new one.
+    frozen, and nobody would hear a new one. Assets named in `without` are left as they are, such as reports that
+    nobody will read; what a decision and the lists rest on cannot be spared.
 
     Raises:
         RunError: Another run is at work, there is no complete day, or a step failed.
     """
     with _alone(platform):
-        return _Run(platform, progress or (lambda _step, _done, _total: None), hold_models).through(first, last)
+        told = progress or (lambda _step, _done, _total: None)
+        return _Run(platform, told, hold_models, without).through(first, last)
 
 
 @contextmanager
@@ -85,12 +88,12 @@ def _alone(platform: Platform) -> Iterator[None]:
 class _Run:
     """One call of `run`: the instance, the plan, and how far it is."""
 
-    def __init__(self, platform: Platform, progress: Progress, hold_models: bool) -> None:
+    def __init__(self, platform: Platform, progress: Progress, hold_models: bool, without: Collection[str]) -> None:
         from dagster_project.execution import close_orphans
         from dagster_project.instance import open_instance
 
         self.platform = platform
-        self.progress, self.hold_models = progress, hold_models
+        self.progress, self.hold_models, self.without = progress, hold_models, without
         self.instance = open_instance(platform.settings)
         self.runs: list[str] = []
         self.done = 0
@@ -103,12 +106,18 @@ class _Run:
         last = _within(last or complete, earliest, complete, "--to")
         model_days = self._model_days(first, last, earliest)
         data_days = self._data_days(first, last, earliest)
-        self.total += len(HISTORY) + len(model_days) * (len(FEATURES) + len(MODELS) + len(AFTER))
-        self._materialise(HISTORY, (data_days[0], data_days[-1]))
+        of_a_day = self._wanted((*FEATURES, *MODELS, *AFTER))
+        self.total += len(self._wanted(HISTORY)) + len(model_days) * len(of_a_day)
+        self._materialise(self._wanted(HISTORY), (data_days[0], data_days[-1]))
         for day in model_days:
-            models = () if self.hold_models and self._auditioning() else MODELS
-            self._materialise((*FEATURES, *models, *AFTER), (day, day))
+            # Nothing has been decided since the first day's evidence was built with its events.
+            built = HISTORY if day == model_days[0] and day in data_days else ()
+            held = MODELS if self.hold_models and self._auditioning() else ()
+            self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
         return RunReport(data_days[0], last, (data_days[-1] - data_days[0]).days + 1, model_days, tuple(self.runs))
+
+    def _wanted(self, assets: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in assets if name not in self.without)
 
     def _auditioning(self) -> bool:
         last = self.platform.ledger.last()
@@ -146,7 +155,7 @@ class _Run:
         self.progress(f"{assets[-1]}{label}", self.done, self.total)
 
     def _model_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
-        complete = [day for day in self._built(FEATURES + AFTER) if day < last]
+        complete = [day for day in self._built(self._wanted(FEATURES + AFTER)) if day < last]
         if first is not None:
             start = _within(first, earliest, last, "--from")
         else:
@@ -155,7 +164,7 @@ class _Run:
 
     def _data_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
         """Days whose events are new or have changed, on to `last`: what came late reaches all that follow it."""
-        built = self._built(HISTORY)
+        built = self._built(self._wanted(HISTORY))
         stale = [day for day in events.stale_days(self.platform.lake) if day <= last]
         missing = [day for day in _days(earliest, last) if day not in built]
         return _days(min([*stale, *missing[:1], first or last]), last)

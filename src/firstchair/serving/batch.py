@@ -41,7 +41,7 @@ def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_l
     Raises:
         ModelError: No model is registered for the day; the lists of earlier days stay as they are.
     """
-    data = load_training_data(lake, as_of=as_of)
+    data = load_training_data(lake, as_of=as_of, labels=False)
     versions = _versions(registry, as_of)
     tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
     batches = (batch for version in versions for batch in _batches(version, registry, data, list_length, tally))

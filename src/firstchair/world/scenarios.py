@@ -10,17 +10,22 @@ class Leaning:
     """What moves a listener to click: weights of the log-odds of a click on an artist he looks at.
 
     personal: of the inner product of his taste and the artist's sound. local: of what is a hit in his country and
-    among his age, for some days. fresh: of how new the artist is. bait: added for artists who promise more than they
-    are. fatigue: taken off for each time (as a logarithm) he was shown the artist of late.
+    among his age, for some days. fresh: of how new the artist is. popular: of how popular the artist has long been.
+    bait: added for artists who promise more than they are. fatigue: taken off for each time (as a logarithm) he was
+    shown the artist of late.
     soured: countries in which local hits are heard all day and nobody wants to be shown them: `local` counts against.
+    put_off: where local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit
+    it is.
     """
 
     personal: float = 3.2
     local: float = 0.0
     fresh: float = 0.0
     bait: float = 0.0
+    popular: float = 0.0
     fatigue: float = 0.15
     soured: tuple[str, ...] = ()
+    put_off: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +82,24 @@ _ALL = (
     Scenario("no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT),
     Scenario(
         "harms-a-segment",
-        "as better-challenger, but in one country nobody wants to be shown the hits that are heard there all day",
-        leaning=replace(FASHIONABLE, soured=("BR",)),
+        "as better-challenger, but in one country the hits that are heard all day put off whoever is shown them",
+        leaning=replace(FASHIONABLE, soured=("US",), put_off=0.3),
         debuts=0.15,
         expected="reject",
     ),
     Scenario(
         "click-bait",
-        "some artists are clicked by everybody and heard to the end by nobody",
-        leaning=Leaning(bait=2.6),
-        baits=0.04,
+        "as better-challenger, but some artists are clicked by everybody and heard to the end by nobody",
+        leaning=replace(FASHIONABLE, bait=3.0),
+        debuts=0.15,
+        baits=0.06,
         expected="reject",
     ),
     Scenario(
         "taste-shift",
-        "as better-challenger, until on one day listeners turn away from what is a hit",
+        "as better-challenger, until on one day listeners turn away from hits and want the famous",
         leaning=FASHIONABLE,
-        shifted=Leaning(personal=3.2, local=-2.0, fresh=-0.8),
+        shifted=Leaning(personal=1.6, local=-2.0, fresh=-0.8, popular=1.5),
         debuts=0.15,
         expected="roll_back",
     ),

@@ -87,8 +87,11 @@ class Tastes:
         logit += how.personal * np.einsum("nf,nkf->nk", self.users.tastes[rows], self.artists.vectors[artists])
         logit += np.where(how.personal, 0.0, self.users.generosity[who])
         local = country[self.users.country[who], artists] + age[self.users.age_band[who], artists]
-        logit += how.local * np.where(self._soured[who], -1.0, 1.0) * local
+        weight = how.local * np.where(self._soured[who], -1.0, 1.0)
+        logit += weight * local
+        logit -= how.put_off * np.where(weight < 0, local.sum(axis=1, keepdims=True), 0.0)
         logit += how.fresh * np.maximum(fresh[artists], 0) + how.bait * self.artists.bait[artists]
+        logit += how.popular * self.artists.log_popularity[artists]
         logit += np.where(self.scenario.debuts and fresh[artists] < 0, UNRELEASED, 0)
         return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float32)
 

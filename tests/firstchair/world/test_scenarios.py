@@ -59,7 +59,8 @@ def test_harm_to_a_segment_is_in_its_country_alone(make: Make) -> None:
     found = by_country(world, {"with hits": mixed, "chance": chance}, 9)
 
     harmed = {country for country in COUNTRIES if found["with hits", country] < found["chance", country]}
-    assert harmed == {"BR"}
+    assert harmed == {"US"}
+    assert found["with hits", "US"] < 0.7 * found["chance", "US"]
 
 
 def test_bait_is_clicked_and_not_heard(make: Make) -> None:
