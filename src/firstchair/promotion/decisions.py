@@ -15,8 +15,8 @@ from firstchair.promotion.ledger import Entry, Ledger
 from firstchair.promotion.live import look
 from firstchair.promotion.protocol import challenger_after, reconcile_aliases
 from firstchair.promotion.registry import Registry
-from firstchair.promotion.shadow import challenge, seat
-from firstchair.promotion.table import CHALLENGE, TRIAL, StageSettings, Table
+from firstchair.promotion.shadow import CONTENDERS, challenge, is_heard, seat
+from firstchair.promotion.table import TRIAL, StageSettings, Table
 
 LOCK = "firstchair promotion"
 
@@ -112,8 +112,11 @@ def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
     phase = ledger.phases()[-1][1] if entries else None
     if any(e.evidence["kind"] == TRIAL for e in entries) or (phase is not None and phase.first_day >= as_of):
         return True
-    fingerprints = {version.data_fingerprint for version in registry.versions(as_of=as_of)[-len(Family) :]}
-    return any(e.evidence["kind"] == CHALLENGE and e.data_fingerprint in fingerprints for e in entries)
+    if not entries or entries[0].champion_after is None:
+        return False
+    seated = registry.version(entries[0].champion_after).family
+    newest = {version.family: version for version in registry.versions(as_of=as_of)}
+    return all(is_heard(entries, newest[family]) for family in CONTENDERS if family != seated)
 
 
 def _why_none(table: Table) -> str:

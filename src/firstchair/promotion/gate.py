@@ -28,6 +28,8 @@ class Rule:
     min_test_users: fewer prove nothing. bootstrap_samples, alpha, seed: of the paired bootstrap.
     recall_margin: recall@20 may be lower by this share, not more.
     leak_alarm: a better NDCG by more than this share is taken for a leak until a person has looked.
+    veto_days: newest days whose slates the off-policy veto reads. veto_samples, veto_support, veto_share: least
+    effective samples, least share of the lists that could have been shown, largest share of one weight.
     """
 
     min_test_users: int = 2_000
@@ -36,6 +38,10 @@ class Rule:
     recall_margin: float = 0.02
     leak_alarm: float = 0.5
     seed: int = 0
+    veto_days: int = 14
+    veto_samples: float = 1_000.0
+    veto_support: float = 0.99
+    veto_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

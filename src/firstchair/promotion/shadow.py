@@ -1,5 +1,8 @@
 """Decisions on offline evidence: who fills the chair, who may show himself to users."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -8,9 +11,12 @@ from firstchair.evaluation import POPULARITY
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_seat
+from firstchair.promotion.ledger import Entry
 from firstchair.promotion.registry import Version
+from firstchair.promotion.slate_log import Shadowed, shadowed_days, slate_log
 from firstchair.promotion.stages import Stage, begin
 from firstchair.promotion.table import CHALLENGE, SEAT, Table, Turn
+from firstchair.promotion.veto import OffPolicy, off_policy, with_veto
 
 # Who auditions for the chair; the baselines are there to be compared with.
 CONTENDERS = (Family.ALS, Family.XGBOOST)
@@ -44,32 +50,51 @@ def seat(table: Table) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """A contender, what test days and slates say of it."""
+
+    challenger: Version
+    verdict: Verdict
+    slates: OffPolicy
+
+
 def challenge(table: Table) -> None:
     """The day's other contenders against the champion's family; the best of those that pass goes into canary."""
     holder = table.champion()
     if holder is None:
         return
-    heard = []
-    for family in CONTENDERS:
-        if family == holder.family:
-            continue
-        challenger = table.of_the_day(family)
-        if not _is_decided(table, challenger):
-            evidence = _evidence(table, holder.family, holder, challenger)
-            heard.append((challenger, judge_challenger(evidence, table.rule)))
+    versions = [table.of_the_day(family) for family in CONTENDERS if family != holder.family]
+    heard = [_hear(table, holder, version) for version in versions if not is_heard(table.entries(), version)]
     # The best is written last: his canary is then what the last entry says.
-    heard.sort(key=lambda pair: (pair[1].decision is Verb.PROMOTE, _lower(pair[1])))
-    for challenger, verdict in heard:
-        best = challenger is heard[-1][0]
-        _write_challenge(table, holder, challenger, verdict, enters=best and verdict.decision is Verb.PROMOTE)
+    heard.sort(key=lambda hearing: (hearing.verdict.decision is Verb.PROMOTE, _lower(hearing.verdict)))
+    for hearing in heard:
+        best = hearing is heard[-1]
+        _write_challenge(table, holder, hearing, enters=best and hearing.verdict.decision is Verb.PROMOTE)
 
 
-def _is_decided(table: Table, version: Version) -> bool:
-    fingerprint = version.data_fingerprint
-    return any(e.evidence["kind"] == CHALLENGE and e.data_fingerprint == fingerprint for e in table.entries())
+def is_heard(entries: Sequence[Entry], version: Version) -> bool:
+    """Whether a contender has an entry among those of its day; all families of a day share one data fingerprint."""
+    return any(e.evidence["kind"] == CHALLENGE and e.challenger == version.version for e in entries)
 
 
-def _write_challenge(table: Table, holder: Version, challenger: Version, verdict: Verdict, *, enters: bool) -> None:
+def _hear(table: Table, holder: Version, challenger: Version) -> _Hearing:
+    verdict = judge_challenger(_evidence(table, holder.family, holder, challenger), table.rule)
+    days = shadowed_days(table.ledger.entries(), before=table.as_of, days=table.rule.veto_days)
+    of_families = (holder.family, challenger.family)
+    alike = [day for day in days if _families(table, day) == of_families]
+    slates = off_policy(slate_log(table.lake, alike), table.rule)
+    return _Hearing(challenger, with_veto(verdict, slates), slates)
+
+
+def _families(table: Table, day: Shadowed) -> tuple[str, str]:
+    """Of who played and who stood behind the screen: the day's versions are new, their families are not."""
+    champion, challenger = (table.registry.version(number).family for number in (day.champion, day.challenger))
+    return champion, challenger
+
+
+def _write_challenge(table: Table, holder: Version, hearing: _Hearing, *, enters: bool) -> None:
+    challenger, verdict = hearing.challenger, hearing.verdict
     passed = verdict.decision is Verb.PROMOTE
     codes, reasons = verdict.reason_codes, verdict.reasons
     if passed:
@@ -91,7 +116,7 @@ def _write_challenge(table: Table, holder: Version, challenger: Version, verdict
             phase=phase if enters else None,
             challenger_after=challenger.version,
             data_fingerprint=challenger.data_fingerprint,
-            findings=_findings(verdict, holder, challenger),
+            findings=_findings(verdict, holder, challenger) | {"off_policy": hearing.slates.record()},
         )
     )
 

@@ -1,0 +1,70 @@
+"""The off-policy veto: lists that would have been clicked less than the champion's go before no user."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from firstchair.errors import EvidenceError
+from firstchair.evaluation.off_policy import Estimate, position_based_lift
+from firstchair.promotion.gate import Rule, Verb, Verdict
+from firstchair.promotion.slate_log import Logged
+
+CHECK = "off_policy"
+WORSE = "off_policy_worse"
+
+
+@dataclass(frozen=True, slots=True)
+class OffPolicy:
+    """What logged slates say of the lists behind the screen; estimate is None where they say nothing.
+
+    slates: that were looked at. supported: whether the log could have shown what is estimated. told: in words.
+    """
+
+    estimate: Estimate | None
+    slates: int
+    supported: bool
+    told: str
+
+    @property
+    def vetoes(self) -> bool:
+        """Whether the lists are proven to be worth less than the champion's."""
+        return self.supported and self.estimate is not None and self.estimate.upper < 0
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in a ledger entry."""
+        found = None if self.estimate is None else asdict(self.estimate)
+        return {"slates": self.slates, "supported": self.supported, "lift": found}
+
+
+def off_policy(logged: Logged | None, rule: Rule) -> OffPolicy:
+    """The lift in clicks of the lists behind the screen over the champion's, where it has support (GATE section 1.1).
+
+    No support: under `veto_samples` effective samples, under `veto_support` of the lists' looks could have been
+    logged, or one weight holds over `veto_share` of all. Such an estimate is recorded and decides nothing.
+    """
+    if logged is None:
+        return OffPolicy(None, 0, False, "No support: 0 slates with both lists (0 effective samples).")
+    try:
+        found = position_based_lift(logged.log, logged.target)
+    except EvidenceError as error:
+        return OffPolicy(None, len(logged), False, f"No support: {error.what} (of {len(logged):,} slates).")
+    supported = (
+        found.effective_samples >= rule.veto_samples
+        and found.support >= rule.veto_support
+        and found.largest_share <= rule.veto_share
+    )
+    told = (
+        f"{'' if supported else 'No support: '}clicks {found.value:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}) "
+        f"against the champion's lists on {len(logged):,} slates; {found.effective_samples:,.0f} effective samples, "
+        f"{found.support:.1%} of the lists could have been shown."
+    )
+    return OffPolicy(found, len(logged), supported, told)
+
+
+def with_veto(verdict: Verdict, found: OffPolicy) -> Verdict:
+    """The verdict on test days with the check of logged slates: it rejects what is proven worse, and proves nothing."""
+    check = {"name": CHECK, "passes": not found.vetoes, "detail": found.told}
+    checked = replace(verdict, checks=(*verdict.checks, check))
+    if not found.vetoes:
+        return checked
+    codes = (WORSE, *(verdict.reason_codes if verdict.decision is Verb.REJECT else ()))
+    return replace(checked, decision=Verb.REJECT, reason_codes=codes, reasons=(f"Off-policy: {found.told}",))

@@ -1,0 +1,187 @@
+"""A kill at every step of a promotion, published lists included: the next tick brings everything into one state."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from firstchair.databases import Databases, to_driver
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.operations.journal import Journal
+from firstchair.operations.platform import Platform
+from firstchair.operations.triggers import decisions_due
+from firstchair.promotion import Ledger, Registry, Stage, decide, is_followed
+from firstchair.promotion.audition import Effect
+from firstchair.serving import publish, publishing, serves
+from firstchair.serving.published import open_published
+from firstchair.settings import Settings
+from tests.firstchair.promotion.conftest import NOW, Audition
+from tests.firstchair.promotion.test_live import SETTINGS, Stand, day
+
+Make = Callable[..., Audition]
+ARTISTS = [f"a{number:02d}" for number in range(30)]
+LISTENERS = [f"{number:032x}" for number in range(20)]
+# On this day the challenger is promoted; two days climbed the ramp, four decided.
+PROMOTED = 6
+# Everything by which a promotion changes what anybody else sees, in the order of its rooms.
+STEPS = (
+    (Ledger, "append"),
+    (Registry, "set_stage"),
+    (Registry, "set_alias"),
+    (Registry, "note_followed"),
+    (publishing, "write_matrices"),
+    (publishing, "_put"),
+    (publishing, "_sync_folder"),
+    (publishing, "_forget_old"),
+    (Path, "replace"),
+)
+
+
+@dataclass
+class Tick:
+    """A platform, and what its promotion sensor does at each look: decide what is due, publish what follows."""
+
+    platform: Platform
+
+    def __call__(self) -> bool:
+        """Whether anything was due."""
+        p, due = self.platform, decisions_due(self.platform)
+        for found in due:
+            decide(p.lake, p.registry, p.ledger, as_of=found.as_of, now=p.now, rule=p.rule, stages=SETTINGS)
+            self.publish(found.as_of)
+        return bool(due)
+
+    def publish(self, as_of: object) -> None:
+        """The lists of the day, to the arms of the stage under way."""
+        p = self.platform
+        publish(p.lake, p.registry, as_of=as_of, root=p.settings.published, list_length=10, arms=p.arms())  # type: ignore[arg-type]
+
+
+def keep_lists(stand: Stand, number: int) -> None:
+    """Lists of that day by each version that can be published."""
+    versions = (stand.als, stand.xgboost, stand.a.number("trending"))
+    rows = [
+        {"user_key": user, "as_of": day(number), "model_version": version, "position": place + 1,
+         "artist_id": ARTISTS[(place + 3 * turn) % len(ARTISTS)], "score": 0.5, "reason": "because"}
+        for turn, version in enumerate(versions) for user in LISTENERS for place in range(10)
+    ]  # fmt: skip
+    stand.a.lake.replace_partition(
+        t.RECOMMENDATIONS, pa.Table.from_pylist(rows, schema=t.RECOMMENDATIONS.schema), day(number)
+    )
+
+
+@pytest.fixture
+def on_the_eve(
+    audition: Make, new_database: Callable[..., sa.URL], session_databases: Databases, tmp_path: Path
+) -> Callable[[str], Tick]:
+    """Makes a copy, as often as it is asked, of a platform that is about to promote and serves the champion."""
+    stand = Stand(audition())
+    known = [{"artist_id": artist, "name": artist} for artist in ARTISTS]
+    stand.a.lake.overwrite(t.ARTISTS, pa.Table.from_pylist(known, schema=t.ARTISTS.schema))
+    first = stand.climb()
+    keep_lists(stand, first)
+    ledger, registry = stand.a.ledger, stand.a.registry
+    settings = Settings(home=tmp_path / "eve", min_test_users=100, bootstrap_samples=200)
+    journal = Journal(ledger.url)
+    journal.migrate()
+    eve = Platform(settings, session_databases, stand.a.lake, registry, ledger, journal, NOW)
+    Tick(eve).publish(day(first))
+    stand.live(Effect(0.25), PROMOTED - first)
+    stand.a.enter(day(PROMOTED))
+    keep_lists(stand, PROMOTED)
+    mlflow = sa.make_url(registry.tracking_uri)
+    admin = sa.create_engine(ledger.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+
+    def copy(name: str) -> Tick:
+        with admin.connect() as connection:
+            connection.execute(
+                sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname in (:one, :two)"),
+                {"one": ledger.url.database, "two": mlflow.database},
+            )
+        urls = [new_database(str(url.database)) for url in (ledger.url, mlflow)]
+        home = tmp_path / name
+        shutil.copytree(stand.a.lake.url, home / "lake")
+        shutil.copytree(settings.published, home / "published")
+        again = to_driver(urls[1], "psycopg2").render_as_string(hide_password=False)
+        return Tick(
+            replace(
+                eve,
+                settings=Settings(home=home, min_test_users=100, bootstrap_samples=200),
+                lake=Lake(str(home / "lake")),
+                registry=Registry(again, registry.artifact_root),
+                ledger=Ledger(urls[0]),
+                journal=Journal(urls[0]),
+                now=NOW + timedelta(days=PROMOTED),
+            )
+        )
+
+    return copy
+
+
+def killed_before(tick: Tick, step: int) -> bool:
+    """A tick that is killed before that step (0-based); False where it has no such step and ends by itself."""
+    calls = 0
+
+    def crashing(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == step + 1:
+                raise KeyboardInterrupt
+            return real(*arguments, **named)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as broken:
+        for owner, name in STEPS:
+            broken.setattr(owner, name, crashing(getattr(owner, name)))
+        try:
+            tick()
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def test_a_kill_before_every_step_of_a_promotion_ends_in_one_state_at_the_next_tick(
+    on_the_eve: Callable[[str], Tick],
+) -> None:
+    step, killed = 0, True
+    while killed:
+        tick = on_the_eve(f"killed-{step}")
+        p = tick.platform
+        old = p.ledger.last()
+        assert old is not None
+        assert old.phase is not None
+
+        killed = killed_before(tick, step)
+        between = serves(p.settings.published)
+        ticks = sum(1 for _ in iter(tick, False))
+
+        last, served = p.ledger.last(), serves(p.settings.published)
+        new, seen = old.phase.on_trial, f"killed before step {step}"
+        assert last is not None, seen
+        assert between is not None, seen
+        assert served is not None, seen
+        # Whatever was served in between was one of both states, whole.
+        assert between.champion in {old.champion_after, new}, seen
+        assert ticks <= 1, seen
+        assert (last.decision, last.champion_after, last.stage_after) == ("promote", new, "probation"), seen
+        assert [entry.champion_after for entry in p.ledger.entries()].count(new) == 1, seen
+        assert is_followed(p.registry, p.ledger), seen
+        assert {name: found.version for name in ("champion", "challenger", "previous")
+                if (found := p.registry.alias(name)) is not None} == {
+            "champion": new, "challenger": old.champion_after, "previous": old.champion_after}, seen  # fmt: skip
+        assert p.registry.version(new).stage == Stage.PROBATION, seen
+        assert p.registry.version(str(old.champion_after)).stage == Stage.RETIRED, seen
+        assert (served.champion, served.arms) == (new, p.arms().bounds), seen
+        assert open_published(p.settings.published).version == served.published, seen
+        assert p.ledger.verify().ok, seen
+        step += 1
+
+    assert step > len(STEPS)
