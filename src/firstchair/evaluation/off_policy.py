@@ -74,7 +74,7 @@ def examination(log: SlateLog) -> Values:
     From the artists drawn by chance alone: the slot they stand in was drawn too, so their click rates by slot differ
     by the slot only. At 10 % exploration a slot has a handful of such clicks, and one without any would give weights
     beyond all bounds; so one curve is fitted to all slots: th_k = k^-a exp(-b (k - 1)) with a, b >= 0, the largest
-    Poisson likelihood (Joachims et al. 2017, section 5, has b = 0; a cascade has a = 0).
+    Poisson likelihood (b = 0 is the curve of Joachims et al. 2017, "Unbiased learning-to-rank with biased feedback").
 
     Raises:
         EvidenceError: No such artist was ever clicked.
