@@ -78,7 +78,7 @@ def popularity_reference(context: dg.AssetExecutionContext, platform: PlatformRe
     group_name="models",
     owners=OWNERS,
     kinds={"duckdb", "deltalake"},
-    deps=[silver_events],
+    deps=[silver_events, "data_quality"],
 )
 def evidence(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """What the users of a stage's arms were shown and did on the day: what the gate reads."""

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
+from firstchair.events import blocked_days
 from firstchair.features.segments import UNKNOWN
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -77,11 +78,12 @@ def build_evidence(
     return EvidenceReport(rows.num_rows, counted["champion"], counted["challenger"], len(met))
 
 
-def stage_rows(phase: Phase, *, before: date) -> str:
-    """Which rows of gold/evidence (SQL) are of a phase, on days before that one."""
+def stage_rows(phase: Phase, *, before: date, without: Sequence[date] = ()) -> str:
+    """Which rows of gold/evidence (SQL) are of a phase, on days before that one, some days left out."""
+    left_out = "".join(f" and day <> date '{day}'" for day in without)
     return (
         f"day >= date '{phase.first_day}' and day < date '{before}' and stage = '{phase.stage}' "
-        f"and challenger_version = '{phase.on_trial}'"
+        f"and challenger_version = '{phase.on_trial}'{left_out}"
     )
 
 
@@ -113,6 +115,7 @@ def _rows(lake: Lake, phase: Phase, dealt: pa.Table, start: date, end: date, kno
         connection.register("dealt", dealt)
         connection.execute(_happened(lake, earliest))
         connection.execute(_daily())
+        connection.execute(_bad(lake, earliest, end))
         connection.execute(_before(phase.first_day))
         return connection.sql(_evidence(lake, phase, start, end, known_until)).to_arrow_table().cast(t.EVIDENCE.schema)
 
@@ -161,13 +164,21 @@ def _daily() -> str:
 _SUMS = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed")
 
 
+def _bad(lake: Lake, earliest: date, end: date) -> str:
+    """SQL of `bad`: days on whose records nothing may rest, those that a label of `end` needs included."""
+    days = blocked_days(lake, earliest, end + timedelta(days=REACHES_BACK))
+    values = ", ".join(f"date '{day}'" for day in days)
+    return f"create temp table bad as select unnest([{values}]::date[]) as day;"
+
+
 def _before(first_day: date) -> str:
-    """SQL of `before`: what each user did in the days before the stage."""
+    """SQL of `before`: what each user did in the days before the stage, bad ones left out."""
     return f"""
         create temp table before as
         select user_key, sum(impressions) as pre_impressions, sum(clicks) as pre_clicks, sum(active) as pre_active_days,
                sum(ms_played) as pre_ms_played, sum(track_ms) as pre_track_ms
-        from daily where day >= date '{first_day}' - {BEFORE_DAYS} and day < date '{first_day}' group by all;
+        from daily anti join bad using (day)
+        where day >= date '{first_day}' - {BEFORE_DAYS} and day < date '{first_day}' group by all;
     """
 
 
@@ -205,7 +216,8 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
 
 
 def _label(horizon: int, known_until: date) -> str:
-    """SQL of a churn label: null while its days are not over, and of users who were not active before."""
+    """SQL of a churn label: null while its days are not over, where one is bad, and of users not active before."""
     return f"""
-        case when p.day + {horizon} >= date '{known_until}' or not coalesce(n.lately, false) then null
+        case when p.day + {horizon} >= date '{known_until}' or not coalesce(n.lately, false)
+                  or exists (select 1 from bad where bad.day > p.day and bad.day <= p.day + {horizon}) then null
              when n.next_day <= p.day + {horizon} then 0 else 1 end as churned_{horizon}"""

@@ -181,6 +181,19 @@ def test_a_churn_label_is_final_when_its_days_are_over(
     assert of(build(events, known=known), SHOWN, 1)["churned_7"] == label
 
 
+def test_a_label_that_needs_a_bad_day_is_not_known_and_covariates_leave_it_out(build: Build, lake: Lake) -> None:
+    events = [row for on in (-2, -1, 1) for row in slate(SHOWN, after(on), "a")]
+    events += [event("login", SHOWN, after(on)) for on in (-2, -1, 1)]
+    for on in (-2, 5):
+        row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {"event_date": after(on), "blocks": True}
+        lake.replace_partition(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), after(on))
+
+    rows = build(events, last=6)
+
+    assert of(rows, SHOWN, 1)["churned_7"] is None
+    assert (of(rows, SHOWN, 0)["pre_impressions"], of(rows, SHOWN, 0)["pre_active_days"]) == (1, 1)
+
+
 def test_who_never_came_has_no_churn_label(build: Build) -> None:
     assert of(build([]), OTHER, 0)["churned_7"] is None
 
@@ -255,4 +268,4 @@ def test_the_rows_are_evidence_for_the_gate(build: Build, lake: Lake) -> None:
     rows = lake.read(t.EVIDENCE).sort_by([("day", "ascending"), ("user_key", "ascending")])
 
     evidence = as_evidence(rows.select(COLUMNS))
-    assert (evidence.first_day, evidence.days) == (START, 2)
+    assert (evidence.dates[0], evidence.days) == (START, 2)

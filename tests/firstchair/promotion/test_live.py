@@ -24,9 +24,10 @@ from firstchair.promotion import (
     undecided,
 )
 from firstchair.promotion.audition import Effect
-from firstchair.promotion.trial import TrialRules
+from firstchair.promotion.trial import TrialRules, as_evidence
+from firstchair.promotion.trial import decide as decide_on
 from tests.firstchair.promotion.conftest import AS_OF, NOW, Audition
-from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of
+from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
 
 Make = Callable[..., Audition]
 # Three steps of a day or a few: what is shown here is the way through them.
@@ -94,6 +95,18 @@ class Stand:
         casted = [rows.column(f.name).cast(f.type, safe=False) for f in t.EVIDENCE.schema]
         table = pa.table(casted, schema=t.EVIDENCE.schema)
         self.a.lake.replace_range(t.EVIDENCE, table, phase.first_day, phase.first_day + timedelta(days=days - 1))
+
+    def spoil(self, number: int) -> date:
+        """Put in a day with absurd clicks, whose records are bad; the days of the stage from it on come later."""
+        assert self.phase is not None
+        lake, first = self.a.lake, self.phase.first_day
+        spoilt = with_bad_day(lake.read(t.EVIDENCE, f"day >= date '{first}'"), number)
+        lake.replace_range(t.EVIDENCE, spoilt, first, max(spoilt.column("day").to_pylist()))
+        told = {"event_date": first + timedelta(days=number), "measure": "refused", "blocks": True}
+        row = dict.fromkeys(t.DATA_QUALITY.schema.names) | told
+        table = pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema)
+        lake.replace_partition(t.DATA_QUALITY, table, first + timedelta(days=number))
+        return first + timedelta(days=number)
 
     def climb(self) -> int:
         """Through both ramp steps; the number of the first day at 50 %."""
@@ -194,6 +207,35 @@ def test_deciding_a_day_again_adds_nothing_and_later_evidence_adds_an_entry(stan
     stand.live(Effect(0.01), 2, seed=9)
     stand.decide(first + 2)
     assert len(stand.a.ledger.entries()) == len(entries) + 1
+
+
+def test_a_day_of_bad_records_is_none_of_the_stages_days_and_the_entry_names_it(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.25), 4)
+    rows = stand.a.lake.read(t.EVIDENCE, f"day >= date '{day(first)}'")
+    by_itself = decide_on(as_evidence(rows.sort_by([("day", "ascending"), ("user_key", "ascending")])), SETTINGS.rules)
+    spoilt = stand.spoil(2)
+
+    a_day_short = stand.decide(first + 4).entries[0]
+    whole = stand.decide(first + 5).entries[0]
+
+    assert (a_day_short.evidence["days"], a_day_short.reason_codes) == (3, ("too_early",))
+    assert (whole.evidence["days"], whole.decision) == (4, "promote")
+    effects = [(m["relative_difference"], m["se"]) for m in whole.evidence["metrics"]]
+    assert effects == [pytest.approx((m.relative_difference, m.se)) for m in by_itself.metrics]
+    assert whole.evidence["days_left_out"] == [spoilt.isoformat()]
+    assert str(spoilt) in next(c["detail"] for c in whole.evidence["checks"] if c["name"] == "days_left_out")
+
+
+def test_a_ramp_step_counts_good_days_alone(stand: Stand) -> None:
+    stand.live(Effect(), 1)
+    stand.spoil(0)
+
+    waiting = stand.decide(1)
+    after_a_good_day = stand.decide(2).entries[0]
+
+    assert waiting.decision == "none: the day's records are bad"
+    assert (after_a_good_day.evidence["days"], after_a_good_day.reason_codes) == (1, ("ramp_clear",))
 
 
 def test_an_entry_holds_all_that_it_rests_on(stand: Stand) -> None:

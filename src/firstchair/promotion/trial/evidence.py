@@ -1,6 +1,6 @@
 """Evidence of a stage as arrays: one row a user and day of the contract, section 9, checked column by column."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ LABELS = ("churned_7", "churned_14")
 BEFORE = ("pre_impressions", "pre_clicks", "pre_active_days", "pre_ms_played", "pre_track_ms")
 COLUMNS = ("day", "user_key", "arm", *SEGMENTS, *MEASURES, *LABELS, *BEFORE)
 UNKNOWN = "unknown"
+EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,13 @@ class Segment:
 class Evidence:
     """The users of a stage, and what they did on each of its days.
 
-    arm: int8 (n_users,), 0 champion, 1 challenger. segments: by name, fixed at the stage's start. before: by name
-    (`BEFORE`), float64 (n_users,), of the 28 days before. user: int64 (n_rows,), ascending by day, the rows of day d
-    at offsets[d] to offsets[d + 1]. rows: by name (`MEASURES`, `LABELS`), float64 (n_rows,); a label is NaN while
-    it is open.
+    dates: of day 0, 1, ..., those left out not among them. arm: int8 (n_users,), 0 champion, 1 challenger. segments:
+    by name, fixed at the stage's start. before: by name (`BEFORE`), float64 (n_users,), of the 28 days before. user:
+    int64 (n_rows,), ascending by day, the rows of day d at offsets[d] to offsets[d + 1]. rows: by name (`MEASURES`,
+    `LABELS`), float64 (n_rows,); a label is NaN while it is open.
     """
 
-    first_day: date
+    dates: tuple[date, ...]
     arm: npt.NDArray[np.int8]
     segments: Mapping[str, Segment]
     before: Mapping[str, Values]
@@ -53,17 +54,13 @@ class Evidence:
 
     @property
     def days(self) -> int:
-        """Days from the first to the last one with a row."""
-        return len(self.offsets) - 1
+        """Days from the first to the last one with a row, without those left out."""
+        return len(self.dates)
 
     @property
     def users(self) -> int:
         """Users assigned to an arm."""
         return len(self.arm)
-
-    def date_of(self, day: int) -> date:
-        """The date of day 0, 1, ..."""
-        return self.first_day + timedelta(days=day)
 
     def day(self, day: int, *, today: int) -> dict[str, Values]:
         """What each user did on a day: by name of `MEASURES`, float64 (n_users,); the same on every later day."""
@@ -102,8 +99,14 @@ def read_evidence(path: Path) -> Evidence:
     return as_evidence(table, where=str(path))
 
 
-def as_evidence(table: pa.Table, *, where: str = "evidence") -> Evidence:
+def as_evidence(table: pa.Table, *, where: str = "evidence", left_out: Collection[date] = ()) -> Evidence:
     """The rows of a table as evidence.
+
+    Args:
+        table: In `COLUMNS`, one row a user and day.
+        where: What an error names.
+        left_out: Days that are none of the stage, such as those whose records are bad: what is known of a user from
+            before the stage, and his arm, may come from their rows, and nothing else does.
 
     Raises:
         BadEvidenceError: A column is missing, a value is out of its range, a user stands twice on a day or in both
@@ -124,21 +127,27 @@ def as_evidence(table: pa.Table, *, where: str = "evidence") -> Evidence:
     user = np.asarray(keys.indices, dtype=np.int64)
     arm = np.array([ARMS.index(text) for text in arms.dictionary.to_pylist()], dtype=np.int8)[np.asarray(arms.indices)]
     _check_order(user, days, arm, len(keys.dictionary), where)
-    return _arranged(table, user, days, arm, numbers, len(keys.dictionary))
+    return _arranged(table, user, days, arm, numbers, left_out)
 
 
 def _arranged(
-    table: pa.Table, user: Codes, days: Codes, arm: npt.NDArray[np.int8], numbers: Mapping[str, Values], n_users: int
+    table: pa.Table,
+    user: Codes,
+    days: Codes,
+    arm: npt.NDArray[np.int8],
+    numbers: Mapping[str, Values],
+    left_out: Collection[date],
 ) -> Evidence:
     _, first_rows = np.unique(user, return_index=True)
+    kept = np.setdiff1d(np.arange(days.min(), days.max() + 1), [(day - EPOCH).days for day in left_out])
     order = np.argsort(days, kind="stable")
-    start = int(days[order[0]])
-    offsets = np.searchsorted(days[order], np.arange(start, int(days[order[-1]]) + 2)).astype(np.int64)
+    order = order[np.isin(days[order], kept)]
+    offsets = np.append(np.searchsorted(days[order], kept), len(order)).astype(np.int64)
     rows = {name: numbers[name][order] for name in (*MEASURES, *LABELS)}
     # A play counts at most its track's length, however the row has it.
     rows["ms_played"] = np.minimum(rows["ms_played"], rows["track_ms"])
     return Evidence(
-        first_day=date(1970, 1, 1) + timedelta(days=start),
+        dates=tuple(EPOCH + timedelta(days=int(day)) for day in kept),
         arm=arm[first_rows],
         segments={name: _segment(table.column(name), first_rows) for name in SEGMENTS},
         before={name: numbers[name][first_rows] for name in BEFORE},

@@ -1,7 +1,7 @@
 """The gate on live evidence: day by day, from the totals of users to a decision with its reasons."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from firstchair.evaluation.moments import Contrast
@@ -228,14 +228,15 @@ def decide_daily(
     evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5
 ) -> list[TrialDecision]:
     """One decision a day, each on what was known at its end."""
-    return list(Trial(evidence, evidence.first_day, rules, stage, share).decisions())
+    trial = Trial(evidence, evidence.dates[0], rules, stage, share)
+    return [replace(found, day=evidence.dates[found.days - 1]) for found in trial.decisions()]
 
 
 def decide(evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5) -> TrialDecision:
     """The decision at the evidence's last day.
 
     Args:
-        evidence: Of one stage from its first day on; phases with other shares are never pooled.
+        evidence: Of one stage from its first day on, at least one day; phases with other shares are never pooled.
         rules: Constants.
         stage: canary or probation. In probation the arm `challenger` is the version that was promoted, the arm
             `champion` the holdback on the one before.

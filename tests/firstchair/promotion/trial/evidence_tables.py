@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.trial import COLUMNS
@@ -55,3 +56,18 @@ def _labels(active: Any, day: Any, user: Any) -> dict[str, Any]:
         ]
         found[f"churned_{horizon}"] = pa.array(away, pa.int8())
     return found
+
+
+def with_bad_day(table: pa.Table, number: int) -> pa.Table:
+    """A further day 0, 1, ... on which the challenger's users click all they see; the days from it on come later."""
+    days = table.column("day").to_pylist()
+    first = min(days)
+    bad_day = first + timedelta(days=number)
+    place = table.schema.get_field_index("day")
+    later = pa.array([day + timedelta(days=day >= bad_day) for day in days], pa.date32())
+    bad = table.filter(pc.equal(table.column("day"), first))
+    clicks = pc.if_else(pc.equal(bad.column("arm"), "challenger"), bad.column("impressions"), 0)
+    bad = bad.set_column(bad.schema.get_field_index("clicks"), "clicks", clicks.cast(table.schema.field("clicks").type))
+    bad = bad.set_column(place, "day", pa.array([bad_day] * bad.num_rows, pa.date32()))
+    whole = pa.concat_tables([table.set_column(place, "day", later), bad.cast(table.schema)])
+    return whole.sort_by([("day", "ascending"), ("user_key", "ascending")])

@@ -17,7 +17,7 @@ from firstchair.promotion.audition.panel import DAYS
 from firstchair.promotion.trial import TrialDecision, TrialRules, as_evidence, decide
 from firstchair.promotion.trial.looks import Looks
 from firstchair.promotion.trial.measures import clicks_per_100
-from tests.firstchair.promotion.trial.evidence_tables import evidence_of
+from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
 
 # So few users prove no guardrail of 2 % in three weeks.
 RULES = TrialRules(listen_margin=0.05, active_margin=0.05)
@@ -82,6 +82,21 @@ def test_a_day_without_any_row_changes_no_verdict() -> None:
     emptied = BETTER.filter([(day - days[0]).days != 10 for day in days])
 
     assert decide(as_evidence(emptied), RULES).decision is decide(as_evidence(BETTER), RULES).decision
+
+
+@pytest.mark.parametrize("number", [0, 10, 20])
+@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
+def test_a_day_left_out_makes_the_stage_a_day_longer_and_changes_nothing_else(table: pa.Table, number: int) -> None:
+    usual = decide(as_evidence(table), RULES)
+    number = min(number, usual.days - 1)
+    spoilt = with_bad_day(table, number)
+
+    found = decide(as_evidence(spoilt, left_out=[FIRST_DAY + timedelta(days=number)]), RULES)
+    read_all = decide(as_evidence(spoilt), RULES)
+
+    assert core(found) == core(usual)
+    assert (found.days, found.day) == (usual.days, usual.day + timedelta(days=1))
+    assert core(read_all) != core(usual)
 
 
 def test_fresh_assignments_of_recorded_users_are_promoted_as_rarely_as_promised() -> None:
