@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     probation_min_days: int = Field(28, ge=1, description="shortest probation")
     probation_max_days: int = Field(42, ge=1, description="longest probation")
     blind_needs_person: bool = Field(False, description="a segment too small to see harm in holds the promotion back")
+    wanted_effect: float | None = Field(
+        None, gt=0, lt=1, description="relative effect on clicks that a decision stage has to be able to find"
+    )
     arm_salt: str = Field("first", min_length=1, description="another one deals all users anew over the arms")
     canary_share: float = Field(0.5, ge=0, le=0.9, description="users who see a challenger that is in canary")
     holdback_share: float = Field(0.01, ge=0, le=0.1, description="users who stay on trending, as a yardstick")

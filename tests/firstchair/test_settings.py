@@ -56,3 +56,12 @@ def test_secrets_are_hidden_where_settings_are_printed(monkeypatch: pytest.Monke
 
     assert "open-sesame" not in repr(load_settings())
     assert load_settings().secret_api_token() == "open-sesame"
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-0.1", "much"])
+def test_a_wanted_effect_is_a_share_between_nothing_and_all(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert load_settings().wanted_effect is None
+    monkeypatch.setenv("FIRSTCHAIR_WANTED_EFFECT", value)
+
+    with pytest.raises(SettingsError, match="wanted_effect"):
+        load_settings()

@@ -21,5 +21,6 @@ def trial_rules(settings: Settings) -> TrialRules:
         probation_min_days=settings.probation_min_days,
         probation_max_days=settings.probation_max_days,
         blind_needs_person=settings.blind_needs_person,
+        wanted_effect=settings.wanted_effect,
         late_tolerance_days=settings.late_tolerance_days,
     )

@@ -29,7 +29,8 @@ def look(table: Table, phase: Phase) -> None:
         return
     rows = _in_order(table.lake.read(t.EVIDENCE, where))
     evidence = as_evidence(rows, where=t.EVIDENCE.name, left_out=left_out)
-    found = decide(evidence, table.stages.rules, stage=str(phase.stage), share=phase.share)
+    shares = {"share": phase.share, "decision_share": table.stages.decision_share}
+    found = decide(evidence, table.stages.rules, stage=str(phase.stage), **shares)
     outcome = after(
         phase,
         found.decision,
@@ -77,7 +78,8 @@ def _findings(table: Table, phase: Phase, found: TrialDecision, left_out: list[d
     versions = {"champion": phase.standing, "challenger": phase.on_trial}
     families = {"champion": standing.family, "challenger": table.registry.version(phase.on_trial).family}
     record = asdict(found)
-    kept = ("metrics", "segments", "checks", "minimum_detectable_effect", "days", "outlook")
+    kept = ("metrics", "segments", "minimum_detectable_effect", "planned_detectable_effect", "wanted_effect", "days",
+            "outlook")  # fmt: skip
     return {
         **{name: record[name] for name in kept},
         "checks": (*record["checks"], *_days_left_out(left_out)),

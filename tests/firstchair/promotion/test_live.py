@@ -58,8 +58,8 @@ class Stand:
         last = self.a.ledger.last()
         return None if last is None else last.phase
 
-    def decide(self, number: int) -> Deciding:
-        a = self.a
+    def decide(self, number: int, *, wanted_effect: float | None = None) -> Deciding:
+        a, rules = self.a, replace(SETTINGS.rules, wanted_effect=wanted_effect)
         return decide(
             a.lake,
             a.registry,
@@ -67,7 +67,7 @@ class Stand:
             as_of=day(number),
             now=NOW + timedelta(days=number),
             rule=a.rule,
-            stages=SETTINGS,
+            stages=replace(SETTINGS, rules=rules),
         )
 
     def live(self, effect: Effect, days: int, *, seed: int = 5) -> None:
@@ -236,6 +236,23 @@ def test_a_ramp_step_counts_good_days_alone(stand: Stand) -> None:
 
     assert waiting.decision == "none: the day's records are bad"
     assert (after_a_good_day.evidence["days"], after_a_good_day.reason_codes) == (1, ("ramp_clear",))
+
+
+def test_a_challenger_who_could_not_be_measured_stays_at_the_last_step_of_the_ramp(stand: Stand) -> None:
+    for number in (1, 2):
+        stand.live(Effect(), 1)
+        held = stand.decide(number, wanted_effect=0.001).entries[0]
+
+    assert (held.decision, held.reason_codes, held.stage_after) == ("hold", ("underpowered",), "canary")
+    assert stand.phase is not None
+    assert stand.phase.share == 0.2
+    assert held.evidence["wanted_effect"] == 0.001
+    assert held.evidence["planned_detectable_effect"] > 0.001
+
+    stand.live(Effect(), 2)
+    stand.decide(3, wanted_effect=0.5)
+    assert stand.phase is not None
+    assert stand.phase.share == 0.5
 
 
 def test_an_entry_holds_all_that_it_rests_on(stand: Stand) -> None:

@@ -45,6 +45,15 @@ class SampleRatio:
         return Condition("sample_ratio", "sample_ratio_mismatch", passes, detail)
 
 
+def powered(detectable: float, *, binds: bool, rules: TrialRules) -> Condition:
+    """Whether the stage that decides would find what the owner wants found; a step that does not bind passes."""
+    found = f"By day {rules.max_days} the stage that decides would find {detectable:.1%} in four of five cases"
+    if rules.wanted_effect is None:
+        return Condition("powered", "underpowered", True, f"{found}; no wanted effect is set.")
+    passes = detectable <= rules.wanted_effect or not binds
+    return Condition("powered", "underpowered", passes, f"{found}; wanted is {rules.wanted_effect:.1%}.")
+
+
 def data_quality(look: Look) -> Condition:
     """Whether the newest days are whole in both arms."""
     detail = " ".join(look.gaps) or "Impressions a user of the two arms keep their proportion on the newest days."

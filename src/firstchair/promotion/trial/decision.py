@@ -62,6 +62,8 @@ class TrialDecision:
 
     minimum_detectable_effect: of the success metric at this look, relative; None while it is unknown.
     outlook: what would change the verdict, and how many more days it would need.
+    planned_detectable_effect: what the stage that decides would find by its last day, planned before the stage.
+    wanted_effect: what its owner wants found; None where he wrote nothing.
     """
 
     decision: Verb
@@ -75,6 +77,8 @@ class TrialDecision:
     reason_codes: tuple[str, ...]
     reasons: tuple[str, ...]
     outlook: tuple[str, ...] = ()
+    planned_detectable_effect: float | None = None
+    wanted_effect: float | None = None
 
     def document(self) -> dict[str, Any]:
         """The decision with exactly the fields of the contract."""

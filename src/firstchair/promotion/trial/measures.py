@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
-from firstchair.evaluation.sequential import rho_for
+from firstchair.evaluation.sequential import detectable, rho_for
 from firstchair.promotion.trial.evidence import Values
 from firstchair.promotion.trial.looks import Day, Days, Look
 from firstchair.promotion.trial.rules import Metric, TrialRules
@@ -80,25 +80,39 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is fixed before the stage: rho of each metric; that of clicks in each segment, in the order of its parts."""
+    """What is fixed before the stage: rho of each metric; that of clicks in each segment, in the order of its parts.
+
+    detectable: relative effect on clicks that a stage which decides would find by its last day in four of five cases.
+    """
 
     rho: Mapping[Metric, float]
     segment_rho: Values
+    detectable: float
 
 
-def plan(days: Days, cells: Cells, *, share: float, rules: TrialRules) -> Plan:
+def plan(days: Days, cells: Cells, *, share: float, decision_share: float, rules: TrialRules) -> Plan:
     """Precisions for the errors expected at `plan_day`, out of the days before the stage alone.
 
-    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in the days before.
+    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in the days before. The 28
+    days before tell the error of some 28 days, so what they call detectable is a little more than it is on day 35.
     """
-    arms = np.array([1 - share, share]) * days.users
-    planned = {metric: _planned_cv(days, metric, rules) * float(np.sqrt((1 / arms).sum())) for metric in Metric}
+    planned = {metric: _planned_se(days, metric, share, rules) for metric in Metric}
     sizes = cells.members @ np.bincount(cells.of_user, minlength=cells.count)
     clicks = planned[Metric.CLICKS] * np.sqrt(days.users / np.maximum(sizes, 1))
     return Plan(
         rho={metric: rho_for(se, alpha=rules.alpha) for metric, se in planned.items()},
         segment_rho=np.array([rho_for(float(se), alpha=rules.alpha) for se in clicks]),
+        detectable=_detectable(_planned_se(days, Metric.CLICKS, decision_share, rules), rules),
     )
+
+
+def _planned_se(days: Days, metric: Metric, share: float, rules: TrialRules) -> float:
+    arms = np.array([1 - share, share]) * days.users
+    return _planned_cv(days, metric, rules) * float(np.sqrt((1 / arms).sum()))
+
+
+def _detectable(se: float, rules: TrialRules) -> float:
+    return detectable(se, rho=rho_for(se, alpha=rules.alpha), alpha=rules.alpha)
 
 
 def _planned_cv(days: Days, metric: Metric, rules: TrialRules) -> float:

@@ -22,6 +22,7 @@ REMEDIES = {
     "signs_disagree": "A person has to look at whom it helps: heavy and light users differ.",
     "horizon_reached": "Nothing: the stage is over. A new version may audition.",
     "too_few_users": "More users in each arm.",
+    "underpowered": "More users, or a larger wanted_effect: the stage that decides would not find the one that is set.",
 }
 
 

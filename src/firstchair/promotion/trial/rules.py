@@ -38,6 +38,7 @@ class TrialRules:
     data_days, data_change, data_z: newest days whose impressions may still be on their way, and what gives it away.
     late_tolerance_days: days until a label is final, beyond its horizon.
     probation_min_days, probation_max_days, probation_alpha, window_days, looks: of probation (GATE section 4).
+    wanted_effect: on clicks, that the owner wants found; None where he wrote nothing, which binds nobody.
     planned_cv, planned_r2: coefficient of variation, and the covariate's R², where the days before tell nothing.
     """
 
@@ -83,6 +84,7 @@ class TrialRules:
     probation_alpha: float = 0.025
     window_days: int = 3
     looks: int = 30
+    wanted_effect: float | None = None
     planned_cv: float = 1.0
     planned_r2: float = 0.35
 

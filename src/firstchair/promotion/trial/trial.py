@@ -41,7 +41,7 @@ class Trial:
     """One stage under the eyes of the gate; what has fired stays from look to look.
 
     days: the users and what they did. first_day: of the stage. stage: canary or probation. share: planned share of
-    the challenger; up to 20 % it is a ramp step, which tests safety alone.
+    the challenger; up to 20 % it is a ramp step, which tests safety alone. decision_share: of the stage that decides.
     """
 
     days: Days
@@ -49,12 +49,14 @@ class Trial:
     rules: TrialRules
     stage: str = CANARY
     share: float = 0.5
+    decision_share: float = 0.5
     cells: Cells = field(init=False)
     fixed: Plan = field(init=False)
 
     def __post_init__(self) -> None:
         self.cells = Cells(self.days)
-        self.fixed = plan(self.days, self.cells, share=self.share, rules=self.rules)
+        shares = {"share": self.share, "decision_share": self.decision_share}
+        self.fixed = plan(self.days, self.cells, **shares, rules=self.rules)
         self._ratio = SampleRatio(self.share, self.rules)
         self._harm = HarmWatch(self.rules)
         self._segments = SegmentWatch(self.cells, self.fixed.segment_rho, self.rules)
@@ -166,6 +168,7 @@ class Trial:
             ask.data_quality(look),
             seen.ratio,
             Condition("duration", "ramp_running", look.data_days >= needed, f"Day {look.data_days} of {needed}."),
+            ask.powered(self.fixed.detectable, binds=self.share > max(RAMP_SHARES) - 1e-9, rules=rules),
         )
         if missing(asked):
             return self._hold(seen, asked)
@@ -221,18 +224,22 @@ class Trial:
             reason_codes=codes,
             reasons=reasons,
             outlook=self._outlook.lines(verb, codes, seen.readings, self.stage),
+            planned_detectable_effect=self.fixed.detectable if self.stage == CANARY else None,
+            wanted_effect=self.rules.wanted_effect if self.stage == CANARY else None,
         )
 
 
 def decide_daily(
-    evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5
+    evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5, decision_share: float = 0.5
 ) -> list[TrialDecision]:
     """One decision a day, each on what was known at its end."""
-    trial = Trial(evidence, evidence.dates[0], rules, stage, share)
+    trial = Trial(evidence, evidence.dates[0], rules, stage, share, decision_share)
     return [replace(found, day=evidence.dates[found.days - 1]) for found in trial.decisions()]
 
 
-def decide(evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5) -> TrialDecision:
+def decide(
+    evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5, decision_share: float = 0.5
+) -> TrialDecision:
     """The decision at the evidence's last day.
 
     Args:
@@ -241,8 +248,9 @@ def decide(evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share:
         stage: canary or probation. In probation the arm `challenger` is the version that was promoted, the arm
             `champion` the holdback on the one before.
         share: Planned share of the challenger's arm; up to 0.2 a ramp step, which tests safety alone.
+        decision_share: That of the stage that decides, for which a ramp step plans.
     """
-    return decide_daily(evidence, rules, stage=stage, share=share)[-1]
+    return decide_daily(evidence, rules, stage=stage, share=share, decision_share=decision_share)[-1]
 
 
 def _blind(blind: list[str]) -> str:

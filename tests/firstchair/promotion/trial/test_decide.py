@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from firstchair.promotion import Verb
@@ -90,14 +91,50 @@ def test_a_ramp_step_tests_safety_alone_and_never_promotes() -> None:
 
 
 def test_a_ramp_step_without_alarm_is_over_after_its_days() -> None:
-    table = evidence_of(Effect(0.20), users=20_000, days=8)
-    users = table.column("user_key").to_pylist()
-    ramp = table.filter([arm == "champion" or int(key, 16) % 4 == 0 for arm, key in
-                         zip(table.column("arm").to_pylist(), users, strict=True)])  # fmt: skip
-
-    days = decide_daily(as_evidence(ramp), RULES, share=0.2)
+    days = decide_daily(as_evidence(ramp_of(8)), RULES, share=0.2)
 
     assert [found.reason_codes for found in days[-3:]] == [("ramp_running",), ("ramp_clear",), ("ramp_clear",)]
+
+
+def ramp_of(days: int, users: int = 20_000) -> pa.Table:
+    """A step at 20 %: three in four of the challenger's users left out."""
+    table = evidence_of(Effect(0.20), users=users, days=days)
+    keys, arms = (table.column(name).to_pylist() for name in ("user_key", "arm"))
+    return table.filter([arm == "champion" or int(key, 16) % 4 == 0 for arm, key in zip(arms, keys, strict=True)])
+
+
+def test_a_stage_that_would_not_find_what_is_wanted_is_not_begun() -> None:
+    ramp = as_evidence(ramp_of(8))
+    planned = decide(ramp, RULES, share=0.2).planned_detectable_effect
+    assert planned is not None
+
+    held = decide(ramp, replace(RULES, wanted_effect=planned * 0.99), share=0.2)
+    clear = decide(ramp, replace(RULES, wanted_effect=planned * 1.01), share=0.2)
+
+    assert (held.decision, held.reason_codes) == (Verb.HOLD, ("underpowered",))
+    assert (held.planned_detectable_effect, held.wanted_effect) == (planned, planned * 0.99)
+    assert f"would find {planned:.1%}" in held.reasons[0]
+    assert "More users, or a larger wanted_effect" in " ".join(held.outlook)
+    assert clear.reason_codes == ("ramp_clear",)
+
+
+def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_nothing() -> None:
+    looks = decide_daily(as_evidence(ramp_of(8)), RULES, share=0.2)
+    first_step = decide_daily(as_evidence(ramp_of(8)), replace(RULES, wanted_effect=0.001), share=0.05)
+
+    assert looks[-1].reason_codes == ("ramp_clear",)
+    assert {look.planned_detectable_effect for look in looks} == {looks[0].planned_detectable_effect}
+    assert all("would find" in next(c.detail for c in look.checks if c.name == "powered") for look in looks)
+    assert "underpowered" not in {code for look in first_step for code in look.reason_codes}
+
+
+def test_what_is_planned_is_what_the_stage_will_have_found() -> None:
+    last = list(Trial(simulate_panel(20_000, Effect(), seed=3), FIRST_DAY, RULES).decisions())[-1]
+
+    planned, found = last.planned_detectable_effect, last.minimum_detectable_effect
+    assert planned is not None
+    assert found is not None
+    assert found == pytest.approx(planned, rel=0.25)
 
 
 def test_probation_rolls_back_a_champion_that_turns_out_worse() -> None:
