@@ -1,9 +1,12 @@
-"""The gap test: whether a model remembers what it was fitted to so much better than it finds what is new."""
+"""Gaps: whether a model remembers what it was fitted to so much better than it finds what is new."""
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from firstchair.errors import EvidenceError
-from firstchair.evaluation.intervals import mean_interval
+from firstchair.evaluation.intervals import WEIGHTS_AT_ONCE, mean_interval
 from firstchair.models.hits import Values
 
 # Shares of the train value that may be lost on unseen data before it is called overfit.
@@ -78,3 +81,73 @@ def gap_test(
         behind=behind,
         overfit=bool(behind or (relative > max_relative_gap and lower > 0)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class GapDifference:
+    """How much more of its training quality a challenger loses on unseen days than the champion.
+
+    champion, challenger: gaps 1 - unseen / train, at most 1. difference: challenger's less champion's.
+    lower, upper: two-sided 90 % interval of it, resampling users. users: of either kind of days.
+    """
+
+    champion: float
+    challenger: float
+    difference: float
+    lower: float
+    upper: float
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class TwoSplits:
+    """A metric of two models on what they were fitted to and on unseen days.
+
+    train_users, unseen_users: keys, (n_train,) and (n_unseen,), no one twice; the same user may stand in both.
+    champion, challenger: values on training days and on unseen days, float64 in the order of those keys, 0..1.
+    """
+
+    train_users: npt.NDArray[np.generic]
+    unseen_users: npt.NDArray[np.generic]
+    champion: tuple[Values, Values]
+    challenger: tuple[Values, Values]
+
+
+def gap_difference(found: TwoSplits, *, samples: int, seed: int) -> GapDifference | None:
+    """The difference of the gaps with its interval; None where a model remembers nothing, so that it has no gap.
+
+    A user counts a Poisson(1) number of times in a resample, on both kinds of days and for both models alike.
+
+    Args:
+        found: Values of the same users for both models.
+        samples: Resamples.
+        seed: Of the weights.
+    """
+    users, place = np.unique(np.concatenate([found.train_users, found.unseen_users]), return_inverse=True)
+    models = (found.champion, found.challenger)
+    if not len(found.unseen_users) or not all(len(train) and train.mean() > 0 for train, _ in models):
+        return None
+    gaps = [float(1 - unseen.mean() / train.mean()) for train, unseen in models]
+    differences = _resampled_difference(found, place, len(users), samples, seed)
+    lower, upper = np.quantile(differences, [0.05, 0.95])
+    return GapDifference(gaps[0], gaps[1], gaps[1] - gaps[0], float(lower), float(upper), len(users))
+
+
+def _resampled_difference(
+    found: TwoSplits, place: npt.NDArray[np.int64], users: int, samples: int, seed: int
+) -> Values:
+    rng = np.random.default_rng(seed)
+    trained, unseen = np.split(place, [len(found.train_users)])
+    step = max(1, WEIGHTS_AT_ONCE // users)
+    drawn = []
+    for start in range(0, samples, step):
+        weights = rng.poisson(1.0, size=(min(step, samples - start), users)).astype(np.float64)
+        sides = [(weights[:, rows], weights[:, rows].sum(axis=1)) for rows in (trained, unseen)]
+        means = [
+            [np.divide(w @ values, total, out=np.zeros(len(w)), where=total > 0) for values in side]
+            for (w, total), side in zip(sides, zip(found.champion, found.challenger, strict=True), strict=True)
+        ]
+        sound = (means[0][0] > 0) & (means[0][1] > 0)
+        gaps = [1 - new[sound] / old[sound] for old, new in zip(means[0], means[1], strict=True)]
+        drawn.append(gaps[1] - gaps[0])
+    return np.concatenate(drawn)

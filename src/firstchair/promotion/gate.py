@@ -1,6 +1,6 @@
 """The gate on offline evidence: pure functions from per-user values to a verdict with its reasons."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.evaluation import RelativeInterval, paired_bootstrap
+from firstchair.evaluation.overfitting import GapDifference, TwoSplits, gap_difference
 
 Values = npt.NDArray[np.float64]
 
@@ -28,6 +29,7 @@ class Rule:
     min_test_users: fewer prove nothing. bootstrap_samples, alpha, seed: of the paired bootstrap.
     recall_margin: recall@20 may be lower by this share, not more.
     leak_alarm: a better NDCG by more than this share is taken for a leak until a person has looked.
+    overfit_margin: part of its training quality that a challenger may lose on test days beyond what the champion loses.
     veto_days: newest days whose slates the off-policy veto reads. veto_samples, veto_support, veto_share: least
     effective samples, least share of the lists that could have been shown, largest share of one weight.
     """
@@ -37,6 +39,7 @@ class Rule:
     alpha: float = 0.05
     recall_margin: float = 0.02
     leak_alarm: float = 0.5
+    overfit_margin: float = 0.10
     seed: int = 0
     veto_days: int = 14
     veto_samples: float = 1_000.0
@@ -48,7 +51,8 @@ class Rule:
 class OfflineEvidence:
     """Per-user values of two models on one split: float64 (n_users,), the same user at the same place.
 
-    The fingerprints are those of the data that each was fitted on.
+    The fingerprints are those of the data that each was fitted on. splits: NDCG@10 of both on training and on test
+    days; None where nobody kept what they remember.
     """
 
     champion_name: str
@@ -59,28 +63,41 @@ class OfflineEvidence:
     challenger_ndcg: Values
     champion_recall: Values
     challenger_recall: Values
+    splits: TwoSplits | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do and why; `metrics` and `checks` in the shape of the contract's decision JSON."""
+    """What to do and why; `metrics` and `checks` in the shape of the contract's decision JSON.
+
+    overfit: the gaps of both between training and test days; None where they are not known.
+    """
 
     decision: Verb
     reason_codes: tuple[str, ...]
     reasons: tuple[str, ...]
     metrics: tuple[dict[str, Any], ...] = ()
     checks: tuple[dict[str, Any], ...] = ()
+    overfit: GapDifference | None = None
 
 
 def judge_challenger(evidence: OfflineEvidence, rule: Rule) -> Verdict:
     """Whether a challenger has earned the chair on the test days (GATE section 5: paired, by user).
 
     Promote where NDCG@10 is better with certainty 1 - alpha, recall@20 not worse than the margin, by enough
-    users, on the same data, and not by too much. Reject where it is worse with that certainty. Hold otherwise.
+    users, on the same data, not by too much, and not overfit: the lower 90 % bound of his gap between training and
+    test days less the champion's is at most the margin. Reject where it is worse with that certainty. Hold otherwise.
     """
     if evidence.champion_fingerprint != evidence.challenger_fingerprint:
         text = f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same data."
         return Verdict(Verb.HOLD, ("different_fingerprint",), (text,), (), (_check("same_data", False, text),))
+    gaps = None
+    if evidence.splits is not None:
+        gaps = gap_difference(evidence.splits, samples=rule.bootstrap_samples, seed=rule.seed)
+    return replace(_judged(evidence, rule, gaps), overfit=gaps)
+
+
+def _judged(evidence: OfflineEvidence, rule: Rule, gaps: GapDifference | None) -> Verdict:
     ndcg, recall = _intervals(evidence, rule)
     metrics = (
         _metric("ndcg_at_10", "success", ndcg, 0.0),
@@ -96,8 +113,13 @@ def judge_challenger(evidence: OfflineEvidence, rule: Rule) -> Verdict:
         ("not_superior", ndcg.lower <= 0, _said(evidence, "NDCG@10", ndcg)),
         ("recall_margin", recall.lower <= -rule.recall_margin, _said(evidence, "Recall@20", recall)),
     ]  # fmt: skip
-    checks = tuple(_check(code, not short, text) for code, short, text in shortfalls)
+    overfit = gaps is not None and gaps.lower > rule.overfit_margin
+    checks = (
+        *(_check(code, not short, text) for code, short, text in shortfalls),
+        _check("not_overfit", not overfit, _gaps_said(evidence, gaps, rule)),
+    )
     missing = [(code, text) for code, short, text in shortfalls if short]
+    missing += [("overfit", _gaps_said(evidence, gaps, rule))] if overfit else []
     if missing:
         return Verdict(Verb.HOLD, tuple(c for c, _ in missing), tuple(x for _, x in missing), metrics, checks)
     reasons = (_said(evidence, "NDCG@10", ndcg), _said(evidence, "Recall@20", recall))
@@ -155,4 +177,14 @@ def _said(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) ->
         f"{metric} of {evidence.challenger_name} {interval.challenger:.4f} against {interval.champion:.4f} of "
         f"{evidence.champion_name}: {interval.relative_difference:+.1%} "
         f"({interval.lower:+.1%} to {interval.upper:+.1%}, {interval.users:,} users)."
+    )
+
+
+def _gaps_said(evidence: OfflineEvidence, gaps: GapDifference | None, rule: Rule) -> str:
+    if gaps is None:
+        return "What the two remember of their training days is not known."
+    return (
+        f"From training to test days {evidence.challenger_name} loses {gaps.challenger:.1%} of its NDCG@10, "
+        f"{evidence.champion_name} {gaps.champion:.1%}: {100 * gaps.difference:+.1f} points "
+        f"({100 * gaps.lower:+.1f} to {100 * gaps.upper:+.1f}); over {100 * rule.overfit_margin:.0f} it is overfit."
     )

@@ -1,13 +1,14 @@
 """Decisions on offline evidence: who fills the chair, who may show himself to users."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from firstchair.errors import EvidenceError
 from firstchair.evaluation import POPULARITY
+from firstchair.evaluation.overfitting import TwoSplits
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_seat
@@ -79,7 +80,8 @@ def is_heard(entries: Sequence[Entry], version: Version) -> bool:
 
 
 def _hear(table: Table, holder: Version, challenger: Version) -> _Hearing:
-    verdict = judge_challenger(_evidence(table, holder.family, holder, challenger), table.rule)
+    evidence = _evidence(table, holder.family, holder, challenger, training=True)
+    verdict = judge_challenger(evidence, table.rule)
     days = shadowed_days(table.ledger.entries(), before=table.as_of, days=table.rule.veto_days)
     of_families = (holder.family, challenger.family)
     alike = [day for day in days if _families(table, day) == of_families]
@@ -116,7 +118,8 @@ def _write_challenge(table: Table, holder: Version, hearing: _Hearing, *, enters
             phase=phase if enters else None,
             challenger_after=challenger.version,
             data_fingerprint=challenger.data_fingerprint,
-            findings=_findings(verdict, holder, challenger) | {"off_policy": hearing.slates.record()},
+            findings=_findings(verdict, holder, challenger)
+            | {"off_policy": hearing.slates.record(), "overfit": _gaps(verdict)},
         )
     )
 
@@ -126,19 +129,19 @@ def _findings(verdict: Verdict, holder: Version | None, challenger: Version) -> 
     return {"metrics": verdict.metrics, "checks": verdict.checks, "families": families}
 
 
+def _gaps(verdict: Verdict) -> dict[str, object] | None:
+    return None if verdict.overfit is None else asdict(verdict.overfit)
+
+
 def _lower(verdict: Verdict) -> float:
     return float(verdict.metrics[0]["lower"]) if verdict.metrics else -np.inf
 
 
-def _evidence(table: Table, champion_family: str, champion: Version, challenger: Version) -> OfflineEvidence:
-    ours, theirs = (table.per_user(family) for family in (champion_family, challenger.family))
-    if ours.column("user_key") != theirs.column("user_key"):
-        raise EvidenceError(
-            f"{champion_family} and {challenger.family} were tested on different users at {table.as_of}.",
-            where=t.OFFLINE_EVIDENCE.name,
-            data="Nothing was decided; the champion stays.",
-            remedy="Materialise both models of that day again.",
-        )
+def _evidence(
+    table: Table, champion_family: str, champion: Version, challenger: Version, *, training: bool = False
+) -> OfflineEvidence:
+    families = (champion_family, challenger.family)
+    ours, theirs = _both(table, families, t.OFFLINE_EVIDENCE)
     values = [[_numbers(rows, name) for rows in (ours, theirs)] for name in ("ndcg_at_10", "recall_at_20")]
     return OfflineEvidence(
         champion_name=champion_family,
@@ -149,7 +152,33 @@ def _evidence(table: Table, champion_family: str, champion: Version, challenger:
         challenger_ndcg=values[0][1],
         champion_recall=values[1][0],
         challenger_recall=values[1][1],
+        splits=_splits(table, families, (ours, theirs)) if training else None,
     )
+
+
+def _both(table: Table, families: tuple[str, str], kept: t.Table) -> tuple[pa.Table, pa.Table]:
+    """Values of two families, of the same users at the same places."""
+    ours, theirs = (table.per_user(family, kept) for family in families)
+    if ours.column("user_key") != theirs.column("user_key"):
+        raise EvidenceError(
+            f"{families[0]} and {families[1]} were measured on different users at {table.as_of}.",
+            where=kept.name,
+            data="Nothing was decided; the champion stays.",
+            remedy="Materialise both models of that day again.",
+        )
+    return ours, theirs
+
+
+def _splits(table: Table, families: tuple[str, str], unseen: tuple[pa.Table, pa.Table]) -> TwoSplits | None:
+    """NDCG@10 of both on training and on test days; None where what they remember was not kept."""
+    trained = _both(table, families, t.TRAINING_EVIDENCE)
+    if not trained[0].num_rows:
+        return None
+    ours, theirs = (
+        (_numbers(a, "ndcg_at_10"), _numbers(b, "ndcg_at_10")) for a, b in zip(trained, unseen, strict=True)
+    )
+    keys = [np.asarray(rows.column("user_key").to_pylist()) for rows in (trained[0], unseen[0])]
+    return TwoSplits(keys[0], keys[1], champion=ours, challenger=theirs)
 
 
 def _numbers(rows: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -104,9 +104,9 @@ class Table:
             )
         return versions[-1]
 
-    def per_user(self, family: str) -> pa.Table:
-        """Offline evidence of a family, sorted by user."""
-        rows = self.lake.read(t.OFFLINE_EVIDENCE, f"as_of = date '{self.as_of}' and family = '{family}'")
+    def per_user(self, family: str, kept: t.Table = t.OFFLINE_EVIDENCE) -> pa.Table:
+        """Offline evidence of a family, sorted by user; of the days it was fitted to where that table is named."""
+        rows = self.lake.read(kept, f"as_of = date '{self.as_of}' and family = '{family}'")
         return rows.sort_by("user_key").combine_chunks()
 
     def write(self, turn: Turn) -> Entry:

@@ -1,12 +1,14 @@
 """The gap test, on gaps made by hand and on a model that was set free on purpose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from firstchair import models
 from firstchair.errors import EvidenceError
-from firstchair.evaluation.overfitting import gap_test
+from firstchair.evaluation.overfitting import TwoSplits, gap_difference, gap_test
 from firstchair.evaluation.public import as_training_data, with_held_out
 from firstchair.evaluation.tuning import remembered_and_found
 from firstchair.models import Family, TrainingData
@@ -68,3 +70,46 @@ def test_almost_nothing_found_of_what_is_remembered_is_overfit_by_itself() -> No
 def test_different_users_cannot_be_compared() -> None:
     with pytest.raises(EvidenceError):
         gap_test(np.ones(3), np.ones(4), seed=1)
+
+
+def two_splits(*, excess: float, seed: int, users: int = 2_000) -> TwoSplits:
+    """A champion who loses 60 % of what he remembers, a challenger who loses so much more; half the users in both."""
+    rng = np.random.default_rng(seed)
+    keys = np.array([f"u{number:05d}" for number in range(users + users // 2)])
+    taste = rng.gamma(1.0, 1.0, len(keys))
+    trained, unseen = slice(0, users), slice(users // 2, None)
+
+    def values(level: float, whose: slice) -> np.ndarray:
+        return np.asarray(level * taste[whose] * rng.gamma(4.0, 0.25, users))
+
+    sides = [(values(0.6, trained), values(0.6 * (1 - gap), unseen)) for gap in (0.6, 0.6 + excess)]
+    return TwoSplits(keys[trained], keys[unseen], *sides)
+
+
+def test_the_bound_of_the_gaps_difference_covers_it_and_rises_with_it() -> None:
+    flagged = {}
+    for excess in (0.0, 0.10, 0.20):
+        found = [gap_difference(two_splits(excess=excess, seed=seed), samples=200, seed=1) for seed in range(40)]
+        flagged[excess] = sum(one is not None and one.lower > 0.10 for one in found)
+
+    # At the boundary one side of 90 % errs in 2 of 40; more than 8 come once in a thousand times.
+    assert flagged[0.0] == 0
+    assert flagged[0.10] <= 8
+    assert flagged[0.20] >= 36
+
+
+def test_a_gap_is_the_share_of_the_training_quality_that_is_lost() -> None:
+    found = gap_difference(two_splits(excess=0.2, seed=3, users=20_000), samples=100, seed=1)
+
+    assert found is not None
+    assert (found.champion, found.challenger) == (pytest.approx(0.6, abs=0.03), pytest.approx(0.8, abs=0.03))
+    assert found.difference == found.challenger - found.champion
+    assert found.lower < found.difference < found.upper
+    assert found.users == 30_000
+
+
+def test_who_remembers_nothing_has_no_gap() -> None:
+    splits = two_splits(excess=0.0, seed=3)
+    nothing = np.zeros(len(splits.train_users))
+
+    assert gap_difference(replace(splits, champion=(nothing, splits.champion[1])), samples=100, seed=1) is None

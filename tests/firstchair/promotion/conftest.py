@@ -59,6 +59,21 @@ class Audition:
             table = pa.table(rows, schema=t.OFFLINE_EVIDENCE.schema)
             self.lake.replace_where(t.OFFLINE_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
 
+    def remember(self, as_of: date = AS_OF, **levels: float) -> None:
+        """What families remember of their training days, as a mean NDCG per user."""
+        for family, level in levels.items():
+            rng = np.random.default_rng(as_of.toordinal())
+            rows = {
+                "as_of": [as_of] * USERS,
+                "family": [family] * USERS,
+                "user_key": [f"u{number + USERS // 2:05d}" for number in range(USERS)],
+                **dict.fromkeys(
+                    ("recall_at_20", "ndcg_at_10", "ndcg_at_20"), level + 0.05 * rng.standard_normal(USERS)
+                ),
+            }
+            table = pa.table(rows, schema=t.TRAINING_EVIDENCE.schema)
+            self.lake.replace_where(t.TRAINING_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
+
     def decide(self, as_of: date = AS_OF) -> Deciding:
         return decide(self.lake, self.registry, self.ledger, as_of=as_of, now=NOW, rule=self.rule)
 

@@ -42,6 +42,35 @@ def test_a_challenger_that_is_better_on_test_days_goes_into_canary_and_no_furthe
     )
 
 
+def test_a_better_challenger_who_remembers_far_more_than_he_finds_is_held_back(audition: Make) -> None:
+    a = audition()
+    a.enter(xgboost=0.24)
+    a.remember(als=0.40, xgboost=0.90)
+
+    a.decide()
+
+    entry = a.ledger.entries()[0]
+    found = entry.evidence["overfit"]
+    assert (entry.decision, entry.reason_codes, entry.phase) == ("hold", ("overfit",), None)
+    assert a.registry.version(a.number("xgboost")).stage == Stage.SHADOW
+    assert found["champion"] == pytest.approx(1 - 0.20 / 0.40, abs=0.02)
+    assert found["challenger"] == pytest.approx(1 - 0.24 / 0.90, abs=0.02)
+    assert 0.10 < found["lower"] < found["difference"] < found["upper"]
+
+
+def test_who_loses_no_more_than_the_champion_from_training_to_test_days_goes_into_canary(audition: Make) -> None:
+    a = audition()
+    a.enter(xgboost=0.24)
+    a.remember(als=0.40, xgboost=0.50)
+
+    a.decide()
+
+    entry = a.ledger.entries()[0]
+    assert entry.reason_codes == ("shadow_passed", "superior")
+    assert entry.evidence["overfit"]["difference"] < 0.10
+    assert {c["name"]: c["passes"] for c in entry.evidence["checks"]}["not_overfit"] is True
+
+
 def test_a_challenger_that_is_worse_is_rejected(audition: Make) -> None:
     a = audition()
     a.enter(xgboost=0.15)
