@@ -124,3 +124,18 @@ def missing(conditions: Mapping[str, Condition] | tuple[Condition, ...]) -> list
     """The conditions that do not hold, in order."""
     found = conditions.values() if isinstance(conditions, Mapping) else conditions
     return [condition for condition in found if not condition.passes]
+
+
+def told_blind(blind: list[str]) -> str:
+    """Segments that matter and in which harm cannot be seen, in a sentence."""
+    if not blind:
+        return "In every segment of 5 % of users and more a harm of 8 % would be found."
+    return (
+        f"Too few users to find a harm of 8 % in {len(blind)} segment(s) of 5 % of users and more: {', '.join(blind)}; "
+        "a person should look at them."
+    )
+
+
+def listed(names: list[str], what: str) -> str:
+    """Segments by name."""
+    return f"Segments that {what}: {', '.join(names) or 'none'}."

@@ -10,6 +10,9 @@ CONTRACT_FIELDS = (
     "decision", "day", "stage", "days", "metrics", "segments", "checks", "minimum_detectable_effect", "reason_codes",
     "reasons",
 )  # fmt: skip
+SEGMENT_FIELDS = (
+    "segment", "value", "metric", "relative_difference", "se", "p", "deteriorated", "minimum_detectable_effect",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,10 @@ class MetricFinding:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFinding:
-    """Clicks in one segment; p: smallest always-valid p so far that it is worse."""
+    """Clicks in one segment; p: smallest always-valid p so far that it is worse.
+
+    champion_users, challenger_users: users of the segment in each arm who were shown anything.
+    """
 
     segment: str
     value: str
@@ -45,6 +51,8 @@ class SegmentFinding:
     p: float
     deteriorated: bool
     minimum_detectable_effect: float
+    champion_users: int
+    challenger_users: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +90,5 @@ class TrialDecision:
 
     def document(self) -> dict[str, Any]:
         """The decision with exactly the fields of the contract."""
-        return {name: getattr(self, name) for name in CONTRACT_FIELDS}
+        segments = tuple({name: getattr(found, name) for name in SEGMENT_FIELDS} for found in self.segments)
+        return {name: getattr(self, name) for name in CONTRACT_FIELDS} | {"segments": segments}

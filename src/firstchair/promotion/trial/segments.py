@@ -77,11 +77,24 @@ class SegmentWatch:
         return np.asarray(measured & (found.d[1:] - rules.strict_z * found.se[1:] <= -rules.strict_margin))
 
     def blind(self, found: Contrast) -> Flags:
-        """Segments with users enough to matter whose harm could not be found."""
+        """Segments in which harm could not be found: too small for any screen, or measured too coarsely.
+
+        Coarse is an error that the strict screen does not read, or in a segment that matters a detectable effect over
+        `blind_effect`.
+        """
+        se = np.nan_to_num(found.se[1:], nan=np.inf)
+        effect = detectable_once(1.0, alpha=self.rules.alpha) * se
+        coarse = (se > self.rules.strict_se) | (self._matters(found) & (effect > self.rules.blind_effect))
+        present = found.n_control[1:] + found.n_treatment[1:] > 0
+        return np.asarray(present & (~self.large(found) | coarse))
+
+    def blind_and_matters(self, found: Contrast) -> Flags:
+        """Those of them with so many users that a person should know (`segment_blind`)."""
+        return np.asarray(self.blind(found) & self._matters(found))
+
+    def _matters(self, found: Contrast) -> Flags:
         users = found.n_control + found.n_treatment
-        matters = users[1:] >= self.rules.blind_share * users[0]
-        effect = detectable_once(1.0, alpha=self.rules.alpha) * found.se[1:]
-        return np.asarray(matters & ~(np.nan_to_num(effect, nan=np.inf) <= self.rules.blind_effect))
+        return np.asarray(users[1:] >= self.rules.blind_share * users[0])
 
     def names(self, chosen: Flags) -> list[str]:
         """Segments as `country CL`."""
@@ -100,6 +113,8 @@ class SegmentWatch:
                 p=float(min(1.0, np.exp(-self.log_e[place]))),
                 deteriorated=bool(harmed[place]),
                 minimum_detectable_effect=detectable_once(float(found.se[place + 1]), alpha=self.rules.alpha),
+                champion_users=int(found.n_control[place + 1]),
+                challenger_users=int(found.n_treatment[place + 1]),
             )
             for place in known
         )

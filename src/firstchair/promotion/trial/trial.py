@@ -113,14 +113,14 @@ class Trial:
             return self._hold(seen, (*asked, Condition("horizon", "horizon_reached", False, detail)))
         if missing(asked):
             return self._hold(seen, asked)
-        blind = self._segments.names(self._segments.blind(seen.by_segment))
+        blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
         extra = ("segment_blind",) if blind else ()
         if rules.shortened():
             extra = (*extra, "shortened_stage")
         reasons = [
             condition.detail for condition in asked if condition.name in {"superior", "listen_through_not_inferior"}
         ]
-        reasons += [_blind(blind)] if blind else []
+        reasons += [ask.told_blind(blind)] if blind else []
         reasons += [f"The stage was shortened: {', '.join(rules.shortened())}."] if rules.shortened() else []
         return self._decision(seen, Verb.PROMOTE, asked, ("superior", "guardrails_hold", *extra), tuple(reasons))
 
@@ -128,7 +128,7 @@ class Trial:
         rules, readings, look = self.rules, seen.readings, seen.look
         clicks = readings[Metric.CLICKS]
         recent = window(look.recent, self.days, self.cells, clicks.rho)
-        blind = self._segments.names(self._segments.blind(seen.by_segment))
+        blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
         return (
             ask.data_quality(look),
             seen.ratio,
@@ -140,7 +140,9 @@ class Trial:
             ask.lasting(recent, rules),
             ask.believable(clicks, rules),
             ask.signs_agree(clicks, readings[Metric.CTR_POOLED]),
-            Condition("segments_seen", "segment_blind", not (blind and rules.blind_needs_person), _blind(blind)),
+            Condition(
+                "segments_seen", "segment_blind", not (blind and rules.blind_needs_person), ask.told_blind(blind)
+            ),
         )
 
     def _segment_conditions(self, seen: _Seen) -> tuple[Condition, ...]:
@@ -150,12 +152,12 @@ class Trial:
         screened = self._segments.names(self._segments.screen(seen.by_segment, rest))
         strict = self._segments.names(self._segments.short_of_strict(seen.by_segment))
         return (
-            Condition("segment_screen", "segment_screen", not screened, _listed(screened, "look worse")),
+            Condition("segment_screen", "segment_screen", not screened, ask.listed(screened, "look worse")),
             Condition(
                 "segment_strict",
                 "segment_strict",
                 not (strict and self.rules.strict),
-                _listed(strict, f"may be worse by {self.rules.strict_margin:.0%}"),
+                ask.listed(strict, f"may be worse by {self.rules.strict_margin:.0%}"),
             ),
         )
 
@@ -195,7 +197,7 @@ class Trial:
         reasons = list(seen.harm.values())
         if seen.harmed:
             codes.append("segment_deteriorated")
-            reasons.append(_listed(seen.harmed, "are proven to be worse"))
+            reasons.append(ask.listed(seen.harmed, "are proven to be worse"))
         return self._decision(
             seen, Verb.REJECT, (ask.data_quality(seen.look), seen.ratio), tuple(codes), tuple(reasons)
         )
@@ -251,19 +253,6 @@ def decide(
         decision_share: That of the stage that decides, for which a ramp step plans.
     """
     return decide_daily(evidence, rules, stage=stage, share=share, decision_share=decision_share)[-1]
-
-
-def _blind(blind: list[str]) -> str:
-    if not blind:
-        return "In every segment of 5 % of users and more a harm of 8 % would be found."
-    return (
-        f"Too few users to find a harm of 8 % in {len(blind)} segment(s) of 5 % of users and more: {', '.join(blind)}; "
-        "a person should look at them."
-    )
-
-
-def _listed(names: list[str], what: str) -> str:
-    return f"Segments that {what}: {', '.join(names) or 'none'}."
 
 
 __all__ = ["CANARY", "PROBATION", "STAGES", "Trial", "decide", "decide_daily"]

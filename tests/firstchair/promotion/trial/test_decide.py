@@ -10,7 +10,7 @@ import pytest
 from firstchair.promotion import Verb
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.trial import Trial, TrialDecision, TrialRules, as_evidence, decide, decide_daily
-from firstchair.promotion.trial.decision import CONTRACT_FIELDS
+from firstchair.promotion.trial.decision import CONTRACT_FIELDS, SEGMENT_FIELDS
 from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of
 
 RULES = TrialRules()
@@ -71,6 +71,36 @@ def test_a_segment_in_which_harm_cannot_be_seen_is_named_and_may_want_a_person()
 
     assert "segment_blind" in flagged.reason_codes
     assert (held.decision, set(held.reason_codes)) == (Verb.HOLD, {"segment_blind", "horizon_reached"})
+
+
+def test_a_segment_too_small_for_any_screen_is_blind_and_its_users_stand_in_the_record() -> None:
+    found = heard(Effect(0.10))
+
+    users = {f"{s.segment} {s.value}": (s.champion_users, s.challenger_users) for s in found.segments}
+    seen = next(check for check in found.checks if check.name == "segments_seen")
+    too_small = {name for name, counts in users.items() if min(counts) < RULES.segment_users}
+    panel = simulate_panel(20_000, Effect(0.10), seed=3)
+    shown = panel.table["impressions"][: found.days].sum(axis=0)
+    for number, name in enumerate(panel.segments["country"].values):
+        inside = (panel.segments["country"].codes == number) & (shown > 0)
+        assert users[f"country {name}"] == tuple(int((inside & (panel.arm == arm)).sum()) for arm in (0, 1))
+    assert {"country country 09", "country country 11"} <= too_small
+    assert all(name in seen.detail for name in too_small)
+    assert not any(name in " ".join(found.reasons) for name in too_small)
+
+
+def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
+    days = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), FIRST_DAY, RULES).decisions())
+    smallest = min(min(s.champion_users, s.challenger_users) for s in days[-1].segments if s.value == "country 00")
+
+    def blind(rules: TrialRules) -> str:
+        last = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), FIRST_DAY, rules).decisions())[-1]
+        return next(check.detail for check in last.checks if check.name == "segments_seen")
+
+    # So wide that no segment is blind for its error.
+    wide = replace(RULES, strict_se=1.0, blind_effect=1.0)
+    assert "country 00" not in blind(replace(wide, segment_users=smallest))
+    assert "country 00" in blind(replace(wide, segment_users=smallest + 1))
 
 
 def test_too_small_a_population_is_held_and_told_what_it_could_have_found() -> None:
@@ -164,6 +194,7 @@ def test_the_document_has_the_fields_of_the_contract_and_no_other() -> None:
     found = decide(as_evidence(evidence_of(users=3_000, days=5)), RULES)
 
     assert tuple(found.document()) == CONTRACT_FIELDS
+    assert {name for segment in found.document()["segments"] for name in segment} == set(SEGMENT_FIELDS)
     assert (found.day, found.days, found.stage) == (date(2026, 3, 5), 5, "canary")
 
 
