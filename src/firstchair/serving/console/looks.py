@@ -111,10 +111,13 @@ def steps(entries: Sequence[Entry]) -> dict[Step, tuple[Look, ...]]:
     return {step: tuple(looks) for step, looks in found.items()}
 
 
-def begun(entries: Sequence[Entry]) -> Step | None:
-    """The stage with traffic that is under way, while nobody has looked at it yet. Entries: newest first."""
+def begun(entries: Sequence[Entry], known: Mapping[Step, tuple[Look, ...]]) -> Step | None:
+    """The stage with traffic that is under way, while nobody has looked at it yet. Entries: newest first.
+
+    known: their `steps`.
+    """
     step = _step(entries[0].evidence.get("phase")) if entries else None
-    return None if step in steps(entries) else step
+    return None if step in known else step
 
 
 def on_test_days(entries: Sequence[Entry], version: str | None = None) -> Look | None:

@@ -59,7 +59,7 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
     offline = (on_test_days(entries, chosen.on_trial) if chosen else None) or on_test_days(entries)
     effects = _large(sources, chosen, looks[-1].segments) if chosen and looks else ()
     return Audition(
-        begun=begun(entries),
+        begun=begun(entries, known),
         steps=order,
         chosen=chosen,
         looks=looks,
