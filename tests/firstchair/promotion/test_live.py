@@ -12,12 +12,10 @@ from firstchair.lake import tables as t
 from firstchair.promotion import (
     Deciding,
     Phase,
-    Registry,
     Stage,
     StageSettings,
     Word,
     decide,
-    is_followed,
     promote_by_hand,
     roll_back_by_hand,
     spans,
@@ -266,44 +264,6 @@ def test_an_entry_holds_all_that_it_rests_on(stand: Stand) -> None:
     assert {metric["name"] for metric in evidence["metrics"]} >= {"clicks_per_100", "listen_through", "active_days"}
     assert evidence["code_version"]
     assert stand.a.ledger.verify().ok
-
-
-@pytest.mark.parametrize("crash_at", range(9))
-def test_a_kill_at_every_step_of_a_promotion_ends_in_one_state(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, crash_at: int
-) -> None:
-    first = stand.climb()
-    stand.live(Effect(0.25), 4)
-    calls = 0
-
-    def crashing(owner: type, name: str) -> None:
-        real = getattr(owner, name)
-
-        def call(*arguments: object, **named: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == crash_at + 1:
-                raise KeyboardInterrupt
-            return real(*arguments, **named)
-
-        broken.setattr(owner, name, call)
-
-    with monkeypatch.context() as broken:
-        for owner, name in ((type(stand.a.ledger), "append"), (Registry, "set_alias"), (Registry, "set_stage"),
-                            (Registry, "note_followed")):  # fmt: skip
-            crashing(owner, name)
-        if crash_at < 7:
-            with pytest.raises(KeyboardInterrupt):
-                stand.decide(first + 4)
-        else:
-            stand.decide(first + 4)
-    stand.decide(first + 4)
-
-    assert stand.a.aliases() == {"champion": stand.xgboost, "challenger": stand.als, "previous": stand.als}
-    assert [entry.decision for entry in stand.a.ledger.entries()].count("promote") == 2
-    assert stand.a.registry.version(stand.xgboost).stage == Stage.PROBATION
-    assert stand.a.registry.version(stand.als).stage == Stage.RETIRED
-    assert is_followed(stand.a.registry, stand.a.ledger)
 
 
 def test_a_person_seats_a_version_and_takes_it_back(stand: Stand) -> None:
