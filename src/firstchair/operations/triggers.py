@@ -11,9 +11,10 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.operations.causes import Patience, outcome
+from firstchair.operations.dealing import would_deal
 from firstchair.operations.journal import FIRED, TriggerRecord
 from firstchair.operations.platform import Platform
-from firstchair.promotion import is_followed, out_of_line, undecided
+from firstchair.promotion import Entry, is_followed, out_of_line, undecided
 
 if TYPE_CHECKING:
     from monitoring import Rules
@@ -60,7 +61,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class DecisionDue:
-    """A day that is to be put before the gate, or whose outcome is not yet served; `why` is the run's key."""
+    """A day that is to be put before the gate, or whose outcome is not yet served; `why` names it and its state."""
 
     as_of: date
     why: str
@@ -68,17 +69,29 @@ class DecisionDue:
 
 def decisions_due(platform: Platform) -> list[DecisionDue]:
     """Days without an entry, else the last one where aliases or published lists are not what its entry says."""
-    due = [DecisionDue(day, f"decision-{day}") for day in undecided(platform.lake, platform.registry, platform.ledger)]
     last = platform.ledger.last()
-    if due or last is None:
-        return due
+    number = 0 if last is None else last.sequence
+    days = undecided(platform.lake, platform.registry, platform.ledger)
+    if days or last is None:
+        return [DecisionDue(day, f"decision-{day}-{number}") for day in days]
     if not is_followed(platform.registry, platform.ledger):
         moved = out_of_line(platform.registry, platform.ledger)
         return [DecisionDue(last.as_of, f"aliases-{last.sequence}-{moved}")]
+    return _unserved(platform, last)
+
+
+def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:
+    """The day whose lists are to be published, where what is served is not what publishing them would deal."""
     served = serving.serves(platform.settings.published)
-    if served is not None and (served.champion, served.arms) != (last.champion_after, platform.arms().bounds):
-        return [DecisionDue(max(last.as_of, served.as_of), f"lists-{last.sequence}-{served.published}")]
-    return []
+    found = None if served is None else (served.champion, served.arms)
+    if found == (last.champion_after, platform.arms().bounds):
+        return []
+    as_of = last.as_of if served is None else max(last.as_of, served.as_of)
+    dealt = would_deal(platform, as_of)
+    if dealt is None or found == (last.champion_after, dealt):
+        return []
+    name = "nothing" if served is None else served.published
+    return [DecisionDue(as_of, f"lists-{last.sequence}-{name}")]
 
 
 def waiting_objects(platform: Platform) -> WaitingObjects:

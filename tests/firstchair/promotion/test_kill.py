@@ -151,6 +151,43 @@ def killed_before(tick: Tick, step: int) -> bool:
     return False
 
 
+def test_a_role_without_lists_is_dealt_the_champions_and_is_not_asked_for_again(
+    on_the_eve: Callable[[str], Tick],
+) -> None:
+    tick = on_the_eve("no-holdback")
+    p = tick.platform
+    trending = p.registry.newest(day(PROMOTED))[Family.TRENDING].version
+    p.lake.delete(t.RECOMMENDATIONS, f"model_version = '{trending}'")
+
+    acted, again = tick(), tick()
+
+    served = serves(p.settings.published)
+    assert served is not None
+    assert (acted, again) == (True, False)
+    assert "holdback" in dict(p.arms().bounds)
+    assert "holdback" not in dict(served.arms)
+
+
+def test_where_nothing_is_published_the_lists_of_the_day_are_as_soon_as_they_stand(
+    on_the_eve: Callable[[str], Tick],
+) -> None:
+    tick = on_the_eve("unpublished")
+    p = tick.platform
+    tick()
+    lists = p.lake.read(t.RECOMMENDATIONS, f"as_of = date '{day(PROMOTED)}'")
+    shutil.rmtree(p.settings.published)
+    p.lake.delete(t.RECOMMENDATIONS, f"as_of = '{day(PROMOTED)}'")
+
+    without_lists = tick()
+    p.lake.replace_partition(t.RECOMMENDATIONS, lists, day(PROMOTED))
+    with_lists, again = tick(), tick()
+
+    served = serves(p.settings.published)
+    assert served is not None
+    assert (without_lists, with_lists, again) == (False, True, False)
+    assert (served.champion, served.arms) == (p.ledger.entries(limit=1)[0].champion_after, p.arms().bounds)
+
+
 def test_a_kill_before_every_step_of_a_promotion_ends_in_one_state_at_the_next_tick(
     on_the_eve: Callable[[str], Tick],
 ) -> None:
