@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 import psutil
@@ -11,6 +11,9 @@ import psutil
 from firstchair.errors import RunError
 
 PROCESS_TAG = "firstchair/process"
+ASKED_TAG = "firstchair/asked"
+# A run that failed is asked for again after a minute, then two, four, and so on up to an hour.
+LONGEST_WAIT_MINUTES = 60
 DOMAIN_ERRORS = "firstchair.errors."
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
@@ -76,6 +79,28 @@ def close_orphans(instance: dg.DagsterInstance) -> int:
     for run in orphans:
         instance.report_run_failed(run, "The process was killed; the next run completes its work.")
     return len(orphans)
+
+
+def is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of the job waits or works."""
+    ended = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+    statuses = [status for status in dg.DagsterRunStatus if status not in ended]
+    return bool(instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=statuses), limit=1))
+
+
+def attempt(instance: dg.DagsterInstance, asked: str, *, now: datetime) -> str | None:
+    """Run key under which `asked` is to be run now, another after each of its runs that failed.
+
+    None while the newest failure is too fresh. Those runs carry `asked` in the tag `ASKED_TAG`; one that a person
+    cancelled is not asked for again.
+    """
+    of_it = dg.RunsFilter(tags={ASKED_TAG: asked}, statuses=[dg.DagsterRunStatus.FAILURE])
+    failed = instance.get_run_records(filters=of_it)
+    if not failed:
+        return asked
+    newest = max(record.end_time or record.update_timestamp.timestamp() for record in failed)
+    wait = 60 * min(LONGEST_WAIT_MINUTES, 2 ** (len(failed) - 1))
+    return f"{asked}-again-{len(failed)}" if now.timestamp() >= newest + wait else None
 
 
 def failed_checks(instance: dg.DagsterInstance) -> list[str]:

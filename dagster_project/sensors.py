@@ -1,10 +1,11 @@
 """What acts on its own: sensors read state from tables, so a missed or doubled tick changes nothing."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
+from dagster_project.execution import ASKED_TAG, attempt, is_under_way
 from dagster_project.resources import PlatformResource
 from dagster_project.schedules import decision, landing, rebuild, retraining
 from firstchair import events
@@ -48,14 +49,26 @@ def retraining_sensor(platform: PlatformResource) -> Requests:
 
 
 @dg.sensor(job=decision, minimum_interval_seconds=60, default_status=RUNNING)
-def promotion_sensor(platform: PlatformResource) -> Requests:
+def promotion_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> Requests:
     """Days whose candidates and evidence are complete are put before the gate; it alone moves an alias."""
     p = platform.open()
     due = triggers.decisions_due(p)
     if not due:
         yield dg.SkipReason("Every day with candidates has its entry, and aliases and lists are as the last one says.")
-    for decided in due:
-        yield dg.RunRequest(run_key=decided.why, partition_key=_partition(decided.as_of))
+    elif is_under_way(context.instance, decision.name):
+        yield dg.SkipReason(f"{due[0].as_of} is due, and a decision is under way.")
+    else:
+        yield from _attempts(context.instance, due, p.now)
+
+
+def _attempts(instance: dg.DagsterInstance, due: list[triggers.DecisionDue], now: datetime) -> Requests:
+    keys = [(decided, attempt(instance, decided.why, now=now)) for decided in due]
+    if not any(key for _, key in keys):
+        yield dg.SkipReason(f"The run for {due[0].as_of} has failed and is asked for again later.")
+    for decided, key in keys:
+        if key is not None:
+            tags = {ASKED_TAG: decided.why}
+            yield dg.RunRequest(run_key=key, partition_key=_partition(decided.as_of), tags=tags)
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=RUNNING)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -17,17 +18,18 @@ from dagster_project.definitions import defs
 from dagster_project.resources import PlatformResource
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
+from firstchair.serving.layout import POINTER
 from tests.service import LAST_DAY, Lived
 
 NOW = datetime(2026, 2, 1, 3, tzinfo=UTC)
 AS_OF = LAST_DAY + timedelta(days=1)
 
 
-def ask(name: str, cursor: str | None = None, now: datetime = NOW) -> Any:
+def ask(name: str, cursor: str | None = None, now: datetime = NOW, instance: dg.DagsterInstance | None = None) -> Any:
     """One tick of a sensor of the code location."""
     sensor = defs().get_sensor_def(name)
     context = dg.build_sensor_context(
-        instance=dg.DagsterInstance.ephemeral(),
+        instance=instance or dg.DagsterInstance.ephemeral(),
         cursor=cursor,
         resources={"platform": PlatformResource(now=now.isoformat())},
         definitions=defs(),
@@ -95,6 +97,52 @@ def test_features_that_no_model_has_seen_want_models(lake: Lake) -> None:
         requests = ask("retraining_sensor").run_requests or []
 
     assert [(r.partition_key, r.tags["firstchair/cause"]) for r in requests] == [("2026-01-31", "freshness")]
+
+
+@pytest.fixture
+def unpublished(inside: Lived) -> Iterator[None]:
+    """The pointer to what is served is gone, so that the lists of the last day are due."""
+    pointer = Path(inside.service.home) / "published" / POINTER
+    name = pointer.read_text()
+    pointer.unlink()
+    yield
+    pointer.write_text(name)
+
+
+def run_of(asked: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+    return dg.DagsterRun(
+        job_name="decision",
+        run_id=str(uuid.uuid4()),
+        status=status,
+        tags={**asked.tags, "dagster/run_key": asked.run_key or ""},
+    )
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_a_run_that_failed_is_asked_for_again_and_never_beside_one_that_works() -> None:
+    instance, later = dg.DagsterInstance.ephemeral(), datetime.now(UTC) + timedelta(days=1)
+
+    def asked() -> list[dg.RunRequest]:
+        return list(ask("promotion_sensor", instance=instance, now=later).run_requests or [])
+
+    first, unchanged = asked(), asked()
+    working = run_of(first[0], dg.DagsterRunStatus.STARTED)
+    instance.add_run(working)
+    beside = asked()
+    instance.report_run_failed(working, "killed")
+    again = asked()
+    too_soon = ask("promotion_sensor", instance=instance, now=datetime.now(UTC))
+    instance.add_run(run_of(again[0], dg.DagsterRunStatus.SUCCESS))
+
+    assert [request.partition_key for request in first] == [LAST_DAY.isoformat()]
+    assert [request.run_key for request in unchanged] == [request.run_key for request in first]
+    assert beside == []
+    assert [request.partition_key for request in again] == [LAST_DAY.isoformat()]
+    assert again[0].run_key != first[0].run_key
+    assert too_soon.run_requests == []
+    assert "again later" in str(too_soon.skip_message)
+    # What ended well is not asked for a second time: its key is that of the run.
+    assert [request.run_key for request in asked()] == [again[0].run_key]
 
 
 def test_an_alert_is_told_while_it_lasts_and_posted_once(inside: Lived, alerts_received: list[str]) -> None:
