@@ -94,7 +94,8 @@ def plan(days: Days, cells: Cells, *, share: float, decision_share: float, rules
     """Precisions for the errors expected at `plan_day`, out of the days before the stage alone.
 
     se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in the days before. The 28
-    days before tell the error of some 28 days, so what they call detectable is a little more than it is on day 35.
+    days before tell the error of some 28 days, so what they call detectable is a little more than it is on day 35; a
+    stage with fewer days is taken to know less by all of them, which is a little too little.
     """
     planned = {metric: _planned_se(days, metric, share, rules) for metric in Metric}
     sizes = cells.members @ np.bincount(cells.of_user, minlength=cells.count)
@@ -111,8 +112,10 @@ def _planned_se(days: Days, metric: Metric, share: float, rules: TrialRules) -> 
     return _planned_cv(days, metric, rules) * float(np.sqrt((1 / arms).sum()))
 
 
-def _detectable(se: float, rules: TrialRules) -> float:
-    return detectable(se, rho=rho_for(se, alpha=rules.alpha), alpha=rules.alpha)
+def _detectable(planned_se: float, rules: TrialRules) -> float:
+    """Of a stage of `max_days` whose rho is planned with that error."""
+    se = planned_se * float(np.sqrt(max(1.0, BEFORE_DAYS / rules.max_days)))
+    return detectable(se, rho=rho_for(planned_se, alpha=rules.alpha), alpha=rules.alpha)
 
 
 def _planned_cv(days: Days, metric: Metric, rules: TrialRules) -> float:

@@ -158,10 +158,12 @@ def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_noth
     assert "underpowered" not in {code for look in first_step for code in look.reason_codes}
 
 
-def test_what_is_planned_is_what_the_stage_will_have_found() -> None:
-    last = list(Trial(simulate_panel(20_000, Effect(), seed=3), FIRST_DAY, RULES).decisions())[-1]
+@pytest.mark.parametrize("max_days", [14, 21, 35])
+def test_what_is_planned_is_what_the_stage_will_have_found(max_days: int) -> None:
+    rules = replace(RULES, min_days=max_days, max_days=max_days)
+    daily = list(Trial(simulate_panel(20_000, Effect(), seed=3), FIRST_DAY, rules).decisions())
 
-    planned, found = last.planned_detectable_effect, last.minimum_detectable_effect
+    planned, found = daily[0].planned_detectable_effect, daily[max_days - 1].minimum_detectable_effect
     assert planned is not None
     assert found is not None
     assert found == pytest.approx(planned, rel=0.25)
