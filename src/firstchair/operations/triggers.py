@@ -11,7 +11,6 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.operations.causes import Patience, outcome
-from firstchair.operations.dealing import would_deal
 from firstchair.operations.journal import FIRED, TriggerRecord
 from firstchair.operations.platform import Platform
 from firstchair.promotion import Entry, is_followed, out_of_line, undecided
@@ -87,7 +86,7 @@ def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:
     if found == (last.champion_after, platform.arms().bounds):
         return []
     as_of = last.as_of if served is None else max(last.as_of, served.as_of)
-    dealt = would_deal(platform, as_of)
+    dealt = serving.would_deal(platform.lake, platform.registry, as_of=as_of, arms=platform.arms())
     if dealt is None or found == (last.champion_after, dealt):
         return []
     name = "nothing" if served is None else served.published

@@ -11,7 +11,7 @@ from firstchair.exports import deferred
 if TYPE_CHECKING:
     from firstchair.serving.batch import RecommendationsReport, build_recommendations
     from firstchair.serving.lists import ListenerList, RecommendedArtist, list_of
-    from firstchair.serving.publishing import PublishReport, publish
+    from firstchair.serving.publishing import PublishReport, publish, would_deal
     from firstchair.serving.served import Served, serves
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "list_of",
     "publish",
     "serves",
+    "would_deal",
 ]
 
 __getattr__ = deferred(__name__, __all__, ("lists", "served", "batch", "publishing"))

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from firstchair.serving.matrices import write_matrices
 KEPT_VERSIONS = 5
 # Another salt deals all users anew over the arms.
 SALT = "first"
+Bounds: TypeAlias = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,17 @@ def publish(
         ModelError: There is no champion, or no list of his for that day; what is published stays.
     """
     roles = _roles(lake, registry, as_of)
+    if roles is None:
+        raise ModelError(
+            f"There are no lists of the champion, or none of trending, for as_of {as_of}.",
+            where=t.RECOMMENDATIONS.name,
+            data="Nothing was published; what is published stays.",
+            remedy="Materialise promotion_decision and recommendations of that day, then publish again.",
+        )
     if arms is None or "previous" not in dict(arms.bounds):
         roles.pop("previous", None)
     if arms is not None:
-        # A role without lists that day is not dealt: its users see the champion's.
-        arms = replace(arms, bounds=tuple((role if role in roles else "champion", end) for role, end in arms.bounds))
+        arms = replace(arms, bounds=_dealt(arms, roles))
     dealt = arms or arms_of(None, salt=salt, yardstick_share=0.0)
     contents = _Contents(as_of, roles, list_length, dealt, bounds=arms is not None)
     name = _write(lake, registry, root / VERSIONS, contents)
@@ -91,6 +98,17 @@ def publish(
     )
 
 
+def would_deal(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> Bounds | None:
+    """Roles by bucket that publishing the lists of `as_of` would serve; None where it would refuse to."""
+    roles = _roles(lake, registry, as_of)
+    return None if roles is None else _dealt(arms, roles)
+
+
+def _dealt(arms: Arms, roles: Collection[str]) -> Bounds:
+    """A role without lists that day is not dealt: its users see the champion's."""
+    return tuple((role if role in roles else "champion", end) for role, end in arms.bounds)
+
+
 def point_to(root: Path, name: str) -> None:
     """Swap the pointer in one step; readers see the version before or this one, never a mixture."""
     pointer = root / POINTER
@@ -102,7 +120,8 @@ def point_to(root: Path, name: str) -> None:
     _sync_folder(root)
 
 
-def _roles(lake: Lake, registry: Registry, as_of: date) -> dict[str, Version]:
+def _roles(lake: Lake, registry: Registry, as_of: date) -> dict[str, Version] | None:
+    """Who has lists of the day; None where the champion has none, or trending was not fitted."""
     with connect() as connection:
         rows = connection.execute(
             f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
@@ -116,14 +135,7 @@ def _roles(lake: Lake, registry: Registry, as_of: date) -> dict[str, Version]:
         "holdback": trending,
     }
     roles = {role: version for role, version in found.items() if version is not None and version.version in published}
-    if "champion" not in roles or trending is None:
-        raise ModelError(
-            f"There are no lists of the champion, or none of trending, for as_of {as_of}.",
-            where=t.RECOMMENDATIONS.name,
-            data="Nothing was published; what is published stays.",
-            remedy="Materialise promotion_decision and recommendations of that day, then publish again.",
-        )
-    return roles
+    return None if "champion" not in roles or trending is None else roles
 
 
 def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) -> str:
