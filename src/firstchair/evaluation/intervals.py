@@ -1,5 +1,6 @@
 """The paired bootstrap by user: how much better one model is than another, and how sure that is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,27 +89,27 @@ def mean_interval(values: npt.NDArray[np.float64], *, samples: int, alpha: float
         alpha: Two-sided error, 0..1.
         seed: Of the weights.
     """
-    rng = np.random.default_rng(seed)
-    step = max(1, WEIGHTS_AT_ONCE // len(values))
     means = []
-    for start in range(0, samples, step):
-        weights = rng.poisson(1.0, size=(min(step, samples - start), len(values))).astype(np.float64)
+    for weights in resampling_weights(len(values), samples=samples, seed=seed):
         total = weights.sum(axis=1)
         means.append((weights[total > 0] @ values) / total[total > 0])
     lower, upper = np.quantile(np.concatenate(means), [alpha / 2, 1 - alpha / 2])
     return float(lower), float(upper)
 
 
+def resampling_weights(users: int, *, samples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each user counts in each resample: blocks of (resamples, users), `samples` resamples in all."""
+    rng = np.random.default_rng(seed)
+    step = max(1, WEIGHTS_AT_ONCE // users)
+    for start in range(0, samples, step):
+        yield rng.poisson(1.0, size=(min(step, samples - start), users)).astype(np.float64)
+
+
 def _resampled(
     champion: npt.NDArray[np.float64], challenger: npt.NDArray[np.float64], samples: int, seed: int
 ) -> npt.NDArray[np.float64]:
-    rng = np.random.default_rng(seed)
     pair = np.column_stack([champion, challenger])
-    step = max(1, WEIGHTS_AT_ONCE // len(champion))
-    sums = [
-        rng.poisson(1.0, size=(min(step, samples - start), len(champion))).astype(np.float64) @ pair
-        for start in range(0, samples, step)
-    ]
-    totals = np.concatenate(sums)
+    drawn = resampling_weights(len(champion), samples=samples, seed=seed)
+    totals = np.concatenate([weights @ pair for weights in drawn])
     totals = totals[totals[:, 0] > 0]
     return np.asarray(totals[:, 1] / totals[:, 0] - 1)

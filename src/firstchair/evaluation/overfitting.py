@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.errors import EvidenceError
-from firstchair.evaluation.intervals import WEIGHTS_AT_ONCE, mean_interval
+from firstchair.evaluation.intervals import mean_interval, resampling_weights
 from firstchair.models.hits import Values
 
 # Shares of the train value that may be lost on unseen data before it is called overfit.
@@ -136,12 +136,9 @@ def gap_difference(found: TwoSplits, *, samples: int, seed: int) -> GapDifferenc
 def _resampled_difference(
     found: TwoSplits, place: npt.NDArray[np.int64], users: int, samples: int, seed: int
 ) -> Values:
-    rng = np.random.default_rng(seed)
     trained, unseen = np.split(place, [len(found.train_users)])
-    step = max(1, WEIGHTS_AT_ONCE // users)
     drawn = []
-    for start in range(0, samples, step):
-        weights = rng.poisson(1.0, size=(min(step, samples - start), users)).astype(np.float64)
+    for weights in resampling_weights(users, samples=samples, seed=seed):
         sides = [(weights[:, rows], weights[:, rows].sum(axis=1)) for rows in (trained, unseen)]
         means = [
             [np.divide(w @ values, total, out=np.zeros(len(w)), where=total > 0) for values in side]
