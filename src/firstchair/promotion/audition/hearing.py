@@ -1,7 +1,7 @@
 """One hearing: a simulated stage before the gate until it is decided, with two naive rules on the same evidence."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 from scipy.special import ndtri
@@ -12,7 +12,7 @@ from firstchair.promotion.gate import OfflineEvidence, Rule, Verb, judge_challen
 from firstchair.promotion.trial import Trial, TrialRules
 from firstchair.promotion.trial.evidence import Values
 
-FIRST_DAY = date(2026, 1, 1)
+DATES = [date(2026, 1, 1) + timedelta(days=day) for day in range(DAYS)]
 BARE_DAY = 14
 OFFLINE_USERS = 2_000
 
@@ -49,7 +49,7 @@ def hear(scenario: Scenario, *, seed: int, rules: TrialRules) -> Hearing:
     panel = simulate_panel(scenario.users, scenario.effect, seed=seed)
     bare, t_test = _naive(panel)
     every_look, last = True, None
-    for last in Trial(panel, FIRST_DAY, rules).decisions():
+    for last in Trial(panel, DATES, rules).decisions():
         every_look &= scenario.hold_code in last.reason_codes or last.decision is not Verb.HOLD
         if last.decision is not Verb.HOLD:
             break

@@ -1,8 +1,8 @@
 """The gate on live evidence: day by day, from the totals of users to a decision with its reasons."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 
 from firstchair.evaluation.moments import Contrast
 from firstchair.promotion.gate import Verb
@@ -40,12 +40,12 @@ class _Seen:
 class Trial:
     """One stage under the eyes of the gate; what has fired stays from look to look.
 
-    days: the users and what they did. first_day: of the stage. stage: canary or probation. share: planned share of
+    days: the users and what they did. dates: of its days. stage: canary or probation. share: planned share of
     the challenger; up to 20 % it is a ramp step, which tests safety alone. decision_share: of the stage that decides.
     """
 
     days: Days
-    first_day: date
+    dates: Sequence[date]
     rules: TrialRules
     stage: str = CANARY
     share: float = 0.5
@@ -214,7 +214,7 @@ class Trial:
         harmed = self._segments.harmed_so_far()
         return TrialDecision(
             decision=verb,
-            day=self.first_day + timedelta(days=seen.look.day - 1),
+            day=self.dates[seen.look.day - 1],
             stage=self.stage,
             days=seen.look.day,
             metrics=metric_findings(seen.readings, self._harm, self.rules),
@@ -235,8 +235,7 @@ def decide_daily(
     evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5, decision_share: float = 0.5
 ) -> list[TrialDecision]:
     """One decision a day, each on what was known at its end."""
-    trial = Trial(evidence, evidence.dates[0], rules, stage, share, decision_share)
-    return [replace(found, day=evidence.dates[found.days - 1]) for found in trial.decisions()]
+    return list(Trial(evidence, evidence.dates, rules, stage, share, decision_share).decisions())
 
 
 def decide(

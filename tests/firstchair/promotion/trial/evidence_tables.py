@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
+from firstchair.promotion.audition.panel import DAYS
 from firstchair.promotion.trial import COLUMNS
 
 FIRST_DAY = date(2026, 3, 1)
+DATES = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
 
 
 def evidence_of(

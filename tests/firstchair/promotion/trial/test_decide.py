@@ -11,7 +11,7 @@ from firstchair.promotion import Verb
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.trial import Trial, TrialDecision, TrialRules, as_evidence, decide, decide_daily
 from firstchair.promotion.trial.decision import CONTRACT_FIELDS, SEGMENT_FIELDS
-from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of
+from tests.firstchair.promotion.trial.evidence_tables import DATES, evidence_of
 
 RULES = TrialRules()
 
@@ -19,7 +19,7 @@ RULES = TrialRules()
 def heard(effect: Effect, *, users: int = 20_000, seed: int = 3, rules: TrialRules = RULES) -> TrialDecision:
     """The first decision that ends the stage, or the last one."""
     found = None
-    for found in Trial(simulate_panel(users, effect, seed=seed), FIRST_DAY, rules).decisions():
+    for found in Trial(simulate_panel(users, effect, seed=seed), DATES, rules).decisions():
         if found.decision is not Verb.HOLD:
             break
     assert found is not None
@@ -90,11 +90,11 @@ def test_a_segment_too_small_for_any_screen_is_blind_and_its_users_stand_in_the_
 
 
 def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
-    days = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), FIRST_DAY, RULES).decisions())
+    days = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), DATES, RULES).decisions())
     smallest = min(min(s.champion_users, s.challenger_users) for s in days[-1].segments if s.value == "country 00")
 
     def blind(rules: TrialRules) -> str:
-        last = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), FIRST_DAY, rules).decisions())[-1]
+        last = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), DATES, rules).decisions())[-1]
         return next(check.detail for check in last.checks if check.name == "segments_seen")
 
     # So wide that no segment is blind for its error.
@@ -161,7 +161,7 @@ def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_noth
 @pytest.mark.parametrize("max_days", [14, 21, 35])
 def test_what_is_planned_is_what_the_stage_will_have_found(max_days: int) -> None:
     rules = replace(RULES, min_days=max_days, max_days=max_days)
-    daily = list(Trial(simulate_panel(20_000, Effect(), seed=3), FIRST_DAY, rules).decisions())
+    daily = list(Trial(simulate_panel(20_000, Effect(), seed=3), DATES, rules).decisions())
 
     planned, found = daily[0].planned_detectable_effect, daily[max_days - 1].minimum_detectable_effect
     assert planned is not None
