@@ -240,7 +240,8 @@ def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:
 
 def _digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of everything in the entry but its own hash, the one before it included."""
-    told = {name: _plain(value) if name != "evidence" else value for name, value in values.items()}
+    # Names of a row that is read are no plain `str`, which orjson refuses; json writes 1e-07 where orjson writes 1e-7.
+    told = {str(name): _plain(value) if name != "evidence" else value for name, value in values.items()}
     try:
         text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # a whole number of more than 64 bits

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from firstchair.databases import Databases
@@ -147,6 +147,7 @@ JSON = st.recursive(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(evidence=st.dictionaries(st.sampled_from("xyz"), JSON, max_size=3))
+@example(evidence={"x": 1.192092896e-07})
 def test_whatever_numbers_the_evidence_holds_the_chain_holds(ledger: Ledger, evidence: dict[str, Any]) -> None:
     number = len(ledger.entries())
 
