@@ -28,7 +28,7 @@ from firstchair.lake import tables as t
 from firstchair.settings import Settings
 
 K, CONNECTIONS = 3, 32
-# Between two kills; the server takes deaths of one worker in quicker succession for a fault of the program and ends.
+# Between two kills, so that those which stand in for a dead worker answer too.
 BETWEEN_KILLS_SECONDS = 2.0
 
 

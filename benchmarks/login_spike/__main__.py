@@ -3,8 +3,9 @@
     python -m benchmarks.login_spike [--users N] [--rounds N]
 
 Each round starts the API anew (one worker) and sends a login of every user, as fast as one generator can; then a bare
-ASGI application on the same server answers as many requests with the same bytes. The ratio is that of the medians of
-the rounds. Every answer is held against the published lists and every impression against the event store.
+ASGI application on granian, in one worker, answers as many requests with the same bytes. The ratio is that of the
+medians of the rounds. The generator has one processor, each server the others. Every answer is held against the
+published lists and every impression against the event store.
 `worker_us` is the processor time of the worker for a request: it tells the same on a machine that others use too.
 """
 
@@ -19,6 +20,8 @@ from typing import Any
 
 from benchmarks.logins.lists import Catalogue
 from benchmarks.logins.service import (
+    OF_GENERATOR,
+    OF_SERVERS,
     answered,
     delivered,
     generated,
@@ -34,7 +37,7 @@ from firstchair.lake import Lake
 from firstchair.settings import Settings
 
 # In open loop a late answer must not keep the next request waiting for a connection.
-K, CONNECTIONS, OPEN_CONNECTIONS = 10, 64, 256
+K, CONNECTIONS, OPEN_CONNECTIONS = 10, 64, 128
 SHARE = 0.8
 
 
@@ -45,10 +48,11 @@ class Spike:
     home: Path
     catalogue: Catalogue
 
-    def requests(self, rate: float = 0.0) -> dict[str, float]:
+    def requests(self, rate: float = 0.0) -> dict[str, Any]:
         """One login of each user; `rate` 0: as fast as they are answered."""
         users, connections = self.catalogue.users, OPEN_CONNECTIONS if rate else CONNECTIONS
-        return {"users": users, "requests": users, "connections": connections, "k": K, "rate": rate}
+        asked = {"users": users, "requests": users, "connections": connections, "k": K, "rate": rate}
+        return asked | {"processors": OF_GENERATOR}
 
     def settings(self, name: str, *, workers: int = 1) -> Settings:
         """A service over the published lists with an event store of its own."""
@@ -58,7 +62,7 @@ class Spike:
     def round(self, name: str, rate: float = 0.0) -> tuple[dict[str, Any], bytes]:
         """All users against a service that has just started; the summary and one answer."""
         settings, path = self.settings(name), self.home / "answers"
-        with serving(settings) as server:
+        with serving(settings, processors=OF_SERVERS) as server:
             began = processor_seconds(server)
             summary = generated(settings.api_port, **self.requests(rate), answers=path)
             spent = processor_seconds(server) - began
@@ -83,7 +87,7 @@ class Spike:
         granian = Path(sys.executable).parent / "granian"
         options = ("--interface", "asgi", "--no-ws", "--port", str(port), "--log-level", "warning")
         command = (str(granian), *options, "benchmarks.login_spike.bare:app")
-        with running(command, port, "/", {"BARE_BODY": str(self.home / "body")}) as server:
+        with running(command, port, "/", {"BARE_BODY": str(self.home / "body")}, OF_SERVERS) as server:
             began = processor_seconds(server)
             summary = generated(port, **self.requests(rate))
             return summary | {"worker_us": (processor_seconds(server) - began) / self.catalogue.users * 1e6}

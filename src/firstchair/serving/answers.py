@@ -49,3 +49,4 @@ def unspooled(error: OSError) -> tuple[int, str, str, str]:
 UNAUTHORIZED = refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
 OUT_OF_RANGE = refused(422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range.")
 NOT_PUBLISHED = refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
+UNFORESEEN = refused(500, "unforeseen", "Something failed that nobody foresaw.", "Read the API's log.")

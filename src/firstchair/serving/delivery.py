@@ -42,6 +42,7 @@ class Courier:
         # of its own: to Linux that is a group of its own for the scheduler too (sched(7), "The autogroup feature"), to
         # which it is the equal of the worker whatever its priority.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
+        give_way(self._process.pid)
         assert self._process.stdin is not None
         self._process.stdin.write(self._told)
         self._process.stdin.flush()
@@ -52,6 +53,13 @@ class Courier:
         assert self._process is not None
         with suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=END_SECONDS)
+
+
+def give_way(process: int) -> None:
+    """Let all others come before a process: said from outside, since its imports alone take tenths of a second."""
+    with suppress(AttributeError, OSError):  # where the system knows and allows it
+        os.setpriority(os.PRIO_PROCESS, process, NICENESS)
+        os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
 
 
 def unhurried(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -70,9 +78,6 @@ def main() -> None:
     """Deliver every `DELIVER_SECONDS` until standard input ends, as it does when the worker dies."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICENESS)
-    with suppress(AttributeError, OSError):  # where the system knows and allows it, all others come first
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     root, events_url = orjson.loads(sys.stdin.buffer.readline())
     ended = False
     while not ended:

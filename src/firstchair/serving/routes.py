@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from firstchair.errors import FirstchairError
 from firstchair.serving import intake
-from firstchair.serving.answers import AFTER, BEFORE, problem, unspooled
+from firstchair.serving.answers import AFTER, BEFORE, UNFORESEEN, problem, unspooled
 from firstchair.serving.logins import DEFAULT_K
 from firstchair.serving.metrics import exposition
 from firstchair.serving.pages import Pages
@@ -194,7 +194,8 @@ def _faults(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unforeseen(_: Request, error: Exception) -> Response:
-        return _problem_response(500, "unforeseen", "Something failed that nobody foresaw.", "Read the API's log.")
+        status_code, kind, body = UNFORESEEN
+        return Response(body, status_code, media_type=kind.decode())
 
     @app.exception_handler(OSError)
     def unspoolable(_: Request, error: OSError) -> Response:

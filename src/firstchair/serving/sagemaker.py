@@ -65,7 +65,7 @@ def application(diskless: Diskless) -> Starlette:
 
 
 def app() -> Starlette:
-    """An ASGI application; granian calls this once in each worker.
+    """An ASGI application; the server calls this once in each worker.
 
     The model data are the content of `{home}/published`, pointer and versions, where SageMaker unpacks them.
     """

@@ -1,37 +1,96 @@
-"""The API as it runs: workers of granian that accept from one socket, which outlives each of them.
+"""The API as it runs: gunicorn keeps one listening socket and the workers that accept from it, each a uvicorn.
 
 python -m firstchair.serving.server [HOST]
 """
 
 import os
 import signal
+import socket
 import sys
 from functools import partial
 from typing import Any
 
-from granian import net
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server.mp import MPServer
+from gunicorn.app.base import BaseApplication
+from uvicorn_worker import UvicornWorker
 
 from firstchair.serving import worker
-from firstchair.serving.api import ENDING
-from firstchair.settings import load_settings
+from firstchair.serving.api import Api
+from firstchair.serving.protocol import LoginProtocol
+from firstchair.settings import Settings, load_settings
 
-# A worker that is told to end before it can hear it is killed after so long; what it spooled is delivered all the same.
-KILL_SECONDS = 20
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
+# A worker that does not end is killed after so long, and one whose loop stands still too; what it spooled is delivered
+# all the same.
+KILL_SECONDS, STUCK_SECONDS = 20, 60
+# Requests under way have so long to end before the spool is brought away.
+ANSWER_SECONDS = 5
+# Idle connections of load balancers are kept longer than those keep them themselves (60 s is the most common).
+KEEP_ALIVE_SECONDS = 75
+NOTIFY_SECONDS = 1
+# libuv takes one connection for each time that it looks at a listening socket, with a login of each open connection in
+# between. As many copies of the socket, as many connections at once.
+ACCEPTED_AT_ONCE = 64
 
 
-class Server(MPServer):
-    """Granian whose workers share one listening socket.
+class Worker(UvicornWorker):  # type: ignore[misc]
+    """Answers logins by `LoginProtocol`; ends with its parent, however that ended."""
 
-    Left alone, it gives each worker a socket of its own (SO_REUSEPORT), and a worker that dies takes down the
-    connections that wait at his: refused outright where he is the only one. Here they wait for the next worker.
-    """
+    CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 - of the class above
+        "loop": "uvloop",
+        "http": LoginProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "interface": "asgi3",
+        "proxy_headers": False,
+        "server_header": False,
+        "access_log": False,
+        "timeout_notify": NOTIFY_SECONDS,
+        "timeout_graceful_shutdown": ANSWER_SECONDS,
+    }
 
-    def _init_shared_socket(self) -> None:
-        self._ssp = self._sso = None
-        self._shd: Any = net.SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()  # type: ignore[attr-defined]
+    def init_signals(self) -> None:
+        """From here on the worker hears for itself that it is to end."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+    def run(self) -> None:
+        """Until told to end."""
+        self.sockets: list[Any] = [_copy(shared) for shared in self.sockets for _ in range(ACCEPTED_AT_ONCE)]
+        super().run()
+
+    async def callback_notify(self) -> None:
+        """Tell the parent that the loop turns."""
+        await super().callback_notify()
+        if os.getppid() != self.ppid:
+            signal.raise_signal(signal.SIGTERM)
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Gunicorn, told everything by our settings and nothing by files or the command line."""
+
+    def __init__(self, settings: Settings, host: str) -> None:
+        self._settings, self._host = settings, host
+        super().__init__()
+
+    def load_config(self) -> None:
+        """What differs from gunicorn's defaults."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        options = {
+            "bind": f"{host}:{self._settings.api_port}",
+            "workers": self._settings.api_workers,
+            "worker_class": Worker,
+            "timeout": STUCK_SECONDS,
+            "graceful_timeout": KILL_SECONDS,
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Api:
+        """The application of one worker, after it was forked."""
+        return worker.app()
 
 
 def main(host: str | None = None) -> None:
@@ -43,18 +102,12 @@ def main(host: str | None = None) -> None:
     # A worker that is forked while the server ends would take the signal to end for the server's own, and stay.
     hold, release = (partial(signal.pthread_sigmask, how, ENDING) for how in (signal.SIG_BLOCK, signal.SIG_UNBLOCK))
     os.register_at_fork(before=hold, after_in_parent=release)
-    Server(
-        f"{worker.__name__}:{worker.app.__name__}",
-        address=host or settings.api_host,
-        port=settings.api_port,
-        interface=Interfaces.RSGI,
-        factory=True,
-        workers=settings.api_workers,
-        websockets=False,
-        log_level=LogLevels.warning,
-        respawn_failed_workers=True,
-        workers_kill_timeout=KILL_SECONDS,
-    ).serve()
+    Server(settings, host or settings.api_host).run()
+
+
+def _copy(shared: Any) -> socket.socket:
+    """Of gunicorn's own around a socket: one that accepts from the same queue."""
+    return socket.socket(fileno=os.dup(shared.fileno()))
 
 
 if __name__ == "__main__":

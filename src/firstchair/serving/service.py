@@ -68,6 +68,7 @@ class Service:
 
     def start(self) -> None:
         """Map what is published, and begin to sync, reload and deliver."""
+        self._courier.keep()  # before anybody is answered: its start is work too
         self.reload()
         _spare_the_collector()
         self.spool.start()

@@ -1,4 +1,4 @@
-"""The worker that granian starts, everything in it from the settings; no database is asked before somebody asks it."""
+"""What a worker of the server serves, all of it from the settings; no database is asked before somebody asks it."""
 
 from functools import cache
 from threading import Lock
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def app() -> Api:
-    """An ASGI application; granian calls this once in each worker."""
+    """An ASGI application; the server calls this once in each worker."""
     settings = load_settings()
 
     opening = Lock()

@@ -1,0 +1,163 @@
+"""HTTP/1.1 as uvicorn speaks it, but for logins: those are answered where their last byte is read, with no task."""
+
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from firstchair.serving.answers import AFTER, BEFORE, Answer, refused
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from firstchair.serving.api import Api
+
+# What a request may take before its body; the parser has no bound of its own.
+MAX_HEAD_BYTES = 64 << 10
+_BEFORE, _AFTER = BEFORE.encode(), AFTER.encode()
+UNREADABLE = refused(400, "bad_request", "This is no HTTP request.", "Send HTTP/1.1; the connection is closed.")
+TOO_LONG = refused(
+    431,
+    "too_large",
+    f"Path and headers are over {MAX_HEAD_BYTES:,} bytes.",
+    "Send fewer headers; the connection is closed.",
+)
+
+
+class LoginProtocol(HttpToolsProtocol):
+    """One connection.
+
+    A login needs no I/O, so it is answered in the event loop: a task, its messages and its dictionaries would cost as
+    much as the login. All else goes the way of ASGI, and so does a login that has to wait its turn: behind a request
+    that is not answered yet, or for a client who does not read.
+    """
+
+    app: "Api"
+    _login: tuple[str, bytes] | None = None
+    _head_bytes, _in_head = 0, False
+    _began = 0.0
+    _dated: object = None
+
+    def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override]
+        """A client who never asks is not kept for ever either."""
+        super().connection_made(transport)
+        self._began = self.loop.time()
+        self._keep_alive(self.timeout_keep_alive)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is kept of it, however it was lost."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        """Of uvicorn's, without a timer that is stopped and started for each request."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._unsupported_upgrade_warning()
+        except httptools.HttpParserError:
+            self.send_400_response("")
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(TOO_LONG)
+
+    def on_message_begin(self) -> None:
+        """Less than uvicorn prepares: what only ASGI needs is made where it is needed."""
+        self.url, self.headers = b"", []
+        self.expect_100_continue = False
+        self._login, self._head_bytes, self._in_head = None, 0, True
+
+    def on_headers_complete(self) -> None:
+        """Who logs in, or a request for ASGI."""
+        self._in_head = False
+        if self.parser.get_method() == b"GET" and self.url.startswith(_BEFORE) and self._at_once():
+            self._login = _named(self.url)
+            if self._login is not None:
+                return
+        url, headers, waits = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, waits
+        self.headers += headers
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A login has none that is heard."""
+        if self._login is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Answer a login."""
+        if self._login is None:
+            super().on_message_complete()
+            return
+        user_id, query = self._login
+        authorization = request = b""
+        for name, value in self.headers:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"idempotency-key":
+                request = value
+        keep = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        self._write(self.app.answer(query, user_id, authorization, request), keep=keep)
+
+    def send_400_response(self, msg: str) -> None:
+        """As every other fault: a problem document."""
+        self._refuse(UNREADABLE)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing was asked for so long; one that is in use is looked at again."""
+        rest = self._began + self.timeout_keep_alive - self.loop.time()
+        if self.cycle is not None and not self.cycle.response_complete:
+            rest = self.timeout_keep_alive
+        if rest > 0 and not self.transport.is_closing():
+            self._keep_alive(rest)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _keep_alive(self, seconds: float) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _at_once(self) -> bool:
+        """Whether nothing before it waits, and the client reads."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+
+    def _refuse(self, answer: Answer) -> None:
+        self._in_head = False
+        self._write(answer, keep=False)
+
+    def _write(self, answer: Answer, *, keep: bool) -> None:
+        if self.transport.is_closing():
+            return
+        status_code, kind, body = answer
+        if self._dated is not self.server_state.default_headers:  # uvicorn makes them anew each second
+            self._dated = self.server_state.default_headers
+            self._common = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
+        head = _head(status_code, kind, keep)
+        self.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, self._common, len(body), body))
+        self.server_state.total_requests += 1
+        self._began = self.loop.time()
+        if not keep:
+            self.transport.close()
+
+
+def _named(url: bytes) -> tuple[str, bytes] | None:
+    """User and query of a login; None where ASGI is to make out what is asked."""
+    path, _, query = url.partition(b"?")
+    if b"#" in url or not path.endswith(_AFTER) or len(path) <= len(_BEFORE) + len(_AFTER):
+        return None
+    user_id = path[len(_BEFORE) : -len(_AFTER)].decode("ascii")
+    return unquote(user_id) if "%" in user_id else user_id, query
+
+
+@lru_cache
+def _head(status_code: int, kind: bytes, keep: bool) -> bytes:
+    """An answer's first lines."""
+    told = {401: b"www-authenticate: Bearer\r\n"}.get(status_code, b"") + (b"" if keep else b"connection: close\r\n")
+    phrase = HTTPStatus(status_code).phrase.encode()
+    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b" % (status_code, phrase, kind, told)
