@@ -37,6 +37,8 @@ class Api(Service):
     def __init__(self, config: ApiConfig) -> None:
         super().__init__(config)
         self._bearer = b"Bearer " + config.token.encode()
+        # Headers of logins that were allowed, to the byte as a client sends them (`LoginProtocol`).
+        self.known_headers: set[bytes] = set()
         self._pages = routes(self)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -50,25 +52,28 @@ class Api(Service):
 
     async def _login(self, scope: Message, user_id: str, send: Send) -> None:
         given = dict(scope["headers"])
-        authorization, request = given.get(b"authorization", b""), given.get(b"idempotency-key", b"")
-        status_code, kind, body = self.answer(scope["query_string"], user_id, authorization, request)
+        status_code, kind, body = UNAUTHORIZED
+        if self.allows(given.get(b"authorization", b"")):
+            request = given.get(b"idempotency-key", b"")
+            status_code, kind, body = self.admitted(scope["query_string"], user_id, request)
         headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
         if status_code == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def answer(self, query: bytes, user_id: str, authorization: bytes, request: bytes) -> Answer:
-        """A login, or why there is no list; it never waits, and raises nothing.
+    def allows(self, authorization: bytes) -> bool:
+        """Whether this value of the header is our token's, compared in constant time."""
+        return hmac.compare_digest(authorization, self._bearer)
+
+    def admitted(self, query: bytes, user_id: str, request: bytes = b"") -> Answer:
+        """The answer to a login with our token; it never waits, and raises nothing.
 
         Args:
             query: What stands behind the path's question mark.
             user_id: Without escapes.
-            authorization: The header's value, as is.
             request: The client's own id of the request, empty where it gave none.
         """
-        if not hmac.compare_digest(authorization, self._bearer):
-            return UNAUTHORIZED
         k = requested_length(query) if query else DEFAULT_K
         if k is None:
             return OUT_OF_RANGE

@@ -1,5 +1,6 @@
 """HTTP/1.1 as uvicorn speaks it, but for logins: those are answered where their last byte is read, with no task."""
 
+import re
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from firstchair.serving.answers import AFTER, BEFORE, Answer, refused
+from firstchair.serving.answers import AFTER, BEFORE, UNAUTHORIZED, Answer, refused
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 # What a request may take before its body; the parser has no bound of its own.
 MAX_HEAD_BYTES = 64 << 10
 _BEFORE, _AFTER = BEFORE.encode(), AFTER.encode()
+# A login as nearly every client sends it, whole: user, query, and what follows the request line.
+_PLAIN = re.compile(rb"GET %b([\w.~-]+)%b(?:\?([\w=]*))? HTTP/1\.1\r\n(.+\r\n\r\n)" % (_BEFORE, _AFTER), re.DOTALL)
+# A client sends the same headers each time; so many clients are remembered, with no more than so many bytes each.
+KNOWN, KNOWN_BYTES = 1_000, 1_000
+# Headers that say more than who asks.
+_TELLING = frozenset({b"content-length", b"expect", b"idempotency-key", b"transfer-encoding", b"upgrade"})
 UNREADABLE = refused(400, "bad_request", "This is no HTTP request.", "Send HTTP/1.1; the connection is closed.")
 TOO_LONG = refused(
     431,
@@ -33,11 +40,16 @@ class LoginProtocol(HttpToolsProtocol):
     A login needs no I/O, so it is answered in the event loop: a task, its messages and its dictionaries would cost as
     much as the login. All else goes the way of ASGI, and so does a login that has to wait its turn: behind a request
     that is not answered yet, or for a client who does not read.
+
+    Headers that the parser took for those of a plain, authorised login are remembered to the byte, and not parsed when
+    they come again. Then only the request line is read here, by a pattern narrower than the parser's.
     """
 
     app: "Api"
     _login: tuple[str, bytes] | None = None
-    _head_bytes, _in_head = 0, False
+    _head_bytes, _in_head, _in_message = 0, False, False
+    # Requests begun on this connection, and whether the last was a login of which the headers may be remembered.
+    _begun, _plain = 0, False
     _began = 0.0
     _dated: object = None
 
@@ -54,6 +66,13 @@ class LoginProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Of uvicorn's, without a timer that is stopped and started for each request."""
+        plain = None if self._in_message else _PLAIN.fullmatch(data)
+        if plain is not None:
+            user_id, query, headers = plain.groups(b"")
+            if headers in self.app.known_headers and self._at_once():
+                self._write(self.app.admitted(query, user_id.decode()), keep=True)
+                return
+        begun = self._begun
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -61,6 +80,9 @@ class LoginProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("")
             return
+        # That one request alone, and all of it, so the headers are its own.
+        if plain is not None and self._plain and self._begun == begun + 1 and not self._in_message:
+            self._remember(plain[3])
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -70,7 +92,9 @@ class LoginProtocol(HttpToolsProtocol):
         """Less than uvicorn prepares: what only ASGI needs is made where it is needed."""
         self.url, self.headers = b"", []
         self.expect_100_continue = False
-        self._login, self._head_bytes, self._in_head = None, 0, True
+        self._login, self._head_bytes = None, 0
+        self._in_head = self._in_message = True
+        self._begun, self._plain = self._begun + 1, False
 
     def on_headers_complete(self) -> None:
         """Who logs in, or a request for ASGI."""
@@ -92,18 +116,17 @@ class LoginProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer a login."""
+        self._in_message = False
         if self._login is None:
             super().on_message_complete()
             return
         user_id, query = self._login
-        authorization = request = b""
-        for name, value in self.headers:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"idempotency-key":
-                request = value
+        given = dict(self.headers)
+        request = given.get(b"idempotency-key", b"")
+        allowed = self.app.allows(given.get(b"authorization", b""))
         keep = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        self._write(self.app.answer(query, user_id, authorization, request), keep=keep)
+        self._plain = allowed and keep and not _TELLING.intersection(given)
+        self._write(self.app.admitted(query, user_id, request) if allowed else UNAUTHORIZED, keep=keep)
 
     def send_400_response(self, msg: str) -> None:
         """As every other fault: a problem document."""
@@ -118,6 +141,11 @@ class LoginProtocol(HttpToolsProtocol):
             self._keep_alive(rest)
         else:
             super().timeout_keep_alive_handler()
+
+    def _remember(self, headers: bytes) -> None:
+        known = self.app.known_headers
+        if len(headers) <= KNOWN_BYTES and len(known) < KNOWN:
+            known.add(headers)
 
     def _keep_alive(self, seconds: float) -> None:
         self._unset_keepalive_if_required()
