@@ -84,7 +84,7 @@ class LoginProtocol(HttpToolsProtocol):
         if plain is not None and self._plain and self._begun == begun + 1 and not self._in_message:
             self._remember(plain[3])
         if self._in_head:
-            self._head_bytes += len(data)
+            self._head_bytes += len(data.rpartition(b"\r\n\r\n")[2])  # before it, others may have ended
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(TOO_LONG)
 

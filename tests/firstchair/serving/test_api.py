@@ -1,13 +1,11 @@
 """The interface over HTTP: answers, refusals that are problem documents, and events that arrive."""
 
-import asyncio
 import gzip
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -357,43 +355,3 @@ def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
         described["paths"]
     )
     assert MAX_K == 50
-
-
-@dataclass
-class Asked:
-    """A request as the server hands it over by RSGI, and what was answered."""
-
-    path: str
-    headers: dict[str, str]
-    query_string: str = ""
-    method: str = "GET"
-
-    def response_bytes(self, status_code: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.answered = status_code, dict(headers), body
-
-
-@pytest.mark.parametrize(
-    ("path", "query", "headers"),
-    [
-        ("user-1", "k=3", TOKEN | {"Idempotency-Key": "one"}),
-        ("user-1", "k=0", TOKEN),
-        ("user-1", "", {"Authorization": "Bearer another"}),
-        ("user-1", "", {}),
-    ],
-)
-def test_a_login_by_rsgi_is_answered_as_by_asgi(
-    put_out: PutOut, worker: tuple[Api, Client], path: str, query: str, headers: dict[str, str]
-) -> None:
-    api, ask = worker
-    put_out()
-    api.reload()
-    path = f"/v1/users/{path}/recommendations"
-    by_asgi = ask("GET", f"{path}?{query}", headers=headers)
-    asked = Asked(path, {name.lower(): value for name, value in headers.items()}, query)
-
-    with ThreadPoolExecutor(1) as elsewhere:  # a browser of other tests may have a loop running in this thread
-        elsewhere.submit(asyncio.run, api.__rsgi__(asked, asked)).result()
-
-    status_code, answered, body = asked.answered
-    told = {name: value for name, value in by_asgi.headers.items() if name != "content-length"}
-    assert (status_code, answered, body) == (by_asgi.status_code, told, by_asgi.content)

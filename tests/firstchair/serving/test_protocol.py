@@ -1,0 +1,269 @@
+"""The server over sockets: logins answered at once are those that ASGI gives, however the bytes come."""
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+import psutil
+import pytest
+
+from benchmarks.logins.lists import Catalogue
+from benchmarks.logins.service import TOKEN, running, serving, settings_of, wait_for, workers
+from firstchair.lake import Lake
+from firstchair.serving.protocol import KNOWN, MAX_HEAD_BYTES
+from firstchair.settings import Settings
+
+AUTHORIZED = f"Authorization: Bearer {TOKEN}"
+KEYED = (AUTHORIZED, "Idempotency-Key: one")
+LOGIN = "/v1/users/user-000001/recommendations?k=3"
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer."""
+
+    status_code: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Link:
+    """A connection."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.file: BinaryIO = self.socket.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def heard(self, *, without_body: bool = False) -> Told:
+        status_code = int(self.file.readline().split()[1])
+        headers = {}
+        while line := self.file.readline().strip().decode():
+            name, _, value = line.partition(": ")
+            headers[name] = value
+        size = 0 if without_body else int(headers["content-length"])
+        return Told(status_code, headers, self.file.read(size))
+
+    def is_cut(self) -> bool:
+        try:
+            return self.file.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def asking(path: str = LOGIN, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: firstchair", *headers, "", ""]).encode()
+
+
+def publish(home: Path, settings: Settings) -> None:
+    catalogue, lake = Catalogue(200, 400, 20, datetime.now(UTC).date(), b"a benchmark's key"), Lake(str(home / "lake"))
+    catalogue.write(lake)
+    catalogue.put_out(lake, settings.published, 0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where lists are published."""
+    home = tmp_path_factory.mktemp("protocol")
+    publish(home, settings_of(home))
+    return home
+
+
+@pytest.fixture(scope="module")
+def port(home: Path) -> Iterator[int]:
+    """Of the server."""
+    settings = settings_of(home)
+    with serving(settings):
+        yield settings.api_port
+
+
+@pytest.fixture(scope="module")
+def asgi_port(home: Path) -> Iterator[int]:
+    """Of a uvicorn that is told nothing of our protocol, over the same lists."""
+    port = settings_of(home).api_port
+    options = ("--factory", "--ws", "none", "--no-access-log", "--log-level", "warning", "--port", str(port))
+    command = (sys.executable, "-m", "uvicorn", *options, "firstchair.serving.worker:app")
+    known = {"HOME": str(home), "API_TOKEN": TOKEN, "PSEUDONYM_KEY": "a benchmark's key"}
+    with running(command, port, "/readyz", {f"FIRSTCHAIR_{name}": value for name, value in known.items()}):
+        yield port
+
+
+@pytest.fixture
+def linked(port: int) -> Iterator[Link]:
+    with connected(port) as link:
+        yield link
+
+
+@contextmanager
+def connected(port: int) -> Iterator[Link]:
+    link = Link(port)
+    with link.socket, link.file:
+        yield link
+
+
+def at(port: int, data: bytes) -> Told:
+    with connected(port) as link:
+        link.send(data)
+        return link.heard(without_body=data.startswith(b"HEAD"))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        asking(LOGIN, *KEYED),
+        asking("/v1/users/nobody/recommendations", *KEYED),
+        asking("/v1/users/%C3%BC%2F..%20b/recommendations?k=50", *KEYED),
+        asking("/v1/users/a/b/recommendations", *KEYED),
+        asking("/v1/users//recommendations", *KEYED),
+        asking("http://firstchair" + LOGIN, *KEYED),
+        asking(LOGIN + "&k=4", *KEYED),
+        asking("/v1/users/user-000001/recommendations?k=0", *KEYED),
+        asking("/v1/users/user-000001/recommendations?k=%33", *KEYED),
+        asking("/v1/users/user-000001/recommendations?", *KEYED),
+        asking(LOGIN, "Authorization: Bearer another"),
+        asking(LOGIN),
+        asking(LOGIN, *KEYED, method="POST"),
+        asking(LOGIN, *KEYED, method="HEAD"),
+        asking(LOGIN, *KEYED, "Connection: Upgrade", "Upgrade: websocket"),
+        asking(LOGIN, *KEYED, "Content-Length: 3") + b"abc",
+        asking(LOGIN, *KEYED, "Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
+        asking(LOGIN, *KEYED, "Expect: 100-continue"),
+        asking(LOGIN, *KEYED, "Connection: close"),
+    ],
+)
+def test_a_login_is_answered_as_by_asgi(port: int, asgi_port: int, asked: bytes) -> None:
+    ours, by_asgi = at(port, asked), at(asgi_port, asked)
+
+    named = ("content-type", "content-length", "www-authenticate", "connection")
+    assert ours.status_code == by_asgi.status_code
+    assert [ours.headers.get(name) for name in named] == [by_asgi.headers.get(name) for name in named]
+    assert ours.body == by_asgi.body
+    assert ours.headers["date"].endswith("GMT")
+
+
+def test_a_client_who_sends_the_same_headers_again_gets_another_slate_and_another_user_his_own(linked: Link) -> None:
+    answers = []
+    for user in ("user-000001", "user-000001", "user-000002", "nobody"):
+        linked.send(asking(f"/v1/users/{user}/recommendations", AUTHORIZED))
+        answers.append(orjson.loads(linked.heard().body))
+
+    assert [answer["user_id"] for answer in answers] == ["user-000001", "user-000001", "user-000002", "nobody"]
+    assert len({answer["slate_id"] for answer in answers}) == 4
+    assert answers[0]["items"] == answers[1]["items"] != answers[2]["items"]
+
+
+def test_a_token_that_was_allowed_lets_no_other_in(linked: Link) -> None:
+    for headers, expected in (
+        ([AUTHORIZED], 200),
+        (["Authorization: Bearer another"], 401),
+        ([], 401),
+        ([AUTHORIZED, "Authorization: Bearer another"], 401),
+        ([AUTHORIZED], 200),
+    ):
+        linked.send(asking(LOGIN, *headers))
+        assert linked.heard().status_code == expected
+
+
+def test_more_clients_than_are_remembered_are_answered_too(linked: Link) -> None:
+    for number in range(KNOWN + 10):
+        linked.send(asking(LOGIN, AUTHORIZED, f"User-Agent: {number}") * 2)
+        assert [linked.heard().status_code for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_request_in_pieces_has_one_answer(linked: Link, known: bool) -> None:
+    whole = asking(LOGIN, AUTHORIZED, f"User-Agent: pieces {known}")
+    for _ in range(2 if known else 0):
+        linked.send(whole)
+        linked.heard()
+
+    for place in range(0, len(whole), 7):
+        linked.send(whole[place : place + 7])
+    linked.send(asking("/healthz"))
+
+    assert orjson.loads(linked.heard().body)["user_id"] == "user-000001"
+    assert orjson.loads(linked.heard().body) == {"status": "ok"}
+
+
+def test_requests_that_do_not_wait_for_answers_are_answered_in_their_order(linked: Link) -> None:
+    paths = ["/healthz", LOGIN, LOGIN, "/v1/decisions", LOGIN, "/nowhere", LOGIN]
+
+    linked.send(b"".join(asking(path, AUTHORIZED) for path in paths))
+    answers = [orjson.loads(linked.heard().body) for _ in paths]
+
+    kinds = ["user_id" in answer for answer in answers]
+    assert kinds == [path == LOGIN for path in paths]
+
+
+def test_a_client_who_asks_much_before_he_reads_misses_nothing(linked: Link) -> None:
+    users = [f"user-{number % 200:06d}" for number in range(20_000)]
+    asked = b"".join(asking(f"/v1/users/{user}/recommendations?k=10", AUTHORIZED) for user in users)
+
+    linked.socket.setblocking(False)  # as long as the server takes it: with nothing read, it stops to
+    sent = 0
+    while sent < len(asked):
+        try:
+            sent += linked.socket.send(asked[sent : sent + (1 << 16)])
+        except BlockingIOError:
+            break
+    linked.socket.settimeout(60)
+    whole = asked[:sent].count(b"\r\n\r\n")
+    answers = [orjson.loads(linked.heard().body)["user_id"] for _ in range(whole)]
+
+    assert whole > 1_000
+    assert answers == users[:whole]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (b"this is no request\r\n\r\n", 400),
+        (asking(LOGIN, AUTHORIZED, "Content-Length: three"), 400),
+        (asking("/v1/users/\xff/recommendations", AUTHORIZED), 400),
+        (asking(LOGIN, AUTHORIZED, "X-Long: " + "x" * MAX_HEAD_BYTES)[:-1], 431),
+        (b"GET /" + b"x" * (MAX_HEAD_BYTES + 10), 431),
+    ],
+)
+def test_what_is_no_request_is_refused_and_the_connection_closed(linked: Link, asked: bytes, expected: int) -> None:
+    linked.send(asked)
+
+    answer = linked.heard()
+
+    assert (answer.status_code, orjson.loads(answer.body)["status"]) == (expected, expected)
+    assert (answer.headers["content-type"], answer.headers["connection"]) == ("application/problem+json", "close")
+    assert linked.is_cut()
+
+
+@pytest.mark.parametrize(
+    "asked", [asking(LOGIN, AUTHORIZED, "Connection: close"), asking(LOGIN, AUTHORIZED, version="1.0")]
+)
+def test_a_connection_that_is_not_kept_ends_with_its_answer(linked: Link, asked: bytes) -> None:
+    linked.send(asked * 2)
+
+    assert linked.heard().headers["connection"] == "close"
+    assert linked.is_cut()
+
+
+@pytest.mark.parametrize("end", [psutil.Process.kill, psutil.Process.terminate])
+def test_workers_end_with_their_parent_and_leave_nothing_undelivered(
+    tmp_path: Path, end: Callable[[psutil.Process], None]
+) -> None:
+    settings = settings_of(tmp_path, workers=2)
+    publish(tmp_path, settings)
+    with serving(settings) as server:
+        behind = [*workers(server), *(courier for worker in workers(server) for courier in worker.children())]
+        at(settings.api_port, asking(LOGIN, AUTHORIZED))
+
+        end(server)
+
+        wait_for(lambda: not any(psutil.pid_exists(process.pid) for process in behind))
+    assert len(behind) == 4
+    assert list(Path(settings.events_url).rglob("*.jsonl.gz"))
