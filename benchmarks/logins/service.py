@@ -106,12 +106,14 @@ def memory(process: psutil.Process) -> dict[str, float]:
 
 
 def generated(port: int, *, processors: list[int] = ALL, **arguments: object) -> dict[str, Any]:
-    """Run the load generator to its end."""
+    """Run the load generator to its end; `stolen` is the share of the processors that this machine was not given."""
+    before = psutil.cpu_times()
     with starting_on(processors):
         process = generator(port, **arguments)
     with process:
         told, _ = process.communicate()
-    return dict(json.loads(told))
+    spent = [now - then for now, then in zip(psutil.cpu_times(), before, strict=True)]
+    return dict(json.loads(told)) | {"stolen": spent[before._fields.index("steal")] / sum(spent)}
 
 
 def generator(port: int, **arguments: object) -> subprocess.Popen[str]:

@@ -3,6 +3,7 @@
 python -m firstchair.serving.server [HOST]
 """
 
+import asyncio
 import os
 import signal
 import socket
@@ -57,6 +58,10 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         """Until told to end."""
         self.sockets: list[Any] = [_copy(shared) for shared in self.sockets for _ in range(ACCEPTED_AT_ONCE)]
         super().run()
+
+    def _install_sigquit_handler(self) -> None:
+        """What gunicorn sends after a Ctrl-C ends a worker too; the handler of the class above tells nobody."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, signal.raise_signal, signal.SIGTERM)
 
     async def callback_notify(self) -> None:
         """Tell the parent that the loop turns."""

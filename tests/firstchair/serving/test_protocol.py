@@ -1,8 +1,9 @@
 """The server over sockets: logins answered at once are those that ASGI gives, however the bytes come."""
 
+import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -252,17 +253,15 @@ def test_a_connection_that_is_not_kept_ends_with_its_answer(linked: Link, asked:
     assert linked.is_cut()
 
 
-@pytest.mark.parametrize("end", [psutil.Process.kill, psutil.Process.terminate])
-def test_workers_end_with_their_parent_and_leave_nothing_undelivered(
-    tmp_path: Path, end: Callable[[psutil.Process], None]
-) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_their_parent_and_leave_nothing_undelivered(tmp_path: Path, number: signal.Signals) -> None:
     settings = settings_of(tmp_path, workers=2)
     publish(tmp_path, settings)
     with serving(settings) as server:
         behind = [*workers(server), *(courier for worker in workers(server) for courier in worker.children())]
         at(settings.api_port, asking(LOGIN, AUTHORIZED))
 
-        end(server)
+        server.send_signal(number)
 
         wait_for(lambda: not any(psutil.pid_exists(process.pid) for process in behind))
     assert len(behind) == 4
