@@ -195,7 +195,7 @@ def test_a_request_in_pieces_has_one_answer(linked: Link, known: bool) -> None:
 
 
 def test_requests_that_do_not_wait_for_answers_are_answered_in_their_order(linked: Link) -> None:
-    paths = ["/healthz", LOGIN, LOGIN, "/v1/decisions", LOGIN, "/nowhere", LOGIN]
+    paths = ["/healthz", LOGIN, LOGIN, "/readyz", LOGIN, "/nowhere", LOGIN]
 
     linked.send(b"".join(asking(path, AUTHORIZED) for path in paths))
     answers = [orjson.loads(linked.heard().body) for _ in paths]
