@@ -41,8 +41,8 @@ START = date(2026, 1, 1)
 ARTISTS, HISTORY_DAYS = 500, 21
 # Up to so many mornings until a challenger passes on test days, two ramps of a day, then up to so many days at 50 %.
 SHADOW, RAMPS, LONGEST, PROBATION = 2, 2, 14, 14
-# Tastes shift when a better challenger has had the time to be promoted.
-CHANGE_ON = HISTORY_DAYS + SHADOW + RAMPS + 8
+# Tastes shift when a better challenger has had the time to be promoted, a country's as soon as he was fitted.
+CHANGE_ON = {"taste-shift": HISTORY_DAYS + SHADOW + RAMPS + 8, "harms-a-segment": HISTORY_DAYS}
 SHORTENED = {
     "list_length": 20,
     "min_test_users": 500,
@@ -107,7 +107,7 @@ def live_once(scenario: str, seed: int, users: int) -> dict[str, Any]:
     from firstchair.world import WorldSpec
 
     days = HISTORY_DAYS + SHADOW + RAMPS + LONGEST + (1 + PROBATION if scenario == "taste-shift" else 0)
-    spec = WorldSpec(users, ARTISTS, days, seed, START, scenario, CHANGE_ON)
+    spec = WorldSpec(users, ARTISTS, days, seed, START, scenario, CHANGE_ON.get(scenario))
     platform = operations.open_platform(load_settings())
 
     def ended(platform: operations.Platform) -> bool:

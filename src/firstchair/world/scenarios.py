@@ -13,9 +13,10 @@ class Leaning:
     among his age, for some days. fresh: of how new the artist is. popular: of how popular the artist has long been.
     bait: added for artists who promise more than they are. fatigue: taken off for each time (as a logarithm) he was
     shown the artist of late.
-    soured: countries in which local hits are heard all day and nobody wants to be shown them: `local` counts against.
-    put_off: where local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit
-    it is.
+    soured: countries in which nobody wants to be shown local hits any more: `local` counts against. put_off: where
+    local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit it is.
+
+    What is played unasked depends on none of these, so nothing but clicks and their plays tells that they changed.
     """
 
     personal: float = 3.2
@@ -67,7 +68,7 @@ class Scenario:
 # Listeners who take whatever they are shown: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 # Listeners who follow their country, their age and what is new.
-FASHIONABLE = Leaning(personal=2.4, local=1.6, fresh=0.4)
+FASHIONABLE = Leaning(personal=2.2, local=2.2, fresh=1.0)
 
 _ALL = (
     Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
@@ -82,8 +83,9 @@ _ALL = (
     Scenario("no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT),
     Scenario(
         "harms-a-segment",
-        "as better-challenger, but in one country the hits that are heard all day put off whoever is shown them",
-        leaning=replace(FASHIONABLE, soured=("US",), put_off=0.3),
+        "as better-challenger, until on one day in one country hits begin to put off whoever is shown them",
+        leaning=FASHIONABLE,
+        shifted=replace(FASHIONABLE, soured=("US",), put_off=0.5),
         debuts=0.15,
         expected="reject",
     ),
@@ -97,9 +99,9 @@ _ALL = (
     ),
     Scenario(
         "taste-shift",
-        "as better-challenger, until on one day listeners turn away from hits and want the famous",
+        "as better-challenger, until on one day hits and what is new put off, and each goes by a taste of his own",
         leaning=FASHIONABLE,
-        shifted=Leaning(personal=1.6, local=-2.0, fresh=-0.8, popular=1.5),
+        shifted=Leaning(personal=3.2, local=-2.0, fresh=-2.0, put_off=0.3),
         debuts=0.15,
         expected="roll_back",
     ),

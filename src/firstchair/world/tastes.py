@@ -50,7 +50,6 @@ class Tastes:
         self.users, self.artists, self.scenario, self.change_on = users, artists, scenario, change_on
         self.by_country = _waves(len(COUNTRIES), artists, rng)
         self.by_age = _waves(AGE_BANDS, artists, rng)
-        self._soured = np.isin(COUNTRIES, scenario.leaning.soured)[users.country]
         self._today = lru_cache(maxsize=2)(self._of_day)
 
     def leaning(self, day: int) -> Leaning:
@@ -87,7 +86,7 @@ class Tastes:
         logit += how.personal * np.einsum("nf,nkf->nk", self.users.tastes[rows], self.artists.vectors[artists])
         logit += np.where(how.personal, 0.0, self.users.generosity[who])
         local = country[self.users.country[who], artists] + age[self.users.age_band[who], artists]
-        weight = how.local * np.where(self._soured[who], -1.0, 1.0)
+        weight = how.local * self._sign(how)[who]
         logit += weight * local
         logit -= how.put_off * np.where(weight < 0, local.sum(axis=1, keepdims=True), 0.0)
         logit += how.fresh * np.maximum(fresh[artists], 0) + how.bait * self.artists.bait[artists]
@@ -107,10 +106,14 @@ class Tastes:
         if self.scenario.debuts:
             country, age, _ = self._today(day)
             local = country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
-            liking = liking + 0.3 * np.sign(how.local) * np.where(self._soured[rows], -1.0, 1.0) * local
+            liking = liking + 0.3 * np.sign(how.local) * self._sign(how)[rows] * local
         found = np.clip(1.2 + 3 * liking, 0.4, 8)
         baited = self.artists.bait[artists] & (how.bait > 0)
         return np.where(baited, BAIT_KEENNESS, found).astype(np.float32)
+
+    def _sign(self, how: Leaning) -> Floats:
+        """float32 (users,): -1 in a country where local hits count against, 1 elsewhere."""
+        return np.where(np.isin(COUNTRIES, how.soured), -1, 1).astype(np.float32)[self.users.country]
 
     def _of_day(self, day: int) -> tuple[Floats, Floats, Floats]:
         """Hits by country and by age band, and how new each artist is: 0..1, -1 before he appears."""
