@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from benchmarks.logins.lists import Catalogue
-from benchmarks.logins.service import TOKEN, running, serving, settings_of, wait_for, workers
+from benchmarks.logins.service import TOKEN, running, serving, settings_of, wait_for
 from firstchair.lake import Lake
 from firstchair.serving.protocol import KNOWN, MAX_HEAD_BYTES
 from firstchair.settings import Settings
@@ -258,11 +258,11 @@ def test_workers_end_with_their_parent_and_leave_nothing_undelivered(tmp_path: P
     settings = settings_of(tmp_path, workers=2)
     publish(tmp_path, settings)
     with serving(settings) as server:
-        behind = [*workers(server), *(courier for worker in workers(server) for courier in worker.children())]
+        wait_for(lambda: len(server.children(recursive=True)) == 4)  # two workers, each with a courier
+        behind = server.children(recursive=True)
         at(settings.api_port, asking(LOGIN, AUTHORIZED))
 
         server.send_signal(number)
 
         wait_for(lambda: not any(psutil.pid_exists(process.pid) for process in behind))
-    assert len(behind) == 4
     assert list(Path(settings.events_url).rglob("*.jsonl.gz"))
