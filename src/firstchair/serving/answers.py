@@ -46,6 +46,13 @@ def unspooled(error: OSError) -> tuple[int, str, str, str]:
     return 503, "spool_failed", f"Nothing can be spooled: {error.strerror}.", "Make space on the disk of the spool."
 
 
+@lru_cache
+def headers_of(status_code: int, kind: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """What goes with an answer, but for its length."""
+    challenge = ((b"www-authenticate", b"Bearer"),) if status_code == 401 else ()
+    return ((b"content-type", kind), *challenge)
+
+
 UNAUTHORIZED = refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
 OUT_OF_RANGE = refused(422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range.")
 NOT_PUBLISHED = refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")

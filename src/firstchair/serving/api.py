@@ -1,10 +1,9 @@
 """The HTTP interface: logins straight from the protocol or by ASGI, all else through FastAPI."""
 
-import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+
+from starlette.types import Message, Receive, Send
 
 from firstchair.serving.answers import (
     JSON,
@@ -13,6 +12,7 @@ from firstchair.serving.answers import (
     UNAUTHORIZED,
     UNFORESEEN,
     Answer,
+    headers_of,
     named_user,
     refused,
     requested_length,
@@ -24,10 +24,6 @@ from firstchair.serving.service import ApiConfig, Service
 
 __all__ = ["Api", "ApiConfig"]
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +32,6 @@ class Api(Service):
 
     def __init__(self, config: ApiConfig) -> None:
         super().__init__(config)
-        self._bearer = b"Bearer " + config.token.encode()
         # Headers of logins that were allowed, to the byte as a client sends them (`LoginProtocol`).
         self.known_headers: set[bytes] = set()
         self._pages = routes(self)
@@ -56,15 +51,9 @@ class Api(Service):
         if self.allows(given.get(b"authorization", b"")):
             request = given.get(b"idempotency-key", b"")
             status_code, kind, body = self.admitted(scope["query_string"], user_id, request)
-        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-        if status_code == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+        headers = [*headers_of(status_code, kind), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-    def allows(self, authorization: bytes) -> bool:
-        """Whether this value of the header is our token's, compared in constant time."""
-        return hmac.compare_digest(authorization, self._bearer)
 
     def admitted(self, query: bytes, user_id: str, request: bytes = b"") -> Answer:
         """The answer to a login with our token; it never waits, and raises nothing.

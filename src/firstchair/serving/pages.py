@@ -1,9 +1,11 @@
 """The console's addresses, opened by the first person who asks for one: a worker that answers logins stays lean."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+from starlette.types import ASGIApp, Message, Receive, Send
 
 from firstchair.serving.published import Published
 
@@ -13,27 +15,18 @@ PAGES = frozenset({
     "lineage", "by-hand", "promote", "rollback",
 })  # fmt: skip
 
-Message: TypeAlias = MutableMapping[str, Any]
-Application: TypeAlias = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
-OpenConsole: TypeAlias = Callable[[Callable[[], Published | None]], Application]
+OpenConsole: TypeAlias = Callable[[Callable[[], Published | None]], ASGIApp]
 
 
 class Pages:
     """Hands pages to the console and everything else to `otherwise`."""
 
-    def __init__(self, open_console: Callable[[], Application], otherwise: Application) -> None:
+    def __init__(self, open_console: Callable[[], ASGIApp], otherwise: ASGIApp) -> None:
         self._open, self._otherwise = open_console, otherwise
         self._opening = Lock()
-        self._console: Application | None = None
+        self._console: ASGIApp | None = None
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] == "http" and scope["path"].split("/", 2)[1] in PAGES:
             console = self._console
@@ -43,7 +36,7 @@ class Pages:
         else:
             await self._otherwise(scope, receive, send)
 
-    def _opened(self) -> Application:
+    def _opened(self) -> ASGIApp:
         with self._opening:  # who asks meanwhile waits for the one that opens
             if self._console is None:
                 self._console = self._open()

@@ -1,6 +1,7 @@
 """HTTP/1.1 as uvicorn speaks it, but for logins: those are answered where their last byte is read, with no task."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from firstchair.serving.answers import AFTER, BEFORE, UNAUTHORIZED, Answer, refused
+from firstchair.serving.answers import AFTER, BEFORE, UNAUTHORIZED, Answer, headers_of, refused
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,13 +51,13 @@ class LoginProtocol(HttpToolsProtocol):
     _head_bytes, _in_head, _in_message = 0, False, False
     # Requests begun on this connection, and whether the last was a login of which the headers may be remembered.
     _begun, _plain = 0, False
-    _began = 0.0
-    _dated: object = None
+    _last_answer = 0.0
+    _dated: Iterable[tuple[bytes, bytes]] = ()
 
     def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override]
         """A client who never asks is not kept for ever either."""
         super().connection_made(transport)
-        self._began = self.loop.time()
+        self._last_answer = self.loop.time()
         self._keep_alive(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,7 +135,7 @@ class LoginProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection on which nothing was asked for so long; one that is in use is looked at again."""
-        rest = self._began + self.timeout_keep_alive - self.loop.time()
+        rest = self._last_answer + self.timeout_keep_alive - self.loop.time()
         if self.cycle is not None and not self.cycle.response_complete:
             rest = self.timeout_keep_alive
         if rest > 0 and not self.transport.is_closing():
@@ -165,11 +166,11 @@ class LoginProtocol(HttpToolsProtocol):
         status_code, kind, body = answer
         if self._dated is not self.server_state.default_headers:  # uvicorn makes them anew each second
             self._dated = self.server_state.default_headers
-            self._common = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
+            self._common = _lines(self._dated)
         head = _head(status_code, kind, keep)
         self.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, self._common, len(body), body))
         self.server_state.total_requests += 1
-        self._began = self.loop.time()
+        self._last_answer = self.loop.time()
         if not keep:
             self.transport.close()
 
@@ -186,6 +187,11 @@ def _named(url: bytes) -> tuple[str, bytes] | None:
 @lru_cache
 def _head(status_code: int, kind: bytes, keep: bool) -> bytes:
     """An answer's first lines."""
-    told = {401: b"www-authenticate: Bearer\r\n"}.get(status_code, b"") + (b"" if keep else b"connection: close\r\n")
-    phrase = HTTPStatus(status_code).phrase.encode()
-    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b" % (status_code, phrase, kind, told)
+    ending = () if keep else ((b"connection", b"close"),)
+    return b"HTTP/1.1 %d %b\r\n" % (status_code, HTTPStatus(status_code).phrase.encode()) + _lines(
+        (*headers_of(status_code, kind), *ending)
+    )
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % pair for pair in headers)

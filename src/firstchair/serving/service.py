@@ -1,6 +1,7 @@
 """What a worker keeps running behind its interface: lists that are mapped anew, the spool, what is heard of today."""
 
 import gc
+import hmac
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -48,6 +49,7 @@ class Service:
 
     def __init__(self, config: ApiConfig) -> None:
         self.config = config
+        self._bearer = b"Bearer " + config.token.encode()
         self.spool = Spool(config.spool)
         self.hearing = Hearing(
             config.spool / "signals",
@@ -106,6 +108,10 @@ class Service:
         else:
             self.logins.serve(published)
         self.served = named
+
+    def allows(self, authorization: bytes) -> bool:
+        """Whether this value of the header is our token's, compared in constant time."""
+        return hmac.compare_digest(authorization, self._bearer)
 
     def published(self) -> Published | None:
         """What is served now; None before the first."""

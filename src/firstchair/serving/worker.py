@@ -11,8 +11,9 @@ from firstchair.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.types import ASGIApp
+
     from firstchair.promotion import Entry, Ledger, Registry, Status
-    from firstchair.serving.pages import Application
     from firstchair.serving.published import Published
 
 
@@ -41,7 +42,7 @@ def app() -> Api:
     def decisions() -> "list[Entry]":
         return memory()[1].entries()
 
-    def console(published: "Callable[[], Published | None]") -> "Application":
+    def console(published: "Callable[[], Published | None]") -> "ASGIApp":
         from firstchair.operations.console import open_console
 
         return open_console(settings, published)

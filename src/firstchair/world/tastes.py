@@ -86,7 +86,7 @@ class Tastes:
         logit += how.personal * np.einsum("nf,nkf->nk", self.users.tastes[rows], self.artists.vectors[artists])
         logit += np.where(how.personal, 0.0, self.users.generosity[who])
         local = country[self.users.country[who], artists] + age[self.users.age_band[who], artists]
-        weight = how.local * self._sign(how)[who]
+        weight = how.local * self._sign(how, who)
         logit += weight * local
         logit -= how.put_off * np.where(weight < 0, local.sum(axis=1, keepdims=True), 0.0)
         logit += how.fresh * np.maximum(fresh[artists], 0) + how.bait * self.artists.bait[artists]
@@ -106,14 +106,14 @@ class Tastes:
         if self.scenario.debuts:
             country, age, _ = self._today(day)
             local = country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
-            liking = liking + 0.3 * np.sign(how.local) * self._sign(how)[rows] * local
+            liking = liking + 0.3 * np.sign(how.local) * self._sign(how, rows) * local
         found = np.clip(1.2 + 3 * liking, 0.4, 8)
         baited = self.artists.bait[artists] & (how.bait > 0)
         return np.where(baited, BAIT_KEENNESS, found).astype(np.float32)
 
-    def _sign(self, how: Leaning) -> Floats:
-        """float32 (users,): -1 in a country where local hits count against, 1 elsewhere."""
-        return np.where(np.isin(COUNTRIES, how.soured), -1, 1).astype(np.float32)[self.users.country]
+    def _sign(self, how: Leaning, rows: Whole) -> Floats:
+        """float32 like `rows`: -1 for users in a country where local hits count against, 1 for others."""
+        return np.where(np.isin(COUNTRIES, how.soured), -1, 1).astype(np.float32)[self.users.country[rows]]
 
     def _of_day(self, day: int) -> tuple[Floats, Floats, Floats]:
         """Hits by country and by age band, and how new each artist is: 0..1, -1 before he appears."""
