@@ -116,6 +116,12 @@ def at(port: int, data: bytes) -> Told:
         return link.heard(without_body=data.startswith(b"HEAD"))
 
 
+def slates_told(port: int) -> float:
+    """Slates that the worker counts."""
+    lines = at(port, asking("/metrics")).body.decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("firstchair_slates_total{"))
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -246,11 +252,14 @@ def test_what_is_no_request_is_refused_and_the_connection_closed(linked: Link, a
 @pytest.mark.parametrize(
     "asked", [asking(LOGIN, AUTHORIZED, "Connection: close"), asking(LOGIN, AUTHORIZED, version="1.0")]
 )
-def test_a_connection_that_is_not_kept_ends_with_its_answer(linked: Link, asked: bytes) -> None:
+def test_a_connection_that_is_not_kept_ends_with_its_answer(port: int, linked: Link, asked: bytes) -> None:
+    before = slates_told(port)
+
     linked.send(asked * 2)
 
     assert linked.heard().headers["connection"] == "close"
     assert linked.is_cut()
+    assert slates_told(port) == before + 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
