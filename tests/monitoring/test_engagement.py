@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from firstchair.lake import Lake
@@ -279,6 +279,7 @@ def test_a_range_in_one_pass_is_the_same_table_as_day_by_day_and_a_repetition_ch
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000))
+@example(seed=5000)
 def test_the_cells_of_a_segment_add_up_to_the_whole(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     rows = cells(busy(Story(Lake(str(tmp_path_factory.mktemp("lake")))), seed), last=DAY + 3 * ONE_DAY)
 
@@ -289,7 +290,9 @@ def test_the_cells_of_a_segment_add_up_to_the_whole(tmp_path_factory: pytest.Tem
         for place, name in enumerate(names):
             total[place] += row[name]
     for by_segment in sums.values():
-        assert len(by_segment) == 6
+        # Clicks and follows of a day on which nobody was shown anything: a cell of no user is never published.
+        nobody_was_shown = by_segment["all"][0] == 0
+        assert len(by_segment) == (1 if nobody_was_shown else 6)
         assert all(total == by_segment["all"] for total in by_segment.values())
 
 
