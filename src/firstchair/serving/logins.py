@@ -24,11 +24,8 @@ REASONS_HELD = 1 << 16
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 
-# A line of the spool, from which `expanded` makes the impressions.
-_LINE = (
-    b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":{"user_id":%b,"slate_id":"%b",'
-    b'"model_version":%b,"artist_ids":[%b],%b'
-)
+# A line of the spool holds the answer as it is sent; `expanded` makes its impressions.
+_LINE = b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":%b}\n'
 # By score in its units; the negative ones stand where a list's negative places are.
 _SCORES = [b'%.4f,"reason":' % (units / SCORE_UNITS) for units in (*range(SCORE_UNITS + 1), *range(-SCORE_UNITS, 0))]
 
@@ -42,14 +39,9 @@ class Counts:
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
 
 
-def shown_as(slate: Slate) -> str:
-    """Role whose list the slate is of."""
-    return "holdback" if slate.fallback == COLD_START else slate.role
-
-
 def version_of(published: Published, slate: Slate) -> str:
     """Registered version whose list the slate is of."""
-    return published.roles[shown_as(slate)].version
+    return published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
 
 
 class Rendered:
@@ -59,11 +51,8 @@ class Rendered:
         self.published = published
         self.version = published.version.encode()
         self.simulated = orjson.dumps(published.simulated)
-        # A copy each: what orjson returns keeps a hole of a thousand bytes beside it for as long as it is held.
-        self.ids = [b"%b" % orjson.dumps(artist_id) for artist_id in published.artist_ids]
-        pairs = zip(self.ids, published.names, strict=True)
-        self.artists = [b'"artist_id":%b,"name":%b,"score":' % (i, orjson.dumps(name)) for i, name in pairs]
-        self.versions = {role: orjson.dumps(found.version) for role, found in published.roles.items()}
+        pairs = zip(map(orjson.dumps, published.artist_ids), map(orjson.dumps, published.names), strict=True)
+        self.artists = [b'"artist_id":%b,"name":%b,"score":' % pair for pair in pairs]
         # Neither points back to this object, so that it goes, and its mappings with it, once another is served.
         self.reason = lru_cache(maxsize=REASONS_HELD)(partial(_reason, published))
         self.prefaces = _prefaces(published)
@@ -115,13 +104,6 @@ def _head(place: int, propensity: float) -> bytes:
 @lru_cache
 def _heads(count: int, propensity: float) -> tuple[bytes, ...]:
     return tuple(_head(place, propensity) for place in range(count))
-
-
-@lru_cache
-def _chances(explored: int, propensity: float, explored_propensity: float) -> bytes:
-    """The end of a line of the spool."""
-    chances = (explored, propensity, explored_propensity)
-    return b'"explored":%d,"propensity":%r,"explored_propensity":%r}}\n' % chances
 
 
 def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
@@ -199,18 +181,12 @@ class Logins:
         slate_id = (
             self._slate_id(rendered, user_key, k, request, own) if request else b"%b-%d" % (self._source, sequence)
         )
-        user = orjson.dumps(user_id)
-        line = _LINE % (
-            *(self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, user, slate_id),
-            rendered.versions[shown_as(slate)] if own is None else orjson.dumps(own.version),
-            b",".join(map(rendered.ids.__getitem__, slate.artists)),
-            _chances(slate.explored, slate.propensity, slate.explored_propensity),
-        )
-        spool.append(line, len(slate.artists))
         if own is None:
-            body = rendered.answer(user, slate_id, slate)
+            body = rendered.answer(orjson.dumps(user_id), slate_id, slate)
         else:
             body = own.answer(rendered.published, user_id, slate_id.decode())
+        line = _LINE % (self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, body)
+        spool.append(line, len(slate.artists))
         self._count(slate, time.perf_counter() - began)
         return body
 

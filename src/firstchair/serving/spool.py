@@ -13,7 +13,7 @@ from firstchair.serving.segment import Segment
 
 # A segment is closed, and so delivered, when no more goes into it or it is so old. To make one, the kernel clears and
 # maps its room while logins wait for the processor: a small one keeps them a shorter time.
-ROOM_BYTES, SEGMENT_SECONDS = 1 << 20, 2.0
+ROOM_BYTES, SEGMENT_SECONDS = 1 << 21, 2.0
 # Slates are synced when their segment is closed, which is looked at this often; whoever waits for a sync has it at
 # once, with all that came in the meantime.
 SYNC_SECONDS = 0.5
