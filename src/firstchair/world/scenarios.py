@@ -4,6 +4,9 @@ from dataclasses import dataclass, field, replace
 
 from firstchair.errors import SettingsError
 
+# Weight of a taste of one's own where nothing else counts.
+PERSONAL = 3.2
+
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
@@ -19,7 +22,7 @@ class Leaning:
     What is played unasked depends on none of these, so nothing but clicks and their plays tells that they changed.
     """
 
-    personal: float = 3.2
+    personal: float = PERSONAL
     local: float = 0.0
     fresh: float = 0.0
     bait: float = 0.0
@@ -99,9 +102,9 @@ _ALL = (
     ),
     Scenario(
         "taste-shift",
-        "as better-challenger, until on one day hits and what is new put off, and each goes by a taste of his own",
+        "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
         leaning=FASHIONABLE,
-        shifted=Leaning(personal=3.2, local=-2.0, fresh=-2.0, put_off=0.5),
+        shifted=replace(FASHIONABLE, local=-2.2, fresh=-1.0, put_off=1.0),
         debuts=0.15,
         expected="roll_back",
     ),

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from firstchair.world.geography import COUNTRIES
 from firstchair.world.population import AGE_BANDS, Artists, Floats, Users, Whole
-from firstchair.world.scenarios import Leaning, Scenario
+from firstchair.world.scenarios import PERSONAL, Leaning, Scenario
 
 CLICK_BIAS = -3.6
 # Of what is played unasked.
@@ -97,16 +97,17 @@ class Tastes:
     def keenness(self, rows: Whole, artists: Whole, day: int) -> Floats:
         """First parameter k of the share heard, min(1, `OVERSHOOT` Beta(k, 1)): float32 like `artists`.
 
+        What is clicked for its own sake is heard for it too; bait is not.
+
         `rows` and `artists` are of one shape, or broadcast to one.
         """
         how = self.leaning(day)
-        liking = np.einsum("...f,...f->...", self.users.tastes[rows], self.artists.vectors[artists])
-        if not how.personal:
-            liking = np.full_like(liking, 0.3)
+        liking = how.personal * np.einsum("...f,...f->...", self.users.tastes[rows], self.artists.vectors[artists])
         if self.scenario.debuts:
-            country, age, _ = self._today(day)
+            country, age, fresh = self._today(day)
             local = country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
-            liking = liking + 0.3 * np.sign(how.local) * self._sign(how, rows) * local
+            liking += how.local * self._sign(how, rows) * local + how.fresh * np.maximum(fresh[artists], 0)
+        liking = liking / PERSONAL if how.personal else np.full_like(liking, 0.3)
         found = np.clip(1.2 + 3 * liking, 0.4, 8)
         baited = self.artists.bait[artists] & (how.bait > 0)
         return np.where(baited, BAIT_KEENNESS, found).astype(np.float32)

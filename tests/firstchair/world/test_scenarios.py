@@ -41,6 +41,18 @@ def test_in_better_challenger_lists_of_local_hits_are_truly_better_than_anybodys
     assert plain["hits"]["ctr"] < 1.5 * plain["chance"]["ctr"]
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_hits_are_heard_as_gladly_as_they_are_clicked_where_tastes_follow_them(make: Make, seed: int) -> None:
+    def ratios(name: str) -> tuple[float, float]:
+        world = make(name, seed=seed)
+        found = whole(world, {"hits": hits(world, 9), "own": best_by_taste(world)}, 9)
+        clicks, heard = (found["hits"][of] / found["own"][of] for of in ("ctr", "listen_through"))
+        return clicks, heard
+
+    assert all(ratio > 1 for ratio in ratios("better-challenger"))
+    assert all(ratio < 1 for ratio in ratios("steady"))
+
+
 def test_with_no_difference_all_lists_are_worth_the_same(make: Make) -> None:
     world = make("no-difference")
     lists = {"taste": best_by_taste(world), "same": same_for_all(world, range(10)), "hits": hits(world, 9)}
