@@ -109,8 +109,7 @@ class Trial:
             return self._hold(seen, (early, *self._conditions(seen)), only=(early,))
         asked = self._conditions(seen)
         if look.day > rules.max_days or (look.day == rules.max_days and missing(asked)):
-            detail = f"Day {look.day} of at most {rules.max_days}: without a proof by now the champion stays."
-            return self._hold(seen, (*asked, Condition("horizon", "horizon_reached", False, detail)))
+            return self._over(seen, asked)
         if missing(asked):
             return self._hold(seen, asked)
         blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
@@ -173,7 +172,7 @@ class Trial:
             ask.powered(self.fixed.detectable, binds=self.share > max(RAMP_SHARES) - 1e-9, rules=rules),
         )
         if missing(asked):
-            return self._hold(seen, asked)
+            return self._over(seen, asked) if look.day >= rules.max_days else self._hold(seen, asked)
         text = f"No alarm in {look.data_days} days at a share of {self.share:.0%}: the next step may begin."
         return self._decision(seen, Verb.HOLD, asked, ("ramp_clear",), (text,))
 
@@ -201,6 +200,11 @@ class Trial:
         return self._decision(
             seen, Verb.REJECT, (ask.data_quality(seen.look), seen.ratio), tuple(codes), tuple(reasons)
         )
+
+    def _over(self, seen: _Seen, asked: tuple[Condition, ...]) -> TrialDecision:
+        """Hold for what is missing, and no longer: the users of the challenger go back to the champion."""
+        detail = f"Day {seen.look.day} of at most {self.rules.max_days}: without a proof by now the champion stays."
+        return self._hold(seen, (*asked, Condition("horizon", "horizon_reached", False, detail)))
 
     def _hold(self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()) -> TrialDecision:
         """Hold for what is missing; of an early look, what the data themselves are at fault for comes first."""

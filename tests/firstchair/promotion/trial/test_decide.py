@@ -148,6 +148,15 @@ def test_a_stage_that_would_not_find_what_is_wanted_is_not_begun() -> None:
     assert clear.reason_codes == ("ramp_clear",)
 
 
+def test_who_cannot_be_measured_does_not_stay_on_the_ramp_for_ever() -> None:
+    rules = replace(RULES, wanted_effect=0.001, min_days=7, max_days=10)
+
+    looks = decide_daily(as_evidence(ramp_of(10)), rules, share=0.2)
+
+    assert looks[-2].reason_codes == ("underpowered",)
+    assert (looks[-1].decision, looks[-1].reason_codes) == (Verb.HOLD, ("underpowered", "horizon_reached"))
+
+
 def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_nothing() -> None:
     looks = decide_daily(as_evidence(ramp_of(8)), RULES, share=0.2)
     first_step = decide_daily(as_evidence(ramp_of(8)), replace(RULES, wanted_effect=0.001), share=0.05)
