@@ -226,7 +226,8 @@ def cells(row: dict[str, Any], look: dict[str, Any]) -> Iterator[str]:
         found, lower, upper = look["metrics"].get(name, [None] * len(ESTIMATE))[:3]
         told = "" if lower is None else f"{found:+.1%} ({lower:+.1%} to {upper:+.1%})"
         yield f"NDCG@10 {told}" if name == "ndcg_at_10" else told
-        yield f"{look['truth'][of_truth]:+.1%}" if look["truth"] else ""
+        lately = f", lately {look['truth']['clicks_per_100_lately']:+.1%}" if of_lately(look, name) else ""
+        yield f"{look['truth'][of_truth]:+.1%}{lately}" if look["truth"] else ""
     yield "" if look["detectable"] is None else f"{look['detectable']:.1%}"
     if look["truth"]:
         country, truth = min(look["truth"]["by_country"].items(), key=lambda pair: float(pair[1]))
@@ -234,6 +235,11 @@ def cells(row: dict[str, Any], look: dict[str, Any]) -> Iterator[str]:
         yield f"{country} {truth:+.1%}" + ("" if found is None else f", estimate {found[0]:+.1%} ± {found[1]:.1%}")
     else:
         yield ""
+
+
+def of_lately(look: dict[str, Any], name: str | None) -> bool:
+    """Whether the truth of a phase is that of two tastes, so that the one of its last three days is told too."""
+    return bool(look["truth"]) and name == "clicks_per_100" and look["stage"] == "probation"
 
 
 if __name__ == "__main__":
