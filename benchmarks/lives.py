@@ -78,7 +78,7 @@ class LivedLake:
         self.lake, self.scenario = lake, scenario(name)
         self.kept = users if kept is None else kept
         streams = [np.random.default_rng([seed, part]) for part in range(6)]
-        music = make_artists(artists, START, streams[0], debuts=self.scenario.debuts, baits=self.scenario.baits)
+        music = make_artists(artists, START, streams[0], debuts=self.scenario.debuts)
         self.people = make_users(users, days, START, streams[1])
         tastes = Tastes(self.people, music, self.scenario, change_on, streams[4])
         self.life = Life(tastes, START, streams[2], lost=np.zeros(users, dtype=bool))

@@ -165,7 +165,7 @@ def measure(seed: int, users: int, days: int) -> Found:
     """Live one world and estimate."""
     streams = [np.random.default_rng([seed, part]) for part in range(6)]
     how = scenario("steady")
-    music = make_artists(ARTISTS, START, streams[0], debuts=how.debuts, baits=how.baits)
+    music = make_artists(ARTISTS, START, streams[0], debuts=how.debuts)
     people = make_users(users, WARM_UP + days, START, streams[1])
     tastes = Tastes(people, music, how, 10_000, streams[4])
     service = Shadowing(tastes, float(streams[3].uniform(*BLURS)), seed, streams[5])

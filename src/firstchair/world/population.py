@@ -21,7 +21,7 @@ SOURCES = ("android", "ios", "tv", "web")
 SOURCE_SHARES = (0.4, 0.3, 0.08, 0.22)
 NEW_USER_SHARE = 0.10
 AGE_BANDS, AGE_BAND_YEARS = 8, 12
-# Artists who appear while the world is watched do so within so many days of its start.
+# Artists who appear while the world is watched do so evenly over so many days from its start.
 DEBUT_DAYS = 150
 FIRST = ("Velvet", "Silver", "Paper", "Northern", "Electric", "Quiet", "Golden", "Hollow", "Crimson")
 SECOND = ("Rivers", "Foxes", "Parade", "Engines", "Harbour", "Lanterns", "Choir", "Mirrors", "Satellites", "Orchard")
@@ -33,8 +33,7 @@ class Artists:
 
     vectors: float32 (n, FACTORS), what they sound like. log_popularity: float32 (n,).
     genres: genre numbers of each. track_ms: int64 (n, TRACKS_PER_ARTIST), milliseconds.
-    debut: day of the world (0-based, below 0 before it began) on which each appeared. bait: who promises more than
-    he is.
+    debut: day of the world (0-based, below 0 before it began) on which each appeared.
     """
 
     names: list[str]
@@ -45,7 +44,6 @@ class Artists:
     followers: Whole
     track_ms: Whole
     debut: Whole
-    bait: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,10 +76,10 @@ class Users:
         return len(self.age)
 
 
-def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: float, baits: float) -> Artists:
+def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: float) -> Artists:
     """Artists around the centres of their genres, with popularity by Zipf's law.
 
-    `debuts` and `baits` are shares of them; the others are the same whatever the shares.
+    `debuts` is a share of them; the others are the same whatever it is.
     """
     centres = _genre_centres()
     primary = rng.integers(len(GENRES), size=count)
@@ -92,9 +90,9 @@ def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: f
     popularity = 1.0 / (1 + rng.permutation(count)) ** 0.8
     active_days, followers = rng.integers(0, 21_900, size=count), popularity * 2e6 * rng.lognormal(0, 0.5, count)
     track_ms = rng.integers(120_000, 360_000, size=(count, TRACKS_PER_ARTIST))
-    chance = rng.random((2, count))
-    appears = chance[0] < debuts
-    debut = np.where(appears, rng.integers(0, DEBUT_DAYS, count), -1 - active_days)
+    newcomers, place = round(debuts * count), rng.permutation(count)
+    appears = place < newcomers
+    debut = np.where(appears, place * DEBUT_DAYS // max(newcomers, 1), -1 - active_days)
     return Artists(
         names=[_name(number) for number in range(count)],
         genres=genres,
@@ -104,7 +102,6 @@ def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: f
         followers=np.maximum(3, np.where(appears, 0.01, 1) * followers).astype(np.int64),
         track_ms=track_ms,
         debut=debut,
-        bait=chance[1] < baits,
     )
 
 

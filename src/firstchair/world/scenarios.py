@@ -14,10 +14,10 @@ class Leaning:
 
     personal: of the inner product of his taste and the artist's sound. local: of what is a hit in his country and
     among his age, for some days. fresh: of how new the artist is. popular: of how popular the artist has long been.
-    bait: added for artists who promise more than they are. fatigue: taken off for each time (as a logarithm) he was
-    shown the artist of late.
+    fatigue: taken off for each time (as a logarithm) he was shown the artist of late.
     soured: countries in which nobody wants to be shown local hits any more: `local` counts against. put_off: where
     local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit it is.
+    bait: how much less a local hit is heard than it is clicked for.
 
     What is played unasked depends on none of these, so nothing but clicks and their plays tells that they changed.
     """
@@ -25,11 +25,11 @@ class Leaning:
     personal: float = PERSONAL
     local: float = 0.0
     fresh: float = 0.0
-    bait: float = 0.0
     popular: float = 0.0
     fatigue: float = 0.15
     soured: tuple[str, ...] = ()
     put_off: float = 0.0
+    bait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Scenario:
     """A named world.
 
     told: one sentence for a person. leaning: before the day of change. shifted: after it, or None where nothing
-    changes. debuts: share of the artists who appear while the world is watched. baits: share who are bait.
-    expected: what a gate should come to, given enough listeners and days.
+    changes. debuts: share of the artists who appear while the world is watched. expected: what a gate should come to,
+    given enough listeners and days.
     """
 
     name: str
@@ -64,14 +64,13 @@ class Scenario:
     shifted: Leaning | None = None
     incidents: Incidents = field(default_factory=Incidents)
     debuts: float = 0.0
-    baits: float = 0.0
     expected: str = "hold"
 
 
 # Listeners who take whatever they are shown: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 # Listeners who follow their country, their age and what is new.
-FASHIONABLE = Leaning(personal=2.2, local=2.2, fresh=1.0)
+FASHIONABLE = Leaning(personal=2.2, local=2.0, fresh=1.0)
 
 _ALL = (
     Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
@@ -80,7 +79,7 @@ _ALL = (
         "better-challenger",
         "tastes follow country, age and new artists, which a ranker can see and factors cannot",
         leaning=FASHIONABLE,
-        debuts=0.15,
+        debuts=0.3,
         expected="promote",
     ),
     Scenario("no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT),
@@ -89,23 +88,22 @@ _ALL = (
         "as better-challenger, until on one day in one country hits begin to put off whoever is shown them",
         leaning=FASHIONABLE,
         shifted=replace(FASHIONABLE, soured=("US",), put_off=1.0),
-        debuts=0.15,
+        debuts=0.3,
         expected="reject",
     ),
     Scenario(
         "click-bait",
-        "as better-challenger, but some artists are clicked by everybody and heard to the end by nobody",
+        "as better-challenger, but hits are clicked and hardly heard",
         leaning=replace(FASHIONABLE, bait=3.0),
-        debuts=0.15,
-        baits=0.06,
+        debuts=0.3,
         expected="reject",
     ),
     Scenario(
         "taste-shift",
         "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
         leaning=FASHIONABLE,
-        shifted=replace(FASHIONABLE, local=-2.2, fresh=-1.0, put_off=1.0),
-        debuts=0.15,
+        shifted=replace(FASHIONABLE, local=-2.0, fresh=-1.0, put_off=1.0),
+        debuts=0.3,
         expected="roll_back",
     ),
     Scenario(

@@ -80,8 +80,7 @@ class World:
         of_artists, of_users, of_days, of_delivery, of_tastes, of_policy = (
             np.random.default_rng([spec.seed, part]) for part in range(6)
         )
-        shares = {"debuts": self.scenario.debuts, "baits": self.scenario.baits}
-        self.music = make_artists(spec.artists, spec.start, of_artists, **shares)
+        self.music = make_artists(spec.artists, spec.start, of_artists, debuts=self.scenario.debuts)
         self.people = make_users(spec.users, spec.days, spec.start, of_users)
         change_on = spec.days * 2 // 3 if spec.change_on is None else spec.change_on
         tastes = Tastes(self.people, self.music, self.scenario, change_on, of_tastes)

@@ -18,7 +18,6 @@ UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 6, 9.0, 14.0
 # Waves are drawn for so many days around the start, whatever the window, so that a longer one changes no world.
 WAVES_FROM, WAVES_TO = -30, 400
-BAIT_KEENNESS = 0.12
 OVERSHOOT = 1.08
 
 
@@ -89,7 +88,7 @@ class Tastes:
         weight = how.local * self._sign(how, who)
         logit += weight * local
         logit -= how.put_off * np.where(weight < 0, local.sum(axis=1, keepdims=True), 0.0)
-        logit += how.fresh * np.maximum(fresh[artists], 0) + how.bait * self.artists.bait[artists]
+        logit += how.fresh * np.maximum(fresh[artists], 0)
         logit += how.popular * self.artists.log_popularity[artists]
         logit += np.where(self.scenario.debuts and fresh[artists] < 0, UNRELEASED, 0)
         return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float32)
@@ -97,20 +96,20 @@ class Tastes:
     def keenness(self, rows: Whole, artists: Whole, day: int) -> Floats:
         """First parameter k of the share heard, min(1, `OVERSHOOT` Beta(k, 1)): float32 like `artists`.
 
-        What is clicked for its own sake is heard for it too; bait is not.
+        What is clicked for its own sake is heard for it too, but where hits are bait.
 
         `rows` and `artists` are of one shape, or broadcast to one.
         """
         how = self.leaning(day)
         liking = how.personal * np.einsum("...f,...f->...", self.users.tastes[rows], self.artists.vectors[artists])
+        baited = np.float32(1)
         if self.scenario.debuts:
             country, age, fresh = self._today(day)
             local = country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
             liking += how.local * self._sign(how, rows) * local + how.fresh * np.maximum(fresh[artists], 0)
+            baited = np.exp(-how.bait * local)
         liking = liking / PERSONAL if how.personal else np.full_like(liking, 0.3)
-        found = np.clip(1.2 + 3 * liking, 0.4, 8)
-        baited = self.artists.bait[artists] & (how.bait > 0)
-        return np.where(baited, BAIT_KEENNESS, found).astype(np.float32)
+        return np.asarray(np.clip(1.2 + 3 * liking, 0.4, 8) * baited, dtype=np.float32)
 
     def _sign(self, how: Leaning, rows: Whole) -> Floats:
         """float32 like `rows`: -1 for users in a country where local hits count against, 1 for others."""
@@ -139,7 +138,7 @@ def expected_share_heard(keenness: Floats) -> Floats:
 
 
 def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
-    """Every `WAVE_DAYS` days each cell takes to a few artists: half of them just appeared, where there are such."""
+    """Every `WAVE_DAYS` days each cell takes to a few artists: a quarter just appeared, where there are such."""
     starts = np.arange(WAVES_FROM, WAVES_TO, WAVE_DAYS)
     cell, start = (grid.ravel() for grid in np.meshgrid(np.arange(cells), starts, indexing="ij"))
     cell, start = np.repeat(cell, HITS_A_WAVE), np.repeat(start, HITS_A_WAVE)
@@ -147,7 +146,7 @@ def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
     by_debut = np.argsort(artists.debut, kind="stable")
     newest = np.searchsorted(artists.debut[by_debut], start, side="right")
     fresh = by_debut[np.maximum(newest - 1 - rng.integers(12, size=len(cell)), 0)]
-    just_appeared = (rng.random(len(cell)) < 0.5) & (start - artists.debut[fresh] < 15)
+    just_appeared = (rng.random(len(cell)) < 0.25) & (start - artists.debut[fresh] < 15)
     artist = np.where(just_appeared, fresh, anybody)
     released = artists.debut[artist] <= start
     strength = np.where(released, rng.uniform(0.6, 1.4, len(cell)), 0)
