@@ -21,7 +21,7 @@ SOURCES = ("android", "ios", "tv", "web")
 SOURCE_SHARES = (0.4, 0.3, 0.08, 0.22)
 NEW_USER_SHARE = 0.10
 AGE_BANDS, AGE_BAND_YEARS = 8, 12
-# Artists who appear while the world is watched do so evenly over so many days from its start.
+# Artists who appear while the world is watched do so within so many days of its start.
 DEBUT_DAYS = 150
 FIRST = ("Velvet", "Silver", "Paper", "Northern", "Electric", "Quiet", "Golden", "Hollow", "Crimson")
 SECOND = ("Rivers", "Foxes", "Parade", "Engines", "Harbour", "Lanterns", "Choir", "Mirrors", "Satellites", "Orchard")
@@ -90,9 +90,8 @@ def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: f
     popularity = 1.0 / (1 + rng.permutation(count)) ** 0.8
     active_days, followers = rng.integers(0, 21_900, size=count), popularity * 2e6 * rng.lognormal(0, 0.5, count)
     track_ms = rng.integers(120_000, 360_000, size=(count, TRACKS_PER_ARTIST))
-    newcomers, place = round(debuts * count), rng.permutation(count)
-    appears = place < newcomers
-    debut = np.where(appears, place * DEBUT_DAYS // max(newcomers, 1), -1 - active_days)
+    appears = rng.random((2, count))[0] < debuts  # the second row is nobody's: with it seeds keep their worlds
+    debut = np.where(appears, rng.integers(0, DEBUT_DAYS, count), -1 - active_days)
     return Artists(
         names=[_name(number) for number in range(count)],
         genres=genres,

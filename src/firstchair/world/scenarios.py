@@ -70,7 +70,7 @@ class Scenario:
 # Listeners who take whatever they are shown: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 # Listeners who follow their country, their age and what is new.
-FASHIONABLE = Leaning(personal=2.2, local=2.0, fresh=1.0)
+FASHIONABLE = Leaning(personal=2.2, local=2.2, fresh=1.0)
 
 _ALL = (
     Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
@@ -79,7 +79,7 @@ _ALL = (
         "better-challenger",
         "tastes follow country, age and new artists, which a ranker can see and factors cannot",
         leaning=FASHIONABLE,
-        debuts=0.3,
+        debuts=0.15,
         expected="promote",
     ),
     Scenario("no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT),
@@ -88,22 +88,22 @@ _ALL = (
         "as better-challenger, until on one day in one country hits begin to put off whoever is shown them",
         leaning=FASHIONABLE,
         shifted=replace(FASHIONABLE, soured=("US",), put_off=1.0),
-        debuts=0.3,
+        debuts=0.15,
         expected="reject",
     ),
     Scenario(
         "click-bait",
         "as better-challenger, but hits are clicked and hardly heard",
         leaning=replace(FASHIONABLE, bait=3.0),
-        debuts=0.3,
+        debuts=0.15,
         expected="reject",
     ),
     Scenario(
         "taste-shift",
         "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
         leaning=FASHIONABLE,
-        shifted=replace(FASHIONABLE, local=-2.0, fresh=-1.0, put_off=1.0),
-        debuts=0.3,
+        shifted=replace(FASHIONABLE, local=-2.2, fresh=-1.0, put_off=1.0),
+        debuts=0.15,
         expected="roll_back",
     ),
     Scenario(

@@ -24,12 +24,6 @@ def hits(world: World, day: int) -> np.ndarray:
     return np.argsort(-heat, axis=1)[:, :10].astype(np.int64)
 
 
-def anybody(world: World) -> np.ndarray:
-    """Ten artists for each user, by chance."""
-    drawn = np.random.default_rng(1).random((len(world.people), len(world.music)))
-    return np.argsort(drawn, axis=1)[:, :10].astype(np.int64)
-
-
 def by_country(world: World, lists: dict[str, np.ndarray], day: int) -> dict[tuple[str, str], float]:
     from firstchair.world.truth import expectations
 
@@ -40,8 +34,8 @@ def by_country(world: World, lists: dict[str, np.ndarray], day: int) -> dict[tup
 def test_in_better_challenger_lists_of_local_hits_are_truly_better_than_anybodys(make: Make) -> None:
     fashionable, steady = make("better-challenger"), make("steady")
 
-    found = whole(fashionable, {"hits": hits(fashionable, 9), "chance": anybody(fashionable)}, 9)
-    plain = whole(steady, {"hits": hits(steady, 9), "chance": anybody(steady)}, 9)
+    found = whole(fashionable, {"hits": hits(fashionable, 9), "chance": same_for_all(fashionable, range(10))}, 9)
+    plain = whole(steady, {"hits": hits(steady, 9), "chance": same_for_all(steady, range(10))}, 9)
 
     assert found["hits"]["ctr"] > 2 * found["chance"]["ctr"]
     assert plain["hits"]["ctr"] < 1.5 * plain["chance"]["ctr"]
@@ -55,10 +49,8 @@ def test_hits_are_heard_as_gladly_as_they_are_clicked_where_tastes_follow_them(m
         clicks, heard = (found["hits"][of] / found["own"][of] for of in ("ctr", "listen_through"))
         return clicks, heard
 
-    clicks, heard = ratios("better-challenger")
-    assert clicks > 1
-    assert heard > 0.98
-    assert all(ratio < 0.9 for ratio in ratios("steady"))
+    assert all(ratio > 1 for ratio in ratios("better-challenger"))
+    assert all(ratio < 1 for ratio in ratios("steady"))
 
 
 def test_with_no_difference_all_lists_are_worth_the_same(make: Make) -> None:
