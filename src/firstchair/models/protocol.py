@@ -39,6 +39,8 @@ class TrainingData:
     labelled: the same data at an earlier cutoff and what each user took up between that cutoff and
         `as_of`; None where the history is too short. A ranker learns its labels from it.
     newest_signal_on: UTC day of the newest positive signal in `confidence`; before `as_of`, or there is a leak.
+    recent: 1 where the newest positive signal of a pair is of the last 7 days, float32 CSR like `confidence`; None
+        where signals have no days.
     repeats: whether lists may hold what a user has taken: asked for to see what a model remembers.
     """
 
@@ -52,6 +54,7 @@ class TrainingData:
     labelled: "LabelledHistory | None" = None
     newest_signal_on: date | None = None
     repeats: bool = False
+    recent: sparse.csr_matrix | None = None
 
     def warm(self) -> npt.NDArray[np.bool_]:
         """Bool (n_users,): whether a user has a positive signal at all."""

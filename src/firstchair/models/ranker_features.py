@@ -65,7 +65,7 @@ class PairTable:
         self.taken = data.taken()
         liked = data.liked()
         self.users, self.artists = _of_users(data, liked), _of_artists(data, liked)
-        self.lifts = _lifts(sources["trending"], data)
+        self.lifts = _lifts(sources["trending"].counted(data), data)
 
     def of(self, rows: Rows, *, each: int = CANDIDATES_EACH) -> Pairs:
         """The candidates that the sources propose for each of `rows`, with their features."""

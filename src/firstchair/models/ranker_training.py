@@ -1,4 +1,4 @@
-"""How the ranker learns: from labels of later days and logged slates, in the way that an unseen slice prefers."""
+"""How the ranker learns: from labels of later days and logged slates, or without slates as unseen users prefer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ TREES_UNWATCHED = 30
 MAX_INVERSE_PROPENSITY = 20.0
 # All slates together weigh so much of what the labels of later days weigh.
 SLATE_SHARE = 0.25
-# Either may win: rank:ndcg orders within a user, binary:logistic also learns whom to trust. Validation says.
-OBJECTIVES = ("binary:logistic", "rank:ndcg")
+# Without slates either may win: one orders within a user, the other also learns whom to trust. Validation says.
+RANKING = "rank:ndcg"
+OBJECTIVES = ("binary:logistic", RANKING)
 BOOSTER: Mapping[str, Any] = {
     "eta": 0.1,
     "max_depth": 6,
@@ -90,9 +91,11 @@ def trained(
 ) -> tuple[Variant | None, Any]:
     """The best way to learn and the trees it gave from all there is; (None, None) where nothing was ever taken up.
 
-    Each way is fitted to the earlier labels of four fifths of the users and stopped by the later labels of the
-    rest (by all of theirs, where labels have no days). The best is fitted once more, to everybody's, with as
-    many trees as it wanted. Slates are tried with the better objective and kept where they help.
+    A way is fitted to the earlier labels of four fifths of the users and stopped by the later labels of the rest
+    (by all of theirs, where labels have no days), then fitted once more, to everybody's, with as many trees as it
+    wanted. Where slates were logged they are learnt from, by `RANKING` if it is among `objectives`: labels are mostly
+    what was played unasked, and cannot tell what helps with what is to be clicked. Without slates the best of
+    `objectives` is taken.
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
@@ -106,14 +109,14 @@ def trained(
     if not len(known.label):
         return None, None
     shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
-    tried = [_tried(objective, known, judge, seed) for objective in objectives]
-    best = max(tried, key=lambda variant: variant.watched_ndcg)
-    if shown is not None and len(judge.label):
-        more = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
-        best = max(best, more, key=lambda variant: variant.watched_ndcg)
     everything = found.only(np.ones_like(watched), found.label)
-    if best.with_slates and shown is not None:
+    if shown is not None:
+        ranking = RANKING if RANKING in objectives else objectives[0]
+        best = _tried(ranking, _with(known, shown), judge, seed, with_slates=True)
         everything = _with(everything, shown)
+    else:
+        tried = [_tried(objective, known, judge, seed) for objective in objectives]
+        best = max(tried, key=lambda variant: variant.watched_ndcg)
     return best, _boosted(best.objective, everything, None, seed, trees=best.trees)
 
 

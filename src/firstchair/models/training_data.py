@@ -17,6 +17,7 @@ from firstchair.lake import tables as t
 from firstchair.models.protocol import LabelledHistory, Slates, TrainingData
 
 LABEL_DAYS = 14
+RECENT_DAYS = 7
 # Fewer days than this before the labels teach nothing.
 LEAST_HISTORY_DAYS = 4
 NESTED = ("recent_tracks", "followed_artists", "self_normalised")
@@ -78,6 +79,7 @@ class _Loader:
             artists=artists,
             fingerprint=_digest(as_of, pairs, users, artists),
             labelled=labelled,
+            recent=self._matrix(pairs, _recent(pairs, as_of)),
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
         )
 
@@ -137,6 +139,14 @@ def _signed(pairs: pa.Table) -> npt.NDArray[np.float32]:
     """Confidence, negative where preference is 0."""
     confidence = pairs.column("confidence").to_numpy()
     return np.asarray(np.where(pairs.column("preference").to_numpy() > 0, confidence, -confidence), dtype=np.float32)
+
+
+def _recent(pairs: pa.Table, as_of: date) -> npt.NDArray[np.float32]:
+    """1 where the newest positive signal is of the last `RECENT_DAYS` days."""
+    recent = pc.greater_equal(
+        pairs.column("last_signal_on"), pa.scalar(as_of - timedelta(days=RECENT_DAYS), pa.date32())
+    )
+    return np.asarray(pc.fill_null(recent, False).to_numpy(zero_copy_only=False), dtype=np.float32)
 
 
 def _sorted(table: pa.Table, name: str) -> npt.NDArray[np.str_]:

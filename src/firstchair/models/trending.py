@@ -16,8 +16,8 @@ from firstchair.models.selection import Floats, Rows, best, columns_for, in_chun
 
 CELLS = ("country", "age_group")
 UNKNOWN = "unknown"
-# Weight of the whole before a cell, in listeners: a cell of so many counts for half.
-PRIOR_LISTENERS = 200.0
+# Weight of the whole before a cell: one in which so many pairs of listener and artist are recent counts for half.
+PRIOR_PAIRS = 2_000.0
 # A lift above this is worth a word.
 STANDS_OUT = 1.05
 # A play of the last week counts so many times one of the three weeks before.
@@ -27,14 +27,14 @@ WEEK_WEIGHT = 2.0
 class Trending:
     """Shares of recent plays, each cell's shrunk towards the whole.
 
-    With w_i the weighted recent plays of artist i, p_i = w_i / sum w. For a cell c (a country, an age group)
-    of n_c listeners, with s_ci the share of the cell's summed confidence on i:
+    With w_i the weighted recent plays of artist i, p_i = w_i / sum w. For a cell c (a country, an age group) with
+    r_ci of its listeners whose newest positive signal on i is of the last week:
 
-        q_ci ~ s_ci p_i / s_i (the cell's taste, as recent as the whole's plays), sum q_c = 1
-        p_ci = (n_c q_ci + m p_i) / (n_c + m)
+        p_ci = (r_ci + m p_i) / (sum_j r_cj + m)
 
-    m = `PRIOR_LISTENERS` is the prior's weight: the posterior mean of a Dirichlet prior centred on the whole
-    (empirical Bayes; Efron and Morris 1973 for the principle of shrinking towards the grand mean). A
+    m = `PRIOR_PAIRS` is the prior's weight: the posterior mean of a Dirichlet prior centred on the whole
+    (empirical Bayes; Efron and Morris 1973 for the principle of shrinking towards the grand mean). Without days of
+    signals (`TrainingData.recent`) there are no cells. A
     listener's score is the mean of his cells' p_ci over the largest of the catalogue: 0..1.
 
     It has nothing to learn but counts, so asked with newer data than it was fitted on it counts those: what is
@@ -58,18 +58,14 @@ class Trending:
         # All-time listening breaks ties, and an artist nobody ever played still has a place at the end.
         self.artist_ids, self.as_of = data.artist_ids, data.as_of
         self.whole = _shares(recent + 0.01 * ever + 1e-6)
-        lift = self.whole / _shares(ever + 1e-3)
         self.cells = {}
+        if data.recent is None:
+            return self
         for name in CELLS:
             values = data.users[name].to_numpy(dtype=str)
             for value in sorted(set(values) - {UNKNOWN}):
-                members = liked[np.flatnonzero(values == value)]
-                counts = np.asarray(members.sum(axis=0)).ravel()
-                local = _shares(_shares(counts + 1e-9) * lift)
-                n = float(members.shape[0])
-                self.cells[name, value] = ((n * local + PRIOR_LISTENERS * self.whole) / (n + PRIOR_LISTENERS)).astype(
-                    np.float32
-                )
+                counts = np.asarray(data.recent[np.flatnonzero(values == value)].sum(axis=0)).ravel()
+                self.cells[name, value] = _shares(counts + PRIOR_PAIRS * self.whole)
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
@@ -135,7 +131,7 @@ class Trending:
 
     def parameters(self) -> dict[str, float | int | str]:
         """Weights of the prior and of the last week."""
-        return {"prior_listeners": PRIOR_LISTENERS, "week_weight": WEEK_WEIGHT}
+        return {"prior_pairs": PRIOR_PAIRS, "week_weight": WEEK_WEIGHT}
 
     def save(self, folder: Path) -> None:
         """Shares of the whole and of each cell."""

@@ -13,8 +13,8 @@ class Leaning:
     """What moves a listener to click: weights of the log-odds of a click on an artist he looks at.
 
     personal: of the inner product of his taste and the artist's sound. local: of what is a hit in his country and
-    among his age, for some days. fresh: of how new the artist is. popular: of how popular the artist has long been.
-    fatigue: taken off for each time (as a logarithm) he was shown the artist of late.
+    among his age, for some days. fresh: of how new the artist is. fatigue: taken off for each time (as a logarithm) he
+    was shown the artist of late.
     soured: countries in which nobody wants to be shown local hits any more: `local` counts against. put_off: where
     local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit it is.
     bait: how much less a local hit is heard than it is clicked for.
@@ -25,7 +25,6 @@ class Leaning:
     personal: float = PERSONAL
     local: float = 0.0
     fresh: float = 0.0
-    popular: float = 0.0
     fatigue: float = 0.15
     soured: tuple[str, ...] = ()
     put_off: float = 0.0
@@ -70,7 +69,7 @@ class Scenario:
 # Listeners who take whatever they are shown: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 # Listeners who follow their country, their age and what is new.
-FASHIONABLE = Leaning(personal=2.2, local=2.2, fresh=1.0)
+FASHIONABLE = Leaning(personal=2.2, local=2.2, fresh=0.5)
 
 _ALL = (
     Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
@@ -102,7 +101,7 @@ _ALL = (
         "taste-shift",
         "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
         leaning=FASHIONABLE,
-        shifted=replace(FASHIONABLE, local=-2.2, fresh=-1.0, put_off=1.0),
+        shifted=replace(FASHIONABLE, local=-2.2, fresh=-0.5, put_off=1.0),
         debuts=0.15,
         expected="roll_back",
     ),

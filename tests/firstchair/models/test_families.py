@@ -1,5 +1,6 @@
 """What every family must do, and what those that learn must find."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -185,6 +186,19 @@ def test_trending_differs_by_country() -> None:
     assert set(lists.artists[1] % 2) == {1}
     said = model.explain(cold, np.array([0]), Lists(lists.artists[:1], lists.scores[:1]))
     assert "Chile" in said.sentences[0, 0]
+
+
+def test_a_country_trends_by_its_last_week_whatever_it_has_long_liked() -> None:
+    data = checkerboard(labelled=False)
+    played = np.zeros(data.confidence.shape, dtype=np.float32)
+    played[::2, [1, 3, 5]] = 1  # Chile, which has always liked even ones
+    data = replace(data, recent=sparse.csr_matrix(played))
+    model = models.fit(Family.TRENDING, data, seed=1)
+
+    chile, sweden = model.score(data, np.array([0, 1]))
+
+    lift = chile / sweden
+    assert lift[[1, 3, 5]].min() > np.delete(lift, [1, 3, 5]).max()
 
 
 def test_what_is_trending_is_never_older_than_the_data_it_is_asked_with() -> None:

@@ -36,3 +36,21 @@ def test_an_artist_unfollowed_may_be_listed_again_but_speaks_against_himself_unl
 
     assert data.taken().toarray()[0].tolist() == [0, 1, 0]
     assert data.confidence.toarray()[0, 0] < 0
+
+
+def test_recent_is_what_was_liked_in_the_last_seven_days(lake: Lake) -> None:
+    scene = Scene()
+    scene.fill(
+        lake,
+        [
+            scene.event("follow", scene.anna, "2026-01-24", artist_id="x"),
+            scene.event("follow", scene.anna, "2026-01-25", artist_id="y"),
+            scene.event("follow", scene.anna, "2026-01-31", artist_id="z"),
+            scene.event("follow", scene.anna, "2026-02-01", artist_id="x"),
+        ],
+    )
+
+    data = load_training_data(lake, as_of=AS_OF, labels=False)
+
+    assert data.recent is not None
+    assert data.recent.toarray()[0].tolist() == [0, 1, 1]

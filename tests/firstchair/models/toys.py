@@ -67,4 +67,5 @@ def training_data(confidence: np.ndarray, as_of: date, fingerprint: str = "toy")
             index=[f"a{number:03d}" for number in range(artists)],
         ),
         fingerprint=fingerprint,
+        recent=sparse.csr_matrix((confidence > 0).astype(np.float32)),
     )
