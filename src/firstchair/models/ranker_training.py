@@ -18,6 +18,8 @@ MAX_TRAINING_USERS = 15_000
 MAX_SLATE_ITEMS = 200_000
 WATCHED_SHARE = 0.2
 MAX_TREES = 400
+# With slates fewer: who is watched lived on the days that are learnt, so what holds for those days alone stops nobody.
+MAX_TREES_WITH_SLATES = 60
 PATIENCE = 30
 # Where nobody is left to watch.
 TREES_UNWATCHED = 30
@@ -123,7 +125,8 @@ def trained(
 def _tried(objective: str, known: Labelled, judge: Labelled, seed: int, *, with_slates: bool = False) -> Variant:
     if not len(judge.label):
         return Variant(objective, with_slates, TREES_UNWATCHED, 0.0)
-    booster = _boosted(objective, known, judge, seed, trees=MAX_TREES)
+    most = MAX_TREES_WITH_SLATES if with_slates else MAX_TREES
+    booster = _boosted(objective, known, judge, seed, trees=most)
     return Variant(objective, with_slates, booster.best_iteration + 1, float(booster.best_score))
 
 
