@@ -12,10 +12,10 @@ from firstchair.world.scenarios import PERSONAL, Leaning, Scenario
 
 CLICK_BIAS = -3.6
 # Of what is played unasked.
-ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 4.2, 0.4
+ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 4.2, 0.8
 # An artist who has not appeared yet has nothing to play.
 UNRELEASED = -9.0
-WAVE_DAYS, HITS_A_WAVE, HIT_PEAK_DAY, FRESH_DECAY_DAYS = 3, 6, 4.0, 14.0
+WAVE_DAYS, HITS_A_WAVE, HITS_JUST_APPEARED, HIT_PEAK_DAY, FRESH_DECAY_DAYS = 3, 6, 0.15, 4.0, 14.0
 # Waves are drawn for so many days around the start, whatever the window, so that a longer one changes no world.
 WAVES_FROM, WAVES_TO = -30, 400
 OVERSHOOT = 1.08
@@ -140,10 +140,16 @@ def expected_share_heard(keenness: Floats) -> Floats:
 
 
 def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
-    """Every `WAVE_DAYS` days each cell takes to a few artists, whoever they are; who has not appeared yet is no hit."""
+    """Every `WAVE_DAYS` days each cell takes to a few artists; `HITS_JUST_APPEARED` of them are new, where any are."""
     starts = np.arange(WAVES_FROM, WAVES_TO, WAVE_DAYS)
     cell, start = (grid.ravel() for grid in np.meshgrid(np.arange(cells), starts, indexing="ij"))
     cell, start = np.repeat(cell, HITS_A_WAVE), np.repeat(start, HITS_A_WAVE)
-    artist = rng.integers(len(artists), size=len(cell))
-    strength = np.where(artists.debut[artist] <= start, rng.uniform(0.6, 1.4, len(cell)), 0)
+    anybody = rng.integers(len(artists), size=len(cell))
+    by_debut = np.argsort(artists.debut, kind="stable")
+    newest = np.searchsorted(artists.debut[by_debut], start, side="right")
+    fresh = by_debut[np.maximum(newest - 1 - rng.integers(12, size=len(cell)), 0)]
+    just_appeared = (rng.random(len(cell)) < HITS_JUST_APPEARED) & (start - artists.debut[fresh] < 15)
+    artist = np.where(just_appeared, fresh, anybody)
+    released = artists.debut[artist] <= start
+    strength = np.where(released, rng.uniform(0.6, 1.4, len(cell)), 0)
     return Waves(cell, artist, start, strength.astype(np.float32))
