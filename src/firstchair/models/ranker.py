@@ -41,7 +41,7 @@ class Ranker:
 
     Its sources are fitted twice: at the earlier cutoff to learn from, and on the whole data to serve. Where
     the history is too short for labels there is no tree, and the order is that of ALS. `objective` is XGBoost's;
-    None lets the data choose (`ranker_training.trained`). `training_users` with labels are drawn.
+    None tries `OBJECTIVES` and keeps what orders the users watched best. `training_users` with labels are drawn.
     Score: 2 / (1 + exp(-margin)) - 1, so -1..1.
     """
 

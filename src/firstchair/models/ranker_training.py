@@ -1,4 +1,4 @@
-"""How the ranker learns: from labels of later days and logged slates, or without slates as unseen users prefer."""
+"""How the ranker learns: from labels of later days and logged slates, in the way that an unseen slice prefers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +21,12 @@ MAX_TREES = 400
 PATIENCE = 30
 # Where nobody is left to watch.
 TREES_UNWATCHED = 30
-# What labels prefer says little of slates, and stops between 3 trees and 400 from one world or day to the next.
-TREES_WITH_SLATES = 60
 # An item that stood where it stood one time in a hundred says no more than one of one time in twenty.
 MAX_INVERSE_PROPENSITY = 20.0
 # All slates together weigh so much of what the labels of later days weigh.
 SLATE_SHARE = 0.25
-# Without slates either may win: one orders within a user, the other also learns whom to trust. Validation says.
-RANKING = "rank:ndcg"
-OBJECTIVES = ("binary:logistic", RANKING)
+# Either may win: rank:ndcg orders within a user, binary:logistic also learns whom to trust. Validation says.
+OBJECTIVES = ("binary:logistic", "rank:ndcg")
 BOOSTER: Mapping[str, Any] = {
     "eta": 0.1,
     "max_depth": 6,
@@ -93,11 +90,9 @@ def trained(
 ) -> tuple[Variant | None, Any]:
     """The best way to learn and the trees it gave from all there is; (None, None) where nothing was ever taken up.
 
-    Where slates were logged they are learnt from, by `RANKING` if it is among `objectives`, with `TREES_WITH_SLATES`
-    trees: labels are mostly what was played unasked, and cannot tell what helps with what is to be clicked. Without
-    slates each of `objectives` is fitted to the earlier labels of four fifths of the users and stopped by the later
-    labels of the rest (by all of theirs, where labels have no days); the best is fitted once more, to everybody's, with
-    as many trees as it wanted.
+    Each way is fitted to the earlier labels of four fifths of the users and stopped by the later labels of the
+    rest (by all of theirs, where labels have no days). The best is fitted once more, to everybody's, with as
+    many trees as it wanted. Slates are tried with the better objective and kept where they help.
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
@@ -105,25 +100,28 @@ def trained(
     if not len(rows):
         return None, None
     found, later = _of_candidates(table, labelled, rows)
-    everything = found.only(np.ones(len(found.label), dtype=bool), found.label)
-    shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
-    if shown is not None and len(everything.label):
-        chosen = Variant(RANKING if RANKING in objectives else objectives[0], True, TREES_WITH_SLATES, 0.0)
-        return chosen, _boosted(chosen.objective, _with(everything, shown), None, seed, trees=chosen.trees)
     watched = np.isin(found.group, rows[rng.random(len(rows)) < WATCHED_SHARE])
     known = found.only(~watched, found.label - later if later.any() else found.label)
     judge = found.only(watched, later if later.any() else found.label)
     if not len(known.label):
         return None, None
-    chosen = max((_tried(each, known, judge, seed) for each in objectives), key=lambda variant: variant.watched_ndcg)
-    return chosen, _boosted(chosen.objective, everything, None, seed, trees=chosen.trees)
+    shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
+    tried = [_tried(objective, known, judge, seed) for objective in objectives]
+    best = max(tried, key=lambda variant: variant.watched_ndcg)
+    if shown is not None and len(judge.label):
+        more = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
+        best = max(best, more, key=lambda variant: variant.watched_ndcg)
+    everything = found.only(np.ones_like(watched), found.label)
+    if best.with_slates and shown is not None:
+        everything = _with(everything, shown)
+    return best, _boosted(best.objective, everything, None, seed, trees=best.trees)
 
 
-def _tried(objective: str, known: Labelled, judge: Labelled, seed: int) -> Variant:
+def _tried(objective: str, known: Labelled, judge: Labelled, seed: int, *, with_slates: bool = False) -> Variant:
     if not len(judge.label):
-        return Variant(objective, False, TREES_UNWATCHED, 0.0)
+        return Variant(objective, with_slates, TREES_UNWATCHED, 0.0)
     booster = _boosted(objective, known, judge, seed, trees=MAX_TREES)
-    return Variant(objective, False, booster.best_iteration + 1, float(booster.best_score))
+    return Variant(objective, with_slates, booster.best_iteration + 1, float(booster.best_score))
 
 
 def _boosted(objective: str, known: Labelled, judge: Labelled | None, seed: int, *, trees: int) -> Any:

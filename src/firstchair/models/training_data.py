@@ -16,8 +16,7 @@ from firstchair.lake import Engine, Lake, Table
 from firstchair.lake import tables as t
 from firstchair.models.protocol import LabelledHistory, Slates, TrainingData
 
-# Lists are made anew each day, so what is to be learnt is what is taken up soon after the cutoff.
-LABEL_DAYS = 4
+LABEL_DAYS = 14
 RECENT_DAYS = 7
 # Fewer days than this before the labels teach nothing.
 LEAST_HISTORY_DAYS = 4

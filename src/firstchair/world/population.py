@@ -21,7 +21,7 @@ SOURCES = ("android", "ios", "tv", "web")
 SOURCE_SHARES = (0.4, 0.3, 0.08, 0.22)
 NEW_USER_SHARE = 0.10
 AGE_BANDS, AGE_BAND_YEARS = 8, 12
-# Artists who appear while the world is watched do so at even intervals over so many days from its start.
+# Artists who appear while the world is watched do so within so many days of its start.
 DEBUT_DAYS = 150
 FIRST = ("Velvet", "Silver", "Paper", "Northern", "Electric", "Quiet", "Golden", "Hollow", "Crimson")
 SECOND = ("Rivers", "Foxes", "Parade", "Engines", "Harbour", "Lanterns", "Choir", "Mirrors", "Satellites", "Orchard")
@@ -79,8 +79,7 @@ class Users:
 def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: float) -> Artists:
     """Artists around the centres of their genres, with popularity by Zipf's law.
 
-    `debuts` is the share of newcomers, none of them above the mean popularity: one who would be among the first of
-    the charts would make worlds of two seeds two worlds. The others are the same whatever the share.
+    `debuts` is a share of them; the others are the same whatever it is.
     """
     centres = _genre_centres()
     primary = rng.integers(len(GENRES), size=count)
@@ -91,15 +90,13 @@ def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: f
     popularity = 1.0 / (1 + rng.permutation(count)) ** 0.8
     active_days, followers = rng.integers(0, 21_900, size=count), popularity * 2e6 * rng.lognormal(0, 0.5, count)
     track_ms = rng.integers(120_000, 360_000, size=(count, TRACKS_PER_ARTIST))
-    newcomers, place = round(debuts * count), np.argsort(np.argsort(rng.random(count)))
-    appears = place < newcomers
-    debut = np.where(appears, place * DEBUT_DAYS // max(newcomers, 1), -1 - active_days)
-    log_popularity = np.log(popularity / popularity.mean())
+    appears = rng.random((2, count))[0] < debuts  # the second row is nobody's: with it seeds keep their worlds
+    debut = np.where(appears, rng.integers(0, DEBUT_DAYS, count), -1 - active_days)
     return Artists(
         names=[_name(number) for number in range(count)],
         genres=genres,
         vectors=vectors.astype(np.float32),
-        log_popularity=np.where(appears, np.minimum(log_popularity, 0), log_popularity).astype(np.float32),
+        log_popularity=np.log(popularity / popularity.mean()).astype(np.float32),
         first_active_on=[start + timedelta(days=int(day)) for day in debut],
         followers=np.maximum(3, np.where(appears, 0.01, 1) * followers).astype(np.int64),
         track_ms=track_ms,

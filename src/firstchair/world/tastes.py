@@ -12,10 +12,10 @@ from firstchair.world.scenarios import PERSONAL, Leaning, Scenario
 
 CLICK_BIAS = -3.6
 # Of what is played unasked.
-ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 4.2, 0.8
+ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.4, 0.8
 # An artist who has not appeared yet has nothing to play.
 UNRELEASED = -9.0
-WAVE_DAYS, HITS_A_WAVE, HITS_JUST_APPEARED, HIT_PEAK_DAY, FRESH_DECAY_DAYS = 3, 6, 0.15, 4.0, 14.0
+WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 6, 9.0, 14.0
 # Waves are drawn for so many days around the start, whatever the window, so that a longer one changes no world.
 WAVES_FROM, WAVES_TO = -30, 400
 OVERSHOOT = 1.08
@@ -31,14 +31,11 @@ class Waves:
     strength: Floats
 
     def on(self, day: int, cells: int, artists: int) -> Floats:
-        """float32 (cells, artists): how much of a hit each is on the day, 0 and up.
-
-        A hit spreads before it fades: by (t / p) exp(1 - t / p) on its t-th day, which is 1 on day p, `HIT_PEAK_DAY`.
-        """
-        age = (day - self.starts + 1) / HIT_PEAK_DAY
-        alive = (age > 0) & (age < 8)
+        """float32 (cells, artists): how much of a hit each is on the day, 0 and up."""
+        age = day - self.starts
+        alive = (age >= 0) & (age < 6 * HIT_DECAY_DAYS)
         found = np.zeros((cells, artists), dtype=np.float32)
-        now = self.strength[alive] * age[alive] * np.exp(1 - age[alive])
+        now = self.strength[alive] * np.exp(-age[alive] / HIT_DECAY_DAYS)
         np.maximum.at(found, (self.cell[alive], self.artist[alive]), now.astype(np.float32))
         return found
 
@@ -140,7 +137,7 @@ def expected_share_heard(keenness: Floats) -> Floats:
 
 
 def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
-    """Every `WAVE_DAYS` days each cell takes to a few artists; `HITS_JUST_APPEARED` of them are new, where any are."""
+    """Every `WAVE_DAYS` days each cell takes to a few artists: half of them just appeared, where there are such."""
     starts = np.arange(WAVES_FROM, WAVES_TO, WAVE_DAYS)
     cell, start = (grid.ravel() for grid in np.meshgrid(np.arange(cells), starts, indexing="ij"))
     cell, start = np.repeat(cell, HITS_A_WAVE), np.repeat(start, HITS_A_WAVE)
@@ -148,7 +145,7 @@ def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
     by_debut = np.argsort(artists.debut, kind="stable")
     newest = np.searchsorted(artists.debut[by_debut], start, side="right")
     fresh = by_debut[np.maximum(newest - 1 - rng.integers(12, size=len(cell)), 0)]
-    just_appeared = (rng.random(len(cell)) < HITS_JUST_APPEARED) & (start - artists.debut[fresh] < 15)
+    just_appeared = (rng.random(len(cell)) < 0.5) & (start - artists.debut[fresh] < 15)
     artist = np.where(just_appeared, fresh, anybody)
     released = artists.debut[artist] <= start
     strength = np.where(released, rng.uniform(0.6, 1.4, len(cell)), 0)

@@ -49,9 +49,8 @@ def test_hits_are_heard_as_gladly_as_they_are_clicked_where_tastes_follow_them(m
         clicks, heard = (found["hits"][of] / found["own"][of] for of in ("ctr", "listen_through"))
         return clicks, heard
 
-    (clicks, heard), (clicks_without, heard_without) = ratios("better-challenger"), ratios("steady")
-    assert clicks > 4 * clicks_without
-    assert heard > heard_without + 0.05
+    assert all(ratio > 1 for ratio in ratios("better-challenger"))
+    assert all(ratio < 1 for ratio in ratios("steady"))
 
 
 def test_with_no_difference_all_lists_are_worth_the_same(make: Make) -> None:
