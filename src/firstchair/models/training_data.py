@@ -79,13 +79,12 @@ class _Loader:
             artists=artists,
             fingerprint=_digest(as_of, pairs, users, artists),
             labelled=labelled,
-            recent=self._matrix(pairs, _recent(pairs, as_of)),
+            recent=self._ones(pairs.filter(pc.field("last_signal_on") >= as_of - timedelta(days=RECENT_DAYS))),
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
         )
 
     def taken_up(self, start: date, end: date) -> sparse.csr_matrix:
-        pairs = features.first_taken(self.history, start=start, end=end).to_pyarrow()
-        return self._matrix(pairs, np.ones(pairs.num_rows, dtype=np.float32))
+        return self._ones(features.first_taken(self.history, start=start, end=end).to_pyarrow())
 
     def labelled(self, cutoff: date, as_of: date) -> LabelledHistory:
         last_third = as_of - timedelta(days=(as_of - cutoff).days // 3)
@@ -124,6 +123,9 @@ class _Loader:
         joined: pd.DataFrame = catalogue.join(statistics).reindex(self.artist_ids)
         return joined
 
+    def _ones(self, pairs: pa.Table) -> sparse.csr_matrix:
+        return self._matrix(pairs, np.ones(pairs.num_rows, dtype=np.float32))
+
     def _matrix(self, pairs: pa.Table, values: npt.NDArray[np.float32]) -> sparse.csr_matrix:
         """Pairs of known users and artists as CSR with sorted columns."""
         row = _place(self.user_keys, pairs.column("user_key"))
@@ -139,14 +141,6 @@ def _signed(pairs: pa.Table) -> npt.NDArray[np.float32]:
     """Confidence, negative where preference is 0."""
     confidence = pairs.column("confidence").to_numpy()
     return np.asarray(np.where(pairs.column("preference").to_numpy() > 0, confidence, -confidence), dtype=np.float32)
-
-
-def _recent(pairs: pa.Table, as_of: date) -> npt.NDArray[np.float32]:
-    """1 where the newest positive signal is of the last `RECENT_DAYS` days."""
-    recent = pc.greater_equal(
-        pairs.column("last_signal_on"), pa.scalar(as_of - timedelta(days=RECENT_DAYS), pa.date32())
-    )
-    return np.asarray(pc.fill_null(recent, False).to_numpy(zero_copy_only=False), dtype=np.float32)
 
 
 def _sorted(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
