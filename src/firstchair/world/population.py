@@ -79,7 +79,8 @@ class Users:
 def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: float) -> Artists:
     """Artists around the centres of their genres, with popularity by Zipf's law.
 
-    `debuts` is a share of them; the others are the same whatever it is.
+    `debuts` is the share of newcomers; the others are the same whatever it is. Newcomers appear at even intervals, and
+    none is better known than the mean artist: a star among them would make one world unlike the next.
     """
     centres = _genre_centres()
     primary = rng.integers(len(GENRES), size=count)
@@ -90,15 +91,18 @@ def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: f
     popularity = 1.0 / (1 + rng.permutation(count)) ** 0.8
     active_days, followers = rng.integers(0, 21_900, size=count), popularity * 2e6 * rng.lognormal(0, 0.5, count)
     track_ms = rng.integers(120_000, 360_000, size=(count, TRACKS_PER_ARTIST))
-    appears = rng.random((2, count))[0] < debuts  # the second row is nobody's: with it seeds keep their worlds
-    debut = np.where(appears, rng.integers(0, DEBUT_DAYS, count), -1 - active_days)
+    newcomers = rng.permutation(count)[: round(debuts * count)]
+    debut, log_popularity = -1 - active_days, np.log(popularity / popularity.mean())
+    debut[newcomers] = np.arange(len(newcomers)) * DEBUT_DAYS // max(len(newcomers), 1)
+    log_popularity[newcomers] = np.minimum(log_popularity[newcomers], 0)
+    followers[newcomers] *= 0.01
     return Artists(
         names=[_name(number) for number in range(count)],
         genres=genres,
         vectors=vectors.astype(np.float32),
-        log_popularity=np.log(popularity / popularity.mean()).astype(np.float32),
+        log_popularity=log_popularity.astype(np.float32),
         first_active_on=[start + timedelta(days=int(day)) for day in debut],
-        followers=np.maximum(3, np.where(appears, 0.01, 1) * followers).astype(np.int64),
+        followers=np.maximum(3, followers).astype(np.int64),
         track_ms=track_ms,
         debut=debut,
     )

@@ -69,7 +69,7 @@ class Scenario:
 # Listeners who take whatever they are shown: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 # Listeners who follow their country, their age and what is new.
-FASHIONABLE = Leaning(personal=2.2, local=2.2, fresh=1.0)
+FASHIONABLE = Leaning(personal=2.2, local=2.0, fresh=0.7)
 
 _ALL = (
     Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
@@ -101,7 +101,7 @@ _ALL = (
         "taste-shift",
         "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
         leaning=FASHIONABLE,
-        shifted=replace(FASHIONABLE, local=-2.2, fresh=-1.0, put_off=1.0),
+        shifted=replace(FASHIONABLE, local=-2.0, fresh=-0.7, put_off=1.0),
         debuts=0.15,
         expected="roll_back",
     ),

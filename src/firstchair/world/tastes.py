@@ -15,7 +15,9 @@ CLICK_BIAS = -3.6
 ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.4, 0.8
 # An artist who has not appeared yet has nothing to play.
 UNRELEASED = -9.0
-WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 6, 9.0, 14.0
+WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 12, 9.0, 14.0
+# Share of the hits that are artists who just appeared, where there are such.
+HITS_JUST_APPEARED = 0.2
 # Waves are drawn for so many days around the start, whatever the window, so that a longer one changes no world.
 WAVES_FROM, WAVES_TO = -30, 400
 OVERSHOOT = 1.08
@@ -137,7 +139,7 @@ def expected_share_heard(keenness: Floats) -> Floats:
 
 
 def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
-    """Every `WAVE_DAYS` days each cell takes to a few artists: half of them just appeared, where there are such."""
+    """Every `WAVE_DAYS` days each cell takes to a few artists, some of whom just appeared."""
     starts = np.arange(WAVES_FROM, WAVES_TO, WAVE_DAYS)
     cell, start = (grid.ravel() for grid in np.meshgrid(np.arange(cells), starts, indexing="ij"))
     cell, start = np.repeat(cell, HITS_A_WAVE), np.repeat(start, HITS_A_WAVE)
@@ -145,7 +147,7 @@ def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
     by_debut = np.argsort(artists.debut, kind="stable")
     newest = np.searchsorted(artists.debut[by_debut], start, side="right")
     fresh = by_debut[np.maximum(newest - 1 - rng.integers(12, size=len(cell)), 0)]
-    just_appeared = (rng.random(len(cell)) < 0.5) & (start - artists.debut[fresh] < 15)
+    just_appeared = (rng.random(len(cell)) < HITS_JUST_APPEARED) & (start - artists.debut[fresh] < 15)
     artist = np.where(just_appeared, fresh, anybody)
     released = artists.debut[artist] <= start
     strength = np.where(released, rng.uniform(0.6, 1.4, len(cell)), 0)

@@ -42,6 +42,16 @@ def test_in_better_challenger_lists_of_local_hits_are_truly_better_than_anybodys
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+def test_newcomers_appear_at_even_intervals_and_none_is_a_star(make: Make, seed: int) -> None:
+    music = make("better-challenger", seed=seed).music
+    newcomers = music.debut >= 0
+
+    assert newcomers.sum() == round(0.15 * len(music))
+    assert np.ptp(np.diff(np.sort(music.debut[newcomers]))) <= 1
+    assert music.log_popularity[newcomers].max() <= 0 < music.log_popularity.max()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_hits_are_heard_as_gladly_as_they_are_clicked_where_tastes_follow_them(make: Make, seed: int) -> None:
     def ratios(name: str) -> tuple[float, float]:
         world = make(name, seed=seed)
