@@ -13,7 +13,7 @@ from firstchair.world import artist_id, track_id
 from firstchair.world.behaviour import EXAMINATION, KINDS, Happenings, Life
 from firstchair.world.geography import COUNTRIES
 from firstchair.world.policy import SeededPolicy
-from firstchair.world.population import SOURCES, TRACKS_PER_ARTIST, make_artists, make_users
+from firstchair.world.population import GENRES, SOURCES, TRACKS_PER_ARTIST, make_artists, make_users
 from firstchair.world.scenarios import scenario
 from firstchair.world.service import Signals, Slates, Whole
 from firstchair.world.tastes import Tastes
@@ -166,7 +166,7 @@ class LivedLake:
             "name": self.music.names,
             "first_active_on": self.music.first_active_on,
             "followers": self.music.followers,
-            "genres": [[] for _ in range(count)],
+            "genres": [[GENRES[kind] for kind in kinds] for kinds in self.music.genres],
         }
         self.lake.overwrite(t.ARTISTS, pa.table(artists).cast(t.ARTISTS.schema))
         pairs = [(artist, track) for artist in range(count) for track in range(TRACKS_PER_ARTIST)]
