@@ -1,10 +1,10 @@
 """The living world through Dagster with real ALS and XGBoost until a decision: what the gate said, and what is true.
 
 Run with `python -m benchmarks.living_world [--seeds N] [--users N] [--scenario NAME] [--results FILE]`. Each run is a
-process with a home of its own: a history with the seeded policy, one fit of every family, then day after day what is
-published is shown until the challenger is promoted, rejected or held at the horizon; in `taste-shift` until the
-promoted one is rolled back or confirmed. A finished run is one JSON line in the results; runs that stand there are
-not repeated. The stages are shorter than the specification's, and each decision says so.
+process with a home of its own: a history with the seeded policy, fits each morning until a version passes on test days,
+then day after day what is published is shown until the challenger is promoted, rejected or held at the horizon; in
+`taste-shift` until the promoted one is rolled back or confirmed. A finished run is one JSON line in the results; runs
+that stand there are not repeated. The stages are shorter than the specification's, and each decision says so.
 
 What no decision rests on is not materialised: monitoring, and the families that nobody is shown. The truth of a row is
 the relative difference of what both versions' lists would give, were they shown to all, over the days of the stage.
