@@ -93,7 +93,7 @@ def trained(
     Each way is fitted to the earlier labels of four fifths of the users and stopped by the later labels of the
     rest (by all of theirs, where labels have no days). The best is fitted once more, to everybody's, with as
     many trees as it wanted. Slates are learnt wherever any were logged: the watched labels are of what users took
-    up unasked and cannot tell what a slate teaches. They only say how many trees to grow.
+    up unasked and cannot tell what a slate teaches. They choose the objective and how many trees to grow.
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
@@ -109,10 +109,9 @@ def trained(
     shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
     tried = [_tried(objective, known, judge, seed) for objective in objectives]
     best = max(tried, key=lambda variant: variant.watched_ndcg)
-    if shown is not None:
-        best = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
     everything = found.only(np.ones_like(watched), found.label)
     if shown is not None:
+        best = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
         everything = _with(everything, shown)
     return best, _boosted(best.objective, everything, None, seed, trees=best.trees)
 

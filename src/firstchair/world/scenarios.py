@@ -101,7 +101,7 @@ _ALL = (
         "taste-shift",
         "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
         leaning=FASHIONABLE,
-        shifted=replace(FASHIONABLE, local=-2.0, fresh=-0.7, put_off=1.0),
+        shifted=replace(FASHIONABLE, local=-FASHIONABLE.local, fresh=-FASHIONABLE.fresh, put_off=1.0),
         debuts=0.15,
         expected="roll_back",
     ),
