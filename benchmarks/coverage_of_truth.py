@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lives import START, LivedLake
 
+from firstchair.definitions.churn import BASE_DAYS, HORIZONS_DAYS
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring import build_churn, build_engagement
 
-FIRST, LAST, BASE_DAYS, MIN_USERS = 30, 50, 28, 200
-HORIZONS = (7, 14)
+FIRST, LAST, MIN_USERS = 30, 50, 200
 Covered = dict[str, list[tuple[str, bool, bool]]]
 
 
@@ -77,14 +77,14 @@ def measure(seed: int, users: int, times: int) -> Covered:
         build_engagement(lake, first=first, last=last, k_anonymity=20)
         build_churn(
             lake,
-            first_as_of=last - timedelta(days=14),
+            first_as_of=last - timedelta(days=max(HORIZONS_DAYS)),
             last_as_of=last,
             k_anonymity=20,
             late_tolerance_days=0,
             known_until=last + timedelta(days=1),
         )
         found = {"ctr": [_covers(row, true_ctr[row["event_date"]], "ctr") for row in _cells(lake, t.ENGAGEMENT_DAILY)]}
-        for horizon in HORIZONS:
+        for horizon in HORIZONS_DAYS:
             rows = [row for row in _cells(lake, t.CHURN) if row["horizon_days"] == horizon and row["mature"]]
             truths = {row["as_of"]: None for row in rows}
             truths = {

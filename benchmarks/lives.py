@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 import pyarrow as pa
 
+from firstchair.definitions.lifecycle import lifecycles
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.privacy.generalisation import age_group
@@ -101,10 +102,9 @@ class LivedLake:
 
     def segments(self, day: date) -> dict[str, np.ndarray]:
         """Each user's segments on the day, as silver/users and its features have them."""
-        age_days = np.array([(day - created).days for created in self.people.created_on])
         return {
             "all": np.full(len(self.people), "all"),
-            "lifecycle": np.where(age_days < 30, "new", "long_term"),
+            "lifecycle": lifecycles(np.array(self.people.created_on, dtype="datetime64[D]"), day),
             "country": np.array(COUNTRIES)[self.people.country],
             "age_group": np.array([age_group(float(age)) for age in self.people.age]),
             "gender": np.array(self.people.gender),

@@ -107,7 +107,7 @@ def measure(url: str, days: int) -> None:
         pages = Path(folder)
         jobs = {
             "engagement": lambda: monitoring.build_engagement(lake, first=last, last=last, k_anonymity=20),
-            "baselines": lambda: monitoring.build_baselines(lake, first=last, last=last, yardsticks={}, k_anonymity=20),
+            "baselines": lambda: monitoring.build_baselines(lake, first=last, last=last, baselines={}, k_anonymity=20),
             "churn": lambda: monitoring.build_churn(
                 lake, first_as_of=as_of, last_as_of=as_of, k_anonymity=20, late_tolerance_days=3, known_until=as_of
             ),

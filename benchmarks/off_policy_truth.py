@@ -31,7 +31,7 @@ from firstchair.evaluation.off_policy import (
     inverse_propensity,
     self_normalised,
 )
-from firstchair.promotion import Rule
+from firstchair.promotion import OfflineRules
 from firstchair.promotion.slate_log import Logged
 from firstchair.promotion.veto import off_policy
 from firstchair.serving.slates import EXPLORATION, draw_of, with_chance
@@ -172,11 +172,11 @@ def measure(seed: int, users: int, days: int) -> Found:
     service.life = Life(tastes, START, streams[2], lost=np.zeros(users, dtype=bool))
     logged = service.logged([service.life.live(day, service) for day in range(WARM_UP + days)])
     ours, theirs = service.true_clicks
-    asked = off_policy(logged, Rule())
+    asked = off_policy(logged, OfflineRules())
     if asked.estimate is None:
         raise EvidenceError(asked.told, where=f"seed {seed}", data="Nothing was printed.", remedy="Ask for more users.")
     peers = {name: _by_position(logged, way) for name, way in PEERS.items()}
-    looks = examination(logged.log)
+    looks = examination(logged.log, OfflineRules().assumptions())
     return Found(theirs / ours - 1, {"PBM-DR": asked.estimate, **peers}, asked.supported, asked.vetoes, looks)
 
 

@@ -1,13 +1,13 @@
-"""Each version against yardsticks of the same day: who stays on trending or random lists, and exploration slots."""
+"""Each version against baselines of the same day: trending, random and exploration slots."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from statistics import NormalDist
 
+from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from monitoring.attribution import SLATE_DAYS
 from monitoring.engine import connect
 
 CONFIDENCE = 0.95
@@ -15,7 +15,7 @@ CONFIDENCE = 0.95
 EXPLORATION, DRAWN_BELOW = "exploration", 0.5
 # A sum of floats depends in its last digits on the order in which threads deliver them.
 DECIMALS = 9
-# Few are held back and few slots are drawn: each day tells of so many days up to it.
+# Few users are in the holdout and few slots are drawn: each day tells of so many days up to it.
 WINDOW_DAYS = 7
 
 
@@ -23,7 +23,7 @@ WINDOW_DAYS = 7
 class BaselinesReport:
     """What stands in gold/engagement_baselines for the days built.
 
-    newest: relative difference on the last day, by version and yardstick.
+    newest: relative difference on the last day, by version and baseline.
     """
 
     rows: int
@@ -31,31 +31,34 @@ class BaselinesReport:
 
 
 def build_baselines(
-    lake: Lake, *, first: date, last: date, yardsticks: Mapping[str, str], k_anonymity: int
+    lake: Lake, *, first: date, last: date, baselines: Mapping[str, str], k_anonymity: int
 ) -> BaselinesReport:
     """Put the comparisons of the days `first` to `last` (both included) in place of those partitions.
 
-    A row tells of the `WINDOW_DAYS` days up to its own: a version's CTR ÷ a yardstick's CTR - 1 with its 95 %
+    A row tells of the `WINDOW_DAYS` days up to its own: a version's CTR ÷ a baseline's CTR - 1 with its 95 %
     interval by the delta method over users (the two are correlated where a user saw both, and that is counted).
-    Yardsticks are the versions in `yardsticks`, shown to the users held back, together by family, and `exploration`:
-    slots given to an artist drawn at random, which come at each position equally often, against the ranked ones.
-    A clicked impression counts on the day it was shown, if clicked on it or the day after, so the last day may
-    still grow. No row under `k_anonymity` users on a side.
+    Baselines are the versions in `baselines` (the holdout sees trending), together by family, and
+    `exploration`: slots given to an artist drawn at random, which come at each position equally often,
+    against the ranked ones. Clicks count on the day of the impression
+    (`firstchair.definitions.attribution`), so the last `SLATE_DAYS` days may still grow, on both
+    sides alike; those before `first` are built too, so that daily builds end in the same table as
+    one over the range. No row under `k_anonymity` users on a side.
 
     Args:
         lake: The tables.
         first: First day.
         last: Last day.
-        yardsticks: Family (`trending`, `random`) of each version that is one.
+        baselines: Family (`trending`, `random`) of each version that is one.
         k_anonymity: Least users.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
     """
+    first -= timedelta(days=SLATE_DAYS)
     with connect() as connection:
-        connection.execute("create temp table yardsticks (version varchar, family varchar)")
-        if yardsticks:
-            connection.executemany("insert into yardsticks values (?, ?)", [list(pair) for pair in yardsticks.items()])
+        connection.execute("create temp table baselines (version varchar, family varchar)")
+        if baselines:
+            connection.executemany("insert into baselines values (?, ?)", [list(pair) for pair in baselines.items()])
         connection.execute(_answered(lake, first, last))
         table = connection.sql(_compared(k_anonymity)).to_arrow_table()
     lake.replace_range(t.BASELINES, table, first, last)
@@ -67,23 +70,21 @@ def build_baselines(
 def _answered(lake: Lake, first: date, last: date) -> str:
     """SQL of `answered`: impressions and clicks of the window of each day, by user and what filled the slot."""
     return f"""
+        create temp view happened as
+        select * from {lake.scan(t.EVENTS)}
+        where event_date >= date '{first}' - {WINDOW_DAYS - 1}
+              and event_date <= date '{last}' + {SLATE_DAYS};
         create temp table answered as
         with slots as (
-            select user_key, slate_id, artist_id, min(event_date) as day, max(model_version) as version,
-                   min(propensity) < {DRAWN_BELOW} as drawn, bool_or(simulated) as simulated
-            from {lake.scan(t.EVENTS)}
-            where event_type = 'impression' and event_date between date '{first}' - {WINDOW_DAYS - 1} and date '{last}'
-            group by all),
-        clicked as (
-            select user_key, slate_id, artist_id, min(event_date) as clicked_on from {lake.scan(t.EVENTS)}
-            where event_type = 'click' and event_date >= date '{first}' - {WINDOW_DAYS - 1} group by all),
+            select user_key, event_date as day, model_version as version,
+                   propensity < {DRAWN_BELOW} as drawn, simulated, clicked
+            from ({shown_sql("happened")})),
         days as (
             select d::date as told_on from generate_series(date '{first}', date '{last}', interval 1 day) s(d))
         select told_on as day, user_key, version, coalesce(drawn, false) as drawn, family,
                bool_or(simulated) as simulated, count(*)::double as n,
-               count(*) filter (clicked_on - day between 0 and {SLATE_DAYS})::double as c
-        from slots left join clicked using (user_key, slate_id, artist_id)
-        left join yardsticks y using (version)
+               count(*) filter (clicked)::double as c
+        from slots left join baselines y using (version)
         join days on told_on - day between 0 and {WINDOW_DAYS - 1} where version is not null group by all;
     """
 

@@ -5,14 +5,13 @@ from datetime import date, timedelta
 from statistics import NormalDist
 from typing import Any
 
+from firstchair.definitions.churn import ACTIVE, BASE_DAYS, HORIZONS_DAYS, in_horizon, mature_until
 from firstchair.features.segments import ALL, published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect
 from monitoring.figures import line_plot, simulated_mark
 
-HORIZONS_DAYS = (7, 14)
-BASE_DAYS = 28
 NEVER_SERVED = "none"
 PLOT_DAYS = 28
 CONFIDENCE = 0.95
@@ -66,10 +65,11 @@ def build_churn(
         LakeError: A table cannot be read; nothing is written.
     """
     first_as_of -= timedelta(days=late_tolerance_days)
+    mature = mature_until(known_until, late_tolerance_days=late_tolerance_days)
     with connect() as connection:
         connection.execute(_labels(lake, first_as_of, last_as_of))
         connection.execute(_labelled(lake))
-        cells = connection.sql(_cells(k_anonymity, known_until - timedelta(days=late_tolerance_days)))
+        cells = connection.sql(_cells(k_anonymity, mature))
         table = cells.to_arrow_table()
     lake.replace_range(t.CHURN, table, first_as_of, last_as_of)
     whole = _whole(lake, last_as_of)
@@ -101,11 +101,12 @@ def _labels(lake: Lake, first: date, last: date) -> str:
     """
     horizons = ", ".join(map(str, HORIZONS_DAYS))
     earliest = first - timedelta(days=max(HORIZONS_DAYS) + BASE_DAYS)
+    came_back = f"coalesce({in_horizon('b.next_on', 'g.cut', 'g.horizon_days')}, false)"
     return f"""
         create temp table labels as
         with active as (
             select user_key, event_date as active_on, bool_or(simulated) as simulated from {lake.scan(t.EVENTS)}
-            where event_type <> 'impression' and event_date >= date '{earliest}' and event_date < date '{last}'
+            where {ACTIVE} and event_date >= date '{earliest}' and event_date < date '{last}'
             group by all),
         spans as (
             select *, lead(active_on) over later as next_on, lead(simulated) over later as next_simulated
@@ -122,9 +123,9 @@ def _labels(lake: Lake, first: date, last: date) -> str:
             select user_key, event_date as served_on, bool_or(simulated) as simulated,
                    arg_max(model_version, (occurred_at, event_id)) as model_version
             from {lake.scan(t.EVENTS)} where event_type = 'impression' and event_date < date '{last}' group by all)
-        select g.as_of, g.horizon_days, g.cut, b.user_key, coalesce(b.next_on >= g.as_of, true) as churned,
+        select g.as_of, g.horizon_days, g.cut, b.user_key, not {came_back} as churned,
                coalesce(s.model_version, '{NEVER_SERVED}') as model_version,
-               b.simulated or coalesce(b.next_on < g.as_of and b.next_simulated, false)
+               b.simulated or ({came_back} and b.next_simulated)
                    or coalesce(s.simulated, false) as simulated
         from bases b join targets g using (cut)
         asof left join served s on s.user_key = b.user_key and s.served_on < g.cut;

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.features.segments import ALL, Segment, published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -38,8 +39,9 @@ class EngagementReport:
     """What stands in gold/engagement_daily for the days built.
 
     rows: cells. days: days with a cell. simulated: some event of these days is. ctr_by_day,
-    listen_through_by_day: the last days of the table up to the newest built, as Markdown pictures.
-    by_segment: `engagement_summary` of the last days built.
+    listen_through_by_day: the last days of the table, as Markdown pictures, without the
+    `SLATE_DAYS` newest, which may still grow. by_segment: `engagement_summary` of the last days
+    built.
     """
 
     rows: int
@@ -53,10 +55,16 @@ class EngagementReport:
 def build_engagement(lake: Lake, *, first: date, last: date, k_anonymity: int) -> EngagementReport:
     """Put the cells of the days `first` to `last` (both included) in place of those partitions.
 
+    The `SLATE_DAYS` days before `first` are built too, because what was shown on them may be
+    clicked on `first`, so that daily builds end in the same table as one over the range. The last
+    `SLATE_DAYS` days may still grow.
+
     One row per event_date × segment × segment_value × model_version, and one over all versions (`all`), the only
-    one with plays that came from no slate. Clicks, plays and follows count on their own day for the version that
-    filled the slate (`monitoring.attribution`). Segments are those of the user on the day, `follower_tier` that
-    of the artist; cells under `k_anonymity` users are merged (`firstchair.features.segments`).
+    one with plays that came from no slate. Clicks, plays and follows count on the day of the
+    impression that they came of, for the version that filled the slate
+    (`firstchair.definitions.attribution`). Segments are those of the user on the day,
+    `follower_tier` that of the artist; cells under `k_anonymity` users are merged
+    (`firstchair.features.segments`).
 
     users: users with an impression. ctr: clicked impressions ÷ impressions. ctr_lower, ctr_upper: its 95 %
     interval by the delta method for a ratio of sums over users (Deng, Knoblich and Lu 2018, "Applying the Delta
@@ -68,12 +76,13 @@ def build_engagement(lake: Lake, *, first: date, last: date, k_anonymity: int) -
     Raises:
         LakeError: A table cannot be read; nothing is written.
     """
+    first -= timedelta(days=SLATE_DAYS)
     with connect() as connection:
         connection.execute(facts(lake, first=first, last=last))
         connection.execute(_by_user(lake, day="event_date"))
         cells = connection.sql(_cells(k_anonymity)).to_arrow_table()
     lake.replace_range(t.ENGAGEMENT_DAILY, cells, first, last)
-    whole = _whole(lake, last)
+    whole = _whole(lake, last - timedelta(days=SLATE_DAYS))
     summary_first = max(first, last - timedelta(days=SUMMARY_DAYS - 1))
     return EngagementReport(
         rows=cells.num_rows,
@@ -91,7 +100,8 @@ def engagement_summary(lake: Lake, *, first: date, last: date, k_anonymity: int)
     """The cells of the whole window `first` to `last` (both included) at once, all model versions together.
 
     Computed from the window's events, not from its days: `users` are distinct, and rates weigh every event
-    alike. Segments are those of the user on `last`.
+    alike. Segments are those of the user on `last`. What was shown on the last `SLATE_DAYS` days
+    may still be clicked.
 
     Returns:
         A row a cell, `all` first, then by segment and value: `SUMMARY_COLUMNS`, as in `build_engagement`.
@@ -154,7 +164,6 @@ def _cells(k_anonymity: int) -> str:
         users as (select {cell}, user_key, {_sums()} from published group by all),
         sums as (
             select {cell}, {_sums()}, count(*) filter (impressions > 0) as users,
-                   count(*) filter (impressions > 0 or clicks > 0) as n,
                    sum(clicks * clicks) as cc, sum(clicks * impressions) as ci, sum(impressions * impressions) as ii,
                    sum(round({SHARE_UNIT} * (100 * clicks / nullif(impressions, 0)))::hugeint) as shares
             from users group by all),
@@ -163,7 +172,8 @@ def _cells(k_anonymity: int) -> str:
                    cc * impressions * impressions - 2 * clicks * impressions * ci + clicks * clicks * ii as residual
             from sums),
         bounded as (
-            select *, {z} * sqrt(nullif(residual, 0)::double * n / nullif(n - 1, 0)) / impressions ** 2 as half
+            select *, {z} * sqrt(nullif(residual, 0)::double * users / nullif(users - 1, 0))
+                   / impressions ** 2 as half
             from rated)
         select {cell}, users, impressions::bigint as impressions, clicks::bigint as clicks, ctr,
                if(half is null, null, greatest(ctr - half, 0)) as ctr_lower,

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 from scipy import stats
 
+from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.features.segments import ALL
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -30,11 +31,13 @@ def engagement_regression(lake: Lake, *, as_of: date, days: int, rules: Engageme
 
     Welch's t-test on the logarithms of the daily CTR: what moves a whole day (a holiday, an outage) moves all its
     users, so days and not users are what varies. Fallen where p is under `alpha` and the drop is of some size.
+    The last `SLATE_DAYS` days before an as_of are left out: on that morning what they showed may
+    still be clicked, and a day that is not over is no fall.
 
     Raises:
         LakeError: gold/engagement_daily cannot be read.
     """
-    first = as_of - timedelta(days=days + rules.recent_days + rules.before_days)
+    first = as_of - timedelta(days=days + SLATE_DAYS + rules.recent_days + rules.before_days)
     where = (
         f"event_date >= date '{first}' and event_date < date '{as_of}' and ctr > 0 "
         f"and segment = '{ALL}' and model_version = '{ALL}'"
@@ -46,8 +49,9 @@ def engagement_regression(lake: Lake, *, as_of: date, days: int, rules: Engageme
 
 
 def _change(ctr: Mapping[date, float], as_of: date, rules: EngagementRules) -> Regression | None:
-    recent = [ctr[day] for n in range(1, rules.recent_days + 1) if (day := as_of - timedelta(days=n)) in ctr]
-    until = as_of - timedelta(days=rules.recent_days)
+    until = as_of - timedelta(days=SLATE_DAYS)
+    recent = [ctr[day] for n in range(1, rules.recent_days + 1) if (day := until - timedelta(days=n)) in ctr]
+    until -= timedelta(days=rules.recent_days)
     before = [ctr[day] for n in range(1, rules.before_days + 1) if (day := until - timedelta(days=n)) in ctr]
     if len(recent) < rules.recent_days or len(before) < LEAST_BEFORE:
         return None

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from firstchair.features.profile import NEW_DAYS
+from firstchair.definitions.attribution import shown_sql
+from firstchair.definitions.lifecycle import lifecycle_sql
 from firstchair.features.segments import UNKNOWN, follower_tiers
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from monitoring.attribution import SLATE_DAYS
 from monitoring.engine import connect
 
 # Columns by kind: of the users' features, of the users who come, of the catalogue, and of what they answer.
@@ -30,7 +30,9 @@ class Sample:
 
     days: one row a user-day with any event: user_key, `FEATURES` (NaN where there is no such rate), `POPULATION`
     and `CATALOGUE` as text (None where unknown). answers: one row a user: impressions and clicks in all and by what
-    was shown, `shown_<x>` and `clicked_<x>` for each x of `RESPONSES`. simulated: some event is.
+    was shown, `shown_<x>` and `clicked_<x>` for each x of `RESPONSES`. Only clicks on the day of
+    the impression count, here and in `clicks_per_100`: the day after the newest is not known yet,
+    and the days compared are to be counted alike. simulated: some event is.
     """
 
     days: pd.DataFrame
@@ -60,14 +62,11 @@ def _share(lake: Lake, max_users: int) -> str:
 
 
 def _events(lake: Lake, days: list[date], sampled: str) -> str:
-    """SQL of `happened`: events of the days and of what reaches into them."""
+    """SQL of `happened`: events of the days; `played_before`: what users took up by then."""
     listing = ", ".join(f"date '{day}'" for day in days)
-    reach = ", ".join(f"date '{day + timedelta(days=n)}'" for day in days for n in range(SLATE_DAYS + 1))
     return f"""
         create temp table happened as
-        select event_id, event_type, event_date, user_key, slate_id, artist_id, track_id, ms_played, simulated,
-               event_date in ({listing}) as inside
-        from {lake.scan(t.EVENTS)} where event_date in ({listing}, {reach}) and {sampled};
+        select * from {lake.scan(t.EVENTS)} where event_date in ({listing}) and {sampled};
         create temp table played_before as
         select user_key, artist_id, min(event_date) as first_on, max(event_date) as last_on
         from {lake.scan(t.EVENTS)}
@@ -103,25 +102,21 @@ def _hits(lake: Lake, days: list[date]) -> str:
 
 
 def _impressions(lake: Lake) -> str:
-    """SQL of `shown`: each artist of a slate once, what kind he is to the user, and whether he was clicked."""
+    """SQL of `shown`: things shown, their kind to the user, whether clicked on the same day."""
     return f"""
         create temp table shown as
         with slates as (
-            select user_key, slate_id, artist_id, min(event_date) as day
-            from happened where event_type = 'impression' and inside group by all),
-        clicks as (
-            select user_key, slate_id, artist_id, min(event_date) as clicked_on
-            from happened where event_type = 'click' group by all),
+            select user_key, artist_id, event_date as day,
+                   coalesce(clicked_on = event_date, false) as clicked
+            from ({shown_sql("happened")})),
         local as (
             select distinct s.user_key, s.day, s.artist_id
             from slates s join cells using (user_key) join hits using (day, cell, artist_id))
         select s.user_key, s.artist_id, s.day, h.artist_id is not null as local_hits,
-               coalesce(p.first_on < s.day, false) as known_artists,
-               coalesce(c.clicked_on - s.day between 0 and {SLATE_DAYS}, false) as clicked
+               coalesce(p.first_on < s.day, false) as known_artists, s.clicked
         from slates s
         left join local h on h.user_key = s.user_key and h.day = s.day and h.artist_id = s.artist_id
-        left join played_before p on p.user_key = s.user_key and p.artist_id = s.artist_id
-        left join clicks c on c.user_key = s.user_key and c.slate_id = s.slate_id and c.artist_id = s.artist_id;
+        left join played_before p on p.user_key = s.user_key and p.artist_id = s.artist_id;
     """
 
 
@@ -132,12 +127,12 @@ def _user_days(lake: Lake) -> str:
             select user_key, event_date as day, count(*) filter (event_type = 'play') as plays_per_day,
                    count(*) filter (event_type = 'login') as logins_per_day,
                    arg_min(artist_id, hash(event_id)) filter (event_type = 'play') as played
-            from happened where inside group by all),
+            from happened group by all),
         heard as (
             select user_key, event_date as day,
                    sum(least(coalesce(ms_played, 0), duration_ms)) / sum(duration_ms) as listen_through
             from happened join {lake.scan(t.TRACKS)} using (track_id)
-            where inside and event_type = 'play' and duration_ms > 0 group by all),
+            where event_type = 'play' and duration_ms > 0 group by all),
         answered as (
             select user_key, day, 100 * count(*) filter (clicked) / count(*) as clicks_per_100 from shown group by all),
         warm as (
@@ -145,7 +140,7 @@ def _user_days(lake: Lake) -> str:
             where p.first_on < c.day and p.last_on >= c.day - {WARM_DAYS})
         select c.user_key, r.clicks_per_100, h.listen_through, c.plays_per_day::double as plays_per_day,
                c.logins_per_day::double as logins_per_day,
-               if(date_diff('day', u.created_at::date, c.day) < {NEW_DAYS}, 'new', 'long_term') as lifecycle,
+               {lifecycle_sql("u.created_at", "c.day")} as lifecycle,
                coalesce(u.country, '{UNKNOWN}') as country, coalesce(u.age_group, '{UNKNOWN}') as age_group,
                coalesce(u.gender, '{UNKNOWN}') as gender, 
                case when c.day >= date '{whole_from}' then if(w.user_key is null, 'cold', 'warm') end as cold,

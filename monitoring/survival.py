@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import NormalDist
 
+from firstchair.definitions.churn import ACTIVE, HORIZONS_DAYS, in_horizon, mature_until
 from firstchair.features.segments import ALL, published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect
 
-# Who is away for so many days has left; a curve begins at most so many days ago.
-SILENCE_DAYS, COHORT_DAYS = 14, 90
+# A user has left who is churned at the longest horizon.
+SILENCE_DAYS = max(HORIZONS_DAYS)
+# A curve begins at most so many days ago.
+COHORT_DAYS = 90
 CONFIDENCE = 0.95
 
 
@@ -27,16 +30,18 @@ class SurvivalReport:
 def build_survival(lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_days: int) -> SurvivalReport:
     """Put the curves at `as_of` in place of that partition.
 
-    A user begins with a version on the first day (of the last `COHORT_DAYS`) that it served him, and stays in its
-    cohort whoever serves him later, as in an arm. He has left on the first day from which he was not active (any
-    event but an impression) for `SILENCE_DAYS` days; that is known once those days and the late tolerance are over,
-    and until then he counts as staying. Cells: every segment over all versions, and every version over everybody.
+    Users begin with a version on the first day (of the last `COHORT_DAYS`) that it served them, and
+    stay in its cohort whichever serves them later, as in an arm. They have left on the first day
+    from which they were not active (any event but an impression) for `SILENCE_DAYS` days: churn at
+    that horizon. That is known when such a label is mature, and until then they count as staying.
+    Cells: every segment over all versions, and every version over everybody.
     Lower and upper: 95 %, log-log with Greenwood's variance. A curve ends where fewer than `k_anonymity` are at risk.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
     """
-    known_until = as_of - timedelta(days=SILENCE_DAYS + late_tolerance_days)
+    mature = mature_until(as_of, late_tolerance_days=late_tolerance_days)
+    known_until = mature - timedelta(days=SILENCE_DAYS)
     with connect() as connection:
         connection.execute(_lives(lake, as_of, known_until))
         connection.execute(_cohorts(lake, k_anonymity))
@@ -49,6 +54,7 @@ def build_survival(lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_
 def _lives(lake: Lake, as_of: date, known_until: date) -> str:
     """SQL of `lives`: per user and version the day he began, days until he left or was last known to stay."""
     first = as_of - timedelta(days=COHORT_DAYS)
+    came_back = in_horizon("next_day", "(day + 1)", SILENCE_DAYS)
     return f"""
         create temp table lives as
         with begun as (
@@ -59,11 +65,11 @@ def _lives(lake: Lake, as_of: date, known_until: date) -> str:
             group by grouping sets ((user_key, model_version), (user_key))),
         active as (
             select distinct user_key, event_date as day from {lake.scan(t.EVENTS)}
-            where event_type <> 'impression' and event_date >= date '{first}' and event_date < date '{as_of}'),
+            where {ACTIVE} and event_date >= date '{first}' and event_date < date '{as_of}'),
         left_on as (
             select user_key, day, day + 1 as gone
             from (select *, lead(day) over (partition by user_key order by day) as next_day from active)
-            where coalesce(next_day, date '{as_of}') - day > {SILENCE_DAYS} and day + 1 < date '{known_until}')
+            where day + 1 <= date '{known_until}' and not coalesce({came_back}, false))
         select b.user_key, b.model_version, b.began, b.simulated, min(l.gone) is not null as has_left,
                coalesce(min(l.gone), date '{known_until}') - b.began as days
         from begun b left join left_on l on l.user_key = b.user_key and l.day >= b.began

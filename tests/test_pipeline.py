@@ -1,6 +1,7 @@
 """The whole loop on a small simulated service, through the commands a person types."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_all_families_of_the_day_were_fitted_on_the_same_rows(lived: Lived) -> N
 
 
 def test_the_champion_has_an_entry_in_a_ledger_that_verifies(lived: Lived) -> None:
-    checked = lived.service.json("decisions", "--verify")
+    checked = lived.service.ask("decisions", "--verify")
 
     promoted = [entry for entry in lived.ledger if entry["decision"] == "promote"]
     assert promoted[0]["champion_after"] == str(lived.status["roles"]["champion"]["version"])
@@ -79,16 +80,16 @@ def test_the_champion_has_an_entry_in_a_ledger_that_verifies(lived: Lived) -> No
 
 
 def test_who_was_champion_at_a_time_is_answered(service: Service) -> None:
-    before = service.json("decisions", "--at", "2020-01-01T00:00:00Z")
-    now = service.json("decisions", "--at", "2100-01-01T00:00:00Z")
+    before = service.ask("decisions", "--at", "2020-01-01T00:00:00Z")
+    now = service.ask("decisions", "--at", "2100-01-01T00:00:00Z")
 
     assert before["entry"] is None
     assert now["entry"]["champion_after"] is not None
 
 
 def test_a_known_and_an_unknown_listener_both_get_a_list(service: Service) -> None:
-    known = service.json("recommend", "user-000001", "-k", 5)
-    stranger = service.json("recommend", "nobody-at-all", "-k", 5)
+    known = service.ask("recommend", "user-000001", "-k", 5)
+    stranger = service.ask("recommend", "nobody-at-all", "-k", 5)
 
     assert (known["fallback"], stranger["fallback"]) == (None, "cold_start")
     assert [len(known["items"]), len(stranger["items"])] == [5, 5]
@@ -137,25 +138,29 @@ def different(one: dict[str, list[str]], other: dict[str, list[str]]) -> list[st
     return [name for name in one if one[name] != other[name]]
 
 
-def test_a_second_run_changes_no_table(lived: Lived) -> None:
-    before = contents(lived.service)
+@pytest.fixture(scope="module")
+def tables(service: Service) -> dict[str, list[str]]:
+    """What one run that nothing interrupted wrote."""
+    return contents(service)
 
+
+def test_a_second_run_changes_no_table(lived: Lived, tables: dict[str, list[str]]) -> None:
     lived.service.run("run")
 
-    assert different(before, contents(lived.service)) == []
-    assert lived.service.json("decisions") == lived.ledger
+    assert different(tables, contents(lived.service)) == []
+    assert lived.service.ask("decisions") == lived.ledger
 
 
 def test_a_run_killed_again_and_again_ends_in_the_same_tables(
-    service: Service, tmp_path_factory: pytest.TempPathFactory
+    tables: dict[str, list[str]], new_home: Callable[[str], Path]
 ) -> None:
-    killed = simulated(tmp_path_factory.mktemp("killed") / "home")
+    killed = simulated(new_home("killed"))
 
     for asset in ("landed_events", "silver_events", "xgboost_model", "recommendations"):
         killed.kill_at(asset, "run")
     killed.run("run")
 
-    assert different(contents(service), contents(killed)) == []
+    assert different(tables, contents(killed)) == []
 
 
 def test_a_day_outside_the_data_is_refused_in_two_lines(service: Service) -> None:

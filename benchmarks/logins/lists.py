@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
+from firstchair.definitions.arms import Arms
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.models import Explanations, Lists
@@ -21,7 +22,9 @@ from firstchair.privacy import user_key
 from firstchair.promotion import Registry, Version
 from firstchair.serving import PublishReport, publish
 
-VERSIONS = {"champion": 1, "challenger": 2, "holdback": 3}
+# Half of the users see the challenger, one in a hundred what is trending.
+ARMS = Arms.without_stage(holdout_salt="first", holdout_share=0.01).in_canary(0.5, salt="first/2")
+VERSIONS = {"champion": 1, "challenger": 2, "holdout": 3}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Catalogue:
             """).to_arrow_reader(1 << 20)
             lake.replace_partition(t.RECOMMENDATIONS, rows, self.as_of)
         began = time.perf_counter()
-        report = publish(lake, registry, as_of=self.as_of, root=root, list_length=self.length)
+        report = publish(lake, registry, as_of=self.as_of, root=root, list_length=self.length, arms=ARMS)
         return report, time.perf_counter() - began
 
     def fault(self, answer: dict[str, Any], turns: range, k: int) -> str | None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 import monitoring
-from dagster_project.assets.models import FAMILIES
+from dagster_project.assets.models import FAMILY_MODELS
 from dagster_project.assets.recommendations import recommendations
 from dagster_project.assets.validation import silver_events
 from dagster_project.checks import DAY_USABLE, verdict
@@ -69,9 +69,9 @@ def engagement_baselines(context: dg.AssetExecutionContext, platform: PlatformRe
     """Each version against trending and random lists of users held back, and against exploration slots."""
     p = platform.open()
     first, last = days_of(context)
-    yardsticks = roles.yardsticks(p)
+    baselines = roles.baselines(p)
     report = monitoring.build_baselines(
-        p.lake, first=first, last=last, yardsticks=yardsticks, k_anonymity=p.settings.k_anonymity
+        p.lake, first=first, last=last, baselines=baselines, k_anonymity=p.settings.k_anonymity
     )
     return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
@@ -107,7 +107,9 @@ def survival(context: dg.AssetExecutionContext, platform: PlatformResource) -> d
     return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
-@dg.asset(partitions_def=daily, group_name="monitoring", owners=OWNERS, kinds={"evidently", "deltalake"}, deps=FAMILIES)
+@dg.asset(
+    partitions_def=daily, group_name="monitoring", owners=OWNERS, kinds={"evidently", "deltalake"}, deps=FAMILY_MODELS
+)
 def overfit(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """Each family's gap between training and test, with its interval and its usual size."""
     p = platform.open()

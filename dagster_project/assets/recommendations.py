@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dagster_project.assets.models import FAMILIES, promotion_decision
+from dagster_project.assets.models import FAMILY_MODELS, promotion_decision
 from dagster_project.checks import EVERY_USER_SERVED, verdict
 from dagster_project.metadata import described
 from dagster_project.partitions import as_of_of, daily
@@ -15,7 +15,7 @@ from firstchair import serving
     group_name="recommendations",
     owners=["team:ml"],
     kinds={"deltalake"},
-    deps=FAMILIES,
+    deps=FAMILY_MODELS,
     check_specs=[EVERY_USER_SERVED],
 )
 def recommendations(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
@@ -38,7 +38,7 @@ def recommendations(context: dg.AssetExecutionContext, platform: PlatformResourc
 def published_lists(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """The lists that logins are answered from: mapped columns, swapped to in one step."""
     p = platform.open()
-    report = serving.publish(
+    report = serving.publish_day(
         p.lake,
         p.registry,
         as_of=as_of_of(context),

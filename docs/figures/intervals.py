@@ -7,7 +7,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from firstchair.promotion.audition import Effect, simulate_panel
-from firstchair.promotion.trial import Trial, TrialRules
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial import Trial
 
 WORLDS = {
     "no effect": Effect(),
@@ -20,7 +21,7 @@ mpl.rcParams["svg.fonttype"] = "none"
 mpl.rcParams["svg.hashsalt"] = "firstchair"
 figure, axes = plt.subplots(1, len(WORLDS), figsize=(10, 2.8), sharey=True)
 for axis, (name, effect) in zip(axes, WORLDS.items(), strict=True):
-    trial = Trial(simulate_panel(20_000, effect, seed=SEED), date(2026, 1, 1), TrialRules())
+    trial = Trial(simulate_panel(20_000, effect, seed=SEED), date(2026, 1, 1), LiveRules())
     found = [(d.days, d.metrics[0], d.decision) for d in trial.decisions()]
     days = [day for day, _, _ in found]
     axis.fill_between(

@@ -28,6 +28,10 @@ TELEMETRY_OFF = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
+# Settings by a name they had before. A value under the old name is refused: in the environment it
+# would otherwise go unseen, and the default would apply.
+RENAMED = {"holdback_share": "holdout_share"}
+
 
 class Settings(BaseSettings):
     """What a run needs to know about its surroundings; every path absolute, every secret hidden.
@@ -74,12 +78,42 @@ class Settings(BaseSettings):
     probation_min_days: int = Field(28, ge=1, description="shortest probation")
     probation_max_days: int = Field(42, ge=1, description="longest probation")
     blind_needs_person: bool = Field(False, description="a segment too small to see harm in holds the promotion back")
+    refresh_margin: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="share of NDCG@10 by which a refit may be worse",
+    )
+    refresh_min_overlap: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="least share of the top 10 that a refit keeps",
+    )
+    refresh_max_coverage_loss: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the coverage a refit may lose",
+    )
+    refresh_max_score_shift: float = Field(
+        0.25,
+        gt=0,
+        description="largest stability index of a refit's scores",
+    )
+    refresh_max_test_days: int = Field(7, ge=1, description="days on which a refit may be tested")
+    refresh_needs_canary: bool = Field(
+        False,
+        description="a refit goes through canary like any other challenger",
+    )
     wanted_effect: float | None = Field(
         None, gt=0, lt=1, description="relative effect on clicks that a decision stage has to be able to find"
     )
-    arm_salt: str = Field("first", min_length=1, description="another one deals all users anew over the arms")
-    canary_share: float = Field(0.5, ge=0, le=0.9, description="users who see a challenger that is in canary")
-    holdback_share: float = Field(0.01, ge=0, le=0.1, description="users who stay on trending, as a yardstick")
+    arm_salt: str = Field("first", min_length=1, description="another one assigns all users to arms anew")
+    canary_share: float = Field(
+        0.5, ge=0, le=0.9, description="users outside the holdout who see a challenger in its decision stage"
+    )
+    holdout_share: float = Field(0.01, ge=0, le=0.1, description="users who see trending for good")
     fold_in: bool = Field(True, description="a login counts what the user did since his list was made")
     api_host: str = Field("127.0.0.1", description="address that the API listens at")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the API")
@@ -168,21 +202,37 @@ def load_settings() -> Settings:
     """Read the settings of this process and switch all telemetry off.
 
     Raises:
-        SettingsError: A key is unknown or its value cannot be used; nothing was read or written.
+        SettingsError: A key is unknown or has another name now, or its value cannot be used; nothing
+            was read or written.
     """
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
+    in_environment = {name.lower() for name in os.environ}
+    if old := next((old for old in RENAMED if f"firstchair_{old}" in in_environment), None):
+        raise _renamed(old)
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "settings"
+        if key in RENAMED:
+            raise _renamed(key) from error
         raise SettingsError(
             f"{error.error_count()} setting(s) cannot be used; first: {key}: {first['msg']}.",
             where=f"FIRSTCHAIR_{key.upper()} or {key} in firstchair.toml",
             data="Nothing was read or written.",
             remedy=f"Correct it; the keys are {', '.join(Settings.model_fields)}.",
         ) from error
+
+
+def _renamed(old: str) -> SettingsError:
+    """The fault of a setting under a name that it had before."""
+    return SettingsError(
+        f"The setting {old} is named {RENAMED[old]} now, with the same meaning and range.",
+        where=f"FIRSTCHAIR_{old.upper()} or {old} in firstchair.toml",
+        data="Nothing was read or written.",
+        remedy=f"Rename it to FIRSTCHAIR_{RENAMED[old].upper()} or {RENAMED[old]}; keep its value.",
+    )
 
 
 def _kept_secret(path: Path, first: str = "") -> str:

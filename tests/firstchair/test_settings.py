@@ -1,12 +1,14 @@
 """The configuration: environment over file over defaults, and secrets kept."""
 
+import ast
 import stat
 from pathlib import Path
 
 import pytest
 
 from firstchair.errors import SettingsError
-from firstchair.settings import load_settings
+from firstchair.settings import Settings, load_settings
+from tests.firstchair.readers import ROOT, modules, read_from
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +67,56 @@ def test_a_wanted_effect_is_a_share_between_nothing_and_all(monkeypatch: pytest.
 
     with pytest.raises(SettingsError, match="wanted_effect"):
         load_settings()
+
+
+def test_the_share_of_the_holdout_is_read_under_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().holdout_share == 0.01
+    monkeypatch.setenv("FIRSTCHAIR_HOLDOUT_SHARE", "0.05")
+
+    assert load_settings().holdout_share == 0.05
+
+
+@pytest.mark.parametrize("where", ["FIRSTCHAIR_HOLDBACK_SHARE", "firstchair_holdback_share", "firstchair.toml"])
+def test_a_setting_under_its_former_name_is_refused_with_the_present_one(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    if where == "firstchair.toml":
+        (elsewhere / where).write_text("holdback_share = 0.05\n")
+    else:
+        monkeypatch.setenv(where, "0.05")
+
+    with pytest.raises(SettingsError) as fault:
+        load_settings()
+
+    assert "holdback_share is named holdout_share now" in fault.value.what
+    assert "FIRSTCHAIR_HOLDOUT_SHARE" in fault.value.remedy
+
+
+def test_every_setting_has_a_reader() -> None:
+    owners = frozenset({"settings", "_settings", "load_settings"})
+    read = set().union(*(read_from(tree, owners) for tree in modules(without="src/firstchair/settings.py")))
+    own = ast.parse(Path(ROOT, "src/firstchair/settings.py").read_text())
+    for method in (node for node in ast.walk(own) if isinstance(node, ast.FunctionDef)):
+        if method.name in read:
+            read |= read_from(method, frozenset({"self"}))
+
+    assert set(Settings.model_fields) - read == set()
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = Path(ROOT, "docs/operating.md").read_text().split("## Settings\n")[1].split("\n## ")[0]
+    documented: dict[str, str] = {}
+    for line in (line for line in text.splitlines() if line.startswith("| `")):
+        keys, defaults = (cell.replace("`", "").split(",") for cell in line.split("|")[1:3])
+        names, values = [[cell.strip() for cell in cells] for cells in (keys, defaults)]
+        documented |= zip(names, values if len(values) == len(names) else names, strict=True)
+
+    plain = {
+        name: field.default
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.default, bool | int | float | str) and field.default != ""
+    }
+    assert set(documented) == set(Settings.model_fields)
+    assert {name: documented[name] for name in plain} == {
+        name: str(default).lower() if isinstance(default, bool) else str(default) for name, default in plain.items()
+    }

@@ -10,9 +10,9 @@ from .conftest import Row, Story
 DAY = date(2026, 3, 2)
 
 
-def rows(story: Story, *, k: int = 1, **yardsticks: str) -> dict[tuple[str, str], Row]:
-    families = {version.removeprefix("v"): family for version, family in yardsticks.items()}
-    build_baselines(story.told(), first=DAY, last=DAY, yardsticks=families, k_anonymity=k)
+def rows(story: Story, *, k: int = 1, **baselines: str) -> dict[tuple[str, str], Row]:
+    families = {version.removeprefix("v"): family for version, family in baselines.items()}
+    build_baselines(story.told(), first=DAY, last=DAY, baselines=families, k_anonymity=k)
     return {(row["model_version"], row["baseline"]): row for row in story.lake.read(t.BASELINES).to_pylist()}
 
 
@@ -38,7 +38,7 @@ def test_a_version_is_held_against_the_lists_of_those_held_back(story: Story) ->
     assert (row["users"], row["baseline_users"], row["impressions"]) == (30, 30, 300)
 
 
-def test_slots_given_to_a_drawn_artist_are_a_yardstick_of_their_own(story: Story) -> None:
+def test_slots_given_to_a_drawn_artist_are_a_baseline_of_their_own(story: Story) -> None:
     for n in range(20):
         served(story, f"u{n}", "1", 2)
     for n, event in enumerate([e for e in story.events if e["event_type"] == "impression"]):

@@ -1,5 +1,5 @@
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,9 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring import Champion, DriftReport, build_drift, load_rules
 from monitoring.comparison import compare_numbers, compare_values, holm
+from monitoring.samples import draw
 
+from .conftest import Story
 from .crowd import ONE_DAY, START, Crowd
 
 FITTED = 21
@@ -119,6 +121,18 @@ def test_a_repetition_leaves_the_same_figures(lake: Lake) -> None:
     build_drift(lake, as_of=START + timedelta(days=30), champion=CHAMPION, report_folder=None)
 
     assert lake.fingerprint(t.DRIFT) == once
+
+
+def test_days_compared_count_only_the_clicks_of_the_impressions_own_day(story: Story) -> None:
+    story.shown("anna", "2026-03-10T23:00", "s", "xyz")
+    story.clicked("anna", "2026-03-10T23:01", "s", "x")
+    before = draw(story.told(), [date(2026, 3, 10)], max_users=1_000)
+    story.clicked("anna", "2026-03-11T00:01", "s", "y")
+    after = draw(story.told(), [date(2026, 3, 10)], max_users=1_000)
+
+    for sample in (before, after):
+        (row,) = sample.answers.to_dict("records")
+        assert (row["shown_ctr"], row["clicked_ctr"]) == (3, 1)
 
 
 def test_holm_keeps_the_order_and_multiplies_by_what_is_left() -> None:

@@ -67,3 +67,10 @@ def test_a_curve_ends_where_too_few_are_at_risk(story: Story) -> None:
 
     assert [row["at_risk"] for row in curve(story, k=3)] == [6, 5, 4, 3]
     assert curve(story, k=10) == []
+
+
+def test_leaving_is_known_on_the_day_on_which_a_churn_label_is_mature(story: Story) -> None:
+    stays(story, "anna", 40, 15)  # away for the 14 days before as_of
+    stays(story, "ben", 40, 14)  # away for 13
+
+    assert [(row["day"], row["at_risk"], row["left"]) for row in curve(story)] == [(26, 2, 1)]

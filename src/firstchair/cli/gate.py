@@ -22,20 +22,18 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """Run the gate alone on a file of evidence; print the decision at its last day."""
-    from firstchair.operations.trials import trial_rules
-    from firstchair.promotion import trial
+    from firstchair.promotion import GateRules, trial
 
     if stage not in trial.STAGES:
         raise typer.BadParameter(f"{stage} has no live evidence; choose one of {', '.join(trial.STAGES)}.")
     with at_work("decide"):
-        found = trial.decide_daily(
-            trial.read_evidence(evidence), trial_rules(load_settings()), stage=stage, share=share
-        )
+        rules = GateRules.of(load_settings()).live
+        found = trial.decide_daily(trial.read_evidence(evidence), rules, stage=stage, share=share)
     documents = [decision.document() for decision in found]
     if daily:
         show(documents, as_json=as_json, screen=lambda: gate_screens.daily(found))
     else:
-        show(documents[-1], as_json=as_json, screen=lambda: gate_screens.decision(found[-1]))
+        show(documents[-1], as_json=as_json, screen=lambda: gate_screens.decision(found[-1], rules))
 
 
 @app.command()
@@ -76,6 +74,35 @@ def rollback(
     with at_work("rollback"):
         entry = chair.roll_back(open_platform(), reason=_said(reason))
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
+
+
+@app.command()
+def replay(
+    decision: Annotated[str | None, typer.Argument(help="Id of a decision in the ledger.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every decision of the ledger.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute a decision from the table versions it names, and compare; exit 1 where it differs."""
+    from firstchair.operations import open_platform
+    from firstchair.promotion import replay as recompute
+    from firstchair.promotion import replay_all
+
+    if (decision is None) is not every:
+        raise typer.BadParameter("Name a decision, or give --all.")
+    with at_work("replay"):
+        p = open_platform()
+        if decision is None:
+            report = replay_all(p.lake, p.registry, p.ledger)
+            results, differs = report.results, report.different > 0
+        else:
+            found = recompute(p.lake, p.registry, p.ledger, decision)
+            results, differs = (found,), found.outcome == "different"
+    show(
+        report if decision is None else found,
+        as_json=as_json,
+        screen=lambda: gate_screens.replayed(results),
+    )
+    raise typer.Exit(1 if differs else 0)
 
 
 def _said(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from firstchair.cli.output import table
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
-    from firstchair.promotion import Entry
+    from firstchair.promotion import Entry, LiveRules, Replayed
     from firstchair.promotion.audition import AuditionReport, ScenarioResult
     from firstchair.promotion.trial import MetricFinding, TrialDecision
 
@@ -26,7 +27,7 @@ VERDICTS = {
 }
 
 
-def decision(d: TrialDecision) -> Screen:
+def decision(d: TrialDecision, rules: LiveRules) -> Screen:
     """The verdict in a sentence, the evidence as tables, what would change it."""
     words, colour = VERDICTS[d.decision]
     sentence = f"{words} on day {d.days} of {d.stage} ({d.day}): {', '.join(d.reason_codes).replace('_', ' ')}."
@@ -35,12 +36,30 @@ def decision(d: TrialDecision) -> Screen:
     parts: list[RenderableType] = [
         Text(sentence, style=f"bold {colour}"),
         table(
-            "Evidence; bounds hold at all looks together, each with 95 %",
-            ("metric", "role", "champion", "challenger", "effect", "from", "to", "error", "ln e", "margin", "passes"),
+            f"Evidence; bounds hold at all looks together, each with {100 * (1 - rules.alpha):g}%",
+            (
+                "metric",
+                "role",
+                "champion",
+                "challenger",
+                "effect",
+                "from",
+                "to",
+                "error",
+                "ln e",
+                "margin",
+                "passes",
+            ),
             [_metric(m) for m in d.metrics],
         ),
-        Text(f"Smallest effect that this stage would have found by now in four of five cases: {found}."),
-        table("Checks", ("check", "holds", "figures"), [(c.name, c.passes, c.detail) for c in d.checks]),
+        Text(
+            f"Smallest effect found by now with a power of {100 * rules.power:g}%: {found}.",
+        ),
+        table(
+            "Checks",
+            ("check", "holds", "figures"),
+            [(c.name, c.passes, c.detail) for c in d.checks],
+        ),
     ]
     if d.segments:
         rows = [
@@ -60,7 +79,17 @@ def _metric(m: MetricFinding) -> tuple[object, ...]:
     shares = [None if v is None else f"{v:+.2%}" for v in (m.relative_difference, m.lower, m.upper)]
     error = None if m.se is None else f"{m.se:.2%}"
     log_e = None if m.log_e is None else f"{m.log_e:.2f}"
-    return (m.name, m.role, m.champion, m.challenger, *shares, error, log_e, f"{m.margin:.0%}", m.passes)
+    return (
+        m.name,
+        m.role,
+        m.champion,
+        m.challenger,
+        *shares,
+        error,
+        log_e,
+        f"{100 * m.margin:g}%",
+        m.passes,
+    )
 
 
 def daily(found: Sequence[TrialDecision]) -> Screen:
@@ -124,3 +153,14 @@ def by_hand(entry: Entry) -> Screen:
     seats = f"{entry.champion_before} → {entry.champion_after}"
     title = f"{entry.decision} by {entry.actor} · champion {seats} · entry {entry.sequence}"
     return [Panel("\n".join(entry.reasons), title=title, title_align="left")]
+
+
+def replayed(results: Sequence[Replayed]) -> Screen:
+    """Recomputed decisions, and how many of each outcome there are."""
+    rows = [(r.sequence, r.decision_id, r.kind, r.outcome, r.detail) for r in results]
+    counts = Counter(str(r.outcome) for r in results)
+    told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    return [
+        table("Replay", ("#", "decision", "kind", "outcome", "what differs"), rows),
+        Text(f"{len(results):,} decisions: {told or 'none'}."),
+    ]

@@ -4,7 +4,7 @@ from firstchair.evaluation.evaluate import Evaluation, evaluate
 from firstchair.evaluation.intervals import RelativeInterval, paired_bootstrap
 from firstchair.evaluation.ranking import RankingMetrics, ranking_metrics
 from firstchair.evaluation.references import POPULARITY
-from firstchair.evaluation.split import Split, load_split
+from firstchair.evaluation.split import Split, cutoff_of, load_split
 
 __all__ = [
     "POPULARITY",
@@ -12,6 +12,7 @@ __all__ = [
     "RankingMetrics",
     "RelativeInterval",
     "Split",
+    "cutoff_of",
     "evaluate",
     "load_split",
     "paired_bootstrap",

@@ -13,17 +13,29 @@ from firstchair.errors import EvidenceError
 
 Values = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
-# An artist of whom little is known is taken for an average one: so many looks at him.
-PRIOR_LOOKS = 50.0
 HALVES = 2
-# What is thinkable of a and b of the examination before anything was seen: a weak prior, forgotten after a few clicks.
-STEEPNESS = np.array([1.0, 0.3])
-JACKKNIFE_GROUPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What the position-based estimator assumes, and how sure its interval is.
+
+    alpha: two-sided error of the interval, 0..1. looks: with which an artist of whom little is
+    known counts as an average one, > 0. power, decay: usual size of a and b in the examination
+    k^-a exp(-b (k - 1)), > 0: a weak prior that a few clicks outweigh. groups: of users, for the
+    jackknife, >= 2.
+    """
+
+    alpha: float
+    looks: float
+    power: float
+    decay: float
+    groups: int
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its 95 % interval, clustered by user.
+    """A value with its interval, clustered by user.
 
     effective_samples: (sum of weights)² / sum of squared weights. largest_share: of the heaviest weight in their sum.
     support: share of what is estimated that the log could have shown, 0..1.
@@ -40,7 +52,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class SlateLog:
-    """Slates of the champion's list with one slot sometimes given to chance (GATE section 1.1).
+    """Slates of the champion's list with one slot sometimes given to chance.
 
     user: int64 (n,), whose slate. ranked: int64 (n, k), the champion's artists in order. shown: the same, with the
     one drawn by chance in its slot. clicked: bool (n, k). outside: int64 (n,), number of artists that chance draws
@@ -68,7 +80,7 @@ def self_normalised(rewards: Values, weights: Values, clusters: Whole) -> Estima
     return _clustered(weights * rewards, weights, weights, clusters)
 
 
-def examination(log: SlateLog) -> Values:
+def examination(log: SlateLog, assumed: Assumptions) -> Values:
     """Chance that a listener looks at each slot, relative to the first; float64 (k,), descending from 1.
 
     From the artists drawn by chance alone: the slot they stand in was drawn too, so their click rates by slot differ
@@ -88,19 +100,20 @@ def examination(log: SlateLog) -> Values:
             data="No value was estimated.",
             remedy="Wait for more slates with exploration.",
         )
+    usual = np.array([assumed.power, assumed.decay])
     down = np.arange(len(counts), dtype=np.float64)
     basis = np.column_stack([np.log1p(down), down])
 
     def unlikely(steepness: Values) -> float:
         looks = np.exp(-basis @ steepness)
         log_likelihood = clicks @ np.log(looks) - clicks.sum() * np.log(counts @ looks)
-        return float(((steepness / STEEPNESS) ** 2).sum() / 2 - log_likelihood)
+        return float(((steepness / usual) ** 2).sum() / 2 - log_likelihood)
 
-    found = minimize(unlikely, STEEPNESS / 2, bounds=[(0, None), (0, None)])
+    found = minimize(unlikely, usual / 2, bounds=[(0, None), (0, None)])
     return np.asarray(np.exp(-basis @ found.x))
 
 
-def position_based_lift(log: SlateLog, target: Whole) -> Estimate:
+def position_based_lift(log: SlateLog, target: Whole, assumed: Assumptions) -> Estimate:
     """Lift in clicks of the lists `target` over the champion's: position-based model, doubly robust.
 
     V = mean of sum_k th_k q(pi_k) + sum_k w(a_k) (c_k - th_k q(a_k)), with w(a) = th at a's place in the target list ÷
@@ -112,16 +125,18 @@ def position_based_lift(log: SlateLog, target: Whole) -> Estimate:
     Args:
         log: Slates.
         target: int64 (n, k), the challenger's artists for the same users and days.
+        assumed: Priors of the model, and the error of the interval.
 
     Raises:
         EvidenceError: The slots cannot be told apart, or the champion is never clicked.
     """
     slates = _Placed.of(log, target)
-    value, weights, support = _lift(slates)
-    groups = _groups(log.user)
-    left_out = [_lift(slates.without(groups == group))[0] for group in range(JACKKNIFE_GROUPS)]
-    se = float(np.std(left_out) * np.sqrt(JACKKNIFE_GROUPS - 1))
-    reach = float(t.ppf(0.975, JACKKNIFE_GROUPS - 1)) * se
+    value, weights, support = _lift(slates, assumed)
+    count = assumed.groups
+    groups = _groups(log.user, count)
+    left_out = [_lift(slates.without(groups == group), assumed)[0] for group in range(count)]
+    se = float(np.std(left_out) * np.sqrt(count - 1))
+    reach = float(t.ppf(1 - assumed.alpha / 2, count - 1)) * se
     return _estimate(value, se, reach, weights, support)
 
 
@@ -147,11 +162,11 @@ class _Placed:
         return type(self)(replace(self.log, **kept), *(column[~rows] for column in others))
 
 
-def _lift(slates: _Placed) -> tuple[float, Values, float]:
+def _lift(slates: _Placed, assumed: Assumptions) -> tuple[float, Values, float]:
     """Lift, weights of what was shown, support of the target."""
     log = slates.log
-    looks = examination(log)
-    half, appeal = _appeals(log, slates.target, looks)
+    looks = examination(log, assumed)
+    half, appeal = _appeals(log, slates.target, looks, assumed.looks)
     residual = log.clicked - looks * appeal[half, log.shown]
     chance = _exposure(log, slates.shown_in_ranked, looks)
 
@@ -174,26 +189,33 @@ def _lift(slates: _Placed) -> tuple[float, Values, float]:
     return theirs / ours - 1, weights, float(reached.sum() / (looks.sum() * len(reached)))
 
 
-def _groups(user: Whole) -> Whole:
+def _groups(user: Whole, count: int) -> Whole:
     """Users by lot into groups of about one size, each user in one."""
     _, code = np.unique(user, return_inverse=True)
-    return np.asarray(np.random.default_rng(0).permutation(code.max() + 1)[code] % JACKKNIFE_GROUPS)
+    return np.asarray(np.random.default_rng(0).permutation(code.max() + 1)[code] % count)
 
 
-def _appeals(log: SlateLog, target: Whole, looks: Values) -> tuple[Whole, Values]:
+def _appeals(log: SlateLog, target: Whole, looks: Values, prior: float) -> tuple[Whole, Values]:
     """Each slate's half of the users, int64 (n, 1), and by half the appeal of each artist as the other half has it."""
     size = int(max(log.shown.max(), target.max(), log.ranked.max())) + 1
     half = log.user % HALVES
-    return half[:, None], np.array([_appeal(log, looks, half != part, size) for part in range(HALVES)])
+    appeals = [_appeal(log, looks, half != part, size, prior) for part in range(HALVES)]
+    return half[:, None], np.array(appeals)
 
 
-def _appeal(log: SlateLog, looks: Values, rows: npt.NDArray[np.bool_], size: int) -> Values:
+def _appeal(
+    log: SlateLog,
+    looks: Values,
+    rows: npt.NDArray[np.bool_],
+    size: int,
+    prior: float,
+) -> Values:
     """Clicks ÷ looks of each artist in some slates, drawn towards the mean."""
     shown, clicked = log.shown[rows], log.clicked[rows]
     looked = np.bincount(shown.ravel(), np.broadcast_to(looks, shown.shape).ravel(), size)
     clicks = np.bincount(shown.ravel(), clicked.ravel().astype(np.float64), size)
     mean = clicks.sum() / max(1.0, looked.sum())
-    return np.asarray((clicks + PRIOR_LOOKS * mean) / (looked + PRIOR_LOOKS))
+    return np.asarray((clicks + prior * mean) / (looked + prior))
 
 
 def _exposure(log: SlateLog, place: Whole, looks: Values) -> Values:

@@ -88,7 +88,8 @@ class GapDifference:
     """How much more of its training quality a challenger loses on unseen days than the champion.
 
     champion, challenger: gaps 1 - unseen / train, at most 1. difference: challenger's less champion's.
-    lower, upper: two-sided 90 % interval of it, resampling users. users: of either kind of days.
+    lower, upper: two-sided interval of it at 1 - alpha, resampling users. users: of either kind of
+    days.
     """
 
     champion: float
@@ -113,7 +114,13 @@ class TwoSplits:
     challenger: tuple[Values, Values]
 
 
-def gap_difference(found: TwoSplits, *, samples: int, seed: int) -> GapDifference | None:
+def gap_difference(
+    found: TwoSplits,
+    *,
+    samples: int,
+    alpha: float,
+    seed: int,
+) -> GapDifference | None:
     """The difference of the gaps with its interval; None where a model remembers nothing, so that it has no gap.
 
     A user counts a Poisson(1) number of times in a resample, on both kinds of days and for both models alike.
@@ -121,6 +128,7 @@ def gap_difference(found: TwoSplits, *, samples: int, seed: int) -> GapDifferenc
     Args:
         found: Values of the same users for both models.
         samples: Resamples.
+        alpha: Two-sided error of the interval, 0..1.
         seed: Of the weights.
     """
     users, place = np.unique(np.concatenate([found.train_users, found.unseen_users]), return_inverse=True)
@@ -129,7 +137,7 @@ def gap_difference(found: TwoSplits, *, samples: int, seed: int) -> GapDifferenc
         return None
     gaps = [float(1 - unseen.mean() / train.mean()) for train, unseen in models]
     differences = _resampled_difference(found, place, len(users), samples, seed)
-    lower, upper = np.quantile(differences, [0.05, 0.95])
+    lower, upper = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
     return GapDifference(gaps[0], gaps[1], gaps[1] - gaps[0], float(lower), float(upper), len(users))
 
 

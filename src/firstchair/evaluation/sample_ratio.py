@@ -10,7 +10,7 @@ CONCENTRATION = 1_000.0
 
 
 def log_e_sample_ratio(control: int, treatment: int, *, share: float) -> float:
-    """Logarithm of the e-value that the arms were not dealt with the planned share.
+    """Logarithm of the e-value that users were not assigned with the planned share.
 
     Dirichlet-multinomial against the plan (Lindon and Malek 2022, "Anytime-valid inference for multinomial count
     data", section 3), with a prior centred on the plan.

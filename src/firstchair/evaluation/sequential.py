@@ -7,8 +7,6 @@ import numpy.typing as npt
 from scipy.special import lambertw, log_ndtr, ndtri
 
 Values = npt.NDArray[np.float64]
-# One-sided 5 % and power 80 % of a single look.
-Z_POWER = float(ndtri(0.8))
 
 
 def rho_for(se_planned: float, *, alpha: float) -> float:
@@ -75,14 +73,14 @@ def radius(se: float, *, rho: float, alpha: float) -> float:
     return float(np.sqrt(2 * spread * np.log1p(np.sqrt(spread / rho) / (2 * alpha))) / information)
 
 
-def detectable_once(se: float, *, alpha: float) -> float:
-    """Effect that one look at this error would find in 80 % of stages: (z_{1-alpha} + z_{.8}) se."""
-    return float((ndtri(1 - alpha) + Z_POWER) * se)
+def detectable_once(se: float, *, alpha: float, power: float) -> float:
+    """Effect that one look would find with that power: (z_{1-alpha} + z_{power}) se."""
+    return float((ndtri(1 - alpha) + ndtri(power)) * se)
 
 
-def detectable(se: float, *, rho: float, alpha: float) -> float:
-    """Effect that the confidence sequence at this error would find in 80 % of stages."""
-    return radius(se, rho=rho, alpha=alpha) + Z_POWER * se
+def detectable(se: float, *, rho: float, alpha: float, power: float) -> float:
+    """Effect that the confidence sequence at this error would find with that power."""
+    return radius(se, rho=rho, alpha=alpha) + float(ndtri(power)) * se
 
 
 def information_needed(d: float, *, rho: float, alpha: float, null: float = 0.0) -> float | None:

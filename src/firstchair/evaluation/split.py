@@ -31,12 +31,13 @@ class Split:
     positives: sparse.csr_matrix
 
 
-def load_split(lake: Lake, *, as_of: date) -> Split:
-    """The split for `as_of`: the last quarter of the history is the test, at most `MAX_TEST_DAYS` days.
+def cutoff_of(lake: Lake, *, as_of: date) -> date:
+    """First day (UTC) that the training data of the split for `as_of` may not know.
+
+    The last quarter of the history is the test, at most `MAX_TEST_DAYS` days.
 
     Raises:
         EvidenceError: The history is too short to be split.
-        LeakageError: Something at or after the cutoff stands in the training data.
     """
     days = [day for day in lake.partitions(t.EVENTS) if day < as_of]
     test_days = min(MAX_TEST_DAYS, max(MIN_TEST_DAYS, len(days) // 4))
@@ -48,9 +49,21 @@ def load_split(lake: Lake, *, as_of: date) -> Split:
             data="No model was fitted.",
             remedy=f"Deliver at least {MIN_TEST_DAYS + 1} days of events.",
         )
+    return cutoff
+
+
+def load_split(lake: Lake, *, as_of: date) -> Split:
+    """The split for `as_of`, cut at `cutoff_of`.
+
+    Raises:
+        EvidenceError: The history is too short to be split.
+        LeakageError: Something at or after the cutoff stands in the training data.
+    """
+    cutoff = cutoff_of(lake, as_of=as_of)
     train = load_training_data(lake, as_of=cutoff)
     refuse_future(train, cutoff)
-    return Split(as_of, cutoff, test_days, train, taken_up(lake, start=cutoff + GAP, end=as_of))
+    positives = taken_up(lake, start=cutoff + GAP, end=as_of)
+    return Split(as_of, cutoff, (as_of - cutoff).days, train, positives)
 
 
 def refuse_future(train: TrainingData, cutoff: date) -> None:

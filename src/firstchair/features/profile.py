@@ -5,13 +5,13 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
+from firstchair.definitions.lifecycle import lifecycle
 from firstchair.events.vocabulary import EventType
 from firstchair.features.follows import followed_artists
 from firstchair.features.history import History, before, whole_days
 from firstchair.features.plays import listen_through, recent_tracks
 from firstchair.lake import tables as lake_tables
 
-NEW_DAYS = 30
 LOGIN_DAYS = 28
 
 
@@ -31,7 +31,7 @@ def user_features(history: History, *, as_of: date) -> ir.Table:
         over plays of tracks of known length; null without one.
         logins_28d: logins of the last 28 days. days_since_last_login, tenure_days: whole days of 24 hours
         up to `as_of` since the last login (null: never) and since created_at (0 for later accounts).
-        lifecycle: `new` under 30 days of tenure or where created_at is unknown, else `long_term`.
+        lifecycle: `new` or `long_term` at `as_of` (`definitions.lifecycle`).
     """
     users = history.users.mutate(as_of=ibis.literal(as_of))
     for part in (
@@ -51,7 +51,7 @@ def user_features(history: History, *, as_of: date) -> ir.Table:
         logins_28d=users.logins_28d.fill_null(0),
         days_since_last_login=whole_days(users.last_login_at, as_of),
         tenure_days=tenure_days,
-        lifecycle=(tenure_days.fill_null(0) < NEW_DAYS).ifelse("new", "long_term"),
+        lifecycle=lifecycle(users.created_at, users.as_of),
     )
     shown = users.impressions.nullif(0)
     users = users.mutate(clicks_per_100=100 * users.clicks / shown, clicks_per_200=200 * users.clicks / shown)

@@ -2,14 +2,13 @@
 
 from enum import StrEnum
 
-from firstchair.features.profile import NEW_DAYS
+from firstchair.definitions.lifecycle import lifecycle_sql
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 
 ALL = "all"
 OTHER = "other"
 UNKNOWN = "unknown"
-DAY_SECONDS = 86_400
 
 
 class Segment(StrEnum):
@@ -36,17 +35,15 @@ class FollowerTier(StrEnum):
 def user_segments(*, day: str) -> str:
     """DuckDB list of every user segment of a row with the columns of silver/users (alias `u`).
 
-    `day` is SQL for the day at whose 00:00 UTC the lifecycle is read: `new` under 30 whole days of 24 hours since
-    created_at, or where that is unknown, else `long_term`; the same as in gold/user_features. All other segments
-    are `unknown` where the account does not say, or silver/users no longer holds it.
+    `day` is SQL for the day at whose 00:00 UTC the lifecycle is read (`definitions.lifecycle`). All
+    other segments are `unknown` where the account does not say, or silver/users no longer holds it.
 
     Returns:
         SQL of a list of structs (segment, value), one a segment but follower_tier; `all` has the value `all`.
     """
-    age_seconds = f"epoch({day}::timestamp) - epoch(u.created_at at time zone 'UTC')"
     values = {
         Segment.ALL: f"'{ALL}'",
-        Segment.LIFECYCLE: f"if(coalesce({age_seconds}, 0) < {NEW_DAYS * DAY_SECONDS}, 'new', 'long_term')",
+        Segment.LIFECYCLE: lifecycle_sql("u.created_at", day),
         **{name: f"u.{name}" for name in (Segment.COUNTRY, Segment.AGE_GROUP, Segment.GENDER)},
     }
     pairs = (f"{{'segment': '{name}', 'value': coalesce({value}, '{UNKNOWN}')}}" for name, value in values.items())

@@ -10,7 +10,7 @@ from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RAT
 from firstchair.features.history import History, before
 
 
-def first_taken(history: History, *, start: date, end: date) -> ir.Table:
+def first_taken(history: History, *, start: date, end: date, unprompted: bool = False) -> ir.Table:
     """The pairs that a user first took up from `start` to `end`: what a model as of `start` should have found.
 
     A positive signal is a click, a follow, or a play of at least a tenth of the track or of 15 seconds:
@@ -20,22 +20,33 @@ def first_taken(history: History, *, start: date, end: date) -> ir.Table:
         history: The history to read; nothing at or after `end` is used.
         start: First day that counts (UTC, inclusive).
         end: First day that may not be used (UTC, exclusive); after `start`.
+        unprompted: Leave out the pairs whose first positive signal came from a slate, that is, from
+            what a model showed: they tell of the model that was serving as much as of the user.
 
     Returns:
         One row per user × artist whose first positive signal ever lies in [start, end):
         user_key, artist_id, first_on (UTC day). No order.
     """
     signals = positive_signals(history, as_of=end)
-    firsts = signals.group_by("user_key", "artist_id").aggregate(first_on=signals.event_date.min())
-    return firsts.filter(firsts.first_on >= ibis.literal(start))
+    firsts = signals.group_by("user_key", "artist_id").aggregate(
+        first_on=signals.event_date.min(),
+        first_at=signals.occurred_at.min(),
+        first_from_slate=signals.occurred_at.min(where=signals.slate_id.notnull()),
+    )
+    firsts = firsts.filter(firsts.first_on >= ibis.literal(start))
+    if unprompted:
+        from_slate = firsts.first_from_slate <= firsts.first_at
+        firsts = firsts.filter(~from_slate.fill_null(False))
+    return firsts.select("user_key", "artist_id", "first_on")
 
 
 def positive_signals(history: History, *, as_of: date) -> ir.Table:
     """Every positive signal before `as_of`, one row each.
 
     Returns:
-        user_key, artist_id, event_type (click, follow, play), event_id, occurred_at, event_date, and
-        listen_through: share of the track that was heard, 0..1 (1 for a click or a follow).
+        user_key, artist_id, event_type (click, follow, play), event_id, occurred_at, event_date,
+        slate_id (null where it came from no slate), and listen_through: share of the track that was
+        heard, 0..1 (1 for a click or a follow).
     """
     events = before(history.events, as_of)
     events = events.filter(
@@ -53,6 +64,7 @@ def positive_signals(history: History, *, as_of: date) -> ir.Table:
         "event_id",
         "occurred_at",
         "event_date",
+        "slate_id",
         listen_through=is_play.ifelse(ibis.least(ratio, 1.0), 1.0),
     )
 

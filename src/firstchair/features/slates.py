@@ -1,11 +1,11 @@
-"""Logged slates: what was shown where, how likely it was to stand there, and whether it was taken."""
+"""Logged slates: what was shown where, how likely it was to stand there, and what came of it."""
 
 from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 
-from firstchair.events.vocabulary import EventType
+from firstchair.definitions.attribution import shown
 from firstchair.features.history import History, before
 
 
@@ -18,16 +18,12 @@ def slate_items(history: History, *, start: date, end: date) -> ir.Table:
         end: First day that may not be used (UTC, exclusive); a click on it or later is not seen.
 
     Returns:
-        One row per slate × position, no order: slate_id, user_key, artist_id, position (>= 1), propensity
-        (0..1, exclusive of 0), taken (bool: the artist was clicked on that slate, or played from it).
+        One row per thing shown (`firstchair.definitions.attribution`), no order: slate_id,
+        user_key, artist_id, position (>= 1), propensity (0..1, exclusive of 0), taken (bool: the
+        artist was clicked on that slate, or played from it).
     """
     events = before(history.events, end)
-    events = events.filter(events.event_date >= ibis.literal(start), events.slate_id.notnull())
-    shown = events.filter(
-        events.event_type == EventType.IMPRESSION, events.propensity.notnull(), events.artist_id.notnull()
-    )
-    items = shown.group_by("slate_id", "position", "user_key", "artist_id").aggregate(propensity=shown.propensity.min())
-    answers = events.filter(events.event_type.isin([EventType.CLICK, EventType.PLAY]), events.artist_id.notnull())
-    answered = answers.group_by(of_slate=answers.slate_id, of_artist=answers.artist_id).aggregate(times=answers.count())
-    joined = items.left_join(answered, [items.slate_id == answered.of_slate, items.artist_id == answered.of_artist])
-    return joined.select("slate_id", "user_key", "artist_id", "position", "propensity", taken=joined.times.notnull())
+    items = shown(events.filter(events.event_date >= ibis.literal(start)))
+    items = items.drop_null(["slate_id", "artist_id", "propensity"])
+    taken = items.clicked | items.played
+    return items.select("slate_id", "user_key", "artist_id", "position", "propensity", taken=taken)

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -20,23 +21,40 @@ from firstchair.lake.tables import Table
 
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
 _CONNECTIONS = count()
+# Version of a table that was never written.
+MISSING = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The Delta tables under one URL; every write is one atomic commit."""
+    """The Delta tables under one URL; every write is one atomic commit.
+
+    pinned: Delta version by table name; such a table is read as it stood at that version, and as
+        empty at `MISSING`. A table that is not named is read as it stands now.
+    engine: name of the engine that `Engine` opens over them, as in the setting `engine`.
+    """
 
     url: str
     storage_options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    pinned: Mapping[str, int] = field(default_factory=dict, hash=False)
+    engine: str = "duckdb"
+
+    def at(self, versions: Mapping[str, int]) -> "Lake":
+        """The same lake with these tables (by name) read at these Delta versions."""
+        return replace(self, pinned=dict(versions))
 
     def snapshot(self, table: Table) -> DeltaTable | None:
-        """The table as it stands now, or None where nothing was ever written.
+        """The table as it stands now or where it is pinned, or None where nothing was written.
 
         Raises:
             LakeError: The table is there and cannot be read.
         """
+        version = self.pinned.get(table.name)
+        if version == MISSING:
+            return None
+        options = dict(self.storage_options) or None
         try:
-            return DeltaTable(self._location(table), storage_options=dict(self.storage_options) or None)
+            return DeltaTable(self._location(table), version=version, storage_options=options)
         except TableNotFoundError:
             return None
         except Exception as error:  # delta-rs raises one class per store
@@ -45,6 +63,23 @@ class Lake:
                 where=self._location(table),
                 data="Nothing was read or changed.",
                 remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
+            ) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around reads of a pinned lake: a file that was removed since is a fault of the lake.
+
+        Raises:
+            LakeError: A file that a table names at its version is gone.
+        """
+        try:
+            yield
+        except duckdb.IOException as error:
+            raise LakeError(
+                f"A file of the tables is gone: {str(error).splitlines()[0]}.",
+                where=self.url,
+                data="Nothing was changed.",
+                remedy="It was erased or vacuumed; what rested on it cannot be read again.",
             ) from error
 
     def replace_partition(self, table: Table, data: ArrowData, value: date) -> None:
@@ -151,9 +186,9 @@ class Lake:
         return hashlib.sha256(repr((table.name, table.schema.names, row)).encode()).hexdigest()[:32]
 
     def version(self, table: Table) -> int:
-        """Delta version of the present snapshot; -1 where the table is missing."""
+        """Delta version of the snapshot that is read; `MISSING` where there is none."""
         snapshot = self.snapshot(table)
-        return -1 if snapshot is None else snapshot.version()
+        return MISSING if snapshot is None else snapshot.version()
 
     def _ensure(self, table: Table) -> None:
         DeltaTable.create(

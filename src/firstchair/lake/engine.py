@@ -1,16 +1,30 @@
-"""The Ibis engine over the lake: one definition of each feature, run by DuckDB."""
+"""The Ibis engine over the lake: one definition of each feature, run by the engine that is set."""
 
 import ibis
 from ibis.backends.duckdb import Backend
 
+from firstchair.errors import SettingsError
 from firstchair.lake.delta import Lake, connect
 from firstchair.lake.tables import Table
 
+ENGINES = ("duckdb",)
+
 
 class Engine:
-    """Ibis tables over the present snapshots of a lake; close it, or use it in a `with`."""
+    """Ibis tables over the present snapshots of a lake; close it, or use it in a `with`.
+
+    Raises:
+        SettingsError: There is no engine of the name that the lake is opened with.
+    """
 
     def __init__(self, lake: Lake) -> None:
+        if lake.engine not in ENGINES:
+            raise SettingsError(
+                f"There is no engine {lake.engine}.",
+                where="FIRSTCHAIR_ENGINE or engine in firstchair.toml",
+                data="Nothing was read or written.",
+                remedy=f"Choose one of {', '.join(ENGINES)}.",
+            )
         self.lake = lake
         self.connection = connect()
         self.backend: Backend = ibis.duckdb.from_connection(self.connection)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from firstchair.definitions import churn
+
 UTC_INSTANT = pa.timestamp("us", tz="UTC")
 
 
@@ -238,7 +240,7 @@ DRIFT = _table(
     simulated=pa.bool_(),
     report_path=pa.string(),
 )
-# A version against a yardstick that some users see, or that some slots are given to.
+# A version against a baseline that some users see, or that some slots are given to.
 BASELINES = _table(
     "gold/engagement_baselines",
     "event_date",
@@ -325,6 +327,21 @@ TRAINING_EVIDENCE = _table(
     ndcg_at_10=pa.float64(),
     ndcg_at_20=pa.float64(),
 )
+# The serving version and a refit of its family on days that neither was fitted on, one row a test user.
+VERSION_EVIDENCE = _table(
+    "gold/version_evidence",
+    "as_of",
+    as_of=pa.date32(),
+    version=pa.string(),
+    purpose=pa.string(),  # what was to be decided: refresh, challenge
+    test_from=pa.date32(),  # first of the test days; `as_of` is the first day after them
+    user_key=pa.string(),
+    recall_at_20=pa.float64(),
+    ndcg_at_10=pa.float64(),
+    ndcg_at_20=pa.float64(),
+    artist_ids=pa.list_(pa.string()),  # the first ten, best first
+    scores=pa.list_(pa.float64()),  # of the same, -1..1
+)
 # Evidence of stages with traffic, one row per user and day in an arm: what the gate and `decide` read.
 EVIDENCE = _table(
     "gold/evidence",
@@ -343,8 +360,7 @@ EVIDENCE = _table(
     track_ms=pa.int64(),
     followed=pa.int64(),
     active=pa.int8(),
-    churned_7=pa.int8(),  # null while its days are not over
-    churned_14=pa.int8(),
+    **{label: pa.int8() for label in churn.LABELS},  # null while its days are not over
     pre_impressions=pa.int64(),
     pre_clicks=pa.int64(),
     pre_active_days=pa.int64(),
@@ -377,5 +393,6 @@ ALL_TABLES = (
     DATA_QUALITY,
     OFFLINE_EVIDENCE,
     TRAINING_EVIDENCE,
+    VERSION_EVIDENCE,
     EVIDENCE,
 )

@@ -6,7 +6,16 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.models.chosen import chosen_settings
-    from firstchair.models.families import FAMILIES, fit, load
+    from firstchair.models.families import (
+        FAMILIES,
+        FIRST_CHAMPION,
+        FamilyEntry,
+        baselines,
+        contenders,
+        fit,
+        load,
+        model_name,
+    )
     from firstchair.models.protocol import (
         Explanations,
         Family,
@@ -20,17 +29,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMILIES",
+    "FIRST_CHAMPION",
     "Explanations",
     "Family",
+    "FamilyEntry",
     "LabelledHistory",
     "Lists",
     "Recommender",
     "Slates",
     "TrainingData",
+    "baselines",
     "chosen_settings",
+    "contenders",
     "fit",
     "load",
     "load_training_data",
+    "model_name",
     "taken_up",
 ]
 

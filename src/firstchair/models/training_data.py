@@ -46,10 +46,13 @@ def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> Train
         return loader.at(as_of, loader.labelled(cutoff, as_of))
 
 
-def taken_up(lake: Lake, *, start: date, end: date) -> sparse.csr_matrix:
-    """1 where a user first took up an artist from `start` to `end` (exclusive): float32 CSR, all users × artists."""
+def taken_up(lake: Lake, *, start: date, end: date, unprompted: bool = False) -> sparse.csr_matrix:
+    """1 where a user first took up an artist from `start` to `end` (exclusive): float32 CSR, all users × artists.
+
+    With `unprompted` the artists that a slate led the user to are left out.
+    """
     with Engine(lake) as engine:
-        return _Loader(lake, engine).taken_up(start, end)
+        return _Loader(lake, engine).taken_up(start, end, unprompted=unprompted)
 
 
 class _Loader:
@@ -83,8 +86,9 @@ class _Loader:
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
         )
 
-    def taken_up(self, start: date, end: date) -> sparse.csr_matrix:
-        return self._ones(features.first_taken(self.history, start=start, end=end).to_pyarrow())
+    def taken_up(self, start: date, end: date, *, unprompted: bool = False) -> sparse.csr_matrix:
+        found = features.first_taken(self.history, start=start, end=end, unprompted=unprompted)
+        return self._ones(found.to_pyarrow())
 
     def labelled(self, cutoff: date, as_of: date) -> LabelledHistory:
         last_third = as_of - timedelta(days=(as_of - cutoff).days // 3)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from firstchair import events
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
-from firstchair.promotion import ALIAS_MOVED, out_of_line
+from firstchair.promotion import ALIAS_MOVED, REFRESH, Reason, Stage, out_of_line
 
 if TYPE_CHECKING:
     import dagster as dg
 
 STALE_AFTER = timedelta(days=2)
-# A rollback wants a person's eye for so long.
+# A rollback, or a probation that ended without a confirmation, is shown to a person for so long.
 ROLLBACK_DAYS = 3
+# Stages of a refit that was judged and did not take over.
+HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
 SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
 
@@ -92,19 +94,30 @@ def _engagement(platform: Platform, last: date) -> Iterator[Alert]:
     rules, as_of = monitoring.load_rules().engagement, last + timedelta(days=1)
     change = monitoring.engagement_regression(platform.lake, as_of=as_of, days=1, rules=rules).get(as_of)
     if change is not None and change.fallen:
-        yield Alert("engagement_regression", f"CTR of the last days is {change.relative_change:+.1%}.")
+        yield Alert("engagement_regression", f"CTR of the last complete days is {change.relative_change:+.1%}.")
 
 
 def _decisions(platform: Platform) -> Iterator[Alert]:
-    """What the newest decision says is wrong with the split, and a rollback that is still new."""
+    """A broken split; a refit that was held; a rollback or an unconfirmed champion that is still new."""
     entries = platform.ledger.entries(limit=50)
     checks = entries[0].evidence.get("checks", ()) if entries else ()
     for check in checks:
         if check.get("name") in SAMPLE_RATIO_CHECKS and not check.get("passes", True):
             yield Alert("sample_ratio", f"The split is not as planned: {check.get('detail', '')}")
+    refresh = next((e for e in entries if e.evidence["kind"] == REFRESH), None)
+    if refresh is not None and refresh.stage_after in HELD_STAGES:
+        yield Alert(
+            "refresh_held",
+            f"The refit of {refresh.as_of} does not take over from version {refresh.champion_after}: "
+            f"{' '.join(refresh.reasons)}",
+        )
     back = next((entry for entry in entries if entry.decision == "roll_back"), None)
     if back is not None and platform.now - back.decided_at < timedelta(days=ROLLBACK_DAYS):
         yield Alert("rollback", f"Version {back.champion_before} was rolled back: {' '.join(back.reasons)}")
+    over = next((entry for entry in entries if Reason.PROBATION_OVER in entry.reason_codes), None)
+    if over is not None and platform.now - over.decided_at < timedelta(days=ROLLBACK_DAYS):
+        text = f"Version {over.champion_after} was never confirmed: {' '.join(over.reasons)}"
+        yield Alert("unconfirmed", text)
 
 
 def _checks(instance: "dg.DagsterInstance | None") -> Iterator[Alert]:

@@ -7,8 +7,6 @@ from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 from firstchair.promotion import Entry, Word, promote_by_hand, roll_back_by_hand
 
-FOLLOWING = ("recommendations", "published_lists")
-
 
 def promote(platform: Platform, *, version: str, reason: str) -> Entry:
     """Seat a version by hand and publish its lists.
@@ -45,7 +43,7 @@ def _word(platform: Platform, reason: str) -> Word:
 
 
 def _publish(platform: Platform, as_of: date) -> None:
-    """Lists of the day anew, since only those of aliased versions are kept, and the pointer after them."""
+    """Publish the day's lists again; a version without any gets them first."""
     if as_of not in platform.lake.partitions(t.RECOMMENDATIONS):
         return
     from dagster_project.definitions import defs
@@ -53,4 +51,10 @@ def _publish(platform: Platform, as_of: date) -> None:
     from dagster_project.instance import open_instance
 
     day = as_of - timedelta(days=1)
-    materialise(defs(), open_instance(platform.settings), FOLLOWING, on_step=lambda *_: None, days=(day, day))
+    materialise(
+        defs(),
+        open_instance(platform.settings),
+        ("published_lists",),
+        on_step=lambda *_: None,
+        days=(day, day),
+    )

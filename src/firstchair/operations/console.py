@@ -13,7 +13,6 @@ from firstchair.operations.platform import Platform, open_platform
 from firstchair.promotion import Entry, Word, promote_by_hand, roll_back_by_hand
 from firstchair.serving.console import ConsoleConfig, Sources, console
 from firstchair.serving.published import Published
-from firstchair.serving.slates import Allocation
 from firstchair.settings import Settings
 
 # Alerts count whole tables; so long a page may show the ones counted before.
@@ -33,7 +32,6 @@ def open_console(settings: Settings, published: Callable[[], Published | None]) 
         registry=platform.registry,
         ledger=platform.ledger,
         pseudonym_key=settings.secret_pseudonym_key(),
-        allocation=Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share),
         published=published,
     )
     return console(sources, token=settings.secret_api_token())

@@ -13,7 +13,7 @@ from firstchair.privacy import user_key
 from firstchair.serving.folded_slates import folded_slate
 from firstchair.serving.logins import version_of
 from firstchair.serving.published import Published, open_published
-from firstchair.serving.slates import Allocation, Slate, make_slate
+from firstchair.serving.slates import Slate, make_slate
 from firstchair.serving.today import Signal, Today, unknown_to
 from firstchair.world import SLATE, Signals, Slates, artist_id, artist_number, track_id, user_id
 from firstchair.world.service import Whole
@@ -32,11 +32,9 @@ class PlatformService:
     """Slates out of what is published, by the same code as a login's; `reload` after each publishing."""
 
     def __init__(self, platform: Platform, users: int) -> None:
-        settings = platform.settings
-        key = settings.secret_pseudonym_key()
+        key = platform.settings.secret_pseudonym_key()
         self.platform = platform
         self.keys = [user_key(user_id(number), key) for number in range(users)]
-        self.allocation = Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share)
         self.today = Today()
         self.reload()
 
@@ -64,13 +62,13 @@ class PlatformService:
 
     def shown(self, user: int, day: date, *, fold_in: bool) -> Shown:
         """What a user sees at a login now, with or without what he did today folded in."""
-        key, seed, allocation = bytes.fromhex(self.keys[user]), self.platform.settings.seed, self.allocation
+        key, seed = bytes.fromhex(self.keys[user]), self.platform.settings.seed
         signals = self._new(key, day) if fold_in else ()
         if signals:
-            own = folded_slate(self.published, key, signals, k=SLATE, day=day, seed=seed, allocation=allocation)
+            own = folded_slate(self.published, key, signals, k=SLATE, day=day, seed=seed)
             if own is not None:
                 return Shown(own.slate, own.version, own.role)
-        slate = make_slate(self.published, key, k=SLATE, day=day, seed=seed, allocation=allocation)
+        slate = make_slate(self.published, key, k=SLATE, day=day, seed=seed)
         return Shown(slate, version_of(self.published, slate), slate.role)
 
     def _new(self, key: bytes, day: date) -> tuple[Signal, ...]:

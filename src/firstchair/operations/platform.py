@@ -5,19 +5,19 @@ from datetime import UTC, date, datetime, timedelta
 
 from firstchair import events
 from firstchair.databases import Databases, open_databases
+from firstchair.definitions.arms import Arms
 from firstchair.errors import RunError
 from firstchair.lake import Lake
 from firstchair.operations.journal import Journal
-from firstchair.operations.trials import trial_rules
 from firstchair.promotion import (
-    Arms,
+    Deciding,
     EvidenceReport,
+    GateRules,
     Ledger,
     Registry,
-    Rule,
-    StageSettings,
     arms_of,
     build_evidence,
+    decide,
     open_memory,
     spans,
 )
@@ -37,30 +37,15 @@ class Platform:
     now: datetime
 
     @property
-    def rule(self) -> Rule:
+    def rules(self) -> GateRules:
         """What the gate asks for, from the settings."""
-        return Rule(
-            min_test_users=self.settings.min_test_users,
-            bootstrap_samples=self.settings.bootstrap_samples,
-            alpha=self.settings.alpha,
-            seed=self.settings.seed,
-        )
-
-    @property
-    def stages(self) -> StageSettings:
-        """What stages with traffic are made of, from the settings."""
-        return StageSettings(
-            rules=trial_rules(self.settings),
-            salt=self.settings.arm_salt,
-            yardstick_share=self.settings.holdback_share,
-            decision_share=self.settings.canary_share,
-        )
+        return GateRules.of(self.settings)
 
     def arms(self) -> Arms:
         """Who sees whose list by the ledger's last entry."""
         last = self.ledger.last()
         phase = None if last is None else last.phase
-        return arms_of(phase, salt=self.settings.arm_salt, yardstick_share=self.settings.holdback_share)
+        return arms_of(phase, salt=self.settings.arm_salt, holdout_share=self.settings.holdout_share)
 
     def build_evidence(self, *, first: date, last: date) -> EvidenceReport:
         """Put the evidence of the stages with traffic in place, for these days (both included)."""
@@ -70,8 +55,23 @@ class Platform:
             first=first,
             last=last,
             salt=self.settings.arm_salt,
-            yardstick_share=self.settings.holdback_share,
+            holdout_share=self.settings.holdout_share,
             known_until=self.complete_days()[1] + timedelta(days=1),
+        )
+
+    def decide(self, *, as_of: date, run_id: str | None = None, tick_id: str | None = None) -> Deciding:
+        """Put the day before the gate, by the platform's rules and clock."""
+        return decide(
+            self.lake,
+            self.registry,
+            self.ledger,
+            as_of=as_of,
+            now=self.now,
+            rules=self.rules,
+            salt=self.settings.arm_salt,
+            holdout_share=self.settings.holdout_share,
+            run_id=run_id,
+            tick_id=tick_id,
         )
 
     def complete_days(self) -> tuple[date, date]:
@@ -106,7 +106,7 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     return Platform(
         settings=settings,
         databases=databases,
-        lake=Lake(settings.lake_url),
+        lake=Lake(settings.lake_url, engine=settings.engine),
         registry=registry,
         ledger=ledger,
         journal=journal,

@@ -1,15 +1,13 @@
-"""Who plays what, as monitoring wants to know it: the champion of a day, and the versions that are yardsticks."""
+"""Roles that monitoring asks for: the champion of a day, and the versions that are baselines."""
 
 from datetime import date
 from typing import TYPE_CHECKING
 
-from firstchair.models import Family
+from firstchair import models
 from firstchair.operations.platform import Platform
 
 if TYPE_CHECKING:
     from monitoring import Champion
-
-YARDSTICKS = (Family.TRENDING, Family.RANDOM)
 
 
 def champion_before(platform: Platform, as_of: date) -> "Champion | None":
@@ -25,10 +23,10 @@ def champion_before(platform: Platform, as_of: date) -> "Champion | None":
     return Champion(entry.champion_after, platform.registry.version(entry.champion_after).as_of)
 
 
-def yardsticks(platform: Platform) -> dict[str, str]:
-    """Family of every version that others are held against."""
+def baselines(platform: Platform) -> dict[str, str]:
+    """Family of every version that others are compared with."""
     return {
         version.version: version.family
-        for family in YARDSTICKS
+        for family in models.baselines()
         for version in platform.registry.versions(family=family)
     }

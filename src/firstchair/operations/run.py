@@ -10,21 +10,13 @@ from firstchair import events
 from firstchair.databases import advisory_lock
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
+from firstchair.models import Family, model_name
 from firstchair.operations.platform import Platform
 
 # Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
 HISTORY = ("silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence")
 FEATURES = ("user_features", "interactions")
-MODELS = (
-    "als_model",
-    "item_item_model",
-    "blend_model",
-    "xgboost_model",
-    "content_model",
-    "trending_model",
-    "random_model",
-    "popularity_reference",
-)
+MODELS = (*(model_name(family) for family in Family), "popularity_reference")
 LISTS = ("evidence", "promotion_decision", "recommendations", "published_lists")
 MONITORING = ("data_drift", "survival", "overfit", "monitoring_run")
 AFTER = LISTS + MONITORING

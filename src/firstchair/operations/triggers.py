@@ -80,14 +80,14 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
 
 
 def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:
-    """The day whose lists are to be published, where what is served is not what publishing them would deal."""
+    """The day whose lists are to be published, where publishing them would change what is served."""
     served = serving.serves(platform.settings.published)
     found = None if served is None else (served.champion, served.arms)
     if found == (last.champion_after, platform.arms().bounds):
         return []
     as_of = last.as_of if served is None else max(last.as_of, served.as_of)
-    dealt = serving.would_deal(platform.lake, platform.registry, as_of=as_of, arms=platform.arms())
-    if dealt is None or found == (last.champion_after, dealt):
+    assigned = serving.would_assign(platform.lake, platform.registry, as_of=as_of, arms=platform.arms())
+    if assigned is None or found == (last.champion_after, assigned):
         return []
     name = "nothing" if served is None else served.published
     return [DecisionDue(as_of, f"lists-{last.sequence}-{name}")]
@@ -150,7 +150,8 @@ def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
     changes = monitoring.engagement_regression(lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement)
     fallen = {day: change.fallen for day, change in changes.items()}
     change = changes[as_of].relative_change if as_of in changes else 0.0
-    told = f"CTR of the last {rules.engagement.recent_days} days is {change:+.1%} against the days before."
+    recent = f"the last {rules.engagement.recent_days} complete days"
+    told = f"CTR of {recent} is {change:+.1%} against the days before."
     yield Condition("engagement_regression", rules.triggers.engagement_regression, fallen, told, {"change": change})
     overfit = lake.read(t.OVERFIT, f"{window} and overfit").to_pylist()
     families = sorted(row["family"] for row in overfit if row["as_of"] == as_of)

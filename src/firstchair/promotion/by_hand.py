@@ -33,7 +33,7 @@ def promote_by_hand(registry: Registry, ledger: Ledger, word: Word, *, version: 
         ledger: Where it is written.
         word: Who wants it, and why.
         version: Number of the version.
-        users: Population, for the holdback of probation.
+        users: Population, for the control group of probation.
         salt: Of the platform's arms; that of a canary of this version is kept.
 
     Raises:

@@ -1,6 +1,6 @@
-"""A day's decisions: the entry in the ledger first, the alias second, each harmless to repeat."""
+"""A day's decisions: the entry in the ledger first, the alias second, each idempotent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from firstchair.databases import advisory_lock
@@ -8,22 +8,39 @@ from firstchair.evaluation import POPULARITY
 from firstchair.events import blocked_days
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.models import Family
+from firstchair.models import Family, contenders
+from firstchair.promotion.challengers import (
+    challengers_of_the_day,
+    evaluate_challengers,
+    evaluate_first_champion,
+    first_version,
+    is_evaluated,
+    measure_serving,
+)
+from firstchair.promotion.context import (
+    FIRST_CHAMPION,
+    REFRESH,
+    TRIAL,
+    DecisionContext,
+    Origin,
+    pinned,
+    write,
+)
 from firstchair.promotion.exposure import Span
-from firstchair.promotion.gate import Rule
+from firstchair.promotion.gate import Verb
 from firstchair.promotion.ledger import Entry, Ledger
-from firstchair.promotion.live import look
+from firstchair.promotion.live import evaluate_stage
 from firstchair.promotion.protocol import challenger_after, reconcile_aliases
+from firstchair.promotion.refits import evaluate_refit, measure_refit
 from firstchair.promotion.registry import Registry
-from firstchair.promotion.shadow import CONTENDERS, challenge, is_heard, seat
-from firstchair.promotion.table import TRIAL, StageSettings, Table
+from firstchair.promotion.rules import GateRules
 
 LOCK = "firstchair promotion"
 
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What a day came to: its entries, who sits and who challenges after them, and the stage under way."""
+    """What a day came to: its entries, champion and challenger after them, the stage under way."""
 
     as_of: date
     entries: tuple[Entry, ...]
@@ -41,18 +58,33 @@ def decide(
     *,
     as_of: date,
     now: datetime,
-    rule: Rule,
-    stages: StageSettings | None = None,
+    rules: GateRules,
+    salt: str,
+    holdout_share: float,
     actor: str = "run",
     run_id: str | None = None,
     tick_id: str | None = None,
 ) -> Deciding:
-    """Decide the day: on the stage with traffic where one is under way, else on the day's versions.
+    """Decide the day: on the stage with traffic where one is under way, else on versions.
 
-    While a stage with traffic is under way its two versions are frozen: the day's versions are candidates and wait.
-    Otherwise the champion's family is refreshed, then the other contenders are heard. A day before the last decided
-    one is left alone, one whose records are bad waits until they are mended (only an empty chair is filled on them),
-    and one decided on the same data keeps its entries.
+    While a stage with traffic is under way its two versions are frozen: the day's versions are
+    candidates and wait. Otherwise a refit of the champion's family, fitted on an earlier day, is judged
+    against the serving version, and then the day's challengers are. A day before the last decided one
+    is left alone, one whose records are bad waits until they are mended (only a first champion is made
+    on them), and one decided on the same data keeps its entries.
+
+    Args:
+        lake: The tables.
+        registry: Versions and aliases.
+        ledger: Where the entries go.
+        as_of: The day; nothing at or after it is used.
+        now: When the decision is made.
+        rules: Of the gate.
+        salt: Of the platform's arms.
+        holdout_share: Share of users who stay on the baseline for good.
+        actor: Who decides.
+        run_id: Of the Dagster run, where there is one.
+        tick_id: Of the sensor's tick that asked for it, where there is one.
 
     Raises:
         EvidenceError: The versions or the evidence of the day are not complete.
@@ -60,20 +92,101 @@ def decide(
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
         reconcile_aliases(registry, ledger, now=now)
-        settings = stages or StageSettings()
-        table = Table(lake, registry, ledger, as_of, now, rule, settings, actor, run_id, tick_id)
         last = ledger.last()
+        origin = Origin(now, actor, run_id, tick_id)
+        day = _Day(lake, registry, ledger, as_of, rules, salt, holdout_share, origin)
         if last is None or (last.as_of <= as_of and not _is_blocked(lake, as_of)):
-            _decide(table)
-        return _outcome(table)
+            day.decide()
+        return day.outcome()
 
 
-def _decide(table: Table) -> None:
-    if (phase := table.phase()) is not None:
-        look(table, phase)
-    elif not any(entry.evidence["kind"] == TRIAL for entry in table.entries()):
-        seat(table)
-        challenge(table)
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """The decisions of one day, one after another."""
+
+    lake: Lake
+    registry: Registry
+    ledger: Ledger
+    as_of: date
+    rules: GateRules
+    salt: str
+    holdout_share: float
+    origin: Origin
+
+    def decide(self) -> None:
+        context = self._context()
+        if (phase := context.phase) is not None:
+            if (transition := evaluate_stage(context, phase)) is not None:
+                write(context, self.ledger, transition, self.origin)
+        elif not any(entry.evidence["kind"] == TRIAL for entry in context.entries):
+            self._champion()
+            self._challengers()
+
+    def _context(self) -> DecisionContext:
+        """What is known now, every table at its present version."""
+        return DecisionContext(
+            lake=pinned(self.lake),
+            registry=self.registry,
+            past=tuple(self.ledger.entries()),
+            as_of=self.as_of,
+            rules=self.rules,
+            salt=self.salt,
+            holdout_share=self.holdout_share,
+        )
+
+    def _champion(self) -> None:
+        """Make a first champion, or judge a refit of the serving version once a day."""
+        context = self._context()
+        serving = context.champion()
+        if serving is None:
+            transition = evaluate_first_champion(context, first_version(context))
+            write(context, self.ledger, transition, self.origin)
+            return
+        if any(_changes_champion(entry) for entry in context.entries):
+            return
+        refit = measure_refit(self.lake, self.registry, serving, as_of=self.as_of, rules=self.rules)
+        if refit is not None:
+            context = replace(context, lake=pinned(self.lake))
+            transition = evaluate_refit(context, serving, refit)
+            write(context, self.ledger, transition, self.origin)
+
+    def _challengers(self) -> None:
+        """Compare the day's challengers with the serving version, unless a refit is in canary now."""
+        context = self._context()
+        serving = context.champion()
+        if serving is None or context.phase is not None:
+            return
+        challengers = challengers_of_the_day(context, serving)
+        if not challengers:
+            return
+        measure_serving(self.lake, self.registry, serving, as_of=self.as_of)
+        context = replace(context, lake=pinned(self.lake))
+        recipe = context.of_the_day(serving.family)
+        for transition in evaluate_challengers(context, serving, challengers, recipe=recipe):
+            entry = write(context, self.ledger, transition, self.origin)
+            context = replace(context, past=(entry, *context.past))
+
+    def outcome(self) -> Deciding:
+        context = self._context()
+        last, phase = context.last, context.phase
+        return Deciding(
+            as_of=self.as_of,
+            entries=context.entries,
+            champion=None if last is None else last.champion_after,
+            challenger=None if last is None else challenger_after(last),
+            decision=", ".join(entry.decision for entry in context.entries) or self._why_none(),
+            reasons=" ".join(reason for entry in context.entries for reason in entry.reasons),
+            stage="no stage with traffic" if phase is None else f"{phase.stage} at {phase.share:.0%}",
+        )
+
+    def _why_none(self) -> str:
+        bad = _is_blocked(self.lake, self.as_of)
+        return "none: the day's records are bad" if bad else "none: a later day is decided already"
+
+
+def _changes_champion(entry: Entry) -> bool:
+    kinds = {FIRST_CHAMPION, REFRESH}
+    return entry.evidence["kind"] in kinds and entry.decision == Verb.PROMOTE
 
 
 def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
@@ -81,7 +194,8 @@ def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
     last = ledger.last()
     days = [day for day in lake.partitions(t.OFFLINE_EVIDENCE) if last is None or day >= last.as_of]
     days = [day for day in days if last is None or not _is_blocked(lake, day)]
-    return [day for day in days if _is_complete(lake, registry, day) and not _is_decided(registry, ledger, day)]
+    complete = (day for day in days if _is_complete(lake, registry, day))
+    return [day for day in complete if not _is_decided(registry, ledger, day)]
 
 
 def _is_blocked(lake: Lake, as_of: date) -> bool:
@@ -103,36 +217,20 @@ def spans(ledger: Ledger) -> list[Span]:
 
 def _is_complete(lake: Lake, registry: Registry, as_of: date) -> bool:
     families = {version.family for version in registry.versions(as_of=as_of)}
-    evidence = set(lake.read(t.OFFLINE_EVIDENCE, f"as_of = date '{as_of}'").column("family").to_pylist())
+    rows = lake.read(t.OFFLINE_EVIDENCE, f"as_of = date '{as_of}'")
+    evidence = set(rows.column("family").to_pylist())
     return families >= set(Family) and evidence >= {*Family, POPULARITY}
 
 
 def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
     entries = [entry for entry in ledger.entries() if entry.as_of == as_of]
     phase = ledger.phases()[-1][1] if entries else None
-    if any(e.evidence["kind"] == TRIAL for e in entries) or (phase is not None and phase.first_day >= as_of):
+    if any(entry.evidence["kind"] == TRIAL for entry in entries):
+        return True
+    if phase is not None and phase.first_day >= as_of:
         return True
     if not entries or entries[0].champion_after is None:
         return False
-    seated = registry.version(entries[0].champion_after).family
+    serving = registry.version(entries[0].champion_after).family
     newest = {version.family: version for version in registry.versions(as_of=as_of)}
-    return all(is_heard(entries, newest[family]) for family in CONTENDERS if family != seated)
-
-
-def _why_none(table: Table) -> str:
-    bad = _is_blocked(table.lake, table.as_of)
-    return "none: the day's records are bad" if bad else "none: a later day is decided already"
-
-
-def _outcome(table: Table) -> Deciding:
-    entries, last = tuple(table.entries()), table.last()
-    phase = table.phase()
-    return Deciding(
-        as_of=table.as_of,
-        entries=entries,
-        champion=None if last is None else last.champion_after,
-        challenger=None if last is None else challenger_after(last),
-        decision=", ".join(entry.decision for entry in entries) or _why_none(table),
-        reasons=" ".join(reason for entry in entries for reason in entry.reasons),
-        stage="no stage with traffic" if phase is None else f"{phase.stage} at {phase.share:.0%}",
-    )
+    return all(is_evaluated(entries, newest[family]) for family in contenders() if family != serving)

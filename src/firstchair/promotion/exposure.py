@@ -6,18 +6,21 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
+from firstchair.definitions import churn
+from firstchair.definitions.arms import HOLDOUT
+from firstchair.definitions.attribution import shown_sql
+from firstchair.definitions.lifecycle import lifecycle_sql
 from firstchair.events import blocked_days
 from firstchair.features.segments import UNKNOWN
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from firstchair.promotion.arms import HOLDBACK
 from firstchair.promotion.stages import Phase, arms_of
+from firstchair.promotion.trial.evidence import BEFORE_DAYS
 
-BEFORE_DAYS = 28
-NEW_DAYS = 30
-# A label of 14 days changes until they are over; a click may follow its impression by a day.
-REACHES_BACK = 14
-SLATE_DAYS = 1
+# A label changes until its days are over; an outcome may follow its impression by less.
+REACHES_BACK = max(churn.HORIZONS_DAYS)
+# SQL of the first day of a label's horizon, in a row of the day `p.day`.
+LABEL_CUT = "(p.day + 1)"
 ARMS = ("champion", "challenger")
 
 
@@ -46,7 +49,7 @@ def build_evidence(
     first: date,
     last: date,
     salt: str,
-    yardstick_share: float,
+    holdout_share: float,
     known_until: date,
 ) -> EvidenceReport:
     """Put the evidence of the days `first` to `last` (both included) in place of those partitions.
@@ -60,15 +63,15 @@ def build_evidence(
         first: First day.
         last: Last day.
         salt: Of the platform's arms.
-        yardstick_share: Users who stay on trending and are in no arm.
+        holdout_share: Share of users, 0..1, who see trending for good and are in neither arm.
         known_until: First day (UTC) without complete data.
     """
     first -= timedelta(days=REACHES_BACK)
     tables = [t.EVIDENCE.schema.empty_table()]
     met = list(_overlapping(spans, first, last))
     for span, start, end in met:
-        dealt = _dealt(lake, span.phase, salt=salt, yardstick_share=yardstick_share)
-        tables.append(_rows(lake, span.phase, dealt, start, end, known_until))
+        assigned = _assigned(lake, span.phase, salt=salt, holdout_share=holdout_share)
+        tables.append(_rows(lake, span.phase, assigned, start, end, known_until))
     rows = pa.concat_tables(tables)
     if met or lake.count(t.EVIDENCE, f"day between date '{first}' and date '{last}'"):
         lake.replace_range(t.EVIDENCE, rows, first, last)
@@ -94,13 +97,26 @@ def _overlapping(spans: Sequence[Span], first: date, last: date) -> Iterator[tup
             yield span, start, end
 
 
-def _dealt(lake: Lake, phase: Phase, *, salt: str, yardstick_share: float) -> pa.Table:
+def assigned_arms(phase: Phase, user_keys: Sequence[str], *, salt: str, holdout_share: float) -> list[str | None]:
+    """Arm (`champion`, `challenger`) of each user in a phase; None in the holdout.
+
+    Args:
+        phase: With traffic.
+        user_keys: Pseudonyms, 32 hex digits each.
+        salt: Of the platform's arms.
+        holdout_share: Share of users, 0..1, who see trending for good.
+    """
+    arms = arms_of(phase, salt=salt, holdout_share=holdout_share)
+    (treatment, _), (control, _), _ = arms.bounds
+    named = {treatment: "challenger", control: "champion", HOLDOUT: None}
+    return [named[arms.role(arms.bucket(bytes.fromhex(key)))] for key in user_keys]
+
+
+def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> pa.Table:
     """Arm of every user who is in one."""
-    arms = arms_of(phase, salt=salt, yardstick_share=yardstick_share)
     keys = lake.read(t.USERS).column("user_key").to_pylist()
-    roles = [arms.role(arms.bucket(bytes.fromhex(key))) for key in keys]
-    named = {arms.bounds[0][0]: "challenger", arms.bounds[1][0]: "champion"}
-    inside = [(key, named[role]) for key, role in zip(keys, roles, strict=True) if role != HOLDBACK]
+    arms = assigned_arms(phase, keys, salt=salt, holdout_share=holdout_share)
+    inside = [(key, arm) for key, arm in zip(keys, arms, strict=True) if arm is not None]
     return pa.table(
         {
             "user_key": pa.array([key for key, _ in inside], pa.string()),
@@ -109,10 +125,10 @@ def _dealt(lake: Lake, phase: Phase, *, salt: str, yardstick_share: float) -> pa
     )
 
 
-def _rows(lake: Lake, phase: Phase, dealt: pa.Table, start: date, end: date, known_until: date) -> pa.Table:
-    earliest = min(phase.first_day, start) - timedelta(days=BEFORE_DAYS)
+def _rows(lake: Lake, phase: Phase, assigned: pa.Table, start: date, end: date, known_until: date) -> pa.Table:
+    earliest = min(phase.first_day, start) - timedelta(days=max(BEFORE_DAYS, churn.BASE_DAYS))
     with connect() as connection:
-        connection.register("dealt", dealt)
+        connection.register("assigned", assigned)
         connection.execute(_happened(lake, earliest))
         connection.execute(_daily())
         connection.execute(_bad(lake, earliest, end))
@@ -121,42 +137,36 @@ def _rows(lake: Lake, phase: Phase, dealt: pa.Table, start: date, end: date, kno
 
 
 def _happened(lake: Lake, earliest: date) -> str:
-    """SQL of `happened`: events of dealt users; `shown`: each artist of a slate once, on the day it was shown."""
+    """SQL of `happened`: events of users in an arm; `shown`: what came of what they were shown."""
     return f"""
         create temp table happened as
-        select e.* from {lake.scan(t.EVENTS)} e join dealt using (user_key) where event_date >= date '{earliest}';
+        select e.* from {lake.scan(t.EVENTS)} e join assigned using (user_key) where event_date >= date '{earliest}';
         create temp table shown as
-        select user_key, slate_id, artist_id, min(event_date) as day
-        from happened where event_type = 'impression' group by all;
+        select user_key, event_date, clicked, followed, plays from ({shown_sql("happened")});
         create temp view lengths as
         select track_id, duration_ms from {lake.scan(t.TRACKS)} where duration_ms > 0;
     """
 
 
 def _daily() -> str:
-    """SQL of `daily`: one row per user and day, each happening on the day of the impression that it came from."""
-    soon = f"e.event_date - s.day between 0 and {SLATE_DAYS}"
+    """SQL of `daily`: one row per user and day, outcomes on the day of the impression."""
     return f"""
         create temp table daily as
         select user_key, day, {", ".join(f"coalesce(sum({name}), 0) as {name}" for name in _SUMS)},
                coalesce(max(active), 0) as active
         from (
-            select user_key, day, count(*) as impressions from shown group by all
-            union all by name
-            select s.user_key, s.day, count(distinct (s.slate_id, s.artist_id)) as clicks
-            from shown s join happened e using (user_key, slate_id, artist_id)
-            where e.event_type = 'click' and {soon} group by all
+            select user_key, event_date as day, count(*) as impressions,
+                   count(*) filter (clicked) as clicks, count(*) filter (followed) as followed
+            from shown group by all
             union all by name
             select s.user_key, s.day, count(*) as plays, sum(least(e.ms_played, k.duration_ms)) as ms_played,
                    sum(k.duration_ms) as track_ms
-            from shown s join happened e using (user_key, slate_id, artist_id) join lengths k using (track_id)
-            where e.event_type = 'play' and e.ms_played is not null and {soon} group by all
+            from (select user_key, event_date as day, unnest(plays) as event_id from shown) s
+            join happened e using (event_id) join lengths k using (track_id)
+            where e.ms_played is not null group by all
             union all by name
-            select user_key, day, count(distinct artist_id) as followed
-            from (select user_key, artist_id, s.day from shown s join happened e using (user_key, artist_id)
-                  where e.event_type = 'follow' and {soon}) group by all
-            union all by name
-            select distinct user_key, event_date as day, 1 as active from happened where event_type <> 'impression'
+            select distinct user_key, event_date as day, 1 as active
+            from happened where {churn.ACTIVE}
         ) group by all;
     """
 
@@ -191,33 +201,36 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
         for name in ("pre_impressions", "pre_clicks", "pre_active_days", "pre_ms_played", "pre_track_ms")
     )
     texts = ", ".join(f"coalesce(u.{name}, '{UNKNOWN}') as {name}" for name in ("country", "age_group", "gender"))
+    labels = ", ".join(_label(label, days, known_until) for label, days in churn.LABELS.items())
+    within = {days: churn.in_horizon("day", LABEL_CUT, days) for days in churn.HORIZONS_DAYS}
+    back = ", ".join(f"bool_or({inside}) as back_within_{days}" for days, inside in within.items())
     return f"""
         with present as (
             select user_key, day from daily where day between date '{start}' and date '{end}'
             union
-            select user_key, date '{phase.first_day}' from dealt
+            select user_key, date '{phase.first_day}' from assigned
             where date '{phase.first_day}' between date '{start}' and date '{end}'),
         actives as (select user_key, day from daily where active = 1)
         select p.day, p.user_key, a.arm,
-               if(coalesce(date_diff('day', u.created_at::date, date '{phase.first_day}'), 0) < {NEW_DAYS},
-                  'new', 'long_term') as lifecycle,
-               {texts}, {values}, {_label(7, known_until)}, {_label(14, known_until)}, {before},
+               {lifecycle_sql("u.created_at", f"date '{phase.first_day}'")} as lifecycle,
+               {texts}, {values}, {labels}, {before},
                '{phase.stage}' as stage, cast('{phase.share!r}' as double) as share,
                '{phase.standing}' as champion_version, '{phase.on_trial}' as challenger_version
-        from present p join dealt a using (user_key)
+        from present p join assigned a using (user_key)
         join {lake.scan(t.USERS)} u using (user_key)
         left join daily d on d.user_key = p.user_key and d.day = p.day
         left join before b on b.user_key = p.user_key
         left join lateral (
-            select bool_or(day between p.day - {BEFORE_DAYS - 1} and p.day) as lately,
-                   min(day) filter (day > p.day) as next_day
+            select bool_or({churn.in_base("day", LABEL_CUT)}) as in_base, {back}
             from actives x where x.user_key = p.user_key) n on true
     """
 
 
-def _label(horizon: int, known_until: date) -> str:
-    """SQL of a churn label: null while its days are not over, where one is bad, and of users not active before."""
+def _label(label: str, horizon_days: int, known_until: date) -> str:
+    """SQL of a churn label: null before its days are over, where one is bad, and off the base."""
+    complete = churn.mature_until(known_until, late_tolerance_days=0)
+    bad = churn.in_horizon("bad.day", LABEL_CUT, horizon_days)
     return f"""
-        case when p.day + {horizon} >= date '{known_until}' or not coalesce(n.lately, false)
-                  or exists (select 1 from bad where bad.day > p.day and bad.day <= p.day + {horizon}) then null
-             when n.next_day <= p.day + {horizon} then 0 else 1 end as churned_{horizon}"""
+        case when {LABEL_CUT} + {horizon_days} > date '{complete}' or not coalesce(n.in_base, false)
+                  or exists (select 1 from bad where {bad}) then null
+             else (not n.back_within_{horizon_days})::tinyint end as {label}"""

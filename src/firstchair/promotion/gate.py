@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from firstchair.evaluation import RelativeInterval, paired_bootstrap
 from firstchair.evaluation.overfitting import GapDifference, TwoSplits, gap_difference
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.rules import OfflineRules, percent
 
 Values = npt.NDArray[np.float64]
 
@@ -20,31 +22,6 @@ class Verb(StrEnum):
     HOLD = "hold"
     REJECT = "reject"
     ROLL_BACK = "roll_back"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What the gate asks of offline evidence; it stands in the record of each decision.
-
-    min_test_users: fewer prove nothing. bootstrap_samples, alpha, seed: of the paired bootstrap.
-    recall_margin: recall@20 may be lower by this share, not more.
-    leak_alarm: a better NDCG by more than this share is taken for a leak until a person has looked.
-    overfit_margin: part of its training quality that a challenger may lose on test days beyond what the champion loses.
-    veto_days: newest days whose slates the off-policy veto reads. veto_samples, veto_support, veto_share: least
-    effective samples, least share of the lists that could have been shown, largest share of one weight.
-    """
-
-    min_test_users: int = 2_000
-    bootstrap_samples: int = 1_000
-    alpha: float = 0.05
-    recall_margin: float = 0.02
-    leak_alarm: float = 0.5
-    overfit_margin: float = 0.10
-    seed: int = 0
-    veto_days: int = 14
-    veto_samples: float = 1_000.0
-    veto_support: float = 0.99
-    veto_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,89 +51,114 @@ class Verdict:
     """
 
     decision: Verb
-    reason_codes: tuple[str, ...]
+    reason_codes: tuple[Reason, ...]
     reasons: tuple[str, ...]
     metrics: tuple[dict[str, Any], ...] = ()
     checks: tuple[dict[str, Any], ...] = ()
     overfit: GapDifference | None = None
 
 
-def judge_challenger(evidence: OfflineEvidence, rule: Rule) -> Verdict:
-    """Whether a challenger has earned the chair on the test days (GATE section 5: paired, by user).
+def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
+    """Judge a challenger on the test days, paired by user (docs/gate.md, "Rules").
 
-    Promote where NDCG@10 is better with certainty 1 - alpha, recall@20 not worse than the margin, by enough
-    users, on the same data, not by too much, and not overfit: the lower 90 % bound of his gap between training and
-    test days less the champion's is at most the margin. Reject where it is worse with that certainty. Hold otherwise.
+    Promote where NDCG@10 is better with certainty 1 - `alpha`, recall@20 not worse than its
+    margin, by enough users, on the same data, not by too much, and not overfit: the lower bound of
+    its gap between training and test days less the champion's is at most `overfit_margin`. Reject
+    where it is worse with that certainty. Hold otherwise.
     """
     if evidence.champion_fingerprint != evidence.challenger_fingerprint:
         text = f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same data."
-        return Verdict(Verb.HOLD, ("different_fingerprint",), (text,), (), (_check("same_data", False, text),))
+        return Verdict(
+            Verb.HOLD, (Reason.DIFFERENT_FINGERPRINT,), (text,), (), (check_record("same_data", False, text),)
+        )
     gaps = None
     if evidence.splits is not None:
-        gaps = gap_difference(evidence.splits, samples=rule.bootstrap_samples, seed=rule.seed)
-    return replace(_judged(evidence, rule, gaps), overfit=gaps)
+        gaps = gap_difference(
+            evidence.splits,
+            samples=rules.bootstrap_samples,
+            alpha=rules.overfit_alpha,
+            seed=rules.seed,
+        )
+    return replace(_judged(evidence, rules, gaps), overfit=gaps)
 
 
-def _judged(evidence: OfflineEvidence, rule: Rule, gaps: GapDifference | None) -> Verdict:
-    ndcg, recall = _intervals(evidence, rule)
+def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference | None) -> Verdict:
+    ndcg, recall = _intervals(evidence, rules)
     metrics = (
-        _metric("ndcg_at_10", "success", ndcg, 0.0),
-        _metric("recall_at_20", "guardrail", recall, -rule.recall_margin),
+        metric_record("ndcg_at_10", "success", ndcg, 0.0),
+        metric_record("recall_at_20", "guardrail", recall, -rules.recall_margin),
     )
     if ndcg.upper < 0:
-        return Verdict(Verb.REJECT, ("worse",), (_said(evidence, "NDCG@10", ndcg),), metrics)
+        return Verdict(Verb.REJECT, (Reason.WORSE,), (_said(evidence, "NDCG@10", ndcg),), metrics)
     shortfalls = [
-        ("too_few_users", ndcg.users < rule.min_test_users,
-         f"{ndcg.users:,} test users; a proof wants {rule.min_test_users:,}."),
-        ("leak_alarm", ndcg.relative_difference > rule.leak_alarm,
-         f"NDCG@10 better by {ndcg.relative_difference:.0%}; over {rule.leak_alarm:.0%} a person has to look first."),
-        ("not_superior", ndcg.lower <= 0, _said(evidence, "NDCG@10", ndcg)),
-        ("recall_margin", recall.lower <= -rule.recall_margin, _said(evidence, "Recall@20", recall)),
+        (Reason.TOO_FEW_USERS, ndcg.users < rules.min_test_users,
+         f"{ndcg.users:,} test users; a proof wants {rules.min_test_users:,}."),
+        (Reason.LEAK_ALARM, ndcg.relative_difference > rules.leak_alarm,
+         f"NDCG@10 better by {ndcg.relative_difference:.0%}; "
+         f"over {percent(rules.leak_alarm)} a person has to look first."),
+        (Reason.NOT_SUPERIOR, ndcg.lower <= 0, _said(evidence, "NDCG@10", ndcg)),
+        (Reason.RECALL_MARGIN, recall.lower <= -rules.recall_margin,
+         _said(evidence, "Recall@20", recall)),
     ]  # fmt: skip
-    overfit = gaps is not None and gaps.lower > rule.overfit_margin
+    overfit = gaps is not None and gaps.lower > rules.overfit_margin
     checks = (
-        *(_check(code, not short, text) for code, short, text in shortfalls),
-        _check("not_overfit", not overfit, _gaps_said(evidence, gaps, rule)),
+        *(check_record(str(code), not short, text) for code, short, text in shortfalls),
+        check_record("not_overfit", not overfit, _gaps_said(evidence, gaps, rules)),
     )
     missing = [(code, text) for code, short, text in shortfalls if short]
-    missing += [("overfit", _gaps_said(evidence, gaps, rule))] if overfit else []
+    missing += [(Reason.OVERFIT, _gaps_said(evidence, gaps, rules))] if overfit else []
     if missing:
         return Verdict(Verb.HOLD, tuple(c for c, _ in missing), tuple(x for _, x in missing), metrics, checks)
     reasons = (_said(evidence, "NDCG@10", ndcg), _said(evidence, "Recall@20", recall))
-    return Verdict(Verb.PROMOTE, ("offline_evidence_only", "superior"), reasons, metrics, checks)
+    return Verdict(
+        Verb.PROMOTE,
+        (Reason.OFFLINE_EVIDENCE_ONLY, Reason.SUPERIOR),
+        reasons,
+        metrics,
+        checks,
+    )
 
 
-def judge_seat(evidence: OfflineEvidence, rule: Rule, *, first: bool) -> Verdict:
-    """Whether the day's version of the champion's own family may sit down, against plain popularity.
+def judge_first_champion(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
+    """The first champion is made in any case, because something has to serve.
 
-    The first champion sits down in any case, because a chair must be filled, and the entry says what was
-    proven. A refreshed one must not have fallen behind popularity.
+    The codes say whether it is proven better than plain popularity.
     """
-    ndcg, _ = _intervals(evidence, rule)
-    metrics = (_metric("ndcg_at_10", "success", ndcg, 0.0),)
+    ndcg, _ = _intervals(evidence, rules)
     said = _said(evidence, "NDCG@10", ndcg)
     proven = ndcg.lower > 0
-    checks = (_check("better_than_popularity", proven, said),)
-    if first:
-        codes = ("first_champion",) if proven else ("first_champion", "not_proven_against_popularity")
-        return Verdict(Verb.PROMOTE, codes, ("There was no champion.", said), metrics, checks)
-    if ndcg.relative_difference >= 0:
-        return Verdict(Verb.PROMOTE, ("refreshed_champion",), ("Same family, newer data.", said), metrics, checks)
-    return Verdict(Verb.HOLD, ("refresh_behind_popularity",), (said,), metrics, checks)
+    unproven = () if proven else (Reason.NOT_PROVEN_AGAINST_POPULARITY,)
+    return Verdict(
+        Verb.PROMOTE,
+        (Reason.FIRST_CHAMPION, *unproven),
+        ("There was no champion.", said),
+        (metric_record("ndcg_at_10", "success", ndcg, 0.0),),
+        (check_record("better_than_popularity", proven, said),),
+    )
 
 
-def _intervals(evidence: OfflineEvidence, rule: Rule) -> tuple[RelativeInterval, RelativeInterval]:
+def _intervals(
+    evidence: OfflineEvidence,
+    rules: OfflineRules,
+) -> tuple[RelativeInterval, RelativeInterval]:
     pairs = (
         (evidence.champion_ndcg, evidence.challenger_ndcg),
         (evidence.champion_recall, evidence.challenger_recall),
     )
     ndcg, recall = (
-        paired_bootstrap(*pair, samples=rule.bootstrap_samples, alpha=rule.alpha, seed=rule.seed) for pair in pairs
+        paired_bootstrap(
+            *pair,
+            samples=rules.bootstrap_samples,
+            alpha=rules.alpha,
+            seed=rules.seed,
+        )
+        for pair in pairs
     )
     return ndcg, recall
 
 
-def _metric(name: str, role: str, interval: RelativeInterval, margin: float) -> dict[str, Any]:
+def metric_record(name: str, role: str, interval: RelativeInterval, margin: float) -> dict[str, Any]:
+    """A metric in the shape of the decision's record."""
     found = asdict(interval)
     kept = ("champion", "challenger", "relative_difference", "se", "lower", "upper")
     return {
@@ -168,7 +170,8 @@ def _metric(name: str, role: str, interval: RelativeInterval, margin: float) -> 
     }
 
 
-def _check(name: str, passes: bool, detail: str) -> dict[str, Any]:
+def check_record(name: str, passes: bool, detail: str) -> dict[str, Any]:
+    """A check in the shape of the decision's record."""
     return {"name": name, "passes": passes, "detail": detail}
 
 
@@ -180,11 +183,12 @@ def _said(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) ->
     )
 
 
-def _gaps_said(evidence: OfflineEvidence, gaps: GapDifference | None, rule: Rule) -> str:
+def _gaps_said(evidence: OfflineEvidence, gaps: GapDifference | None, rules: OfflineRules) -> str:
     if gaps is None:
         return "What the two remember of their training days is not known."
     return (
         f"From training to test days {evidence.challenger_name} loses {gaps.challenger:.1%} of its NDCG@10, "
         f"{evidence.champion_name} {gaps.champion:.1%}: {100 * gaps.difference:+.1f} points "
-        f"({100 * gaps.lower:+.1f} to {100 * gaps.upper:+.1f}); over {100 * rule.overfit_margin:.0f} it is overfit."
+        f"({100 * gaps.lower:+.1f} to {100 * gaps.upper:+.1f}); "
+        f"over {100 * rules.overfit_margin:g} it is overfit."
     )

@@ -234,7 +234,7 @@ def _entry(row: Any) -> Entry:
 def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:
     """The evidence as Postgres will give it back, so that its digest is the same on every reading."""
     return connection.scalar(
-        sa.select(sa.cast(sa.bindparam("kept", json.loads(_canonical(evidence)), pg.JSONB), pg.JSONB))
+        sa.select(sa.cast(sa.bindparam("kept", json.loads(canonical(evidence)), pg.JSONB), pg.JSONB))
     )
 
 
@@ -249,8 +249,11 @@ def _digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _canonical(value: Any) -> str:
-    """JSON in one form: sorted keys, no spaces, instants in UTC seconds, numbers as they come back from Postgres."""
+def canonical(value: Any) -> str:
+    """A value as JSON in one form.
+
+    Sorted keys, no spaces, instants in UTC seconds, numbers as they come back from Postgres.
+    """
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

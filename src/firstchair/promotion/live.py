@@ -1,4 +1,4 @@
-"""Decisions on live evidence: a day's look at the stage with traffic, and the step that follows from it."""
+"""Decisions on live evidence: what the stage with traffic has shown by a day, and the step that follows."""
 
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -7,76 +7,83 @@ from typing import Any
 import pyarrow as pa
 
 from firstchair.events import blocked_days
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.promotion.context import TRIAL, DecisionContext, StageTransition
 from firstchair.promotion.exposure import stage_rows
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.stages import Outcome, Phase, Stage, after
-from firstchair.promotion.table import TRIAL, Table, Turn
 from firstchair.promotion.trial import TrialDecision, as_evidence, decide
 
 
-def look(table: Table, phase: Phase) -> None:
-    """Decide on all days of the stage before the table's; nothing on its very first morning.
+def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | None:
+    """Decide on all days of the stage before the context's; None where nothing new is to be decided.
 
+    That is so on its very first morning, and where the day was decided on the same evidence already.
     Days on whose records nothing may rest are none of the stage's: it is longer by as many.
     """
-    left_out = blocked_days(table.lake, phase.first_day, table.as_of - timedelta(days=1))
-    where, good = (stage_rows(phase, before=table.as_of, without=days) for days in ((), left_out))
-    if table.as_of <= phase.first_day or not table.lake.count(t.EVIDENCE, good):
-        return
-    fingerprint = table.lake.fingerprint(t.EVIDENCE, good)
-    if any(e.evidence["kind"] == TRIAL and e.data_fingerprint == fingerprint for e in table.entries()):
-        return
-    rows = _in_order(table.lake.read(t.EVIDENCE, where))
-    evidence = as_evidence(rows, where=t.EVIDENCE.name, left_out=left_out)
-    shares = {"share": phase.share, "decision_share": table.stages.decision_share}
-    found = decide(evidence, table.stages.rules, stage=str(phase.stage), **shares)
+    left_out = blocked_days(context.lake, phase.first_day, context.as_of - timedelta(days=1))
+    where, good = (stage_rows(phase, before=context.as_of, without=days) for days in ((), left_out))
+    if context.as_of <= phase.first_day or not context.lake.count(t.EVIDENCE, good):
+        return None
+    fingerprint = context.lake.fingerprint(t.EVIDENCE, good)
+    decided = [e for e in context.entries if e.evidence["kind"] == TRIAL]
+    if any(entry.data_fingerprint == fingerprint for entry in decided):
+        return None
+    rules = context.rules.live
+    evidence = as_evidence(evidence_rows(context.lake, where), where=t.EVIDENCE.name, left_out=left_out)
+    found = decide(evidence, rules, stage=str(phase.stage), share=phase.share)
     outcome = after(
         phase,
         found.decision,
         found.reason_codes,
         users=evidence.users,
-        decision_share=table.stages.decision_share,
-        on=table.as_of,
+        decision_share=rules.decision_share,
+        on=context.as_of,
     )
-    _write(table, phase, outcome, found, fingerprint, _findings(table, phase, found, left_out))
+    findings = _findings(context, phase, found, left_out)
+    return _transition(context, phase, outcome, found, fingerprint, findings)
 
 
-def _in_order(rows: pa.Table) -> pa.Table:
+def evidence_rows(lake: Lake, where: str) -> pa.Table:
+    """Rows of gold/evidence by day and user."""
+    rows = lake.read(t.EVIDENCE, where)
     return rows.sort_by([("day", "ascending"), ("user_key", "ascending")])
 
 
-def _write(
-    table: Table, phase: Phase, outcome: Outcome, found: TrialDecision, fingerprint: str, findings: dict[str, Any]
-) -> None:
-    on_trial = table.registry.version(phase.on_trial)
-    last = table.last()
-    before = None if last is None else last.champion_after
-    screened = phase.on_trial if outcome.phase is not None and outcome.champion != phase.on_trial else None
+def _transition(
+    context: DecisionContext,
+    phase: Phase,
+    outcome: Outcome,
+    found: TrialDecision,
+    fingerprint: str,
+    findings: dict[str, Any],
+) -> StageTransition:
+    challenger = None
+    if outcome.phase is not None and outcome.champion != phase.on_trial:
+        challenger = phase.on_trial
     if found.decision is Verb.PROMOTE or phase.stage is Stage.PROBATION:
-        screened = phase.standing if outcome.champion == phase.on_trial else phase.on_trial
-    table.write(
-        Turn(
-            kind=TRIAL,
-            decision=str(found.decision),
-            reason_codes=found.reason_codes,
-            reasons=found.reasons,
-            before=before,
-            after=outcome.champion,
-            challenger=on_trial,
-            stage=outcome.stage,
-            phase=outcome.phase,
-            challenger_after=screened,
-            data_fingerprint=fingerprint,
-            findings=findings,
-        )
+        challenger = phase.standing if outcome.champion == phase.on_trial else phase.on_trial
+    return StageTransition(
+        kind=TRIAL,
+        decision=str(found.decision),
+        reason_codes=found.reason_codes,
+        reasons=found.reasons,
+        champion_before=None if context.last is None else context.last.champion_after,
+        champion_after=outcome.champion,
+        challenger=context.registry.version(phase.on_trial),
+        stage=outcome.stage,
+        phase=outcome.phase,
+        challenger_after=challenger,
+        data_fingerprint=fingerprint,
+        findings=findings,
     )
 
 
-def _findings(table: Table, phase: Phase, found: TrialDecision, left_out: list[date]) -> dict[str, Any]:
-    standing = table.registry.version(phase.standing)
+def _findings(context: DecisionContext, phase: Phase, found: TrialDecision, left_out: list[date]) -> dict[str, Any]:
+    standing = context.registry.version(phase.standing)
     versions = {"champion": phase.standing, "challenger": phase.on_trial}
-    families = {"champion": standing.family, "challenger": table.registry.version(phase.on_trial).family}
+    families = {"champion": standing.family, "challenger": context.registry.version(phase.on_trial).family}
     record = asdict(found)
     kept = ("metrics", "segments", "minimum_detectable_effect", "planned_detectable_effect", "wanted_effect", "days",
             "outlook")  # fmt: skip
@@ -87,7 +94,7 @@ def _findings(table: Table, phase: Phase, found: TrialDecision, left_out: list[d
         "families": families,
         "versions": versions,
         "phase_before": phase.record(),
-        "shortened": list(table.stages.rules.shortened()),
+        "shortened": list(context.rules.live.shortened()),
     }
 
 

@@ -6,10 +6,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from firstchair.definitions.arms import RAMP_SHARES, Arms, next_canary_share, probation_control_share
 from firstchair.errors import LedgerError
-from firstchair.promotion.arms import CHALLENGER, CHAMPION, PREVIOUS, Arms, deal
 from firstchair.promotion.gate import Verb
-from firstchair.promotion.trial import RAMP_SHARES, holdback_share
+from firstchair.promotion.reasons import Reason
 
 
 class Stage(StrEnum):
@@ -61,8 +61,8 @@ class Phase:
     """A stage with traffic: two versions, frozen until it ends.
 
     stage: canary or probation. on_trial: version that auditions, in probation the champion. standing: the other one.
-    share: of the users, the yardstick apart, who see the one on trial. salt: of the arms, the same from the first
-    step to the end of probation. first_day: first day of its evidence; every step has a clock of its own.
+    share: of the users outside the holdout who see the one on trial. salt: of the arms, the same from
+    the first step to the end of probation. first_day: first day of its evidence; every step has a clock of its own.
     """
 
     stage: Stage
@@ -100,8 +100,8 @@ def begin(*, challenger: str, champion: str, salt: str, on: date) -> Phase:
 
 
 def probation(phase: Phase, *, users: int, on: date) -> Phase:
-    """Probation of the version on trial, with the holdback that the population needs."""
-    return replace(phase, stage=Stage.PROBATION, share=1 - holdback_share(users), first_day=on)
+    """Probation of the version on trial, with the control group that the population needs."""
+    return replace(phase, stage=Stage.PROBATION, share=1 - probation_control_share(users), first_day=on)
 
 
 def after(phase: Phase, verb: Verb, codes: tuple[str, ...], *, users: int, decision_share: float, on: date) -> Outcome:
@@ -111,18 +111,21 @@ def after(phase: Phase, verb: Verb, codes: tuple[str, ...], *, users: int, decis
         phase: That is under way.
         verb: Of the decision.
         codes: Its reasons.
-        users: Population, for the holdback of probation.
+        users: Population, for the control group of probation.
         decision_share: Share of the challenger in the stage that decides.
         on: First day of what begins now.
     """
     champion = phase.on_trial if phase.stage is Stage.PROBATION else phase.standing
     if verb is Verb.PROMOTE:
         return Outcome(Stage.PROBATION, phase.on_trial, probation(phase, users=users, on=on))
-    if "ramp_clear" in codes:
-        larger = (*RAMP_SHARES, decision_share)
-        share = next((share for share in larger if share > phase.share), decision_share)
+    if Reason.RAMP_CLEAR in codes:
+        share = next_canary_share(phase.share, decision_share=decision_share)
         return Outcome(Stage.CANARY, champion, replace(phase, share=share, first_day=on))
-    ends = {"horizon_reached": Stage.RETIRED, "confirmed": Stage.CHAMPION}
+    ends: dict[str, Stage] = {
+        Reason.HORIZON_REACHED: Stage.RETIRED,
+        Reason.CONFIRMED: Stage.CHAMPION,
+        Reason.PROBATION_OVER: Stage.CHAMPION,
+    }
     if verb is Verb.HOLD and not ends.keys() & set(codes):
         return Outcome(phase.stage, champion, phase)
     by_verb = {Verb.REJECT: Stage.REJECTED, Verb.ROLL_BACK: Stage.ROLLED_BACK}
@@ -130,10 +133,17 @@ def after(phase: Phase, verb: Verb, codes: tuple[str, ...], *, users: int, decis
     return Outcome(stage, phase.standing if verb is Verb.ROLL_BACK else champion, None)
 
 
-def arms_of(phase: Phase | None, *, salt: str, yardstick_share: float) -> Arms:
-    """Roles by bucket in a phase, or where nobody auditions."""
+def arms_of(phase: Phase | None, *, salt: str, holdout_share: float) -> Arms:
+    """Roles by bucket in a phase, or where no stage with traffic is under way.
+
+    Args:
+        phase: That is under way.
+        salt: Of the platform's arms.
+        holdout_share: Share of all users, 0..1, who see trending for good.
+    """
+    arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share)
     if phase is None:
-        return deal(salt=salt, yardstick_salt=salt, yardstick_share=yardstick_share, first=None)
-    roles = (CHAMPION, PREVIOUS) if phase.stage is Stage.PROBATION else (CHALLENGER, CHAMPION)
-    first = (roles[0], phase.share, roles[1])
-    return deal(salt=phase.salt, yardstick_salt=salt, yardstick_share=yardstick_share, first=first)
+        return arms
+    if phase.stage is Stage.PROBATION:
+        return arms.in_probation(phase.share, salt=phase.salt)
+    return arms.in_canary(phase.share, salt=phase.salt)

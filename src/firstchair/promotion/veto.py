@@ -5,11 +5,12 @@ from typing import Any
 
 from firstchair.errors import EvidenceError
 from firstchair.evaluation.off_policy import Estimate, position_based_lift
-from firstchair.promotion.gate import Rule, Verb, Verdict
+from firstchair.promotion.gate import Verb, Verdict
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.rules import OfflineRules
 from firstchair.promotion.slate_log import Logged
 
 CHECK = "off_policy"
-WORSE = "off_policy_worse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class OffPolicy:
         return {"slates": self.slates, "supported": self.supported, "lift": found}
 
 
-def off_policy(logged: Logged | None, rule: Rule) -> OffPolicy:
-    """The lift in clicks of the lists behind the screen over the champion's, where it has support (GATE section 1.1).
+def off_policy(logged: Logged | None, rules: OfflineRules) -> OffPolicy:
+    """The lift in clicks of the lists behind the screen over the champion's, where it has support.
 
     No support: under `veto_samples` effective samples, under `veto_support` of the lists' looks could have been
     logged, or one weight holds over `veto_share` of all. Such an estimate is recorded and decides nothing.
@@ -44,13 +45,13 @@ def off_policy(logged: Logged | None, rule: Rule) -> OffPolicy:
     if logged is None:
         return OffPolicy(None, 0, False, "No support: 0 slates with both lists (0 effective samples).")
     try:
-        found = position_based_lift(logged.log, logged.target)
+        found = position_based_lift(logged.log, logged.target, rules.assumptions())
     except EvidenceError as error:
         return OffPolicy(None, len(logged), False, f"No support: {error.what} (of {len(logged):,} slates).")
     supported = (
-        found.effective_samples >= rule.veto_samples
-        and found.support >= rule.veto_support
-        and found.largest_share <= rule.veto_share
+        found.effective_samples >= rules.veto_samples
+        and found.support >= rules.veto_support
+        and found.largest_share <= rules.veto_share
     )
     told = (
         f"{'' if supported else 'No support: '}clicks {found.value:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}) "
@@ -66,5 +67,8 @@ def with_veto(verdict: Verdict, found: OffPolicy) -> Verdict:
     checked = replace(verdict, checks=(*verdict.checks, check))
     if not found.vetoes:
         return checked
-    codes = (WORSE, *(verdict.reason_codes if verdict.decision is Verb.REJECT else ()))
+    codes = (
+        Reason.OFF_POLICY_WORSE,
+        *(verdict.reason_codes if verdict.decision is Verb.REJECT else ()),
+    )
     return replace(checked, decision=Verb.REJECT, reason_codes=codes, reasons=(f"Off-policy: {found.told}",))

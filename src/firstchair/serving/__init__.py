@@ -11,7 +11,7 @@ from firstchair.exports import deferred
 if TYPE_CHECKING:
     from firstchair.serving.batch import RecommendationsReport, build_recommendations
     from firstchair.serving.lists import ListenerList, RecommendedArtist, list_of
-    from firstchair.serving.publishing import PublishReport, publish, would_deal
+    from firstchair.serving.publishing import PublishReport, publish, publish_day, would_assign
     from firstchair.serving.served import Served, serves
 
 __all__ = [
@@ -23,8 +23,9 @@ __all__ = [
     "build_recommendations",
     "list_of",
     "publish",
+    "publish_day",
     "serves",
-    "would_deal",
+    "would_assign",
 ]
 
 __getattr__ = deferred(__name__, __all__, ("lists", "served", "batch", "publishing"))

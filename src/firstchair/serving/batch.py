@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from firstchair.errors import ModelError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.models import Lists, TrainingData, load_training_data
-from firstchair.promotion import Registry, Version
+from firstchair.promotion import Alias, Registry, Version
 
 USERS_AT_ONCE = 4096
 
@@ -58,6 +58,38 @@ def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_l
     )
 
 
+def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> tuple[str, ...]:
+    """Make the lists of champion and challenger where they have none for a day that has lists.
+
+    A decision after the day's lists were made may have given the role to a version that had none.
+
+    Returns:
+        Numbers of the versions whose lists were made.
+    """
+    with connect() as connection:
+        rows = connection.execute(
+            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
+        ).fetchall()
+    listed = {number for (number,) in rows}
+    missing = [
+        version
+        for version in aliased_versions(registry, as_of)
+        if version is not None and version.version not in listed
+    ]
+    if not listed or not missing:
+        return ()
+    data = load_training_data(lake, as_of=as_of, labels=False)
+    tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
+    for version in missing:
+        batches = _batches(version, registry, data, list_length, tally)
+        lake.replace_where(
+            t.RECOMMENDATIONS,
+            pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches),
+            f"as_of = '{as_of}' and model_version = '{version.version}'",
+        )
+    return tuple(version.version for version in missing)
+
+
 @dataclass(frozen=True, slots=True)
 class _Tally:
     """Lists per user and artists shown per version, counted while the batches pass."""
@@ -67,7 +99,10 @@ class _Tally:
 
 
 def _versions(registry: Registry, as_of: date) -> list[Version]:
-    """The newest version of each family up to the day, then those with an alias, in order of their number."""
+    """The newest version of each family up to the day, then those with an alias, by number ascending.
+
+    A refit of the champion's family serves nobody before it takes over, so it gets no lists.
+    """
     newest = registry.newest(as_of)
     if not newest:
         raise ModelError(
@@ -76,9 +111,16 @@ def _versions(registry: Registry, as_of: date) -> list[Version]:
             data="No list was written; those of earlier days stay.",
             remedy=f"Materialise the models of that day: `firstchair run --to {as_of}`.",
         )
-    aliased = [registry.alias(name) for name in ("champion", "challenger")]
-    chosen = {_number(v): v for v in [*newest.values(), *(v for v in aliased if v is not None and v.as_of <= as_of)]}
-    return [chosen[number] for number in sorted(chosen)]
+    champion, *others = aliased_versions(registry, as_of)
+    served = newest if champion is None else newest | {champion.family: champion}
+    chosen = [*served.values(), *(version for version in others if version is not None)]
+    return sorted({version.version: version for version in chosen}.values(), key=_number)
+
+
+def aliased_versions(registry: Registry, as_of: date) -> list[Version | None]:
+    """Champion and challenger; None where there is none, or where it knows `as_of` or later."""
+    found = [registry.alias(name) for name in (Alias.CHAMPION, Alias.CHALLENGER)]
+    return [None if v is None or v.as_of > as_of else v for v in found]
 
 
 def _number(version: Version) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 from firstchair.errors import ModelError, SettingsError, SourceError
 from firstchair.serving.logins import Logins
 from firstchair.serving.published import current, open_published
-from firstchair.serving.slates import Allocation
 from firstchair.serving.spooled import put
 from firstchair.settings import Settings
 
@@ -50,7 +49,6 @@ class DisklessConfig:
     events_url: str
     pseudonym_key: bytes
     seed: int
-    allocation: Allocation
 
 
 def config_of(settings: Settings, *, published: Path) -> DisklessConfig:
@@ -72,7 +70,6 @@ def config_of(settings: Settings, *, published: Path) -> DisklessConfig:
         events_url=settings.events_url,
         pseudonym_key=settings.secret_pseudonym_key(),
         seed=settings.seed,
-        allocation=Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share),
     )
 
 
@@ -103,7 +100,6 @@ class Diskless:
             self._parcels,
             pseudonym_key=config.pseudonym_key,
             seed=config.seed,
-            allocation=config.allocation,
         )
         self._served = named
 

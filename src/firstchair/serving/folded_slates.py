@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
+from firstchair.definitions.arms import CHAMPION, HOLDOUT
 from firstchair.features import ConfidenceSettings
 from firstchair.serving.factors import Factors
 from firstchair.serving.foldin import Folded, Uptake, fold, reasons, uptake
@@ -14,7 +15,6 @@ from firstchair.serving.published import Published
 from firstchair.serving.slates import (
     COLD_START,
     STALE,
-    Allocation,
     Entry,
     Ranked,
     Slate,
@@ -23,7 +23,6 @@ from firstchair.serving.slates import (
     entry_of,
     make_slate,
     outside_of,
-    role_of,
     with_chance,
 )
 from firstchair.serving.today import Signal
@@ -79,7 +78,6 @@ def folded_slate(
     k: int,
     day: date,
     seed: int,
-    allocation: Allocation,
 ) -> FoldedSlate | None:
     """The slate with today's signals in it; None where they say nothing, so that the slate is the usual one.
 
@@ -99,7 +97,6 @@ def folded_slate(
         k: Length, 1 to the length of the lists.
         day: UTC day of the login.
         seed: Of the platform.
-        allocation: Who sees whose list.
     """
     folding = published.folding
     if folding is None:
@@ -108,16 +105,16 @@ def folded_slate(
     if not today.left_out:
         return None
     row = published.row(user_key)
-    role = "champion" if row == NOBODY else role_of(published, row, allocation)
+    role = CHAMPION if row == NOBODY else published.role_of(row)
     version = folding.stranger if row == NOBODY else published.roles[role].version
     folded = None
     if (factors := folding.models.get(version)) is not None:
         faded = 0.5 ** (max((day - published.as_of).days, 0) / HALF_LIFE_DAYS)
         folded = fold(factors, folding.row(row), today, k=published.length, faded=faded)
     if factors is None or folded is None:
-        usual = make_slate(published, user_key, k=k, day=day, seed=seed, allocation=allocation, without=today.left_out)
+        usual = make_slate(published, user_key, k=k, day=day, seed=seed, without=today.left_out)
         return _less(published, usual)
-    if row == NOBODY and version != published.roles["champion"].version:
+    if row == NOBODY and version != published.roles[CHAMPION].version:
         role = COLD_START
     fallback = None if published.as_of >= day else STALE
     ranked, outside, entry = _split(published, row, folded, today, k)
@@ -128,7 +125,7 @@ def folded_slate(
 def _less(published: Published, slate: Slate) -> FoldedSlate:
     """A slate out of a published list."""
     cold = slate.fallback == COLD_START
-    model = published.roles["holdback" if cold else slate.role]
+    model = published.roles[HOLDOUT if cold else slate.role]
     said = [published.reason(number) for number in slate.reasons]
     return FoldedSlate(slate, model.family, model.version, COLD_START if cold else slate.role, said)
 

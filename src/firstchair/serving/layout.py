@@ -1,9 +1,16 @@
 """How a published version lies on disk: names and units, for its writer and its readers."""
 
+from firstchair.definitions.arms import HOLDOUT
+
 POINTER, VERSIONS, MANIFEST = "CURRENT", "versions", "manifest.json"
-FORMAT = 4
+FORMAT = 5
+# Earlier releases wrote format 4, which differs in the name of one role, see `role_named`.
+READABLE = (4, FORMAT)
 # Scores are published with four decimals, as whole numbers of this unit.
 SCORE_UNITS = 10_000
 NOBODY = -1
-# As in promotion.arms, which a worker does not import.
-BUCKETS = 10_000
+
+
+def role_named(stored: str) -> str:
+    """Present name of a role of a manifest; format 4 called the holdout `holdback`."""
+    return HOLDOUT if stored == "holdback" else stored

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
+from firstchair.definitions.lifecycle import NEW
 from firstchair.errors import ModelError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -130,7 +131,7 @@ def _trending(registry: Registry, as_of: date) -> Version:
 def _nobody(lake: Lake, as_of: date) -> TrainingData:
     """A listener of whom nothing is known, before the catalogue as it is now."""
     artists = lake.read(t.ARTISTS).to_pandas().set_index("artist_id").sort_index()
-    unknown = {"country": "unknown", "age_group": "unknown", "gender": "unknown", "lifecycle": "new"}
+    unknown = {"country": "unknown", "age_group": "unknown", "gender": "unknown", "lifecycle": NEW}
     return TrainingData(
         as_of=as_of,
         user_keys=np.array([""]),

@@ -10,10 +10,11 @@ from hashlib import sha256
 
 import orjson
 
+from firstchair.definitions.arms import HOLDOUT
 from firstchair.serving.folded_slates import FoldedSlate, folded_slate
 from firstchair.serving.layout import SCORE_UNITS
 from firstchair.serving.published import Published
-from firstchair.serving.slates import COLD_START, STALE, Allocation, Slate, make_slate
+from firstchair.serving.slates import COLD_START, STALE, Slate, make_slate
 from firstchair.serving.spool import Outbox
 from firstchair.serving.today import Today, unknown_to
 
@@ -41,7 +42,7 @@ class Counts:
 
 def version_of(published: Published, slate: Slate) -> str:
     """Registered version whose list the slate is of."""
-    return published.roles["holdback" if slate.fallback == COLD_START else slate.role].version
+    return published.roles[HOLDOUT if slate.fallback == COLD_START else slate.role].version
 
 
 class Rendered:
@@ -86,7 +87,7 @@ def _prefaces(published: Published) -> dict[tuple[str, str | None], bytes]:
 
 def _preface(published: Published, role: str, fallback: str | None) -> bytes:
     cold = fallback == COLD_START
-    found = published.roles["holdback" if cold else role]
+    found = published.roles[HOLDOUT if cold else role]
     model = orjson.dumps({"name": found.family, "version": found.version, "role": COLD_START if cold else role})
     return b'"as_of":"%b","model":%b,"fallback":%b,"items":[' % (
         published.as_of.isoformat().encode(),
@@ -136,13 +137,11 @@ class Logins:
         *,
         pseudonym_key: bytes,
         seed: int,
-        allocation: Allocation,
         today: Today | None = None,
     ) -> None:
         self.rendered = Rendered(published)
         self.spool = spool
         self.seed = seed
-        self.allocation = allocation
         self.today = today or Today()
         self.counts = Counts()
         self._pseudonym = pseudonyms(pseudonym_key)
@@ -175,8 +174,7 @@ class Logins:
         if own is not None:
             slate = own.slate
         else:
-            day, seed, allocation = self._day, self.seed, self.allocation
-            slate = make_slate(rendered.published, user_key, k=k, day=day, seed=seed, allocation=allocation)
+            slate = make_slate(rendered.published, user_key, k=k, day=self._day, seed=self.seed)
         spool, sequence = self.spool, self.spool.sequence
         slate_id = (
             self._slate_id(rendered, user_key, k, request, own) if request else b"%b-%d" % (self._source, sequence)
@@ -203,8 +201,7 @@ class Logins:
         new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)
         if not new:
             return None
-        day, seed, allocation = self._day, self.seed, self.allocation
-        return folded_slate(published, user_key, new, k=k, day=day, seed=seed, allocation=allocation)
+        return folded_slate(published, user_key, new, k=k, day=self._day, seed=self.seed)
 
     def _tell_time(self, now: float) -> None:
         second = int(now)

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+from firstchair.definitions.arms import Bounds, role_at
 from firstchair.errors import ModelError
 from firstchair.serving.factors import Folding, open_folding
-from firstchair.serving.layout import FORMAT, MANIFEST, NOBODY, POINTER, VERSIONS
+from firstchair.serving.layout import MANIFEST, NOBODY, POINTER, READABLE, VERSIONS, role_named
 from firstchair.serving.prefault import prefault_for_reading
-
-ROLES = ("champion", "challenger", "previous", "holdback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Who stands behind a role: the model's family, its registered version, and whether it is in canary.
+    """Who stands behind a role: the model's family and its registered version.
 
     data_until, data_fingerprint: first day (ISO 8601) whose events it was not fitted on, and the digest of the data
     that it was; empty in what was published before they were kept.
@@ -51,7 +50,6 @@ class Role:
 
     family: str
     version: str
-    canary: bool
     data_until: str = ""
     data_fingerprint: str = ""
 
@@ -60,10 +58,11 @@ class Role:
 class Published:
     """One published version, mapped.
 
-    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view (2^16 + 1,),
-    the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for arms; arms: roles by
-    bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text, reason_offsets: texts as JSON, one
-    after another. folding: what fold-ins need; None where it was not published. code_version: of what made the lists.
+    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view
+    (2^16 + 1,), the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for
+    arms. arms: roles by bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
+    reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not
+    published. code_version: of what made the lists.
     """
 
     version: str
@@ -78,20 +77,17 @@ class Published:
     key_low: memoryview
     starts: memoryview
     buckets: memoryview
+    arms: Bounds
     artist_ids: list[str]
     names: list[str | None]
     reason_offsets: memoryview
     reason_text: mmap.mmap
     folding: Folding | None = None
-    arms: tuple[tuple[str, int], ...] = ()
     code_version: str = ""
 
-    def arm(self, bucket: int) -> str | None:
-        """Role of a bucket as the stage under way has it; None where the publisher named none."""
-        for role, end in self.arms:
-            if bucket < end:
-                return role
-        return None
+    def role_of(self, row: int) -> str:
+        """Role whose list the user of a row sees."""
+        return role_at(self.arms, self.buckets[row])
 
     def row(self, user_key: bytes) -> int:
         """Row of the user with these 16 bytes of key; `NOBODY` where he has no list."""
@@ -159,8 +155,10 @@ def _candidates(root: Path) -> list[str]:
 
 def _open(folder: Path) -> Published:
     manifest = json.loads((folder / MANIFEST).read_text())
-    if manifest["format"] != FORMAT:
-        raise ValueError(f"format {manifest['format']} is not {FORMAT}")
+    if manifest["format"] not in READABLE:
+        raise ValueError(f"format {manifest['format']} is none of {READABLE}")
+    if not manifest["arms"]:
+        raise ValueError("its manifest names no arms")
     for name, expected in manifest["files"].items():
         _verify(folder / name, expected)
     catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
@@ -171,19 +169,19 @@ def _open(folder: Path) -> Published:
         users=manifest["users"],
         length=manifest["length"],
         simulated=manifest["simulated"],
-        roles={role: Role(**found) for role, found in manifest["roles"].items()},
-        columns={role: _columns(folder, role) for role in manifest["roles"]},
+        roles={role_named(stored): _role(found) for stored, found in manifest["roles"].items()},
+        columns={role_named(stored): _columns(folder, stored) for stored in manifest["roles"]},
         stranger=_columns(folder, "stranger"),
         key_high=key_high,
         key_low=_mapped(folder / "key_low.npy"),
         starts=_starts(key_high),
         buckets=_mapped(folder / "buckets.npy"),
+        arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
         artist_ids=[artist_id for artist_id, _ in catalogue],
         names=[name for _, name in catalogue],
         reason_offsets=_mapped(folder / "reason_offsets.npy"),
         reason_text=_text(folder / "reasons.json"),
         folding=open_folding(folder, manifest["folding"]),
-        arms=tuple((role, end) for role, end in manifest["arms"]),
         code_version=manifest.get("code_version", ""),
     )
 
@@ -193,6 +191,10 @@ def _verify(path: Path, expected: dict[str, Any]) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected["sha256"]:
         raise ValueError(f"{path.name} is not what was published")
+
+
+def _role(found: dict[str, Any]) -> Role:
+    return Role(**{name: found[name] for name in Role.__slots__ if name in found})
 
 
 def _columns(folder: Path, role: str) -> Columns:

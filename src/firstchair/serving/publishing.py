@@ -5,30 +5,29 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 import firstchair
+from firstchair.definitions.arms import CHALLENGER, CHAMPION, HOLDOUT, PREVIOUS, Arms, Bounds
 from firstchair.errors import ModelError
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.models import Family
-from firstchair.promotion import Alias, Arms, Registry, Stage, Version, arms_of
+from firstchair.promotion import Alias, Registry, Version
+from firstchair.serving.batch import add_missing_lists, aliased_versions
 from firstchair.serving.folding_files import folding_files, folding_versions
 from firstchair.serving.layout import FORMAT, MANIFEST, POINTER, VERSIONS
 from firstchair.serving.lists import trending_for_strangers
 from firstchair.serving.matrices import write_matrices
 
 KEPT_VERSIONS = 5
-# Another salt deals all users anew over the arms.
-SALT = "first"
-Bounds: TypeAlias = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ class _Contents:
     roles: Mapping[str, Version]
     length: int
     arms: Arms
-    bounds: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +56,12 @@ def publish(
     as_of: date,
     root: Path,
     list_length: int,
-    salt: str = SALT,
-    arms: Arms | None = None,
+    arms: Arms,
 ) -> PublishReport:
     """Write the lists of `as_of` under `root` and point to them; the same lists again change nothing.
 
     Published are the champion's lists, the challenger's (shown in canary, explored in any case), those of trending
-    for the holdback, one list for a listener of whom nothing is known, and what fold-ins need. The folder is whole
+    for the holdout, one list for a listener of whom nothing is known, and what fold-ins need. The folder is whole
     before the pointer moves, and the `KEPT_VERSIONS` newest versions stay for a rollback.
 
     Raises:
@@ -78,12 +75,10 @@ def publish(
             data="Nothing was published; what is published stays.",
             remedy="Materialise promotion_decision and recommendations of that day, then publish again.",
         )
-    if arms is None or "previous" not in dict(arms.bounds):
-        roles.pop("previous", None)
-    if arms is not None:
-        arms = replace(arms, bounds=_dealt(arms, roles))
-    dealt = arms or arms_of(None, salt=salt, yardstick_share=0.0)
-    contents = _Contents(as_of, roles, list_length, dealt, bounds=arms is not None)
+    arms = arms.among(roles)
+    if PREVIOUS not in dict(arms.bounds):
+        roles.pop(PREVIOUS, None)
+    contents = _Contents(as_of, roles, list_length, arms)
     name = _write(lake, registry, root / VERSIONS, contents)
     folder = root / VERSIONS / name
     point_to(root, name)
@@ -98,15 +93,31 @@ def publish(
     )
 
 
-def would_deal(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> Bounds | None:
-    """Roles by bucket that publishing the lists of `as_of` would serve; None where it would refuse to."""
-    roles = _roles(lake, registry, as_of)
-    return None if roles is None else _dealt(arms, roles)
+def publish_day(
+    lake: Lake,
+    registry: Registry,
+    *,
+    as_of: date,
+    root: Path,
+    list_length: int,
+    arms: Arms,
+) -> PublishReport:
+    """Publish the lists of `as_of`; champion and challenger get theirs first where they have none.
+
+    They have none where the day's decision gave the role to a version after its lists were made.
+
+    Raises:
+        ModelError: There is no champion, or trending has no list; what is published stays.
+    """
+    add_missing_lists(lake, registry, as_of=as_of, list_length=list_length)
+    return publish(lake, registry, as_of=as_of, root=root, list_length=list_length, arms=arms)
 
 
-def _dealt(arms: Arms, roles: Collection[str]) -> Bounds:
-    """A role without lists that day is not dealt: its users see the champion's."""
-    return tuple((role if role in roles else "champion", end) for role, end in arms.bounds)
+def would_assign(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> Bounds | None:
+    """Roles by bucket that `publish_day` would serve for `as_of`; None where it would refuse to."""
+    makeable = {v.version for v in aliased_versions(registry, as_of) if v is not None}
+    roles = _roles(lake, registry, as_of, makeable)
+    return None if roles is None else arms.among(roles).bounds
 
 
 def point_to(root: Path, name: str) -> None:
@@ -120,22 +131,26 @@ def point_to(root: Path, name: str) -> None:
     _sync_folder(root)
 
 
-def _roles(lake: Lake, registry: Registry, as_of: date) -> dict[str, Version] | None:
-    """Who has lists of the day; None where the champion has none, or trending was not fitted."""
+def _roles(lake: Lake, registry: Registry, as_of: date, makeable: Collection[str] = ()) -> dict[str, Version] | None:
+    """Who has lists of the day; None where the champion has none, or trending was not fitted.
+
+    makeable: numbers of versions that would get lists before they are published.
+    """
     with connect() as connection:
         rows = connection.execute(
             f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
         ).fetchall()
     published = {version for (version,) in rows}
+    published |= set(makeable) if published else set()
     trending = registry.newest(as_of).get(Family.TRENDING)
     found = {
-        "champion": registry.alias(Alias.CHAMPION),
-        "challenger": registry.alias(Alias.CHALLENGER),
-        "previous": registry.alias(Alias.PREVIOUS),
-        "holdback": trending,
+        CHAMPION: registry.alias(Alias.CHAMPION),
+        CHALLENGER: registry.alias(Alias.CHALLENGER),
+        PREVIOUS: registry.alias(Alias.PREVIOUS),
+        HOLDOUT: trending,
     }
     roles = {role: version for role, version in found.items() if version is not None and version.version in published}
-    return None if "champion" not in roles or trending is None else roles
+    return None if CHAMPION not in roles or trending is None else roles
 
 
 def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) -> str:
@@ -165,7 +180,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         "code_version": firstchair.__version__,
         "roles": {role: _described(version) for role, version in contents.roles.items()},
         "folding": folding,
-        "arms": [list(bound) for bound in contents.arms.bounds] if contents.bounds else [],
+        "arms": [list(bound) for bound in contents.arms.bounds],
         "files": {path.name: _synced(path) for path in sorted(partial.iterdir())},
     }
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
@@ -208,7 +223,6 @@ def _described(version: Version) -> dict[str, Any]:
     return {
         "family": version.family,
         "version": version.version,
-        "canary": version.stage == Stage.CANARY,
         "data_until": version.as_of.isoformat(),
         "data_fingerprint": version.data_fingerprint,
     }

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from firstchair.serving.layout import MANIFEST, POINTER, VERSIONS
+from firstchair.definitions.arms import Bounds
+from firstchair.serving.layout import MANIFEST, POINTER, VERSIONS, role_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Served:
     published: str
     as_of: date
     champion: str
-    arms: tuple[tuple[str, int], ...]
+    arms: Bounds
 
 
 def serves(root: Path) -> Served | None:
@@ -29,5 +30,5 @@ def serves(root: Path) -> Served | None:
         published=name,
         as_of=date.fromisoformat(manifest["as_of"]),
         champion=manifest["roles"]["champion"]["version"],
-        arms=tuple((role, end) for role, end in manifest["arms"]),
+        arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
     )

@@ -14,7 +14,6 @@ from firstchair.serving.hearing import Hearing
 from firstchair.serving.logins import Logins
 from firstchair.serving.pages import OpenConsole
 from firstchair.serving.published import Published, current, open_published
-from firstchair.serving.slates import Allocation
 from firstchair.serving.spool import Spool
 
 RELOAD_SECONDS = 0.25
@@ -37,7 +36,6 @@ class ApiConfig:
     pseudonym_key: bytes
     token: str
     seed: int
-    allocation: Allocation
     champion: Callable[[], object]
     decisions: Callable[[], object]
     fold_in: bool = True
@@ -102,7 +100,6 @@ class Service:
                 self.spool,
                 pseudonym_key=config.pseudonym_key,
                 seed=config.seed,
-                allocation=config.allocation,
                 today=self.hearing.today,
             )
         else:

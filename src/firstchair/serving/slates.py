@@ -1,43 +1,27 @@
 """A slate out of the published lists: whose list, one slot sometimes given to chance, every chance known exactly."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
-from firstchair.serving.layout import BUCKETS, NOBODY
+from firstchair.definitions.arms import CHALLENGER, CHAMPION
+from firstchair.serving.layout import NOBODY
 from firstchair.serving.published import Columns, Published
 
-# With this chance one slot shows an artist from outside (GATE section 1.1: it costs 0.6 % of clicks).
+# With this chance one slot shows an artist from outside, from which off-policy values are learnt.
 EXPLORATION = 0.10
-EXPLORATION_UNITS = int(EXPLORATION * BUCKETS)
+# Chance draws one of so many whole numbers. The exploring ones must be a whole number of them, so that
+# the logged chance is exact.
+DRAWS = 10_000
+EXPLORING_DRAWS = int(EXPLORATION * DRAWS)
 COLD_START, STALE = "cold_start", "stale"
 # Artists, scores and reasons side by side, as in `Slate`.
 Ranked = tuple[list[int], list[int], list[int]]
 # Artist, score and reason of one place.
 Entry = tuple[int, int, int]
 Lists = tuple[Columns, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """Who sees whose list, by bucket (0..9999) of the user's key.
-
-    Buckets are nested, so a share that grows takes nobody out of the challenger's arm: the challenger has the first
-    ones, the holdback the last.
-    """
-
-    canary_share: float = 0.5
-    holdback_share: float = 0.01
-
-    def role(self, bucket: int, *, canary: bool) -> str:
-        """`challenger` (only while it is in canary), `holdback` or `champion`."""
-        middle = bucket + 0.5  # so that a share's end falls between two buckets, however it is rounded
-        if canary and middle < self.canary_share * BUCKETS:
-            return "challenger"
-        return "holdback" if middle > (1 - self.holdback_share) * BUCKETS else "champion"
 
 
 class Slate(NamedTuple):
@@ -64,7 +48,6 @@ def make_slate(
     k: int,
     day: date,
     seed: int,
-    allocation: Allocation,
     without: frozenset[int] = frozenset(),
 ) -> Slate:
     """The first `k` of the user's list, with the exploration of GATE section 1.1.
@@ -80,33 +63,25 @@ def make_slate(
         k: Length, 1 to the length of the lists.
         day: UTC day of the login.
         seed: Of the platform.
-        allocation: Who sees whose list.
         without: Numbers of artists that are not shown, such as those he followed since the list was made.
     """
     row = published.row(user_key)
     if row == NOBODY:
         ranked = _first(published.stranger, 0, published.length, k, without)
-        return Slate("champion", COLD_START, *ranked, -1, 1.0, 0.0)
-    role = role_of(published, row, allocation)
+        return Slate(CHAMPION, COLD_START, *ranked, -1, 1.0, 0.0)
+    role = published.role_of(row)
     start, end = row * published.length, (row + 1) * published.length
     columns = published.columns[role]
     ranked = _first(columns, start, end, k, without)
     fallback = None if published.as_of >= day else STALE
     draw = draw_of(seed, user_key, day)
-    explores = int.from_bytes(draw[:8]) % BUCKETS < EXPLORATION_UNITS
+    explores = int.from_bytes(draw[:8]) % DRAWS < EXPLORING_DRAWS
     # More than k artists in the champion's list: E is not empty, whoever the k are that are shown.
-    if not explores and end - start > k and not without and published.columns["champion"].artists[start + k] >= 0:
+    if not explores and end - start > k and not without and published.columns[CHAMPION].artists[start + k] >= 0:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
     lists = chanced(published)
     outside = outside_of(lists, start, end, ranked[0], without)
     return with_chance(role, fallback, ranked, outside, partial(entry_of, lists, start, end), draw)
-
-
-def role_of(published: Published, row: int, allocation: Allocation) -> str:
-    """Role whose list the user of a row sees."""
-    challenger = published.roles.get("challenger")
-    bucket = published.buckets[row]
-    return published.arm(bucket) or allocation.role(bucket, canary=challenger is not None and challenger.canary)
 
 
 def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
@@ -129,7 +104,7 @@ def with_chance(
     shown = len(ranked[0])
     if not outside or not shown:
         return Slate(role, fallback, *ranked, -1, 1.0, 0.0)
-    if int.from_bytes(draw[:8]) % BUCKETS >= EXPLORATION_UNITS:
+    if int.from_bytes(draw[:8]) % DRAWS >= EXPLORING_DRAWS:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
     slot = int.from_bytes(draw[8:16]) % shown
     drawn = entry(outside[int.from_bytes(draw[16:24]) % len(outside)])
@@ -156,7 +131,7 @@ def _first(
 
 def chanced(published: Published) -> Lists:
     """Whose lists chance draws from, the champion's first."""
-    return tuple(published.columns[role] for role in ("champion", "challenger") if role in published.columns)
+    return tuple(published.columns[role] for role in (CHAMPION, CHALLENGER) if role in published.columns)
 
 
 def outside_of(lists: Lists, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:

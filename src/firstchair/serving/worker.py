@@ -5,7 +5,6 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from firstchair.serving.api import Api, ApiConfig
-from firstchair.serving.slates import Allocation
 from firstchair.settings import load_settings
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ def app() -> Api:
             pseudonym_key=settings.secret_pseudonym_key(),
             token=settings.secret_api_token(),
             seed=settings.seed,
-            allocation=Allocation(canary_share=settings.canary_share, holdback_share=settings.holdback_share),
             fold_in=settings.fold_in,
             champion=champion,
             decisions=decisions,

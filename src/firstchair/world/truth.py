@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.definitions.churn import LABELS
+from firstchair.definitions.lifecycle import lifecycles
 from firstchair.privacy.generalisation import age_group
 from firstchair.world.behaviour import EXAMINATION, Life, leaving
 from firstchair.world.geography import COUNTRIES
@@ -14,8 +16,6 @@ from firstchair.world.population import Floats, Whole
 from firstchair.world.service import SLATE
 from firstchair.world.tastes import expected_share_heard
 
-NEW_DAYS = 30
-HORIZONS_DAYS = (7, 14)
 # Users whose expectations are computed at once: 4,096 lists of ten.
 USERS_AT_ONCE = 4_096
 
@@ -24,6 +24,9 @@ def expectations(life: Life, day: int, lists: Mapping[str, Whole]) -> list[dict[
     """Rows of one day, before anybody has come: what each model's lists would give, were they shown to all.
 
     Users count by their activity, the chance that they come on the day; only those present count.
+    No window is needed here: what comes of a slate follows within minutes, in a session that ends
+    on the day it began, so it is all on the impression's own day
+    (`firstchair.definitions.attribution`).
 
     Args:
         life: The world as it stands at the beginning of the day.
@@ -64,7 +67,8 @@ def _of_part(life: Life, day: int, who: Whole, listed: Whole) -> dict[str, Float
     heard = chance * expected_share_heard(life.tastes.keenness(np.broadcast_to(who[:, None], there.shape), there, day))
     gone = leaving(heard.sum(axis=1))
     activity = life.users.activity[who]
-    stays_away = {f"churned_{days}": gone + (1 - gone) * (1 - activity) ** days for days in HORIZONS_DAYS}
+    stays = 1 - gone
+    stays_away = {label: gone + stays * (1 - activity) ** days for label, days in LABELS.items()}
     return {
         "activity": activity,
         "impressions": (listed >= 0).sum(axis=1).astype(np.float32),
@@ -83,16 +87,15 @@ def _summed(values: dict[str, Floats]) -> dict[str, float | int]:
         "ctr": clicks / shown,
         "clicks_per_100": float(weight @ per_user / weight.sum()),
         "listen_through": float(weight @ values["heard"]) / max(clicks, 1e-12),
-        **{f"churned_{days}": float(weight @ values[f"churned_{days}"] / weight.sum()) for days in HORIZONS_DAYS},
+        **{label: float(weight @ values[label] / weight.sum()) for label in LABELS},
     }
 
 
 def _segments(life: Life, day: int) -> Iterator[tuple[tuple[str, str], npt.NDArray[np.bool_]]]:
     users, today = life.users, life.start + timedelta(days=day)
     yield ("all", "all"), np.ones(len(users), dtype=bool)
-    is_new = np.array([created > today - timedelta(days=NEW_DAYS) for created in users.created_on])
     columns: dict[str, Any] = {
-        "lifecycle": np.where(is_new, "new", "long_term"),
+        "lifecycle": lifecycles(np.array(users.created_on, dtype="datetime64[D]"), today),
         "country": np.array(COUNTRIES)[users.country],
         "age_group": np.array([age_group(float(age)) for age in users.age]),
         "gender": np.array(users.gender),

@@ -16,7 +16,9 @@ from firstchair.evaluation.off_policy import (
     position_based_lift,
     self_normalised,
 )
+from firstchair.promotion.rules import OfflineRules
 
+ASSUMED = OfflineRules().assumptions()
 K, POOL, EXPLORATION = 5, 20, 0.30
 LOOKS = 1 / np.arange(1, K + 1) ** 0.7
 BANDIT = Path(__file__).parents[3] / ".." / "shared" / "data" / "open-bandit"
@@ -43,7 +45,7 @@ def planted(seed: int, *, users: int = 6_000, slates: int = 3, lift: float = 0.0
 
 
 def test_the_slots_are_told_apart_by_what_chance_showed_in_them() -> None:
-    found = examination(planted(1, users=40_000)[0])
+    found = examination(planted(1, users=40_000)[0], ASSUMED)
 
     assert found[0] == 1.0
     assert np.all(np.diff(found) <= 0)
@@ -54,7 +56,7 @@ def test_intervals_cover_the_true_lift() -> None:
     covered, errors, widths = 0, [], []
     for seed in range(50):
         log, target, truth = planted(seed, users=2_500, lift=0.3 if seed % 2 else 0.0)
-        found = position_based_lift(log, target)
+        found = position_based_lift(log, target, ASSUMED)
         covered += found.lower <= truth <= found.upper
         errors.append(found.value - truth)
         widths.append(found.upper - found.lower)
@@ -68,7 +70,7 @@ def test_intervals_cover_the_true_lift() -> None:
 def test_the_champions_own_lists_have_no_lift() -> None:
     log = planted(3)[0]
 
-    found = position_based_lift(log, log.ranked)
+    found = position_based_lift(log, log.ranked, ASSUMED)
 
     assert found.value == pytest.approx(0.0, abs=1e-12)
     assert found.se == pytest.approx(0.0, abs=1e-12)
@@ -77,7 +79,7 @@ def test_the_champions_own_lists_have_no_lift() -> None:
 def test_an_artist_that_could_not_be_shown_is_no_support() -> None:
     log, target, _ = planted(4, users=2_000)
 
-    blind = position_based_lift(replace(log, outside=np.zeros_like(log.outside)), target)
+    blind = position_based_lift(replace(log, outside=np.zeros_like(log.outside)), target, ASSUMED)
 
     assert blind.support < 0.99
 
@@ -86,7 +88,7 @@ def test_slates_without_exploration_tell_nothing() -> None:
     log, target, _ = planted(5, users=500)
 
     with pytest.raises(EvidenceError, match="tell nothing of the slots"):
-        position_based_lift(replace(log, shown=log.ranked), target)
+        position_based_lift(replace(log, shown=log.ranked), target, ASSUMED)
 
 
 @pytest.mark.skipif(not BANDIT.exists(), reason="the Open Bandit Dataset is not at ../shared/data/open-bandit")

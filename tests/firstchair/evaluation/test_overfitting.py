@@ -89,7 +89,9 @@ def two_splits(*, excess: float, seed: int, users: int = 2_000) -> TwoSplits:
 def test_the_bound_of_the_gaps_difference_covers_it_and_rises_with_it() -> None:
     flagged = {}
     for excess in (0.0, 0.10, 0.20):
-        found = [gap_difference(two_splits(excess=excess, seed=seed), samples=200, seed=1) for seed in range(40)]
+        found = [
+            gap_difference(two_splits(excess=excess, seed=seed), samples=200, alpha=0.1, seed=1) for seed in range(40)
+        ]
         flagged[excess] = sum(one is not None and one.lower > 0.10 for one in found)
 
     # At the boundary one side of 90 % errs in 2 of 40; more than 8 come once in a thousand times.
@@ -99,7 +101,12 @@ def test_the_bound_of_the_gaps_difference_covers_it_and_rises_with_it() -> None:
 
 
 def test_a_gap_is_the_share_of_the_training_quality_that_is_lost() -> None:
-    found = gap_difference(two_splits(excess=0.2, seed=3, users=20_000), samples=100, seed=1)
+    found = gap_difference(
+        two_splits(excess=0.2, seed=3, users=20_000),
+        samples=100,
+        alpha=0.1,
+        seed=1,
+    )
 
     assert found is not None
     assert (found.champion, found.challenger) == (pytest.approx(0.6, abs=0.03), pytest.approx(0.8, abs=0.03))
@@ -112,4 +119,12 @@ def test_who_remembers_nothing_has_no_gap() -> None:
     splits = two_splits(excess=0.0, seed=3)
     nothing = np.zeros(len(splits.train_users))
 
-    assert gap_difference(replace(splits, champion=(nothing, splits.champion[1])), samples=100, seed=1) is None
+    assert (
+        gap_difference(
+            replace(splits, champion=(nothing, splits.champion[1])),
+            samples=100,
+            alpha=0.1,
+            seed=1,
+        )
+        is None
+    )

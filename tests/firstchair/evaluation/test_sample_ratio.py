@@ -18,7 +18,7 @@ def test_the_golden_value() -> None:
     (19_000, 800, 0.05, True),
     (0, 0, 0.5, False),
 ])  # fmt: skip
-def test_what_counts_as_wrongly_dealt(control: int, treatment: int, share: float, fails: bool) -> None:
+def test_what_counts_as_wrongly_assigned(control: int, treatment: int, share: float, fails: bool) -> None:
     assert bool(log_e_sample_ratio(control, treatment, share=share) >= np.log(100)) is fails
 
 

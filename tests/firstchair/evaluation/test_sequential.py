@@ -68,8 +68,12 @@ def test_thirty_looks_at_nothing_cross_the_limit_less_often_than_alpha() -> None
 
 
 def test_the_detectable_effect_of_one_look_is_two_and_a_half_errors() -> None:
-    assert detectable_once(0.01, alpha=0.05) == pytest.approx(0.0249, abs=5e-5)
-    assert detectable(0.01, rho=RHO, alpha=0.05) > detectable_once(0.01, alpha=0.05)
+    assert detectable_once(0.01, alpha=0.05, power=0.8) == pytest.approx(0.0249, abs=5e-5)
+    assert detectable(0.01, rho=RHO, alpha=0.05, power=0.8) > detectable_once(
+        0.01,
+        alpha=0.05,
+        power=0.8,
+    )
 
 
 def test_the_information_needed_is_where_the_effect_is_just_proven() -> None:

@@ -117,3 +117,28 @@ def test_taken_before_and_first_taken_since_are_what_is_taken_at_the_end(scene, 
 
     assert taken(START).isdisjoint(since)
     assert taken(START) | since == taken(END)
+
+
+def test_an_artist_first_taken_from_a_slate_is_not_unprompted(scene, rows):
+    def play(artist, at, slate=None):
+        return scene.event(
+            "play", scene.anna, at, artist_id=artist, track_id=f"{artist}1", ms_played=200_000, slate_id=slate
+        )
+
+    history = scene.history(
+        [
+            play("found", "2026-01-15T10:00"),
+            play("found", "2026-01-15T11:00", slate="s1"),
+            play("shown", "2026-01-15T10:00", slate="s1"),
+            play("shown", "2026-01-15T11:00"),
+            scene.event("click", scene.anna, "2026-01-15T10:00", artist_id="clicked", slate_id="s1"),
+            scene.event("follow", scene.anna, "2026-01-15T10:00", artist_id="followed"),
+        ],
+        tracks=[scene.track(f"{artist}1", artist) for artist in ("found", "shown")],
+    )
+
+    every = {row["artist_id"] for row in rows(first_taken(history, start=START, end=END))}
+    unprompted = {row["artist_id"] for row in rows(first_taken(history, start=START, end=END, unprompted=True))}
+
+    assert every == {"found", "shown", "clicked", "followed"}
+    assert unprompted == {"found", "followed"}

@@ -1,5 +1,6 @@
 """The lake as its writers and readers meet it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstchair.errors import LakeError
+from firstchair.errors import LakeError, SettingsError
 from firstchair.lake import Engine, Lake, connect
 from firstchair.lake import tables as t
 
@@ -29,6 +30,11 @@ def test_a_table_that_was_never_written_reads_as_empty(lake: Lake, table: t.Tabl
     assert lake.count(table) == 0
     with Engine(lake) as engine:
         assert engine.table(table).count().execute() == 0
+
+
+def test_an_engine_that_is_not_there_is_refused_with_those_that_are(lake: Lake) -> None:
+    with pytest.raises(SettingsError, match=r"no engine spark\..*Choose one of duckdb"):
+        Engine(replace(lake, engine="spark"))
 
 
 def test_a_partition_written_twice_holds_its_rows_once(lake: Lake) -> None:
@@ -134,3 +140,33 @@ def test_what_exceeds_the_memory_allowed_goes_to_disk_and_leaves_nothing(
     assert spilled
     assert found == [(1_999_999_000_000,)]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pinned_table_is_read_as_it_stood_and_others_as_they_stand(lake: Lake) -> None:
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1")), JANUARY_1)
+    pinned = lake.at({t.INTERACTIONS.name: lake.version(t.INTERACTIONS)})
+    before = pinned.fingerprint(t.INTERACTIONS)
+
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a2")), JANUARY_1)
+
+    assert pinned.count(t.INTERACTIONS) == 1
+    assert pinned.fingerprint(t.INTERACTIONS) == before
+    assert lake.count(t.INTERACTIONS) == 2
+
+
+def test_a_table_pinned_before_it_was_written_is_empty(lake: Lake) -> None:
+    pinned = lake.at({t.INTERACTIONS.name: lake.version(t.INTERACTIONS)})
+
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1")), JANUARY_1)
+
+    assert pinned.count(t.INTERACTIONS) == 0
+    assert pinned.version(t.INTERACTIONS) == -1
+
+
+def test_a_file_that_is_gone_is_a_fault_of_the_lake(lake: Lake) -> None:
+    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1")), JANUARY_1)
+    for file in Path(lake.url, t.INTERACTIONS.name).rglob("*.parquet"):
+        file.unlink()
+
+    with pytest.raises(LakeError, match="is gone"), lake.reading():
+        lake.count(t.INTERACTIONS)

@@ -228,3 +228,13 @@ def test_without_labels_the_ranker_keeps_the_order_of_als() -> None:
 
     assert (ranked.artists == models.fit(Family.ALS, data, seed=1).recommend(data, ROWS, 5).artists).mean() > 0.95
     assert isinstance(data.confidence, sparse.csr_matrix)
+
+
+def test_the_registry_names_every_family_once_and_says_what_it_is_for() -> None:
+    entries = models.FAMILIES
+
+    assert set(entries) == set(Family)
+    assert len({entry.model for entry in entries.values()}) == len(Family)
+    assert all(entry.model.family is family for family, entry in entries.items())
+    assert models.FIRST_CHAMPION in models.contenders()
+    assert not set(models.contenders()) & set(models.baselines())

@@ -1,6 +1,7 @@
 """The demo: listeners live with the platform, and what they are shown is what was published."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ SMALL = ("--users", 150, "--artists", 100, "--days", 14, "--lived", 2, "--start"
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, dict[str, Any]]:
-    service = Service(tmp_path_factory.mktemp("demo") / "home", {"pseudonym_key": ""})
+def demo(new_home: Callable[[str], Path]) -> tuple[Service, dict[str, Any]]:
+    service = Service(new_home("demo"), {"pseudonym_key": ""})
     return service, service.json("demo", *SMALL)
 
 

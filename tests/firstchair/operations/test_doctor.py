@@ -14,7 +14,7 @@ def found(settings: Settings) -> dict[str, Finding]:
 
 
 def test_a_platform_that_ran_is_well(lived: Lived) -> None:
-    findings = lived.service.json("doctor")
+    findings = lived.service.ask("doctor")
 
     assert [finding["name"] for finding in findings if not finding["passes"]] == []
 

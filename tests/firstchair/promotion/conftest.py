@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +13,13 @@ from firstchair.evaluation import POPULARITY
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
-from firstchair.promotion import Deciding, Ledger, Registry, Rule, decide
+from firstchair.promotion import Deciding, GateRules, Ledger, OfflineRules, Registry, decide
 
 AS_OF = date(2026, 2, 1)
 NOW = datetime(2026, 2, 1, 6, tzinfo=UTC)
 USERS = 400
+SALT, HOLDOUT_SHARE = "first", 0.01
+HISTORY_DAYS = 28
 # Mean NDCG@10 of each family; the one that `decide` compares with is popularity's or the champion's.
 LEVELS = {
     "als": 0.20,
@@ -38,14 +41,25 @@ class Audition:
     registry: Registry
     ledger: Ledger
     fitted: dict[Family, Recommender]
-    rule: Rule
+    rules: GateRules
 
-    def enter(self, as_of: date = AS_OF, *, fingerprint: str = "", noise: float = 0.05, **levels: float) -> None:
-        """Versions of every family for a day, and evidence whose mean per user is `levels` (NDCG and recall)."""
+    def enter(
+        self,
+        as_of: date = AS_OF,
+        *,
+        fingerprint: str = "",
+        apart: str = "",
+        noise: float = 0.05,
+        **levels: float,
+    ) -> None:
+        """Versions of every family for a day, and evidence whose mean per user is `levels` (NDCG and recall).
+
+        The family `apart` was fitted on other data than the rest.
+        """
         for model in self.fitted.values():
-            self.registry.register(
-                model, as_of=as_of, data_fingerprint=fingerprint or f"data of {as_of}", metrics={}, seed=1
-            )
+            data = fingerprint or f"data of {as_of}"
+            data += ", changed" if model.family == apart else ""
+            self.registry.register(model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1)
         rng = np.random.default_rng(as_of.toordinal())
         for family, level in {**LEVELS, **levels}.items():
             spread = noise * rng.standard_normal(USERS)
@@ -75,7 +89,16 @@ class Audition:
             self.lake.replace_where(t.TRAINING_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
 
     def decide(self, as_of: date = AS_OF) -> Deciding:
-        return decide(self.lake, self.registry, self.ledger, as_of=as_of, now=NOW, rule=self.rule)
+        return decide(
+            self.lake,
+            self.registry,
+            self.ledger,
+            as_of=as_of,
+            now=NOW,
+            rules=self.rules,
+            salt=SALT,
+            holdout_share=HOLDOUT_SHARE,
+        )
 
     def number(self, family: str, as_of: date = AS_OF) -> str:
         return self.registry.versions(as_of=as_of, family=family)[-1].version
@@ -85,13 +108,27 @@ class Audition:
         return {name: None if version is None else version.version for name, version in found.items()}
 
 
+def logins(first: date, days: int) -> pa.Table:
+    """One login a day, so that there is a history to be split."""
+    day = [first + timedelta(days=number) for number in range(days)]
+    columns = {name: pa.nulls(days, t.EVENTS.schema.field(name).type) for name in t.EVENTS.schema.names}
+    known = {
+        "event_id": [f"login {number}" for number in range(days)],
+        "event_type": ["login"] * days,
+        "event_date": day,
+        "occurred_at": [datetime.combine(when, time(12), tzinfo=UTC) for when in day],
+        "user_key": ["u00000"] * days,
+    }
+    return pa.table(columns | known).cast(t.EVENTS.schema)
+
+
 @pytest.fixture
 def audition(
     lake: Lake, registry: Registry, ledger: Ledger, fitted: dict[Family, Recommender]
 ) -> Callable[..., Audition]:
-    def make(**rule: float) -> Audition:
-        return Audition(
-            lake, registry, ledger, fitted, Rule(**{"min_test_users": 100, "bootstrap_samples": 200} | rule)
-        )
+    def make(**changed: Any) -> Audition:
+        lake.append(t.EVENTS, logins(AS_OF - timedelta(days=HISTORY_DAYS), HISTORY_DAYS))
+        offline = OfflineRules(**{"min_test_users": 100, "bootstrap_samples": 200} | changed)
+        return Audition(lake, registry, ledger, fitted, GateRules(offline=offline))
 
     return make

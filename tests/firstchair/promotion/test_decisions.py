@@ -82,26 +82,49 @@ def test_a_challenger_that_is_worse_is_rejected(audition: Make) -> None:
     assert a.aliases()["champion"] == a.number("als")
 
 
-def test_the_next_day_the_champions_family_is_refreshed(audition: Make) -> None:
+def test_a_version_fitted_today_has_no_day_to_be_tested_on_and_does_not_take_over(
+    audition: Make,
+) -> None:
     a = audition()
     for day in (AS_OF, NEXT_DAY):
-        a.enter(day)
+        a.enter(day, als=0.30 if day == NEXT_DAY else 0.20)
         a.decide(day)
 
-    assert a.aliases()["champion"] == a.number("als", NEXT_DAY)
-    assert a.aliases()["previous"] == a.number("als", AS_OF)
-    assert a.ledger.entries()[1].reason_codes == ("refreshed_champion",)
+    assert a.aliases()["champion"] == a.number("als", AS_OF)
+    assert a.registry.version(a.number("als", NEXT_DAY)).stage == Stage.CANDIDATE
 
 
-def test_a_refresh_that_has_fallen_behind_popularity_keeps_the_old_champion(audition: Make) -> None:
+def test_while_an_older_version_serves_a_better_challenger_still_goes_into_canary(
+    audition: Make,
+) -> None:
     a = audition()
     a.enter(AS_OF)
     a.decide(AS_OF)
-    a.enter(NEXT_DAY, als=0.05)
+    a.enter(NEXT_DAY, als=0.19, xgboost=0.24)
 
     a.decide(NEXT_DAY)
 
+    entry = a.ledger.entries()[0]
     assert a.aliases()["champion"] == a.number("als", AS_OF)
+    assert entry.reason_codes == ("shadow_passed", "superior")
+    assert entry.phase is not None
+    assert (entry.phase.standing, entry.phase.on_trial) == (
+        a.number("als", AS_OF),
+        a.number("xgboost", NEXT_DAY),
+    )
+    assert entry.evidence["versions"]["champion"] == a.number("als", AS_OF)
+
+
+def test_challenger_and_serving_family_must_come_from_the_same_data_of_the_day(
+    audition: Make,
+) -> None:
+    a = audition()
+    a.enter(AS_OF)
+    a.decide(AS_OF)
+    a.enter(NEXT_DAY, xgboost=0.24, apart="xgboost")
+
+    a.decide(NEXT_DAY)
+
     assert a.ledger.entries()[0].reason_codes == ("different_fingerprint",)
 
 
@@ -149,9 +172,10 @@ def test_a_day_built_again_on_other_data_is_decided_again(audition: Make) -> Non
     a.enter(fingerprint="with late events", xgboost=0.24)
 
     assert undecided(a.lake, a.registry, a.ledger) == [AS_OF]
+    serving = a.aliases()["champion"]
     a.decide()
 
-    assert a.aliases()["champion"] == a.number("als")
+    assert a.aliases()["champion"] == serving
     assert a.registry.version(a.number("xgboost")).stage == Stage.CANARY
     assert undecided(a.lake, a.registry, a.ledger) == []
 

@@ -15,7 +15,7 @@ from firstchair.promotion.trial import COLUMNS, as_evidence
 
 START = date(2026, 3, 1)
 PHASE = Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START)
-SALT, YARDSTICK = "first", 0.1
+SALT, HOLDOUT = "first", 0.1
 TRACK_MS = 200_000
 
 
@@ -24,14 +24,14 @@ def key(number: int) -> str:
 
 
 def role(number: int, phase: Phase = PHASE) -> str:
-    arms = arms_of(phase, salt=SALT, yardstick_share=YARDSTICK)
+    arms = arms_of(phase, salt=SALT, holdout_share=HOLDOUT)
     return arms.role(arms.bucket(bytes.fromhex(key(number))))
 
 
 USERS = range(60)
 SHOWN = next(n for n in USERS if role(n) == "challenger")
 OTHER = next(n for n in USERS if role(n) == "champion")
-ASIDE = next(n for n in USERS if role(n) == "holdback")
+ASIDE = next(n for n in USERS if role(n) == "holdout")
 
 
 def event(kind: str, user: int, day: date, **fields: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def build(lake: Lake) -> Build:
             first=after(first),
             last=after(last),
             salt=SALT,
-            yardstick_share=YARDSTICK,
+            holdout_share=HOLDOUT,
             known_until=after(known),
         )
         rows = lake.read(t.EVIDENCE).sort_by([("day", "ascending"), ("user_key", "ascending")])
@@ -114,10 +114,10 @@ def of(rows: list[dict[str, Any]], user: int, day: int) -> dict[str, Any]:
     return found[0]
 
 
-def test_everybody_in_an_arm_has_a_row_on_the_first_day_and_the_yardstick_has_none(build: Build) -> None:
+def test_everybody_in_an_arm_has_a_row_on_the_first_day_and_the_holdout_has_none(build: Build) -> None:
     rows = build([])
 
-    assert {row["user_key"] for row in rows} == {key(n) for n in USERS if role(n) != "holdback"}
+    assert {row["user_key"] for row in rows} == {key(n) for n in USERS if role(n) != "holdout"}
     assert {row["day"] for row in rows} == {START}
     assert all(row["arm"] == role(int(row["user_key"], 16)) for row in rows)
     assert all(row["impressions"] == row["active"] == row["pre_impressions"] == 0 for row in rows)
@@ -235,7 +235,7 @@ def test_another_step_has_a_clock_and_rows_of_its_own(build: Build, lake: Lake) 
     build(events)
     spans = [Span(PHASE, after(3)), Span(step, None)]
 
-    build_evidence(lake, spans, first=START, last=after(6), salt=SALT, yardstick_share=YARDSTICK, known_until=after(7))
+    build_evidence(lake, spans, first=START, last=after(6), salt=SALT, holdout_share=HOLDOUT, known_until=after(7))
 
     rows = lake.read(t.EVIDENCE).to_pylist()
     assert {(row["share"], row["day"]) for row in rows if row["user_key"] == key(SHOWN)} == {
@@ -253,10 +253,10 @@ def test_nobody_leaves_the_challenger_as_its_share_grows() -> None:
     assert inside[2] < {n for n in range(5_000) if role(n, probation) == "champion"}
 
 
-def test_the_yardstick_is_the_same_whoever_auditions() -> None:
+def test_the_holdout_is_the_same_in_every_stage() -> None:
     others = [PHASE, replace(PHASE, salt="first/9", on_trial="9", share=0.2), replace(PHASE, stage=Stage.PROBATION)]
 
-    aside = [{n for n in range(3_000) if role(n, phase) == "holdback"} for phase in others]
+    aside = [{n for n in range(3_000) if role(n, phase) == "holdout"} for phase in others]
 
     assert aside[0] == aside[1] == aside[2]
     assert 0.08 < len(aside[0]) / 3_000 < 0.12

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstchair.promotion import OfflineEvidence, Rule, Verb, judge_challenger, judge_seat
+from firstchair.promotion import OfflineEvidence, OfflineRules, Verb, judge_challenger, judge_first_champion
 
 USERS = 3_000
 BASE = np.random.default_rng(8).gamma(2, 0.1, USERS)
 NOISE = np.random.default_rng(9).normal(0, 0.05, USERS)
-RULE = Rule(bootstrap_samples=400)
+RULE = OfflineRules(bootstrap_samples=400)
 
 
 def evidence(*, ndcg: float = 1.0, recall: float = 1.0, noise: float = 1.0, **changes: Any) -> OfflineEvidence:
@@ -50,13 +50,18 @@ def test_the_verdict_on_a_challenger(found: OfflineEvidence, decision: Verb, cod
 
 
 def test_too_few_users_prove_nothing_however_good() -> None:
-    verdict = judge_challenger(evidence(ndcg=1.3), Rule(min_test_users=USERS + 1, bootstrap_samples=200))
+    verdict = judge_challenger(
+        evidence(ndcg=1.3),
+        OfflineRules(min_test_users=USERS + 1, bootstrap_samples=200),
+    )
 
     assert (verdict.decision, verdict.reason_codes) == (Verb.HOLD, ("too_few_users",))
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:
-    verdict = judge_challenger(evidence(ndcg=1.0, recall=0.9), Rule(min_test_users=10_000, bootstrap_samples=200))
+    verdict = judge_challenger(
+        evidence(ndcg=1.0, recall=0.9), OfflineRules(min_test_users=10_000, bootstrap_samples=200)
+    )
 
     assert verdict.reason_codes == ("too_few_users", "not_superior", "recall_margin")
     assert {check["name"]: check["passes"] for check in verdict.checks}["leak_alarm"] is True
@@ -70,7 +75,9 @@ def test_a_model_that_is_no_better_is_seldom_promoted() -> None:
         same = evidence(
             champion_ndcg=champion, challenger_ndcg=challenger, champion_recall=champion, challenger_recall=challenger
         )
-        promoted += judge_challenger(same, Rule(bootstrap_samples=200, recall_margin=1.0)).decision is Verb.PROMOTE
+        promoted += (
+            judge_challenger(same, OfflineRules(bootstrap_samples=200, recall_margin=1.0)).decision is Verb.PROMOTE
+        )
 
     # One side of a two-sided 5 %: 2.5 are expected, more than 9 come once in a thousand times.
     assert promoted <= 9
@@ -80,15 +87,10 @@ def test_the_same_seed_gives_the_same_verdict() -> None:
     assert judge_challenger(evidence(ndcg=1.02), RULE) == judge_challenger(evidence(ndcg=1.02), RULE)
 
 
-def test_the_first_champion_sits_down_and_the_entry_says_what_was_proven() -> None:
-    proven = judge_seat(evidence(ndcg=1.5), RULE, first=True)
-    unproven = judge_seat(evidence(ndcg=0.7), RULE, first=True)
+def test_there_is_always_a_first_champion_and_the_verdict_says_what_was_proven() -> None:
+    proven = judge_first_champion(evidence(ndcg=1.5), RULE)
+    unproven = judge_first_champion(evidence(ndcg=0.7), RULE)
 
     assert proven.decision is unproven.decision is Verb.PROMOTE
     assert proven.reason_codes == ("first_champion",)
     assert unproven.reason_codes == ("first_champion", "not_proven_against_popularity")
-
-
-def test_a_refreshed_champion_must_not_have_fallen_behind_popularity() -> None:
-    assert judge_seat(evidence(ndcg=1.2), RULE, first=False).reason_codes == ("refreshed_champion",)
-    assert judge_seat(evidence(ndcg=0.8), RULE, first=False).decision is Verb.HOLD

@@ -23,8 +23,8 @@ from firstchair.promotion.audition import Effect
 from firstchair.serving import publish, publishing, serves
 from firstchair.serving.published import open_published
 from firstchair.settings import Settings
-from tests.firstchair.promotion.conftest import NOW, Audition
-from tests.firstchair.promotion.test_live import SETTINGS, Stand, day
+from tests.firstchair.promotion.conftest import HOLDOUT_SHARE, NOW, SALT, Audition
+from tests.firstchair.promotion.test_live import LIVE, Stand, day
 
 Make = Callable[..., Audition]
 ARTISTS = [f"a{number:02d}" for number in range(30)]
@@ -55,7 +55,17 @@ class Tick:
         """Whether anything was due."""
         p, due = self.platform, decisions_due(self.platform)
         for found in due:
-            decide(p.lake, p.registry, p.ledger, as_of=found.as_of, now=p.now, rule=p.rule, stages=SETTINGS)
+            rules = replace(p.rules, live=LIVE)
+            decide(
+                p.lake,
+                p.registry,
+                p.ledger,
+                as_of=found.as_of,
+                now=p.now,
+                rules=rules,
+                salt=SALT,
+                holdout_share=HOLDOUT_SHARE,
+            )
             self.publish(found.as_of)
         return bool(due)
 
@@ -151,10 +161,10 @@ def killed_before(tick: Tick, step: int) -> bool:
     return False
 
 
-def test_a_role_without_lists_is_dealt_the_champions_and_is_not_asked_for_again(
+def test_users_of_a_role_without_lists_see_the_champions_and_it_is_not_asked_for_again(
     on_the_eve: Callable[[str], Tick],
 ) -> None:
-    tick = on_the_eve("no-holdback")
+    tick = on_the_eve("no-holdout")
     p = tick.platform
     trending = p.registry.newest(day(PROMOTED))[Family.TRENDING].version
     p.lake.delete(t.RECOMMENDATIONS, f"model_version = '{trending}'")
@@ -164,8 +174,8 @@ def test_a_role_without_lists_is_dealt_the_champions_and_is_not_asked_for_again(
     served = serves(p.settings.published)
     assert served is not None
     assert (acted, again) == (True, False)
-    assert "holdback" in dict(p.arms().bounds)
-    assert "holdback" not in dict(served.arms)
+    assert "holdout" in dict(p.arms().bounds)
+    assert "holdout" not in dict(served.arms)
 
 
 def test_where_nothing_is_published_the_lists_of_the_day_are_as_soon_as_they_stand(

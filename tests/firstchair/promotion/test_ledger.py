@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from firstchair.databases import Databases
 from firstchair.errors import LedgerError
-from firstchair.promotion import Decision, Ledger
+from firstchair.promotion import Decision, Ledger, Verification, arms_of
 from firstchair.promotion import ledger as ledger_module
 
 NOW = datetime(2026, 2, 1, 6, tzinfo=UTC)
@@ -98,6 +98,29 @@ def test_whoever_changes_an_entry_is_found_out_at_that_entry(
 
     found = ledger.verify()
     assert (found.ok, found.first_broken) == (False, first_broken)
+
+
+def test_an_entry_in_the_words_of_before_verifies_and_gives_the_same_arms(ledger: Ledger) -> None:
+    phase = {"stage": "probation", "on_trial": "7", "standing": "3", "share": 0.8, "salt": "first/7",
+             "first_day": "2026-01-20"}  # fmt: skip
+    by_hand = {"reason_codes": ("by_hand",), "reasons": ("the holdback is too small, the yardsticks look well",)}
+    written = ledger.append(decision(1, evidence={"kind": "by_hand", "phase": phase}, **by_hand))
+    ledger.append(decision(2))
+
+    found = ledger.entries()[-1]
+    arms = arms_of(found.phase, salt="first", holdout_share=0.01)
+
+    assert ledger.verify() == Verification(True, 2, None)
+    assert (found, found.reasons) == (written, by_hand["reasons"])
+    assert arms.bounds == (("champion", 7_920), ("previous", 9_900), ("holdout", 10_000))
+    # As the release that called the last role `holdback` assigned them.
+    assigned = {number: arms.bucket(number.to_bytes(16)) for number in (0, 1, 18, 19, 234, 270)}
+    assert assigned == {0: 3910, 1: 396, 18: 9891, 19: 9801, 234: 9993, 270: 9944}
+    assert [arms.role(bucket) for bucket in assigned.values()] == [
+        *["champion"] * 2,
+        *["previous"] * 2,
+        *["holdout"] * 2,
+    ]
 
 
 @pytest.mark.parametrize(

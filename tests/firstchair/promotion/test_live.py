@@ -1,5 +1,7 @@
 """A stage with traffic from its first day to its end, on evidence of known truth, through the real ledger."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,7 +15,6 @@ from firstchair.promotion import (
     Deciding,
     Phase,
     Stage,
-    StageSettings,
     Word,
     decide,
     promote_by_hand,
@@ -22,18 +23,18 @@ from firstchair.promotion import (
     undecided,
 )
 from firstchair.promotion.audition import Effect
-from firstchair.promotion.trial import TrialRules, as_evidence
+from firstchair.promotion.exposure import assigned_arms
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial import as_evidence
 from firstchair.promotion.trial import decide as decide_on
-from tests.firstchair.promotion.conftest import AS_OF, NOW, Audition
+from tests.firstchair.promotion.conftest import AS_OF, HOLDOUT_SHARE, NOW, SALT, Audition
 from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
 
 Make = Callable[..., Audition]
 # Three steps of a day or a few: what is shown here is the way through them.
-SETTINGS = StageSettings(
-    rules=TrialRules(
-        min_days=4, max_days=6, success_days=3, segment_days=3, ramp_days=1, ramp_days_small=1,
-        success_users=500, probation_min_days=4, listen_margin=0.10, active_margin=0.10, strict=False,
-    )
+LIVE = LiveRules(
+    min_days=4, max_days=6, success_days=3, segment_days=3, ramp_days=1, ramp_days_small=1,
+    success_users=500, probation_min_days=4, listen_margin=0.10, active_margin=0.10, strict=False,
 )  # fmt: skip
 USERS = 6_000
 
@@ -57,15 +58,17 @@ class Stand:
         return None if last is None else last.phase
 
     def decide(self, number: int, *, wanted_effect: float | None = None) -> Deciding:
-        a, rules = self.a, replace(SETTINGS.rules, wanted_effect=wanted_effect)
+        a = self.a
+        rules = replace(a.rules, live=replace(LIVE, wanted_effect=wanted_effect))
         return decide(
             a.lake,
             a.registry,
             a.ledger,
             as_of=day(number),
             now=NOW + timedelta(days=number),
-            rule=a.rule,
-            stages=replace(SETTINGS, rules=rules),
+            rules=rules,
+            salt=SALT,
+            holdout_share=HOLDOUT_SHARE,
         )
 
     def live(self, effect: Effect, days: int, *, seed: int = 5) -> None:
@@ -89,6 +92,7 @@ class Stand:
         rows = rows.set_column(0, "day", pa.array(moved, pa.date32()))
         for name, value in extra.items():
             rows = rows.append_column(name, pa.array([value] * rows.num_rows))
+        rows = in_their_arms(rows, phase)
         rows = rows.select(t.EVIDENCE.schema.names)
         casted = [rows.column(f.name).cast(f.type, safe=False) for f in t.EVIDENCE.schema]
         table = pa.table(casted, schema=t.EVIDENCE.schema)
@@ -112,6 +116,23 @@ class Stand:
             self.live(Effect(), 1)
             self.decide(number)
         return 2
+
+
+def in_their_arms(rows: pa.Table, phase: Phase) -> pa.Table:
+    """The same rows under pseudonyms that the phase's salt assigns to the arms they stand in."""
+    users = dict(zip(rows.column("user_key").to_pylist(), rows.column("arm").to_pylist(), strict=True))
+    wanted = Counter(users.values())
+    free: dict[str | None, list[str]] = {arm: [] for arm in wanted}
+    number = 0
+    while any(len(free[arm]) < count for arm, count in wanted.items()):
+        keys = [hashlib.md5(b"%d" % n).hexdigest() for n in range(number, number + 10_000)]
+        arms = assigned_arms(phase, keys, salt=SALT, holdout_share=HOLDOUT_SHARE)
+        for key, arm in zip(keys, arms, strict=True):
+            free.setdefault(arm, []).append(key)
+        number += 10_000
+    renamed = {user: free[arm].pop() for user, arm in users.items()}
+    keys = pa.array([renamed[user] for user in rows.column("user_key").to_pylist()])
+    return rows.set_column(rows.column_names.index("user_key"), "user_key", keys)
 
 
 @pytest.fixture
@@ -211,7 +232,10 @@ def test_a_day_of_bad_records_is_none_of_the_stages_days_and_the_entry_names_it(
     first = stand.climb()
     stand.live(Effect(0.25), 4)
     rows = stand.a.lake.read(t.EVIDENCE, f"day >= date '{day(first)}'")
-    by_itself = decide_on(as_evidence(rows.sort_by([("day", "ascending"), ("user_key", "ascending")])), SETTINGS.rules)
+    by_itself = decide_on(
+        as_evidence(rows.sort_by([("day", "ascending"), ("user_key", "ascending")])),
+        LIVE,
+    )
     spoilt = stand.spoil(2)
 
     a_day_short = stand.decide(first + 4).entries[0]

@@ -44,6 +44,7 @@ def test_a_step_without_alarm_leads_to_the_next_with_a_new_clock() -> None:
         (DECIDING, Verb.HOLD, ("not_superior", "horizon_reached"), Stage.RETIRED, "3", False),
         (PROBATION, Verb.HOLD, ("in_probation",), Stage.PROBATION, "7", True),
         (PROBATION, Verb.HOLD, ("confirmed",), Stage.CHAMPION, "7", False),
+        (PROBATION, Verb.HOLD, ("data_quality", "probation_over"), Stage.CHAMPION, "7", False),
         (PROBATION, Verb.ROLL_BACK, ("worse_lately",), Stage.ROLLED_BACK, "3", False),
     ],
 )
@@ -55,12 +56,12 @@ def test_where_a_decision_leads(
     assert (outcome.stage, outcome.champion, outcome.phase is not None) == (stage, champion, goes_on)
 
 
-@pytest.mark.parametrize(("users", "holdback"), [(2_000, 0.5), (60_000, 0.2), (300_000, 0.1)])
-def test_the_holdback_of_probation_is_what_the_population_needs(users: int, holdback: float) -> None:
+@pytest.mark.parametrize(("users", "control"), [(2_000, 0.5), (60_000, 0.2), (300_000, 0.1)])
+def test_the_control_group_of_probation_is_what_the_population_needs(users: int, control: float) -> None:
     phase = led(DECIDING, Verb.PROMOTE, "superior", users=users).phase
 
     assert phase is not None
-    assert phase.share == pytest.approx(1 - holdback)
+    assert phase.share == pytest.approx(1 - control)
     assert (phase.stage, phase.salt, phase.first_day) == (Stage.PROBATION, CANARY.salt, ON)
 
 

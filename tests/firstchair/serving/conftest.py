@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from firstchair.definitions.arms import Arms
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
@@ -19,6 +20,8 @@ AS_OF = date(2026, 2, 1)
 ARTISTS = [f"a{number:03d}" for number in range(40)]
 LENGTH = 20
 CHAMPION, CHALLENGER, TRENDING = "1", "2", "3"
+# Nobody is in a stage, and nobody is in the holdout.
+ALL_CHAMPION = Arms.without_stage(holdout_salt="first", holdout_share=0.0)
 
 
 def lists(user: str, as_of: date, artists: list[str], version: str = CHAMPION) -> pa.Table:
@@ -65,10 +68,10 @@ def users() -> list[str]:
 
 @pytest.fixture
 def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) -> Callable[..., Path]:
-    """Publish lists in which every artist of all users is moved on by `turn`."""
+    """Publish lists to some arms; in them every artist of all users is moved on by `turn`."""
     root = tmp_path / "published"
 
-    def call(turn: int = 0) -> Path:
+    def call(turn: int = 0, arms: Arms = ALL_CHAMPION) -> Path:
         rows = [
             lists(user, AS_OF, artists, version)
             for number, user in enumerate(users)
@@ -79,7 +82,7 @@ def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) ->
             )
         ]
         lake.replace_partition(t.RECOMMENDATIONS, pa.concat_tables(rows), AS_OF)
-        publish(lake, platform, as_of=AS_OF, root=root, list_length=LENGTH)
+        publish(lake, platform, as_of=AS_OF, root=root, list_length=LENGTH, arms=arms)
         return root
 
     return call
@@ -89,7 +92,7 @@ def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) ->
 def put_out_matrix(put_out: Callable[..., Path], lake: Lake, users: list[str]) -> Callable[..., Path]:
     """As `put_out`, with a row of the matrix for each user: user n likes four artists of his parity."""
 
-    def call(turn: int = 0) -> Path:
+    def call(turn: int = 0, arms: Arms = ALL_CHAMPION) -> Path:
         liked = [(user, ARTISTS[number % 2 + 2 * step]) for number, user in enumerate(users) for step in range(4)]
         rows = {
             "user_key": [user_key(user, KEY) for user, _ in liked],
@@ -104,6 +107,6 @@ def put_out_matrix(put_out: Callable[..., Path], lake: Lake, users: list[str]) -
         lake.replace_partition(
             t.INTERACTIONS, pa.table(empty | {name: pa.array(values) for name, values in rows.items()}), AS_OF
         )
-        return put_out(turn)
+        return put_out(turn, arms)
 
     return call

@@ -17,7 +17,6 @@ import pytest
 from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving.api import Api, ApiConfig
 from firstchair.serving.logins import MAX_K
-from firstchair.serving.slates import Allocation
 from tests.firstchair.serving.conftest import KEY, LENGTH
 
 TOKEN = {"Authorization": "Bearer a test's token"}
@@ -42,7 +41,6 @@ def config(tmp_path: Path, platform: Registry, ledger: Ledger) -> ApiConfig:
         pseudonym_key=KEY,
         token="a test's token",
         seed=1,
-        allocation=Allocation(),
         champion=lambda: status(platform, ledger),
         decisions=ledger.entries,
     )

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firstchair.definitions.arms import Arms
 from firstchair.promotion import Registry
 from firstchair.serving.folded_slates import FoldedSlate, folded_slate
 from firstchair.serving.published import Published, open_published
-from firstchair.serving.slates import Allocation, make_slate
+from firstchair.serving.slates import make_slate
 from firstchair.serving.today import Signal
 from firstchair.sources import user_key
-from tests.firstchair.serving.conftest import AS_OF, CHAMPION, KEY, LENGTH, TRENDING, shifted
+from tests.firstchair.serving.conftest import ALL_CHAMPION, AS_OF, CHAMPION, KEY, LENGTH, TRENDING, shifted
 
 K = 5
 PutOut = Callable[..., Path]
-ALL_CHAMPION = Allocation(holdback_share=0)
-ALL_HOLDBACK = Allocation(canary_share=0, holdback_share=1)
+ALL_HOLDOUT = Arms.without_stage(holdout_salt="first", holdout_share=1.0)
 
 
 @pytest.fixture
@@ -43,11 +43,10 @@ def slate(
     days: int = 0,
     seed: int = 1,
     k: int = K,
-    allocation: Allocation = ALL_CHAMPION,
 ) -> FoldedSlate | None:
     key = bytes.fromhex(user_key(user, KEY))
     day = AS_OF + timedelta(days=days)
-    return folded_slate(published, key, signals, k=k, day=day, seed=seed, allocation=allocation)
+    return folded_slate(published, key, signals, k=k, day=day, seed=seed)
 
 
 def made(*arguments: object, **more: object) -> FoldedSlate:
@@ -98,34 +97,33 @@ def test_a_warm_listeners_list_follows_what_he_did_today(published: Published) -
     assert found.slate.scores == sorted(found.slate.scores, reverse=True)
 
 
-def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(published: Published) -> None:
+@pytest.mark.parametrize("arms", [ALL_CHAMPION, ALL_HOLDOUT])
+def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(put_out_matrix: PutOut, arms: Arms) -> None:
+    published = open_published(put_out_matrix(arms=arms))
     cases = [
-        (user, said((kind, "a002"), (kind, "a003")), allocation)
+        (user, said((kind, "a002"), (kind, "a003")))
         for kind in ("click", "follow", "unfollow")
         for user in ("user-2", "nobody")
-        for allocation in (ALL_CHAMPION, ALL_HOLDBACK)
     ]
 
-    found = [
-        made(published, user, signals, seed=seed, allocation=allocation)
-        for user, signals, allocation in cases
-        for seed in range(200)
-    ]
+    found = [made(published, user, signals, seed=seed) for user, signals in cases for seed in range(200)]
 
     assert all(not {"a002", "a003"} & set(names(published, one)) for one in found)
     assert all(len(set(one.slate.artists)) == len(one.slate.artists) == K for one in found)
 
 
-def test_a_list_of_another_family_is_kept_less_what_he_took_up(published: Published) -> None:
-    found = plain(published, "user-3", clicks("a001", "a030"), allocation=ALL_HOLDBACK)
+def test_a_list_of_another_family_is_kept_less_what_he_took_up(put_out_matrix: PutOut) -> None:
+    published = open_published(put_out_matrix(arms=ALL_HOLDOUT))
+
+    found = plain(published, "user-3", clicks("a001", "a030"))
 
     assert names(published, found) == [artist for artist in shifted(0) if artist != "a001"][:K]
-    assert (found.family, found.version, found.role) == ("trending", TRENDING, "holdback")
+    assert (found.family, found.version, found.role) == ("trending", TRENDING, "holdout")
     assert found.reasons[0] == "because you play a000"
 
 
 def test_a_stranger_who_only_refused_gets_what_is_trending_without_it(published: Published) -> None:
-    usual = make_slate(published, bytes(16), k=K, day=AS_OF, seed=1, allocation=ALL_CHAMPION)
+    usual = make_slate(published, bytes(16), k=K, day=AS_OF, seed=1)
     first = published.artist_ids[usual.artists[0]]
 
     found = made(published, "nobody", said(("unfollow", first)))

@@ -18,7 +18,7 @@ from firstchair.serving import lambda_handler
 from firstchair.serving.diskless import Diskless, config_of
 from firstchair.serving.lambda_handler import LambdaLogins
 from firstchair.serving.published import open_published
-from firstchair.serving.slates import Allocation, make_slate
+from firstchair.serving.slates import make_slate
 from firstchair.settings import Settings
 from tests.firstchair.serving.conftest import AS_OF, KEY
 
@@ -63,7 +63,7 @@ def test_a_login_gets_the_slate_that_the_api_would_show(
 ) -> None:
     published = open_published(put_out())
     key = bytes.fromhex(_key("user-4"))
-    expected = make_slate(published, key, k=7, day=AS_OF, seed=settings.seed, allocation=Allocation())
+    expected = make_slate(published, key, k=7, day=AS_OF, seed=settings.seed)
 
     answer = function.answer(event(rawQueryString="k=7"), NOON)
 

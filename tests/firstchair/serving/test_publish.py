@@ -13,7 +13,7 @@ from firstchair.promotion import Registry
 from firstchair.serving import publish
 from firstchair.serving.published import current, open_published
 from firstchair.serving.publishing import KEPT_VERSIONS, point_to
-from tests.firstchair.serving.conftest import AS_OF, LENGTH, shifted
+from tests.firstchair.serving.conftest import ALL_CHAMPION, AS_OF, LENGTH, shifted
 
 PutOut = Callable[..., Path]
 
@@ -106,6 +106,6 @@ def test_a_crash_before_the_pointer_moves_leaves_what_is_served(
 
 def test_nothing_is_published_without_a_champions_lists(lake: Lake, platform: Registry, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no lists of the champion"):
-        publish(lake, platform, as_of=AS_OF, root=tmp_path / "p", list_length=LENGTH)
+        publish(lake, platform, as_of=AS_OF, root=tmp_path / "p", list_length=LENGTH, arms=ALL_CHAMPION)
     with pytest.raises(ModelError, match="No whole published version"):
         open_published(tmp_path / "p")

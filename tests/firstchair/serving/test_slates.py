@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstchair.promotion import Registry, Stage, bucket_of
+from firstchair.definitions.arms import Arms
 from firstchair.serving.published import Published, open_published
-from firstchair.serving.slates import EXPLORATION, Allocation, Slate, make_slate
+from firstchair.serving.slates import EXPLORATION, Slate, make_slate
 from firstchair.sources import user_key
-from tests.firstchair.serving.conftest import AS_OF, CHALLENGER, KEY, LENGTH, shifted
+from tests.firstchair.serving.conftest import AS_OF, KEY, LENGTH, shifted
 
 K = 5
 PutOut = Callable[..., Path]
-ALL_CHAMPION = Allocation(holdback_share=0)
 
 
 def key(user: str) -> bytes:
@@ -24,8 +23,7 @@ def key(user: str) -> bytes:
 
 
 def slate(published: Published, user: str, *, days: int = 0, seed: int = 1, k: int = K, **more: object) -> Slate:
-    arguments = {"allocation": ALL_CHAMPION} | more
-    return make_slate(published, key(user), k=k, day=AS_OF + timedelta(days=days), seed=seed, **arguments)
+    return make_slate(published, key(user), k=k, day=AS_OF + timedelta(days=days), seed=seed, **more)
 
 
 def names(published: Published, found: Slate) -> list[str]:
@@ -95,28 +93,17 @@ def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_out: PutOut)
     assert all(len(one.artists) == K and not left_out & set(one.artists) for one in found)
 
 
-def test_a_challenger_is_shown_in_canary_alone_and_to_its_share(put_out: PutOut, platform: Registry) -> None:
-    shadow = open_published(put_out())
-    platform.set_stage(CHALLENGER, Stage.CANARY)
-    canary = open_published(put_out())
-    half = Allocation(canary_share=0.5, holdback_share=0.1)
+def test_a_user_sees_the_list_of_the_role_that_was_published_for_their_bucket(put_out: PutOut) -> None:
+    arms = Arms.without_stage(holdout_salt="first", holdout_share=0.2).in_canary(0.5, salt="first/2")
+    published = open_published(put_out(arms=arms))
 
-    def roles(published: Published) -> dict[str, str]:
-        return {f"user-{n}": slate(published, f"user-{n}", allocation=half).role for n in range(30)}
+    seen = {f"user-{n}": slate(published, f"user-{n}") for n in range(30)}
 
-    expected = {
-        user: "challenger" if bucket < 5_000 else "holdback" if bucket >= 9_000 else "champion"
-        for user in roles(canary)
-        for bucket in [bucket_of(key(user), "first")]
-    }
-    assert roles(canary) == expected
-    assert set(roles(shadow).values()) <= {"champion", "holdback"}
-
-
-def test_a_share_that_grows_takes_nobody_out_of_the_challengers_arm() -> None:
-    arms = [Allocation(canary_share=share) for share in (0.05, 0.2, 0.5)]
-
-    members = [{bucket for bucket in range(10_000) if arm.role(bucket, canary=True) == "challenger"} for arm in arms]
-
-    assert members[0] < members[1] < members[2]
-    assert [len(one) for one in members] == [500, 2_000, 5_000]
+    roles = {user: arms.role(arms.bucket(key(user))) for user in seen}
+    assert {user: found.role for user, found in seen.items()} == roles
+    assert set(roles.values()) == {"champion", "challenger", "holdout"}
+    starts = {"champion": 0, "challenger": 10}
+    for number, (user, found) in enumerate(seen.items()):
+        start = number + starts[found.role] if found.role in starts else 0
+        listed = [artist for place, artist in enumerate(names(published, found)) if place != found.explored]
+        assert set(listed) <= set(shifted(start)[:K]), user

@@ -1,11 +1,25 @@
 """What is planted is what happens: expectations from the tastes against what listeners did."""
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from firstchair.definitions.attribution import shown_sql
+from firstchair.lake import connect
+from firstchair.lake.tables import EVENTS, UTC_INSTANT
 from firstchair.world import World
-from firstchair.world.behaviour import CLICK, EXAMINATION, IMPRESSION, LOGIN, leaving
+from firstchair.world.behaviour import (
+    CLICK,
+    EXAMINATION,
+    IMPRESSION,
+    KINDS,
+    LOGIN,
+    Happenings,
+    leaving,
+)
 from firstchair.world.tastes import OVERSHOOT, expected_share_heard
 from firstchair.world.truth import expectations
 from tests.firstchair.world.conftest import Fixed, Make, same_for_all
@@ -33,6 +47,46 @@ def test_clicks_of_a_day_are_as_many_as_the_lists_were_expected_to_give(make: Ma
     assert abs(clicked / shown - expected) < 6 * np.sqrt(expected * (1 - expected) / shown)
 
 
+def test_what_comes_of_a_slate_is_counted_on_the_day_of_the_slate(make: Make) -> None:
+    world = make("steady", users=400)
+    lists = {"mine": best_by_taste(world)}
+
+    events = [as_events(world.life.live(day, Fixed(lists, version="mine")), day) for day in (0, 1)]
+
+    with connect() as connection:
+        connection.register("events", pa.concat_tables(events))
+        found = connection.sql(shown_sql("events")).df()
+    for day, lived in enumerate(events):
+        rows = lived.to_pandas()
+        things = found[found["event_date"].dt.dayofyear == day + 1]
+        kinds = rows["event_type"].value_counts()
+        assert len(things) == kinds["impression"]
+        assert things["clicked"].sum() == kinds["click"]
+        assert things["played"].sum() == ((rows["event_type"] == "play") & (rows["slate_id"] != "-1")).sum()
+        assert (things["clicked_on"].dropna() == things["event_date"][things["clicked"]]).all()
+
+
+def as_events(h: Happenings, day: int) -> pa.Table:
+    """Accepted events, of the first days of 2026."""
+    midnight = np.datetime64("2026-01-01T00:00:00", "us") + np.timedelta64(day, "D")
+    columns = {
+        "event_id": [f"{day}-{row}" for row in range(len(h))],
+        "event_type": np.array(KINDS)[h.kind],
+        "occurred_at": pa.array(midnight + h.ms.astype("timedelta64[ms]")).cast(UTC_INSTANT),
+        "event_date": pa.array(midnight + h.ms.astype("timedelta64[ms]")).cast(pa.date32()),
+        "user_key": h.user.astype(str),
+        "slate_id": h.slate.astype(str),
+        "artist_id": h.artist.astype(str),
+    }
+    count = len(h)
+    return pa.table(
+        {
+            f.name: pa.array(columns[f.name]).cast(f.type) if f.name in columns else pa.nulls(count, f.type)
+            for f in EVENTS.schema
+        }
+    )
+
+
 def test_lists_by_taste_beat_popular_ones_and_those_beat_lists_by_chance(make: Make) -> None:
     world = make("steady")
     popular = np.argsort(-world.music.log_popularity)
@@ -57,6 +111,18 @@ def test_segments_are_parts_of_the_whole(make: Make) -> None:
 
     assert set(counts.index) == {"all", "lifecycle", "country", "age_group", "gender"}
     assert counts.nunique() == 1
+
+
+def test_users_are_new_for_30_days_from_the_one_of_their_account(make: Make) -> None:
+    world = make("steady")
+    rows = expectations(world.life, 3, {"mine": best_by_taste(world)})
+    today = world.life.start + timedelta(days=3)
+    present = world.life.present(3)
+
+    new = sum((today - world.people.created_on[user]).days < 30 for user in np.flatnonzero(present))
+
+    counts = {row["segment_value"]: row["users"] for row in rows if row["segment"] == "lifecycle"}
+    assert counts == {"new": new, "long_term": present.sum() - new}
 
 
 def test_who_gets_less_leaves_sooner() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 
 from firstchair.promotion.audition.hearing import Hearing, hear
 from firstchair.promotion.audition.scenarios import SCENARIOS, Scenario, accepted
-from firstchair.promotion.trial import TrialRules
+from firstchair.promotion.rules import LiveRules
 
 PROCESSES = 2
 DECISIONS = ("promote", "hold", "reject")
 
 Progress = Callable[[str, int, int], None]
-Task = tuple[Scenario, int, TrialRules]
+Task = tuple[Scenario, int, LiveRules]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,15 @@ class AuditionReport:
 
 
 def audition(
-    *, seeds: int, rules: TrialRules | None = None, processes: int = PROCESSES, progress: Progress | None = None
+    *,
+    seeds: int,
+    rules: LiveRules | None = None,
+    processes: int = PROCESSES,
+    progress: Progress | None = None,
 ) -> AuditionReport:
     """Play every scenario with the seeds 1 to `seeds` (large worlds a fifth of them)."""
     tasks = [
-        (scenario, seed, rules or TrialRules())
+        (scenario, seed, rules or LiveRules())
         for scenario in sorted(SCENARIOS, key=lambda s: -s.users)
         for seed in range(1, scenario.seeds(seeds) + 1)
     ]

@@ -8,8 +8,9 @@ from scipy.special import ndtri
 
 from firstchair.promotion.audition.panel import DAYS, Panel, simulate_panel
 from firstchair.promotion.audition.scenarios import Scenario
-from firstchair.promotion.gate import OfflineEvidence, Rule, Verb, judge_challenger
-from firstchair.promotion.trial import Trial, TrialRules
+from firstchair.promotion.gate import OfflineEvidence, Verb, judge_challenger
+from firstchair.promotion.rules import LiveRules, OfflineRules
+from firstchair.promotion.trial import Trial
 from firstchair.promotion.trial.evidence import Values
 
 DATES = [date(2026, 1, 1) + timedelta(days=day) for day in range(DAYS)]
@@ -37,10 +38,10 @@ class Hearing:
     detectable: float | None
 
 
-def hear(scenario: Scenario, *, seed: int, rules: TrialRules) -> Hearing:
+def hear(scenario: Scenario, *, seed: int, rules: LiveRules) -> Hearing:
     """Play a scenario once."""
     if scenario.offline_lift is not None:
-        verdict = judge_challenger(_offline(scenario.offline_lift, seed), Rule(seed=seed))
+        verdict = judge_challenger(_offline(scenario.offline_lift, seed), OfflineRules(seed=seed))
         if verdict.decision is not Verb.PROMOTE:
             panel = simulate_panel(scenario.users, scenario.effect, seed=seed)
             return Hearing(

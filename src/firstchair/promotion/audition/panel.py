@@ -1,4 +1,4 @@
-"""The audition's world: users with tastes that drift, a challenger with a planted effect (GATE section 7)."""
+"""The audition's world: users with tastes that drift, a challenger with a planted effect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.promotion.trial.evidence import BEFORE, MEASURES, Codes, Segment, Values
+from firstchair.definitions.lifecycle import LONG_TERM, NEW
+from firstchair.promotion.trial.evidence import BEFORE, BEFORE_DAYS, MEASURES, Codes, Segment, Values
 
-DAYS, BEFORE_DAYS, SLATE = 35, 28, 10
+DAYS, SLATE = 35, 10
 SHARES = np.array([0.20, 0.16, 0.13, 0.12, 0.10, 0.08, 0.06, 0.05, 0.035, 0.025, 0.025, 0.015])
 # The segment with 12 % of the users, which some scenarios harm.
 HARMED = 3
@@ -110,7 +111,7 @@ def simulate_panel(users: int, effect: Effect, *, seed: int) -> Panel:
         arm=arm[kept].astype(np.int8),
         segments={
             "country": Segment(names, segment[kept]),
-            "lifecycle": Segment(("long_term", "new"), new[kept].astype(np.int64)),
+            "lifecycle": Segment((LONG_TERM, NEW), new[kept].astype(np.int64)),
         },
         before={name: before[name][kept] for name in BEFORE},
         table=stage if kept.all() else {name: stage[name][:, kept] for name in MEASURES},

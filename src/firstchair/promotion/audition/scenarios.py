@@ -1,4 +1,4 @@
-"""Acceptance scenarios of the gate: what is planted, what the gate should make of it (GATE section 8)."""
+"""Acceptance scenarios of the gate: what is planted, what the gate should make of it."""
 
 from dataclasses import dataclass, field
 

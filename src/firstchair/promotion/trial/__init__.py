@@ -3,15 +3,13 @@
 from firstchair.promotion.trial.decision import Check, MetricFinding, SegmentFinding, TrialDecision
 from firstchair.promotion.trial.evidence import COLUMNS, Evidence, as_evidence, read_evidence
 from firstchair.promotion.trial.looks import Days
-from firstchair.promotion.trial.probation import holdback_share
-from firstchair.promotion.trial.rules import RAMP_SHARES, Metric, TrialRules
+from firstchair.promotion.trial.rules import Metric
 from firstchair.promotion.trial.trial import CANARY, PROBATION, STAGES, Trial, decide, decide_daily
 
 __all__ = [
     "CANARY",
     "COLUMNS",
     "PROBATION",
-    "RAMP_SHARES",
     "STAGES",
     "Check",
     "Days",
@@ -21,10 +19,8 @@ __all__ = [
     "SegmentFinding",
     "Trial",
     "TrialDecision",
-    "TrialRules",
     "as_evidence",
     "decide",
     "decide_daily",
-    "holdback_share",
     "read_evidence",
 ]

@@ -1,34 +1,36 @@
-"""What a promotion asks of a look beyond the absence of harm (GATE section 3, Q R S G X N T)."""
+"""What a promotion asks of a look beyond the absence of harm (docs/gate.md, "Live evidence")."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from firstchair.evaluation.sample_ratio import log_e_sample_ratio
 from firstchair.evaluation.sequential import log_e
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.rules import LiveRules, percent
 from firstchair.promotion.trial.looks import Look
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import Metric, TrialRules
+from firstchair.promotion.trial.rules import Metric
 
 
 class Condition(NamedTuple):
     """One thing asked: the code of a decision that lacks it, whether it holds, the figures."""
 
     name: str
-    code: str
+    code: Reason
     passes: bool
     detail: str
 
 
 @dataclass
 class SampleRatio:
-    """Largest evidence so far that users were not dealt to the arms as planned; once proven it stays."""
+    """Largest evidence so far that users were not assigned as planned; once proven it stays."""
 
     share: float
-    rules: TrialRules
+    rules: LiveRules
     log_e: float = -math.inf
 
     def look(self, *counts: tuple[int, int]) -> Condition:
@@ -42,75 +44,99 @@ class SampleRatio:
             f"e = {math.exp(min(self.log_e, 50)):.3g}, limit {self.rules.sample_ratio_e:g}."
         )
         passes = self.log_e < math.log(self.rules.sample_ratio_e)
-        return Condition("sample_ratio", "sample_ratio_mismatch", passes, detail)
+        return Condition("sample_ratio", Reason.SAMPLE_RATIO_MISMATCH, passes, detail)
 
 
-def powered(detectable: float, *, binds: bool, rules: TrialRules) -> Condition:
+def powered(detectable: float, *, binds: bool, rules: LiveRules) -> Condition:
     """Whether the stage that decides would find what the owner wants found; a step that does not bind passes."""
-    found = f"By day {rules.max_days} the stage that decides would find {detectable:.1%} in four of five cases"
+    found = (
+        f"By day {rules.max_days} the stage that decides would find {detectable:.1%} "
+        f"with a power of {percent(rules.power)}"
+    )
     if rules.wanted_effect is None:
-        return Condition("powered", "underpowered", True, f"{found}; no wanted effect is set.")
+        return Condition("powered", Reason.UNDERPOWERED, True, f"{found}; no wanted effect is set.")
     passes = detectable <= rules.wanted_effect or not binds
-    return Condition("powered", "underpowered", passes, f"{found}; wanted is {rules.wanted_effect:.1%}.")
+    return Condition(
+        "powered",
+        Reason.UNDERPOWERED,
+        passes,
+        f"{found}; wanted is {rules.wanted_effect:.1%}.",
+    )
 
 
 def data_quality(look: Look) -> Condition:
     """Whether the newest days are whole in both arms."""
     detail = " ".join(look.gaps) or "Impressions a user of the two arms keep their proportion on the newest days."
-    return Condition("data_quality", "data_quality", not look.gaps, detail)
+    return Condition("data_quality", Reason.DATA_QUALITY, not look.gaps, detail)
 
 
 def both_arms(counts: tuple[int, int], least: int) -> Condition:
     """Whether both arms have users enough."""
-    code = "single_arm" if min(counts) == 0 else "too_few_users"
+    code = Reason.SINGLE_ARM if min(counts) == 0 else Reason.TOO_FEW_USERS
     detail = (
         f"{counts[0]:,} users of the champion and {counts[1]:,} of the challenger saw a list; wanted {least:,} each."
     )
     return Condition("users", code, min(counts) >= least, detail)
 
 
-def superior(reading: Reading, *, data_days: int, rules: TrialRules) -> Condition:
+def superior(reading: Reading, *, data_days: int, rules: LiveRules) -> Condition:
     """Whether the success metric is proven better, not before `success_days`."""
     found = log_e(reading.d, reading.se, rho=reading.rho) if reading.known else -math.inf
     passes = found >= -math.log(rules.alpha) and data_days >= rules.success_days
-    return Condition("superior", "not_superior", passes, said(Metric.CLICKS, reading, found, rules))
-
-
-def not_inferior(metric: Metric, reading: Reading, margin: float, rules: TrialRules) -> Condition:
-    """Whether a guardrail is proven to be worse by less than its margin."""
-    found = log_e(reading.d, reading.se, rho=reading.rho, null=-margin) if reading.known else -math.inf
-    detail = f"{said(metric, reading, found, rules)} At most {margin:.0%} worse is to be proven."
-    return Condition(f"{metric}_not_inferior", f"{metric}_not_proven", found >= -math.log(rules.alpha), detail)
-
-
-def lasting(newest: Reading, rules: TrialRules) -> Condition:
-    """Whether the effect is still there in the newest days."""
-    bound = newest.d - rules.novelty_z * newest.se
-    passes = newest.known and newest.d > 0 and bound > -rules.novelty_margin
     return Condition(
-        "novelty",
-        "novelty",
+        "superior",
+        Reason.NOT_SUPERIOR,
         passes,
-        f"Over the last {rules.novelty_days} days {newest.d:+.1%}, 90 % bound {bound:+.1%}.",
+        said(Metric.CLICKS, reading, found, rules),
     )
 
 
-def believable(reading: Reading, rules: TrialRules) -> Condition:
+def not_inferior(metric: Metric, reading: Reading, margin: float, rules: LiveRules) -> Condition:
+    """Whether a guardrail is proven to be worse by less than its margin."""
+    found = log_e(reading.d, reading.se, rho=reading.rho, null=-margin) if reading.known else -math.inf
+    asked = f"At most {percent(margin)} worse is to be proven."
+    detail = f"{said(metric, reading, found, rules)} {asked}"
+    code = Reason(f"{metric}_not_proven")
+    return Condition(f"{metric}_not_inferior", code, found >= -math.log(rules.alpha), detail)
+
+
+def lasting(newest: Reading, rules: LiveRules) -> Condition:
+    """Whether the effect is still there in the newest days."""
+    bound, level = newest.d - rules.novelty_z * newest.se, percent_of(rules.novelty_z)
+    passes = newest.known and newest.d > 0 and bound > -rules.novelty_margin
+    return Condition(
+        "novelty",
+        Reason.NOVELTY,
+        passes,
+        f"Over the last {rules.novelty_days} days {newest.d:+.1%}, {level} bound {bound:+.1%}.",
+    )
+
+
+def believable(reading: Reading, rules: LiveRules) -> Condition:
     """Whether the effect is not too good to be true (Twyman's law)."""
     bound = reading.d - rules.twyman_z * reading.se
-    detail = f"99 % bound of the effect {bound:+.1%}; over {rules.twyman_limit:.0%} a person has to look."
-    return Condition("believable", "too_good_to_be_true", not bound > rules.twyman_limit, detail)
+    detail = (
+        f"{percent_of(rules.twyman_z)} bound of the effect {bound:+.1%}; "
+        f"over {percent(rules.twyman_limit)} a person has to look."
+    )
+    return Condition(
+        "believable",
+        Reason.TOO_GOOD_TO_BE_TRUE,
+        not bound > rules.twyman_limit,
+        detail,
+    )
 
 
-def signs_agree(per_user: Reading, pooled: Reading) -> Condition:
-    """Whether the mean over users and the ratio of sums do not contradict each other (GATE section 6)."""
+def signs_agree(per_user: Reading, pooled: Reading, rules: LiveRules) -> Condition:
+    """Whether the mean over users and the ratio of sums do not contradict each other."""
+    z = float(ndtri(1 - rules.signs_alpha / 2))
     opposite = per_user.d * pooled.d < 0
-    significant = any(r.known and abs(r.d) > float(ndtri(0.975)) * r.se for r in (per_user, pooled))
+    significant = any(r.known and abs(r.d) > z * r.se for r in (per_user, pooled))
     detail = f"Mean over users {per_user.d:+.1%}, ratio of sums {pooled.d:+.1%}."
-    return Condition("signs_agree", "signs_disagree", not (opposite and significant), detail)
+    return Condition("signs_agree", Reason.SIGNS_DISAGREE, not (opposite and significant), detail)
 
 
-def said(metric: Metric, reading: Reading, found: float, rules: TrialRules) -> str:
+def said(metric: Metric, reading: Reading, found: float, rules: LiveRules) -> str:
     """A metric in one sentence."""
     if not reading.known:
         return f"{metric}: no effect can be told yet."
@@ -126,14 +152,20 @@ def missing(conditions: Mapping[str, Condition] | tuple[Condition, ...]) -> list
     return [condition for condition in found if not condition.passes]
 
 
-def told_blind(blind: list[str]) -> str:
+def told_blind(blind: list[str], rules: LiveRules) -> str:
     """Segments that matter and in which harm cannot be seen, in a sentence."""
+    least, harm = percent(rules.blind_share), percent(rules.blind_effect)
     if not blind:
-        return "In every segment of 5 % of users and more a harm of 8 % would be found."
+        return f"In every segment of {least} of users and more a harm of {harm} would be found."
     return (
-        f"Too few users to find a harm of 8 % in {len(blind)} segment(s) of 5 % of users and more: {', '.join(blind)}; "
-        "a person should look at them."
+        f"Too few users to find a harm of {harm} in {len(blind)} segment(s) of {least} of users "
+        f"and more: {', '.join(blind)}; a person should look at them."
     )
+
+
+def percent_of(z: float) -> str:
+    """The one-sided level of a bound that many standard errors away: 2.33 is 99 %."""
+    return f"{float(ndtr(z)):.0%}"
 
 
 def listed(names: list[str], what: str) -> str:

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from firstchair.promotion.gate import Verb
+from firstchair.promotion.reasons import Reason
 
 CONTRACT_FIELDS = (
     "decision", "day", "stage", "days", "metrics", "segments", "checks", "minimum_detectable_effect", "reason_codes",
@@ -82,7 +83,7 @@ class TrialDecision:
     segments: tuple[SegmentFinding, ...]
     checks: tuple[Check, ...]
     minimum_detectable_effect: float | None
-    reason_codes: tuple[str, ...]
+    reason_codes: tuple[Reason, ...]
     reasons: tuple[str, ...]
     outlook: tuple[str, ...] = ()
     planned_detectable_effect: float | None = None

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstchair.definitions import churn
 from firstchair.errors import BadEvidenceError
 
 Values = npt.NDArray[np.float64]
@@ -19,8 +20,12 @@ Codes = npt.NDArray[np.int64]
 ARMS = ("champion", "challenger")
 SEGMENTS = ("lifecycle", "country", "age_group", "gender")
 MEASURES = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed", "active")
-LABELS = ("churned_7", "churned_14")
+LABELS = tuple(churn.LABELS)
+# The covariates tell of so many days before the stage.
+BEFORE_DAYS = 28
 BEFORE = ("pre_impressions", "pre_clicks", "pre_active_days", "pre_ms_played", "pre_track_ms")
+# Days before the stage that the columns of `BEFORE` count: part of what evidence is, not of a rule.
+BEFORE_DAYS = 28
 COLUMNS = ("day", "user_key", "arm", *SEGMENTS, *MEASURES, *LABELS, *BEFORE)
 UNKNOWN = "unknown"
 EPOCH = date(1970, 1, 1)

@@ -1,13 +1,16 @@
-"""Harm: the tests that stop a challenger at any look (GATE section 3, D)."""
+"""Harm: the tests that stop a challenger at any look (docs/gate.md, "Live evidence")."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from firstchair.evaluation.sequential import log_e
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric, TrialRules
+from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
 
+# Tested for harm beside the success metric; together they spend one alpha.
 GUARDED = (Metric.LISTEN_THROUGH, Metric.ACTIVE_DAYS, Metric.CTR_POOLED)
 
 
@@ -15,7 +18,7 @@ GUARDED = (Metric.LISTEN_THROUGH, Metric.ACTIVE_DAYS, Metric.CTR_POOLED)
 class HarmWatch:
     """Metrics that were proven worse, each with the words of the look at which it was; kept from look to look."""
 
-    rules: TrialRules
+    rules: LiveRules
     fired: dict[Metric, str] = field(default_factory=dict)
 
     def look(self, readings: Mapping[Metric, Reading], *, data_days: int, day: int) -> dict[Metric, str]:
@@ -32,9 +35,13 @@ class HarmWatch:
         return self.fired
 
     def threshold(self, metric: Metric) -> float:
-        """Logarithm of the e-value that proves harm: alpha of the success metric whole, of the others in parts."""
-        parts = len(CHURN_HORIZONS) if metric in CHURN_HORIZONS else self.rules.deterioration_tests
-        return math.log((1 if metric is Metric.CLICKS else parts) / self.rules.alpha)
+        """Logarithm of the e-value that proves harm.
+
+        The success metric has an alpha of its own; the guarded metrics share one in equal parts
+        (Bonferroni), and so do the horizons of churn.
+        """
+        family = next((f for f in (GUARDED, tuple(CHURN_HORIZONS)) if metric in f), (metric,))
+        return math.log(len(family) / self.rules.alpha)
 
     def log_e(self, metric: Metric, reading: Reading) -> float | None:
         """Evidence that the challenger is worse; None where too little is known."""
@@ -42,3 +49,8 @@ class HarmWatch:
             return None
         towards_harm = reading.d if metric in CHURN_HORIZONS else -reading.d
         return log_e(towards_harm, reading.se, rho=reading.rho)
+
+
+def deteriorated(metric: Metric) -> Reason:
+    """The reason code of harm to a metric."""
+    return Reason(f"{metric}_deteriorated")

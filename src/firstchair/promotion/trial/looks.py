@@ -8,8 +8,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.definitions.churn import mature_day
+from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import MEASURES, Codes, Segment, Values
-from firstchair.promotion.trial.rules import CHURN_HORIZONS, TrialRules
+from firstchair.promotion.trial.rules import CHURN_HORIZONS
 
 Day = Mapping[str, Values]
 WINDOW = ("impressions", "clicks")
@@ -67,7 +69,7 @@ class Look:
 class Looks:
     """Iterates over the looks of a stage, one a day; the arrays of a look change with the next one."""
 
-    def __init__(self, days: Days, rules: TrialRules) -> None:
+    def __init__(self, days: Days, rules: LiveRules) -> None:
         self.days = days
         self.rules = rules
 
@@ -99,9 +101,10 @@ class Looks:
             )
 
     def _mature(self, labels: Mapping[str, Values], today: int) -> None:
-        """Labels become final today whose horizon and tolerance end today."""
+        """Add the labels that mature today; a day left out of the stage delays that by one."""
+        tolerance = self.rules.late_tolerance_days
         for name, horizon in CHURN_HORIZONS.items():
-            labelled = today - horizon - self.rules.late_tolerance_days
+            labelled = mature_day(today, horizon, late_tolerance_days=tolerance)
             if labelled >= 0:
                 users, values = self.days.labels(labelled, str(name))
                 labels[str(name)][users] = values
@@ -114,7 +117,7 @@ def _summed(days: Sequence[Day], users: int) -> Day:
 class _Balance:
     """Impressions a user of the two arms over the days before, which a day with lost data falls out of."""
 
-    def __init__(self, arm: npt.NDArray[np.int8], before: Values, rules: TrialRules) -> None:
+    def __init__(self, arm: npt.NDArray[np.int8], before: Values, rules: LiveRules) -> None:
         self._arm = arm
         self._rules = rules
         self._counts = np.bincount(arm, minlength=2).astype(np.float64)

@@ -7,15 +7,10 @@ import numpy as np
 
 from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
 from firstchair.evaluation.sequential import detectable, rho_for
-from firstchair.promotion.trial.evidence import Values
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
 from firstchair.promotion.trial.looks import Day, Days, Look
-from firstchair.promotion.trial.rules import Metric, TrialRules
-
-BEFORE_DAYS = 28
-# A user of whom little is known before the stage is taken for an average one: three clicks in fifty.
-PRIOR_CLICKS, PRIOR_IMPRESSIONS, PRIOR_PLAYS = 3.0, 50.0, 3.0
-USUAL_TRACK_MS = 200_000.0
-CHURN_SHARE = 0.12
+from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,8 @@ class Cells:
 class Plan:
     """What is fixed before the stage: rho of each metric; that of clicks in each segment, in the order of its parts.
 
-    detectable: relative effect on clicks that a stage which decides would find by its last day in four of five cases.
+    detectable: relative effect on clicks that a stage which decides would find by its last day with
+    `power`.
     """
 
     rho: Mapping[Metric, float]
@@ -90,12 +86,12 @@ class Plan:
     detectable: float
 
 
-def plan(days: Days, cells: Cells, *, share: float, decision_share: float, rules: TrialRules) -> Plan:
-    """Precisions for the errors expected at `plan_day`, out of the days before the stage alone.
+def plan(days: Days, cells: Cells, *, share: float, rules: LiveRules) -> Plan:
+    """Plan the precisions of a stage from the errors that the days before it foretell.
 
-    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in the days before. The 28
-    days before tell the error of some 28 days, so what they call detectable is a little more than it is on day 35; a
-    stage with fewer days is taken to know less by all of them, which is a little too little.
+    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in those
+    days. They foretell the error of as many days of a stage: a longer stage will know a little more
+    than planned, and the plan of a shorter one is widened to its length.
     """
     planned = {metric: _planned_se(days, metric, share, rules) for metric in Metric}
     sizes = cells.members @ np.bincount(cells.of_user, minlength=cells.count)
@@ -103,24 +99,32 @@ def plan(days: Days, cells: Cells, *, share: float, decision_share: float, rules
     return Plan(
         rho={metric: rho_for(se, alpha=rules.alpha) for metric, se in planned.items()},
         segment_rho=np.array([rho_for(float(se), alpha=rules.alpha) for se in clicks]),
-        detectable=_detectable(_planned_se(days, Metric.CLICKS, decision_share, rules), rules),
+        detectable=_detectable(
+            _planned_se(days, Metric.CLICKS, rules.decision_share, rules),
+            rules,
+        ),
     )
 
 
-def _planned_se(days: Days, metric: Metric, share: float, rules: TrialRules) -> float:
+def _planned_se(days: Days, metric: Metric, share: float, rules: LiveRules) -> float:
     arms = np.array([1 - share, share]) * days.users
     return _planned_cv(days, metric, rules) * float(np.sqrt((1 / arms).sum()))
 
 
-def _detectable(planned_se: float, rules: TrialRules) -> float:
+def _detectable(planned_se: float, rules: LiveRules) -> float:
     """Of a stage of `max_days` whose rho is planned with that error."""
     se = planned_se * float(np.sqrt(max(1.0, BEFORE_DAYS / rules.max_days)))
-    return detectable(se, rho=rho_for(planned_se, alpha=rules.alpha), alpha=rules.alpha)
+    return detectable(
+        se,
+        rho=rho_for(planned_se, alpha=rules.alpha),
+        alpha=rules.alpha,
+        power=rules.power,
+    )
 
 
-def _planned_cv(days: Days, metric: Metric, rules: TrialRules) -> float:
-    if metric in {Metric.CHURNED_7, Metric.CHURNED_14}:
-        return float(np.sqrt((1 - CHURN_SHARE) / CHURN_SHARE))
+def _planned_cv(days: Days, metric: Metric, rules: LiveRules) -> float:
+    if metric in CHURN_HORIZONS:
+        return float(np.sqrt((1 - rules.planned_churn) / rules.planned_churn))
     before = days.before
     impressions, tracks = before["pre_impressions"], before["pre_track_ms"]
     values = {
@@ -132,34 +136,41 @@ def _planned_cv(days: Days, metric: Metric, rules: TrialRules) -> float:
         shown = impressions.sum()
         rate = before["pre_clicks"].sum() / shown if shown else 0.0
         known = (before["pre_clicks"] - rate * impressions) / (rate * impressions.mean()) if rate else np.array([])
-        return _at_least(float(np.std(known)) if len(known) else 0.0, rules.planned_cv)
+        return _known_cv(float(np.std(known)) if len(known) else 0.0, rules)
     found = values[metric][np.isfinite(values[metric])]
     mean = float(found.mean()) if len(found) >= rules.harm_users else 0.0
     cv = float(found.std()) / mean if mean > 0 else 0.0
-    return _at_least(cv, rules.planned_cv) * float(np.sqrt(1 - rules.planned_r2))
+    return _known_cv(cv, rules) * float(np.sqrt(1 - rules.planned_r2))
 
 
-def _at_least(cv: float, otherwise: float) -> float:
-    return cv if cv > 0.01 else otherwise
+def _known_cv(cv: float, rules: LiveRules) -> float:
+    return cv if cv > rules.least_cv else rules.planned_cv
 
 
 def _ratio(top: Values, bottom: Values) -> Values:
     return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
 
 
-def clicks_per_100(shown: Day, days: Days) -> tuple[Values, Values]:
-    """Clicks in 100 impressions, users who were shown any; the covariate is the same of the days before."""
-    covariate = 100 * (days.before["pre_clicks"] + PRIOR_CLICKS) / (days.before["pre_impressions"] + PRIOR_IMPRESSIONS)
+def clicks_per_100(shown: Day, days: Days, rules: LiveRules) -> tuple[Values, Values]:
+    """Clicks in 100 impressions of users who saw any; the covariate is that of the days before.
+
+    A user of whom little is known before the stage counts as an average one, by the priors of
+    `rules`.
+    """
+    clicks = days.before["pre_clicks"] + rules.prior_clicks
+    covariate = 100 * clicks / (days.before["pre_impressions"] + rules.prior_impressions)
     return 100 * _ratio(shown["clicks"], shown["impressions"]), covariate
 
 
-def listen_through(look: Look, days: Days) -> tuple[Values, Values]:
+def listen_through(look: Look, days: Days, rules: LiveRules) -> tuple[Values, Values]:
     """Share of the started plays that was heard, users who started any."""
     total, before = look.totals, days.before
     plays, tracks = total["plays"].sum(), total["track_ms"].sum()
-    usual = float(tracks / plays) if plays and tracks else USUAL_TRACK_MS
-    heard = before["pre_ms_played"].sum() / before["pre_track_ms"].sum() if before["pre_track_ms"].any() else 0.5
-    prior = PRIOR_PLAYS * usual
+    usual = float(tracks / plays) if plays and tracks else rules.usual_track_ms
+    heard = rules.usual_listen_share
+    if before["pre_track_ms"].any():
+        heard = before["pre_ms_played"].sum() / before["pre_track_ms"].sum()
+    prior = rules.prior_plays * usual
     return (
         _ratio(total["ms_played"], total["track_ms"]),
         (before["pre_ms_played"] + prior * heard) / (before["pre_track_ms"] + prior),
@@ -171,24 +182,30 @@ def active_days(look: Look, days: Days) -> tuple[Values, Values]:
     return look.totals["active"] / max(1, look.data_days), days.before["pre_active_days"] / BEFORE_DAYS
 
 
-def read(look: Look, days: Days, cells: Cells, fixed: Plan) -> tuple[dict[Metric, Reading], Contrast]:
+def read(
+    look: Look,
+    days: Days,
+    cells: Cells,
+    fixed: Plan,
+    rules: LiveRules,
+) -> tuple[dict[Metric, Reading], Contrast]:
     """Every metric of a look, and the contrast of clicks by segment in the order of `cells.parts`."""
-    by_segment = cells.compare(*clicks_per_100(look.totals, days))
+    by_segment = cells.compare(*clicks_per_100(look.totals, days, rules))
     found = {
         Metric.CLICKS: by_segment,
-        Metric.LISTEN_THROUGH: cells.compare_all(*listen_through(look, days)),
+        Metric.LISTEN_THROUGH: cells.compare_all(*listen_through(look, days, rules)),
         Metric.ACTIVE_DAYS: cells.compare_all(*active_days(look, days)),
         Metric.CTR_POOLED: compare_ratios(look.totals["clicks"], look.totals["impressions"], days.arm),
     }
     covariate = days.before["pre_active_days"] / BEFORE_DAYS
-    for metric in (Metric.CHURNED_7, Metric.CHURNED_14):
+    for metric in CHURN_HORIZONS:
         found[metric] = cells.compare_all(look.labels[str(metric)], covariate)
     return {metric: as_reading(contrast, fixed.rho[metric]) for metric, contrast in found.items()}, by_segment
 
 
-def window(shown: Day, days: Days, cells: Cells, rho: float) -> Reading:
+def window(shown: Day, days: Days, cells: Cells, rho: float, rules: LiveRules) -> Reading:
     """Clicks in 100 impressions over some days alone."""
-    return as_reading(cells.compare_all(*clicks_per_100(shown, days)), rho)
+    return as_reading(cells.compare_all(*clicks_per_100(shown, days, rules)), rho)
 
 
 def as_reading(contrast: Contrast, rho: float) -> Reading:

@@ -6,23 +6,25 @@ from dataclasses import dataclass, field
 
 from firstchair.evaluation.sequential import information_needed
 from firstchair.promotion.gate import Verb
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.looks import Look
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import Metric, TrialRules
+from firstchair.promotion.trial.rules import Metric
 
 REMEDIES = {
-    "sample_ratio_mismatch": "Find out why users are missing from an arm, then begin anew under another salt.",
-    "single_arm": "Serve both arms, then begin the stage anew.",
-    "data_quality": "Wait for the missing impressions, or deliver them.",
-    "segment_screen": "The segments named must stop looking worse; a person may look into them.",
-    "segment_strict": "The segments named must be measured more exactly: more users or more days.",
-    "segment_blind": "A person has to accept that harm in the segments named cannot be seen.",
-    "novelty": "The effect of the newest days must be above zero.",
-    "too_good_to_be_true": "A person has to look for a leak or a fault in the logs.",
-    "signs_disagree": "A person has to look at whom it helps: heavy and light users differ.",
-    "horizon_reached": "Nothing: the stage is over. A new version may audition.",
-    "too_few_users": "More users in each arm.",
-    "underpowered": "More users, or a larger wanted_effect: the stage that decides would not find the one that is set.",
+    Reason.SAMPLE_RATIO_MISMATCH: "Find out why users are missing, then begin under another salt.",
+    Reason.SINGLE_ARM: "Serve both arms, then begin the stage anew.",
+    Reason.DATA_QUALITY: "Wait for the missing impressions, or deliver them.",
+    Reason.SEGMENT_SCREEN: "The segments named must stop looking worse; a person may look.",
+    Reason.SEGMENT_STRICT: "The segments named need to be measured better: more users or days.",
+    Reason.SEGMENT_BLIND: "A person has to accept that harm in the segments named cannot be seen.",
+    Reason.NOVELTY: "The effect of the newest days must be above zero.",
+    Reason.TOO_GOOD_TO_BE_TRUE: "A person has to look for a leak or a fault in the logs.",
+    Reason.SIGNS_DISAGREE: "A person has to look at whom it helps: heavy and light users differ.",
+    Reason.HORIZON_REACHED: "Nothing: the stage is over. A new version may audition.",
+    Reason.TOO_FEW_USERS: "More users in each arm.",
+    Reason.UNDERPOWERED: "More users, or a larger wanted_effect: this one would not be found.",
 }
 
 
@@ -30,7 +32,7 @@ REMEDIES = {
 class Outlook:
     """Information gathered from look to look, so that it can be told when there will be enough."""
 
-    rules: TrialRules
+    rules: LiveRules
     gathered: list[tuple[int, float]] = field(default_factory=list)
 
     def look(self, look: Look, reading: Reading) -> None:
@@ -39,7 +41,7 @@ class Outlook:
             self.gathered.append((look.day, 1 / reading.se**2))
 
     def lines(
-        self, verb: Verb, codes: tuple[str, ...], readings: Mapping[Metric, Reading], stage: str
+        self, verb: Verb, codes: tuple[Reason, ...], readings: Mapping[Metric, Reading], stage: str
     ) -> tuple[str, ...]:
         """Sentences for a person; empty where nothing more is to come."""
         if verb is Verb.REJECT or verb is Verb.ROLL_BACK:
@@ -47,7 +49,7 @@ class Outlook:
         if verb is Verb.PROMOTE or stage != "canary":
             return ()
         found = [REMEDIES[code] for code in codes if code in REMEDIES]
-        if self.gathered and "horizon_reached" not in codes:
+        if self.gathered and Reason.HORIZON_REACHED not in codes:
             found.append(self._success(readings[Metric.CLICKS]))
         return tuple(found)
 

@@ -4,17 +4,20 @@ import math
 from collections.abc import Mapping
 
 from firstchair.evaluation.sequential import detectable, log_e, radius
+from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.conditions import Condition
 from firstchair.promotion.trial.decision import Check, MetricFinding
 from firstchair.promotion.trial.harm import HarmWatch
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import Metric, TrialRules
+from firstchair.promotion.trial.rules import Metric
 
 ROLES = {Metric.CLICKS: "success", Metric.LISTEN_THROUGH: "guardrail", Metric.ACTIVE_DAYS: "guardrail"}
 
 
 def metric_findings(
-    readings: Mapping[Metric, Reading], harm: HarmWatch, rules: TrialRules
+    readings: Mapping[Metric, Reading],
+    harm: HarmWatch,
+    rules: LiveRules,
 ) -> tuple[MetricFinding, ...]:
     """Every metric with the bounds of its confidence sequence and what its role asks."""
     margins = {Metric.LISTEN_THROUGH: rules.listen_margin, Metric.ACTIVE_DAYS: rules.active_margin}
@@ -23,7 +26,13 @@ def metric_findings(
     )
 
 
-def _finding(metric: Metric, r: Reading, margin: float, harm: HarmWatch, rules: TrialRules) -> MetricFinding:
+def _finding(
+    metric: Metric,
+    r: Reading,
+    margin: float,
+    harm: HarmWatch,
+    rules: LiveRules,
+) -> MetricFinding:
     role = ROLES.get(metric, "deterioration")
     if not r.known:
         values = [value if math.isfinite(value) else None for value in (r.control, r.treatment, r.d)]
@@ -70,6 +79,8 @@ def checks_of(
     return tuple(found)
 
 
-def detectable_effect(reading: Reading, rules: TrialRules) -> float | None:
-    """Effect on the success metric that the stage would find by now in four of five cases."""
-    return detectable(reading.se, rho=reading.rho, alpha=rules.alpha) if reading.known else None
+def detectable_effect(reading: Reading, rules: LiveRules) -> float | None:
+    """Effect on the success metric that the stage would find by now with `power`."""
+    if not reading.known:
+        return None
+    return detectable(reading.se, rho=reading.rho, alpha=rules.alpha, power=rules.power)

@@ -1,4 +1,4 @@
-"""Segments: whom a challenger harms while it serves the others well (GATE section 3, H and X)."""
+"""Segments that a challenger harms while it serves others well (docs/gate.md, "Live evidence")."""
 
 from dataclasses import dataclass, field
 
@@ -9,10 +9,11 @@ from scipy.special import ndtr
 from firstchair.evaluation.moments import Contrast
 from firstchair.evaluation.screens import holm
 from firstchair.evaluation.sequential import detectable_once, log_e
+from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.decision import SegmentFinding
 from firstchair.promotion.trial.evidence import Values
 from firstchair.promotion.trial.measures import Cells
-from firstchair.promotion.trial.rules import Metric, TrialRules
+from firstchair.promotion.trial.rules import Metric
 
 Flags = npt.NDArray[np.bool_]
 
@@ -26,7 +27,7 @@ class SegmentWatch:
 
     cells: Cells
     rho: Values
-    rules: TrialRules
+    rules: LiveRules
     log_e: Values = field(init=False)
     screened: Flags = field(init=False)
 
@@ -83,7 +84,7 @@ class SegmentWatch:
         `blind_effect`.
         """
         se = np.nan_to_num(found.se[1:], nan=np.inf)
-        effect = detectable_once(1.0, alpha=self.rules.alpha) * se
+        effect = detectable_once(1.0, alpha=self.rules.alpha, power=self.rules.power) * se
         coarse = (se > self.rules.strict_se) | (self._matters(found) & (effect > self.rules.blind_effect))
         present = found.n_control[1:] + found.n_treatment[1:] > 0
         return np.asarray(present & (~self.large(found) | coarse))
@@ -112,7 +113,9 @@ class SegmentWatch:
                 se=float(found.se[place + 1]),
                 p=float(min(1.0, np.exp(-self.log_e[place]))),
                 deteriorated=bool(harmed[place]),
-                minimum_detectable_effect=detectable_once(float(found.se[place + 1]), alpha=self.rules.alpha),
+                minimum_detectable_effect=detectable_once(
+                    float(found.se[place + 1]), alpha=self.rules.alpha, power=self.rules.power
+                ),
                 champion_users=int(found.n_control[place + 1]),
                 challenger_users=int(found.n_treatment[place + 1]),
             )

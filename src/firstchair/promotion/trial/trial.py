@@ -4,19 +4,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from firstchair.definitions.arms import RAMP_SHARES
 from firstchair.evaluation.moments import Contrast
 from firstchair.promotion.gate import Verb
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.rules import LiveRules, percent
 from firstchair.promotion.trial import conditions as ask
 from firstchair.promotion.trial.conditions import Condition, SampleRatio, missing
 from firstchair.promotion.trial.decision import TrialDecision
 from firstchair.promotion.trial.evidence import Evidence
-from firstchair.promotion.trial.harm import HarmWatch
+from firstchair.promotion.trial.harm import HarmWatch, deteriorated
 from firstchair.promotion.trial.looks import Days, Look, Looks
 from firstchair.promotion.trial.measures import Cells, Plan, Reading, clicks_per_100, exposed, plan, read, window
 from firstchair.promotion.trial.outlook import Outlook
 from firstchair.promotion.trial.probation import ProbationWatch
 from firstchair.promotion.trial.record import checks_of, detectable_effect, metric_findings
-from firstchair.promotion.trial.rules import RAMP_SHARES, Metric, TrialRules
+from firstchair.promotion.trial.rules import Metric
 from firstchair.promotion.trial.segments import SegmentWatch
 
 CANARY, PROBATION = "canary", "probation"
@@ -40,23 +43,22 @@ class _Seen:
 class Trial:
     """One stage under the eyes of the gate; what has fired stays from look to look.
 
-    days: the users and what they did. dates: of its days. stage: canary or probation. share: planned share of
-    the challenger; up to 20 % it is a ramp step, which tests safety alone. decision_share: of the stage that decides.
+    days: the users and what they did. dates: of its days. stage: canary or probation. share:
+    planned share of the challenger; up to the largest of `RAMP_SHARES` it is a ramp step, which
+    tests safety alone.
     """
 
     days: Days
     dates: Sequence[date]
-    rules: TrialRules
+    rules: LiveRules
     stage: str = CANARY
     share: float = 0.5
-    decision_share: float = 0.5
     cells: Cells = field(init=False)
     fixed: Plan = field(init=False)
 
     def __post_init__(self) -> None:
         self.cells = Cells(self.days)
-        shares = {"share": self.share, "decision_share": self.decision_share}
-        self.fixed = plan(self.days, self.cells, **shares, rules=self.rules)
+        self.fixed = plan(self.days, self.cells, share=self.share, rules=self.rules)
         self._ratio = SampleRatio(self.share, self.rules)
         self._harm = HarmWatch(self.rules)
         self._segments = SegmentWatch(self.cells, self.fixed.segment_rho, self.rules)
@@ -69,7 +71,7 @@ class Trial:
             yield self._decide(self._see(look))
 
     def _see(self, look: Look) -> _Seen:
-        readings, by_segment = read(look, self.days, self.cells, self.fixed)
+        readings, by_segment = read(look, self.days, self.cells, self.fixed, self.rules)
         counts = exposed(look, self.days)
         assigned = (int((self.days.arm == 0).sum()), int((self.days.arm == 1).sum()))
         harmed: list[str] = []
@@ -89,7 +91,10 @@ class Trial:
         self._outlook.look(seen.look, seen.readings[Metric.CLICKS])
         if not seen.ratio.passes or min(seen.counts) == 0:
             arms = ask.both_arms(seen.counts, self.rules.success_users)
-            return self._hold(seen, (ask.data_quality(seen.look), seen.ratio, arms))
+            asked = (ask.data_quality(seen.look), seen.ratio, arms)
+            if self.stage == PROBATION and seen.look.day >= self.rules.probation_max_days:
+                return self._unconfirmed(seen, asked)
+            return self._hold(seen, asked)
         if self.stage == PROBATION:
             return self._in_probation(seen)
         if seen.harm or seen.harmed:
@@ -97,12 +102,12 @@ class Trial:
         return self._in_ramp(seen) if self.share <= max(RAMP_SHARES) + 1e-9 else self._in_decision(seen)
 
     def _in_decision(self, seen: _Seen) -> TrialDecision:
-        """The stage at 50 %: everything is asked."""
+        """The stage that decides: everything is asked."""
         look, rules = seen.look, self.rules
         if look.day < rules.min_days:
             early = Condition(
                 "duration",
-                "too_early",
+                Reason.TOO_EARLY,
                 False,
                 f"Day {look.day}; not before day {rules.min_days} is a promotion decided.",
             )
@@ -113,20 +118,26 @@ class Trial:
         if missing(asked):
             return self._hold(seen, asked)
         blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
-        extra = ("segment_blind",) if blind else ()
+        extra = (Reason.SEGMENT_BLIND,) if blind else ()
         if rules.shortened():
-            extra = (*extra, "shortened_stage")
+            extra = (*extra, Reason.SHORTENED_STAGE)
         reasons = [
             condition.detail for condition in asked if condition.name in {"superior", "listen_through_not_inferior"}
         ]
-        reasons += [ask.told_blind(blind)] if blind else []
+        reasons += [ask.told_blind(blind, rules)] if blind else []
         reasons += [f"The stage was shortened: {', '.join(rules.shortened())}."] if rules.shortened() else []
-        return self._decision(seen, Verb.PROMOTE, asked, ("superior", "guardrails_hold", *extra), tuple(reasons))
+        return self._decision(
+            seen,
+            Verb.PROMOTE,
+            asked,
+            (Reason.SUPERIOR, Reason.GUARDRAILS_HOLD, *extra),
+            tuple(reasons),
+        )
 
     def _conditions(self, seen: _Seen) -> tuple[Condition, ...]:
         rules, readings, look = self.rules, seen.readings, seen.look
         clicks = readings[Metric.CLICKS]
-        recent = window(look.recent, self.days, self.cells, clicks.rho)
+        recent = window(look.recent, self.days, self.cells, clicks.rho, rules)
         blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
         return (
             ask.data_quality(look),
@@ -138,64 +149,103 @@ class Trial:
             *self._segment_conditions(seen),
             ask.lasting(recent, rules),
             ask.believable(clicks, rules),
-            ask.signs_agree(clicks, readings[Metric.CTR_POOLED]),
+            ask.signs_agree(clicks, readings[Metric.CTR_POOLED], rules),
             Condition(
-                "segments_seen", "segment_blind", not (blind and rules.blind_needs_person), ask.told_blind(blind)
+                "segments_seen",
+                Reason.SEGMENT_BLIND,
+                not (blind and rules.blind_needs_person),
+                ask.told_blind(blind, rules),
             ),
         )
 
     def _segment_conditions(self, seen: _Seen) -> tuple[Condition, ...]:
         if seen.look.day < self.rules.min_days:
             return ()
-        rest = self.cells.compare_rest(*clicks_per_100(seen.look.totals, self.days))
+        rest = self.cells.compare_rest(*clicks_per_100(seen.look.totals, self.days, self.rules))
         screened = self._segments.names(self._segments.screen(seen.by_segment, rest))
         strict = self._segments.names(self._segments.short_of_strict(seen.by_segment))
         return (
-            Condition("segment_screen", "segment_screen", not screened, ask.listed(screened, "look worse")),
+            Condition(
+                "segment_screen",
+                Reason.SEGMENT_SCREEN,
+                not screened,
+                ask.listed(screened, "look worse"),
+            ),
             Condition(
                 "segment_strict",
-                "segment_strict",
+                Reason.SEGMENT_STRICT,
                 not (strict and self.rules.strict),
-                ask.listed(strict, f"may be worse by {self.rules.strict_margin:.0%}"),
+                ask.listed(strict, f"may be worse by {percent(self.rules.strict_margin)}"),
             ),
         )
 
     def _in_ramp(self, seen: _Seen) -> TrialDecision:
-        """A step of 5 or 20 %: safety alone; a step without alarm is over after some days."""
+        """A ramp step: safety alone; a step without alarm is over after some days."""
         look, rules = seen.look, self.rules
         small = self.days.users < rules.small_population
         needed = rules.ramp_days_small if small else rules.ramp_days
         asked = (
             ask.data_quality(look),
             seen.ratio,
-            Condition("duration", "ramp_running", look.data_days >= needed, f"Day {look.data_days} of {needed}."),
-            ask.powered(self.fixed.detectable, binds=self.share > max(RAMP_SHARES) - 1e-9, rules=rules),
+            Condition(
+                "duration",
+                Reason.RAMP_RUNNING,
+                look.data_days >= needed,
+                f"Day {look.data_days} of {needed}.",
+            ),
+            ask.powered(
+                self.fixed.detectable,
+                binds=self.share > max(RAMP_SHARES) - 1e-9,
+                rules=rules,
+            ),
         )
         if missing(asked):
             return self._over(seen, asked) if look.day >= rules.max_days else self._hold(seen, asked)
         text = f"No alarm in {look.data_days} days at a share of {self.share:.0%}: the next step may begin."
-        return self._decision(seen, Verb.HOLD, asked, ("ramp_clear",), (text,))
+        return self._decision(seen, Verb.HOLD, asked, (Reason.RAMP_CLEAR,), (text,))
 
     def _in_probation(self, seen: _Seen) -> TrialDecision:
-        """The former challenger in the chair against the holdback on the former champion."""
+        """The new champion against the control group that keeps the previous one."""
         look, rules = seen.look, self.rules
-        newest = window(look.newest, self.days, self.cells, self.fixed.rho[Metric.CLICKS])
+        newest = window(look.newest, self.days, self.cells, self.fixed.rho[Metric.CLICKS], rules)
         alarms = self._probation.look(seen.readings, newest, look, seen.harm)
         asked = (ask.data_quality(look), seen.ratio, *self._probation.conditions(seen.readings, newest))
         if alarms:
             return self._decision(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
+        if look.day >= rules.probation_max_days and not asked[0].passes:
+            return self._unconfirmed(seen, asked)
         if look.day < rules.probation_min_days or not asked[0].passes:
             detail = f"Day {look.day} of {rules.probation_min_days} without an alarm."
-            running = Condition("duration", "in_probation", look.day >= rules.probation_min_days, detail)
+            running = Condition(
+                "duration",
+                Reason.IN_PROBATION,
+                look.day >= rules.probation_min_days,
+                detail,
+            )
             return self._hold(seen, (*asked, running))
         text = f"No alarm in {look.day} days: the champion is confirmed."
-        return self._decision(seen, Verb.HOLD, asked, ("confirmed",), (text,))
+        return self._decision(seen, Verb.HOLD, asked, (Reason.CONFIRMED,), (text,))
+
+    def _unconfirmed(self, seen: _Seen, asked: tuple[Condition, ...]) -> TrialDecision:
+        """End probation after its longest time, though its data never allowed a confirmation.
+
+        The champion stays, because a rollback needs a proof of harm too, and the users of the
+        control group go back to it: to hold on would keep them on the previous version, and every
+        challenger waiting, for as long as the data are bad. The reason code raises an alert.
+        """
+        detail = (
+            f"Day {seen.look.day} of at most {self.rules.probation_max_days}: the champion stays "
+            "without a confirmation, since its data could not be read; "
+            "a person should look at them."
+        )
+        over = Condition("duration", Reason.PROBATION_OVER, False, detail)
+        return self._hold(seen, (*asked, over))
 
     def _reject(self, seen: _Seen) -> TrialDecision:
-        codes = [f"{metric}_deteriorated" for metric in seen.harm]
+        codes = [deteriorated(metric) for metric in seen.harm]
         reasons = list(seen.harm.values())
         if seen.harmed:
-            codes.append("segment_deteriorated")
+            codes.append(Reason.SEGMENT_DETERIORATED)
             reasons.append(ask.listed(seen.harmed, "are proven to be worse"))
         return self._decision(
             seen, Verb.REJECT, (ask.data_quality(seen.look), seen.ratio), tuple(codes), tuple(reasons)
@@ -204,16 +254,24 @@ class Trial:
     def _over(self, seen: _Seen, asked: tuple[Condition, ...]) -> TrialDecision:
         """Hold for what is missing, and no longer: the users of the challenger go back to the champion."""
         detail = f"Day {seen.look.day} of at most {self.rules.max_days}: without a proof by now the champion stays."
-        return self._hold(seen, (*asked, Condition("horizon", "horizon_reached", False, detail)))
+        return self._hold(
+            seen,
+            (*asked, Condition("horizon", Reason.HORIZON_REACHED, False, detail)),
+        )
 
     def _hold(self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()) -> TrialDecision:
         """Hold for what is missing; of an early look, what the data themselves are at fault for comes first."""
-        grave = {"data_quality", "sample_ratio_mismatch", "single_arm"}
+        grave = {Reason.DATA_QUALITY, Reason.SAMPLE_RATIO_MISMATCH, Reason.SINGLE_ARM}
         lacking = [c for c in missing(asked) if not only or c.code in grave] + list(only)
         return self._decision(seen, Verb.HOLD, asked, tuple(c.code for c in lacking), tuple(c.detail for c in lacking))
 
     def _decision(
-        self, seen: _Seen, verb: Verb, asked: tuple[Condition, ...], codes: tuple[str, ...], reasons: tuple[str, ...]
+        self,
+        seen: _Seen,
+        verb: Verb,
+        asked: tuple[Condition, ...],
+        codes: tuple[Reason, ...],
+        reasons: tuple[str, ...],
     ) -> TrialDecision:
         harmed = self._segments.harmed_so_far()
         return TrialDecision(
@@ -236,26 +294,29 @@ class Trial:
 
 
 def decide_daily(
-    evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5, decision_share: float = 0.5
+    evidence: Evidence, rules: LiveRules, *, stage: str = CANARY, share: float = 0.5
 ) -> list[TrialDecision]:
     """One decision a day, each on what was known at its end."""
-    return list(Trial(evidence, evidence.dates, rules, stage, share, decision_share).decisions())
+    return list(Trial(evidence, evidence.dates, rules, stage, share).decisions())
 
 
 def decide(
-    evidence: Evidence, rules: TrialRules, *, stage: str = CANARY, share: float = 0.5, decision_share: float = 0.5
+    evidence: Evidence,
+    rules: LiveRules,
+    *,
+    stage: str = CANARY,
+    share: float = 0.5,
 ) -> TrialDecision:
     """The decision at the evidence's last day.
 
     Args:
         evidence: Of one stage from its first day on, at least one day; phases with other shares are never pooled.
-        rules: Constants.
+        rules: What the gate asks for.
         stage: canary or probation. In probation the arm `challenger` is the version that was promoted, the arm
-            `champion` the holdback on the one before.
+            `champion` the control group, which keeps the one before.
         share: Planned share of the challenger's arm; up to 0.2 a ramp step, which tests safety alone.
-        decision_share: That of the stage that decides, for which a ramp step plans.
     """
-    return decide_daily(evidence, rules, stage=stage, share=share, decision_share=decision_share)[-1]
+    return decide_daily(evidence, rules, stage=stage, share=share)[-1]
 
 
 __all__ = ["CANARY", "PROBATION", "STAGES", "Trial", "decide", "decide_daily"]

@@ -86,6 +86,10 @@ class Look:
     minimum_detectable_effect: float | None
     outlook: tuple[str, ...]
 
+    def rule(self, part: str, name: str) -> Any:
+        """A rule of the entry, from the part `offline` or `live`; None where none is recorded."""
+        return self.entry.evidence.get("settings", {}).get(part, {}).get(name)
+
 
 def look_of(entry: Entry) -> Look:
     """The record of an entry; what it does not hold is empty."""

@@ -11,6 +11,8 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from firstchair.evaluation import POPULARITY
+from firstchair.models import FAMILIES
 from firstchair.serving.console.charts import Form, forest_svg, line_svg, told
 from firstchair.serving.console.pages.audition import metric_name
 
@@ -26,8 +28,7 @@ PAGES = (
     ("/lineage", "Lineage"),
 )
 
-FAMILIES = {"als": "ALS", "xgboost": "XGBoost", "item-item": "Item-item", "blend": "Blend", "content": "Content",
-            "trending": "Trending", "random": "Random", "popularity": "Popularity"}  # fmt: skip
+TITLES: dict[str, str] = {POPULARITY: "Popularity", **{family: entry.title for family, entry in FAMILIES.items()}}
 
 
 def rendered(template: str, context: Mapping[str, Any], status_code: int = 200) -> HTMLResponse:
@@ -88,7 +89,7 @@ def _environment() -> Environment:
         day=_day,
         words=lambda value: str(value).replace("_", " "),
         metric=metric_name,
-        family=lambda value: FAMILIES.get(value, value),
+        family=lambda value: TITLES.get(value, value),
         brief=lambda value, length=12: "–" if value is None else str(value)[:length],
     )
     return found

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from firstchair.lake import Lake, connect
 from firstchair.promotion import Entry, Ledger, Registry
 from firstchair.serving.published import Published
-from firstchair.serving.slates import Allocation
 
 Row = dict[str, Any]
 
@@ -82,7 +81,6 @@ class Sources:
     registry: Registry
     ledger: Ledger
     pseudonym_key: bytes
-    allocation: Allocation
     published: Callable[[], Published | None]
 
     @property

@@ -8,7 +8,7 @@ from firstchair.promotion.audition.audition import Limit
 from firstchair.promotion.audition.hearing import hear
 from firstchair.promotion.audition.panel import HARMED
 from firstchair.promotion.audition.scenarios import accepted
-from firstchair.promotion.trial import TrialRules
+from firstchair.promotion.rules import LiveRules
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
@@ -52,17 +52,17 @@ def test_the_world_has_the_effect_that_was_planted() -> None:
 def test_the_same_seed_is_heard_alike() -> None:
     scenario = BY_NAME["small"]
 
-    assert hear(scenario, seed=4, rules=TrialRules()) == hear(scenario, seed=4, rules=TrialRules())
+    assert hear(scenario, seed=4, rules=LiveRules()) == hear(scenario, seed=4, rules=LiveRules())
 
 
 def test_a_leak_is_held_before_any_user_sees_it() -> None:
-    heard = hear(BY_NAME["leak"], seed=1, rules=TrialRules())
+    heard = hear(BY_NAME["leak"], seed=1, rules=LiveRules())
 
     assert (heard.decision, heard.day, heard.codes) == ("hold", 0, ("leak_alarm",))
 
 
 def test_naive_rules_believe_what_late_data_tell_them() -> None:
-    heard = hear(BY_NAME["late_events"], seed=1, rules=TrialRules())
+    heard = hear(BY_NAME["late_events"], seed=1, rules=LiveRules())
 
     assert (heard.bare, heard.t_test) == ("promote", "promote")
     assert heard.decision != "promote"

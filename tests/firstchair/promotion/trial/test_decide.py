@@ -5,18 +5,29 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from firstchair.promotion import Verb
+from firstchair.promotion import Reason, Verb
 from firstchair.promotion.audition import Effect, simulate_panel
-from firstchair.promotion.trial import Trial, TrialDecision, TrialRules, as_evidence, decide, decide_daily
+from firstchair.promotion.rules import LiveRules, percent
+from firstchair.promotion.trial import Trial, TrialDecision, as_evidence, decide, decide_daily
+from firstchair.promotion.trial.conditions import powered, told_blind
 from firstchair.promotion.trial.decision import CONTRACT_FIELDS, SEGMENT_FIELDS
 from tests.firstchair.promotion.trial.evidence_tables import DATES, evidence_of
 
-RULES = TrialRules()
+RULES = LiveRules()
 
 
-def heard(effect: Effect, *, users: int = 20_000, seed: int = 3, rules: TrialRules = RULES) -> TrialDecision:
+def heard(
+    effect: Effect,
+    *,
+    users: int = 20_000,
+    seed: int = 3,
+    rules: LiveRules = RULES,
+) -> TrialDecision:
     """The first decision that ends the stage, or the last one."""
     found = None
     for found in Trial(simulate_panel(users, effect, seed=seed), DATES, rules).decisions():
@@ -93,7 +104,7 @@ def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
     days = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), DATES, RULES).decisions())
     smallest = min(min(s.champion_users, s.challenger_users) for s in days[-1].segments if s.value == "country 00")
 
-    def blind(rules: TrialRules) -> str:
+    def blind(rules: LiveRules) -> str:
         last = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), DATES, rules).decisions())[-1]
         return next(check.detail for check in last.checks if check.name == "segments_seen")
 
@@ -184,6 +195,71 @@ def test_probation_rolls_back_a_champion_that_turns_out_worse() -> None:
 
     assert (worse.decision, worse.reason_codes[0]) == (Verb.ROLL_BACK, "worse_since_promotion")
     assert (sound.decision, sound.reason_codes) == (Verb.HOLD, ("confirmed",))
+
+
+SHORT = replace(RULES, probation_min_days=4, probation_max_days=8)
+
+
+def with_lost_impressions(rows: pa.Table, *, from_day: int) -> pa.Table:
+    """The challenger's impressions missing by half on each day from that one on."""
+    late = pc.greater_equal(rows["day"], DATES[from_day - 1])
+    lost = pc.and_(late, pc.equal(rows["arm"], "challenger"))
+    half = pc.max_element_wise(pc.multiply(rows["impressions"], 0.5), rows["clicks"])
+    kept = pc.if_else(lost, half, rows["impressions"])
+    place = rows.column_names.index("impressions")
+    return rows.set_column(place, "impressions", kept)
+
+
+def test_probation_ends_by_its_last_day_where_the_data_never_let_it_be_confirmed() -> None:
+    rows = with_lost_impressions(evidence_of(Effect(0.02), users=3_000, days=9), from_day=4)
+    daily = decide_daily(as_evidence(rows), SHORT, stage="probation")
+
+    assert {found.decision for found in daily} == {Verb.HOLD}
+    assert [Reason.PROBATION_OVER in found.reason_codes for found in daily] == [False] * 7 + [
+        True,
+        True,
+    ]
+    assert daily[6].reason_codes == (Reason.DATA_QUALITY,)
+    assert daily[7].reason_codes == (Reason.DATA_QUALITY, Reason.PROBATION_OVER)
+    assert "Day 8 of at most 8: the champion stays" in daily[7].reasons[-1]
+
+
+def test_probation_with_users_missing_from_an_arm_ends_too() -> None:
+    rows = evidence_of(Effect(0.02), users=3_000, days=9)
+    lost = [
+        arm == "challenger" and int(key, 16) % 2 == 0
+        for arm, key in zip(rows["arm"].to_pylist(), rows["user_key"].to_pylist(), strict=True)
+    ]
+    evidence = as_evidence(rows.filter(pc.invert(pa.array(lost))))
+    daily = decide_daily(evidence, SHORT, stage="probation")
+
+    assert [found.decision for found in daily] == [Verb.HOLD] * 9
+    assert all(Reason.SAMPLE_RATIO_MISMATCH in found.reason_codes for found in daily)
+    assert [Reason.PROBATION_OVER in found.reason_codes for found in daily] == [False] * 7 + [
+        True,
+        True,
+    ]
+
+
+def test_probation_without_a_fault_is_confirmed_on_its_first_day_possible() -> None:
+    rows = evidence_of(Effect(0.02), users=3_000, days=9)
+    daily = decide_daily(as_evidence(rows), SHORT, stage="probation")
+
+    assert daily[2].reason_codes == (Reason.IN_PROBATION,)
+    assert daily[3].reason_codes == (Reason.CONFIRMED,)
+
+
+@given(share=st.floats(0.01, 0.9), effect=st.floats(0.01, 0.9), power=st.floats(0.5, 0.99))
+def test_what_is_printed_are_the_rules_that_decided(
+    share: float,
+    effect: float,
+    power: float,
+) -> None:
+    rules = replace(RULES, blind_share=share, blind_effect=effect, power=power)
+
+    assert f"every segment of {percent(share)} of users" in told_blind([], rules)
+    assert f"a harm of {percent(effect)} in 1 segment(s)" in told_blind(["country CL"], rules)
+    assert f"a power of {percent(power)}" in powered(0.1, binds=True, rules=rules).detail
 
 
 def test_users_who_leave_for_good_are_missed() -> None:

@@ -14,7 +14,8 @@ import pytest
 from firstchair.errors import BadEvidenceError
 from firstchair.promotion import Verb
 from firstchair.promotion.audition import Effect
-from firstchair.promotion.trial import TrialRules, as_evidence, decide, read_evidence
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial import as_evidence, decide, read_evidence
 from tests.firstchair.promotion.trial.evidence_tables import evidence_of
 
 SOUND = evidence_of(Effect(0.10), users=3_000, days=21)
@@ -79,14 +80,14 @@ def test_a_user_in_both_arms_is_refused() -> None:
 def test_a_single_arm_is_held(kept: str) -> None:
     one = SOUND.filter(pc.equal(SOUND.column("arm"), kept))
 
-    found = decide(as_evidence(one), TrialRules())
+    found = decide(as_evidence(one), LiveRules())
 
     assert found.decision is Verb.HOLD
     assert {"single_arm", "sample_ratio_mismatch"} & set(found.reason_codes)
 
 
 def test_one_user_is_held() -> None:
-    found = decide(as_evidence(SOUND.slice(0, 1)), TrialRules())
+    found = decide(as_evidence(SOUND.slice(0, 1)), LiveRules())
 
     assert (found.decision, found.metrics[0].se) == (Verb.HOLD, None)
     assert "single_arm" in found.reason_codes
@@ -96,7 +97,7 @@ def test_csv_and_parquet_tell_the_same(tmp_path: Path) -> None:
     pa.csv.write_csv(SOUND, tmp_path / "e.csv")
     pq.write_table(SOUND, tmp_path / "e.parquet")
 
-    found = [decide(read_evidence(tmp_path / name), TrialRules()) for name in ("e.csv", "e.parquet")]
+    found = [decide(read_evidence(tmp_path / name), LiveRules()) for name in ("e.csv", "e.parquet")]
 
     assert found[0] == found[1]
     assert found[0].day == date(2026, 3, 21)
@@ -105,7 +106,7 @@ def test_csv_and_parquet_tell_the_same(tmp_path: Path) -> None:
 def test_rows_by_user_tell_the_same_as_rows_by_day() -> None:
     by_user = SOUND.take(pc.sort_indices(SOUND, [("user_key", "ascending"), ("day", "ascending")]))
 
-    found = [decide(as_evidence(table), TrialRules()) for table in (by_user, SOUND)]
+    found = [decide(as_evidence(table), LiveRules()) for table in (by_user, SOUND)]
     assert found[0].metrics[0].relative_difference == pytest.approx(found[1].metrics[0].relative_difference, abs=1e-12)
     assert found[0].reason_codes == found[1].reason_codes
 
@@ -121,7 +122,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
 def test_a_play_longer_than_its_track_counts_as_the_track() -> None:
     longer = put("ms_played", (np.asarray(SOUND.column("track_ms")) * 3).tolist())(SOUND)
 
-    listened = next(m for m in decide(as_evidence(longer), TrialRules()).metrics if m.name == "listen_through")
+    listened = next(m for m in decide(as_evidence(longer), LiveRules()).metrics if m.name == "listen_through")
 
     assert listened.champion == pytest.approx(1.0)
 

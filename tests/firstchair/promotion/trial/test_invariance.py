@@ -14,13 +14,14 @@ from firstchair.evaluation.sequential import log_e, rho_for
 from firstchair.promotion import Verb
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.audition.panel import DAYS
-from firstchair.promotion.trial import TrialDecision, TrialRules, as_evidence, decide
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial import TrialDecision, as_evidence, decide
 from firstchair.promotion.trial.looks import Looks
 from firstchair.promotion.trial.measures import clicks_per_100
 from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
 
 # So few users prove no guardrail of 2 % in three weeks.
-RULES = TrialRules(listen_margin=0.05, active_margin=0.05)
+RULES = LiveRules(listen_margin=0.05, active_margin=0.05)
 
 
 BETTER = evidence_of(Effect(0.15), users=8_000, days=21)
@@ -109,7 +110,7 @@ def test_fresh_assignments_of_recorded_users_are_promoted_as_rarely_as_promised(
     at_fourteen = np.zeros(salts)
 
     for look in Looks(panel, replace(RULES, data_days=1)):
-        y, x = clicks_per_100(look.totals, panel)
+        y, x = clicks_per_100(look.totals, panel, LiveRules())
         y, known = np.nan_to_num(y), (~np.isnan(y)).astype(float)
         values = (known, y, y * y, x * known, x * y, x * x * known)
         sums = np.column_stack(values)

@@ -16,7 +16,6 @@ from firstchair.operations.journal import Journal
 from firstchair.operations.platform import Platform
 from firstchair.promotion.audition import Effect
 from firstchair.serving.console import ConsoleConfig, Sources, console
-from firstchair.serving.slates import Allocation
 from firstchair.settings import Settings
 from tests.firstchair.promotion.conftest import AS_OF, NOW, audition
 from tests.firstchair.promotion.test_live import Stand, stand
@@ -43,7 +42,7 @@ def enter(stand: Stand, databases: Databases, tmp_path: Path) -> Enter:
         causes=tuple,
         by_hand=ChairByHand(platform),
     )
-    sources = Sources(config, a.registry, a.ledger, b"key", Allocation(), lambda: None)
+    sources = Sources(config, a.registry, a.ledger, b"key", lambda: None)
     app = FastAPI()
     app.include_router(console(sources, token=TOKEN, clock=lambda: NOW))
 

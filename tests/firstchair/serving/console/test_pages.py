@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.lake import tables as t
 from tests.firstchair.serving.console.conftest import Visit, sign_in, visiting
 from tests.service import Lived
@@ -48,9 +49,9 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, served: str, path: str)
     page.context.close()
 
 
-def test_now_tells_the_champion_of_the_ledger_and_the_figures_of_the_newest_day(visit: Visit, lived: Lived) -> None:
+def test_now_tells_the_champion_and_the_figures_of_the_newest_complete_day(visit: Visit, lived: Lived) -> None:
     cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'all' and model_version = 'all'")
-    newest = max(cells, key=lambda row: row["event_date"])
+    newest = sorted(cells, key=lambda row: row["event_date"])[-1 - SLATE_DAYS]
 
     page = visit.open("/")
 
@@ -76,7 +77,7 @@ def test_audition_tells_the_verdict_on_test_days_with_its_interval(visit: Visit,
 
 def test_engagement_cells_are_those_of_the_table_and_none_is_too_small(visit: Visit, lived: Lived) -> None:
     cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'country' and model_version = 'all'")
-    newest = max(row["event_date"] for row in cells)
+    newest = max(row["event_date"] for row in cells) - timedelta(days=SLATE_DAYS)
     wanted = {r["segment_value"]: r for r in cells if r["event_date"] == newest and r["users"] >= 20}
 
     page = visit.open("/engagement?segment=country&days=14")
@@ -145,7 +146,7 @@ def test_data_quality_accounts_for_every_record_and_shows_no_account(visit: Visi
 
 
 def test_a_listener_is_found_by_a_form_and_his_id_stands_in_no_address(visit: Visit, lived: Lived) -> None:
-    listed = lived.service.json("recommend", LISTENER, "-k", 5)
+    listed = lived.service.ask("recommend", LISTENER, "-k", 5)
 
     page = visit.open("/listener")
     page.get_by_label("User id").fill(LISTENER)

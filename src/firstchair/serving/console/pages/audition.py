@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from firstchair.definitions import churn
 from firstchair.lake import tables as t
 from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
@@ -16,8 +17,7 @@ NAMES = {
     "listen_through": "Listen-through",
     "active_days": "Active days",
     "ctr_pooled": "CTR, pooled",
-    "churned_7": "Churn at 7 days",
-    "churned_14": "Churn at 14 days",
+    **{label: f"Churn at {days} days" for label, days in churn.LABELS.items()},
     "ndcg_at_10": "NDCG@10",
     "recall_at_20": "Recall@20",
 }
@@ -42,6 +42,11 @@ class Audition:
     offline: Look | None
     offline_forest: Forest
     families: dict[str, str]
+
+    @property
+    def power(self) -> float | None:
+        """Chance of finding the smallest effect; None where the entry does not record it."""
+        return self.last.rule("live", "power") if self.last else None
 
     @property
     def last(self) -> Look | None:
@@ -108,9 +113,11 @@ def _detectable(looks: Sequence[Look]) -> LineChart:
         for look in looks
         if look.minimum_detectable_effect is not None
     )
+    found = looks[-1].rule("live", "power") if looks else None
+    power = "" if found is None else f", found with a power of {100 * found:g}%"
     return LineChart(
         "Smallest effect that would have been found",
-        "Minimum detectable effect on clicks, found in four of five cases, by day.",
+        f"Minimum detectable effect on clicks{power}, by day.",
         (Series("found", points),) if points else (),
         Form.SHARE,
     )
@@ -166,7 +173,12 @@ def _offline(look: Look | None) -> Forest:
         for metric in (look.metrics if look else ())
         if metric.relative_difference is not None
     )
+    alpha = look.rule("offline", "alpha") if look else None
+    level = "intervals" if alpha is None else f"{100 * (1 - alpha):g}% intervals"
     return Forest(
-        "On test days", "Challenger against champion, relative, paired by user, with 95 % intervals.", lines,
-        Form.CHANGE, (Reference("no difference", 0.0),),
-    )  # fmt: skip
+        "On test days",
+        f"Challenger against champion, relative, paired by user, with {level}.",
+        lines,
+        Form.CHANGE,
+        (Reference("no difference", 0.0),),
+    )

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from firstchair.definitions.attribution import SLATE_DAYS
+from firstchair.definitions.churn import BASE_DAYS, HORIZONS_DAYS
 from firstchair.features.segments import ALL, Segment
 from firstchair.lake import tables as t
 from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
-from firstchair.serving.console.pages.staying import survival_chart, yardstick_forest
+from firstchair.serving.console.pages.staying import baseline_forest, survival_chart
 from firstchair.serving.console.sources import Row, Sources, rows
 
 SPANS_DAYS = (14, 28, 90)
-HORIZONS_DAYS = (7, 14)
+STILL_GROWS = "open where clicks, plays and follows may still come."
 # More lines than these cannot be told apart; the table has all.
 MOST_LINES = 7
 
@@ -39,7 +41,11 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """Everything on the page. `cells`: those of the newest day; `churn_cells`: of the newest final labels."""
+    """Everything on the page.
+
+    `cells`: those of the newest day whose outcomes are all known, or of the newest where there is
+    no such day; `churn_cells`: of the newest final labels.
+    """
 
     segment: str
     span_days: int
@@ -51,13 +57,14 @@ class Engagement:
     churn: tuple[LineChart, ...]
     churn_cells: tuple[Row, ...]
     survival: LineChart
-    yardsticks: Forest
+    baselines: Forest
 
 
 def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> Engagement:
     """Cells of a segment over the last `span_days` days of the tables; those under k users stay out."""
     cells = _cells(sources, segment, span_days)
-    newest = cells[-1]["event_date"] if cells else None
+    settled = [row for row in cells if row["mature"]] or cells
+    newest = settled[-1]["event_date"] if settled else None
     today = [row for row in cells if row["event_date"] == newest]
     labels = _labels(sources, segment, span_days)
     return Engagement(
@@ -73,14 +80,15 @@ def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> En
         ),
         churn_cells=_final(labels),
         survival=survival_chart(sources, segment),
-        yardsticks=yardstick_forest(sources),
+        baselines=baseline_forest(sources),
     )
 
 
 def _cells(sources: Sources, segment: Segment, span_days: int) -> list[Row]:
     return rows(
         f"""
-        select * from {sources.lake.scan(t.ENGAGEMENT_DAILY)}
+        select *, event_date <= max(event_date) over () - {SLATE_DAYS} as mature
+        from {sources.lake.scan(t.ENGAGEMENT_DAILY)}
         where segment = ? and model_version = '{ALL}' and users >= ?
         qualify event_date > max(event_date) over () - {span_days} order by event_date, segment_value
         """,
@@ -114,13 +122,14 @@ def _labels(sources: Sources, segment: Segment, span_days: int) -> list[Row]:
 
 def _chart(measure: Measure, cells: Sequence[Row]) -> LineChart:
     lines = _lines(cells, "event_date", measure.column, bounds=measure.column == "ctr")
-    return LineChart(measure.title, f"{measure.says}, by day.", lines, measure.form)
+    return LineChart(measure.title, f"{measure.says}, by day; {STILL_GROWS}", lines, measure.form)
 
 
 def _churn(horizon_days: int, labels: Sequence[Row]) -> LineChart:
     return LineChart(
         f"Churn at {horizon_days} days",
-        f"Share of the users active in the 28 days before who then were not active for {horizon_days} days, by as_of; "
+        f"Share of the users active in the {BASE_DAYS} days before who then were not active for "
+        f"{horizon_days} days, by as_of; "
         "open where a label can still change.",
         _lines(labels, "as_of", "churn_rate"),
         Form.SHARE,
@@ -173,7 +182,11 @@ def _forest(today: Sequence[Row], overall: float | None) -> Forest:
     )
     references = () if overall is None else (Reference("all users", overall),)
     return Forest(
-        "Click-through rate on the newest day", "Each segment with its 95 % interval.", lines, Form.SHARE, references
+        "Click-through rate on the newest complete day",
+        "Each segment with its 95 % interval.",
+        lines,
+        Form.SHARE,
+        references,
     )
 
 
@@ -182,7 +195,9 @@ def _by_family(sources: Sources, span_days: int) -> LineChart:
     known = seats.families(sources.ledger.entries(), sources.published())
     cells = rows(
         f"""
-        select event_date, model_version, impressions, clicks from {sources.lake.scan(t.ENGAGEMENT_DAILY)}
+        select event_date, model_version, impressions, clicks,
+               event_date <= max(event_date) over () - {SLATE_DAYS} as mature
+        from {sources.lake.scan(t.ENGAGEMENT_DAILY)}
         where segment = '{ALL}' and model_version <> '{ALL}' and users >= ?
         qualify event_date > max(event_date) over () - {span_days}
         """,
@@ -190,7 +205,9 @@ def _by_family(sources: Sources, span_days: int) -> LineChart:
     )
     lines = tuple(Series(name, points) for name, points in _pooled(cells, known).items())[:MOST_LINES]
     return LineChart(
-        "Click-through rate by model", "Clicked impressions ÷ impressions by the family that filled the slate.", lines,
+        "Click-through rate by model",
+        f"Clicked impressions ÷ impressions by the family that filled the slate; {STILL_GROWS}",
+        lines,
         Form.SHARE,
     )  # fmt: skip
 
@@ -198,13 +215,19 @@ def _by_family(sources: Sources, span_days: int) -> LineChart:
 def _pooled(cells: Sequence[Row], known: Mapping[str, str]) -> dict[str, tuple[Point, ...]]:
     """CTR by family and day, the family with most impressions first."""
     sums: dict[str, dict[date, list[int]]] = {}
+    is_open: dict[date, bool] = {}
     for row in cells:
         name = known.get(row["model_version"], row["model_version"])
         pair = sums.setdefault(name, {}).setdefault(row["event_date"], [0, 0])
         pair[0] += row["impressions"]
         pair[1] += row["clicks"]
+        is_open[row["event_date"]] = not row["mature"]
     order = sorted(sums, key=lambda name: -sum(shown for shown, _ in sums[name].values()))
     return {
-        name: tuple(Point(day, clicks / shown) for day, (shown, clicks) in sorted(sums[name].items()) if shown)
+        name: tuple(
+            Point(day, clicks / shown, is_open=is_open[day])
+            for day, (shown, clicks) in sorted(sums[name].items())
+            if shown
+        )
         for name in order
     }

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import date
 
+from firstchair.definitions.arms import CHAMPION
 from firstchair.lake import tables as t
 from firstchair.privacy import user_key
 from firstchair.serving.console.sources import Row, Sources, rows
 from firstchair.serving.layout import NOBODY, SCORE_UNITS
 from firstchair.serving.published import Columns, Published
-from firstchair.serving.slates import role_of
 
 LIST_LENGTH = 20
 RECENT = 10
@@ -120,7 +120,7 @@ def _favourites(sources: Sources, key: str, as_of: date | None) -> tuple[Row, ..
 
 def _arm(sources: Sources, published: Published, key: str) -> Arm:
     row = published.row(bytes.fromhex(key))
-    name = "champion" if row == NOBODY else role_of(published, row, sources.allocation)
+    name = CHAMPION if row == NOBODY else published.role_of(row)
     role = published.roles[name]
     if row == NOBODY:
         return Arm("cold start: what is trending", role.family, role.version, None)
@@ -134,7 +134,7 @@ def _items(sources: Sources, published: Published, key: str) -> tuple[Listed, ..
             _listed(published, published.stranger, place, place)
             for place in _places(published.stranger, 0, published.length)
         )
-    columns = published.columns[role_of(published, row, sources.allocation)]
+    columns = published.columns[published.role_of(row)]
     start = row * published.length
     places = _places(columns, start, start + published.length)
     return tuple(_listed(published, columns, place, place - start) for place in places)

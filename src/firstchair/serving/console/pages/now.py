@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.lake import tables as t
 from firstchair.promotion import Entry
 from firstchair.serving.console import seats
@@ -27,7 +28,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of the newest day, with its interval where it has one."""
+    """A figure of the newest day whose outcomes are all known, with its interval if it has one."""
 
     name: str
     value: float | None
@@ -57,14 +58,15 @@ def now_page(sources: Sources, today: date) -> Now:
     entries, published = sources.ledger.entries(), sources.published()
     known = seats.families(entries, published)
     daily = _daily(sources)
+    settled = [row for row in daily if row["mature"]] or daily
     return Now(
         champion=seats.champion(entries, known),
         challenger=seats.challenger(entries, known),
         served=None if published is None else published.roles["champion"].version,
         alerts=tuple(sources.config.alerts()),
         freshness=_freshness(sources, today),
-        figures=_figures(daily[-1]) if daily else (),
-        figures_of=daily[-1]["event_date"] if daily else None,
+        figures=_figures(settled[-1]) if settled else (),
+        figures_of=settled[-1]["event_date"] if settled else None,
         ctr=_line(daily, "ctr", "Click-through rate", "Clicked impressions ÷ impressions, all users, by day."),
         listen_through=_line(
             daily, "listen_through", "Listen-through", "Milliseconds heard ÷ length of the tracks played, by day."
@@ -78,7 +80,8 @@ def _daily(sources: Sources) -> list[Row]:
     """The newest days of everybody and all versions, ascending."""
     return rows(
         f"""
-        select * from {sources.lake.scan(t.ENGAGEMENT_DAILY)}
+        select *, event_date <= max(event_date) over () - {SLATE_DAYS} as mature
+        from {sources.lake.scan(t.ENGAGEMENT_DAILY)}
         where segment = 'all' and model_version = 'all' and users >= ?
         qualify event_date > max(event_date) over () - {DAYS} order by event_date
         """,
@@ -113,7 +116,13 @@ def _figures(day: Row) -> tuple[Figure, ...]:
 
 def _line(daily: Sequence[Row], column: str, title: str, says: str) -> LineChart:
     points = tuple(
-        Point(row["event_date"], row[column], row.get(f"{column}_lower"), row.get(f"{column}_upper"))
+        Point(
+            row["event_date"],
+            row[column],
+            row.get(f"{column}_lower"),
+            row.get(f"{column}_upper"),
+            is_open=not row["mature"],
+        )
         for row in daily
         if row[column] is not None
     )

@@ -1,4 +1,4 @@
-"""How long users stay, and how the versions stand against yardsticks: parts of the engagement page."""
+"""How long users stay, and versions against baselines: parts of the engagement page."""
 
 from firstchair.features.segments import ALL, Segment
 from firstchair.lake import tables as t
@@ -41,8 +41,8 @@ def survival_chart(sources: Sources, segment: Segment) -> LineChart:
     )  # fmt: skip
 
 
-def yardstick_forest(sources: Sources) -> Forest:
-    """Click-through of each version against what users held back, or slots drawn at random, answer to."""
+def baseline_forest(sources: Sources) -> Forest:
+    """Click-through of each version against that of the holdout, or of slots drawn at random."""
     known = seats.families(sources.ledger.entries(), sources.published())
     found = rows(
         f"""
@@ -65,6 +65,6 @@ def yardstick_forest(sources: Sources) -> Forest:
         if row["relative_difference"] is not None
     )
     return Forest(
-        "Against yardsticks", "CTR of a version over the last week, relative to who is held back or to drawn slots.",
+        "Against baselines", "CTR of a version over the last week, relative to the holdout's or to drawn slots'.",
         lines, Form.CHANGE, (Reference("no difference", 0.0),),
     )  # fmt: skip

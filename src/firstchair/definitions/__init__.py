@@ -1,0 +1,1 @@
+"""Definitions that more than one room reads: each stands here once."""

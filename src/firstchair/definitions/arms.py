@@ -1,0 +1,135 @@
+"""Which arm a user is in: buckets of user keys, the roles that have them, the shares of each stage.
+
+Login workers import this module, so it imports nothing outside the standard library.
+"""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+# A share of users is exact to one part in so many.
+BUCKETS = 10_000
+
+# Whose list a user sees: the champion's, the challenger's (in canary), the previous champion's (the
+# control group of probation), or trending for good, whatever is served to the others (the holdout).
+CHAMPION, CHALLENGER, PREVIOUS, HOLDOUT = "champion", "challenger", "previous", "holdout"
+
+# Shares of the challenger before the decision stage, ascending; up to the largest one only safety is
+# tested.
+RAMP_SHARES = (0.05, 0.20)
+# Share of the challenger in the decision stage where the setting `canary_share` names no other.
+DECISION_SHARE = 0.5
+# (least users of the population, share of them): how many keep the previous champion in probation.
+# With a smaller control group harm would not be found in time (GATE section 4).
+PROBATION_CONTROL_SHARES = ((100_000, 0.10), (50_000, 0.20), (0, 0.50))
+
+# Roles with the bucket at which each ends (exclusive), ascending; the last one ends at `BUCKETS`.
+Bounds: TypeAlias = tuple[tuple[str, int], ...]
+
+
+def bucket_of(user_key: bytes, salt: str) -> int:
+    """Bucket 0..9999 of a user (16 bytes of key), the same for ever under one salt (GATE, 1).
+
+    >>> bucket_of(bytes(16), "first")
+    3243
+    """
+    return int.from_bytes(hashlib.sha256((salt + user_key.hex()).encode()).digest()[:4]) % BUCKETS
+
+
+def role_at(bounds: Bounds, bucket: int) -> str:
+    """Role of a bucket: the first one that ends above it.
+
+    >>> role_at((("challenger", 500), ("champion", 9_900), ("holdout", 10_000)), 500)
+    'champion'
+    """
+    for role, end in bounds:
+        if bucket < end:
+            return role
+    raise ValueError(f"Bucket {bucket} lies at or after the end of the last role of {bounds}.")
+
+
+def next_canary_share(share: float, *, decision_share: float) -> float:
+    """Share of the challenger after a step of the ramp that raised no alarm.
+
+    >>> [next_canary_share(share, decision_share=0.5) for share in (0.05, 0.20)]
+    [0.2, 0.5]
+    """
+    steps = (*RAMP_SHARES, decision_share)
+    return next((step for step in steps if step > share), decision_share)
+
+
+def probation_control_share(users: int) -> float:
+    """Share of users who keep the previous champion during probation, by size of the population.
+
+    >>> [probation_control_share(users) for users in (2_000, 50_000, 200_000)]
+    [0.5, 0.2, 0.1]
+    """
+    return next(share for least, share in PROBATION_CONTROL_SHARES if users >= least)
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Roles by bucket, and how users are assigned to buckets.
+
+    Holdout users have the buckets from `holdout_start` on. They are drawn under `holdout_salt`, which
+    no stage changes, so they are the same users in every stage. All other users are assigned anew for
+    each challenger, under `salt`. The treatment has the first buckets, so a share that grows takes
+    nobody out of it.
+    """
+
+    salt: str
+    holdout_salt: str
+    holdout_start: int
+    bounds: Bounds
+
+    @classmethod
+    def without_stage(cls, *, holdout_salt: str, holdout_share: float) -> "Arms":
+        """Arms where no stage with traffic is under way: the champion, and the holdout.
+
+        Args:
+            holdout_salt: Of the platform, setting `arm_salt`.
+            holdout_share: Share of all users, 0..1, setting `holdout_share`.
+        """
+        start = BUCKETS - round(holdout_share * BUCKETS)
+        return cls(holdout_salt, holdout_salt, start, ((CHAMPION, start), (HOLDOUT, BUCKETS)))
+
+    def in_canary(self, share: float, *, salt: str) -> "Arms":
+        """Arms of a canary with the same holdout.
+
+        Args:
+            share: Of the challenger, 0..1 of the users outside the holdout.
+            salt: Of the stage, the same in all its steps and in the probation after it.
+        """
+        return self._split(CHALLENGER, share, CHAMPION, salt)
+
+    def in_probation(self, share: float, *, salt: str) -> "Arms":
+        """Arms of a probation with the same holdout.
+
+        Args:
+            share: Of the new champion, 0..1 of the users outside the holdout; the others are the
+                control group.
+            salt: That of the canary before it.
+        """
+        return self._split(CHAMPION, share, PREVIOUS, salt)
+
+    def _split(self, treatment: str, share: float, control: str, salt: str) -> "Arms":
+        start = self.holdout_start
+        bounds = ((treatment, round(share * start)), (control, start), (HOLDOUT, BUCKETS))
+        return replace(self, salt=salt, bounds=bounds)
+
+    def among(self, roles: Collection[str]) -> "Arms":
+        """The same arms where only these roles have lists; other users see the champion's."""
+        bounds = tuple((role if role in roles else CHAMPION, end) for role, end in self.bounds)
+        return replace(self, bounds=bounds)
+
+    def bucket(self, user_key: bytes) -> int:
+        """Bucket 0..9999 of a user (16 bytes of key)."""
+        fixed = bucket_of(user_key, self.holdout_salt)
+        if fixed >= self.holdout_start:
+            return fixed
+        return bucket_of(user_key, self.salt) * self.holdout_start // BUCKETS
+
+    def role(self, bucket: int) -> str:
+        """Role of a bucket."""
+        return role_at(self.bounds, bucket)

@@ -1,0 +1,325 @@
+"""Decisions on test days: the first champion, and which challenger goes into canary."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from firstchair.errors import EvidenceError
+from firstchair.evaluation import POPULARITY, cutoff_of, load_split
+from firstchair.evaluation.overfitting import TwoSplits
+from firstchair.evaluation.versions import measure_versions
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.models import FIRST_CHAMPION as FIRST_FAMILY
+from firstchair.models import contenders
+from firstchair.promotion.context import (
+    CHALLENGE,
+    FIRST_CHAMPION,
+    DecisionContext,
+    StageTransition,
+)
+from firstchair.promotion.gate import (
+    OfflineEvidence,
+    Verb,
+    Verdict,
+    judge_challenger,
+    judge_first_champion,
+)
+from firstchair.promotion.ledger import Entry
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.registry import Registry, Version
+from firstchair.promotion.slate_log import Shadowed, shadowed_days, slate_log
+from firstchair.promotion.stages import Stage, begin
+from firstchair.promotion.veto import OffPolicy, off_policy, with_veto
+
+EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE, t.VERSION_EVIDENCE)
+ITSELF = "the serving version itself"
+RECIPE = "its family and settings, fitted on the same training days"
+
+
+def first_version(context: DecisionContext) -> Version:
+    """The version of the day that may become the first champion.
+
+    Raises:
+        EvidenceError: There is none.
+    """
+    return context.of_the_day(FIRST_FAMILY)
+
+
+def evaluate_first_champion(context: DecisionContext, version: Version) -> StageTransition:
+    """Make a version the first champion, because something has to serve; the entry says what was proven."""
+    families = (POPULARITY, version.family)
+    evidence = _evidence(context, families, version.data_fingerprint, version)
+    verdict = judge_first_champion(evidence, context.rules.offline)
+    return StageTransition(
+        kind=FIRST_CHAMPION,
+        decision=str(verdict.decision),
+        reason_codes=verdict.reason_codes,
+        reasons=verdict.reasons,
+        champion_before=None,
+        champion_after=version.version,
+        challenger=version,
+        stage=Stage.CHAMPION,
+        phase=None,
+        challenger_after=None,
+        data_fingerprint=version.data_fingerprint,
+        findings=_findings(verdict, None, version) | {"evidence_digests": _digests(context, (t.OFFLINE_EVIDENCE,))},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """A challenger, and what test days and logged slates say of it."""
+
+    challenger: Version
+    verdict: Verdict
+    slates: OffPolicy
+    measured: str
+
+
+def measure_serving(lake: Lake, registry: Registry, serving: Version, *, as_of: date) -> None:
+    """Measure the serving version on the day's test days, where it was fitted on none of them.
+
+    The rows go to gold/version_evidence. Where it was fitted on some of them nothing is measured: it
+    is then compared by its family's offline evidence, fitted on the same training days.
+
+    Raises:
+        LakeError, ModelError: A table or the artifact cannot be read; nothing is written.
+    """
+    if not _is_measured_itself(lake, serving, as_of):
+        return
+    split = load_split(lake, as_of=as_of)
+    models = {serving.version: registry.load(serving)}
+    rows = measure_versions(models, split.train, split.positives, as_of=as_of, purpose=CHALLENGE)
+    where = f"as_of = '{as_of}' and purpose = '{CHALLENGE}'"
+    lake.replace_where(t.VERSION_EVIDENCE, rows, where)
+
+
+def _is_measured_itself(lake: Lake, serving: Version, as_of: date) -> bool:
+    return serving.as_of <= cutoff_of(lake, as_of=as_of)
+
+
+def challengers_of_the_day(context: DecisionContext, serving: Version) -> list[Version]:
+    """The day's versions of the other families that may become champion, without those decided on.
+
+    Raises:
+        EvidenceError: A family has no version for the day.
+    """
+    found = [context.of_the_day(f) for f in contenders() if f != serving.family]
+    return [version for version in found if not is_evaluated(context.entries, version)]
+
+
+def is_evaluated(entries: Sequence[Entry], version: Version) -> bool:
+    """Whether a challenger has an entry among those of its day."""
+    return any(entry.evidence["kind"] == CHALLENGE and entry.challenger == version.version for entry in entries)
+
+
+def evaluate_challengers(
+    context: DecisionContext,
+    serving: Version,
+    challengers: Sequence[Version],
+    *,
+    recipe: Version,
+) -> list[StageTransition]:
+    """Compare challengers with the serving version; the best of those that pass goes into canary.
+
+    It comes last, so that the newest entry holds its canary phase.
+
+    Args:
+        context: Of the day.
+        serving: The version that serves.
+        challengers: Versions of the day of other families.
+        recipe: The day's version of the serving family: its offline evidence stands for a serving
+            version that was fitted on some of the test days.
+
+    Returns:
+        A transition for each challenger.
+
+    Raises:
+        EvidenceError: The evidence of the day is not complete; nothing is decided.
+    """
+    found = [_evaluate(context, serving, version, recipe) for version in challengers]
+    found.sort(key=lambda one: (one.verdict.decision is Verb.PROMOTE, _lower(one.verdict)))
+    compared = [version.version for version in challengers]
+    return [
+        _transition(
+            context,
+            serving,
+            one,
+            enters=one is found[-1] and one.verdict.decision is Verb.PROMOTE,
+            compared=compared,
+            recipe=recipe,
+        )
+        for one in found
+    ]
+
+
+def _evaluate(context: DecisionContext, serving: Version, challenger: Version, recipe: Version) -> _Evaluated:
+    evidence, measured = _against_serving(context, serving, challenger, recipe)
+    rules = context.rules.offline
+    verdict = judge_challenger(evidence, rules)
+    days = shadowed_days(context.past, before=context.as_of, days=rules.veto_days)
+    families = (serving.family, challenger.family)
+    alike = [day for day in days if _families(context, day) == families]
+    log = slate_log(context.lake, alike, length=rules.veto_slate_length, before=context.as_of)
+    slates = off_policy(log, rules)
+    return _Evaluated(challenger, with_veto(verdict, slates), slates, measured)
+
+
+def _families(context: DecisionContext, day: Shadowed) -> tuple[str, str]:
+    """Families of the serving version and of the challenger in shadow: a day's versions are new."""
+    champion, challenger = (context.registry.version(number).family for number in (day.champion, day.challenger))
+    return champion, challenger
+
+
+def _transition(
+    context: DecisionContext,
+    serving: Version,
+    found: _Evaluated,
+    *,
+    enters: bool,
+    compared: Sequence[str],
+    recipe: Version,
+) -> StageTransition:
+    challenger, verdict = found.challenger, found.verdict
+    codes, reasons = verdict.reason_codes, verdict.reasons
+    if verdict.decision is Verb.PROMOTE:
+        codes = (Reason.SHADOW_PASSED, Reason.SUPERIOR)
+        told = "It is now shown to users." if enters else "Another challenger of the day is better."
+        reasons = (*reasons, f"Passed on test days. {told}")
+    rejected = verdict.decision is Verb.REJECT
+    stage = Stage.CANARY if enters else Stage.REJECTED if rejected else Stage.SHADOW
+    phase = begin(
+        challenger=challenger.version,
+        champion=serving.version,
+        salt=context.salt,
+        on=context.as_of,
+    )
+    return StageTransition(
+        kind=CHALLENGE,
+        decision=str(Verb.REJECT if rejected else Verb.HOLD),
+        reason_codes=codes,
+        reasons=reasons,
+        champion_before=serving.version,
+        champion_after=serving.version,
+        challenger=challenger,
+        stage=stage,
+        phase=phase if enters else None,
+        challenger_after=challenger.version,
+        data_fingerprint=challenger.data_fingerprint,
+        findings=_findings(verdict, serving, challenger)
+        | {
+            "versions": {"champion": serving.version, "challenger": challenger.version},
+            "champion_measured": found.measured,
+            "compared": list(compared),
+            "recipe_version": recipe.version,
+            "off_policy": found.slates.record(),
+            "overfit": None if verdict.overfit is None else asdict(verdict.overfit),
+            "evidence_digests": _digests(context, EVIDENCE),
+        },
+    )
+
+
+def _digests(context: DecisionContext, tables: Sequence[t.Table]) -> dict[str, str]:
+    """Of the rows of the day that a decision read, by table."""
+    day = f"as_of = date '{context.as_of}'"
+    return {table.name: context.lake.fingerprint(table, day) for table in tables}
+
+
+def _findings(verdict: Verdict, serving: Version | None, challenger: Version) -> dict[str, object]:
+    families = {
+        "champion": None if serving is None else serving.family,
+        "challenger": challenger.family,
+    }
+    return {"metrics": verdict.metrics, "checks": verdict.checks, "families": families}
+
+
+def _lower(verdict: Verdict) -> float:
+    return float(verdict.metrics[0]["lower"]) if verdict.metrics else -np.inf
+
+
+def _against_serving(
+    context: DecisionContext, serving: Version, challenger: Version, recipe: Version
+) -> tuple[OfflineEvidence, str]:
+    """Evidence of the two on the same test days, and how the serving version was measured.
+
+    Both were measured on the day's split. The serving version was measured itself where it was fitted
+    on none of the test days. Else it would know them; its family was then fitted anew on the same
+    training days as the challenger's, so both must come from the same data of the day.
+    """
+    families = (serving.family, challenger.family)
+    itself = context.per_user_of_version(serving.version, CHALLENGE)
+    if itself.num_rows:
+        theirs = context.per_user(challenger.family)
+        _require_same_users(context, (f"version {serving.version}", challenger.family), (itself, theirs))
+        rows, fingerprint, measured = (itself, theirs), challenger.data_fingerprint, ITSELF
+    else:
+        rows = _both(context, families, t.OFFLINE_EVIDENCE)
+        fingerprint = recipe.data_fingerprint
+        measured = RECIPE
+    splits = _splits(context, families)
+    return _offline(families, rows, (fingerprint, challenger.data_fingerprint), splits), measured
+
+
+def _evidence(
+    context: DecisionContext, families: tuple[str, str], fingerprint: str, challenger: Version
+) -> OfflineEvidence:
+    rows = _both(context, families, t.OFFLINE_EVIDENCE)
+    return _offline(families, rows, (fingerprint, challenger.data_fingerprint), None)
+
+
+def _offline(
+    families: tuple[str, str],
+    rows: tuple[pa.Table, pa.Table],
+    fingerprints: tuple[str, str],
+    splits: TwoSplits | None,
+) -> OfflineEvidence:
+    ndcg, recall = ([_numbers(one, name) for one in rows] for name in ("ndcg_at_10", "recall_at_20"))
+    return OfflineEvidence(
+        champion_name=families[0],
+        challenger_name=families[1],
+        champion_fingerprint=fingerprints[0],
+        challenger_fingerprint=fingerprints[1],
+        champion_ndcg=ndcg[0],
+        challenger_ndcg=ndcg[1],
+        champion_recall=recall[0],
+        challenger_recall=recall[1],
+        splits=splits,
+    )
+
+
+def _both(context: DecisionContext, families: tuple[str, str], kept: t.Table) -> tuple[pa.Table, pa.Table]:
+    """Values of two families, of the same users at the same places."""
+    ours, theirs = (context.per_user(family, kept) for family in families)
+    _require_same_users(context, families, (ours, theirs))
+    return ours, theirs
+
+
+def _require_same_users(context: DecisionContext, names: tuple[str, str], rows: tuple[pa.Table, pa.Table]) -> None:
+    if rows[0].column("user_key") == rows[1].column("user_key"):
+        return
+    raise EvidenceError(
+        f"{names[0]} and {names[1]} were measured on different users at {context.as_of}.",
+        where=t.OFFLINE_EVIDENCE.name,
+        data="Nothing was decided; the champion stays.",
+        remedy="Materialise both models of that day again.",
+    )
+
+
+def _splits(context: DecisionContext, families: tuple[str, str]) -> TwoSplits | None:
+    """NDCG@10 of both families on training and on test days; None where none was kept of the former."""
+    trained, unseen = (_both(context, families, kept) for kept in (t.TRAINING_EVIDENCE, t.OFFLINE_EVIDENCE))
+    if not trained[0].num_rows:
+        return None
+    ours, theirs = (
+        (_numbers(a, "ndcg_at_10"), _numbers(b, "ndcg_at_10")) for a, b in zip(trained, unseen, strict=True)
+    )
+    keys = [np.asarray(rows.column("user_key").to_pylist()) for rows in (trained[0], unseen[0])]
+    return TwoSplits(keys[0], keys[1], champion=ours, challenger=theirs)
+
+
+def _numbers(rows: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.asarray(rows.column(name).to_numpy(), dtype=np.float64)

@@ -1,0 +1,71 @@
+"""Every reason code that stands in a decision; docs/gate.md says when each is given."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a decision was made, in one word that is never changed, since old entries hold it."""
+
+    # On test days and logged slates.
+    DIFFERENT_FINGERPRINT = "different_fingerprint"
+    WORSE = "worse"
+    OFF_POLICY_WORSE = "off_policy_worse"
+    TOO_FEW_USERS = "too_few_users"
+    LEAK_ALARM = "leak_alarm"
+    NOT_SUPERIOR = "not_superior"
+    RECALL_MARGIN = "recall_margin"
+    OVERFIT = "overfit"
+    OFFLINE_EVIDENCE_ONLY = "offline_evidence_only"
+    SHADOW_PASSED = "shadow_passed"
+    SUPERIOR = "superior"
+    FIRST_CHAMPION = "first_champion"
+    NOT_PROVEN_AGAINST_POPULARITY = "not_proven_against_popularity"
+    REFRESHED_CHAMPION = "refreshed_champion"
+    REFRESH_WORSE = "refresh_worse"
+    REFRESH_NOT_PROVEN = "refresh_not_proven"
+    REFRESH_OVERLAP = "refresh_overlap"
+    REFRESH_COVERAGE = "refresh_coverage"
+    REFRESH_SCORE_SHIFT = "refresh_score_shift"
+    REFRESH_CANARY = "refresh_canary"
+
+    # On users, at any look.
+    DATA_QUALITY = "data_quality"
+    SAMPLE_RATIO_MISMATCH = "sample_ratio_mismatch"
+    SINGLE_ARM = "single_arm"
+    CLICKS_DETERIORATED = "clicks_per_100_deteriorated"
+    LISTEN_THROUGH_DETERIORATED = "listen_through_deteriorated"
+    ACTIVE_DAYS_DETERIORATED = "active_days_deteriorated"
+    CTR_POOLED_DETERIORATED = "ctr_pooled_deteriorated"
+    CHURNED_7_DETERIORATED = "churned_7_deteriorated"
+    CHURNED_14_DETERIORATED = "churned_14_deteriorated"
+    SEGMENT_DETERIORATED = "segment_deteriorated"
+
+    # On users, in a ramp step.
+    RAMP_RUNNING = "ramp_running"
+    RAMP_CLEAR = "ramp_clear"
+    UNDERPOWERED = "underpowered"
+
+    # On users, in the stage that decides.
+    TOO_EARLY = "too_early"
+    LISTEN_THROUGH_NOT_PROVEN = "listen_through_not_proven"
+    ACTIVE_DAYS_NOT_PROVEN = "active_days_not_proven"
+    SEGMENT_SCREEN = "segment_screen"
+    SEGMENT_STRICT = "segment_strict"
+    SEGMENT_BLIND = "segment_blind"
+    NOVELTY = "novelty"
+    TOO_GOOD_TO_BE_TRUE = "too_good_to_be_true"
+    SIGNS_DISAGREE = "signs_disagree"
+    GUARDRAILS_HOLD = "guardrails_hold"
+    SHORTENED_STAGE = "shortened_stage"
+    HORIZON_REACHED = "horizon_reached"
+
+    # On users, in probation.
+    IN_PROBATION = "in_probation"
+    CONFIRMED = "confirmed"
+    PROBATION_OVER = "probation_over"
+    WORSE_SINCE_PROMOTION = "worse_since_promotion"
+    WORSE_LATELY = "worse_lately"
+
+    # By a person.
+    BY_HAND = "by_hand"
+    ALIAS_MOVED = "alias_moved"

@@ -1,0 +1,217 @@
+"""Recomputing decisions of the ledger from the table versions, rules and salt that they name."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from firstchair.errors import FirstchairError, LedgerError
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+from firstchair.promotion.challengers import evaluate_challengers, evaluate_first_champion
+from firstchair.promotion.context import (
+    CHALLENGE,
+    FIRST_CHAMPION,
+    READ,
+    REFRESH,
+    TRIAL,
+    DecisionContext,
+    Origin,
+    StageTransition,
+    decision_of,
+)
+from firstchair.promotion.exposure import assigned_arms, stage_rows
+from firstchair.promotion.ledger import Decision, Entry, Ledger, canonical
+from firstchair.promotion.live import evaluate_stage
+from firstchair.promotion.refits import evaluate_refit
+from firstchair.promotion.registry import Registry
+from firstchair.promotion.rules import GateRules
+
+# What a decision is; who made it when, and with which code, is not.
+COMPARED = (
+    "decision_id",
+    "decision",
+    "champion_before",
+    "champion_after",
+    "challenger",
+    "stage_after",
+    "reason_codes",
+    "reasons",
+    "data_fingerprint",
+)
+NOT_COMPARED = ("code_version", "tick_id")
+NEEDED = ("tables", "salt", "holdout_share")
+
+
+class Outcome(StrEnum):
+    """What came of recomputing a decision."""
+
+    REPRODUCED = "reproduced"
+    DIFFERENT = "different"
+    UNAVAILABLE = "unavailable"
+    NOT_COMPUTED = "not_computed"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One decision recomputed.
+
+    outcome: reproduced (the same, byte for byte), different, unavailable (what it rests on is gone), or
+    not_computed (a person or the reconciliation of aliases made it, so there is nothing to compute).
+    detail: what differs, or what is gone, in words; empty where it was reproduced.
+    """
+
+    decision_id: str
+    sequence: int
+    kind: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """Every decision recomputed: counts by outcome, and the results in the order of the ledger."""
+
+    entries: int
+    reproduced: int
+    different: int
+    unavailable: int
+    not_computed: int
+    results: tuple[Replayed, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether none came out different."""
+        return not self.different
+
+
+def replay(lake: Lake, registry: Registry, ledger: Ledger, decision_id: str) -> Replayed:
+    """Recompute one decision and compare it with its entry.
+
+    Raises:
+        LedgerError: There is no such decision.
+    """
+    past = ledger.entries()
+    place = next((n for n, entry in enumerate(past) if entry.decision_id == decision_id), None)
+    if place is None:
+        raise LedgerError(
+            f"There is no decision {decision_id} among {len(past)}.",
+            where="ledger",
+            data="Nothing was recomputed.",
+            remedy="Choose one that `firstchair decisions` lists, or use `firstchair replay --all`.",
+        )
+    return _replayed(lake, registry, past[place], past[place + 1 :])
+
+
+def replay_all(lake: Lake, registry: Registry, ledger: Ledger) -> ReplayReport:
+    """Recompute every decision of the ledger and compare each with its entry."""
+    past = ledger.entries()
+    results = tuple(_replayed(lake, registry, past[place], past[place + 1 :]) for place in range(len(past) - 1, -1, -1))
+    counts = {str(o): sum(one.outcome is o for one in results) for o in Outcome}
+    return ReplayReport(entries=len(results), results=results, **counts)
+
+
+def _replayed(lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry]) -> Replayed:
+    kind = str(entry.evidence["kind"])
+    if kind not in READ:
+        return _told(entry, Outcome.NOT_COMPUTED, "Not computed by the gate.")
+    missing = [name for name in NEEDED if name not in entry.evidence]
+    if missing:
+        text = f"The entry does not name its {', '.join(missing)}: an older version wrote it."
+        return _told(entry, Outcome.UNAVAILABLE, text)
+    try:
+        with lake.reading():
+            context = _context(lake, registry, entry, past)
+            transition = _transition(context, entry)
+            unlike = list(_wrong_arms(context, entry))
+    except FirstchairError as error:
+        return _told(entry, Outcome.UNAVAILABLE, f"{error.what} [{error.where}]")
+    if transition is None:
+        return _told(entry, Outcome.DIFFERENT, "From these tables nothing would be decided.")
+    again = decision_of(context, transition, Origin(entry.decided_at, entry.actor))
+    unlike += _differences(_compared(again), _compared(entry))
+    if unlike:
+        return _told(entry, Outcome.DIFFERENT, "; ".join(unlike))
+    return _told(entry, Outcome.REPRODUCED, "")
+
+
+def _told(entry: Entry, outcome: Outcome, detail: str) -> Replayed:
+    kind = str(entry.evidence["kind"])
+    return Replayed(entry.decision_id, entry.sequence, kind, outcome, detail)
+
+
+def _context(lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry]) -> DecisionContext:
+    """What was known to the decision, from what its entry names."""
+    return DecisionContext(
+        lake=lake.at(entry.evidence["tables"]),
+        registry=registry,
+        past=tuple(past),
+        as_of=entry.as_of,
+        rules=GateRules.from_record(entry.evidence["settings"]),
+        salt=entry.evidence["salt"],
+        holdout_share=entry.evidence["holdout_share"],
+    )
+
+
+def _transition(context: DecisionContext, entry: Entry) -> StageTransition | None:
+    """The transition that the gate makes of what was known."""
+    kind, version = entry.evidence["kind"], context.registry.version
+    if kind == FIRST_CHAMPION:
+        return evaluate_first_champion(context, version(str(entry.challenger)))
+    if kind == REFRESH:
+        serving, refit = (version(str(n)) for n in (entry.champion_before, entry.challenger))
+        return evaluate_refit(context, serving, refit)
+    if kind == CHALLENGE:
+        found = evaluate_challengers(
+            context,
+            version(str(entry.champion_before)),
+            [version(number) for number in entry.evidence["compared"]],
+            recipe=version(entry.evidence["recipe_version"]),
+        )
+        return next((one for one in found if one.challenger.version == entry.challenger), None)
+    return None if context.phase is None else evaluate_stage(context, context.phase)
+
+
+def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:
+    """Users whose arm in the evidence of a stage is not the one that its salt assigns them."""
+    phase = context.phase
+    if entry.evidence["kind"] != TRIAL or phase is None:
+        return
+    with connect() as connection:
+        where = stage_rows(phase, before=context.as_of)
+        found = connection.execute(
+            f"select distinct user_key, arm from {context.lake.scan(t.EVIDENCE)} where {where}"
+        ).fetchall()
+    keys = [key for key, _ in found]
+    arms = assigned_arms(phase, keys, salt=context.salt, holdout_share=context.holdout_share)
+    wrong = sum(arm != own for (_, arm), own in zip(found, arms, strict=True))
+    if wrong:
+        yield f"{wrong:,} of {len(found):,} users are in another arm than the salt assigns them"
+
+
+def _compared(decision: Decision) -> dict[str, Any]:
+    evidence = {k: v for k, v in decision.evidence.items() if k not in NOT_COMPARED}
+    return {name: getattr(decision, name) for name in COMPARED} | {"evidence": evidence}
+
+
+def _differences(again: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """Where two records differ, as paths with both values; empty where they are the same bytes."""
+    texts = [canonical(record) for record in (again, stored)]
+    if texts[0] == texts[1]:
+        return []
+    leaves = [dict(_leaves(json.loads(text))) for text in texts]
+    paths = [p for p in leaves[1] | leaves[0] if leaves[0].get(p) != leaves[1].get(p)]
+    named = [f"{p}: {leaves[1].get(p)} stands, {leaves[0].get(p)} computed" for p in paths[:3]]
+    return [*named, *([f"{len(paths) - 3} more values"] if len(paths) > 3 else [])]
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{number}]")
+    else:
+        yield path, json.dumps(value)

@@ -1,0 +1,142 @@
+"""Every decision of the gate can be computed again from what its entry names; what was altered is found."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from firstchair.errors import LedgerError
+from firstchair.lake import tables as t
+from firstchair.promotion import Word, promote_by_hand, replay, replay_all
+from firstchair.promotion.audition import Effect
+from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition
+from tests.firstchair.promotion.test_live import Stand
+
+Make = Callable[..., Audition]
+NEXT_DAY = AS_OF + timedelta(days=1)
+
+
+@pytest.fixture
+def stand(audition: Make) -> Stand:
+    """A ledger with a first champion, a challenger, and three decisions on live evidence."""
+    stand = Stand(audition())
+    first = stand.climb()
+    stand.live(Effect(0.25), 4)
+    stand.decide(first + 4)
+    return stand
+
+
+def outcomes(a: Audition) -> dict[str, set[str]]:
+    """Outcomes by kind of entry."""
+    found: dict[str, set[str]] = {}
+    for one in replay_all(a.lake, a.registry, a.ledger).results:
+        found.setdefault(one.kind, set()).add(str(one.outcome))
+    return found
+
+
+def alter(a: Audition, table: t.Table, column: str) -> None:
+    """Change one value of a table in its files, behind the back of Delta."""
+    for file in sorted(Path(a.lake.url, table.name).rglob("*.parquet")):
+        rows = pq.read_table(file)
+        values = rows.column(column).to_pylist()
+        values[0] = values[0] + 1
+        place = rows.column_names.index(column)
+        pq.write_table(rows.set_column(place, rows.schema.field(column), pa.array(values)), file)
+
+
+def rewrite(a: Audition, kind: str, path: str, value: str) -> None:
+    """Change a value in the evidence of every entry of a kind, behind the back of the ledger."""
+    statement = sa.text(
+        "update decisions set evidence = jsonb_set(evidence, cast(:path as text[]), cast(:value as jsonb)) "
+        "where evidence->>'kind' = :kind"
+    )
+    with sa.create_engine(a.ledger.url).begin() as connection:
+        connection.execute(sa.text("alter table decisions disable trigger user"))
+        connection.execute(statement, {"path": path, "value": value, "kind": kind})
+        connection.execute(sa.text("alter table decisions enable trigger user"))
+
+
+def test_every_entry_of_a_ledger_is_reproduced(stand: Stand) -> None:
+    report = replay_all(stand.a.lake, stand.a.registry, stand.a.ledger)
+
+    assert (report.entries, report.reproduced) == (5, 5), report.results
+    assert report.ok
+
+
+def test_later_data_change_nothing_because_tables_are_read_as_they_were(stand: Stand) -> None:
+    stand.a.enter(AS_OF, als=0.4, xgboost=0.1)
+    stand.a.lake.delete(t.EVIDENCE, "arm = 'challenger'")
+
+    assert replay_all(stand.a.lake, stand.a.registry, stand.a.ledger).reproduced == 5
+
+
+def test_an_altered_row_of_offline_evidence_is_found(stand: Stand) -> None:
+    alter(stand.a, t.OFFLINE_EVIDENCE, "ndcg_at_10")
+
+    found = outcomes(stand.a)
+
+    assert found["first_champion"] == found["challenge"] == {"different"}
+    assert found["trial"] == {"reproduced"}
+
+
+def test_an_altered_row_of_live_evidence_is_found(stand: Stand) -> None:
+    alter(stand.a, t.EVIDENCE, "impressions")
+
+    found = outcomes(stand.a)
+
+    assert found["trial"] == {"different"}
+    assert found["challenge"] == {"reproduced"}
+
+
+def test_an_altered_rule_is_found_even_where_the_verdict_stays(stand: Stand) -> None:
+    rewrite(stand.a, "trial", "{settings,live,looks}", "31")
+
+    assert outcomes(stand.a)["trial"] == {"different"}
+
+
+def test_an_altered_salt_is_found(stand: Stand) -> None:
+    rewrite(stand.a, "trial", "{salt}", '"another"')
+
+    results = replay_all(stand.a.lake, stand.a.registry, stand.a.ledger).results
+
+    assert {str(one.outcome) for one in results if one.kind == "trial"} == {"different"}
+
+
+def test_an_altered_salt_of_a_stage_puts_users_into_other_arms(stand: Stand) -> None:
+    rewrite(stand.a, "challenge", "{phase,salt}", '"another"')
+
+    results = replay_all(stand.a.lake, stand.a.registry, stand.a.ledger).results
+
+    first_look = next(one for one in results if one.kind == "trial")
+    assert "users are in another arm than the salt assigns them" in first_look.detail
+
+
+def test_a_decision_whose_tables_are_gone_says_so(stand: Stand) -> None:
+    for file in Path(stand.a.lake.url, t.EVIDENCE.name).rglob("*.parquet"):
+        file.unlink()
+
+    results = replay_all(stand.a.lake, stand.a.registry, stand.a.ledger).results
+
+    gone = [one for one in results if one.kind == "trial"]
+    assert {str(one.outcome) for one in gone} == {"unavailable"}
+    assert "gone" in gone[0].detail
+
+
+def test_what_a_person_decided_is_not_computed(stand: Stand) -> None:
+    a, word = stand.a, Word("ana", "The label asks for it.", NOW, NEXT_DAY)
+    promote_by_hand(a.registry, a.ledger, word, version=a.number("content"), users=100, salt=SALT)
+
+    assert outcomes(a)["by_hand"] == {"not_computed"}
+
+
+def test_one_decision_is_found_by_its_id_and_an_unknown_one_is_refused(stand: Stand) -> None:
+    a = stand.a
+    entry = a.ledger.entries()[-1]
+
+    assert replay(a.lake, a.registry, a.ledger, entry.decision_id).outcome == "reproduced"
+    with pytest.raises(LedgerError, match="no decision nothing"):
+        replay(a.lake, a.registry, a.ledger, "nothing")
