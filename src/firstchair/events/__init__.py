@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from firstchair.events.acceptance import EventsReport, build_events
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
     from firstchair.events.checking import Refusal, refusals
-    from firstchair.events.ingestion import IngestReport, ingest, waiting
+    from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
     from firstchair.events.reconciliation import (
         Reconciliation,
+        Refused,
         blocked_days,
         event_days,
         reconcile,
+        refused,
         sequence_gaps,
         stale_days,
     )
@@ -27,13 +29,16 @@ __all__ = [
     "Reason",
     "Reconciliation",
     "Refusal",
+    "Refused",
     "blocked_days",
     "build_catalogue",
     "build_events",
+    "changed_objects",
     "event_days",
     "ingest",
     "reconcile",
     "refusals",
+    "refused",
     "sequence_gaps",
     "stale_days",
     "waiting",

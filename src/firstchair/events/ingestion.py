@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import EventStore, Record
+from firstchair.sources import EventStore, ObjectState, Record
 
 # A batch is what is undone and read again as one; its records are held a chunk at a time.
 BATCH_OBJECTS = 2_000
@@ -31,6 +31,7 @@ class IngestReport:
     accepted: well-formed and first of their event_id; validation of their day follows.
     duplicates: same event_id as an event before; conflicting_duplicates: those with another body.
     quarantined: records refused, by reason. event_dates: UTC days that events were added to.
+    changed: objects that were written again after they were read; what they hold now is not read.
     balanced: read = accepted + duplicates + quarantined.
     """
 
@@ -41,6 +42,7 @@ class IngestReport:
     conflicting_duplicates: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)
     event_dates: tuple[date, ...] = ()
+    changed: tuple[str, ...] = ()
 
     @property
     def balanced(self) -> bool:
@@ -73,13 +75,16 @@ def ingest(
     """
     _undo_dead_batches(lake)
     store = EventStore(events_url, storage_options or {})
-    sizes = _unread(lake, store)
+    states = store.states()
+    changed = _note_changed(lake, states)
+    sizes = _unread(lake, states)
     report = IngestReport()
     for names in _batches(sizes):
+        _note_versions(lake, names, states)
         report = _added(report, _read(lake, store, names, pseudonym_key, now))
         if progress is not None:
             progress(report.objects, len(sizes))
-    return report
+    return replace(report, changed=changed)
 
 
 def waiting(lake: Lake, *, events_url: str, storage_options: Mapping[str, Any] | None = None) -> list[str]:
@@ -88,18 +93,61 @@ def waiting(lake: Lake, *, events_url: str, storage_options: Mapping[str, Any] |
     Raises:
         SourceError: The store cannot be reached.
     """
-    return list(_unread(lake, EventStore(events_url, storage_options or {})))
+    return list(_unread(lake, EventStore(events_url, storage_options or {}).states()))
 
 
-def _unread(lake: Lake, store: EventStore) -> dict[str, int]:
-    done = set(lake.read(t.OBJECTS, f"status = '{DONE}'").column("object_url").to_pylist())
-    return {name: size for name, size in store.objects().items() if name not in done}
+def changed_objects(lake: Lake) -> list[str]:
+    """Names of the objects that were written again after they were read, ascending."""
+    rows = lake.read(t.OBJECT_VERSIONS, "not was_read")
+    return sorted(set(rows.column("object_url").to_pylist()))
+
+
+def _done(lake: Lake) -> set[str]:
+    return set(lake.read(t.OBJECTS, f"status = '{DONE}'").column("object_url").to_pylist())
+
+
+def _unread(lake: Lake, states: Mapping[str, ObjectState]) -> dict[str, int]:
+    done = _done(lake)
+    return {name: state.size for name, state in states.items() if name not in done}
+
+
+def _note_changed(lake: Lake, states: Mapping[str, ObjectState]) -> tuple[str, ...]:
+    """Note read objects whose version is a new one; names of all that have changed, ascending.
+
+    One that was read before versions were noted is taken to be as it was then.
+    """
+    known: dict[str, set[str]] = {}
+    for row in lake.read(t.OBJECT_VERSIONS).to_pylist():
+        known.setdefault(row["object_url"], set()).add(row["store_version"])
+    rows = [
+        {"batch_id": "", "object_url": name, "store_version": states[name].version, "was_read": name not in known}
+        for name in sorted(_done(lake) & set(states))
+        if states[name].version not in known.get(name, set())
+    ]
+    if rows:
+        lake.append(t.OBJECT_VERSIONS, pa.Table.from_pylist(rows, schema=t.OBJECT_VERSIONS.schema))
+    return tuple(changed_objects(lake))
+
+
+def _note_versions(lake: Lake, names: list[str], states: Mapping[str, ObjectState]) -> None:
+    """Note the versions of a batch that is about to be read; undone with it where it dies."""
+    batch_id = _batch_id(names)
+    rows = [
+        {"batch_id": batch_id, "object_url": name, "store_version": states[name].version, "was_read": True}
+        for name in names
+    ]
+    table = pa.Table.from_pylist(rows, schema=t.OBJECT_VERSIONS.schema)
+    lake.replace_where(t.OBJECT_VERSIONS, table, f"batch_id = '{batch_id}'")
+
+
+def _batch_id(names: list[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def _undo_dead_batches(lake: Lake) -> None:
     """Take back what a killed batch wrote; its objects are read anew."""
     for batch_id in sorted(set(lake.read(t.OBJECTS, f"status = '{STARTED}'").column("batch_id").to_pylist())):
-        for table in (t.BRONZE_EVENTS, t.QUARANTINE_EVENTS, t.OBJECTS):
+        for table in (t.BRONZE_EVENTS, t.QUARANTINE_EVENTS, t.OBJECT_VERSIONS, t.OBJECTS):
             lake.delete(table, f"batch_id = '{batch_id}'")
 
 
@@ -118,7 +166,7 @@ def _batches(sizes: dict[str, int]) -> Iterator[list[str]]:
 
 def _read(lake: Lake, store: EventStore, names: list[str], key: bytes, now: datetime) -> IngestReport:
     """One batch; its chunks are appended one by one, and count only once the manifest says done."""
-    batch_id = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    batch_id = _batch_id(names)
     counts = {name: Counter[str]() for name in names}
     lake.append(t.OBJECTS, _manifest(counts, batch_id, STARTED, now))
     report = IngestReport(objects=len(names))

@@ -41,6 +41,60 @@ def reconcile(lake: Lake) -> Reconciliation:
     return Reconciliation(read, lake.count(t.EVENTS), duplicates, conflicts, dict(reasons), sequence_gaps(lake))
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedReason:
+    """How many records were refused for a reason, and the first of them: its object, line, detail."""
+
+    reason: str
+    records: int
+    object_url: str
+    line: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Records in quarantine over all history, of how many objects, and the most frequent reasons.
+
+    read: records of all objects read. reasons: most frequent first.
+    """
+
+    read: int
+    records: int
+    objects: int
+    reasons: tuple[RefusedReason, ...]
+
+    def sentence(self) -> str:
+        """All of it in words."""
+        named = "; ".join(
+            f"{r.records:,} {r.reason} (first: {r.object_url} line {r.line}: {r.detail.rstrip('.')})"
+            for r in self.reasons
+        )
+        objects = f"{self.objects:,} object{'' if self.objects == 1 else 's'}"
+        return f"{self.records:,} of {self.read:,} records were refused, in {objects}: {named}."
+
+
+def refused(lake: Lake, *, most: int = 3) -> Refused | None:
+    """What was refused, with the `most` most frequent reasons; None where nothing was."""
+    scan = lake.scan(t.QUARANTINE_EVENTS)
+    with connect() as connection:
+        (read,) = connection.execute(
+            f"select coalesce(sum(records), 0)::bigint from {lake.scan(t.OBJECTS)} where status = 'done'"
+        ).fetchall()[0]
+        records, objects = connection.execute(f"select count(*), count(distinct object_url) from {scan}").fetchall()[0]
+        rows = connection.execute(
+            f"""
+            select reason, count(*), first(object_url order by object_url, line),
+                   first(line order by object_url, line),
+                   coalesce(first(detail order by object_url, line), '')
+            from {scan} group by reason order by count(*) desc, reason limit {most}
+            """
+        ).fetchall()
+    if not records:
+        return None
+    return Refused(read, records, objects, tuple(RefusedReason(*row) for row in rows))
+
+
 def sequence_gaps(lake: Lake) -> dict[str, int]:
     """Numbers missing between the least and the greatest of each source, refused records counted as seen."""
     with connect() as connection:

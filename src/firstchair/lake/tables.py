@@ -55,6 +55,15 @@ OBJECTS = _table(
     quarantined=pa.int64(),
     ingested_at=UTC_INSTANT,
 )
+# What the store said of an object when it was read, and of one that was written again since: its
+# records are not read a second time. `store_version` changes when it does.
+OBJECT_VERSIONS = _table(
+    "bronze/object_versions",
+    batch_id=pa.string(),
+    object_url=pa.string(),
+    store_version=pa.string(),
+    was_read=pa.bool_(),
+)
 # One well-formed event, first of its event_id, not yet checked against accounts and catalogue.
 BRONZE_EVENTS = _table(
     "bronze/events",
@@ -374,6 +383,7 @@ EVIDENCE = _table(
 
 ALL_TABLES = (
     OBJECTS,
+    OBJECT_VERSIONS,
     BRONZE_EVENTS,
     EVENTS,
     QUARANTINE_EVENTS,

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from firstchair import events
+from firstchair.errors import RunError
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 from firstchair.promotion import ALIAS_MOVED, REFRESH, Reason, Stage, out_of_line
@@ -30,15 +31,23 @@ class Alert:
 
 
 def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Alert, ...]:
-    """Stale data or lists, refused records, holes, a fall of engagement, a broken split, a rollback, failed checks.
+    """What is wrong with data, lists, engagement, the split, decisions, aliases and checks.
 
     At most one of a code. With `instance`, the newest outcome of every blocking asset check is looked at too.
     """
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
         return (Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`."),)
-    last = platform.complete_days()[1]
-    found = [*_freshness(platform, last), *_records(platform, reconciliation), *_quality(platform, last)]
+    try:
+        last = platform.complete_days()[1]
+    except RunError as error:
+        return (Alert("no_data", f"{error.what} {error.remedy}"), *_changed(platform))
+    found = [
+        *_changed(platform),
+        *_freshness(platform, last),
+        *_records(platform, reconciliation),
+        *_quality(platform, last),
+    ]
     found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_checks(instance)]
     return tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
 
@@ -60,6 +69,15 @@ def _records(platform: Platform, reconciliation: events.Reconciliation) -> Itera
     if holes := {source: count for source, count in reconciliation.gaps.items() if count}:
         told = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
         yield Alert("sequence_gaps", f"Sequence numbers are missing: {told}.")
+
+
+def _changed(platform: Platform) -> Iterator[Alert]:
+    if names := events.changed_objects(platform.lake):
+        yield Alert(
+            "changed_objects",
+            f"{len(names):,} object(s) were written again after they were read, first {names[0]}: what they "
+            "hold now is not read. Deliver it in objects with new names.",
+        )
 
 
 def _moved(platform: Platform) -> Iterator[Alert]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from firstchair.lake import tables as t
 from firstchair.operations.alerts import Alert, open_alerts
 from firstchair.operations.platform import Platform, open_platform
-from firstchair.promotion import Entry, Word, promote_by_hand, roll_back_by_hand
+from firstchair.promotion import Entry, ManualDecision, promote_by_hand, roll_back_by_hand
 from firstchair.serving.console import ConsoleConfig, Sources, console
 from firstchair.serving.published import Published
 from firstchair.settings import Settings
@@ -47,12 +47,12 @@ def console_config(platform: Platform) -> ConsoleConfig:
         addresses={"Dagster": settings.dagster_address, "MLflow": settings.mlflow_address},
         alerts=_alerts(platform),
         causes=lambda: platform.journal.triggers(limit=CAUSES),
-        by_hand=ChairByHand(platform),
+        by_hand=ConsoleDecisions(platform),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class ChairByHand:
+class ConsoleDecisions:
     """Decisions typed into the console: the entry and the aliases at once.
 
     The lists follow with the next look of `promotion_sensor`: a worker that answers logins builds no lists.
@@ -61,28 +61,29 @@ class ChairByHand:
     platform: Platform
 
     def promote(self, version: str, *, reason: str, person: str) -> Entry:
-        """Seat a version.
+        """Promote a version; it is put on probation.
 
         Raises:
             LedgerError, ModelError: It cannot be; nothing was written.
         """
         p = self.platform
         users, salt = p.lake.count(t.USERS), p.settings.arm_salt
-        word = self._word(reason, person)
-        return promote_by_hand(p.registry, p.ledger, word, version=version, users=users, salt=salt)
+        manual = self._manual(reason, person)
+        return promote_by_hand(p.registry, p.ledger, manual, version=version, users=users, salt=salt)
 
-    def roll_back(self, *, reason: str, person: str) -> Entry:
-        """Give the chair back to the champion before.
+    def roll_back(self, *, to: str, reason: str, person: str) -> Entry:
+        """Remove the champion and bring back version `to`.
 
         Raises:
-            LedgerError: Nobody sat there before; nothing was written.
+            LedgerError: It is not the one that a rollback brings back; nothing was written.
         """
-        return roll_back_by_hand(self.platform.registry, self.platform.ledger, self._word(reason, person))
+        p = self.platform
+        return roll_back_by_hand(p.registry, p.ledger, self._manual(reason, person), to=to)
 
-    def _word(self, reason: str, person: str) -> Word:
+    def _manual(self, reason: str, person: str) -> ManualDecision:
         now = datetime.now(UTC)
         days = self.platform.lake.partitions(t.RECOMMENDATIONS)
-        return Word(person, reason, now, max(days, default=now.date()))
+        return ManualDecision(person, reason, now, max(days, default=now.date()))
 
 
 def _alerts(platform: Platform) -> Callable[[], tuple[Alert, ...]]:

@@ -4,18 +4,29 @@ import importlib.metadata
 import shutil
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPException
+from itertools import islice
+from urllib.request import urlopen
 
+from firstchair import events
 from firstchair.databases import open_databases
 from firstchair.errors import FirstchairError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.operations.platform import REFUSED_REMEDY
 from firstchair.settings import Settings
 from firstchair.sources import EventStore
 
 NEEDED = ("dagster", "mlflow", "evidently", "great-expectations", "implicit", "xgboost", "pandas", "sqlalchemy")
 FREE_GIB = 2
+# Records looked at where nothing has been ingested yet.
+SAMPLED_OBJECTS, SAMPLED_RECORDS = 5, 100
+# Answers of the API at /healthz, of Dagster at /server_info, of MLflow at /health.
+OUR_ANSWERS = (b'"status":"ok"', b'"dagster_webserver_version"', b"OK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +83,35 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _events(settings: Settings) -> Finding:
-    count = len(EventStore(settings.events_url, {}).objects())
-    remedy = "Deliver event objects there, or make some with `firstchair simulate`."
-    return Finding("events", count > 0, f"{count:,} objects under {settings.events_url}", remedy)
+    store = EventStore(settings.events_url, {})
+    names = list(store.objects())
+    detail = f"{len(names):,} objects under {settings.events_url}"
+    if not names:
+        remedy = "Deliver event objects there, or make some with `firstchair simulate`."
+        return Finding("events", False, detail, remedy)
+    refused = events.refused(Lake(settings.lake_url))
+    if refused is None:
+        return _sampled(store, names, detail)
+    few = refused.records <= settings.max_quarantine_rate * max(1_000, refused.read)
+    few = few and 2 * refused.records < refused.read
+    return Finding("events", few, f"{detail}; {refused.sentence()}", REFUSED_REMEDY)
+
+
+def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
+    """Whether the first records of some objects would be accepted, asked as ingestion would judge them."""
+    records = [
+        (name, record) for name in names[:SAMPLED_OBJECTS] for record in islice(store.records(name), SAMPLED_RECORDS)
+    ]
+    found = events.refusals([record for _, record in records], now=datetime.now(UTC))
+    if not found:
+        return Finding("events", True, detail)
+    name, record = records[found[0].index]
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in Counter(f.reason for f in found).most_common(3))
+    told = (
+        f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: {reasons} "
+        f"(first: {name} line {record.line}: {found[0].detail})"
+    )
+    return Finding("events", 2 * len(found) < len(records), told, REFUSED_REMEDY)
 
 
 def _databases(settings: Settings) -> Finding:
@@ -90,10 +127,22 @@ def _lake(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Finding:
-    taken = [port for port in (settings.api_port, settings.dagster_port, settings.mlflow_port) if _taken(port)]
-    detail = f"in use: {', '.join(map(str, taken))}" if taken else "free"
-    remedy = "Set FIRSTCHAIR_API_PORT, _DAGSTER_PORT or _MLFLOW_PORT, unless `firstchair up` is what listens there."
-    return Finding("ports", not taken, detail, remedy)
+    ports = {settings.api_port: "/healthz", settings.dagster_port: "/server_info", settings.mlflow_port: "/health"}
+    taken = [port for port in ports if _taken(port)]
+    strange = [port for port in taken if not _is_ours(port, ports[port])]
+    served = f"`firstchair up` answers at {', '.join(map(str, taken))}" if taken else "free"
+    detail = f"in use by something else: {', '.join(map(str, strange))}" if strange else served
+    remedy = "End what listens there, or set FIRSTCHAIR_API_PORT, _DAGSTER_PORT or _MLFLOW_PORT."
+    return Finding("ports", not strange, detail, remedy)
+
+
+def _is_ours(port: int, path: str) -> bool:
+    """Whether a page of a service that `up` starts answers there."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as page:
+            return any(mark in page.read(1_000) for mark in OUR_ANSWERS)
+    except (OSError, HTTPException):
+        return False
 
 
 def _taken(port: int) -> bool:

@@ -8,6 +8,7 @@ from firstchair.databases import Databases, open_databases
 from firstchair.definitions.arms import Arms
 from firstchair.errors import RunError
 from firstchair.lake import Lake
+from firstchair.lake import tables as t
 from firstchair.operations.journal import Journal
 from firstchair.promotion import (
     Deciding,
@@ -19,9 +20,15 @@ from firstchair.promotion import (
     build_evidence,
     decide,
     open_memory,
+    restore_aliases,
     spans,
 )
 from firstchair.settings import Settings, load_settings
+
+REFUSED_REMEDY = (
+    "Correct them (docs/operating.md says what each reason means), deliver them in objects with new "
+    "names, since an object is read once, then run `firstchair run`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,10 @@ class Platform:
         last = self.ledger.last()
         phase = None if last is None else last.phase
         return arms_of(phase, salt=self.settings.arm_salt, holdout_share=self.settings.holdout_share)
+
+    def restore_aliases(self) -> bool:
+        """Put the aliases where the ledger has them, before lists are made or published by them."""
+        return restore_aliases(self.registry, self.ledger, now=self.now)
 
     def build_evidence(self, *, first: date, last: date) -> EvidenceReport:
         """Put the evidence of the stages with traffic in place, for these days (both included)."""
@@ -82,14 +93,60 @@ class Platform:
         """
         days = events.event_days(self.lake)
         yesterday = self.now.date() - timedelta(days=1)
-        if days is None or days[0] > yesterday:
+        if days is None:
+            raise self._none_accepted()
+        if days[0] > yesterday:
             raise RunError(
-                "There is no complete day of events.",
+                f"There is no complete day of events: the first are of {days[0]}, which is not over.",
                 where=self.settings.events_url,
-                data="Nothing was built; what is quarantined stays in quarantine/events.",
-                remedy="Deliver events, or make some with `firstchair simulate`.",
+                data="They were ingested; nothing was built on them.",
+                remedy=f"Run `firstchair run` again after {days[0]} 24:00 UTC.",
             )
         return days[0], min(days[1], yesterday)
+
+    def require_accepted(self) -> None:
+        """Nothing where events were accepted.
+
+        Raises:
+            RunError: None was; the text says how many were refused and why.
+        """
+        if not self.lake.count(t.EVENTS):
+            raise self._none_accepted()
+
+    def require_few_refused(self, failure: RunError) -> None:
+        """Nothing where `failure` has another cause than the records that were refused.
+
+        Raises:
+            RunError: `max_quarantine_rate` is exceeded; the text says how many were refused and why.
+        """
+        refused = events.refused(self.lake)
+        steps = failure.what.partition(" failed")[0].split(", ")
+        if refused is None or "landed_events" not in steps:
+            return
+        others = f" {failure.what}" if len(steps) > 1 else ""
+        if refused.records > self.settings.max_quarantine_rate * max(1_000, refused.read):
+            raise RunError(
+                f"Too many records were refused: {refused.sentence()}{others}",
+                where=self.settings.events_url,
+                data="Nothing was built; the records are in quarantine/events.",
+                remedy=REFUSED_REMEDY,
+            ) from failure
+
+    def _none_accepted(self) -> RunError:
+        refused = events.refused(self.lake)
+        if refused is None:
+            return RunError(
+                "There is no complete day of events: none has been read.",
+                where=self.settings.events_url,
+                data="Nothing was built.",
+                remedy="Deliver events, or make some with `firstchair simulate`.",
+            )
+        return RunError(
+            f"No event was accepted: {refused.sentence()}",
+            where=self.settings.events_url,
+            data="Nothing was built; the records are in quarantine/events.",
+            remedy=REFUSED_REMEDY,
+        )
 
 
 def open_platform(settings: Settings | None = None, *, now: datetime | None = None) -> Platform:

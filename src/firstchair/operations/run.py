@@ -101,6 +101,7 @@ class _Run:
         of_a_day = self._wanted((*FEATURES, *MODELS, *AFTER))
         self.total += len(self._wanted(HISTORY)) + len(model_days) * len(of_a_day)
         self._materialise(self._wanted(HISTORY), (data_days[0], data_days[-1]))
+        self.platform.require_accepted()
         for day in model_days:
             # Nothing has been decided since the first day's evidence was built with its events.
             built = HISTORY if day == model_days[0] and day in data_days else ()
@@ -125,7 +126,11 @@ class _Run:
         landing = dg.Definitions(
             assets=dg.load_assets_from_modules([ingestion]), resources={"platform": PlatformResource()}
         )
-        self._materialise(("landed_events", "users", "catalogue"), None, landing)
+        try:
+            self._materialise(("landed_events", "users", "catalogue"), None, landing)
+        except RunError as error:
+            self.platform.require_few_refused(error)
+            raise
 
     def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: Any = None) -> None:
         from dagster_project.execution import materialise

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from firstchair import promotion
+from firstchair import events, promotion
 from firstchair.lake import tables as t
 from firstchair.operations.alerts import Alert, open_alerts
 from firstchair.operations.platform import Platform
@@ -11,12 +11,13 @@ from firstchair.operations.platform import Platform
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """Roles from the registry and the ledger, the newest day of each kind of table, open alerts."""
+    """Roles from the registry and the ledger, newest day of each table, refused records, alerts."""
 
     roles: promotion.Status
     events_until: date | None
     features_as_of: date | None
     lists_as_of: date | None
+    refused: events.Refused | None
     alerts: tuple[Alert, ...]
 
 
@@ -31,5 +32,6 @@ def status(platform: Platform) -> PlatformStatus:
         events_until=newest[t.EVENTS],
         features_as_of=newest[t.USER_FEATURES],
         lists_as_of=newest[t.RECOMMENDATIONS],
+        refused=events.refused(platform.lake),
         alerts=open_alerts(platform),
     )

@@ -23,6 +23,8 @@ class Summary:
     """Figures of a platform after a run; every table is a list of rows.
 
     simulated: some of the events are simulated, so no figure below is of a real service.
+    refused: the most frequent reasons of a refusal, each with an example. changed_objects: written again after they
+        were read.
     models: test metrics of each family and of plain popularity, on the same split by time, as of the newest day on
         which families were fitted.
     decisions: those of `as_of`, and the one that seated the champion.
@@ -35,6 +37,8 @@ class Summary:
     last_day: date
     simulated: bool
     events: events.Reconciliation
+    refused: events.Refused | None
+    changed_objects: list[str]
     refused_accounts: dict[str, int]
     models: Rows
     engagement: Rows
@@ -57,6 +61,8 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
         last_day=report.last,
         simulated=lake.count(t.EVENTS, "simulated") > 0,
         events=events.reconcile(lake),
+        refused=events.refused(lake),
+        changed_objects=events.changed_objects(lake),
         refused_accounts=_counts(lake.read(t.QUARANTINE_USERS)),
         models=_models(platform, as_of),
         engagement=list(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from firstchair.databases import to_driver
+from firstchair.databases import forget_dead_handles, to_driver
 from firstchair.errors import RunError
 from firstchair.operations.platform import Platform
 from firstchair.settings import Settings
@@ -82,8 +82,18 @@ def api_service(s: Settings, *, host: str | None = None) -> Service:
     return Service("API", command, s.api_address)
 
 
-def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no_ui: bool = False) -> None:
-    """Start the services, call `started` when their ports answer, restart what dies, end all on Ctrl-C.
+def up(
+    platform: Platform,
+    *,
+    started: Callable[[tuple[Service, ...]], None],
+    answers: Callable[[Service], None] = lambda _: None,
+    no_ui: bool = False,
+) -> None:
+    """Start the services, restart what dies, end all on Ctrl-C, the embedded Postgres too.
+
+    `answers` is called with each service whose port answers, `started` once all of them do. The
+    embedded Postgres stays where another process still uses it.
+
 
     With `no_ui`, only those that no browser opens: the API and the daemon.
 
@@ -103,15 +113,23 @@ def up(platform: Platform, *, started: Callable[[tuple[Service, ...]], None], no
     try:
         for service in wanted:
             processes[service] = _start(service, logs, {**os.environ, **LEAN})
-        _watch(processes, logs, ready=lambda: started(wanted))
+        _watch(processes, logs, answers=answers, ready=lambda: started(wanted))
     except KeyboardInterrupt:
         pass
     finally:
         _end(list(processes.values()))
+        forget_dead_handles(platform.settings.home)
 
 
-def _watch(processes: dict[Service, subprocess.Popen[bytes]], logs: Path, *, ready: Callable[[], None]) -> None:
+def _watch(
+    processes: dict[Service, subprocess.Popen[bytes]],
+    logs: Path,
+    *,
+    answers: Callable[[Service], None],
+    ready: Callable[[], None],
+) -> None:
     deaths = dict.fromkeys(processes, 0)
+    waiting = [service for service in processes if service.address]
     announced = False
     while True:
         for service, process in list(processes.items()):
@@ -126,7 +144,10 @@ def _watch(processes: dict[Service, subprocess.Popen[bytes]], logs: Path, *, rea
                     remedy="Read its log, mend the cause, and start again.",
                 )
             processes[service] = _start(service, logs, {**os.environ, **LEAN})
-        if not announced and all(_answers(service) for service in processes if service.address):
+        for service in [service for service in waiting if _answers(service)]:
+            waiting.remove(service)
+            answers(service)
+        if not announced and not waiting:
             announced = True
             ready()
         time.sleep(0.5)
@@ -143,11 +164,22 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
     """Ask every process group to end, and make those end that do not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
-            if process.poll() is None:
+            if _is_alive(process):
                 os.killpg(process.pid, number)
         deadline = time.monotonic() + GRACE_SECONDS
-        while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        while any(map(_is_alive, processes)) and time.monotonic() < deadline:
             time.sleep(0.1)
+
+
+def _is_alive(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process or any that it started in its group still runs."""
+    if process.poll() is None:
+        return True
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _require_free_ports(wanted: tuple[Service, ...]) -> None:

@@ -1,9 +1,14 @@
 """Proof before the chair, memory after it: candidates, the gate, the ledger, the registry."""
 
-from firstchair.promotion.by_hand import Word, promote_by_hand, roll_back_by_hand
+from firstchair.promotion.by_hand import (
+    ManualDecision,
+    promote_by_hand,
+    roll_back_by_hand,
+    rollback_target,
+)
 from firstchair.promotion.candidates import Candidate, enter_candidate, enter_reference
 from firstchair.promotion.context import REFRESH
-from firstchair.promotion.decisions import Deciding, decide, spans, undecided
+from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_first_champion
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
@@ -30,6 +35,7 @@ __all__ = [
     "GateRules",
     "Ledger",
     "LiveRules",
+    "ManualDecision",
     "OfflineEvidence",
     "OfflineRules",
     "Phase",
@@ -44,7 +50,6 @@ __all__ = [
     "Verdict",
     "Verification",
     "Version",
-    "Word",
     "arms_of",
     "build_evidence",
     "decide",
@@ -60,7 +65,9 @@ __all__ = [
     "reconcile_aliases",
     "replay",
     "replay_all",
+    "restore_aliases",
     "roll_back_by_hand",
+    "rollback_target",
     "spans",
     "status",
     "undecided",

@@ -1,6 +1,7 @@
-"""What a person decides: in the ledger like any other, with his reason."""
+"""Decisions by a person: written to the ledger like any other, with their name and reason."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,12 +13,14 @@ from firstchair.promotion.gate import Verb
 from firstchair.promotion.ledger import BY_HAND, Decision, Entry, Ledger
 from firstchair.promotion.protocol import follow, reconcile_aliases
 from firstchair.promotion.registry import Registry, Version
-from firstchair.promotion.stages import Outcome, Phase, Stage, probation
+from firstchair.promotion.stages import REMOVED, Outcome, Phase, Stage, probation
+
+LOOK = "Look at `firstchair status` and `firstchair decisions`, then choose another version."
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A person's word: who, why, when, and the first day on which it is served."""
+class ManualDecision:
+    """Who decides, why, when, and the first day (UTC) on which it is served."""
 
     person: str
     reason: str
@@ -25,51 +28,124 @@ class Word:
     as_of: date
 
 
-def promote_by_hand(registry: Registry, ledger: Ledger, word: Word, *, version: str, users: int, salt: str) -> Entry:
-    """Seat a version; it is on probation like one that earned it.
+def rollback_target(ledger: Ledger) -> str | None:
+    """The version that a rollback would bring back; None where there is none.
+
+    It is the newest version that served before the present champion was promoted, that had passed
+    its probation or needed none, and that was neither rolled back nor rejected since.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+    """
+    stages = ledger.stages()
+    return next((v for v in _predecessors(ledger) if stages.get(v) == Stage.CHAMPION), None)
+
+
+def _predecessors(ledger: Ledger) -> Iterator[str]:
+    """Versions that served before the present champion was promoted, newest first.
+
+    An entry that only brought it back by a rollback says nothing about what came before it.
+    """
+    changes = ledger.champion_changes()
+    serving = changes[0].champion_after if changes else None
+    promoted = False
+    for entry in changes:
+        promoted = promoted or (entry.champion_after == serving and entry.decision == Verb.PROMOTE)
+        if promoted and entry.champion_before not in {None, serving}:
+            yield str(entry.champion_before)
+
+
+def promote_by_hand(
+    registry: Registry,
+    ledger: Ledger,
+    manual: ManualDecision,
+    *,
+    version: str,
+    users: int,
+    salt: str,
+) -> Entry:
+    """Promote a version; it is on probation like one that the gate promoted.
+
+    The control group keeps the present champion, or the one before it where the present champion is
+    itself on probation: a rollback must not bring back a version that has not passed.
 
     Args:
         registry: Where the version is registered.
         ledger: Where it is written.
-        word: Who wants it, and why.
+        manual: Who wants it, and why.
         version: Number of the version.
         users: Population, for the control group of probation.
         salt: Of the platform's arms; that of a canary of this version is kept.
 
     Raises:
-        LedgerError: It sits already, or there is no champion to take over from; nothing was written.
+        LedgerError: It serves already, or there is no champion yet; nothing was written.
         ModelError: There is no such version.
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
-        reconcile_aliases(registry, ledger, now=word.now)
+        reconcile_aliases(registry, ledger, now=manual.now)
         last, chosen = ledger.last(), registry.version(version)
         if last is None or last.champion_after is None:
-            raise _refused("There is no champion yet: the first one sits down by itself.")
+            raise _refused("There is no champion yet: the first run makes one.", "Build models with `firstchair run`.")
         if last.champion_after == chosen.version:
-            raise _refused(f"Version {version} sits already.")
+            raise _refused(f"Version {version} is the champion already.", LOOK)
         known = last.phase is not None and last.phase.on_trial == chosen.version
         kept = last.phase.salt if known and last.phase is not None else f"{salt}/{chosen.version}"
-        canary = Phase(Stage.CANARY, chosen.version, last.champion_after, 0.5, kept, word.as_of)
-        phase = probation(canary, users=users, on=word.as_of)
+        control = _control(ledger, last.champion_after, chosen)
+        canary = Phase(Stage.CANARY, chosen.version, control, 0.5, kept, manual.as_of)
+        phase = probation(canary, users=users, on=manual.as_of)
         outcome = Outcome(Stage.PROBATION, chosen.version, phase)
-        return _written(registry, ledger, _decision(Verb.PROMOTE, word, chosen, outcome, last))
+        decision = _decision(registry, Verb.PROMOTE, manual, chosen, outcome, last)
+        return _written(registry, ledger, decision)
 
 
-def roll_back_by_hand(registry: Registry, ledger: Ledger, word: Word) -> Entry:
-    """Give the chair back to who sat there before.
+def _control(ledger: Ledger, champion: str, chosen: Version) -> str:
+    """Version that the control group of a promotion by hand keeps."""
+    if ledger.stages().get(champion) == Stage.CHAMPION:
+        return champion
+    target = rollback_target(ledger)
+    return champion if target in {None, chosen.version} else str(target)
+
+
+def roll_back_by_hand(registry: Registry, ledger: Ledger, manual: ManualDecision, *, to: str | None = None) -> Entry:
+    """Remove the champion and bring back the version of `rollback_target`.
+
+    Args:
+        registry: Where both are registered.
+        ledger: Where it is written.
+        manual: Who wants it, and why.
+        to: Number of the version that the person confirmed; None takes any.
 
     Raises:
-        LedgerError: Nobody sat there before; nothing was written.
+        LedgerError: There is no version to bring back, or another one than `to`; nothing was written.
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
-        reconcile_aliases(registry, ledger, now=word.now)
-        last = ledger.last()
-        made = None if last is None or last.champion_after is None else ledger.made(last.champion_after)
-        if last is None or last.champion_after is None or made is None or made.champion_before is None:
-            raise _refused("Nobody sat in the chair before the present champion.")
-        outcome = Outcome(Stage.ROLLED_BACK, made.champion_before, None)
+        reconcile_aliases(registry, ledger, now=manual.now)
+        last, target = ledger.last(), rollback_target(ledger)
+        if last is None or last.champion_after is None:
+            raise _refused("There is no champion to roll back.", "Build models with `firstchair run`.")
+        if target is None:
+            raise _nobody_before(ledger, last.champion_after)
+        if to is not None and to != target:
+            raise _refused(
+                f"A rollback would bring back version {target} now, not version {to}.",
+                "Look at the present state and confirm again.",
+            )
+        outcome = Outcome(Stage.ROLLED_BACK, target, None)
         chosen = registry.version(last.champion_after)
-        return _written(registry, ledger, _decision(Verb.ROLL_BACK, word, chosen, outcome, last))
+        decision = _decision(registry, Verb.ROLL_BACK, manual, chosen, outcome, last)
+        return _written(registry, ledger, decision)
+
+
+def _nobody_before(ledger: Ledger, champion: str) -> LedgerError:
+    stages = ledger.stages()
+    served = {e.champion_before for e in ledger.champion_changes()} - {None, champion}
+    numbers = sorted((str(v) for v in served), key=int)
+    removed = [f"{v} was {stages[v].replace('_', ' ')}" for v in numbers if stages.get(v) in REMOVED]
+    why = f": {', '.join(removed)}" if removed else ""
+    return _refused(
+        f"No version that served before champion {champion} may come back{why}.",
+        "Promote a version with `firstchair promote VERSION --reason TEXT`; it is put on probation.",
+    )
 
 
 def _written(registry: Registry, ledger: Ledger, decision: Decision) -> Entry:
@@ -78,12 +154,20 @@ def _written(registry: Registry, ledger: Ledger, decision: Decision) -> Entry:
     return entry
 
 
-def _decision(verb: Verb, word: Word, chosen: Version, outcome: Outcome, last: Entry) -> Decision:
-    identity = f"{BY_HAND} {verb} {chosen.version} {last.sequence} {word.reason}"
+def _decision(
+    registry: Registry,
+    verb: Verb,
+    manual: ManualDecision,
+    chosen: Version,
+    outcome: Outcome,
+    last: Entry,
+) -> Decision:
+    identity = f"{BY_HAND} {verb} {chosen.version} {last.sequence} {manual.reason}"
+    other = last.champion_after if verb is Verb.PROMOTE else outcome.champion
     return Decision(
         decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
-        decided_at=word.now,
-        as_of=max(last.as_of, word.as_of),
+        decided_at=manual.now,
+        as_of=max(last.as_of, manual.as_of),
         decision=str(verb),
         champion_before=last.champion_after,
         champion_after=outcome.champion,
@@ -91,22 +175,27 @@ def _decision(verb: Verb, word: Word, chosen: Version, outcome: Outcome, last: E
         stage_before=chosen.stage,
         stage_after=str(outcome.stage),
         reason_codes=(BY_HAND,),
-        reasons=(word.reason,),
+        reasons=(manual.reason,),
         evidence={
             "kind": BY_HAND,
             "phase": None if outcome.phase is None else outcome.phase.record(),
             "challenger_after": last.champion_after,
+            "versions": {"champion": other, "challenger": chosen.version},
+            "families": {
+                "champion": None if other is None else registry.version(other).family,
+                "challenger": chosen.family,
+            },
             "code_version": firstchair.__version__,
         },
         data_fingerprint=chosen.data_fingerprint,
-        actor=word.person,
+        actor=manual.person,
     )
 
 
-def _refused(what: str) -> LedgerError:
+def _refused(what: str, remedy: str) -> LedgerError:
     return LedgerError(
         what,
         where="ledger",
         data="Nothing was written and no alias was moved.",
-        remedy="Look at `firstchair status` and `firstchair decisions`, then choose another version.",
+        remedy=remedy,
     )

@@ -32,7 +32,7 @@ from firstchair.promotion.ledger import Entry
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.slate_log import Shadowed, shadowed_days, slate_log
-from firstchair.promotion.stages import Stage, begin
+from firstchair.promotion.stages import REMOVED, Stage, begin
 from firstchair.promotion.veto import OffPolicy, off_policy, with_veto
 
 EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE, t.VERSION_EVIDENCE)
@@ -113,8 +113,17 @@ def challengers_of_the_day(context: DecisionContext, serving: Version) -> list[V
 
 
 def is_evaluated(entries: Sequence[Entry], version: Version) -> bool:
-    """Whether a challenger has an entry among those of its day."""
-    return any(entry.evidence["kind"] == CHALLENGE and entry.challenger == version.version for entry in entries)
+    """Whether nothing is left to decide about a challenger.
+
+    So it is where it has an entry among those of its day, or was rolled back or rejected by one.
+
+    Args:
+        entries: Of the day, newest first.
+        version: The challenger.
+    """
+    about = [e for e in entries if e.challenger == version.version and e.stage_after is not None]
+    compared = any(entry.evidence["kind"] == CHALLENGE for entry in about)
+    return compared or (bool(about) and about[0].stage_after in REMOVED)
 
 
 def evaluate_challengers(

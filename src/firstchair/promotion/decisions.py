@@ -34,6 +34,7 @@ from firstchair.promotion.protocol import challenger_after, reconcile_aliases
 from firstchair.promotion.refits import evaluate_refit, measure_refit
 from firstchair.promotion.registry import Registry
 from firstchair.promotion.rules import GateRules
+from firstchair.promotion.stages import REMOVED
 
 LOCK = "firstchair promotion"
 
@@ -144,7 +145,15 @@ class _Day:
             return
         if any(_changes_champion(entry) for entry in context.entries):
             return
-        refit = measure_refit(self.lake, self.registry, serving, as_of=self.as_of, rules=self.rules)
+        stages = self.ledger.stages()
+        refit = measure_refit(
+            self.lake,
+            self.registry,
+            serving,
+            as_of=self.as_of,
+            rules=self.rules,
+            removed={version for version, stage in stages.items() if stage in REMOVED},
+        )
         if refit is not None:
             context = replace(context, lake=pinned(self.lake))
             transition = evaluate_refit(context, serving, refit)
@@ -187,6 +196,18 @@ class _Day:
 def _changes_champion(entry: Entry) -> bool:
     kinds = {FIRST_CHAMPION, REFRESH}
     return entry.evidence["kind"] in kinds and entry.decision == Verb.PROMOTE
+
+
+def restore_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> bool:
+    """Put the aliases where the ledger has them; whether anything had to be done.
+
+    Lists are made and published by alias, so this goes before: one that somebody moved serves nobody.
+
+    Raises:
+        LedgerError, ModelError: The ledger or the registry does not answer.
+    """
+    with advisory_lock(ledger.url, LOCK, wait=True):
+        return reconcile_aliases(registry, ledger, now=now)
 
 
 def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -17,7 +18,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from firstchair.databases import advisory_lock, migrate
 from firstchair.errors import LedgerError, SourceError
-from firstchair.promotion.stages import Phase, phase_of, require
+from firstchair.promotion.stages import REMOVED, Phase, Stage, phase_of, require
 
 GENESIS = "0" * 64
 # Reason code of what a person decided.
@@ -132,6 +133,7 @@ class Ledger:
                 ).one_or_none()
                 if found is not None:
                     return _entry(found)
+                _require_not_removed(connection, decision)
                 last = connection.execute(
                     sa.select(DECISIONS.c.sequence, DECISIONS.c.hash).order_by(DECISIONS.c.sequence.desc()).limit(1)
                 ).one_or_none()
@@ -162,16 +164,8 @@ class Ledger:
             LedgerError: The ledger cannot be reached.
         """
         query = sa.select(DECISIONS).order_by(DECISIONS.c.sequence.desc()).limit(limit)
-        try:
-            with self._engine.connect() as connection:
-                return [_entry(row) for row in connection.execute(query)]
-        except sa.exc.SQLAlchemyError as error:
-            raise LedgerError(
-                f"The ledger cannot be read: {str(error).splitlines()[0]}.",
-                where=self.url.render_as_string(),
-                data="Nothing was changed; what is published stays.",
-                remedy="Bring the database back, then ask again.",
-            ) from error
+        with self._reading() as connection:
+            return [_entry(row) for row in connection.execute(query)]
 
     def last(self) -> Entry | None:
         """The newest entry: its champion_after is who sits in the first chair."""
@@ -190,6 +184,39 @@ class Ledger:
         with self._engine.connect() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None else _entry(found)
+
+    def champion_changes(self) -> list[Entry]:
+        """Every entry that changed the champion, newest first.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        changed = DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before)
+        with self._reading() as connection:
+            query = sa.select(DECISIONS).where(changed).order_by(DECISIONS.c.sequence.desc())
+            return [_entry(row) for row in connection.execute(query)]
+
+    def stages(self) -> dict[str, str]:
+        """Stage that the newest entry about a version gave it, by number of the version.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        with self._reading() as connection:
+            return _stages(connection)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(
+                f"The ledger cannot be read: {str(error).splitlines()[0]}.",
+                where=self.url.render_as_string(),
+                data="Nothing was changed; what is published stays.",
+                remedy="Bring the database back, then ask again.",
+            ) from error
 
     def phases(self) -> list[tuple[date, Phase | None]]:
         """Of every entry, oldest first: its as_of, and the stage with traffic that is under way after it."""
@@ -229,6 +256,36 @@ def _entry(row: Any) -> Entry:
     values = dict(row._mapping)
     values |= {name: tuple(values[name]) for name in ("reason_codes", "reasons")}
     return Entry(**values)
+
+
+def _stages(connection: sa.Connection, *versions: str | None) -> dict[str, str]:
+    """Stage by the newest entry about each of these versions; of all where none is named."""
+    about = sa.select(DECISIONS.c.challenger, DECISIONS.c.stage_after).where(
+        DECISIONS.c.challenger.is_not(None), DECISIONS.c.stage_after.is_not(None)
+    )
+    if versions:
+        about = about.where(DECISIONS.c.challenger.in_([v for v in versions if v is not None]))
+    newest = about.distinct(DECISIONS.c.challenger).order_by(DECISIONS.c.challenger, DECISIONS.c.sequence.desc())
+    return {row.challenger: row.stage_after for row in connection.execute(newest)}
+
+
+def _require_not_removed(connection: sa.Connection, decision: Decision) -> None:
+    """Refuse to serve a version that the ledger itself says was rolled back or rejected.
+
+    Tags of the registry can be changed by anybody, so they are not asked here. A promotion by hand
+    puts it on probation and is allowed.
+
+    Raises:
+        LedgerError: The version would serve without the gate.
+    """
+    known = _stages(connection, decision.challenger, decision.champion_after)
+    by_hand = BY_HAND in decision.reason_codes
+    wanted = {decision.challenger: decision.stage_after}
+    if decision.champion_after not in {decision.champion_before, decision.challenger}:
+        wanted[decision.champion_after] = Stage.CHAMPION
+    for version, stage in wanted.items():
+        if version is not None and known.get(version) in REMOVED:
+            require(known[version], stage, by_hand=by_hand)
 
 
 def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:

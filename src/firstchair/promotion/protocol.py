@@ -11,7 +11,11 @@ ALIAS_MOVED = "alias_moved"
 
 
 def follow(registry: Registry, entry: Entry) -> None:
-    """Do to stages and aliases what the entry says, then note that it is done; doing it twice changes nothing."""
+    """Do to stages and aliases what the entry says, then note that it is done; idempotent.
+
+    `previous` is the version that the champion took over from; after a rollback there is none, since
+    the one that served before was removed.
+    """
     changed = entry.champion_after != entry.champion_before
     returns = entry.stage_after == Stage.ROLLED_BACK
     if entry.challenger is not None and entry.stage_after is not None:
@@ -20,9 +24,11 @@ def follow(registry: Registry, entry: Entry) -> None:
         if changed and entry.champion_before is not None:
             if returns:
                 registry.set_stage(entry.champion_after, Stage.CHAMPION)
+                registry.drop_alias(Alias.PREVIOUS)
             else:
+                phase = entry.phase
                 registry.set_stage(entry.champion_before, Stage.RETIRED)
-            registry.set_alias(Alias.PREVIOUS, entry.champion_before)
+                registry.set_alias(Alias.PREVIOUS, phase.standing if phase else entry.champion_before)
         registry.set_alias(Alias.CHAMPION, entry.champion_after)
     if (challenger := challenger_after(entry)) is not None:
         registry.set_alias(Alias.CHALLENGER, challenger)

@@ -1,6 +1,6 @@
 """Refreshing the champion: a refit of its family takes over once it is shown to be no worse."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -25,7 +25,15 @@ from firstchair.promotion.stages import Stage, begin
 UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
 
 
-def measure_refit(lake: Lake, registry: Registry, serving: Version, *, as_of: date, rules: GateRules) -> Version | None:
+def measure_refit(
+    lake: Lake,
+    registry: Registry,
+    serving: Version,
+    *,
+    as_of: date,
+    rules: GateRules,
+    removed: Collection[str],
+) -> Version | None:
     """Measure the serving version and the newest refit that can be judged, on days neither was fitted on.
 
     A version fitted as of day R knows the events before R, so the days from R on are new to it and to
@@ -42,6 +50,7 @@ def measure_refit(lake: Lake, registry: Registry, serving: Version, *, as_of: da
         serving: The version that serves.
         as_of: The day of the decision; nothing at or after it is used.
         rules: Margin, error, power, least test users.
+        removed: Numbers of versions that the ledger says were rolled back or rejected.
 
     Returns:
         The refit to be judged; None where there is none yet, or none with test users enough.
@@ -50,7 +59,7 @@ def measure_refit(lake: Lake, registry: Registry, serving: Version, *, as_of: da
         LakeError, ModelError: A table or an artifact cannot be read; nothing is written.
     """
     longest = timedelta(days=rules.offline.refresh_max_test_days)
-    for refit in _pending(registry, serving, as_of, longest):
+    for refit in _pending(registry, serving, as_of, longest, removed):
         start = max(refit.as_of, as_of - longest)
         rows = _measured(lake, registry, (serving, refit), start=start, as_of=as_of)
         if _is_telling(rows, serving, refit, rules, last_chance=start == as_of - longest):
@@ -60,7 +69,9 @@ def measure_refit(lake: Lake, registry: Registry, serving: Version, *, as_of: da
     return None
 
 
-def _pending(registry: Registry, serving: Version, as_of: date, longest: timedelta) -> Iterator[Version]:
+def _pending(
+    registry: Registry, serving: Version, as_of: date, longest: timedelta, removed: Collection[str]
+) -> Iterator[Version]:
     """Refits newer than the serving version that nothing was decided against, newest first.
 
     Of those that have had the longest test only the newest is given.
@@ -70,7 +81,7 @@ def _pending(registry: Registry, serving: Version, as_of: date, longest: timedel
         found = [
             version
             for version in registry.versions(as_of=day, family=serving.family)
-            if version.stage in {Stage.CANDIDATE, Stage.SHADOW}
+            if version.stage in {Stage.CANDIDATE, Stage.SHADOW} and version.version not in removed
         ]
         if found:
             yield found[-1]

@@ -1,6 +1,7 @@
 """The MLflow registry: registered versions of `artist-recommender`, their tags, and the aliases."""
 
 import logging
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -136,9 +137,35 @@ class Registry:
         return {version.family: version for version in sorted(known, key=lambda v: (v.as_of, int(v.version)))}
 
     def version(self, number: str) -> Version:
-        """The version of that number."""
+        """The version of that number.
+
+        Raises:
+            ModelError: There is no such version, or the registry does not answer.
+        """
+        from mlflow.exceptions import MlflowException
+
+        if not re.fullmatch(r"[0-9]{1,9}", number):
+            raise self._unknown(number)
         with _answering(f"read version {number}"):
-            return self._described(self._client.get_model_version(NAME, number))
+            try:
+                return self._described(self._client.get_model_version(NAME, number))
+            except MlflowException as error:
+                if error.error_code not in ABSENT:
+                    raise
+        raise self._unknown(number)
+
+    def _unknown(self, number: str) -> ModelError:
+        known = self.versions()
+        newest = [v for v in known if v.as_of == max(version.as_of for version in known)]
+        named = ", ".join(f"{v.version} ({v.family})" for v in newest)
+        return ModelError(
+            f"There is no version {number} of {NAME}.",
+            where=f"registered model {NAME}",
+            data="Nothing was changed.",
+            remedy=f"Choose one; the newest of {len(known):,} are {named}."
+            if known
+            else "Build models with `firstchair run`.",
+        )
 
     def load(self, version: Version) -> Recommender:
         """The fitted model of a version, from its artefacts.
@@ -147,9 +174,20 @@ class Registry:
             ModelError: The artefacts are missing or of an unknown format.
         """
         import mlflow.artifacts
+        from mlflow.exceptions import MlflowException
 
-        source = self._client.get_model_version(NAME, version.version).source
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
+        with _answering(f"read version {version.version}"):
+            source = self._client.get_model_version(NAME, version.version).source
+        try:
+            path = mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri)
+        except (MlflowException, OSError) as error:
+            raise ModelError(
+                f"The artifact of version {version.version} cannot be read: {error}.",
+                where=str(source),
+                data="Nothing was changed; lists published before stay.",
+                remedy=f"Restore it from a backup, or promote another version than {version.version}.",
+            ) from error
+        folder = Path(path)
         return load(Family(version.family), folder / "data" / ARTIFACT)
 
     def alias(self, name: str) -> Version | None:
@@ -172,6 +210,11 @@ class Registry:
         """Point the alias at a version; only ever after its entry in the ledger."""
         with _answering(f"move alias {name}"):
             self._client.set_registered_model_alias(NAME, str(name), number)
+
+    def drop_alias(self, name: str) -> None:
+        """Let the alias point nowhere; one that points nowhere already stays so."""
+        with _answering(f"drop alias {name}"):
+            self._client.delete_registered_model_alias(NAME, str(name))
 
     def set_stage(self, number: str, stage: Stage, *, decision: str | None = None) -> None:
         """Tag a version with where it stands and, where one is named, with the id of the decision that put it there."""

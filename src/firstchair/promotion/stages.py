@@ -25,7 +25,9 @@ class Stage(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
-# A person may also seat a version that is none of these; see `require`.
+# Stages that no version leaves by the gate; a person may promote one, which puts it on probation.
+REMOVED = frozenset({Stage.REJECTED, Stage.ROLLED_BACK})
+# A person may put a version of any stage on probation; see `require`.
 NEXT: Mapping[Stage, frozenset[Stage]] = {
     Stage.CANDIDATE: frozenset({Stage.SHADOW, Stage.CANARY, Stage.CHAMPION, Stage.REJECTED}),
     Stage.SHADOW: frozenset({Stage.SHADOW, Stage.CANARY, Stage.CHAMPION, Stage.REJECTED}),
@@ -33,7 +35,7 @@ NEXT: Mapping[Stage, frozenset[Stage]] = {
     Stage.PROBATION: frozenset({Stage.PROBATION, Stage.CHAMPION, Stage.ROLLED_BACK}),
     Stage.CHAMPION: frozenset({Stage.CHAMPION, Stage.RETIRED, Stage.ROLLED_BACK}),
     Stage.RETIRED: frozenset({Stage.CANARY, Stage.CHAMPION, Stage.REJECTED, Stage.SHADOW}),
-    Stage.REJECTED: frozenset({Stage.CANARY, Stage.CHAMPION, Stage.REJECTED, Stage.SHADOW}),
+    Stage.REJECTED: frozenset({Stage.REJECTED}),
     Stage.ROLLED_BACK: frozenset({Stage.ROLLED_BACK}),
 }
 
@@ -52,7 +54,8 @@ def require(before: str | None, after: str | None, *, by_hand: bool) -> None:
             f"No version goes from {before} to {after}.",
             where="ledger",
             data="Nothing was written and no alias was moved.",
-            remedy=f"From {before} a version goes to {possible}.",
+            remedy=f"From {before} a version goes to {possible}; a person may promote it by hand, "
+            "which puts it on probation.",
         )
 
 

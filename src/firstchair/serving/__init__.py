@@ -10,22 +10,23 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.serving.batch import RecommendationsReport, build_recommendations
-    from firstchair.serving.lists import ListenerList, RecommendedArtist, list_of
+    from firstchair.serving.lists import RecommendedArtist
+    from firstchair.serving.preview import Preview, preview
     from firstchair.serving.publishing import PublishReport, publish, publish_day, would_assign
     from firstchair.serving.served import Served, serves
 
 __all__ = [
-    "ListenerList",
+    "Preview",
     "PublishReport",
     "RecommendationsReport",
     "RecommendedArtist",
     "Served",
     "build_recommendations",
-    "list_of",
+    "preview",
     "publish",
     "publish_day",
     "serves",
     "would_assign",
 ]
 
-__getattr__ = deferred(__name__, __all__, ("lists", "served", "batch", "publishing"))
+__getattr__ = deferred(__name__, __all__, ("lists", "preview", "served", "batch", "publishing"))

@@ -1,8 +1,7 @@
-"""One listener's list, out of the lists of the newest day; a cold-start list where there is none."""
+"""The list for users of whom nothing is known: what is trending."""
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,10 +13,7 @@ from firstchair.errors import ModelError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, TrainingData
-from firstchair.privacy import user_key
 from firstchair.promotion import Registry, Version
-
-Fallback = Literal["cold_start", "stale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,55 +27,6 @@ class RecommendedArtist:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServingModel:
-    """Whose list it is: family, registered version, role."""
-
-    name: str
-    version: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerList:
-    """A user's list; `fallback` says why it is not the champion's list of the newest day."""
-
-    user_id: str
-    as_of: date
-    model: ServingModel
-    fallback: Fallback | None
-    items: tuple[RecommendedArtist, ...]
-
-
-def list_of(lake: Lake, registry: Registry, *, user_id: str, pseudonym_key: bytes, k: int) -> ListenerList:
-    """The first `k` artists of the champion's newest list for a user; an unknown user gets what is trending.
-
-    Raises:
-        ModelError: There is no champion, or nothing has been published yet.
-    """
-    champion = registry.alias("champion")
-    days = lake.partitions(t.RECOMMENDATIONS)
-    if champion is None or not days:
-        raise ModelError(
-            "No list has been published yet.",
-            where=t.RECOMMENDATIONS.name,
-            data="Nothing was read.",
-            remedy="Build models and lists with `firstchair run`.",
-        )
-    key = user_key(user_id, pseudonym_key)
-    for as_of in reversed(days):
-        rows = lake.read(
-            t.RECOMMENDATIONS,
-            f"as_of = date '{as_of}' and user_key = '{key}' "
-            f"and model_version = '{champion.version}' and position <= {k}",
-        )
-        if rows.num_rows:
-            model = ServingModel(champion.family, str(champion.version), "champion")
-            stale: Fallback | None = None if as_of == days[-1] else "stale"
-            return ListenerList(user_id, as_of, model, stale, _items(lake, rows))
-    return _cold_start(lake, registry, user_id, days[-1], k)
-
-
 def _items(lake: Lake, rows: pa.Table) -> tuple[RecommendedArtist, ...]:
     wanted = ", ".join("'" + str(artist).replace("'", "''") + "'" for artist in rows.column("artist_id").to_pylist())
     named = lake.read(t.ARTISTS, f"artist_id in ({wanted})")
@@ -88,13 +35,6 @@ def _items(lake: Lake, rows: pa.Table) -> tuple[RecommendedArtist, ...]:
         RecommendedArtist(row["position"], row["artist_id"], names.get(row["artist_id"]), row["score"], row["reason"])
         for row in rows.sort_by("position").to_pylist()
     )
-
-
-def _cold_start(lake: Lake, registry: Registry, user_id: str, as_of: date, k: int) -> ListenerList:
-    version = _trending(registry, as_of)
-    items = trending_for_strangers(lake, registry, as_of, k)
-    serving = ServingModel(version.family, str(version.version), "cold_start")
-    return ListenerList(user_id, as_of, serving, "cold_start", items)
 
 
 def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) -> tuple[RecommendedArtist, ...]:

@@ -179,6 +179,19 @@ def _problem_response(
     return Response(body, status_code, headers, media_type="application/problem+json")
 
 
+def _is_browser(request: Request) -> bool:
+    """Whether a page is asked for; calls of the interface get problem documents whatever they accept."""
+    is_call = request.url.path.startswith("/v1/")
+    return not is_call and "text/html" in request.headers.get("accept", "")
+
+
+def _fault_page(status_code: int, what: str, remedy: str) -> Response:
+    """What a browser is shown; the templates are loaded by the first one who asks."""
+    from firstchair.serving.console.guard import fault_page
+
+    return fault_page(status_code, what, remedy)
+
+
 def _faults(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     def told(_: Request, error: Refused) -> Response:
@@ -186,12 +199,17 @@ def _faults(app: FastAPI) -> None:
         return _problem_response(*error.problem, headers)
 
     @app.exception_handler(FirstchairError)
-    def fault(_: Request, error: FirstchairError) -> Response:
+    def fault(request: Request, error: FirstchairError) -> Response:
+        if _is_browser(request):
+            return _fault_page(503, error.what, f"{error.data} {error.remedy}")
         return _problem_response(503, error.code, error.what, f"{error.data} {error.remedy}")
 
     @app.exception_handler(Exception)
-    def unforeseen(_: Request, error: Exception) -> Response:
+    def unforeseen(request: Request, error: Exception) -> Response:
         status_code, kind, body = UNFORESEEN
+        if _is_browser(request):
+            told = orjson.loads(body)
+            return _fault_page(status_code, told["title"], told["detail"])
         return Response(body, status_code, media_type=kind.decode())
 
     @app.exception_handler(OSError)
@@ -199,7 +217,11 @@ def _faults(app: FastAPI) -> None:
         return _problem_response(*unspooled(error))
 
     @app.exception_handler(HTTPException)
-    def unknown(_: Request, error: HTTPException) -> Response:
+    def unknown(request: Request, error: HTTPException) -> Response:
+        if _is_browser(request):
+            titles = {404: "There is no such page.", 405: "This page takes another method."}
+            title = titles.get(error.status_code, str(error.detail))
+            return _fault_page(error.status_code, title, "Nothing was done.")
         code = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
         headers = dict(error.headers or {})
         return _problem_response(error.status_code, code, str(error.detail), "See /openapi.json.", headers)

@@ -6,11 +6,11 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.sources import accounts
-    from firstchair.sources.objects import EventStore
+    from firstchair.sources.objects import EventStore, ObjectState
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, records_of
     from firstchair.sources.tables import read_table
 
-__all__ = ["EventStore", "Record", "accounts", "read_table", "records_of", "user_key"]
+__all__ = ["EventStore", "ObjectState", "Record", "accounts", "read_table", "records_of", "user_key"]
 
 __getattr__ = deferred(__name__, __all__, ("pseudonyms", "records", "objects", "tables", "accounts"))

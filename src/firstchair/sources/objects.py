@@ -22,6 +22,18 @@ HELD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectState:
+    """What the store says of an object.
+
+    size: bytes. version: text that changes when the object is written again; its ETag where the
+    store keeps one, else size and time of the last change.
+    """
+
+    size: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventStore:
     """The event objects under one URL; any store that fsspec knows."""
 
@@ -34,7 +46,15 @@ class EventStore:
         Raises:
             SourceError: The store cannot be reached.
         """
-        return {name: int(detail.get("size") or 0) for name, detail in self._listed()}
+        return {name: state.size for name, state in self.states().items()}
+
+    def states(self) -> dict[str, ObjectState]:
+        """Size and version of each event object by its name, names ascending.
+
+        Raises:
+            SourceError: The store cannot be reached.
+        """
+        return {name: _state(detail) for name, detail in self._listed()}
 
     def changed_since(self, since: float) -> list[str]:
         """Names of the event objects put there from `since` (seconds since 1970) on; all where a store tells no time.
@@ -98,6 +118,12 @@ class EventStore:
             data="Objects read before stay ingested; this one will be read by the next run.",
             remedy="Check FIRSTCHAIR_EVENTS_URL and the credentials of its store.",
         )
+
+
+def _state(detail: Mapping[str, Any]) -> ObjectState:
+    size = int(detail.get("size") or 0)
+    etag = detail.get("ETag") or detail.get("etag")
+    return ObjectState(size, str(etag or f"{size}-{_changed_at(detail)}"))
 
 
 def _changed_at(detail: Mapping[str, Any]) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import firstchair
 from firstchair.cli import app
 from firstchair.events import Reason
 from firstchair.settings import Settings
@@ -53,3 +54,10 @@ def test_before_any_run_each_command_says_what_to_do(tmp_path: Path) -> None:
 
 def test_an_instant_that_is_none_is_bad_usage(tmp_path: Path) -> None:
     assert "RFC 3339" in Service(tmp_path / "home").run("decisions", "--at", "yesterday", code=2).stderr
+
+
+def test_the_version_is_printed_and_a_shell_can_complete(tmp_path: Path) -> None:
+    service = Service(tmp_path / "home")
+
+    assert service.run("--version").stdout.strip() == f"firstchair {firstchair.__version__}"
+    assert "--install-completion" in service.run("--help").stdout

@@ -36,7 +36,7 @@ OWN = {
     "unfollow": {"artist_id": "artist-1"},
 }
 # What no build may keep: the instant of a reading, and the batch that a reading belonged to.
-OF_THE_READING = {"ingested_at", "quarantined_at", "batch_id"}
+OF_THE_READING = {"ingested_at", "quarantined_at", "batch_id", "store_version"}
 
 
 def make_event(number: int, kind: str = "click", /, **changes: Any) -> dict[str, Any]:

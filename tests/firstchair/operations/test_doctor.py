@@ -2,7 +2,9 @@
 
 import json
 import socket
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 from firstchair.operations.doctor import Finding, examine
 from firstchair.settings import Settings
@@ -45,3 +47,22 @@ def test_a_taken_port_and_a_database_out_of_reach_are_each_told(tmp_path: Path) 
     assert findings["databases"].passes is False
     assert "FIRSTCHAIR_DATABASE_URL" in findings["databases"].remedy
     assert findings["packages"].passes is True
+
+
+def test_ports_on_which_the_platform_itself_answers_are_well(tmp_path: Path) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status":"ok"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        findings = found(Settings(home=tmp_path, api_port=server.server_port))
+        server.shutdown()
+
+    assert findings["ports"].passes or str(server.server_port) not in findings["ports"].detail
+    assert f"in use by something else: {server.server_port}" not in findings["ports"].detail

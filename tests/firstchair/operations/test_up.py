@@ -1,5 +1,7 @@
 """`firstchair up` as a person runs it: pages that answer, a death mended, one Ctrl-C for all."""
 
+import json
+import os
 import re
 import signal
 import socket
@@ -70,7 +72,7 @@ def services(process: subprocess.Popen[str]) -> dict[str, psutil.Process]:
 
 
 def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
-    running: subprocess.Popen[str], ports: tuple[int, int]
+    running: subprocess.Popen[str], ports: tuple[int, int], lived: Lived
 ) -> None:
     assert running.stdout is not None
     told = ""
@@ -87,10 +89,15 @@ def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
     wait_for(lambda: answers(f"{dagster}/server_info"))
 
     left = psutil.Process(running.pid).children(recursive=True)
+    postgres = psutil.Process(int((lived.service.home / "postgres" / "postmaster.pid").read_text().split()[0]))
     running.send_signal(signal.SIGINT)
     assert running.wait() == 0
     wait_for(lambda: not [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE])
     assert not answers(dagster)
+    handles = json.loads((lived.service.home / "postgres" / ".handle_pids.json").read_text() or "[]")
+    # The suite's own process may still hold the server; nobody else does.
+    assert not set(handles) - {os.getpid()}
+    assert handles or not postgres.is_running()
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(lived: Lived) -> None:

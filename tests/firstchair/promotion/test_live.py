@@ -13,9 +13,9 @@ from firstchair.errors import LedgerError
 from firstchair.lake import tables as t
 from firstchair.promotion import (
     Deciding,
+    ManualDecision,
     Phase,
     Stage,
-    Word,
     decide,
     promote_by_hand,
     roll_back_by_hand,
@@ -210,7 +210,7 @@ def test_a_champion_that_turns_out_worse_is_rolled_back_by_itself(stand: Stand) 
     outcome = stand.decide(first + 8)
 
     assert (outcome.entries[0].decision, outcome.entries[0].stage_after) == ("roll_back", "rolled_back")
-    assert stand.a.aliases() == {"champion": stand.als, "challenger": stand.xgboost, "previous": stand.xgboost}
+    assert stand.a.aliases() == {"champion": stand.als, "challenger": stand.xgboost, "previous": None}
     assert stand.a.registry.version(stand.als).stage == Stage.CHAMPION
 
 
@@ -290,8 +290,8 @@ def test_an_entry_holds_all_that_it_rests_on(stand: Stand) -> None:
     assert stand.a.ledger.verify().ok
 
 
-def test_a_person_seats_a_version_and_takes_it_back(stand: Stand) -> None:
-    a, word = stand.a, Word("ana", "The label asks for it.", NOW, day(1))
+def test_a_person_promotes_a_version_and_takes_it_back(stand: Stand) -> None:
+    a, word = stand.a, ManualDecision("ana", "The label asks for it.", NOW, day(1))
 
     seated = promote_by_hand(a.registry, a.ledger, word, version=a.number("content"), users=USERS, salt="first")
     assert (seated.decision, seated.actor, seated.reasons) == ("promote", "ana", ("The label asks for it.",))
@@ -304,10 +304,10 @@ def test_a_person_seats_a_version_and_takes_it_back(stand: Stand) -> None:
     assert a.ledger.verify().ok
 
 
-def test_who_sits_already_is_not_seated_and_nobody_before_is_not_brought_back(stand: Stand) -> None:
-    a, word = stand.a, Word("ana", "Because.", NOW, day(1))
+def test_the_champion_is_not_promoted_again_and_without_one_before_none_comes_back(stand: Stand) -> None:
+    a, word = stand.a, ManualDecision("ana", "Because.", NOW, day(1))
 
-    with pytest.raises(LedgerError, match="sits already"):
+    with pytest.raises(LedgerError, match="is the champion already"):
         promote_by_hand(a.registry, a.ledger, word, version=stand.als, users=USERS, salt="first")
-    with pytest.raises(LedgerError, match="Nobody sat"):
+    with pytest.raises(LedgerError, match="may come back"):
         roll_back_by_hand(a.registry, a.ledger, word)

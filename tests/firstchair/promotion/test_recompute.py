@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from firstchair.errors import LedgerError
 from firstchair.lake import tables as t
-from firstchair.promotion import Word, promote_by_hand, replay, replay_all
+from firstchair.promotion import ManualDecision, promote_by_hand, replay, replay_all
 from firstchair.promotion.audition import Effect
 from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition
 from tests.firstchair.promotion.test_live import Stand
@@ -127,7 +127,7 @@ def test_a_decision_whose_tables_are_gone_says_so(stand: Stand) -> None:
 
 
 def test_what_a_person_decided_is_not_computed(stand: Stand) -> None:
-    a, word = stand.a, Word("ana", "The label asks for it.", NOW, NEXT_DAY)
+    a, word = stand.a, ManualDecision("ana", "The label asks for it.", NOW, NEXT_DAY)
     promote_by_hand(a.registry, a.ledger, word, version=a.number("content"), users=100, salt=SALT)
 
     assert outcomes(a)["by_hand"] == {"not_computed"}

@@ -353,3 +353,18 @@ def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
         described["paths"]
     )
     assert MAX_K == 50
+
+
+def test_an_unknown_address_is_a_page_for_a_browser_and_a_document_for_a_machine(
+    worker: tuple[Api, Client],
+) -> None:
+    _, ask = worker
+    browser = {"headers": {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}}
+
+    page, machine, call = ask("GET", "/nosuch", **browser), ask("GET", "/nosuch"), ask("GET", "/v1/nosuch", **browser)
+
+    assert (page.status_code, machine.status_code, call.status_code) == (404, 404, 404)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "There is no such page." in page.text
+    assert "application/problem+json" in machine.headers["content-type"]
+    assert "application/problem+json" in call.headers["content-type"]

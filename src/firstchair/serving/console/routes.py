@@ -186,7 +186,7 @@ def _people(pages: APIRouter, sources: Sources) -> None:
 def _hand(pages: APIRouter, sources: Sources) -> None:
     @pages.get("/by-hand")
     def hand(request: Request) -> Response:
-        return _shown(request, sources, "by_hand.html", page=hand_page(sources), fault=None)
+        return _by_hand(request, sources)
 
     @pages.post("/promote")
     def promote(request: Request, form: Form) -> Response:
@@ -197,6 +197,19 @@ def _hand(pages: APIRouter, sources: Sources) -> None:
         return _done(request, sources, form, promotes=False)
 
 
+def _by_hand(
+    request: Request,
+    sources: Sources,
+    status_code: int = 200,
+    *,
+    fault: str | None = None,
+    asked: Typed | None = None,
+) -> Response:
+    """The page, with what was wrong with a form, or the rollback that waits for a confirmation."""
+    page = hand_page(sources)
+    return _shown(request, sources, "by_hand.html", status_code, page=page, fault=fault, asked=asked)
+
+
 def _done(request: Request, sources: Sources, form: dict[str, str], *, promotes: bool) -> Response:
     if is_forged(request, form):
         return forged_page()
@@ -205,10 +218,12 @@ def _done(request: Request, sources: Sources, form: dict[str, str], *, promotes:
     if fault is None and promotes and not typed.version:
         fault = "Choose a version."
     if fault is not None:
-        return _shown(request, sources, "by_hand.html", 422, page=hand_page(sources), fault=fault)
+        return _by_hand(request, sources, 422, fault=fault)
+    if not promotes and not typed.version:
+        return _by_hand(request, sources, asked=typed)
     by_hand = sources.config.by_hand
     if promotes:
         entry = by_hand.promote(typed.version, reason=typed.reason, person=typed.person)
     else:
-        entry = by_hand.roll_back(reason=typed.reason, person=typed.person)
+        entry = by_hand.roll_back(to=typed.version, reason=typed.reason, person=typed.person)
     return RedirectResponse(f"/decisions/{entry.sequence}", 303)

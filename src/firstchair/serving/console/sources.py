@@ -49,10 +49,10 @@ class ByHand(Protocol):
     """What a person may decide against the gate; each writes an entry first and moves aliases after it."""
 
     def promote(self, version: str, *, reason: str, person: str) -> Entry:
-        """Seat a version."""
+        """Promote a version; it is put on probation."""
 
-    def roll_back(self, *, reason: str, person: str) -> Entry:
-        """Give the chair back to who sat there before."""
+    def roll_back(self, *, to: str, reason: str, person: str) -> Entry:
+        """Remove the champion and bring back version `to`, the one that was confirmed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from firstchair.databases import Databases
 from firstchair.lake import tables as t
-from firstchair.operations.console import ChairByHand
+from firstchair.operations.console import ConsoleDecisions
 from firstchair.operations.journal import Journal
 from firstchair.operations.platform import Platform
 from firstchair.promotion.audition import Effect
@@ -40,7 +40,7 @@ def enter(stand: Stand, databases: Databases, tmp_path: Path) -> Enter:
         addresses={},
         alerts=tuple,
         causes=tuple,
-        by_hand=ChairByHand(platform),
+        by_hand=ConsoleDecisions(platform),
     )
     sources = Sources(config, a.registry, a.ledger, b"key", lambda: None)
     app = FastAPI()
@@ -80,15 +80,50 @@ def test_a_typed_reason_lands_in_the_ledger_and_the_alias_follows(enter: Enter, 
     assert f"version {version}" in client.get("/").text
 
 
-def test_a_rollback_by_hand_gives_the_chair_back(enter: Enter, stand: Stand) -> None:
-    client = enter()
-    client.post("/promote", data=typed(client, version=stand.a.number("content")))
+def test_a_rollback_names_the_version_that_comes_back_and_waits_for_a_yes(enter: Enter, stand: Stand) -> None:
+    client, content = enter(), stand.a.number("content")
+    client.post("/promote", data=typed(client, version=content))
+    entries = stand.a.ledger.entries()
 
-    answer = client.post("/rollback", data=typed(client, reason="It was a mistake."))
+    asked = client.post("/rollback", data=typed(client, reason="It was a mistake."))
+
+    assert asked.status_code == 200
+    assert f"Bring back version {stand.als}" in asked.text
+    assert f"Version {content} (Content) is removed" in " ".join(asked.text.split())
+    assert stand.a.ledger.entries() == entries
+
+    confirmed = typed(client, reason="It was a mistake.", version=stand.als)
+    answer = client.post("/rollback", data=confirmed)
 
     entry = stand.a.ledger.last()
     assert (answer.status_code, entry and entry.reasons) == (303, ("It was a mistake.",))
     assert stand.a.aliases()["champion"] == stand.als
+
+
+def test_a_second_click_on_rollback_brings_nothing_back(enter: Enter, stand: Stand) -> None:
+    client, content = enter(), stand.a.number("content")
+    client.post("/promote", data=typed(client, version=content))
+    confirmed = typed(client, reason="It was a mistake.", version=stand.als)
+    client.post("/rollback", data=confirmed)
+    entries = stand.a.ledger.entries()
+
+    again = [client.post("/rollback", data=confirmed | {"version": v}) for v in (stand.als, content)]
+
+    assert {answer.status_code for answer in again} == {503}
+    assert f"{content} was rolled back" in again[0].text
+    assert stand.a.ledger.entries() == entries
+    assert stand.a.aliases()["champion"] == stand.als
+    assert "No version that served before may come back" in client.get("/by-hand").text
+
+
+def test_the_versions_of_the_day_are_offered_with_their_stage(enter: Enter, stand: Stand) -> None:
+    page = enter().get("/by-hand").text
+
+    offered = re.findall(r'<option value="(\d+)">\1: [^<]*, ([a-z ]+)</option>', page)
+
+    a = stand.a
+    assert set(offered) >= {(stand.xgboost, "canary"), (a.number("random"), "candidate")}
+    assert stand.als not in dict(offered)
 
 
 def test_a_form_of_no_or_another_session_does_nothing(enter: Enter, stand: Stand) -> None:
@@ -135,7 +170,7 @@ def test_a_version_that_cannot_be_seated_is_refused_with_its_reason(enter: Enter
     unknown = client.post("/promote", data=typed(client, version="999"))
 
     assert (sitting.status_code, unknown.status_code) == (503, 503)
-    assert "sits already" in sitting.text
+    assert "is the champion already" in sitting.text
     assert stand.a.ledger.entries() == entries
 
 

@@ -1,7 +1,9 @@
-"""By hand: what a person may decide, and between whom he may choose."""
+"""By hand: what a person may decide, and which versions they may choose from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from firstchair.promotion import Entry, rollback_target
 from firstchair.serving.console import seats
 from firstchair.serving.console.sources import Sources
 
@@ -11,11 +13,25 @@ CHOICES = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A version that may be promoted: its family and its stage by the ledger."""
+
+    version: str
+    family: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandPage:
-    """Everything on the page. `choices`: family by version of those who stood before the gate and do not sit."""
+    """Everything on the page.
+
+    choices: versions that may be promoted, newest first. comes_back: the one that a rollback would
+    bring back; None where there is none.
+    """
 
     champion: seats.Seat | None
-    choices: dict[str, str]
+    choices: tuple[Choice, ...]
+    comes_back: Choice | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +52,25 @@ class Typed:
 
 
 def hand_page(sources: Sources) -> HandPage:
-    """Who sits, and who could: newest first."""
+    """The champion, what may be promoted in its place, and what a rollback would bring back."""
     entries = sources.ledger.entries()
-    known = seats.families(entries, sources.published())
-    sitting = seats.champion(entries, known)
-    stood = (version for entry in entries for version in (entry.challenger, entry.champion_before))
-    others = {version: known.get(version, "") for version in stood if version}
-    if sitting is not None:
-        others.pop(sitting.version, None)
-    return HandPage(sitting, dict(list(others.items())[:CHOICES]))
+    newest = _newest(sources, entries)
+    known = seats.families(entries, sources.published()) | newest
+    stages = sources.ledger.stages()
+    champion = seats.champion(entries, known)
+    stood = {v for entry in entries for v in (entry.challenger, entry.champion_before) if v}
+    numbers = sorted(stood | set(newest), key=int, reverse=True)
+    found = [Choice(v, known.get(v, "version"), stages.get(v, "candidate")) for v in numbers]
+    target = rollback_target(sources.ledger)
+    return HandPage(
+        champion=champion,
+        choices=tuple(c for c in found if champion is None or c.version != champion.version)[:CHOICES],
+        comes_back=next((choice for choice in found if choice.version == target), None),
+    )
+
+
+def _newest(sources: Sources, entries: Sequence[Entry]) -> dict[str, str]:
+    """Family by number of the versions of the newest day that was decided."""
+    if not entries:
+        return {}
+    return {v.version: v.family for v in sources.registry.versions(as_of=entries[0].as_of)}

@@ -1,15 +1,15 @@
-"""A person's word on who sits in the chair, and the lists that follow it at once."""
+"""Promote and roll back by hand, and publish the lists that follow from it."""
 
 import getpass
 from datetime import date, timedelta
 
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
-from firstchair.promotion import Entry, Word, promote_by_hand, roll_back_by_hand
+from firstchair.promotion import Entry, ManualDecision, promote_by_hand, roll_back_by_hand
 
 
 def promote(platform: Platform, *, version: str, reason: str) -> Entry:
-    """Seat a version by hand and publish its lists.
+    """Promote a version by hand and publish its lists.
 
     Raises:
         LedgerError, ModelError: It cannot be; nothing was written.
@@ -17,7 +17,7 @@ def promote(platform: Platform, *, version: str, reason: str) -> Entry:
     entry = promote_by_hand(
         platform.registry,
         platform.ledger,
-        _word(platform, reason),
+        _manual(platform, reason),
         version=version,
         users=platform.lake.count(t.USERS),
         salt=platform.settings.arm_salt,
@@ -27,19 +27,20 @@ def promote(platform: Platform, *, version: str, reason: str) -> Entry:
 
 
 def roll_back(platform: Platform, *, reason: str) -> Entry:
-    """Give the chair back to the champion before, and publish his lists.
+    """Bring back the champion before, and publish its lists.
 
     Raises:
-        LedgerError: Nobody sat there before; nothing was written.
+        LedgerError: There is no version to bring back; nothing was written.
     """
-    entry = roll_back_by_hand(platform.registry, platform.ledger, _word(platform, reason))
+    entry = roll_back_by_hand(platform.registry, platform.ledger, _manual(platform, reason))
     _publish(platform, entry.as_of)
     return entry
 
 
-def _word(platform: Platform, reason: str) -> Word:
+def _manual(platform: Platform, reason: str) -> ManualDecision:
     days = platform.lake.partitions(t.RECOMMENDATIONS)
-    return Word(getpass.getuser(), reason, platform.now, max(days, default=platform.now.date()))
+    as_of = max(days, default=platform.now.date())
+    return ManualDecision(getpass.getuser(), reason, platform.now, as_of)
 
 
 def _publish(platform: Platform, as_of: date) -> None:

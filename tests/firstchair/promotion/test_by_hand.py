@@ -1,0 +1,192 @@
+"""A version that was rolled back or rejected serves nobody again without the gate or a probation."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from firstchair.errors import LedgerError, ModelError
+from firstchair.promotion import (
+    ManualDecision,
+    Stage,
+    promote_by_hand,
+    restore_aliases,
+    roll_back_by_hand,
+    rollback_target,
+    undecided,
+)
+from firstchair.promotion.audition import Effect
+from firstchair.promotion.ledger import Entry
+from firstchair.promotion.refits import measure_refit
+from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition, audition
+from tests.firstchair.promotion.test_live import USERS, Make, Stand, day, stand
+
+__all__ = ["audition", "stand"]  # fixtures
+MANUAL = ManualDecision("ana", "The label asks for it.", NOW, AS_OF)
+
+
+def promoted(a: Audition, family: str) -> Entry:
+    last = a.ledger.last()
+    manual = replace(MANUAL, reason=f"{family} after {last and last.sequence}")
+    return promote_by_hand(a.registry, a.ledger, manual, version=a.number(family), users=USERS, salt=SALT)
+
+
+def rolled_back(a: Audition) -> Entry:
+    last = a.ledger.last()
+    manual = replace(MANUAL, reason=f"back after {last and last.sequence}")
+    return roll_back_by_hand(a.registry, a.ledger, manual)
+
+
+def test_a_second_rollback_does_not_bring_the_removed_version_back(stand: Stand) -> None:
+    a = stand.a
+    promoted(a, "content")
+    rolled_back(a)
+    entries = a.ledger.entries()
+
+    with pytest.raises(LedgerError, match=f"{a.number('content')} was rolled back"):
+        rolled_back(a)
+
+    assert a.ledger.entries() == entries
+    assert a.aliases()["champion"] == stand.als
+
+
+def test_a_rollback_after_a_rollback_by_the_gate_does_not_undo_it(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.25), 4)
+    stand.decide(first + 4)
+    stand.live(Effect(-0.35), 4)
+    stand.decide(first + 8)
+    assert stand.a.ledger.stages()[stand.xgboost] == "rolled_back"
+
+    with pytest.raises(LedgerError, match="may come back"):
+        rolled_back(stand.a)
+
+
+def test_a_version_on_probation_is_no_place_to_roll_back_to(stand: Stand) -> None:
+    a = stand.a
+    promoted(a, "content")
+    second = promoted(a, "item-item")
+
+    assert second.phase is not None and second.phase.standing == stand.als
+    assert a.aliases()["previous"] == stand.als
+    assert rollback_target(a.ledger) == stand.als
+
+    back = rolled_back(a)
+
+    assert (back.champion_after, back.phase) == (stand.als, None)
+
+
+def test_a_removed_version_that_a_person_promotes_is_on_probation(stand: Stand) -> None:
+    a = stand.a
+    promoted(a, "content")
+    rolled_back(a)
+
+    again = promoted(a, "content")
+
+    assert (again.stage_after, again.phase and again.phase.standing) == ("probation", stand.als)
+    assert a.registry.version(a.number("content")).stage == Stage.PROBATION
+
+
+def test_the_version_that_was_confirmed_is_shown_only_to_who_confirms_it(stand: Stand) -> None:
+    a = stand.a
+    promoted(a, "content")
+    entries = a.ledger.entries()
+
+    with pytest.raises(LedgerError, match=f"bring back version {stand.als} now, not version 99"):
+        roll_back_by_hand(a.registry, a.ledger, MANUAL, to="99")
+
+    assert a.ledger.entries() == entries
+
+
+def test_a_day_on_which_its_version_was_rolled_back_is_decided_without_it(audition: Make) -> None:
+    a = audition()
+    a.enter()
+    a.decide()
+    a.enter(day(1), content=0.30)
+    removed = a.number("content", day(1))
+    manual = replace(MANUAL, as_of=day(1))
+    promote_by_hand(a.registry, a.ledger, manual, version=removed, users=USERS, salt=SALT)
+    roll_back_by_hand(a.registry, a.ledger, manual)
+    a.registry.set_stage(removed, Stage.CANDIDATE)
+
+    outcome = a.decide(day(1))
+
+    assert removed not in {e.challenger for e in outcome.entries if e.evidence["kind"] == "challenge"}
+    assert len(outcome.entries) > 2
+    assert a.ledger.stages()[removed] == "rolled_back"
+    assert outcome.champion != removed
+    assert undecided(a.lake, a.registry, a.ledger) == []
+
+
+def test_a_refit_that_the_ledger_removed_is_not_picked_whatever_its_tag_says(audition: Make) -> None:
+    a = audition()
+    a.enter()
+    a.decide()
+    serving = a.registry.version(a.number("als"))
+    a.enter(AS_OF + timedelta(days=1))
+    refit = a.number("als", AS_OF + timedelta(days=1))
+    asked: list[str] = []
+
+    class Watched(type(a.registry)):  # type: ignore[misc]
+        def load(self, version):  # type: ignore[no-untyped-def]
+            asked.append(version.version)
+            return super().load(version)
+
+    registry = Watched(a.registry.tracking_uri, a.registry.artifact_root)
+    found = measure_refit(a.lake, registry, serving, as_of=day(2), rules=a.rules, removed={refit})
+
+    assert (found, asked) == (None, [])
+
+
+@pytest.mark.parametrize("removed", [Stage.ROLLED_BACK, Stage.REJECTED])
+def test_the_ledger_itself_refuses_to_serve_a_removed_version(stand: Stand, removed: Stage) -> None:
+    a, content = stand.a, stand.a.number("content")
+    last = a.ledger.last()
+    assert last is not None
+    values = {f: getattr(last, f) for f in Entry.__dataclass_fields__}
+    values = {k: v for k, v in values.items() if k not in {"sequence", "previous_hash", "hash"}}
+    from firstchair.promotion import Decision
+
+    gone = Decision(
+        **values | {
+            "decision_id": "gone", "challenger": content, "stage_before": None, "stage_after": str(removed)
+        }
+    )  # fmt: skip
+    a.ledger.append(gone)
+    entries = a.ledger.entries()
+    serves_again = (
+        replace(gone, decision_id="1", stage_after="canary", stage_before="candidate"),
+        replace(gone, decision_id="2", stage_after="champion", champion_after=content),
+        replace(gone, decision_id="3", challenger=None, stage_after=None, champion_after=content),
+    )
+
+    for decision in serves_again:
+        with pytest.raises(LedgerError, match=f"goes from {removed} to"):
+            a.ledger.append(decision)
+
+    assert a.ledger.entries() == entries
+
+
+def test_an_alias_that_somebody_moved_is_put_back_before_lists_are_published(stand: Stand) -> None:
+    a = stand.a
+    promoted(a, "content")
+    rolled_back(a)
+    a.registry.set_alias("champion", a.number("content"))
+
+    assert restore_aliases(a.registry, a.ledger, now=NOW)
+
+    assert a.aliases()["champion"] == stand.als
+    last = a.ledger.last()
+    assert last is not None and last.reason_codes == ("alias_moved",)
+
+
+@pytest.mark.parametrize("number", ["999", "abc", "-1", "1; drop", "9" * 40, "", "1.5"])
+def test_a_version_that_does_not_exist_is_refused_with_those_that_do(stand: Stand, number: str) -> None:
+    a = stand.a
+
+    with pytest.raises(ModelError) as refused:
+        promote_by_hand(a.registry, a.ledger, MANUAL, version=number, users=USERS, salt=SALT)
+
+    assert refused.value.what == f"There is no version {number} of artist-recommender."
+    assert f"{a.number('content')} (content)" in refused.value.remedy
+    assert "MLflow" not in str(refused.value)

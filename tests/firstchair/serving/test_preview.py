@@ -1,0 +1,97 @@
+"""The command's list is the API's: the same model, arm, exploration, signals of today and fallback."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from firstchair.errors import ModelError
+from firstchair.serving.diskless import Parcels
+from firstchair.serving.hearing import Hearing
+from firstchair.serving.logins import Logins
+from firstchair.serving.preview import preview
+from firstchair.serving.published import open_published
+from firstchair.settings import Settings
+from tests.firstchair.serving.conftest import ARTISTS, AS_OF, KEY
+
+NOON = datetime.combine(AS_OF, time(12), tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Over the folder that `put_out` publishes to."""
+    return Settings(home=tmp_path, pseudonym_key=KEY.decode(), seed=4)
+
+
+def api_answer(settings: Settings, user: str, k: int, now: float) -> dict[str, object]:
+    """What a worker of the API answers, its own outbox and signals in use."""
+    hearing = Hearing(settings.spool / "signals", "worker", events_url=settings.events_url, pseudonym_key=KEY)
+    hearing.step(now)
+    published = open_published(settings.published)
+    logins = Logins(
+        published,
+        Parcels("api"),
+        pseudonym_key=KEY,
+        seed=settings.seed,
+        today=hearing.today,
+    )
+    answer = dict(json.loads(logins.login(user, k, now)))
+    del answer["slate_id"]
+    return answer
+
+
+def as_json(settings: Settings, user: str, k: int, now: float) -> dict[str, object]:
+    from pydantic_core import to_json
+
+    return dict(json.loads(to_json(preview(settings, user_id=user, k=k, now=now))))
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_every_user_gets_what_the_api_answers(
+    put_out_matrix: Callable[..., Path], settings: Settings, users: list[str], days: int
+) -> None:
+    put_out_matrix()
+    now = (NOON + timedelta(days=days)).timestamp()
+
+    for user in (*users, "nobody", "ünïcode 🎵", ""):
+        for k in (1, 5):
+            assert as_json(settings, user, k, now) == api_answer(settings, user, k, now)
+
+
+def test_signals_of_today_count_as_they_do_in_the_api(
+    put_out_matrix: Callable[..., Path], settings: Settings, users: list[str]
+) -> None:
+    put_out_matrix()
+    click = {
+        "event_id": "e1",
+        "event_type": "follow",
+        "occurred_at": (NOON - timedelta(hours=1)).isoformat(),
+        "user_id": users[0],
+        "source": "app",
+        "source_seq": 1,
+        "artist_id": ARTISTS[0],
+    }
+    other = Hearing(settings.spool / "signals", "other", events_url=settings.events_url, pseudonym_key=KEY)
+    without = as_json(settings, users[0], 5, NOON.timestamp())
+    other.take([json.dumps(click).encode()], NOON.timestamp())
+
+    found = as_json(settings, users[0], 5, NOON.timestamp())
+
+    assert found == api_answer(settings, users[0], 5, NOON.timestamp())
+    assert found != without
+
+
+def test_no_impression_is_written(put_out: Callable[..., Path], settings: Settings, users: list[str]) -> None:
+    put_out()
+
+    preview(settings, user_id=users[0], k=5, now=NOON.timestamp())
+
+    assert not [path for path in settings.spool.rglob("*") if path.is_file()]
+    assert not Path(settings.events_url).exists()
+
+
+def test_before_anything_is_published_it_says_what_to_run(settings: Settings) -> None:
+    with pytest.raises(ModelError, match="firstchair run"):
+        preview(settings, user_id="anna", k=3)
