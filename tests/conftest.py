@@ -40,6 +40,7 @@ LONGEST = (
     "tests/firstchair/promotion/test_kill.py",
     "tests/firstchair/operations/test_demo.py",
     "tests/firstchair/promotion/test_live.py",
+    "tests/test_quiet_day.py",
     "tests/firstchair/serving/test_server.py",
     "tests/firstchair/serving/test_api_fuzz.py",
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from firstchair.evaluation.breakdown import Cell, broken_down
@@ -29,7 +30,8 @@ class Evaluation:
     test_users: users who took up something new in the test days, cold ones included.
     metrics: means over users, 0..1: `test_*` on the test days; `train_*` on what users had taken before the
         cutoff, nothing left out of the lists (how well the model remembers, not how good it is);
-        `test_coverage_at_20`, `test_novelty_bits` and `test_gini` are those of `Exposure`.
+        `test_coverage_at_20`, `test_novelty_bits` and `test_gini` are those of `Exposure`. Without
+        test users there are no `test_*`, and without users who had taken anything no `train_*`.
     per_user: rows in the columns of gold/offline_evidence, sorted by user_key. per_training_user: the same of
         the sample of users behind `train_*`, in the columns of gold/training_evidence.
     cells: NDCG@10 by segment and by length of history.
@@ -60,8 +62,8 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     artists = model.recommend(split.train, rows, DEPTH).artists
     found = ranking_metrics(artists, split.positives[rows])
     metrics = {f"test_{name}": value for name, value in _means(found).items()}
-    shown = exposure(artists, np.diff(split.train.liked().tocsc().indptr), users=len(split.train.user_keys))
-    metrics |= {"test_coverage_at_20": shown.coverage, "test_novelty_bits": shown.novelty, "test_gini": shown.gini}
+    if len(rows):
+        metrics |= _exposed(split.train, artists)
     remembering, remembered = _on_training(model, split.train)
     metrics |= {f"train_{name}": value for name, value in _means(remembered).items()}
     return Evaluation(
@@ -88,9 +90,19 @@ def _on_training(model: Recommender | Popularity, train: TrainingData) -> tuple[
     return rows, ranking_metrics(lists.artists, remembered[rows])
 
 
+def _exposed(train: TrainingData, artists: npt.NDArray[np.int32]) -> dict[str, float]:
+    takers = np.diff(train.liked().tocsc().indptr)
+    shown = exposure(artists, takers, users=len(train.user_keys))
+    return {
+        "test_coverage_at_20": shown.coverage,
+        "test_novelty_bits": shown.novelty,
+        "test_gini": shown.gini,
+    }
+
+
 def _means(metrics: RankingMetrics) -> dict[str, float]:
     values = {f.name: getattr(metrics, f.name) for f in fields(RankingMetrics)}
-    return {name: float(value.mean()) if len(value) else 0.0 for name, value in values.items()}
+    return {name: float(value.mean()) for name, value in values.items() if len(value)}
 
 
 def _per_user(split: Split, family: str, rows: Rows, found: RankingMetrics) -> pa.Table:

@@ -88,7 +88,17 @@ def mean_interval(values: npt.NDArray[np.float64], *, samples: int, alpha: float
         samples: Resamples.
         alpha: Two-sided error, 0..1.
         seed: Of the weights.
+
+    Raises:
+        EvidenceError: There is no user.
     """
+    if not len(values):
+        raise EvidenceError(
+            "There are 0 users, so there is no mean.",
+            where="bootstrap of a mean",
+            data="No interval was computed.",
+            remedy="Give at least one user's value.",
+        )
     means = []
     for weights in resampling_weights(len(values), samples=samples, seed=seed):
         total = weights.sum(axis=1)

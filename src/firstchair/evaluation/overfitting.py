@@ -131,10 +131,11 @@ def gap_difference(
         alpha: Two-sided error of the interval, 0..1.
         seed: Of the weights.
     """
-    users, place = np.unique(np.concatenate([found.train_users, found.unseen_users]), return_inverse=True)
     models = (found.champion, found.challenger)
     if not len(found.unseen_users) or not all(len(train) and train.mean() > 0 for train, _ in models):
         return None
+    both = np.concatenate([found.train_users, found.unseen_users])
+    users, place = np.unique(both, return_inverse=True)
     gaps = [float(1 - unseen.mean() / train.mean()) for train, unseen in models]
     differences = _resampled_difference(found, place, len(users), samples, seed)
     lower, upper = np.quantile(differences, [alpha / 2, 1 - alpha / 2])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from firstchair.errors import ModelError
+from firstchair.errors import EvidenceError, ModelError
 from firstchair.models import Family, LabelledHistory, Recommender, fit
 from firstchair.models.hits import Values, hits_of, ndcg
 from firstchair.models.selection import Rows
@@ -72,6 +72,7 @@ def tune(
         told: Called after each trial.
 
     Raises:
+        EvidenceError: Nobody took up anything in the labels' days.
         ModelError: The family has nothing to tune.
     """
     import optuna
@@ -83,10 +84,18 @@ def tune(
             data="Nothing was fitted.",
             remedy="Tune the parts that it is made of.",
         )
+    rows = _judged(labelled, seed)
+    if not len(rows):
+        raise EvidenceError(
+            f"0 of {labelled.positives.shape[0]} users took up an artist that was new to them in "
+            "the days that settings are judged by.",
+            where="tuning",
+            data="Nothing was fitted.",
+            remedy="Wait for days on which users take up artists that are new to them.",
+        )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial(dict(start), skip_if_exists=True)
-    rows = _judged(labelled, seed)
     found: list[Trial] = []
 
     def objective(asked: Any) -> float:

@@ -12,7 +12,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from firstchair.models import storage
-from firstchair.models.folding import SCORE_DECIMALS, normal_equations
+from firstchair.models.folding import SCORE_DECIMALS, cell_weights, normal_equations
 from firstchair.models.known import explain_known, recommend_known
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.selection import Floats, Rows, columns_for, narrow, spread
@@ -40,10 +40,10 @@ class ALS:
         self.trending = Trending()
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Factorise the confidence matrix; negative entries are preference 0 with that confidence."""
+        """Factorise the matrix; every cell counts as `cell_weights` says."""
         with _one_blas_thread():
             model = self._implicit(np.random.default_rng(seed))
-            model.fit(data.confidence.astype(np.float32), show_progress=False)
+            model.fit(self._weighed(data.confidence), show_progress=False)
         self.artist_ids = data.artist_ids
         self.artist_factors = np.asarray(model.item_factors, dtype=np.float32)
         self.trending = Trending().fit(data, seed=seed)
@@ -69,7 +69,8 @@ class ALS:
         with _one_blas_thread():
             model = self._implicit()
             model.item_factors = self.artist_factors
-            found = model.recalculate_user(np.arange(confidence.shape[0]), confidence.astype(np.float32))
+            rows = np.arange(confidence.shape[0])
+            found = model.recalculate_user(rows, self._weighed(confidence))
         return np.asarray(found, dtype=np.float32)
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
@@ -81,7 +82,7 @@ class ALS:
 
         implicit's own `explain` solves anew for each item.
         """
-        weights = np.asarray(self.alpha * liking.data, dtype=np.float32)
+        weights = cell_weights(liking.data, self.alpha)
         factors, positive = self.artist_factors[liking.indices], weights > 0
         left, _ = normal_equations(self.gram, weights, factors)
         towards = np.linalg.solve(left, self.artist_factors[listed].T)
@@ -93,12 +94,17 @@ class ALS:
         ridge = self.regularization * np.eye(self.factors, dtype=np.float32)
         return np.asarray(self.artist_factors.T @ self.artist_factors + ridge, dtype=np.float32)
 
+    def _weighed(self, confidence: sparse.csr_matrix) -> sparse.csr_matrix:
+        weighed = confidence.astype(np.float32)
+        weighed.data = cell_weights(weighed.data, self.alpha)
+        return weighed
+
     def _implicit(self, rng: np.random.Generator | None = None) -> Any:
         from implicit.cpu.als import AlternatingLeastSquares
 
         return AlternatingLeastSquares(
             factors=self.factors,
-            alpha=self.alpha,
+            alpha=1.0,  # alpha is in the weights already
             regularization=self.regularization,
             iterations=self.iterations,
             random_state=rng,

@@ -29,7 +29,8 @@ class Blend:
     """(1 - w) z(ALS) + w z(item-item), each standardised over the catalogue for each user.
 
     w is the best of `WEIGHTS` by NDCG@20 on the labelled history of the data: parts fitted at the earlier
-    cutoff, judged by what came after it. The published score is z / (1 + |z|): -1..1, in the order of z.
+    cutoff, judged by what came after it; `EQUAL` where that says nothing. The published score is
+    z / (1 + |z|): -1..1, in the order of z.
     """
 
     family = Family.BLEND
@@ -73,7 +74,8 @@ class Blend:
                 lists = best(_added(parts, weight), taken[part], DEPTH)
                 wanted = positives[part]
                 gained[number] += ndcg(hits_of(lists.artists, wanted), np.diff(wanted.indptr), DEPTH).sum()
-        return WEIGHTS[int(np.argmax(gained))]
+        # Where no list found anything, every weight is the best and none is preferred.
+        return WEIGHTS[int(np.argmax(gained))] if gained.any() else EQUAL
 
     def _standardised(self, data: TrainingData, rows: Rows) -> tuple[Floats, Floats]:
         return standardised(self.als.score(data, rows)), standardised(self.item_item.score(data, rows))

@@ -14,12 +14,38 @@ SCORE_DECIMALS = 6
 NAMED = 2
 
 
+def cell_weights(confidence: Floats, alpha: float) -> Floats:
+    """Weight of each cell of the matrix in the cost of ALS, negative where the preference is 0.
+
+    A cell that is absent has preference 0 and weight 1. A positive interaction has preference 1 and
+    weight alpha * c, as in implicit. Negative feedback has preference 0 and weight 1 + alpha * |c|,
+    always above that of an absent cell: the surer it is, the closer to 0 is the cell's product.
+
+    implicit takes a negative number as a preference of 0 whose absolute value replaces the weight 1
+    of an absent cell (0.7.3, `cpu/als.py`, `user_linear_equation`: `confidence *= -1`, then
+    `A += (confidence - 1) * np.outer(factor, factor)`). So -alpha * |c| would weigh less than an
+    absent cell wherever alpha * |c| < 1.
+
+    Args:
+        confidence: float32 (n,), signed as in `TrainingData.confidence`.
+        alpha: Weight of a confidence of 1; > 0.
+
+    Returns:
+        float32 (n,), in the order of `confidence`.
+
+    >>> cell_weights(np.array([2.0, -0.5], dtype=np.float32), alpha=4.0).tolist()
+    [8.0, -3.0]
+    """
+    weighed = alpha * confidence
+    return np.asarray(np.where(confidence > 0, weighed, weighed - 1), dtype=np.float32)
+
+
 def normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Floats, Floats]:
-    """Left and right side of a user's solve; a negative weight is preference 0 with its absolute value.
+    """Left and right side of a user's solve, equation 4 of Hu, Koren and Volinsky (2008).
 
     Args:
         gram: What every user's solve begins with (`ALS.gram`).
-        weights: float32 (n,), alpha times the signed confidence of each of his artists.
+        weights: float32 (n,), of each of the user's artists as `cell_weights` gives them.
         factors: float32 (n, factors), theirs.
     """
     left = gram + (factors.T * (np.abs(weights) - 1)) @ factors

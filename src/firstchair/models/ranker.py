@@ -143,6 +143,8 @@ class Ranker:
     def _lifts(self, features: Floats) -> Floats:
         """What each group of features adds to the margin of each pair: float32 (len(GROUPS), pairs)."""
         added = self.booster.predict(as_matrix(features), pred_contribs=True, approx_contribs=True)
+        # XGBoost (3.2.0) gives an array of one dimension where there are no rows.
+        added = added.reshape(len(features), len(NAMES) + 1)
         return np.stack([added[:, [NAMES.index(f) for f in group]].sum(axis=1) for group in GROUPS.values()])
 
     def parameters(self) -> dict[str, float | int | str]:

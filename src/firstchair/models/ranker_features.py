@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from firstchair.models.protocol import TrainingData
-from firstchair.models.selection import Floats, Rows, chunks, own_columns
+from firstchair.models.selection import Floats, Rows, cells, chunks, own_columns
 from firstchair.models.sources import CANDIDATES_EACH, SOURCES, Proposed, Sources
 from firstchair.models.trending import CELLS, Trending
 
@@ -95,7 +95,7 @@ class PairTable:
             self.users[row],
             self.artists[column],
             *(lift[cell[row], column] for cell, lift in self.lifts),
-            np.maximum(0, -np.asarray(self.data.confidence[row, column]).ravel()),
+            np.maximum(0, -cells(self.data.confidence, row, column)),
             np.full(len(row), np.nan),
         ]
         return np.column_stack(columns).astype(np.float32)

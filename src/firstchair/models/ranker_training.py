@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from firstchair.models.protocol import LabelledHistory, Slates
 from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
-from firstchair.models.selection import Floats, Rows, chunks
+from firstchair.models.selection import Floats, Rows, cells, chunks
 from firstchair.models.sources import Sources
 
 # Dense score matrices held at once for each chunk of users.
@@ -169,9 +170,9 @@ def _of_candidates(table: PairTable, labelled: LabelledHistory, rows: Rows) -> t
     for part in chunks(rows, CHUNK * len(labelled.data.artist_ids)):
         pairs = table.of(part)
         features.append(pairs.features)
-        labels.append(_stored(labelled.positives[part], pairs.user, pairs.column))
+        labels.append(_is_stored(labelled.positives[part], pairs.user, pairs.column))
         if labelled.later is not None:
-            later.append(_stored(labelled.later[part], pairs.user, pairs.column))
+            later.append(_is_stored(labelled.later[part], pairs.user, pairs.column))
         groups.append(part[pairs.user])
     label = np.concatenate(labels)
     found = Labelled(np.concatenate(features), label, np.concatenate(groups), np.ones(len(label), dtype=np.float32))
@@ -199,8 +200,8 @@ def _with(known: Labelled, shown: Labelled) -> Labelled:
     return known.and_then(scaled)
 
 
-def _stored(matrix: Any, row: Rows, column: Rows) -> npt.NDArray[np.float32]:
-    return np.asarray(matrix[row, column] > 0, dtype=np.float32).ravel()
+def _is_stored(matrix: sparse.csr_matrix, row: Rows, column: Rows) -> Floats:
+    return np.asarray(cells(matrix, row, column) > 0, dtype=np.float32)
 
 
 def as_matrix(features: Floats) -> Any:

@@ -125,3 +125,10 @@ def narrow(matrix: sparse.csr_matrix, columns: npt.NDArray[np.int64]) -> sparse.
         (np.ones(len(known), dtype=np.float32), (columns[known], known)), shape=(matrix.shape[1], len(columns))
     )
     return sparse.csr_matrix(matrix @ pick)
+
+
+def cells(matrix: sparse.csr_matrix, row: Rows, column: Rows) -> Floats:
+    """Values of given cells, 0 where nothing is stored: float32 (len(row),)."""
+    # scipy (1.17) gives a sparse matrix instead of an array where no cell is asked for.
+    found = matrix[row, column] if len(row) else np.zeros(0)
+    return np.asarray(found, dtype=np.float32).ravel()

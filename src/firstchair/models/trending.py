@@ -89,6 +89,8 @@ class Trending:
         """float32 (len(rows), artists of `data`), 0..1; -inf for artists that the model does not know."""
         if (newest := self.counted(data)) is not self:
             return newest.score(data, rows)
+        if not len(rows):
+            return np.zeros((0, len(data.artist_ids)), dtype=np.float32)
         users = data.users.iloc[rows]
         groups = pd.MultiIndex.from_arrays([users[name].astype(str) for name in CELLS])
         distinct = groups.unique()

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from firstchair import events
+from firstchair.events import Refused
 from firstchair.lake import connect
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
@@ -23,10 +24,10 @@ class Summary:
     """Figures of a platform after a run; every table is a list of rows.
 
     simulated: some of the events are simulated, so no figure below is of a real service.
-    refused: the most frequent reasons of a refusal, each with an example. changed_objects: written again after they
-        were read.
-    models: test metrics of each family and of plain popularity, on the same split by time, as of the newest day on
-        which families were fitted.
+    refused: the most frequent reasons of a refusal, each with an example. changed_objects: written
+        again after they were read.
+    models: test metrics of each family and of plain popularity, on the same split by time, as of
+        the newest day with test users.
     decisions: those of `as_of`, and the one that seated the champion.
     engagement: the last `ENGAGEMENT_DAYS` days by segment, all model versions together.
     churn: the newest mature labels of each horizon by segment.
@@ -37,7 +38,7 @@ class Summary:
     last_day: date
     simulated: bool
     events: events.Reconciliation
-    refused: events.Refused | None
+    refused: Refused | None
     changed_objects: list[str]
     refused_accounts: dict[str, int]
     models: Rows

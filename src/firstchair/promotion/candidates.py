@@ -13,6 +13,7 @@ from firstchair.models.ranker import Ranker
 from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion.registry import Registry, Version
 
+EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)
 READ = (t.EVENTS, t.USERS, t.ARTISTS, t.TRACKS, t.USER_FEATURES, t.INTERACTIONS)
 
 
@@ -25,7 +26,10 @@ class Candidate:
 
 
 def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date, seed: int) -> Candidate:
-    """Test the family on the split by time, fit it on all data before `as_of`, register it, keep its evidence.
+    """Test the family on the split by time, fit it on all data before `as_of` and register it.
+
+    Its evidence is kept before it is registered, so a registered version always has some: of the
+    training days alone where there were no test users.
 
     Raises:
         EvidenceError: The history is too short to be split.
@@ -33,7 +37,7 @@ def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date,
     """
     data, split = _day(lake, as_of)
     known = [v for v in registry.versions(as_of=as_of, family=family) if v.data_fingerprint == data.fingerprint]
-    if known and lake.count(t.OFFLINE_EVIDENCE, _of(as_of, family)):
+    if known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE):
         return Candidate(known[-1], fitted_now=False)
     evaluation = evaluate(split, family, seed=seed)
     model = fit(Family(family), data, seed=seed)
@@ -44,6 +48,7 @@ def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date,
         summary = shap_summary(model, data, seed=seed)
     if summary is not None:
         documents["shap_summary"] = summary.mean_absolute()
+    _keep(lake, evaluation)
     version = registry.register(
         model,
         as_of=as_of,
@@ -53,7 +58,6 @@ def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date,
         documents=documents,
         pictures={} if summary is None else {"shap_summary": summary.picture()},
     )
-    _keep(lake, evaluation)
     return Candidate(version, fitted_now=True)
 
 

@@ -189,8 +189,11 @@ class _Day:
         )
 
     def _why_none(self) -> str:
-        bad = _is_blocked(self.lake, self.as_of)
-        return "none: the day's records are bad" if bad else "none: a later day is decided already"
+        if _is_blocked(self.lake, self.as_of):
+            return "none: the day's records are bad"
+        last = self.ledger.last()
+        later = last is not None and last.as_of > self.as_of
+        return "none: a later day is decided already" if later else "none: nothing new is known"
 
 
 def _changes_champion(entry: Entry) -> bool:
@@ -213,7 +216,8 @@ def restore_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> boo
 def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
     """Days with versions of all families and complete evidence that have no entry yet, ascending."""
     last = ledger.last()
-    days = [day for day in lake.partitions(t.OFFLINE_EVIDENCE) if last is None or day >= last.as_of]
+    measured = {*lake.partitions(t.OFFLINE_EVIDENCE), *lake.partitions(t.TRAINING_EVIDENCE)}
+    days = [day for day in sorted(measured) if last is None or day >= last.as_of]
     days = [day for day in days if last is None or not _is_blocked(lake, day)]
     complete = (day for day in days if _is_complete(lake, registry, day))
     return [day for day in complete if not _is_decided(registry, ledger, day)]
@@ -238,9 +242,14 @@ def spans(ledger: Ledger) -> list[Span]:
 
 def _is_complete(lake: Lake, registry: Registry, as_of: date) -> bool:
     families = {version.family for version in registry.versions(as_of=as_of)}
-    rows = lake.read(t.OFFLINE_EVIDENCE, f"as_of = date '{as_of}'")
-    evidence = set(rows.column("family").to_pylist())
+    # A day without test users has evidence of the training days alone.
+    evidence = _measured(lake, t.OFFLINE_EVIDENCE, as_of)
+    evidence = evidence or _measured(lake, t.TRAINING_EVIDENCE, as_of)
     return families >= set(Family) and evidence >= {*Family, POPULARITY}
+
+
+def _measured(lake: Lake, kept: t.Table, as_of: date) -> set[str]:
+    return set(lake.read(kept, f"as_of = date '{as_of}'").column("family").to_pylist())
 
 
 def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.errors import EvidenceError
 from firstchair.evaluation import RelativeInterval, paired_bootstrap
 from firstchair.evaluation.overfitting import GapDifference, TwoSplits, gap_difference
 from firstchair.promotion.reasons import Reason
@@ -64,7 +65,8 @@ def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
     Promote where NDCG@10 is better with certainty 1 - `alpha`, recall@20 not worse than its
     margin, by enough users, on the same data, not by too much, and not overfit: the lower bound of
     its gap between training and test days less the champion's is at most `overfit_margin`. Reject
-    where it is worse with that certainty. Hold otherwise.
+    where it is worse with that certainty. Hold otherwise, also where nothing can be compared: there
+    is no test user, or the champion found nothing.
     """
     if evidence.champion_fingerprint != evidence.challenger_fingerprint:
         text = f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same data."
@@ -83,7 +85,10 @@ def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
 
 
 def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference | None) -> Verdict:
-    ndcg, recall = _intervals(evidence, rules)
+    try:
+        ndcg, recall = _intervals(evidence, rules)
+    except EvidenceError as error:
+        return _incomparable(evidence, rules, error)
     metrics = (
         metric_record("ndcg_at_10", "success", ndcg, 0.0),
         metric_record("recall_at_20", "guardrail", recall, -rules.recall_margin),
@@ -92,7 +97,7 @@ def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference 
         return Verdict(Verb.REJECT, (Reason.WORSE,), (_said(evidence, "NDCG@10", ndcg),), metrics)
     shortfalls = [
         (Reason.TOO_FEW_USERS, ndcg.users < rules.min_test_users,
-         f"{ndcg.users:,} test users; a proof wants {rules.min_test_users:,}."),
+         _users_said(ndcg.users, rules)),
         (Reason.LEAK_ALARM, ndcg.relative_difference > rules.leak_alarm,
          f"NDCG@10 better by {ndcg.relative_difference:.0%}; "
          f"over {percent(rules.leak_alarm)} a person has to look first."),
@@ -119,20 +124,39 @@ def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference 
     )
 
 
+def _incomparable(evidence: OfflineEvidence, rules: OfflineRules, error: EvidenceError) -> Verdict:
+    """The challenger is held: on these test days no difference exists."""
+    users = len(evidence.champion_ndcg)
+    enough = users >= rules.min_test_users
+    checks = (
+        check_record(Reason.TOO_FEW_USERS, enough, _users_said(users, rules)),
+        check_record(Reason.NOT_SUPERIOR, False, error.what),
+    )
+    missing = [(Reason(check["name"]), check["detail"]) for check in checks if not check["passes"]]
+    codes, reasons = zip(*missing, strict=True)
+    return Verdict(Verb.HOLD, codes, reasons, (), checks)
+
+
 def judge_first_champion(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
     """The first champion is made in any case, because something has to serve.
 
-    The codes say whether it is proven better than plain popularity.
+    The codes say whether it is proven better than plain popularity; nothing is proven without test
+    users, or where popularity found nothing.
     """
-    ndcg, _ = _intervals(evidence, rules)
-    said = _said(evidence, "NDCG@10", ndcg)
-    proven = ndcg.lower > 0
+    metrics: tuple[dict[str, Any], ...] = ()
+    try:
+        ndcg, _ = _intervals(evidence, rules)
+    except EvidenceError as error:
+        proven, said = False, error.what
+    else:
+        proven, said = ndcg.lower > 0, _said(evidence, "NDCG@10", ndcg)
+        metrics = (metric_record("ndcg_at_10", "success", ndcg, 0.0),)
     unproven = () if proven else (Reason.NOT_PROVEN_AGAINST_POPULARITY,)
     return Verdict(
         Verb.PROMOTE,
         (Reason.FIRST_CHAMPION, *unproven),
         ("There was no champion.", said),
-        (metric_record("ndcg_at_10", "success", ndcg, 0.0),),
+        metrics,
         (check_record("better_than_popularity", proven, said),),
     )
 
@@ -173,6 +197,10 @@ def metric_record(name: str, role: str, interval: RelativeInterval, margin: floa
 def check_record(name: str, passes: bool, detail: str) -> dict[str, Any]:
     """A check in the shape of the decision's record."""
     return {"name": name, "passes": passes, "detail": detail}
+
+
+def _users_said(users: int, rules: OfflineRules) -> str:
+    return f"{users:,} test users; a proof wants {rules.min_test_users:,}."
 
 
 def _said(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) -> str:

@@ -9,7 +9,13 @@ import numpy.typing as npt
 from firstchair.events.vocabulary import EventType
 from firstchair.features import ConfidenceSettings
 from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
-from firstchair.models.folding import SCORE_DECIMALS, because_of, normal_equations, strongest
+from firstchair.models.folding import (
+    SCORE_DECIMALS,
+    because_of,
+    cell_weights,
+    normal_equations,
+    strongest,
+)
 from firstchair.serving.factors import Factors, Row
 from firstchair.serving.today import Signal
 
@@ -116,7 +122,8 @@ class Folded:
     """A list made today, and the solve behind it.
 
     artists: numbers, best first. scores: -1..1, u.v / (|u| max|v|) as `models.als` publishes it.
-    liked, weights, vectors: his artists, alpha times confidence and factors; left: left side of his solve.
+    liked, weights, vectors: the user's artists, their weights (`cell_weights`) and factors.
+    left: left side of the solve.
     """
 
     artists: list[int]
@@ -149,7 +156,7 @@ def fold(
     liked = confidence > 0
     if not liked.any():
         return None
-    weights = np.asarray(factors.alpha * confidence, dtype=np.float32)
+    weights = cell_weights(confidence, factors.alpha)
     vectors = factors.vectors[artists]
     left, right = normal_equations(factors.gram, weights, vectors)
     user = np.linalg.solve(left, right)

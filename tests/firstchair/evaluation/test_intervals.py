@@ -5,6 +5,7 @@ import pytest
 
 from firstchair.errors import EvidenceError
 from firstchair.evaluation import paired_bootstrap
+from firstchair.evaluation.intervals import mean_interval
 
 
 def interval(champion: np.ndarray, challenger: np.ndarray, seed: int = 1) -> tuple[float, float, float]:
@@ -63,3 +64,8 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 def test_what_cannot_be_compared_is_refused(champion: np.ndarray, challenger: np.ndarray) -> None:
     with pytest.raises(EvidenceError):
         interval(champion, challenger)
+
+
+def test_nobody_has_no_mean() -> None:
+    with pytest.raises(EvidenceError, match="0 users"):
+        mean_interval(np.zeros(0), samples=100, alpha=0.05, seed=1)

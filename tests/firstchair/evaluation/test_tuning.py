@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from firstchair.errors import ModelError
+from firstchair.errors import EvidenceError, ModelError
 from firstchair.evaluation.study_log import log_study
 from firstchair.evaluation.tuning import Study, tune
 from firstchair.models import Family, LabelledHistory, chosen_settings
@@ -85,3 +85,12 @@ def test_mlflow_holds_a_run_for_the_study_and_one_nested_for_each_trial(registry
         sorted(trial.validation_ndcg for trial in found.trials)
     )
     assert client.get_run(run_id).data.params["trials"] == "2"
+
+
+def test_settings_are_not_judged_by_days_without_a_new_pair() -> None:
+    history = labelled()
+    nothing = replace(history, positives=0 * history.positives)
+    nothing.positives.eliminate_zeros()
+
+    with pytest.raises(EvidenceError, match="0 of 60 users"):
+        tune(nothing, Family.ITEM_ITEM, start=chosen_settings(Family.ITEM_ITEM), trials=1, seed=1)

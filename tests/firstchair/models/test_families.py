@@ -10,7 +10,7 @@ from scipy import sparse
 
 from firstchair import models
 from firstchair.errors import ModelError
-from firstchair.models import Family, Lists, Recommender, TrainingData
+from firstchair.models import Family, LabelledHistory, Lists, Recommender, TrainingData
 from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard, training_data, withheld
 
 ROWS = np.arange(USERS)
@@ -135,6 +135,85 @@ def test_newer_data_with_other_artists_is_served_by_their_names(model: Recommend
 
     assert lists.artists.shape == (USERS + 3, 10)
     assert (lists.artists[:, 0] >= 0).all()
+
+
+def test_nobody_asked_for_gets_no_list(model: Recommender, data: TrainingData) -> None:
+    nobody = np.zeros(0, dtype=np.int64)
+
+    lists = model.recommend(data, nobody, 10)
+
+    assert lists.artists.shape == lists.scores.shape == (0, 10)
+    assert model.score(data, nobody).shape == (0, ARTISTS)
+    assert model.explain(data, nobody, lists).sentences.shape == (0, 10)
+
+
+def test_who_took_everything_has_an_empty_list(model: Recommender, data: TrainingData) -> None:
+    everything = data.confidence.toarray()
+    everything[0] = 2
+    sated = training_data(everything, data.as_of)
+
+    lists = model.recommend(sated, np.array([0]), 5)
+
+    assert (lists.artists == -1).all()
+    assert (model.explain(sated, np.array([0]), lists).sentences == "").all()
+
+
+def quiet(kind: str) -> TrainingData:
+    """Data of which a part is empty, as days without any new pair leave it."""
+    data = checkerboard()
+    assert data.labelled is not None
+    nothing = sparse.csr_matrix(data.confidence.shape, dtype=np.float32)
+    unplayed = data.artists.assign(plays_7d=0, plays_28d=0)
+    history, none_lately = data.labelled, replace(data.labelled, later=nothing)
+    return {
+        "no positive signal in the recent window": replace(data, recent=nothing, artists=unplayed),
+        "no labelled pair": replace(data, labelled=replace(history, positives=nothing)),
+        "no labelled pair of the last days": replace(data, labelled=none_lately),
+        "no pair before the labels": replace(
+            data, labelled=replace(history, data=replace(history.data, confidence=nothing))
+        ),
+        "negative feedback alone": replace(data, confidence=-0.1 * data.liked(), recent=nothing),
+        "no pair at all": replace(
+            data,
+            confidence=nothing,
+            recent=nothing,
+            labelled=LabelledHistory(replace(data, confidence=nothing, recent=nothing), nothing),
+        ),
+    }[kind]
+
+
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "no positive signal in the recent window",
+        "no labelled pair",
+        "no labelled pair of the last days",
+        "no pair before the labels",
+        "negative feedback alone",
+        "no pair at all",
+    ],
+)
+def test_every_family_lists_for_everybody_whatever_is_empty(kind: str, family: Family) -> None:
+    data = quiet(kind)
+
+    model = models.fit(family, data, seed=1)
+    lists = model.recommend(data, ROWS, 10)
+    said = model.explain(data, ROWS, lists).sentences
+
+    assert (lists.artists >= 0).all()
+    assert -1 <= lists.scores.min() <= lists.scores.max() <= 1
+    assert all(said.flat)
+
+
+def test_a_blend_whose_parts_found_nothing_weighs_them_alike() -> None:
+    data = checkerboard()
+    assert data.labelled is not None
+    taken_already = replace(data.labelled, positives=data.labelled.data.liked())
+
+    model = models.fit(Family.BLEND, replace(data, labelled=taken_already), seed=1)
+
+    assert model.parameters()["weight"] == 0.5
 
 
 def test_shown_and_never_taken_pulls_als_away() -> None:

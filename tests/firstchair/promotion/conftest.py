@@ -88,6 +88,13 @@ class Audition:
             table = pa.table(rows, schema=t.TRAINING_EVIDENCE.schema)
             self.lake.replace_where(t.TRAINING_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
 
+    def enter_without_test_users(self, as_of: date = AS_OF) -> None:
+        """Versions of every family for a day that has training evidence alone."""
+        self.enter(as_of)
+        self.remember(as_of, **LEVELS)
+        nobody = t.OFFLINE_EVIDENCE.schema.empty_table()
+        self.lake.replace_where(t.OFFLINE_EVIDENCE, nobody, f"as_of = '{as_of}'")
+
     def decide(self, as_of: date = AS_OF) -> Deciding:
         return decide(
             self.lake,

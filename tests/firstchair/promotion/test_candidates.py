@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import mlflow.artifacts
 import numpy as np
@@ -76,6 +77,23 @@ def test_the_run_of_the_challenger_tells_what_its_trees_attend_to(
     assert list(importance) and set(summary) <= set(importance) <= set(NAMES)
     assert picture.format == "PNG"
     assert picture.width >= 500
+
+
+def test_a_family_enters_once_without_test_users(history: Lake, registry: Registry) -> None:
+    early = FIRST + timedelta(days=4)
+    events = history.read(t.EVENTS, f"event_date < date '{early}'")
+    login = events.to_pylist()[0] | {"event_id": "quiet", "event_type": "login"}
+    login |= {"event_date": early, "artist_id": None, "track_id": None}
+    quiet = pa.Table.from_pylist([login], schema=t.EVENTS.schema)
+    history.overwrite(t.EVENTS, pa.concat_tables([events, quiet]))
+    asked: Any = {"family": "trending", "as_of": early + timedelta(days=1)}
+
+    entered = [enter_candidate(history, registry, **asked, seed=1) for _ in range(2)]
+
+    assert [candidate.fitted_now for candidate in entered] == [True, False]
+    assert not history.count(t.OFFLINE_EVIDENCE)
+    assert history.count(t.TRAINING_EVIDENCE) == USERS
+    assert not any(name.startswith("test_") for name in entered[0].version.metrics)
 
 
 def _fetched(registry: Registry, uri: str, folder: Path) -> str:

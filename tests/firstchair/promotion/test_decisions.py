@@ -152,6 +152,33 @@ def test_deciding_again_changes_nothing(audition: Make) -> None:
     assert (a.ledger.entries(), a.aliases()) == (entries, aliases)
 
 
+def test_on_a_day_without_test_users_challengers_are_held(audition: Make) -> None:
+    a = audition()
+    a.enter()
+    a.decide()
+    a.enter_without_test_users(NEXT_DAY)
+
+    assert undecided(a.lake, a.registry, a.ledger) == [NEXT_DAY]
+    outcome = a.decide(NEXT_DAY)
+
+    assert outcome.champion == a.number("als")
+    assert {(entry.decision, entry.reason_codes) for entry in outcome.entries} == {
+        ("hold", ("too_few_users", "not_superior"))
+    }
+    assert "0 test users; a proof wants 100." in outcome.reasons
+    assert undecided(a.lake, a.registry, a.ledger) == []
+
+
+def test_a_first_champion_is_made_on_a_day_without_test_users(audition: Make) -> None:
+    a = audition()
+    a.enter_without_test_users()
+
+    outcome = a.decide()
+
+    assert outcome.champion == a.number("als")
+    assert outcome.entries[-1].reason_codes == ("first_champion", "not_proven_against_popularity")
+
+
 def test_a_day_before_the_last_decided_one_is_left_alone(audition: Make) -> None:
     a = audition()
     a.enter(AS_OF, xgboost=0.24)

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firstchair.promotion import OfflineEvidence, OfflineRules, Verb, judge_challenger, judge_first_champion
+from firstchair.promotion import (
+    OfflineEvidence,
+    OfflineRules,
+    Verb,
+    judge_challenger,
+    judge_first_champion,
+)
 
 USERS = 3_000
 BASE = np.random.default_rng(8).gamma(2, 0.1, USERS)
@@ -94,3 +100,42 @@ def test_there_is_always_a_first_champion_and_the_verdict_says_what_was_proven()
     assert proven.decision is unproven.decision is Verb.PROMOTE
     assert proven.reason_codes == ("first_champion",)
     assert unproven.reason_codes == ("first_champion", "not_proven_against_popularity")
+
+
+NOBODY = np.zeros(0)
+NOTHING = np.zeros(USERS)
+
+
+def incomparable(champion: np.ndarray, challenger: np.ndarray) -> OfflineEvidence:
+    return evidence(
+        champion_ndcg=champion,
+        challenger_ndcg=challenger,
+        champion_recall=champion,
+        challenger_recall=challenger,
+    )
+
+
+def test_without_test_users_a_challenger_is_held_and_the_reasons_say_so() -> None:
+    verdict = judge_challenger(incomparable(NOBODY, NOBODY), RULE)
+
+    assert verdict.decision is Verb.HOLD
+    assert verdict.reason_codes == ("too_few_users", "not_superior")
+    assert verdict.reasons[0] == "0 test users; a proof wants 2,000."
+    assert not any(check["passes"] for check in verdict.checks)
+
+
+def test_a_challenger_of_a_champion_that_found_nothing_is_held() -> None:
+    verdict = judge_challenger(incomparable(NOTHING, BASE), RULE)
+
+    assert (verdict.decision, verdict.reason_codes) == (Verb.HOLD, ("not_superior",))
+
+
+@pytest.mark.parametrize(("popularity", "als"), [(NOBODY, NOBODY), (NOTHING, BASE)])
+def test_a_first_champion_is_made_unproven_where_nothing_can_be_compared(
+    popularity: np.ndarray, als: np.ndarray
+) -> None:
+    verdict = judge_first_champion(incomparable(popularity, als), RULE)
+
+    assert verdict.decision is Verb.PROMOTE
+    assert verdict.reason_codes == ("first_champion", "not_proven_against_popularity")
+    assert [check["passes"] for check in verdict.checks] == [False]
