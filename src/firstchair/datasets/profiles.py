@@ -1,6 +1,5 @@
 """Real profiles of Last.fm users (lastfm-1k), with their holes and absurd ages."""
 
-import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +7,15 @@ from typing import NamedTuple
 from firstchair.datasets.tables import read_tsv
 
 PROFILES = "userid-profile.tsv"
+# Names of countries in the file that country-converter spells otherwise. "Netherlands Antilles" has
+# had no code since 2010.
+SPELLINGS = {
+    "Congo, the Democratic Republic of the": "CD",
+    "Cote D'Ivoire": "CI",
+    "Korea, Democratic People's Republic of": "KP",
+    "Macedonia": "MK",
+    "Turkey": "TR",
+}
 
 
 class Profile(NamedTuple):
@@ -22,25 +30,33 @@ class Profile(NamedTuple):
 
 def read_profiles(folder: Path) -> list[Profile]:
     """All rows of the profile file, in its order."""
-    import country_converter
-
-    logging.getLogger("country_converter").setLevel(logging.CRITICAL)
     rows = read_tsv(folder / PROFILES, ["id", "gender", "age", "country", "registered"])
-    names = sorted(set(rows["country"]) - {""})
-    codes = country_converter.CountryConverter().convert(names, to="ISO2", not_found=None) if names else []
-    table = {
-        n: c for n, c in zip(names, codes if isinstance(codes, list) else [codes], strict=True) if len(str(c)) == 2
-    }
+    codes = _country_codes()
     return [
         Profile(
             user_id=user_id,
             gender=gender or None,
             age=int(age) if age.lstrip("-").isdigit() else None,
-            country=table.get(country),
+            country=codes.get(country.casefold()),
             registered=_day(registered),
         )
         for user_id, gender, age, country, registered in rows.to_numpy(dtype=str).tolist()
     ]
+
+
+def _country_codes() -> dict[str, str]:
+    """ISO 3166-1 alpha-2 by casefolded short and official name; nothing is matched loosely."""
+    import country_converter
+
+    table = country_converter.CountryConverter().data
+    # Two codes stand there as patterns with the assigned code first, such as ^GB$|^UK$.
+    codes = table["ISO2"].str.extract("([A-Z]{2})", expand=False)
+    named = {
+        name.casefold(): code
+        for column in ("name_official", "name_short")
+        for name, code in zip(table[column], codes, strict=True)
+    }
+    return named | {name.casefold(): code for name, code in SPELLINGS.items()}
 
 
 def _day(text: str) -> datetime | None:

@@ -165,7 +165,7 @@ def country_name(code: str) -> str:
     """The country's short name in English; the code itself where it is none."""
     import country_converter
 
-    return str(country_converter.convert(code, to="name_short", not_found=code))
+    return str(country_converter.convert(code, src="ISO2", to="name_short", not_found=code))
 
 
 def _column(data: TrainingData, name: str) -> npt.NDArray[np.float64]:

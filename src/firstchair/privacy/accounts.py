@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.privacy.defaults import Defaults, find_defaults
 from firstchair.privacy.generalisation import UNKNOWN, age_group, age_on, countries, genders, places
 from firstchair.sources import accounts, read_table, user_key
 from firstchair.validation import validate
@@ -26,6 +28,10 @@ class UsersReport:
     rows: accepted users. read: account rows. quarantined: refused rows by reason.
     unknown: accepted users whose age group, gender, country or city is `unknown`.
     age_groups: accepted users by age group.
+    elsewhere: account rows whose coordinates lie in another country than the account names.
+    defaults: account rows by column that hold a value which far more accounts share than chance
+        allows (`firstchair.privacy.defaults`). Coordinates and dates of birth of these are unknown
+        in silver/users; their `created_at` is kept.
     """
 
     rows: int
@@ -33,6 +39,8 @@ class UsersReport:
     quarantined: dict[str, int]
     unknown: dict[str, int]
     age_groups: dict[str, int]
+    elsewhere: int
+    defaults: dict[str, int]
 
 
 def build_users(lake: Lake, url: sa.URL, *, pseudonym_key: bytes, now: datetime) -> UsersReport:
@@ -41,8 +49,10 @@ def build_users(lake: Lake, url: sa.URL, *, pseudonym_key: bytes, now: datetime)
     Raises:
         SourceError: The account table cannot be read; the last snapshot stands.
     """
-    accepted, refused = [], []
-    for people in _people(url, pseudonym_key, now):
+    accepted, refused, elsewhere = [], [], 0
+    defaults = find_defaults(url)
+    for people in _people(url, pseudonym_key, now, defaults):
+        elsewhere += int(people.pop("elsewhere").sum())
         failures: dict[int, Any] = {}
         for failure in validate(people.drop(columns="created_at"), SUITE).failures if len(people) else ():
             failures.setdefault(failure.row, failure)
@@ -64,33 +74,51 @@ def build_users(lake: Lake, url: sa.URL, *, pseudonym_key: bytes, now: datetime)
         quarantined=dict(Counter(row["reason"] for row in refused)),
         unknown=unknown,
         age_groups=dict(sorted(Counter(users.column("age_group").to_pylist()).items())),
+        elsewhere=elsewhere,
+        defaults=defaults.accounts,
     )
 
 
-def _people(url: sa.URL, key: bytes, now: datetime) -> Iterator[pd.DataFrame]:
-    """Account rows in the columns of silver/users and what the suite looks at besides."""
+def _people(url: sa.URL, key: bytes, now: datetime, defaults: Defaults) -> Iterator[pd.DataFrame]:
+    """Account rows in the columns of silver/users and what the suite looks at besides.
+
+    The country is the account's where it is a code, else that of the coordinates. State and city
+    are always those of the coordinates: a listener abroad, or in a territory with a code of its
+    own, has both. `elsewhere` marks rows where the two differ.
+    """
     for rows in read_table(url, accounts.USERS):
-        coordinates = [pd.to_numeric(rows[name], errors="coerce").to_numpy(float) for name in ("latitude", "longitude")]
-        where = places(*coordinates)
+        where = _places(rows, defaults)
         said = countries(rows["country"])
+        named = said != UNKNOWN
         # In microseconds: pandas' own nanoseconds end with the year 2262.
         created = pa.array(rows["created_at"], t.UTC_INSTANT).to_pandas()
         yield pd.DataFrame(
             {
                 "user_key": [user_key(user, key) if user else None for user in rows["user_id"]],
-                "age_group": _age_groups(rows, now),
+                "age_group": _age_groups(rows, now, defaults),
                 "gender": genders(rows["gender"]),
-                "country": said.where(said != UNKNOWN, where["country"]),
+                "country": said.where(named, where["country"]),
                 "state": where["state"],
                 "city": where["city"],
                 "created_at": created,
                 "created": created.notna().map({True: "yes", False: None}),
                 "created_after_reading": (created > now).map({True: "created_at is after the reading", False: None}),
+                "elsewhere": named & (where["country"] != UNKNOWN) & (where["country"] != said),
             }
         )
 
 
-def _age_groups(rows: pd.DataFrame, now: datetime) -> list[str]:
-    """By the date of birth where it is plausible, else by the age."""
-    born = [UNKNOWN if day is None else age_group(age_on(now.date(), day)) for day in rows["birth_date"]]
+def _places(rows: pd.DataFrame, defaults: Defaults) -> pd.DataFrame:
+    """The place of each row, unknown where the coordinates are a default."""
+    degrees = rows[["latitude", "longitude"]].apply(pd.to_numeric, errors="coerce")
+    latitude, longitude = degrees.to_numpy(dtype=float).T
+    pairs = zip(latitude, longitude, strict=True)
+    default = np.array([pair in defaults.coordinates for pair in pairs], dtype=bool)
+    return places(np.where(default, np.nan, latitude), longitude)
+
+
+def _age_groups(rows: pd.DataFrame, now: datetime, defaults: Defaults) -> list[str]:
+    """By the date of birth where it is plausible and no default, else by the age."""
+    days = [None if day in defaults.birth_dates else day for day in rows["birth_date"]]
+    born = [UNKNOWN if day is None else age_group(age_on(now.date(), day)) for day in days]
     return [age_group(age) if group == UNKNOWN else group for group, age in zip(born, rows["age"], strict=True)]

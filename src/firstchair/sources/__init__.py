@@ -9,8 +9,17 @@ if TYPE_CHECKING:
     from firstchair.sources.objects import EventStore, ObjectState
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, records_of
-    from firstchair.sources.tables import read_table
+    from firstchair.sources.tables import read_table, value_counts
 
-__all__ = ["EventStore", "ObjectState", "Record", "accounts", "read_table", "records_of", "user_key"]
+__all__ = [
+    "EventStore",
+    "ObjectState",
+    "Record",
+    "accounts",
+    "read_table",
+    "records_of",
+    "user_key",
+    "value_counts",
+]
 
 __getattr__ = deferred(__name__, __all__, ("pseudonyms", "records", "objects", "tables", "accounts"))

@@ -1,6 +1,7 @@
 """Reading a table of the account database in chunks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -26,12 +27,38 @@ def read_table(url: sa.URL, table: sa.Table) -> Iterator[pd.DataFrame]:
     Raises:
         SourceError: The database cannot be reached, or lacks the table or a column.
     """
+    columns = [_readable(column) for column in table.columns]
+    with _connected(url, table) as connection:
+        rows = connection.execution_options(stream_results=True).execute(
+            sa.select(*columns).order_by(*table.primary_key.columns)
+        )
+        while chunk := rows.fetchmany(ROWS_AT_ONCE):
+            yield _frame(rows, chunk)
+
+
+def value_counts(url: sa.URL, table: sa.Table, *names: str) -> pd.DataFrame:
+    """Count the rows of a table by the values of some columns.
+
+    Returns:
+        One row per combination of values, in no order: the columns `names` as in `read_table`,
+        and `rows`, their number (int64).
+
+    Raises:
+        SourceError: The database cannot be reached, or lacks the table or a column.
+    """
+    columns = [_readable(table.columns[name]) for name in names]
+    counted = sa.select(*columns, sa.func.count().label("rows")).group_by(*columns)
+    with _connected(url, table) as connection:
+        rows = connection.execute(counted)
+        return _frame(rows, rows.fetchall()).astype({"rows": "int64"})
+
+
+@contextmanager
+def _connected(url: sa.URL, table: sa.Table) -> Iterator[sa.Connection]:
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     try:
-        with engine.connect().execution_options(stream_results=True, isolation_level="REPEATABLE READ") as connection:
-            rows = connection.execute(sa.select(*map(_readable, table.columns)).order_by(*table.primary_key.columns))
-            while chunk := rows.fetchmany(ROWS_AT_ONCE):
-                yield pd.DataFrame([tuple(row) for row in chunk], columns=list(rows.keys()), dtype=object)
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            yield connection
     except sa.exc.SQLAlchemyError as error:
         raise SourceError(
             f"Table {table.name} cannot be read: {str(error).splitlines()[0]}.",
@@ -41,6 +68,12 @@ def read_table(url: sa.URL, table: sa.Table) -> Iterator[pd.DataFrame]:
         ) from error
     finally:
         engine.dispose()
+
+
+def _frame(rows: sa.CursorResult[Any], chunk: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Rows as objects, named as their result names them."""
+    names = list(rows.keys())
+    return pd.DataFrame([tuple(row) for row in chunk], columns=names, dtype=object)
 
 
 def _readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from firstchair.datasets import LoadReport, load
+from firstchair.datasets.profiles import PROFILES, read_profiles
 from firstchair.errors import SettingsError, SourceError
 
 USERS, ARTISTS, EACH = 12, 40, 8
@@ -162,6 +163,18 @@ def test_plays_of_lastfm_1k_keep_their_time_and_odd_profiles_their_oddity(
         ("user_000002", None, "f", "PE"),
         ("user_000003", None, None, None),
     ]
+
+
+def test_countries_of_profiles_are_exact_names(tmp_path: Path) -> None:
+    names = ["Turkey", "Cote D'Ivoire", "Greece", "United Kingdom", "Russian Federation"]
+    others = ["Netherlands Antilles", "Perugia", "Lebanon, Pennsylvania", "country", ""]
+    lines = [f"u{n}\tf\t30\t{name}\t" for n, name in enumerate([*names, *others])]
+    header = "#id\tgender\tage\tcountry\tregistered"
+    (tmp_path / PROFILES).write_text("\n".join([header, *lines, ""]))
+
+    codes = [profile.country for profile in read_profiles(tmp_path)]
+
+    assert codes == ["TR", "CI", "GR", "GB", "RU", *[None] * len(others)]
 
 
 def test_a_missing_file_is_named_and_the_sources_stay(loading: Loading, hetrec: Path, tmp_path: Path) -> None:

@@ -78,7 +78,11 @@ def test_a_user_with_nothing_but_a_key_and_a_date_is_accepted_as_unknown(source:
         ({"birth_date": date(2027, 1, 1)}, "age_group", "unknown"),
         ({"birth_date": date(1, 1, 1), "age": 30}, "age_group", "25-34"),
         ({"birth_date": date(2008, 2, 2), "age": 99}, "age_group", "under-18"),
+        ({"gender": "Prefer not to say"}, "gender", "unknown"),
         ({"country": "Atlantis"}, "country", "unknown"),
+        ({"country": "Perugia", "latitude": 43.1122, "longitude": 12.3888}, "country", "IT"),
+        ({"country": "Lebanon, PA", "latitude": 40.3409, "longitude": -76.4114}, "country", "US"),
+        ({"country": "Scotland", "latitude": 55.9533, "longitude": -3.1883}, "country", "GB"),
         ({"latitude": -33.4489, "longitude": -70.6693}, "country", "CL"),
         ({"country": "US", "latitude": 0.0, "longitude": -30.0}, "city", "unknown"),
         ({"country": "US", "latitude": 0.0, "longitude": -30.0}, "country", "US"),
@@ -94,6 +98,104 @@ def test_a_fact_is_made_coarse_or_unknown(
     build(source, lake)
 
     assert [user[column] for user in users(lake).values()] == [value]
+
+
+def test_country_is_the_accounts_and_city_the_coordinates(source: sa.Engine, lake: Lake) -> None:
+    munich = {"latitude": 48.1372, "longitude": 11.5755}
+    put(
+        source,
+        {"user_id": "abroad", "country": "CL", **munich},
+        {"user_id": "home", "country": "de", **munich},
+    )
+
+    report = build(source, lake)
+
+    user = users(lake)[user_key("abroad", KEY)]
+    assert (user["country"], user["state"], user["city"]) == ("CL", "Bavaria", "Munich")
+    assert report.elsewhere == 1
+
+
+def located(count: int) -> list[dict[str, Any]]:
+    """Accounts at distinct coordinates near Mainz, born and created at distinct times."""
+    return [
+        {
+            "user_id": f"user-{n}",
+            "latitude": 50.0 + n / 1_000,
+            "longitude": 8.0,
+            "birth_date": date(1960, 1, 1) + timedelta(days=97 * n),
+            "created_at": SINCE + timedelta(hours=n + 1),
+        }
+        for n in range(count)
+    ]
+
+
+def test_a_date_of_birth_that_far_more_accounts_share_than_chance_allows_is_unknown(
+    source: sa.Engine, lake: Lake
+) -> None:
+    epoch = {"birth_date": date(1970, 1, 1)}
+    aged = [{"user_id": f"epoch-{n}", "age": 20, **epoch} for n in range(20)]
+    put(source, *located(120), *aged, {"user_id": "epoch-bare", **epoch})
+
+    report = build(source, lake)
+
+    assert report.defaults == {"coordinates": 0, "birth_date": 21, "created_at": 21}
+    assert {users(lake)[user_key(f"epoch-{n}", KEY)]["age_group"] for n in range(20)} == {"18-24"}
+    assert users(lake)[user_key("epoch-bare", KEY)]["age_group"] == "unknown"
+    assert report.unknown["age_group"] == 1
+
+
+def test_a_source_that_knows_years_of_birth_alone_keeps_them(source: sa.Engine, lake: Lake) -> None:
+    days = [date(1950 + n % 55, 1, 1) for n in range(55 * 21)] + [date(2000, 2, 29)] * 19
+    born = [{"user_id": f"year-{n}", "birth_date": day} for n, day in enumerate(days)]
+    put(source, *located(120), *born)
+
+    report = build(source, lake)
+
+    assert report.defaults["birth_date"] == 0
+    assert report.unknown["age_group"] == 0
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude"),
+    [(51.165691, 10.451526), (0.0, 0.0), (999.0, 999.0)],
+    ids=["centre of Germany", "0, 0", "no coordinates"],
+)
+def test_coordinates_that_far_more_accounts_share_than_live_there_are_unknown(
+    source: sa.Engine, lake: Lake, latitude: float, longitude: float
+) -> None:
+    there = {"latitude": latitude, "longitude": longitude}
+    put(source, *located(120), *[{"user_id": f"there-{n}", **there} for n in range(20)])
+
+    report = build(source, lake)
+
+    assert report.defaults["coordinates"] == 20
+    user = users(lake)[user_key("there-0", KEY)]
+    assert (user["country"], user["state"], user["city"]) == ("unknown",) * 3
+    assert (report.unknown["country"], report.unknown["city"]) == (20, 20)
+
+
+def test_a_source_that_knows_cities_alone_keeps_them(source: sa.Engine, lake: Lake) -> None:
+    berlin, munich = (52.52, 13.405), (48.1372, 11.5755)
+    cities = [
+        {"user_id": f"city-{n}", "latitude": city[0], "longitude": city[1]}
+        for n, city in enumerate([berlin] * 40 + [munich] * 20)
+    ]
+    put(source, *located(300), *cities)
+
+    report = build(source, lake)
+
+    assert report.defaults["coordinates"] == 0
+    assert report.unknown["city"] == 0
+
+
+def test_a_table_of_few_values_is_not_judged(source: sa.Engine, lake: Lake) -> None:
+    alike = {"latitude": 51.165691, "longitude": 10.451526, "birth_date": date(1970, 1, 1)}
+    put(source, *[{"user_id": f"alike-{n}", **alike} for n in range(50)])
+
+    report = build(source, lake)
+
+    assert report.defaults == {"coordinates": 0, "birth_date": 0, "created_at": 0}
+    assert report.unknown == {"age_group": 0, "gender": 50, "country": 0, "city": 0}
 
 
 def test_a_refused_account_is_named_and_the_others_are_accepted(source: sa.Engine, lake: Lake) -> None:

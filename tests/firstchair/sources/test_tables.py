@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from firstchair.databases import Databases
 from firstchair.errors import SourceError
-from firstchair.sources import accounts, read_table, tables
+from firstchair.sources import accounts, read_table, tables, value_counts
 
 
 @pytest.fixture
@@ -50,6 +50,25 @@ def test_dates_beyond_the_calendar_come_as_none(source: sa.Engine) -> None:
 
     assert list(frame["birth_date"]) == [None, None, date(2000, 2, 29)]
     assert list(frame["created_at"]) == [None, None, datetime(2026, 1, 1, tzinfo=UTC)]
+
+
+def test_values_are_counted_over_the_whole_table(source: sa.Engine) -> None:
+    execute(
+        source,
+        "insert into users (user_id, latitude, longitude, birth_date) values "
+        "('a', 1, 2, null), ('b', 1, 2, '2000-02-29'), "
+        "('c', 1, 3, 'infinity'), ('d', null, 2, null)",
+    )
+
+    pairs = value_counts(source.url, accounts.USERS, "latitude", "longitude")
+    born = value_counts(source.url, accounts.USERS, "birth_date")
+
+    assert sorted(pairs.itertuples(index=False, name=None), key=str) == [
+        (1.0, 2.0, 2),
+        (1.0, 3.0, 1),
+        (None, 2.0, 1),
+    ]
+    assert set(born.itertuples(index=False, name=None)) == {(None, 3), (date(2000, 2, 29), 1)}
 
 
 def test_a_table_without_rows_has_no_chunks(source: sa.Engine) -> None:
