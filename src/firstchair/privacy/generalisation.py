@@ -92,7 +92,9 @@ def genders(values: "pd.Series[Any]") -> "pd.Series[Any]":
     """
     said = values.fillna("").astype(str)
     known = _gender_words()
-    return said.map({text: known.get(_folded(text), "other") for text in said.unique()})
+    # A set and a function: pandas 2.3.3 takes "a" and "a\0" for one text in `unique`.
+    gender = {text: known.get(_folded(text), "other") for text in set(said)}
+    return said.map(gender.__getitem__)
 
 
 @cache

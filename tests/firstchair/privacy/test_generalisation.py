@@ -60,6 +60,7 @@ def test_a_gender_is_read_in_common_languages(gender: str, said: list[str | None
     assert list(genders(pd.Series(said, dtype=object))) == [gender] * len(said)
 
 
+@example(said=["f\0", "f"])
 @given(said=st.lists(st.one_of(st.none(), st.text()), max_size=5))
 def test_any_text_has_a_gender_of_the_contract_and_its_own_row(said: list[str | None]) -> None:
     found = genders(pd.Series([*said, "f"], dtype=object))
