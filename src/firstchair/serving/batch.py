@@ -66,11 +66,7 @@ def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_lengt
     Returns:
         Numbers of the versions whose lists were made.
     """
-    with connect() as connection:
-        rows = connection.execute(
-            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
-        ).fetchall()
-    listed = {number for (number,) in rows}
+    listed = listed_versions(lake, as_of)
     missing = [
         version
         for version in aliased_versions(registry, as_of)
@@ -88,6 +84,15 @@ def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_lengt
             f"as_of = '{as_of}' and model_version = '{version.version}'",
         )
     return tuple(version.version for version in missing)
+
+
+def listed_versions(lake: Lake, as_of: date) -> set[str]:
+    """Numbers of the versions that have lists of the day."""
+    with connect() as connection:
+        rows = connection.execute(
+            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
+        ).fetchall()
+    return {number for (number,) in rows}
 
 
 @dataclass(frozen=True, slots=True)

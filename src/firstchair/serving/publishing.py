@@ -17,11 +17,11 @@ import pyarrow as pa
 import firstchair
 from firstchair.definitions.arms import CHALLENGER, CHAMPION, HOLDOUT, PREVIOUS, Arms, Bounds
 from firstchair.errors import ModelError
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.promotion import Alias, Registry, Version
-from firstchair.serving.batch import add_missing_lists, aliased_versions
+from firstchair.serving.batch import add_missing_lists, aliased_versions, listed_versions
 from firstchair.serving.folding_files import folding_files, folding_versions
 from firstchair.serving.layout import FORMAT, MANIFEST, POINTER, VERSIONS
 from firstchair.serving.lists import trending_for_strangers
@@ -136,11 +136,7 @@ def _roles(lake: Lake, registry: Registry, as_of: date, makeable: Collection[str
 
     makeable: numbers of versions that would get lists before they are published.
     """
-    with connect() as connection:
-        rows = connection.execute(
-            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
-        ).fetchall()
-    published = {version for (version,) in rows}
+    published = listed_versions(lake, as_of)
     published |= set(makeable) if published else set()
     trending = registry.newest(as_of).get(Family.TRENDING)
     found = {
