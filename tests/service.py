@@ -1,9 +1,8 @@
-"""A firstchair of one's own: the real command in a process of its own, over a home in a temporary folder."""
+"""A service of one's own: the real commands in processes of their own, over a home in a temporary folder."""
 
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from firstchair.cli import main
 from firstchair.lake import Lake, Table
+from tests import forks
 
 COMMAND = Path(sys.executable).parent / "firstchair"
 WORLD = ("--users", 240, "--artists", 160, "--days", 30, "--seed", 3, "--scenario", "imperfect-delivery")
@@ -35,14 +35,7 @@ class Service:
         return {**os.environ, "FIRSTCHAIR_HOME": str(self.home), "FIRSTCHAIR_PSEUDONYM_KEY": "a test's key", **own}
 
     def run(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(COMMAND), *map(str, arguments)],
-            env=self.environment(),
-            cwd=self.home.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = forks.run([str(COMMAND), *map(str, arguments)], env=self.environment(), cwd=self.home.parent)
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done
 
@@ -63,19 +56,8 @@ class Service:
 
     def kill_at(self, marker: str, *arguments: object) -> None:
         """Start a command and SIGKILL it when it tells of `marker` on standard error."""
-        with subprocess.Popen(
-            [str(COMMAND), *map(str, arguments)],
-            env=self.environment(),
-            cwd=self.home.parent,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stderr is not None
-            told = next((line for line in process.stderr if marker in line), None)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        assert told is not None, f"{marker} was never told"
+        command = [str(COMMAND), *map(str, arguments)]
+        assert forks.kill_at(marker, command, env=self.environment(), cwd=self.home.parent), f"{marker} was never told"
 
     @property
     def lake(self) -> Lake:

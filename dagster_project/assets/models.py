@@ -31,10 +31,9 @@ def _model(family: Family, entry: FamilyEntry) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata=described(
                 candidate.version,
-                metrics=None,
                 mlflow=f"{p.settings.mlflow_address}/#/models/{promotion.NAME}/versions/{candidate.version.version}",
                 fitted_now=candidate.fitted_now,
-                **candidate.version.metrics,
+                **p.registry.metrics(candidate.version),
             ),
             data_version=dg.DataVersion(f"{candidate.version.data_fingerprint}-{family}"),
         )

@@ -1,5 +1,6 @@
 """Reading and writing the lake: atomic partition replacement, snapshots, content fingerprints."""
 
+import atexit
 import hashlib
 import os
 import tempfile
@@ -7,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,7 +22,7 @@ from firstchair.errors import LakeError
 from firstchair.lake.tables import Table
 
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
-_CONNECTIONS = count()
+_DATABASES = count()
 # Version of a table that was never written.
 MISSING = -1
 
@@ -204,22 +206,39 @@ class Lake:
 
 
 def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB in UTC that neither installs nor loads extensions from anywhere.
+    """A connection to an in-memory DuckDB in UTC that installs no extension and downloads nothing.
 
-    What exceeds `memory_limit` (such as "2GiB"; None: DuckDB's own, most of the machine's) goes to a folder under the
-    system's temporary one, made when first needed and removed on close.
+    Connections without a limit are to one database of this process, because opening a database costs more than
+    most queries: name what is made in it `temp`, then it is of the connection alone. What exceeds `memory_limit`
+    (such as "2GiB") goes to a folder under the system's temporary one, which is removed with the database; a
+    connection with a limit has a database of its own. None: DuckDB's own limit, most of the machine's memory.
     """
-    # A folder a connection: DuckDB gives its spilled files the same names in every process.
-    spilled = Path(tempfile.gettempdir()) / f"firstchair-duckdb-{os.getpid()}-{next(_CONNECTIONS)}"
+    limits = {} if memory_limit is None else {"memory_limit": memory_limit}
+    connection = _open(**limits) if limits else _database_of(os.getpid()).cursor()
+    connection.execute("set timezone = 'UTC'; set enable_progress_bar = false;")
+    return connection
+
+
+@cache
+def _database_of(process: int) -> duckdb.DuckDBPyConnection:
+    """The database of a process: its threads do not live on in a fork."""
+    database = _open()
+    atexit.register(database.close)
+    return database
+
+
+def _open(**limits: str) -> duckdb.DuckDBPyConnection:
+    # A folder a database: DuckDB gives its spilled files the same names in every process.
+    spilled = Path(tempfile.gettempdir()) / f"firstchair-duckdb-{os.getpid()}-{next(_DATABASES)}"
     config: dict[str, str | bool | int] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": True,
         "threads": 2,
         "temp_directory": str(spilled),
+        "preserve_insertion_order": False,
+        **limits,
     }
-    connection = duckdb.connect(config=config | ({} if memory_limit is None else {"memory_limit": memory_limit}))
-    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false; set enable_progress_bar = false;")
-    return connection
+    return duckdb.connect(config=config)
 
 
 def _conform(data: ArrowData, table: Table) -> ArrowData:

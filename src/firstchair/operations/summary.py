@@ -106,7 +106,7 @@ def _models(platform: Platform, as_of: date) -> Rows:
     rows = []
     for family, test_users, recall, ndcg in means:
         version = versions.get(family)
-        metrics = version.metrics if version is not None else {}
+        metrics = platform.registry.metrics(version) if version is not None else {}
         rows.append(
             {
                 "family": family,

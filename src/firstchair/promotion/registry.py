@@ -3,9 +3,10 @@
 import logging
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -55,7 +56,6 @@ class Version:
     data_fingerprint: str
     stage: str
     run_id: str
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Registry:
@@ -99,10 +99,7 @@ class Registry:
         with _answering(f"register {model.family} of {as_of}"):
             run = self._client.create_run(self.ensure_experiment(), run_name=f"{model.family} {as_of}", tags=tags)
             run_id = run.info.run_id
-            for name, value in {**model.parameters(), "seed": seed}.items():
-                self._client.log_param(run_id, name, value)
-            for name, score in metrics.items():
-                self._client.log_metric(run_id, name, score)
+            self._log_figures(run_id, {**model.parameters(), "seed": seed}, metrics)
             for name, document in (documents or {}).items():
                 self._client.log_dict(run_id, document, f"{name}.json")
             for name, figure in (pictures or {}).items():
@@ -166,6 +163,11 @@ class Registry:
             if known
             else "Build models with `firstchair run`.",
         )
+
+    def metrics(self, version: Version) -> dict[str, float]:
+        """What was logged of a version when it was registered, by name; a question of its own for each version."""
+        with _answering(f"read the metrics of version {version.version}"):
+            return dict(self._client.get_run(version.run_id).data.metrics)
 
     def load(self, version: Version) -> Recommender:
         """The fitted model of a version, from its artefacts.
@@ -249,7 +251,6 @@ class Registry:
             data_fingerprint=found.tags["data_fingerprint"],
             stage=found.tags["stage"],
             run_id=found.run_id,
-            metrics=dict(self._client.get_run(found.run_id).data.metrics),
         )
 
     def ensure_experiment(self) -> str:
@@ -267,6 +268,17 @@ class Registry:
             self._client.get_registered_model(NAME)
         except MlflowException:
             self._client.create_registered_model(NAME, description="Artists for the users of a music service.")
+
+    def _log_figures(self, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+        """Parameters and metrics in one transaction."""
+        from mlflow.entities import Metric, Param
+
+        now = time.time_ns() // 1_000_000
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+            params=[Param(name, str(value)) for name, value in parameters.items()],
+        )
 
     def _log_model(self, run_id: str, model: Recommender) -> None:
         """The model's own files behind MLflow's pyfunc, with a signature and without pickle."""

@@ -97,7 +97,7 @@ class Scene:
         connection = connect()
         for name, table in self._tables(events, tables).items():
             connection.register(f"rows_of_{name}", table)
-            connection.execute(f"create table {name} as from rows_of_{name}")
+            connection.execute(f"create temp table {name} as from rows_of_{name}")
         backend = ibis.duckdb.from_connection(connection)
         return History(**{name: backend.table(name) for name in SILVER})
 

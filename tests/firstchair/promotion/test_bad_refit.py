@@ -1,14 +1,13 @@
 """A refit that went bad, on real assets: it is held, named and alerted, and a better challenger still gets through."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import forks
 from tests.service import Service
 
 WORLD = (
@@ -69,9 +68,7 @@ def after(new_home: Callable[[str], Path]) -> tuple[list[dict[str, Any]], dict[s
     """The ledger, newest entry first, and the status after the day on which a bad refit was judged."""
     service = Service(new_home("bad-refit"), SETTINGS)
     service.json("simulate", *WORLD)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=service.environment(), capture_output=True, text=True, check=False
-    )
+    done = forks.script(SCRIPT, env=service.environment(), cwd=service.home.parent)
     assert done.returncode == 0, done.stderr[-6000:]
     return service.ask("decisions"), service.ask("status")
 
