@@ -121,23 +121,42 @@ def session_databases(new_home: Callable[[str], Path]) -> Iterator[Databases]:
         yield found
 
 
-@pytest.fixture
-def new_database(session_databases: Databases) -> Iterator[Callable[[str], sa.URL]]:
-    """Makes a database of the running server, a copy of the named one; dropped after the test."""
-    admin = sa.create_engine(session_databases.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
+@contextmanager
+def making(server: Databases) -> Iterator[Callable[[str], sa.URL]]:
+    """Makes databases of a running server, each empty or a copy of the named one, until the block ends."""
+    admin = sa.create_engine(server.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
     made: list[str] = []
 
     def make(template: str = "template0") -> sa.URL:
         made.append(f"test_{uuid.uuid4().hex[:12]}")
         with admin.connect() as connection:
+            # A database that somebody is connected to cannot be copied.
+            connection.execute(
+                sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"),
+                {"name": template},
+            )
             connection.execute(sa.text(f'create database "{made[-1]}" template "{template}"'))
-        return session_databases.ledger.set(database=made[-1])
+        return server.ledger.set(database=made[-1])
 
     yield make
     with admin.connect() as connection:
         for name in made:
             connection.execute(sa.text(f'drop database "{name}" with (force)'))
     admin.dispose()
+
+
+@pytest.fixture
+def new_database(session_databases: Databases) -> Iterator[Callable[[str], sa.URL]]:
+    """Makes a database of the session's server, a copy of the named one; dropped after the test."""
+    with making(session_databases) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def new_session_database(session_databases: Databases) -> Iterator[Callable[[str], sa.URL]]:
+    """As `new_database`, for what tests start from; dropped after all tests."""
+    with making(session_databases) as make:
+        yield make
 
 
 @pytest.fixture

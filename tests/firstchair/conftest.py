@@ -1,16 +1,23 @@
 """An MLflow with its tables and a ledger, fresh for each test; fitted toys of every family."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from firstchair import models
 from firstchair.databases import Databases, to_driver
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
-from firstchair.promotion import Ledger, Registry
+from firstchair.promotion import GateRules, Ledger, Registry
 from tests.firstchair.models.toys import checkerboard
+from tests.firstchair.promotion.conftest import AS_OF, HISTORY_DAYS, Audition, Copies, logins, rules
+from tests.firstchair.promotion.test_live import Stand
 
 
 @pytest.fixture(scope="session")
@@ -19,13 +26,6 @@ def mlflow_template(session_databases: Databases, tmp_path_factory: pytest.TempP
     url = session_databases.mlflow
     registry = Registry(to_driver(url, "psycopg2").render_as_string(hide_password=False), tmp_path_factory.mktemp("ml"))
     assert registry.alias("champion") is None
-    admin = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(
-            sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"),
-            {"name": url.database},
-        )
-    admin.dispose()
     return str(url.database)
 
 
@@ -46,3 +46,52 @@ def ledger(new_database: Callable[[], sa.URL]) -> Ledger:
 def fitted() -> dict[Family, Recommender]:
     data = checkerboard()
     return {family: models.fit(family, data, seed=1) for family in Family}
+
+
+@pytest.fixture
+def copy_of(new_database: Callable[[str], sa.URL], tmp_path: Path) -> Copies:
+    return Copies(new_database, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def copy_for_all(new_session_database: Callable[[str], sa.URL], tmp_path_factory: pytest.TempPathFactory) -> Copies:
+    return Copies(new_session_database, tmp_path_factory.mktemp("auditions"))
+
+
+@pytest.fixture(scope="session")
+def registered(
+    new_session_database: Callable[..., sa.URL],
+    mlflow_template: str,
+    fitted: dict[Family, Recommender],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Audition:
+    """A history, and versions of every family for `AS_OF`, which take longest to enter."""
+    folder = tmp_path_factory.mktemp("registered")
+    tracking = to_driver(new_session_database(mlflow_template), "psycopg2")
+    registry = Registry(tracking.render_as_string(hide_password=False), folder / "ml")
+    ledger = Ledger(new_session_database())
+    ledger.migrate()
+    a = Audition(Lake(str(folder / "lake")), registry, ledger, fitted, GateRules())
+    a.lake.append(t.EVENTS, logins(AS_OF - timedelta(days=HISTORY_DAYS), HISTORY_DAYS))
+    a.register(AS_OF)
+    return a
+
+
+@pytest.fixture
+def audition(registered: Audition, copy_of: Copies) -> Callable[..., Audition]:
+    def make(**changed: Any) -> Audition:
+        return replace(copy_of(registered), rules=rules(**changed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def begun(registered: Audition, copy_for_all: Copies) -> Stand:
+    """A stage on its first morning."""
+    return Stand.begun(replace(copy_for_all(registered), rules=rules()))
+
+
+@pytest.fixture
+def stand(begun: Stand, copy_of: Copies) -> Stand:
+    """A copy of its own of a stage on its first morning."""
+    return Stand(copy_of(begun.a))

@@ -113,7 +113,7 @@ class Registry:
                 run_id=run_id,
                 tags={**tags, "stage": str(Stage.CANDIDATE)},
             )
-        return self.version(str(made.version))
+        return self._described(made)
 
     def versions(self, *, as_of: date | None = None, family: str | None = None) -> list[Version]:
         """Registered versions, by number ascending, of one day and one family where they are named."""

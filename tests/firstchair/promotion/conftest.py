@@ -1,14 +1,18 @@
 """Days entered by hand, with evidence of a known outcome."""
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
+import sqlalchemy as sa
 
+from firstchair.databases import to_driver
 from firstchair.evaluation import POPULARITY
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -56,10 +60,7 @@ class Audition:
 
         The family `apart` was fitted on other data than the rest.
         """
-        for model in self.fitted.values():
-            data = fingerprint or f"data of {as_of}"
-            data += ", changed" if model.family == apart else ""
-            self.registry.register(model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1)
+        self.register(as_of, fingerprint=fingerprint, apart=apart)
         rng = np.random.default_rng(as_of.toordinal())
         for family, level in {**LEVELS, **levels}.items():
             spread = noise * rng.standard_normal(USERS)
@@ -72,6 +73,13 @@ class Audition:
             }
             table = pa.table(rows, schema=t.OFFLINE_EVIDENCE.schema)
             self.lake.replace_where(t.OFFLINE_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
+
+    def register(self, as_of: date, *, fingerprint: str = "", apart: str = "") -> None:
+        """Versions of every family for a day, of which `apart` was fitted on other data than the rest."""
+        for model in self.fitted.values():
+            data = fingerprint or f"data of {as_of}"
+            data += ", changed" if model.family == apart else ""
+            self.registry.register(model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1)
 
     def remember(self, as_of: date = AS_OF, **levels: float) -> None:
         """What families remember of their training days, as a mean NDCG per user."""
@@ -129,13 +137,25 @@ def logins(first: date, days: int) -> pa.Table:
     return pa.table(columns | known).cast(t.EVENTS.schema)
 
 
-@pytest.fixture
-def audition(
-    lake: Lake, registry: Registry, ledger: Ledger, fitted: dict[Family, Recommender]
-) -> Callable[..., Audition]:
-    def make(**changed: Any) -> Audition:
-        lake.append(t.EVENTS, logins(AS_OF - timedelta(days=HISTORY_DAYS), HISTORY_DAYS))
-        offline = OfflineRules(**{"min_test_users": 100, "bootstrap_samples": 200} | changed)
-        return Audition(lake, registry, ledger, fitted, GateRules(offline=offline))
+class Copies:
+    """Makes auditions that go on from where another stands, each with a lake, registry and ledger of its own."""
 
-    return make
+    def __init__(self, new_database: Callable[[str], sa.URL], folder: Path) -> None:
+        self._new_database, self._folder, self._made = new_database, folder, count()
+
+    def __call__(self, a: Audition) -> Audition:
+        lake = Lake(str(self._folder / f"audition-{next(self._made)}" / "lake"))
+        shutil.copytree(a.lake.url, lake.url)
+        ledger, mlflow = a.ledger.url.database, sa.make_url(a.registry.tracking_uri).database
+        tracking = to_driver(self._new_database(str(mlflow)), "psycopg2")
+        return replace(
+            a,
+            lake=lake,
+            registry=Registry(tracking.render_as_string(hide_password=False), a.registry.artifact_root),
+            ledger=Ledger(self._new_database(str(ledger))),
+        )
+
+
+def rules(**changed: Any) -> GateRules:
+    """Rules for the few users of these tests."""
+    return GateRules(offline=OfflineRules(**{"min_test_users": 100, "bootstrap_samples": 200} | changed))

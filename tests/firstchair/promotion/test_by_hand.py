@@ -18,10 +18,9 @@ from firstchair.promotion import (
 from firstchair.promotion.audition import Effect
 from firstchair.promotion.ledger import Entry
 from firstchair.promotion.refits import measure_refit
-from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition, audition
-from tests.firstchair.promotion.test_live import USERS, Make, Stand, day, stand
+from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition
+from tests.firstchair.promotion.test_live import USERS, Make, Stand, day
 
-__all__ = ["audition", "stand"]  # fixtures
 MANUAL = ManualDecision("ana", "The label asks for it.", NOW, AS_OF)
 
 

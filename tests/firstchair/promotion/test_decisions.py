@@ -283,7 +283,7 @@ def test_a_day_is_due_when_all_its_families_have_versions_and_evidence(audition:
 
 def test_a_day_without_versions_says_what_to_materialise(audition: Make) -> None:
     with pytest.raises(EvidenceError) as raised:
-        audition().decide()
+        audition().decide(AS_OF - timedelta(days=1))
 
     assert raised.value.remedy == "Materialise als_model for that day."
 

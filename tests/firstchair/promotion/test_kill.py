@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import sqlalchemy as sa
 
-from firstchair.databases import Databases, to_driver
-from firstchair.lake import Lake
+from firstchair.databases import Databases
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.operations.journal import Journal
@@ -23,10 +21,9 @@ from firstchair.promotion.audition import Effect
 from firstchair.serving import publish, publishing, serves
 from firstchair.serving.published import open_published
 from firstchair.settings import Settings
-from tests.firstchair.promotion.conftest import HOLDOUT_SHARE, NOW, SALT, Audition
+from tests.firstchair.promotion.conftest import HOLDOUT_SHARE, NOW, SALT, Audition, Copies
 from tests.firstchair.promotion.test_live import LIVE, Stand, day
 
-Make = Callable[..., Audition]
 ARTISTS = [f"a{number:02d}" for number in range(30)]
 LISTENERS = [f"{number:032x}" for number in range(20)]
 # On this day the challenger is promoted; two days climbed the ramp, four decided.
@@ -89,50 +86,40 @@ def keep_lists(stand: Stand, number: int) -> None:
     )
 
 
-@pytest.fixture
-def on_the_eve(
-    audition: Make, new_database: Callable[..., sa.URL], session_databases: Databases, tmp_path: Path
-) -> Callable[[str], Tick]:
-    """Makes a copy, as often as it is asked, of a platform that is about to promote and serves the champion."""
-    stand = Stand(audition())
+@pytest.fixture(scope="module")
+def eve(
+    begun: Stand, copy_for_all: Copies, session_databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Tick:
+    """A platform that is about to promote and serves the champion."""
+    stand = Stand(copy_for_all(begun.a))
     known = [{"artist_id": artist, "name": artist} for artist in ARTISTS]
     stand.a.lake.overwrite(t.ARTISTS, pa.Table.from_pylist(known, schema=t.ARTISTS.schema))
     first = stand.climb()
     keep_lists(stand, first)
     ledger, registry = stand.a.ledger, stand.a.registry
-    settings = Settings(home=tmp_path / "eve", min_test_users=100, bootstrap_samples=200)
+    settings = Settings(home=tmp_path_factory.mktemp("eve"), min_test_users=100, bootstrap_samples=200)
     journal = Journal(ledger.url)
     journal.migrate()
-    eve = Platform(settings, session_databases, stand.a.lake, registry, ledger, journal, NOW)
-    Tick(eve).publish(day(first))
+    now = NOW + timedelta(days=PROMOTED)
+    eve = Tick(Platform(settings, session_databases, stand.a.lake, registry, ledger, journal, now))
+    eve.publish(day(first))
     stand.live(Effect(0.25), PROMOTED - first)
     stand.a.enter(day(PROMOTED))
     keep_lists(stand, PROMOTED)
-    mlflow = sa.make_url(registry.tracking_uri)
-    admin = sa.create_engine(ledger.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    return eve
+
+
+@pytest.fixture
+def on_the_eve(eve: Tick, copy_of: Copies, tmp_path: Path) -> Callable[[str], Tick]:
+    """Makes a copy of that platform, as often as it is asked."""
+    p = eve.platform
 
     def copy(name: str) -> Tick:
-        with admin.connect() as connection:
-            connection.execute(
-                sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname in (:one, :two)"),
-                {"one": ledger.url.database, "two": mlflow.database},
-            )
-        urls = [new_database(str(url.database)) for url in (ledger.url, mlflow)]
-        home = tmp_path / name
-        shutil.copytree(stand.a.lake.url, home / "lake")
-        shutil.copytree(settings.published, home / "published")
-        again = to_driver(urls[1], "psycopg2").render_as_string(hide_password=False)
-        return Tick(
-            replace(
-                eve,
-                settings=Settings(home=home, min_test_users=100, bootstrap_samples=200),
-                lake=Lake(str(home / "lake")),
-                registry=Registry(again, registry.artifact_root),
-                ledger=Ledger(urls[0]),
-                journal=Journal(urls[0]),
-                now=NOW + timedelta(days=PROMOTED),
-            )
-        )
+        a, home = copy_of(Audition(p.lake, p.registry, p.ledger, {}, p.rules)), tmp_path / name
+        shutil.copytree(p.settings.published, home / "published")
+        settings = Settings(home=home, min_test_users=100, bootstrap_samples=200)
+        journal = Journal(a.ledger.url)
+        return Tick(replace(p, settings=settings, lake=a.lake, registry=a.registry, ledger=a.ledger, journal=journal))
 
     return copy
 

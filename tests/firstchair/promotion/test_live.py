@@ -48,9 +48,15 @@ class Stand:
 
     def __init__(self, a: Audition) -> None:
         self.a = a
-        a.enter(xgboost=0.24)
-        self.decide(0)
         self.als, self.xgboost = a.number("als"), a.number("xgboost")
+
+    @classmethod
+    def begun(cls, a: Audition) -> "Stand":
+        """The first day decided: ALS serves, and XGBoost goes into canary."""
+        a.enter(xgboost=0.24)
+        stand = cls(a)
+        stand.decide(0)
+        return stand
 
     @property
     def phase(self) -> Phase | None:
@@ -133,11 +139,6 @@ def in_their_arms(rows: pa.Table, phase: Phase) -> pa.Table:
     renamed = {user: free[arm].pop() for user, arm in users.items()}
     keys = pa.array([renamed[user] for user in rows.column("user_key").to_pylist()])
     return rows.set_column(rows.column_names.index("user_key"), "user_key", keys)
-
-
-@pytest.fixture
-def stand(audition: Make) -> Stand:
-    return Stand(audition())
 
 
 def test_on_its_first_morning_a_stage_is_not_decided(stand: Stand) -> None:

@@ -13,21 +13,27 @@ from firstchair.errors import LedgerError
 from firstchair.lake import tables as t
 from firstchair.promotion import ManualDecision, promote_by_hand, replay, replay_all
 from firstchair.promotion.audition import Effect
-from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition
+from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition, Copies
 from tests.firstchair.promotion.test_live import Stand
 
 Make = Callable[..., Audition]
 NEXT_DAY = AS_OF + timedelta(days=1)
 
 
-@pytest.fixture
-def stand(audition: Make) -> Stand:
+@pytest.fixture(scope="module")
+def promoted(begun: Stand, copy_for_all: Copies) -> Stand:
     """A ledger with a first champion, a challenger, and three decisions on live evidence."""
-    stand = Stand(audition())
+    stand = Stand(copy_for_all(begun.a))
     first = stand.climb()
     stand.live(Effect(0.25), 4)
     stand.decide(first + 4)
     return stand
+
+
+@pytest.fixture
+def stand(promoted: Stand, copy_of: Copies) -> Stand:
+    """A copy of its own, that a test may alter."""
+    return Stand(copy_of(promoted.a))
 
 
 def outcomes(a: Audition) -> dict[str, set[str]]:

@@ -1,9 +1,9 @@
 """The page of the audition between the verdict on test days and the first look at listeners."""
 
 from tests.firstchair.promotion.test_live import Stand
-from tests.firstchair.serving.console.test_by_hand import Enter, audition, enter, stand
+from tests.firstchair.serving.console.test_by_hand import Enter, enter
 
-__all__ = ["audition", "enter", "stand"]  # fixtures
+__all__ = ["enter"]  # fixtures
 
 
 def test_a_stage_that_nobody_has_looked_at_yet_is_told(enter: Enter, stand: Stand) -> None:

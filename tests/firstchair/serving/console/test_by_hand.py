@@ -17,10 +17,9 @@ from firstchair.operations.platform import Platform
 from firstchair.promotion.audition import Effect
 from firstchair.serving.console import ConsoleConfig, Sources, console
 from firstchair.settings import Settings
-from tests.firstchair.promotion.conftest import AS_OF, NOW, audition
-from tests.firstchair.promotion.test_live import Stand, stand
+from tests.firstchair.promotion.conftest import AS_OF, NOW
+from tests.firstchair.promotion.test_live import Stand
 
-__all__ = ["audition", "stand"]  # fixtures
 TOKEN = "a reviewer's token"
 REASON = "The label asks for it & we <agree>."
 FORM_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
