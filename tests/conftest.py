@@ -21,7 +21,7 @@ from tests.service import Lived, simulated
 
 os.environ.update(TELEMETRY_OFF)
 
-MOST_WORKERS = 3
+MOST_WORKERS = 4
 # Modules over the `lived` service stay in one process: it is built once, and a test that changes it for a moment
 # does so beside nobody.
 LIVED = (
@@ -64,10 +64,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process for each core; none but pytest's own where only single files are asked for."""
-    cores = min(os.cpu_count() or 1, MOST_WORKERS)
+    """A process for each core and one more, since many tests wait for a server; pytest's own for single files."""
     files = all(Path(module_of(argument)).is_file() for argument in config.args)
-    return 0 if files or cores == 1 else cores
+    return 0 if files else min((os.cpu_count() or 1) + 1, MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

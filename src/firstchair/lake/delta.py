@@ -209,19 +209,19 @@ def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection to an in-memory DuckDB in UTC that installs no extension and downloads nothing.
 
     Connections without a limit are to one database of this process, because opening a database costs more than
-    most queries: name what is made in it `temp`, then it is of the connection alone. What exceeds `memory_limit`
-    (such as "2GiB") goes to a folder under the system's temporary one, which is removed with the database; a
-    connection with a limit has a database of its own. None: DuckDB's own limit, most of the machine's memory.
+    most queries: name what is made in it `temp`, then it is of the connection alone. One with a `memory_limit`
+    (such as "2GiB") has a database of its own. What exceeds a limit, or most of the machine's memory, goes to a
+    folder under the system's temporary one, which is removed with the database.
     """
     limits = {} if memory_limit is None else {"memory_limit": memory_limit}
-    connection = _open(**limits) if limits else _database_of(os.getpid()).cursor()
+    connection = _open(**limits) if limits else _shared(os.getpid()).cursor()
     connection.execute("set timezone = 'UTC'; set enable_progress_bar = false;")
     return connection
 
 
 @cache
-def _database_of(process: int) -> duckdb.DuckDBPyConnection:
-    """The database of a process: its threads do not live on in a fork."""
+def _shared(process: int) -> duckdb.DuckDBPyConnection:
+    """The database of a process, whose threads do not live on in a fork."""
     database = _open()
     atexit.register(database.close)
     return database
@@ -236,9 +236,8 @@ def _open(**limits: str) -> duckdb.DuckDBPyConnection:
         "threads": 2,
         "temp_directory": str(spilled),
         "preserve_insertion_order": False,
-        **limits,
     }
-    return duckdb.connect(config=config)
+    return duckdb.connect(config=config | limits)
 
 
 def _conform(data: ArrowData, table: Table) -> ArrowData:
