@@ -64,7 +64,7 @@ def _triggers(lake: Lake, first: int, days: int) -> Fired:
     champion = Champion("1", START + timedelta(days=first))
     for number in range(first, days + 1):
         as_of = START + timedelta(days=number)
-        build_drift(lake, as_of=as_of, champion=champion, report_folder=None)
+        build_drift(lake, as_of=as_of, champion=champion, report_folder=None, k_anonymity=20)
         for condition in of_tables(lake, as_of, rules):
             past = fired_on.setdefault(condition.cause, [])
             if outcome(condition.rule, condition.held, past, as_of=as_of) == "fired":

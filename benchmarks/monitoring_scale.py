@@ -112,7 +112,9 @@ def measure(url: str, days: int) -> None:
                 lake, first_as_of=as_of, last_as_of=as_of, k_anonymity=20, late_tolerance_days=3, known_until=as_of
             ),
             "survival": lambda: monitoring.build_survival(lake, as_of=as_of, k_anonymity=20, late_tolerance_days=3),
-            "drift": lambda: monitoring.build_drift(lake, as_of=as_of, champion=champion, report_folder=pages),
+            "drift": lambda: monitoring.build_drift(
+                lake, as_of=as_of, champion=champion, report_folder=pages, k_anonymity=20
+            ),
             "quality": lambda: monitoring.build_quality(lake, first=last, last=last, report_folder=pages),
             "overfit": lambda: monitoring.build_overfit(lake, as_of=as_of, report_folder=pages),
         }

@@ -8,12 +8,19 @@ from typing import Any
 
 import dagster as dg
 
+from firstchair.settings import Settings
 
-def described(report: Any, **more: Any) -> dict[str, Any]:
+
+def described(report: Any, /, **more: Any) -> dict[str, Any]:
     """Fields of a report (a dataclass) and `more`, as what the UI can show; others are left out."""
     fields = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
     shown = {name: shown_as(value) for name, value in {**fields, **more}.items()}
     return {_ui_name(name): value for name, value in shown.items() if value is not None}
+
+
+def report_page(path: Path | None, settings: Settings) -> str | None:
+    """Address in the console of a page that monitoring wrote; None without one."""
+    return None if path is None else settings.page(f"reports/{path.parent.name}/{path.stem}")
 
 
 def shown_as(value: Any) -> Any:
@@ -26,7 +33,7 @@ def shown_as(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Path():
-            return dg.MetadataValue.url(value.as_uri())
+            return dg.MetadataValue.path(str(value))
         case Mapping():
             return dg.MetadataValue.json({str(key): item for key, item in value.items()})
     return None

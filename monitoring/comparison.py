@@ -89,7 +89,7 @@ def compare_rates(reference: Rate, current: Rate) -> Comparison:
     old, new = reference.rate, current.rate
     sides = (reference, current)
     both = sum(float(side.clicks.sum()) for side in sides) / sum(float(side.shown.sum()) for side in sides)
-    error = np.sqrt(sum(_variance(side, around=both) for side in sides))
+    error = np.sqrt(sum(variance(side, around=both) for side in sides))
     p_value = 1.0 if error == 0 else float(2 * stats.norm.sf(abs(new - old) / error))
     effect = new / old - 1 if old > 0 else float(new > 0)
     return Comparison("rate", p_value, effect, old, new, len(reference.shown), len(current.shown))
@@ -122,7 +122,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def _variance(side: Rate, *, around: float) -> float:
+def variance(side: Rate, *, around: float) -> float:
+    """Variance of a side's rate by the delta method over users, residuals taken around `around`."""
     users = len(side.shown)
     residual = float(((side.clicks - around * side.shown) ** 2).sum())
     return residual * users / max(users - 1, 1) / float(side.shown.sum()) ** 2

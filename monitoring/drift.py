@@ -12,9 +12,18 @@ import pyarrow as pa
 
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from monitoring.comparison import Comparison, Rate, compare_numbers, compare_rates, compare_values, holm
+from monitoring.comparison import (
+    Comparison,
+    Rate,
+    Users,
+    compare_numbers,
+    compare_rates,
+    compare_values,
+    holm,
+)
+from monitoring.distributions import Panel, panel_of_numbers, panel_of_rates, panel_of_values
 from monitoring.engine import connect
-from monitoring.pages import drift_page
+from monitoring.pages import Heading, drift_page
 from monitoring.rules import DriftRules, load_rules
 from monitoring.samples import CATALOGUE, FEATURES, POPULATION, RESPONSES, Sample, draw
 
@@ -52,16 +61,23 @@ class DriftReport:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column compared, or why it could not be."""
+    """One column compared, or why it could not be. panel: what its page draws."""
 
     kind: str
     name: str
     found: Comparison | None = None
+    panel: Panel | None = None
     why_not: str = ""
 
 
 def build_drift(
-    lake: Lake, *, as_of: date, champion: Champion | None, report_folder: Path | None, rules: DriftRules | None = None
+    lake: Lake,
+    *,
+    as_of: date,
+    champion: Champion | None,
+    report_folder: Path | None,
+    k_anonymity: int,
+    rules: DriftRules | None = None,
 ) -> DriftReport:
     """Compare the last days before `as_of` with the champion's training window; keep figures and page.
 
@@ -71,7 +87,8 @@ def build_drift(
     (Holm), is under `alpha` and the effect reaches its least size: with 200,000 users any difference is significant,
     and few are of any size. What grows by construction, such as counts since ever, is not compared.
 
-    The page is `report_folder`/data_drift/`as_of`.html, whole or not at all; none where the folder is None.
+    The page is `report_folder`/data_drift/`as_of`.html, whole or not at all; none where the folder is
+    None. It draws no value of under `k_anonymity` users.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -83,18 +100,23 @@ def build_drift(
     if not reference_days:
         return _nothing(lake, as_of, "There is no history before the days looked at to compare with.", {})
     then, now = (draw(lake, days, max_users=rules.max_users) for days in (reference_days, current_days))
-    columns = [*_columns(then, now), _scores(lake, champion, as_of)]
+    columns = [*_columns(then, now, k_anonymity), _scores(lake, champion, as_of)]
     left_out = {column.name: column.why_not for column in columns if column.found is None}
     rows = _judged([column for column in columns if column.found is not None], rules)
     if not rows:
         return _nothing(lake, as_of, "No column could be compared.", left_out)
-    path = None if report_folder is None else drift_page(then, now, rows, as_of=as_of, folder=report_folder)
+    drifted = {row["column"]: row["effect"] for row in rows if row["drifted"]}
+    note = f"{len(drifted)} of {len(rows)} columns drifted from the {rules.reference_days} days before {until}."
+    heading = _heading(as_of, note, current_days, reference_days, simulated=now.simulated)
+    panels = {column.name: column.panel for column in columns if column.panel is not None}
+    few = [row["column"] for row in rows if min(row["users"], row["reference_users"]) < k_anonymity]
+    shown = [row for row in rows if row["column"] not in few]
+    unseen = left_out | dict.fromkeys(few, f"fewer than {k_anonymity} users on one side are not shown")
+    path = report_folder and drift_page(shown, panels, unseen, heading=heading, as_of=as_of, folder=report_folder)
     common: dict[str, Any] = {"as_of": as_of, "reference_from": reference_days[0], "reference_until": until}
     common |= {"simulated": now.simulated, "report_path": None if path is None else str(path)}
     table = pa.Table.from_pylist([row | common for row in rows], schema=t.DRIFT.schema)
     lake.replace_partition(t.DRIFT, table, as_of)
-    drifted = {row["column"]: row["effect"] for row in rows if row["drifted"]}
-    note = f"{len(drifted)} of {len(rows)} columns drifted from the {rules.reference_days} days before {until}."
     return DriftReport(as_of, len(rows), until, drifted, path, note, left_out)
 
 
@@ -106,40 +128,67 @@ def _reference_days(lake: Lake, until: date, current: list[date], rules: DriftRu
     return [day for day in window if day.weekday() in weekdays] or window
 
 
+def _heading(as_of: date, note: str, now: list[date], then: list[date], *, simulated: bool) -> Heading:
+    compared = f"{now[0]} to {now[-1]} ({len(now)} days) against {len(then)} days of {then[0]} to {then[-1]}."
+    rule = "A column drifts where its p-value, corrected for their number (Holm), is under the threshold"
+    return Heading(f"Drift, {as_of}", (note, compared, f"{rule} and its effect reaches the least size."), simulated)
+
+
 def _nothing(lake: Lake, as_of: date, note: str, left_out: dict[str, str]) -> DriftReport:
     """A report without figures; those of an earlier build do not stay behind."""
     lake.replace_partition(t.DRIFT, t.DRIFT.schema.empty_table(), as_of)
     return DriftReport(as_of, 0, None, {}, None, note, left_out)
 
 
-def _columns(then: Sample, now: Sample) -> Iterator[Column]:
+def _columns(then: Sample, now: Sample, k_anonymity: int) -> Iterator[Column]:
     for name in FEATURES:
-        yield _of_days("feature", name, then.days, now.days, numeric=True)
+        yield _of_numbers(name, then.days, now.days)
     for kind, names in (("population", POPULATION), ("catalogue", CATALOGUE)):
         for name in names:
-            yield _of_days(kind, name, then.days, now.days, numeric=False)
+            yield _of_values(kind, name, then.days, now.days, k_anonymity)
     for name in RESPONSES:
         yield _of_answers(name, then.answers, now.answers)
 
 
-def _of_days(kind: str, name: str, then: pd.DataFrame, now: pd.DataFrame, *, numeric: bool) -> Column:
-    known = [frame.loc[frame[name].notna(), ["user_key", name]] for frame in (then, now)]
-    if min(frame["user_key"].nunique() for frame in known) < MIN_USERS:
-        return Column(kind, name, why_not=f"fewer than {MIN_USERS} users with a value on one side")
-    if pd.concat(known)[name].nunique() == 1:
-        return Column(kind, name, why_not="one value throughout")
+def _of_numbers(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Column:
+    known = [_known(frame, name) for frame in (then, now)]
+    if why_not := _why_not(known, name):
+        return Column("feature", name, why_not=why_not)
+    old, new = (frame[name].to_numpy().astype(np.float64) for frame in known)
+    found = compare_numbers(old, new, *map(_users, known))
+    return Column("feature", name, found, panel_of_numbers(name, old, new))
+
+
+def _of_values(kind: str, name: str, then: pd.DataFrame, now: pd.DataFrame, k_anonymity: int) -> Column:
+    known = [_known(frame, name) for frame in (then, now)]
+    if why_not := _why_not(known, name):
+        return Column(kind, name, why_not=why_not)
     old, new = (frame[name].to_numpy() for frame in known)
-    users = [frame["user_key"].to_numpy(dtype=str) for frame in known]
-    if numeric:
-        return Column(kind, name, compare_numbers(old.astype(np.float64), new.astype(np.float64), *users))
-    return Column(kind, name, compare_values(old, new, *users))
+    users = tuple(map(_users, known))
+    panel = panel_of_values(name, old, new, *users, k_anonymity=k_anonymity)
+    return Column(kind, name, compare_values(old, new, *users), panel)
+
+
+def _known(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    return frame.loc[frame[name].notna(), ["user_key", name]]
+
+
+def _users(frame: pd.DataFrame) -> Users:
+    return frame["user_key"].to_numpy(dtype=str)
+
+
+def _why_not(known: list[pd.DataFrame], name: str) -> str:
+    """Why a column of user-days cannot be compared; empty where it can."""
+    if min(frame["user_key"].nunique() for frame in known) < MIN_USERS:
+        return f"fewer than {MIN_USERS} users with a value on one side"
+    return "one value throughout" if pd.concat(known)[name].nunique() == 1 else ""
 
 
 def _of_answers(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Column:
     old, new = (_rate(answers, name) for answers in (then, now))
     if min(len(old.shown), len(new.shown)) < MIN_USERS or old.clicks.sum() < MIN_CLICKS:
         return Column("response", name, why_not=f"fewer than {MIN_USERS} users or {MIN_CLICKS} clicks on one side")
-    return Column("response", name, compare_rates(old, new))
+    return Column("response", name, compare_rates(old, new), panel_of_rates(name, old, new))
 
 
 def _rate(answers: pd.DataFrame, name: str) -> Rate:
@@ -162,7 +211,8 @@ def _scores(lake: Lake, champion: Champion | None, as_of: date) -> Column:
     if min(map(len, found)) < MIN_USERS:
         return Column("prediction", SCORE, why_not="no lists of the champion on one of the days")
     users = [np.arange(len(scores)) for scores in found]
-    return Column("prediction", SCORE, compare_numbers(found[0].to_numpy(), found[1].to_numpy(), *users))
+    old, new = (scores.to_numpy() for scores in found)
+    return Column("prediction", SCORE, compare_numbers(old, new, *users), panel_of_numbers(SCORE, old, new))
 
 
 def _judged(columns: list[Column], rules: DriftRules) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from firstchair.lake import Lake
+from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from monitoring.engine import connect
-from monitoring.pages import cells_page
+from monitoring.pages import Heading, Verdict, cells_page
 from monitoring.rules import OverfitRules, load_rules
 
 CONFIDENCE = 0.95
@@ -47,11 +47,25 @@ def build_overfit(
     earlier = lake.read(t.OVERFIT, f"as_of >= date '{since}' and as_of < date '{as_of}'").to_pylist()
     rows = [_judged(row, earlier, rules) for row in _gaps(lake, as_of, rules.metric)]
     lake.replace_partition(t.OVERFIT, pa.Table.from_pylist(rows, schema=t.OVERFIT.schema), as_of)
+    heading = Heading(
+        f"Overfitting, {as_of}", (f"{rules.metric} of training less that of test days.",), is_simulated(lake)
+    )
+    verdicts = [_verdict(row, rules) for row in rows]
     page = report_folder and cells_page(
-        "overfit", rows, COLUMNS, title=f"{rules.metric} of training and test", figure="gap", day=as_of,
-        folder=report_folder,
-    )  # fmt: skip
+        "overfit", rows, COLUMNS, verdicts, heading=heading, day=as_of, folder=report_folder
+    )
     return OverfitReport(as_of, len(rows), tuple(row["family"] for row in rows if row["overfit"]), page)
+
+
+def _verdict(row: dict[str, Any], rules: OverfitRules) -> Verdict:
+    """What a test of the page says of a family."""
+    if row["usual_gap"] is None:
+        says = f"Not enough data: what is usual takes {rules.min_history} earlier days with this family."
+        return Verdict(row["family"], None, says)
+    says = (
+        f"gap {row['gap']:.4f}, usually {row['usual_gap']:.4f}; test {row['test']:.4f}, usually {row['usual_test']:.4f}"
+    )
+    return Verdict(row["family"], not row["overfit"], says)
 
 
 def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:

@@ -1,74 +1,145 @@
-"""Pages on disk, by concern and date: Evidently's presets, and metrics of ours where they have none."""
+"""Pages on disk, by concern and date: Evidently's reports, whose tests and panels hold our verdicts."""
 
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from html import escape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 
-from monitoring.samples import CATALOGUE, FEATURES, POPULATION, Sample
+from monitoring.distributions import NO_CELLS, Panel
 
-# Evidently draws every row; a page of this many user-days shows the same shape.
-PAGE_ROWS = 10_000
 DRIFT_COLUMNS = (
     ("column", "column"),
     ("kind", "kind"),
+    ("verdict", "verdict"),
     ("effect", "effect"),
     ("min_effect", "least effect"),
     ("p_value", "p"),
     ("score", "p corrected"),
-    ("drifted", "drifted"),
+    ("threshold", "threshold"),
+    ("reference_users", "users before"),
+    ("users", "users now"),
 )
+SIMULATED = "Simulated data: no figure on this page is of a real service."
+# Okabe and Ito's: told apart by everybody.
+BEFORE, NOW = "#999999", "#0072B2"
 
 
-def drift_page(then: Sample, now: Sample, rows: Sequence[Mapping[str, Any]], *, as_of: date, folder: Path) -> Path:
-    """`folder`/data_drift/`as_of`.html: our verdict by column first, then Evidently's pictures of each column."""
-    from evidently.metrics import ValueDrift
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands above a page: its title, which names the day, and sentences below it."""
 
-    compared = {row["column"] for row in rows}
-    numeric = [name for name in FEATURES if name in compared]
-    names = [name for name in (*POPULATION, *CATALOGUE) if name in compared]
-    frames = [sample.days[[*numeric, *names]].iloc[:PAGE_ROWS] for sample in (then, now)]
+    title: str
+    says: tuple[str, ...]
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judgement of ours. passes: None where there was not enough to judge by; `says`: why."""
+
+    name: str
+    passes: bool | None
+    says: str
+
+
+def drift_page(
+    rows: Sequence[Mapping[str, Any]],
+    panels: Mapping[str, Panel],
+    left_out: Mapping[str, str],
+    *,
+    heading: Heading,
+    as_of: date,
+    folder: Path,
+) -> Path:
+    """`folder`/data_drift/`as_of`.html: verdicts, then a panel of each column, drifted ones first.
+
+    Evidently draws the page and counts its tests; each test is the verdict of ours on a column, by
+    the p-value, effect and thresholds of `rows`. None of Evidently's own tests is run: one of those
+    finds a single user of a new country significant.
+
+    Args:
+        rows: Columns compared, as in gold/drift.
+        panels: What is drawn, by column.
+        left_out: Columns that could not be compared, and why.
+        heading: Of the page.
+        as_of: Day of the page.
+        folder: Of all reports.
+    """
+    m = _metrics()
+    first_drifted = sorted(rows, key=lambda row: (not row["drifted"], -abs(row["effect"]) / row["min_effect"]))
+    cells = _texts([{**row, "verdict": _word(row["drifted"])} for row in first_drifted], DRIFT_COLUMNS)
+    cells += [[name, "", why, *[""] * (len(DRIFT_COLUMNS) - 3)] for name, why in sorted(left_out.items())]
     drifted = sum(row["drifted"] for row in rows)
-    verdict = _cells()(title="Verdict by column", value_of=float(drifted), cells=_texts(rows, DRIFT_COLUMNS))
-    pictures = [ValueDrift(column=name, method="ks") for name in numeric]
-    pictures += [ValueDrift(column=name, method="chisquare") for name in names]
-    return _save([verdict, *pictures], frames[1], frames[0], numeric, names, folder / "data_drift" / f"{as_of}.html")
+    table = m.PublishedCells(title="Verdict by column", value_of=float(drifted), cells=cells)
+    drawn = [
+        m.ColumnDrift(
+            column=row["column"],
+            effect=row["effect"],
+            title=f"{row['column'].replace('_', ' ')}: {_word(row['drifted'])}",
+            says=_drift_says(row),
+            tests=[m.OwnVerdict(name=row["column"], state=_state(not row["drifted"]), says=_drift_says(row))],
+        )
+        for row in first_drifted
+    ]
+    own = [panels[row["column"]] for row in rows]
+    now = pd.concat([NO_CELLS, *(panel.current for panel in own)])
+    before = pd.concat([NO_CELLS, *(panel.reference for panel in own)])
+    return _save([table, *drawn], now, before, heading, folder / "data_drift" / f"{as_of}.html")
 
 
 def cells_page(
     concern: str,
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[tuple[str, str]],
+    verdicts: Sequence[Verdict],
     *,
-    title: str,
-    figure: str,
+    heading: Heading,
     day: date,
     folder: Path,
 ) -> Path | None:
-    """`folder`/`concern`/`day`.html: cells of a gold table, and how the figure is spread over them; None without any.
+    """`folder`/`concern`/`day`.html: cells of a gold table and the verdicts on them; None without any.
 
     Args:
         concern: Name of the folder.
         rows: Cells, as they are published.
         columns: Column of a row, and its heading.
-        title: Of the table.
-        figure: Column that Evidently summarises.
+        verdicts: Tests of the page.
+        heading: Of the page.
         day: Name of the page.
         folder: Of all reports.
     """
-    from evidently.metrics import MeanValue, MinValue
-
-    known = pd.DataFrame({figure: [float(row[figure]) for row in rows if row[figure] is not None]})
-    if known.empty:
+    if not rows:
         return None
-    table = _cells()(title=title, value_of=float(len(rows)), cells=_texts(rows, columns))
-    metrics = [table, MeanValue(column=figure), MinValue(column=figure)]
-    return _save(metrics, known, None, [figure], [], folder / concern / f"{day}.html")
+    m = _metrics()
+    failing = float(sum(verdict.passes is False for verdict in verdicts))
+    tests = [m.OwnVerdict(name=v.name, state=_state(v.passes), says=v.says) for v in verdicts]
+    table = m.PublishedCells(title=heading.title, value_of=failing, cells=_texts(rows, columns), tests=tests)
+    return _save([table], NO_CELLS, None, heading, folder / concern / f"{day}.html")
+
+
+def _word(drifted: bool) -> str:
+    return "drifted" if drifted else "steady"
+
+
+def _drift_says(row: Mapping[str, Any]) -> str:
+    effect = f"effect {row['effect']:+.3f}" if row["method"] == "rate" else f"effect {row['effect']:.3f}"
+    return (
+        f"{effect} (drifts from {row['min_effect']:.2f} on), corrected p {row['score']:.2g} "
+        f"(drifts under {row['threshold']:g}); {row['reference_users']:,} users before, {row['users']:,} now"
+    )
+
+
+def _state(passes: bool | None) -> str:
+    """Name of a state of Evidently's tests."""
+    return "SKIPPED" if passes is None else "SUCCESS" if passes else "FAIL"
 
 
 def _texts(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> list[list[str]]:
@@ -81,20 +152,49 @@ def _text(value: Any) -> str:
 
 
 @cache
-def _cells() -> Any:
-    """The metric that the presets lack: a table of published cells; its value is a number that sums it up."""
-    from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
-    from evidently.legacy.renderers.html_widgets import table_data
+def _metrics() -> Any:
+    """Metrics and the test that the presets lack: each shows what it was given, so page and table agree."""
+    from evidently.core.metric_types import (
+        ColumnMetric,
+        MetricTest,
+        MetricTestResult,
+        SingleValueCalculation,
+        SingleValueMetric,
+    )
+    from evidently.legacy.renderers.html_widgets import plotly_data, table_data
+    from evidently.legacy.tests.base_test import TestStatus
+
+    class OwnVerdict(MetricTest):  # type: ignore[misc]
+        """A test whose answer is known."""
+
+        name: str
+        state: str
+        says: str
+
+        def to_test(self) -> Any:
+            """What Evidently calls."""
+
+            def verdict(_: Any, metric: Any, __: Any) -> Any:
+                return MetricTestResult(
+                    id=self.name,
+                    name=self.name.replace("_", " "),
+                    description=self.says,
+                    metric_config=metric.to_metric_config(),
+                    test_config={},
+                    status=TestStatus(self.state),
+                )
+
+            return verdict
 
     class PublishedCells(SingleValueMetric):  # type: ignore[misc]
-        """Cells of a gold table, the first row the headings."""
+        """Cells of a gold table, the first row the headings; its value is a number that sums it up."""
 
         title: str
         value_of: float
         cells: list[list[str]]
 
     class PublishedCellsCalculation(SingleValueCalculation[PublishedCells]):  # type: ignore[misc]
-        """Shows what it was given; nothing is computed anew, so page and table cannot differ."""
+        """Draws the table."""
 
         def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:
             """The figure and its table."""
@@ -107,30 +207,79 @@ def _cells() -> Any:
             """What the page calls it."""
             return str(self.metric.title)
 
-    return PublishedCells
+    class ColumnDrift(ColumnMetric, SingleValueMetric):  # type: ignore[misc]
+        """A column before and now; its value is the effect."""
+
+        effect: float
+        title: str
+        says: str
+
+    class ColumnDriftCalculation(SingleValueCalculation[ColumnDrift]):  # type: ignore[misc]
+        """Draws both sides."""
+
+        def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:
+            """The effect and its picture."""
+            found = self.result(self.metric.effect)
+            sides = (("before", BEFORE, reference_data), ("now", NOW, current_data))
+            bars = [_bars(data.as_dataframe(), self.metric.column, name, colour) for name, colour, data in sides]
+            layout = {
+                "barmode": "group",
+                "height": 320,
+                "annotations": [_below(self.metric.says)],
+                "margin": {"b": 110},
+                "yaxis": {"tickformat": ".1%", "rangemode": "tozero"},
+                "xaxis": {"type": "category"},
+                "legend": {"orientation": "h", "y": 1.15},
+            }
+            found.widget = [plotly_data(title=self.metric.title, data=bars, layout=layout)]
+            return found, None
+
+        def display_name(self) -> str:
+            """What the page calls it."""
+            return str(self.metric.column)
+
+    return SimpleNamespace(OwnVerdict=OwnVerdict, PublishedCells=PublishedCells, ColumnDrift=ColumnDrift)
+
+
+def _bars(cells: pd.DataFrame, column: str, name: str, colour: str) -> dict[str, Any]:
+    own = cells.loc[cells["column"] == column]
+    bars: dict[str, Any] = {"type": "bar", "name": name, "marker": {"color": colour}}
+    bars |= {"x": own["value"].tolist(), "y": own["share"].tolist()}
+    if own["half"].notna().any():
+        bars["error_y"] = {"type": "data", "array": own["half"].tolist()}
+    return bars
+
+
+def _below(says: str) -> dict[str, Any]:
+    place = {"xref": "paper", "yref": "paper", "x": 0, "y": -0.45, "xanchor": "left"}
+    return {**place, "text": says, "showarrow": False, "font": {"size": 12}}
 
 
 def _save(
-    metrics: list[Any],
-    current: pd.DataFrame,
-    reference: pd.DataFrame | None,
-    numeric: list[str],
-    names: list[str],
-    path: Path,
+    metrics: list[Any], current: pd.DataFrame, reference: pd.DataFrame | None, heading: Heading, path: Path
 ) -> Path:
     """Run the metrics and write the page, whole or not at all."""
     from evidently import DataDefinition, Dataset, Report
 
-    definition = DataDefinition(numerical_columns=numeric, categorical_columns=names)
+    definition = DataDefinition(numerical_columns=["share", "half"], categorical_columns=["column", "value"])
     now = Dataset.from_pandas(current, data_definition=definition)
     then = None if reference is None else Dataset.from_pandas(reference, data_definition=definition)
     with warnings.catch_warnings():
-        # scipy's and numpy's, on columns that hold one value on one side.
+        # numpy's, where a page has cells and no panel: Evidently summarises the empty dataset.
         warnings.filterwarnings("ignore", category=RuntimeWarning)
-        snapshot = Report(metrics).run(now, then)
+        page = Report(metrics).run(now, then).get_html_str(as_iframe=False)
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    snapshot.save_html(str(temporary))
+    temporary.write_text(_headed(page, heading), encoding="utf-8")
     temporary.replace(path)
     return path
+
+
+def _headed(page: str, heading: Heading) -> str:
+    """Evidently's page with a title and a heading, which it has none of (0.7.23, `file_html_template`)."""
+    title = escape(heading.title)
+    mark = f'<p class="simulated" style="color:#8a5a00"><strong>{SIMULATED}</strong></p>' if heading.simulated else ""
+    says = "".join(f"<p>{escape(sentence)}</p>" for sentence in heading.says)
+    above = f'<header style="font-family:sans-serif;padding:1rem 2rem 0"><h1>{title}</h1>{mark}{says}</header>'
+    return page.replace("<head>", f"<head><title>{title}</title>", 1).replace("<body>", f"<body>{above}", 1)

@@ -5,10 +5,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from firstchair.lake import Lake
+from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from monitoring.engine import connect
-from monitoring.pages import cells_page
+from monitoring.pages import Heading, Verdict, cells_page
 from monitoring.rules import QualityRules, load_rules
 
 ALL = "all"
@@ -59,8 +59,10 @@ def build_quality(
     lake.replace_range(t.DATA_QUALITY, table, first, last)
     rows = table.to_pylist()
     newest = [row for row in rows if row["event_date"] == last]
+    heading = Heading(f"Data quality, {last}", (), is_simulated(lake))
+    verdicts = [_verdict(row) for row in newest if row["threshold"] is not None]
     page = report_folder and cells_page(
-        "data_quality", newest, COLUMNS, title=f"Data quality of {last}", figure="value", day=last, folder=report_folder
+        "data_quality", newest, COLUMNS, verdicts, heading=heading, day=last, folder=report_folder
     )
     return QualityReport(
         rows=len(rows),
@@ -69,6 +71,13 @@ def build_quality(
         refused={row["key"]: row["value"] for row in newest if row["measure"] == REFUSED and row["key"] != ALL},
         report=page,
     )
+
+
+def _verdict(row: dict[str, Any]) -> Verdict:
+    """What a test of the page says of a figure with a limit."""
+    blocks = "; no decision may use the day" if row["blocks"] else ""
+    says = f"{row['value']:.4g} of {row['of']:,} records, limit {row['threshold']:.4g}{blocks}"
+    return Verdict(f"{row['measure']}, {row['key']}", not row["fails"], says)
 
 
 def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:

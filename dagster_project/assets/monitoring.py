@@ -9,7 +9,7 @@ from dagster_project.assets.models import FAMILY_MODELS
 from dagster_project.assets.recommendations import recommendations
 from dagster_project.assets.validation import silver_events
 from dagster_project.checks import DAY_USABLE, verdict
-from dagster_project.metadata import described
+from dagster_project.metadata import described, report_page
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
 from firstchair.operations import roles
@@ -91,7 +91,10 @@ def data_quality(context: dg.AssetExecutionContext, platform: PlatformResource) 
     first, last = days_of(context)
     report = monitoring.build_quality(p.lake, first=first, last=last, report_folder=p.settings.reports)
     checks = [verdict(DAY_USABLE, not report.blocked, warn=True, days=", ".join(map(str, report.blocked)))]
-    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("quality")), check_results=checks)
+    return dg.MaterializeResult(
+        metadata=described(report, report=report_page(report.report, p.settings), console=p.settings.page("quality")),
+        check_results=checks,
+    )
 
 
 @dg.asset(
@@ -114,7 +117,9 @@ def overfit(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg
     """Each family's gap between training and test, with its interval and its usual size."""
     p = platform.open()
     report = monitoring.build_overfit(p.lake, as_of=as_of_of(context), report_folder=p.settings.reports)
-    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("drift")))
+    return dg.MaterializeResult(
+        metadata=described(report, report=report_page(report.report, p.settings), console=p.settings.page("drift"))
+    )
 
 
 @dg.asset(
@@ -129,8 +134,16 @@ def data_drift(context: dg.AssetExecutionContext, platform: PlatformResource) ->
     p = platform.open()
     as_of = as_of_of(context)
     champion = roles.champion_before(p, as_of)
-    report = monitoring.build_drift(p.lake, as_of=as_of, champion=champion, report_folder=p.settings.reports)
-    return dg.MaterializeResult(metadata=described(report, console=p.settings.page("drift")))
+    report = monitoring.build_drift(
+        p.lake,
+        as_of=as_of,
+        champion=champion,
+        report_folder=p.settings.reports,
+        k_anonymity=p.settings.k_anonymity,
+    )
+    return dg.MaterializeResult(
+        metadata=described(report, report=report_page(report.report, p.settings), console=p.settings.page("drift"))
+    )
 
 
 @dg.asset(

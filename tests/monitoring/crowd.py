@@ -22,6 +22,7 @@ class Crowd:
     lake: Lake
     users: int
     seed: int = 1
+    simulated: bool = False
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -39,6 +40,16 @@ class Crowd:
         self._keep(t.ARTISTS, artists | {"first_active_on": [date(2000, 1, 1)] * ARTISTS}, ARTISTS)
         tracks = {"track_id": ["t"], "artist_id": ["a0"], "duration_ms": [1_000]}
         self._keep(t.TRACKS, tracks, 1)
+
+    def comes_from(self, user: int, country: str) -> None:
+        """Move one user to a country."""
+        self.country = np.array([country if n == user else own for n, own in enumerate(self.country)])
+        self.lake.overwrite(
+            t.USERS,
+            self.lake.read(t.USERS).set_column(
+                t.USERS.schema.get_field_index("country"), t.USERS.schema.field("country"), pa.array(self.country)
+            ),
+        )
 
     def live(
         self, number: int, *, ctr: float = 0.1, heard: float = 0.5, only: str | None = None, comes: float = 0.5
@@ -77,7 +88,7 @@ class Crowd:
             "event_date": [day] * count,
             "user_key": self.keys[who],
             "source": ["test"] * count,
-            "simulated": [False] * count,
+            "simulated": [self.simulated] * count,
             **numbers,
         }
         if artists is not None:

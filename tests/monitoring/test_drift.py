@@ -1,6 +1,8 @@
+import json
 import re
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +20,16 @@ FITTED = 21
 CHAMPION = Champion("1", START + FITTED * ONE_DAY)
 
 
+def compared(lake: Lake, as_of: date, champion: Champion | None = CHAMPION, folder: Path | None = None) -> DriftReport:
+    return build_drift(lake, as_of=as_of, champion=champion, report_folder=folder, k_anonymity=20)
+
+
 def watched(lake: Lake, *, users: int = 600, days: int = 30, seed: int = 1, **changed: object) -> DriftReport:
     """The drift on the day after a history whose last two days are as `changed` says."""
     crowd = Crowd(lake, users, seed)
     for number in range(days):
         crowd.live(number, **(changed if number >= days - 2 else {}))  # type: ignore[arg-type]
-    return build_drift(lake, as_of=START + days * ONE_DAY, champion=CHAMPION, report_folder=None)
+    return compared(lake, START + days * ONE_DAY)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -68,8 +74,8 @@ def test_the_reference_is_the_champions_and_slow_drift_adds_up(lake: Lake) -> No
         crowd.live(number, ctr=0.16 * (1 - max(0, number - FITTED) / 40))
     as_of = START + 50 * ONE_DAY
 
-    against_champion = build_drift(lake, as_of=as_of, champion=CHAMPION, report_folder=None)
-    against_lately = build_drift(lake, as_of=as_of, champion=Champion("2", as_of), report_folder=None)
+    against_champion = compared(lake, as_of)
+    against_lately = compared(lake, as_of, Champion("2", as_of))
 
     assert "ctr" in against_champion.drifted
     assert against_lately.reference == as_of - load_rules().drift.window_days * ONE_DAY
@@ -80,25 +86,71 @@ def test_days_are_held_against_the_same_weekdays(lake: Lake) -> None:
     for number in range(35):
         crowd.live(number, ctr=0.2 if (START + number * ONE_DAY).weekday() >= 5 else 0.08)
 
-    found = [
-        build_drift(lake, as_of=START + number * ONE_DAY, champion=CHAMPION, report_folder=None).drifted
-        for number in range(28, 36)
-    ]
+    found = [compared(lake, START + number * ONE_DAY).drifted for number in range(28, 36)]
 
     assert found == [{}] * 8
 
 
-def test_the_page_is_whole_and_loads_nothing(lake: Lake, tmp_path: Path) -> None:
-    crowd = Crowd(lake, 200)
+def shown(report: DriftReport) -> list[dict[str, Any]]:
+    """The widgets of a page, in the order that a reader meets them."""
+    assert report.report is not None
+    (data,) = re.findall(r"var metric_\w+ = (\{.*\});$", report.report.read_text(), re.MULTILINE)
+    group, *tests = json.loads(data)["widgets"]
+    return [*group["widgets"], *tests]
+
+
+@pytest.mark.parametrize("changed", [{}, {"ctr": 0.04}, {"only": "CL"}])
+def test_the_page_says_of_each_column_what_the_table_says(lake: Lake, tmp_path: Path, changed: dict[str, Any]) -> None:
+    crowd = Crowd(lake, 400)
+    for number in range(12):
+        crowd.live(number, **(changed if number >= 10 else {}))
+
+    report = compared(lake, START + 12 * ONE_DAY, None, tmp_path)
+
+    verdicts = {row["column"].replace("_", " "): row["drifted"] for row in lake.read(t.DRIFT).to_pylist()}
+    table, *panels, _, tests = shown(report)
+    states = {test["title"]: test["state"] for test in tests["params"]["tests"]}
+    assert states == {name: "fail" if drifted else "success" for name, drifted in verdicts.items()}
+    titles = [panel["title"] for panel in panels]
+    assert sorted(titles) == sorted(
+        f"{name}: {'drifted' if drifted else 'steady'}" for name, drifted in verdicts.items()
+    )
+    drifted = len(report.drifted)
+    assert all(title.endswith("drifted") for title in titles[:drifted])
+    assert [row[2] for row in table["params"]["data"][:drifted]] == ["drifted"] * drifted
+    sides = [{bars["name"] for bars in panel["params"]["data"]} for panel in panels]
+    assert sides == [{"before", "now"}] * len(panels)
+
+
+def test_one_user_of_a_new_country_is_no_drift_and_is_not_drawn(lake: Lake, tmp_path: Path) -> None:
+    crowd = Crowd(lake, 400)
+    for number in range(12):
+        if number == 10:
+            crowd.comes_from(0, "GR")
+        crowd.live(number, comes=1.0)
+
+    report = compared(lake, START + 12 * ONE_DAY, None, tmp_path)
+
+    (country,) = lake.read(t.DRIFT, "\"column\" = 'country'").to_pylist()
+    assert not country["drifted"]
+    (panel,) = [w for w in shown(report) if w["title"] == "country: steady"]
+    assert all("GR" not in bars["x"] for bars in panel["params"]["data"])
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_the_page_is_titled_marked_and_loads_nothing(lake: Lake, tmp_path: Path, simulated: bool) -> None:
+    crowd = Crowd(lake, 200, simulated=simulated)
     for number in range(12):
         crowd.live(number)
 
-    report = build_drift(lake, as_of=START + 12 * ONE_DAY, champion=None, report_folder=tmp_path)
+    report = compared(lake, START + 12 * ONE_DAY, None, tmp_path)
 
     assert report.report == tmp_path / "data_drift" / "2026-01-17.html"
     page = report.report.read_text()
     assert page.rstrip().endswith("</html>")
-    assert "Verdict by column" in page
+    assert "<title>Drift, 2026-01-17</title>" in page
+    assert "2026-01-15 to 2026-01-16 (2 days) against 2 days of 2026-01-08 to 2026-01-09." in page
+    assert ("Simulated data" in page) is simulated
     assert re.findall(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)\s*=", page) == []
     assert [path.name for path in report.report.parent.iterdir()] == ["2026-01-17.html"]
 
@@ -107,7 +159,7 @@ def test_without_history_nothing_is_said(lake: Lake) -> None:
     crowd = Crowd(lake, 50)
     crowd.live(0)
 
-    report = build_drift(lake, as_of=START + ONE_DAY, champion=None, report_folder=None)
+    report = compared(lake, START + ONE_DAY, None)
 
     assert (report.rows, report.report) == (0, None)
     assert report.note == "There is no history before the days looked at to compare with."
@@ -118,7 +170,7 @@ def test_a_repetition_leaves_the_same_figures(lake: Lake) -> None:
     watched(lake, users=200)
     once = lake.fingerprint(t.DRIFT)
 
-    build_drift(lake, as_of=START + timedelta(days=30), champion=CHAMPION, report_folder=None)
+    compared(lake, START + timedelta(days=30))
 
     assert lake.fingerprint(t.DRIFT) == once
 

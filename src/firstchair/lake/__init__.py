@@ -2,6 +2,7 @@
 
 from firstchair.lake.delta import ArrowData, Lake, connect
 from firstchair.lake.engine import Engine
+from firstchair.lake.simulation import is_simulated
 from firstchair.lake.tables import Table
 
-__all__ = ["ArrowData", "Engine", "Lake", "Table", "connect"]
+__all__ = ["ArrowData", "Engine", "Lake", "Table", "connect", "is_simulated"]

@@ -17,7 +17,7 @@ import pyarrow as pa
 import firstchair
 from firstchair.definitions.arms import CHALLENGER, CHAMPION, HOLDOUT, PREVIOUS, Arms, Bounds
 from firstchair.errors import ModelError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.promotion import Alias, Registry, Version
@@ -172,7 +172,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         "as_of": contents.as_of.isoformat(),
         "users": len(keys),
         "length": contents.length,
-        "simulated": lake.count(t.EVENTS, "simulated") > 0,
+        "simulated": is_simulated(lake),
         "code_version": firstchair.__version__,
         "roles": {role: _described(version) for role, version in contents.roles.items()},
         "folding": folding,
