@@ -7,6 +7,7 @@ from firstchair.promotion.by_hand import (
     rollback_target,
 )
 from firstchair.promotion.candidates import Candidate, enter_candidate, enter_reference
+from firstchair.promotion.checks import condition_checks, entry_document, metric_checks
 from firstchair.promotion.context import REFRESH
 from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
@@ -52,13 +53,16 @@ __all__ = [
     "Version",
     "arms_of",
     "build_evidence",
+    "condition_checks",
     "decide",
     "enter_candidate",
     "enter_reference",
+    "entry_document",
     "is_followed",
     "judge_challenger",
     "judge_first_champion",
     "judge_refit",
+    "metric_checks",
     "open_memory",
     "out_of_line",
     "promote_by_hand",
