@@ -8,25 +8,30 @@ from typing import Any
 
 import pyarrow as pa
 
+from firstchair.definitions.overfit import overfit_check
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from monitoring.engine import connect
-from monitoring.pages import Heading, Verdict, cells_page
+from monitoring.pages import Heading, cells_page
 from monitoring.rules import OverfitRules, load_rules
 
 CONFIDENCE = 0.95
 COLUMNS = (("family", "family"), ("train", "train"), ("test", "test"), ("gap", "gap"), ("gap_lower", "lower"),
-           ("gap_upper", "upper"), ("usual_gap", "usual gap"), ("overfit", "overfit"))  # fmt: skip
+           ("gap_upper", "upper"), ("usual_gap", "usual gap"), ("state", "state"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class OverfitReport:
-    """What stands in gold/overfit for one as_of: families looked at, those that overfit, and the page."""
+    """What stands in gold/overfit for one as_of: families looked at, those that overfit, and the page.
+
+    checks: outcome by family in words; without earlier days there is none.
+    """
 
     as_of: date
     rows: int
     overfit: tuple[str, ...]
     report: Path | None
+    checks: dict[str, str]
 
 
 def build_overfit(
@@ -46,26 +51,17 @@ def build_overfit(
     since = as_of - timedelta(days=rules.history_days)
     earlier = lake.read(t.OVERFIT, f"as_of >= date '{since}' and as_of < date '{as_of}'").to_pylist()
     rows = [_judged(row, earlier, rules) for row in _gaps(lake, as_of, rules.metric)]
+    checks = [overfit_check(row) for row in rows]
     lake.replace_partition(t.OVERFIT, pa.Table.from_pylist(rows, schema=t.OVERFIT.schema), as_of)
+    cells = [row | {"state": check.state.words} for row, check in zip(rows, checks, strict=True)]
     heading = Heading(
         f"Overfitting, {as_of}", (f"{rules.metric} of training less that of test days.",), is_simulated(lake)
     )
-    verdicts = [_verdict(row, rules) for row in rows]
     page = report_folder and cells_page(
-        "overfit", rows, COLUMNS, verdicts, heading=heading, day=as_of, folder=report_folder
+        "overfit", cells, COLUMNS, checks, heading=heading, day=as_of, folder=report_folder
     )
-    return OverfitReport(as_of, len(rows), tuple(row["family"] for row in rows if row["overfit"]), page)
-
-
-def _verdict(row: dict[str, Any], rules: OverfitRules) -> Verdict:
-    """What a test of the page says of a family."""
-    if row["usual_gap"] is None:
-        says = f"Not enough data: what is usual takes {rules.min_history} earlier days with this family."
-        return Verdict(row["family"], None, says)
-    says = (
-        f"gap {row['gap']:.4f}, usually {row['usual_gap']:.4f}; test {row['test']:.4f}, usually {row['usual_test']:.4f}"
-    )
-    return Verdict(row["family"], not row["overfit"], says)
+    found = tuple(row["family"] for row in rows if row["overfit"])
+    return OverfitReport(as_of, len(rows), found, page, {check.name: check.sentence() for check in checks})
 
 
 def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:

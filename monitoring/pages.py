@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from firstchair.definitions.checks import Check, CheckState
 from monitoring.distributions import NO_CELLS, Panel
 
 DRIFT_COLUMNS = (
@@ -28,6 +29,13 @@ DRIFT_COLUMNS = (
     ("users", "users now"),
 )
 SIMULATED = "Simulated data: no figure on this page is of a real service."
+# Names of Evidently's states.
+STATES = {
+    CheckState.PASSES: "SUCCESS",
+    CheckState.FAILS: "FAIL",
+    CheckState.NOT_ENOUGH_DATA: "SKIPPED",
+    CheckState.NOT_APPLICABLE: "SKIPPED",
+}
 # Okabe and Ito's: told apart by everybody.
 BEFORE, NOW = "#999999", "#0072B2"
 
@@ -39,15 +47,6 @@ class Heading:
     title: str
     says: tuple[str, ...]
     simulated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One judgement of ours. passes: None where there was not enough to judge by; `says`: why."""
-
-    name: str
-    passes: bool | None
-    says: str
 
 
 def drift_page(
@@ -85,7 +84,9 @@ def drift_page(
             effect=row["effect"],
             title=f"{row['column'].replace('_', ' ')}: {_word(row['drifted'])}",
             says=_drift_says(row),
-            tests=[m.OwnVerdict(name=row["column"], state=_state(not row["drifted"]), says=_drift_says(row))],
+            tests=[
+                m.OwnVerdict(name=row["column"], state="FAIL" if row["drifted"] else "SUCCESS", says=_drift_says(row))
+            ],
         )
         for row in first_drifted
     ]
@@ -99,19 +100,19 @@ def cells_page(
     concern: str,
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[tuple[str, str]],
-    verdicts: Sequence[Verdict],
+    checks: Sequence[Check],
     *,
     heading: Heading,
     day: date,
     folder: Path,
 ) -> Path | None:
-    """`folder`/`concern`/`day`.html: cells of a gold table and the verdicts on them; None without any.
+    """`folder`/`concern`/`day`.html: cells of a gold table and the checks of them; None without any.
 
     Args:
         concern: Name of the folder.
         rows: Cells, as they are published.
         columns: Column of a row, and its heading.
-        verdicts: Tests of the page.
+        checks: Tests of the page.
         heading: Of the page.
         day: Name of the page.
         folder: Of all reports.
@@ -119,8 +120,8 @@ def cells_page(
     if not rows:
         return None
     m = _metrics()
-    failing = float(sum(verdict.passes is False for verdict in verdicts))
-    tests = [m.OwnVerdict(name=v.name, state=_state(v.passes), says=v.says) for v in verdicts]
+    failing = float(sum(check.state is CheckState.FAILS for check in checks))
+    tests = [m.OwnVerdict(name=c.name, state=STATES[c.state], says=c.sentence()) for c in checks]
     table = m.PublishedCells(title=heading.title, value_of=failing, cells=_texts(rows, columns), tests=tests)
     return _save([table], NO_CELLS, None, heading, folder / concern / f"{day}.html")
 
@@ -135,11 +136,6 @@ def _drift_says(row: Mapping[str, Any]) -> str:
         f"{effect} (drifts from {row['min_effect']:.2f} on), corrected p {row['score']:.2g} "
         f"(drifts under {row['threshold']:g}); {row['reference_users']:,} users before, {row['users']:,} now"
     )
-
-
-def _state(passes: bool | None) -> str:
-    """Name of a state of Evidently's tests."""
-    return "SKIPPED" if passes is None else "SUCCESS" if passes else "FAIL"
 
 
 def _texts(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> list[list[str]]:
@@ -225,11 +221,11 @@ def _metrics() -> Any:
             layout = {
                 "barmode": "group",
                 "height": 320,
-                "annotations": [_below(self.metric.says)],
-                "margin": {"b": 110},
+                "title": {"text": self.metric.says, "font": {"size": 13}, "x": 0.02, "xanchor": "left"},
+                "margin": {"t": 60, "b": 80},
                 "yaxis": {"tickformat": ".1%", "rangemode": "tozero"},
                 "xaxis": {"type": "category"},
-                "legend": {"orientation": "h", "y": 1.15},
+                "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.1},
             }
             found.widget = [plotly_data(title=self.metric.title, data=bars, layout=layout)]
             return found, None
@@ -248,11 +244,6 @@ def _bars(cells: pd.DataFrame, column: str, name: str, colour: str) -> dict[str,
     if own["half"].notna().any():
         bars["error_y"] = {"type": "data", "array": own["half"].tolist()}
     return bars
-
-
-def _below(says: str) -> dict[str, Any]:
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": -0.45, "xanchor": "left"}
-    return {**place, "text": says, "showarrow": False, "font": {"size": 12}}
 
 
 def _save(

@@ -5,10 +5,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from firstchair.definitions.checks import Check, CheckState
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from monitoring.engine import connect
-from monitoring.pages import Heading, Verdict, cells_page
+from monitoring.pages import Heading, cells_page
 from monitoring.rules import QualityRules, load_rules
 
 ALL = "all"
@@ -60,9 +61,9 @@ def build_quality(
     rows = table.to_pylist()
     newest = [row for row in rows if row["event_date"] == last]
     heading = Heading(f"Data quality, {last}", (), is_simulated(lake))
-    verdicts = [_verdict(row) for row in newest if row["threshold"] is not None]
+    checks = [_check(row) for row in newest if row["threshold"] is not None]
     page = report_folder and cells_page(
-        "data_quality", newest, COLUMNS, verdicts, heading=heading, day=last, folder=report_folder
+        "data_quality", newest, COLUMNS, checks, heading=heading, day=last, folder=report_folder
     )
     return QualityReport(
         rows=len(rows),
@@ -73,11 +74,12 @@ def build_quality(
     )
 
 
-def _verdict(row: dict[str, Any]) -> Verdict:
+def _check(row: dict[str, Any]) -> Check:
     """What a test of the page says of a figure with a limit."""
     blocks = "; no decision may use the day" if row["blocks"] else ""
-    says = f"{row['value']:.4g} of {row['of']:,} records, limit {row['threshold']:.4g}{blocks}"
-    return Verdict(f"{row['measure']}, {row['key']}", not row["fails"], says)
+    figures = f"{row['value']:.4g} of {row['of']:,} records, limit {row['threshold']:.4g}{blocks}."
+    state = CheckState.FAILS if row["fails"] else CheckState.PASSES
+    return Check(f"{row['measure']}, {row['key']}", state, figures)
 
 
 def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:

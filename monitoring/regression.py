@@ -19,11 +19,19 @@ LEAST_BEFORE = 7
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """Change of the CTR at one as_of: recent ÷ before - 1, and the one-sided p-value that it has not fallen."""
+    """Change of the CTR at one as_of: recent ÷ before - 1, and the one-sided p-value that it has not fallen.
+
+    recent, before: first and last day of each side, both included. recent_ctr, before_ctr: geometric
+    means of the daily CTR, 0..1.
+    """
 
     relative_change: float
     p_value: float
     fallen: bool
+    recent: tuple[date, date]
+    before: tuple[date, date]
+    recent_ctr: float
+    before_ctr: float
 
 
 def engagement_regression(lake: Lake, *, as_of: date, days: int, rules: EngagementRules) -> dict[date, Regression]:
@@ -50,12 +58,26 @@ def engagement_regression(lake: Lake, *, as_of: date, days: int, rules: Engageme
 
 def _change(ctr: Mapping[date, float], as_of: date, rules: EngagementRules) -> Regression | None:
     until = as_of - timedelta(days=SLATE_DAYS)
-    recent = [ctr[day] for n in range(1, rules.recent_days + 1) if (day := until - timedelta(days=n)) in ctr]
-    until -= timedelta(days=rules.recent_days)
-    before = [ctr[day] for n in range(1, rules.before_days + 1) if (day := until - timedelta(days=n)) in ctr]
+    recent = _side(ctr, until, rules.recent_days)
+    before = _side(ctr, until - timedelta(days=rules.recent_days), rules.before_days)
     if len(recent) < rules.recent_days or len(before) < LEAST_BEFORE:
         return None
-    test = stats.ttest_ind(np.log(recent), np.log(before), equal_var=False, alternative="less")
-    change = float(np.exp(np.mean(np.log(recent)) - np.mean(np.log(before))) - 1)
-    p_value = float(test.pvalue)
-    return Regression(change, p_value, p_value < rules.alpha and change <= -rules.min_relative_drop)
+    logs = [np.log(list(side.values())) for side in (recent, before)]
+    test = stats.ttest_ind(*logs, equal_var=False, alternative="less")
+    means = [float(np.exp(np.mean(side))) for side in logs]
+    change, p_value = means[0] / means[1] - 1, float(test.pvalue)
+    return Regression(
+        relative_change=change,
+        p_value=p_value,
+        fallen=p_value < rules.alpha and change <= -rules.min_relative_drop,
+        recent=(min(recent), max(recent)),
+        before=(min(before), max(before)),
+        recent_ctr=means[0],
+        before_ctr=means[1],
+    )
+
+
+def _side(ctr: Mapping[date, float], until: date, days: int) -> dict[date, float]:
+    """The CTR of the days before `until` that have one."""
+    wanted = (until - timedelta(days=number) for number in range(1, days + 1))
+    return {day: ctr[day] for day in wanted if day in ctr}

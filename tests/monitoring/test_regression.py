@@ -38,4 +38,9 @@ def test_complete_days_that_are_lower_are_a_fall_whatever_the_unfinished_one_is(
     lower = change(lake, [0.07, 0.071, 0.069, 0.1])
 
     assert lower.fallen
+    assert lower.recent == (AS_OF - timedelta(days=4), AS_OF - timedelta(days=2))
+    assert lower.before == (AS_OF - timedelta(days=25), AS_OF - timedelta(days=5))
+    assert lower.recent_ctr == pytest.approx(0.07, rel=0.01)
+    assert lower.before_ctr == pytest.approx(0.1, rel=0.01)
+    assert lower.relative_change == pytest.approx(lower.recent_ctr / lower.before_ctr - 1)
     assert lower.relative_change == pytest.approx(-0.3, abs=0.01)

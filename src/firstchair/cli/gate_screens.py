@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -14,51 +15,59 @@ from firstchair.cli.output import table
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
+    from firstchair.definitions.checks import Check
     from firstchair.promotion import Entry, LiveRules, Replayed
     from firstchair.promotion.audition import AuditionReport, ScenarioResult
     from firstchair.promotion.trial import MetricFinding, TrialDecision
 
 Screen = Sequence[RenderableType]
 VERDICTS = {
-    "promote": ("The challenger has earned the chair", "green"),
+    "promote": ("The challenger becomes champion", "green"),
     "hold": ("The champion stays for now", "yellow"),
     "reject": ("The challenger is rejected", "red"),
-    "roll_back": ("The champion before returns", "red"),
+    "roll_back": ("The champion is rolled back", "red"),
 }
+# Roles of control and treatment; in probation the treatment is the champion. An evidence file knows
+# arms, and no versions.
+ARMS = ("control (champion)", "treatment (challenger)")
+PROBATION_ARMS = ("control (champion before)", "treatment (champion on probation)")
 
 
 def decision(d: TrialDecision, rules: LiveRules) -> Screen:
     """The verdict in a sentence, the evidence as tables, what would change it."""
+    from firstchair.promotion import condition_checks, metric_checks
+
+    record = asdict(d) | {"settings": {"live": {"harm_users": rules.harm_users}}}
     words, colour = VERDICTS[d.decision]
     sentence = f"{words} on day {d.days} of {d.stage} ({d.day}): {', '.join(d.reason_codes).replace('_', ' ')}."
     effect = d.minimum_detectable_effect
     found = "unknown yet" if effect is None else f"{effect:.1%}"
     parts: list[RenderableType] = [
         Text(sentence, style=f"bold {colour}"),
+        Text(_effect_words(d)),
         table(
             f"Evidence; bounds hold at all looks together, each with {100 * (1 - rules.alpha):g}%",
             (
                 "metric",
                 "role",
-                "champion",
-                "challenger",
+                *(PROBATION_ARMS if d.stage == "probation" else ARMS),
                 "effect",
                 "from",
                 "to",
                 "error",
                 "ln e",
                 "margin",
-                "passes",
+                "state",
             ),
-            [_metric(m) for m in d.metrics],
+            [_metric(m, check) for m, check in zip(d.metrics, metric_checks(record), strict=True)],
         ),
         Text(
             f"Smallest effect found by now with a power of {100 * rules.power:g}%: {found}.",
         ),
         table(
             "Checks",
-            ("check", "holds", "figures"),
-            [(c.name, c.passes, c.detail) for c in d.checks],
+            ("check", "state", "missing", "figures"),
+            [(c.name, c.state.words, c.missing, c.detail) for c in condition_checks(record)],
         ),
     ]
     if d.segments:
@@ -69,13 +78,23 @@ def decision(d: TrialDecision, rules: LiveRules) -> Screen:
         ]  # fmt: skip
         heads = ("segment", "value", "effect", "error", "p of harm", "harmed", "detectable")
         parts.append(table("Clicks by segment", heads, rows))
-    parts.append(Panel("\n".join(d.reasons), title="why", title_align="left"))
+    parts.append(Panel("\n".join(d.reasons), title="figures", title_align="left"))
     if d.outlook:
         parts.append(Panel("\n".join(d.outlook), title="what would change it", title_align="left"))
     return parts
 
 
-def _metric(m: MetricFinding) -> tuple[object, ...]:
+def _effect_words(d: TrialDecision) -> str:
+    """The effect on clicks and its interval."""
+    from firstchair.promotion.evidence_record import Metric
+    from firstchair.promotion.plain_words import effect_words
+
+    clicks = Metric.of(asdict(d.metrics[0]))
+    found = effect_words(clicks, "The treatment", "the control")
+    return f"{found}." if found else "No effect can be told yet."
+
+
+def _metric(m: MetricFinding, check: Check) -> tuple[object, ...]:
     shares = [None if v is None else f"{v:+.2%}" for v in (m.relative_difference, m.lower, m.upper)]
     error = None if m.se is None else f"{m.se:.2%}"
     log_e = None if m.log_e is None else f"{m.log_e:.2f}"
@@ -88,7 +107,7 @@ def _metric(m: MetricFinding) -> tuple[object, ...]:
         error,
         log_e,
         f"{100 * m.margin:g}%",
-        m.passes,
+        f"{check.state.words}: {check.missing}" if check.missing else check.state.words,
     )
 
 

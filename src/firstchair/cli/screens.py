@@ -15,6 +15,7 @@ from firstchair.cli.output import table
 if TYPE_CHECKING:
     from firstchair.events import Refused
     from firstchair.operations import PlatformStatus, Summary
+    from firstchair.operations.alerts import Alert
     from firstchair.operations.doctor import Finding
     from firstchair.operations.up import Service
     from firstchair.serving import Preview
@@ -52,10 +53,7 @@ def summary(s: Summary) -> Screen:
         Text(_drift(s)),
         *(_decision(row) for row in s.decisions),
     ]
-    parts += _refusals(s.refused, s.changed_objects)
-    if s.simulated:
-        parts.append(Text(SIMULATED, style="yellow"))
-    return parts
+    return [*parts, *_refusals(s.refused, s.changed_objects), *_mark(s.simulated)]
 
 
 def _refusals(refused: Refused | None, changed: Sequence[str] = ()) -> list[RenderableType]:
@@ -109,9 +107,13 @@ def _drift(s: Summary) -> str:
 
 
 def _decision(row: dict[str, Any]) -> RenderableType:
-    seat = f"champion {row['champion_before'] or 'none'} → {row['champion_after'] or 'none'}"
-    title = f"{row['decision']} · {seat} · {', '.join(row['reason_codes'])}"
-    return Panel("\n".join(row["reasons"]), title=title, title_align="left")
+    words = row["verdict"]
+    lines = [words["sentence"]]
+    for title, name in (("Does not hold", "lacks"), ("Not enough data", "unknown"), ("Holds", "holds")):
+        if words[name]:
+            lines.append(f"{title}: {'; '.join(words[name])}.")
+    title = f"{row['decision']} · {row['treatment']}"
+    return Panel("\n".join(lines), title=title, title_align="left")
 
 
 def status(found: PlatformStatus) -> Screen:
@@ -132,18 +134,31 @@ def status(found: PlatformStatus) -> Screen:
         ),
     ]
     parts += _refusals(found.refused)
-    parts += [Text(f"! {alert.text}", style="red") for alert in found.alerts] or [Text("No open alert.")]
-    return parts
+    parts += [_alert(alert) for alert in found.alerts] or [Text("No open alert.")]
+    return [*parts, *_mark(found.simulated)]
+
+
+def _alert(alert: Alert) -> Text:
+    """What is wrong, then what is known of it."""
+    found = Text(f"! {alert.text}\n", style="red")
+    for name, words in (("Likely cause", alert.cause), ("What to do", alert.remedy), ("See", alert.link)):
+        found.append(f"  {name}: {words}\n", style="not bold default")
+    return found
+
+
+def _mark(simulated: bool) -> list[RenderableType]:
+    """The mark of figures that are of no real service."""
+    return [Text(SIMULATED, style="yellow")] if simulated else []
 
 
 def _stage(roles: Any) -> str:
     """The stage with traffic, and what its last look said."""
     if roles.phase is None:
-        return "No version auditions before users."
+        return "No version is in a stage with users."
     found = roles.phase
     return (
-        f"Version {found.on_trial} is in {found.stage} against {found.standing}, seen by {found.share:.0%} of users "
-        f"since {found.first_day}. Last look: {' '.join(roles.last_look)}"
+        f"{roles.treatment} is in {found.stage} against {roles.control}, seen by {found.share:.0%} "
+        f"of users since {found.first_day}. Newest decision: {roles.last_look}"
     )
 
 
@@ -161,32 +176,29 @@ def listener(listed: Preview) -> Screen:
     model = listed.model
     title = f"{listed.user_id}, as of {listed.as_of}, by {model.name} {model.version} ({model.role})"
     fallback = [Text(f"Fallback: {listed.fallback}", style="yellow")] if listed.fallback else []
-    return [table(title, ("#", "artist", "id", "score", "reason"), rows), *fallback]
+    return [table(title, ("#", "artist", "id", "score", "reason"), rows), *fallback, *_mark(listed.simulated)]
 
 
 def decisions(entries: Sequence[Any]) -> Screen:
     """The ledger, newest first."""
+    from firstchair.promotion import explained
+
     if not entries:
         return [Text("No decision yet.")]
     rows = [
-        (
-            str(e.decided_at)[:19],
-            str(e.as_of),
-            e.decision,
-            e.champion_before,
-            e.champion_after,
-            ", ".join(e.reason_codes),
-        )
-        for e in entries
+        (str(e.decided_at)[:19], str(e.as_of), e.decision, e.champion_after, explained(e).sentence) for e in entries
     ]
-    return [table("Decisions", ("decided", "as of", "decision", "before", "after", "because"), rows)]
+    return [table("Decisions", ("decided", "as of", "decision", "champion", "verdict"), rows)]
 
 
 def champion_at(at: str, entry: Any) -> Screen:
     """Who was champion at a time."""
+    from firstchair.promotion import explained
+
     if entry is None:
-        return [Text(f"Nobody was champion at {at}.")]
-    return [Text(f"At {at}: version {entry.champion_after}, since {entry.decided_at}. {' '.join(entry.reasons)}")]
+        return [Text(f"There was no champion at {at}.")]
+    words = explained(entry).sentence
+    return [Text(f"At {at}: version {entry.champion_after}, since {entry.decided_at}. {words}")]
 
 
 def verification(checked: Any) -> Screen:
@@ -204,4 +216,6 @@ def doctor(findings: Sequence[Finding]) -> Screen:
 
 def addresses(services: Sequence[Service]) -> RenderableType:
     """Where the pages are."""
-    return table("Running", ("service", "address"), [(s.name, s.address or "in the background") for s in services])
+    return table(
+        "Running", ("service", "address"), [(s.name, s.address or "in the background") for s in services]
+    )

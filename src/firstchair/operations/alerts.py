@@ -1,15 +1,17 @@
 """What is wrong now, from state alone: each with a stable code and a sentence for the person on call."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from firstchair import events
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
+from firstchair.operations.alert_guides import guide_of
 from firstchair.operations.platform import Platform
 from firstchair.promotion import ALIAS_MOVED, REFRESH, Reason, Stage, out_of_line
+from firstchair.promotion.evidence_record import arms_of_entry
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -19,15 +21,29 @@ STALE_AFTER = timedelta(days=2)
 ROLLBACK_DAYS = 3
 # Stages of a refit that was judged and did not take over.
 HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
+# The newest changes of champion that an alert names.
+MOST_RELEASES = 3
 SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that is wrong: a stable code, and a sentence for the person on call."""
+    """One thing that is wrong: a stable code, and a sentence for the person on call.
+
+    cause: the likely one. remedy: what to do. link: page of the console to look at. They are the
+    code's own (`alert_guides`) where a look at the state says nothing better.
+    """
 
     code: str
     text: str
+    cause: str = ""
+    remedy: str = ""
+    link: str = ""
+
+    def told(self) -> str:
+        """All of it in one text."""
+        parts = (self.text, f"Likely cause: {self.cause}", f"What to do: {self.remedy}", f"See {self.link}")
+        return " ".join(part for part in parts if not part.endswith((": ", "See ")))
 
 
 def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Alert, ...]:
@@ -37,11 +53,13 @@ def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None
     """
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
-        return (Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`."),)
+        nothing = Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`.")
+        return (_guided(nothing, platform),)
     try:
         last = platform.complete_days()[1]
     except RunError as error:
-        return (Alert("no_data", f"{error.what} {error.remedy}"), *_changed(platform))
+        found = [Alert("no_data", f"{error.what} {error.remedy}"), *_changed(platform)]
+        return tuple(_guided(alert, platform) for alert in found)
     found = [
         *_changed(platform),
         *_freshness(platform, last),
@@ -49,7 +67,19 @@ def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None
         *_quality(platform, last),
     ]
     found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_checks(instance)]
-    return tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
+    once = tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
+    return tuple(_guided(alert, platform) for alert in once)
+
+
+def _guided(alert: Alert, platform: Platform) -> Alert:
+    """The alert with what is known of its code, where it does not say better itself."""
+    guide = guide_of(alert.code)
+    return replace(
+        alert,
+        cause=alert.cause or guide.cause,
+        remedy=alert.remedy or guide.remedy,
+        link=alert.link or platform.settings.page(guide.page),
+    )
 
 
 def _freshness(platform: Platform, last: date) -> Iterator[Alert]:
@@ -112,7 +142,29 @@ def _engagement(platform: Platform, last: date) -> Iterator[Alert]:
     rules, as_of = monitoring.load_rules().engagement, last + timedelta(days=1)
     change = monitoring.engagement_regression(platform.lake, as_of=as_of, days=1, rules=rules).get(as_of)
     if change is not None and change.fallen:
-        yield Alert("engagement_regression", f"CTR of the last complete days is {change.relative_change:+.1%}.")
+        (first, newest), (before, until) = change.recent, change.before
+        text = (
+            f"CTR of {first} to {newest} is {change.recent_ctr:.2%}: {change.relative_change:+.1%} "
+            f"against {before} to {until} ({change.before_ctr:.2%})."
+        )
+        yield Alert("engagement_regression", text, cause=_released(platform, before, newest))
+
+
+def _released(platform: Platform, first: date, last: date) -> str:
+    """Versions that began to serve in these days, in words; empty where none did."""
+    found = []
+    for entry in platform.ledger.champion_changes():
+        _, treatment = arms_of_entry(entry)
+        if treatment is not None and first <= entry.as_of <= last:
+            found.append(f"entry {entry.sequence} of {entry.as_of} ({entry.decision} {treatment.name})")
+    if not found:
+        return ""
+    more = f" and {len(found) - MOST_RELEASES} before" if len(found) > MOST_RELEASES else ""
+    return (
+        f"the champion changed in these days: {', '.join(found[:MOST_RELEASES])}{more}. "
+        "Versions before and after were not shown on the same days, so this compares days and not "
+        "versions; the gate compares versions."
+    )
 
 
 def _decisions(platform: Platform) -> Iterator[Alert]:

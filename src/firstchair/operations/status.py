@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from firstchair import events, promotion
+from firstchair.lake import is_simulated
 from firstchair.lake import tables as t
 from firstchair.operations.alerts import Alert, open_alerts
 from firstchair.operations.platform import Platform
@@ -11,7 +12,10 @@ from firstchair.operations.platform import Platform
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """Roles from the registry and the ledger, newest day of each table, refused records, alerts."""
+    """Roles from the registry and the ledger, newest day of each table, refused records, alerts.
+
+    simulated: some accepted event is, so none of it is of a real service.
+    """
 
     roles: promotion.Status
     events_until: date | None
@@ -19,6 +23,7 @@ class PlatformStatus:
     lists_as_of: date | None
     refused: events.Refused | None
     alerts: tuple[Alert, ...]
+    simulated: bool
 
 
 def status(platform: Platform) -> PlatformStatus:
@@ -34,4 +39,5 @@ def status(platform: Platform) -> PlatformStatus:
         lists_as_of=newest[t.RECOMMENDATIONS],
         refused=events.refused(platform.lake),
         alerts=open_alerts(platform),
+        simulated=is_simulated(platform.lake),
     )

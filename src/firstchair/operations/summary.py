@@ -1,6 +1,6 @@
 """What a run came to, in one record: events, models, engagement, churn, drift, decisions."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from firstchair import events
 from firstchair.events import Refused
-from firstchair.lake import connect
+from firstchair.lake import connect, is_simulated
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
 from firstchair.operations.run import RunReport
-from firstchair.promotion import Entry
+from firstchair.promotion import Entry, explained, look_of
 
 ENGAGEMENT_DAYS = 7
 
@@ -60,7 +60,7 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
         as_of=as_of,
         first_day=platform.complete_days()[0],
         last_day=report.last,
-        simulated=lake.count(t.EVENTS, "simulated") > 0,
+        simulated=is_simulated(lake),
         events=events.reconcile(lake),
         refused=events.refused(lake),
         changed_objects=events.changed_objects(lake),
@@ -141,9 +141,13 @@ def _drift(rows: pa.Table) -> dict[str, Any]:
     return {"columns": len(found), "drifted": drifted, "report": report}
 
 
-def _decision(entry: Any) -> dict[str, Any]:
+def _decision(entry: Entry) -> dict[str, Any]:
+    look = look_of(entry)
     return {
         "decision": entry.decision,
+        "verdict": asdict(explained(entry)),
+        "treatment": None if look.treatment is None else str(look.treatment),
+        "control": None if look.control is None else str(look.control),
         "as_of": entry.as_of,
         "champion_before": entry.champion_before,
         "champion_after": entry.champion_after,

@@ -37,7 +37,7 @@ def tell(journal: Journal, found: Sequence[Alert], *, url: str | None, key: byte
         LedgerError: The journal cannot be written.
     """
     with advisory_lock(journal.url, "firstchair alerts", wait=True):
-        journal.see({alert.code: alert.text for alert in found}, now=now)
+        journal.see({alert.code: alert.told() for alert in found}, now=now)
         _log(journal, now)
         for incident in journal.undelivered(now=now) if url is not None else []:
             _deliver(journal, incident, str(url), key, now)

@@ -10,10 +10,12 @@ from firstchair.promotion.candidates import Candidate, enter_candidate, enter_re
 from firstchair.promotion.checks import condition_checks, entry_document, metric_checks
 from firstchair.promotion.context import REFRESH
 from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
+from firstchair.promotion.evidence_record import Arm, Look, family_title, look_of, model_title
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_first_champion
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
 from firstchair.promotion.memory import open_memory
+from firstchair.promotion.plain_words import Explained, check_words, explained
 from firstchair.promotion.protocol import ALIAS_MOVED, is_followed, out_of_line, reconcile_aliases
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.recompute import Replayed, ReplayReport, replay, replay_all
@@ -28,14 +30,17 @@ __all__ = [
     "NAME",
     "REFRESH",
     "Alias",
+    "Arm",
     "Candidate",
     "Deciding",
     "Decision",
     "Entry",
     "EvidenceReport",
+    "Explained",
     "GateRules",
     "Ledger",
     "LiveRules",
+    "Look",
     "ManualDecision",
     "OfflineEvidence",
     "OfflineRules",
@@ -53,16 +58,21 @@ __all__ = [
     "Version",
     "arms_of",
     "build_evidence",
+    "check_words",
     "condition_checks",
     "decide",
     "enter_candidate",
     "enter_reference",
     "entry_document",
+    "explained",
+    "family_title",
     "is_followed",
     "judge_challenger",
     "judge_first_champion",
     "judge_refit",
+    "look_of",
     "metric_checks",
+    "model_title",
     "open_memory",
     "out_of_line",
     "promote_by_hand",

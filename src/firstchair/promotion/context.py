@@ -13,14 +13,16 @@ import firstchair
 from firstchair.errors import EvidenceError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.promotion import kinds
 from firstchair.promotion.ledger import Decision, Entry, Ledger
 from firstchair.promotion.protocol import challenger_after, follow
 from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.rules import GateRules
 from firstchair.promotion.stages import Phase, Stage
 
-# Kinds of entries that the gate writes, and the tables that each rests on.
-FIRST_CHAMPION, REFRESH, CHALLENGE, TRIAL = "first_champion", "refresh", "challenge", "trial"
+FIRST_CHAMPION, REFRESH = kinds.FIRST_CHAMPION, kinds.REFRESH
+CHALLENGE, TRIAL = kinds.CHALLENGE, kinds.TRIAL
+# The tables that each kind of entry rests on.
 READ: Mapping[str, tuple[t.Table, ...]] = {
     FIRST_CHAMPION: (t.OFFLINE_EVIDENCE,),
     REFRESH: (t.VERSION_EVIDENCE, t.ARTISTS),

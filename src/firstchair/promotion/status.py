@@ -1,9 +1,11 @@
-"""Who sits in the first chair, since when and why, and who plays behind the screen."""
+"""Champion and challenger, since when and why, and the stage with traffic that is under way."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from firstchair.promotion.evidence_record import model_title
 from firstchair.promotion.ledger import Ledger
+from firstchair.promotion.plain_words import explained
 from firstchair.promotion.registry import Alias, Registry, Version
 from firstchair.promotion.stages import Phase
 
@@ -12,7 +14,8 @@ from firstchair.promotion.stages import Phase
 class Status:
     """Roles with the entry that made the champion: `since` and `why` are None where there is none.
 
-    phase: the stage with traffic that is under way; None where there is none. last_look: reasons of the newest entry.
+    why: its verdict in a sentence. phase: the stage with traffic that is under way; None where there
+    is none. control, treatment: names of the phase's versions. last_look: verdict of the newest entry.
     """
 
     champion: Version | None
@@ -20,19 +23,28 @@ class Status:
     since: datetime | None
     why: str | None
     phase: Phase | None
-    last_look: tuple[str, ...]
+    control: str | None
+    treatment: str | None
+    last_look: str
 
 
 def status(registry: Registry, ledger: Ledger) -> Status:
     """Roles as the registry has them, the reason as the ledger has it."""
     champion = registry.alias(Alias.CHAMPION)
     latest = ledger.last()
+    phase = None if latest is None else latest.phase
     made = None if latest is None or latest.champion_after is None else ledger.made(latest.champion_after)
     return Status(
         champion=champion,
         challenger=registry.alias(Alias.CHALLENGER),
         since=None if made is None else made.decided_at,
-        why=None if made is None else " ".join(made.reasons),
-        phase=None if latest is None else latest.phase,
-        last_look=() if latest is None else latest.reasons,
+        why=None if made is None else explained(made).sentence,
+        phase=phase,
+        control=None if phase is None else _name(registry, phase.standing),
+        treatment=None if phase is None else _name(registry, phase.on_trial),
+        last_look="" if latest is None else explained(latest).sentence,
     )
+
+
+def _name(registry: Registry, number: str) -> str:
+    return model_title(number, registry.version(number).family)

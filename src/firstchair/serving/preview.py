@@ -37,13 +37,17 @@ class ServingModel:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The answer of the API (contract, section 7) without a slate, since nothing was shown."""
+    """The answer of the API (contract, section 7) without a slate, since nothing was shown.
+
+    simulated: some event behind the lists is.
+    """
 
     user_id: str
     as_of: date
     model: ServingModel
     fallback: Literal["cold_start", "stale"] | None
     items: tuple[PreviewItem, ...]
+    simulated: bool
 
 
 class _NotShown:
@@ -87,6 +91,7 @@ def preview(settings: Settings, *, user_id: str, k: int, now: float | None = Non
         model=ServingModel(**answer["model"]),
         fallback=answer["fallback"],
         items=tuple(PreviewItem(**item) for item in answer["items"]),
+        simulated=published.simulated,
     )
 
 

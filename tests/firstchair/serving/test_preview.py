@@ -45,7 +45,9 @@ def api_answer(settings: Settings, user: str, k: int, now: float) -> dict[str, o
 def as_json(settings: Settings, user: str, k: int, now: float) -> dict[str, object]:
     from pydantic_core import to_json
 
-    return dict(json.loads(to_json(preview(settings, user_id=user, k=k, now=now))))
+    found = dict(json.loads(to_json(preview(settings, user_id=user, k=k, now=now))))
+    assert found.pop("simulated") is False
+    return found
 
 
 @pytest.mark.parametrize("days", [0, 3])

@@ -2,17 +2,19 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from firstchair.evaluation import POPULARITY
-from firstchair.models import FAMILIES
+from firstchair.promotion import check_words, family_title, model_title
 from firstchair.serving.console.charts import Form, forest_svg, line_svg, told
 from firstchair.serving.console.pages.audition import metric_name
 
@@ -27,8 +29,6 @@ PAGES = (
     ("/listener", "Listener"),
     ("/lineage", "Lineage"),
 )
-
-TITLES: dict[str, str] = {POPULARITY: "Popularity", **{family: entry.title for family, entry in FAMILIES.items()}}
 
 
 def rendered(template: str, context: Mapping[str, Any], status_code: int = 200) -> HTMLResponse:
@@ -49,7 +49,8 @@ def report_headers() -> dict[str, str]:
 @cache
 def _headers() -> dict[str, str]:
     policy = (
-        f"default-src 'none'; style-src 'sha256-{_digest(_style())}'; img-src data:; frame-src 'self'; "
+        f"default-src 'none'; style-src 'sha256-{_digest(_static('console.css'))}'; "
+        f"script-src 'sha256-{_digest(_static('console.js'))}'; img-src data:; frame-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     return _plain_headers() | {"content-security-policy": policy}
@@ -64,8 +65,8 @@ def _digest(text: str) -> str:
 
 
 @cache
-def _style() -> str:
-    return (HERE / "static" / "console.css").read_text()
+def _static(name: str) -> str:
+    return (HERE / "static" / name).read_text()
 
 
 @cache
@@ -78,7 +79,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.globals.update(line_svg=line_svg, forest_svg=forest_svg, pages=PAGES, style=_style())
+    found.globals.update(
+        line_svg=line_svg,
+        forest_svg=forest_svg,
+        pages=PAGES,
+        style=_static("console.css"),
+        script=_static("console.js"),
+    )
     found.filters.update(
         told=told,
         share=lambda value, digits=2: told(value, Form.SHARE, digits=digits),
@@ -89,10 +96,19 @@ def _environment() -> Environment:
         day=_day,
         words=lambda value: str(value).replace("_", " "),
         metric=metric_name,
-        family=lambda value: TITLES.get(value, value),
+        check_words=check_words,
+        commands=_commands,
+        own_path=lambda address: urlsplit(address).path or "/",
+        family=family_title,
+        model=lambda version, families: model_title(version, families.get(version)),
         brief=lambda value, length=12: "–" if value is None else str(value)[:length],
     )
     return found
+
+
+def _commands(text: str) -> Markup:
+    """A text whose words between backticks are commands or names."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
 def _instant(value: datetime | None) -> str:

@@ -9,6 +9,8 @@ from fastapi.responses import FileResponse, RedirectResponse
 
 import firstchair
 from firstchair.features.segments import Segment
+from firstchair.promotion import explained, look_of
+from firstchair.serving.console import seats
 from firstchair.serving.console.guard import (
     SIGN_IN,
     Clock,
@@ -19,7 +21,6 @@ from firstchair.serving.console.guard import (
     page_route,
     session_of,
 )
-from firstchair.serving.console.looks import look_of
 from firstchair.serving.console.pages.audition import audition_page
 from firstchair.serving.console.pages.by_hand import Typed, hand_page
 from firstchair.serving.console.pages.decisions import ALL_ENTRIES, Asked, decisions_page, entry_of
@@ -153,7 +154,15 @@ def _ledger(pages: APIRouter, sources: Sources) -> None:
         entry = entry_of(sources.ledger.entries(limit=ALL_ENTRIES), named)
         if entry is None:
             return fault_page(404, f"There is no entry {named[:40]} in the ledger.", "Choose one from Decisions.")
-        return _shown(request, sources, "entry.html", entry=entry, look=look_of(entry))
+        return _shown(
+            request,
+            sources,
+            "entry.html",
+            entry=entry,
+            look=look_of(entry),
+            why=explained(entry),
+            families=seats.families([entry], None),
+        )
 
     @pages.get("/lineage")
     def lineage(request: Request) -> Response:

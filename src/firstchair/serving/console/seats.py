@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from firstchair.promotion import Entry
+from firstchair.promotion import Entry, Explained, Verb, explained, model_title
+from firstchair.serving.console.charts import Mark
+from firstchair.serving.console.sources import Sources
 from firstchair.serving.published import Published
 
 # Stages of who sits; a version of the past that had one of them has left it.
@@ -21,6 +23,16 @@ class Seat:
     since: datetime
     entry: Entry
 
+    @property
+    def name(self) -> str:
+        """What people call the version: `XGBoost 7`."""
+        return model_title(self.version, self.family)
+
+    @property
+    def why(self) -> Explained:
+        """The entry in plain words."""
+        return explained(self.entry)
+
 
 def families(entries: Sequence[Entry], published: Published | None) -> dict[str, str]:
     """Family of each version that an entry or what is published names."""
@@ -34,13 +46,33 @@ def families(entries: Sequence[Entry], published: Published | None) -> dict[str,
     return found
 
 
+def releases(sources: Sources) -> tuple[Mark, ...]:
+    """Days from which on another version served, oldest first, for the charts over days.
+
+    A refit of the champion's family is no release of its own: it is marked where the family changes,
+    or where a version was rolled back.
+    """
+    entries = sources.ledger.entries()
+    known = families(entries, sources.published())
+    marks = []
+    for entry in reversed(entries):
+        after = entry.champion_after
+        if after is None or after == entry.champion_before:
+            continue
+        same = known.get(after) == known.get(entry.champion_before or "")
+        if same and entry.decision != Verb.ROLL_BACK:
+            continue
+        marks.append(Mark(entry.as_of, model_title(after, known.get(after))))
+    return tuple(marks)
+
+
 def champion(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | None:
     """Who sits now, by the entry that seated him; None where nobody does. Entries: newest first."""
     made = next((entry for entry in entries if entry.champion_after != entry.champion_before), None)
     if made is None or made.champion_after is None:
         return None
     number = made.champion_after
-    return Seat(number, known.get(number, "version"), _stage(entries, number, "champion"), made.decided_at, made)
+    return Seat(number, known.get(number, ""), _stage(entries, number, "champion"), made.decided_at, made)
 
 
 def challenger(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | None:
@@ -54,7 +86,7 @@ def challenger(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | Non
     about = next((entry for entry in entries if entry.challenger == number), last)
     stood = "shadow" if about.stage_after is None else about.stage_after
     stage = _stage(entries, number, "retired" if stood in SEATED else stood)
-    return Seat(str(number), known.get(str(number), "version"), stage, about.decided_at, about)
+    return Seat(str(number), known.get(str(number), ""), stage, about.decided_at, about)
 
 
 def _stage(entries: Sequence[Entry], version: str, otherwise: str) -> str:

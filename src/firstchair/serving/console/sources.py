@@ -22,7 +22,19 @@ class Alert(Protocol):
 
     @property
     def text(self) -> str:
-        """What is wrong."""
+        """What is wrong, with the days and the figure it is measured against."""
+
+    @property
+    def cause(self) -> str:
+        """Likely cause."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+
+    @property
+    def link(self) -> str:
+        """Address of the page to look at."""
 
 
 class Cause(Protocol):

@@ -4,11 +4,14 @@ import itertools
 from datetime import date
 from xml.etree import ElementTree
 
+import pytest
+
 from firstchair.serving.console.charts import (
     Forest,
     ForestRow,
     Form,
     LineChart,
+    Mark,
     Point,
     Reference,
     Series,
@@ -81,3 +84,48 @@ def test_days_to_write_are_evenly_apart_and_end_at_the_newest() -> None:
     assert written[-1] == 28
     assert len({late - early for early, late in itertools.pairwise(written)}) == 1
     assert days_to_write(1, 1) == [1]
+
+
+def countries(number: int, *, bounded: bool) -> LineChart:
+    """A chart of so many lines."""
+    bounds = (0.01, 0.03) if bounded else (None, None)
+    lines = tuple(
+        Series(f"c{n}", tuple(Point(date(2026, 1, day), 0.02, *bounds) for day in (1, 2))) for n in range(number)
+    )
+    return LineChart("CTR", "by country", lines, Form.SHARE)
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 10, 23])
+def test_every_line_and_every_interval_is_drawn(number: int) -> None:
+    svg = ElementTree.fromstring(str(line_svg(countries(number, bounded=True), "x")))
+
+    assert len(svg.findall("polyline")) == number
+    assert len(svg.findall("polygon")) == number
+    assert len(svg.findall("circle")) == 2 * number
+
+
+@pytest.mark.parametrize("number", [8, 9, 23])
+def test_lines_that_colours_cannot_tell_apart_have_frames_with_their_names(number: int) -> None:
+    found = countries(number, bounded=False)
+    svg = ElementTree.fromstring(str(line_svg(found, "x")))
+
+    names = [text.text for text in svg.findall("text") if text.get("class") == "frame-name"]
+    assert names == ([] if number == 8 else [f"c{n}" for n in range(number)])
+    assert found.keyed is (number == 8)
+    heights = [float(text.get("y", "")) for text in svg.findall("text")]
+    assert max(heights) <= float(svg.get("viewBox", "").split()[3])
+
+
+def test_a_release_is_marked_on_its_day_and_said() -> None:
+    days = tuple(Point(date(2026, 1, day), 0.02) for day in range(1, 12))
+    marks = (Mark(date(2026, 1, 6), "XGBoost 7"), Mark(date(2025, 1, 1), "ALS 1"))
+    found = LineChart("CTR", "By day.", (Series("all", days),), Form.SHARE, marks=marks)
+
+    svg = ElementTree.fromstring(str(line_svg(found, "x")))
+
+    (mark,) = (group for group in svg.findall("g") if group.get("class") == "mark")
+    line = mark.find("line")
+    circles = svg.findall("circle")
+    assert line is not None
+    assert line.get("x1") == circles[5].get("cx")
+    assert svg[1].text == "By day. Releases: XGBoost 7 on 2026-01-06."

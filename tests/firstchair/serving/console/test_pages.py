@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.lake import tables as t
+from firstchair.promotion import model_title
 from tests.firstchair.serving.console.conftest import Visit, sign_in, visiting
 from tests.service import Lived
 
@@ -38,15 +39,77 @@ def test_every_page_says_that_its_data_are_simulated(visit: Visit, path: str) ->
     expect(page.get_by_role("note")).to_contain_text("Simulated data")
 
 
+UNREACHABLE = """
+[...document.querySelectorAll("body *")].filter((element) => {
+  const style = getComputedStyle(element);
+  const scrolls = [style.overflowX, style.overflowY].some((value) => /auto|scroll/.test(value));
+  const hidden = element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1;
+  return scrolls && hidden && !element.matches("[tabindex='0'], textarea, iframe");
+}).map((element) => element.outerHTML.slice(0, 120))
+"""
+VERDICTS_OUT_OF_SIGHT = """
+[...document.querySelectorAll("table")].flatMap((table) => {
+  const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
+  const place = heads.findIndex((head) => head.textContent.trim() === "verdict");
+  return place < 0 ? [] : [...table.tBodies[0].rows].map((row) => row.cells[place]);
+}).filter((cell) => cell.getBoundingClientRect().right > innerWidth).map((cell) => cell.innerText)
+"""
+
+
 @pytest.mark.parametrize("path", PAGES)
-def test_no_page_is_wider_than_a_phone(browser: Browser, served: str, path: str) -> None:
+def test_a_phone_shows_the_page_its_verdicts_and_every_area_that_scrolls(
+    browser: Browser, served: str, path: str
+) -> None:
     phone = visiting(browser, served, viewport={"width": 360, "height": 780})
     sign_in(phone)
 
     page = phone.open(path)
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(UNREACHABLE) == []
+    assert page.evaluate(VERDICTS_OUT_OF_SIGHT) == []
     page.context.close()
+
+
+def test_alerts_come_first_on_a_phone(browser: Browser, served: str) -> None:
+    phone = visiting(browser, served, viewport={"width": 360, "height": 780})
+    sign_in(phone)
+
+    page = phone.open("/")
+
+    alerts, champion = (page.locator(f"#{name}").bounding_box() for name in ("alerts", "champion"))
+    assert alerts is not None
+    assert champion is not None
+    assert alerts["y"] < champion["y"]
+    page.context.close()
+
+
+def test_a_table_is_sorted_by_its_headings_either_way(visit: Visit) -> None:
+    page = visit.open("/engagement?segment=country&days=14")
+    cells = page.get_by_role("region", name="Cells of the newest day")
+    heading = cells.get_by_role("columnheader", name="users")
+
+    heading.get_by_role("button").press("Enter")
+    up = [int(text.replace(",", "")) for text in cells.locator("tbody td:nth-child(2)").all_inner_texts()]
+    heading.get_by_role("button").click()
+    down = [int(text.replace(",", "")) for text in cells.locator("tbody td:nth-child(2)").all_inner_texts()]
+
+    assert (up, down) == (sorted(up), sorted(up, reverse=True))
+    expect(heading).to_have_attribute("aria-sort", "descending")
+
+
+def test_every_country_and_its_interval_is_drawn(visit: Visit, lived: Lived) -> None:
+    cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'country' and model_version = 'all'")
+    newest = max(row["event_date"] for row in cells)
+    countries = {
+        row["segment_value"] for row in cells if row["users"] >= 20 and row["event_date"] > newest - timedelta(days=90)
+    }
+
+    page = visit.open("/engagement?segment=country&days=90")
+
+    picture = page.get_by_role("img", name="Click-through rate", exact=True)
+    assert picture.locator("polygon.band, line.bar").count() == len(countries) > 0
 
 
 def test_now_tells_the_champion_and_the_figures_of_the_newest_complete_day(visit: Visit, lived: Lived) -> None:
@@ -56,11 +119,14 @@ def test_now_tells_the_champion_and_the_figures_of_the_newest_complete_day(visit
     page = visit.open("/")
 
     champion = lived.status["roles"]["champion"]
-    expect(page.get_by_text(f"version {champion['version']}", exact=True)).to_be_visible()
+    name = model_title(champion["version"], champion["family"])
+    expect(page.get_by_text(name).first).to_be_visible()
+    expect(page.locator(".verdict").first).to_contain_text(lived.status["roles"]["why"])
     assert visit.figure("Click-through rate") == percent(newest["ctr"])
     assert visit.figure("Listeners shown") == f"{newest['users']:,}"
     for alert in lived.status["alerts"]:
-        expect(page.get_by_text(alert["text"])).to_be_visible()
+        for part in ("text", "cause", "remedy"):
+            expect(page.get_by_text(alert[part])).to_be_visible()
 
 
 def test_audition_tells_the_verdict_on_test_days_with_its_interval(visit: Visit, lived: Lived) -> None:
@@ -128,6 +194,8 @@ def test_an_entry_is_told_in_full(visit: Visit, lived: Lived) -> None:
     entry = lived.ledger[0]
 
     page = visit.open(f"/decisions/{entry['decision_id']}")
+
+    page.get_by_text("Figures and reason codes").click()
 
     for text in (entry["hash"], entry["previous_hash"], entry["data_fingerprint"], entry["reasons"][0]):
         expect(page.get_by_text(text, exact=True).first).to_be_visible()

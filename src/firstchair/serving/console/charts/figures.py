@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+# More bands than these in one frame hide one another; more colours than these cannot be told apart.
+MOST_BANDS, COLOURS = 3, 8
+
 
 class Form(StrEnum):
     """How a number is written."""
@@ -42,10 +45,22 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened on a day, such as a release: an upright line, named where it has a name."""
+
+    on: date
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class LineChart:
-    """Lines over days. `says`: what it shows in a sentence. Bands are drawn where there are few lines.
+    """Lines over days. `says`: what it shows in a sentence.
+
+    Few lines share one frame; more with intervals, or more than there are colours, get a frame each,
+    so that no line and no interval is left out.
 
     narrows: intervals shrink with time, so the newer half sets the axis; what reaches beyond stands at the border.
+    marks: what happened on days of the axis; those outside of it are not drawn.
     """
 
     title: str
@@ -54,10 +69,25 @@ class LineChart:
     form: Form
     references: tuple[Reference, ...] = ()
     narrows: bool = False
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def framed_apart(self) -> bool:
+        """Whether each line has a frame of its own."""
+        bounded = any(point.lower is not None for line in self.series for point in line.points)
+        return len(self.series) > (MOST_BANDS if bounded else COLOURS)
+
+    @property
+    def shown_marks(self) -> tuple[Mark, ...]:
+        """The marks on days of the axis."""
+        days = [point.on for line in self.series for point in line.points if isinstance(point.on, date)]
+        return tuple(mark for mark in self.marks if days and min(days) <= mark.on <= max(days))
 
     @property
     def keyed(self) -> bool:
         """Whether the lines need names beside the picture: one that the title names already does not."""
+        if self.framed_apart:
+            return False
         return len(self.series) > 1 or any(line.name.casefold() not in self.title.casefold() for line in self.series)
 
     @property

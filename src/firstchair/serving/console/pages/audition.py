@@ -5,9 +5,18 @@ from dataclasses import dataclass
 
 from firstchair.definitions import churn
 from firstchair.lake import tables as t
+from firstchair.promotion import Explained, explained
+from firstchair.promotion.evidence_record import (
+    Look,
+    Metric,
+    SegmentEffect,
+    Step,
+    begun,
+    on_test_days,
+    steps,
+)
 from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
-from firstchair.serving.console.looks import Look, Metric, SegmentEffect, Step, begun, on_test_days, steps
 from firstchair.serving.console.sources import Sources, rows
 
 # Of a segment's interval at one look; its p beside it holds at all looks.
@@ -53,6 +62,16 @@ class Audition:
         """The newest look."""
         return self.looks[-1] if self.looks else None
 
+    @property
+    def why(self) -> Explained | None:
+        """The newest decision of the stage in plain words."""
+        return explained(self.last.entry) if self.last else None
+
+    @property
+    def why_offline(self) -> Explained | None:
+        """The verdict on test days in plain words."""
+        return explained(self.offline.entry) if self.offline else None
+
 
 def audition_page(sources: Sources, number: int | None = None) -> Audition:
     """The newest stage with traffic, or the one of that number (0: the newest); verdict on test days beside it."""
@@ -70,7 +89,7 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
         looks=looks,
         charts=_charts(looks),
         detectable=_detectable(looks),
-        segments=_segments(effects),
+        segments=_segments(effects, looks),
         segment_effects=effects,
         offline=offline,
         offline_forest=_offline(offline),
@@ -99,12 +118,20 @@ def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
         references = (*references, Reference("margin", metric.margin))
     return LineChart(
         f"{metric_name(metric.name)} · {ROLES.get(metric.role, metric.role)}",
-        "Challenger against champion, relative, with the bounds that hold at all looks together.",
+        f"{_compared(looks)}, relative, with the bounds that hold at all looks together.",
         (Series(metric_name(metric.name), tuple(points)),) if points else (),
         Form.CHANGE,
         references,
         narrows=True,
     )
+
+
+def _compared(looks: Sequence[Look]) -> str:
+    """Which version is measured against which, by name and role."""
+    newest = looks[-1] if looks else None
+    if newest is None or newest.treatment is None:
+        return "The challenger against the champion"
+    return f"{newest.treatment} against {newest.control or 'plain popularity'}"
 
 
 def _detectable(looks: Sequence[Look]) -> LineChart:
@@ -142,7 +169,7 @@ def _large(sources: Sources, step: Step, effects: Sequence[SegmentEffect]) -> tu
     return tuple(effect for effect in effects if users.get((effect.segment, effect.value), 0) >= least)
 
 
-def _segments(effects: Sequence[SegmentEffect]) -> Forest:
+def _segments(effects: Sequence[SegmentEffect], looks: Sequence[Look]) -> Forest:
     lines = tuple(
         ForestRow(
             f"{found.segment.replace('_', ' ')} {found.value}".removeprefix("all all"),
@@ -155,7 +182,7 @@ def _segments(effects: Sequence[SegmentEffect]) -> Forest:
         for found in effects
     )
     return Forest(
-        "Clicks by segment", "Challenger against champion at the newest look, ± 1.96 errors.", lines, Form.CHANGE,
+        "Clicks by segment", f"{_compared(looks)} at the newest look, ± 1.96 errors.", lines, Form.CHANGE,
         (Reference("no difference", 0.0),),
     )  # fmt: skip
 
@@ -177,7 +204,7 @@ def _offline(look: Look | None) -> Forest:
     level = "intervals" if alpha is None else f"{100 * (1 - alpha):g}% intervals"
     return Forest(
         "On test days",
-        f"Challenger against champion, relative, paired by user, with {level}.",
+        f"{_compared((look,) if look else ())}, relative, paired by user, with {level}.",
         lines,
         Form.CHANGE,
         (Reference("no difference", 0.0),),

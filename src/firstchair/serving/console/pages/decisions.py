@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from firstchair.promotion import Entry, Verb, Verification
+from firstchair.promotion import Entry, Explained, Verb, Verification, explained
 from firstchair.serving.console import seats
 from firstchair.serving.console.sources import Cause, Sources
 
@@ -28,7 +28,7 @@ class Decisions:
 
     asked: Asked
     verbs: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[tuple[Entry, Explained], ...]
     found: int
     more: int | None
     champion_at: Entry | None
@@ -46,7 +46,7 @@ def decisions_page(sources: Sources, asked: Asked) -> Decisions:
     return Decisions(
         asked=asked,
         verbs=tuple(str(verb) for verb in Verb),
-        entries=tuple(shown),
+        entries=tuple((entry, explained(entry)) for entry in shown),
         found=len(wanted),
         more=shown[-1].sequence if len(later) > len(shown) else None,
         champion_at=None if asked.at is None else sources.ledger.champion_at(asked.at),

@@ -1,12 +1,16 @@
-"""Drift and overfitting: what left the champion's training window, who remembers more than he foresees."""
+"""Drift and overfitting: what left the champion's training window, and which families overfit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from firstchair.definitions.checks import Check
+from firstchair.definitions.overfit import overfit_check
 from firstchair.lake import tables as t
-from firstchair.serving.console.charts import Form, LineChart, Point, Series
+from firstchair.promotion import family_title
+from firstchair.serving.console import seats
+from firstchair.serving.console.charts import Form, LineChart, Mark, Point, Series
 from firstchair.serving.console.sources import Row, Sources, rows
 
 CONCERNS = ("data_drift", "overfit", "data_quality")
@@ -26,7 +30,7 @@ class Drift:
     columns: tuple[Row, ...]
     share: LineChart
     gap: LineChart
-    gaps: tuple[Row, ...]
+    gaps: tuple[tuple[Row, Check], ...]
     reports: tuple[str, ...]
 
 
@@ -44,13 +48,14 @@ def drift_page(sources: Sources, day: date | None) -> Drift:
         """,
         sources.config.k_anonymity,
     )
+    marks = seats.releases(sources)
     return Drift(
         day=chosen,
         days=tuple(reversed(days)),
         columns=_columns(sources, chosen),
-        share=_share(shares),
-        gap=_gap(gaps),
-        gaps=tuple(row for row in gaps if row["as_of"] == gaps[-1]["as_of"]),
+        share=_share(shares, marks),
+        gap=_gap(gaps, marks),
+        gaps=tuple((row, overfit_check(row)) for row in gaps if row["as_of"] == gaps[-1]["as_of"]),
         reports=tuple(name for name in CONCERNS if chosen and report_path(sources, name, chosen) is not None),
     )
 
@@ -75,19 +80,22 @@ def _columns(sources: Sources, chosen: date | None) -> tuple[Row, ...]:
     )
 
 
-def _share(shares: Sequence[Row]) -> LineChart:
+def _share(shares: Sequence[Row], marks: tuple[Mark, ...]) -> LineChart:
     points = tuple(Point(row["as_of"], row["share"]) for row in shares[-DAYS:])
     return LineChart(
-        "Drifted columns", "Share of the compared columns that drifted, by day.",
-        (Series("drifted", points),) if points else (), Form.SHARE,
-    )  # fmt: skip
+        "Drifted columns",
+        "Share of the compared columns that drifted, by day.",
+        (Series("drifted", points),) if points else (),
+        Form.SHARE,
+        marks=marks,
+    )
 
 
-def _gap(gaps: Sequence[Row]) -> LineChart:
+def _gap(gaps: Sequence[Row], marks: tuple[Mark, ...]) -> LineChart:
     families = sorted({row["family"] for row in gaps})
     lines = tuple(
         Series(
-            name,
+            family_title(name),
             tuple(
                 Point(row["as_of"], row["gap"], row["gap_lower"], row["gap_upper"])
                 for row in gaps
@@ -97,5 +105,9 @@ def _gap(gaps: Sequence[Row]) -> LineChart:
         for name in families
     )
     return LineChart(
-        "Overfitting", "Training metric less test metric of each family, mean over users, by day.", lines, Form.NUMBER
+        "Overfitting",
+        "Training metric less test metric of each family, mean over users, with 95 % intervals, by day.",
+        lines,
+        Form.NUMBER,
+        marks=marks,
     )

@@ -8,15 +8,25 @@ from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.churn import BASE_DAYS, HORIZONS_DAYS
 from firstchair.features.segments import ALL, Segment
 from firstchair.lake import tables as t
+from firstchair.promotion import family_title
 from firstchair.serving.console import seats
-from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
+from firstchair.serving.console.charts import (
+    Forest,
+    ForestRow,
+    Form,
+    LineChart,
+    Mark,
+    Point,
+    Reference,
+    Series,
+)
 from firstchair.serving.console.pages.staying import baseline_forest, survival_chart
 from firstchair.serving.console.sources import Row, Sources, rows
 
 SPANS_DAYS = (14, 28, 90)
 STILL_GROWS = "open where clicks, plays and follows may still come."
-# More lines than these cannot be told apart; the table has all.
-MOST_LINES = 7
+# Columns of a value's 95 % interval, of those that have one.
+BOUNDS = {"ctr": ("ctr_lower", "ctr_upper"), "churn_rate": ("churn_lower", "churn_upper")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +77,18 @@ def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> En
     newest = settled[-1]["event_date"] if settled else None
     today = [row for row in cells if row["event_date"] == newest]
     labels = _labels(sources, segment, span_days)
+    marks = seats.releases(sources)
     return Engagement(
         segment=str(segment),
         span_days=span_days,
         newest=newest,
-        charts=tuple(_chart(measure, cells) for measure in MEASURES),
-        by_family=_by_family(sources, span_days),
+        charts=tuple(_chart(measure, cells, marks) for measure in MEASURES),
+        by_family=_by_family(sources, span_days, marks),
         forest=_forest(today, _overall(sources, newest)),
         cells=tuple(today),
         churn=tuple(
-            _churn(horizon, [row for row in labels if row["horizon_days"] == horizon]) for horizon in HORIZONS_DAYS
+            _churn(horizon, [row for row in labels if row["horizon_days"] == horizon], marks)
+            for horizon in HORIZONS_DAYS
         ),
         churn_cells=_final(labels),
         survival=survival_chart(sources, segment),
@@ -120,38 +132,41 @@ def _labels(sources: Sources, segment: Segment, span_days: int) -> list[Row]:
     )
 
 
-def _chart(measure: Measure, cells: Sequence[Row]) -> LineChart:
-    lines = _lines(cells, "event_date", measure.column, bounds=measure.column == "ctr")
-    return LineChart(measure.title, f"{measure.says}, by day; {STILL_GROWS}", lines, measure.form)
+def _chart(measure: Measure, cells: Sequence[Row], marks: tuple[Mark, ...]) -> LineChart:
+    lines = _lines(cells, "event_date", measure.column)
+    says = f"{measure.says}, by day; {STILL_GROWS}"
+    return LineChart(measure.title, says, lines, measure.form, marks=marks)
 
 
-def _churn(horizon_days: int, labels: Sequence[Row]) -> LineChart:
+def _churn(horizon_days: int, labels: Sequence[Row], marks: tuple[Mark, ...]) -> LineChart:
     return LineChart(
         f"Churn at {horizon_days} days",
         f"Share of the users active in the {BASE_DAYS} days before who then were not active for "
-        f"{horizon_days} days, by as_of; "
+        f"{horizon_days} days, by as_of, with 95 % intervals; "
         "open where a label can still change.",
         _lines(labels, "as_of", "churn_rate"),
         Form.SHARE,
+        marks=marks,
     )
 
 
-def _lines(cells: Sequence[Row], day: str, column: str, *, bounds: bool = False) -> tuple[Series, ...]:
+def _lines(cells: Sequence[Row], day: str, column: str) -> tuple[Series, ...]:
     """A line a segment value, the ones with most users first."""
     users: dict[str, int] = {}
     for row in cells:
         users[row["segment_value"]] = users.get(row["segment_value"], 0) + row["users"]
-    largest = sorted(users, key=lambda value: (-users[value], value))[:MOST_LINES]
-    return tuple(Series(value, _points(cells, value, day, column, bounds)) for value in largest)
+    largest = sorted(users, key=lambda value: (-users[value], value))
+    return tuple(Series(value, _points(cells, value, day, column)) for value in largest)
 
 
-def _points(cells: Sequence[Row], value: str, day: str, column: str, bounds: bool) -> tuple[Point, ...]:
+def _points(cells: Sequence[Row], value: str, day: str, column: str) -> tuple[Point, ...]:
+    lower, upper = BOUNDS.get(column, (None, None))
     return tuple(
         Point(
             row[day],
             row[column],
-            row[f"{column}_lower"] if bounds else None,
-            row[f"{column}_upper"] if bounds else None,
+            row[lower] if lower else None,
+            row[upper] if upper else None,
             is_open=not row.get("mature", True),
         )
         for row in cells
@@ -190,7 +205,7 @@ def _forest(today: Sequence[Row], overall: float | None) -> Forest:
     )
 
 
-def _by_family(sources: Sources, span_days: int) -> LineChart:
+def _by_family(sources: Sources, span_days: int, marks: tuple[Mark, ...]) -> LineChart:
     """CTR of the versions by family: a refreshed champion is a new version each day."""
     known = seats.families(sources.ledger.entries(), sources.published())
     cells = rows(
@@ -203,13 +218,14 @@ def _by_family(sources: Sources, span_days: int) -> LineChart:
         """,
         sources.config.k_anonymity,
     )
-    lines = tuple(Series(name, points) for name, points in _pooled(cells, known).items())[:MOST_LINES]
+    lines = tuple(Series(family_title(name), points) for name, points in _pooled(cells, known).items())
     return LineChart(
         "Click-through rate by model",
         f"Clicked impressions ÷ impressions by the family that filled the slate; {STILL_GROWS}",
         lines,
         Form.SHARE,
-    )  # fmt: skip
+        marks=marks,
+    )
 
 
 def _pooled(cells: Sequence[Row], known: Mapping[str, str]) -> dict[str, tuple[Point, ...]]:

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.lake import tables as t
-from firstchair.promotion import Entry
+from firstchair.promotion import Entry, Explained, explained
 from firstchair.serving.console import seats
-from firstchair.serving.console.charts import Form, LineChart, Point, Series
+from firstchair.serving.console.charts import Form, LineChart, Mark, Point, Series
 from firstchair.serving.console.sources import Alert, Row, Sources, rows
 
 DAYS = 28
@@ -49,14 +49,14 @@ class Now:
     figures_of: date | None
     ctr: LineChart
     listen_through: LineChart
-    decisions: tuple[Entry, ...]
+    decisions: tuple[tuple[Entry, Explained], ...]
     families: dict[str, str]
 
 
 def now_page(sources: Sources, today: date) -> Now:
     """Read the state of the platform; nothing is changed."""
     entries, published = sources.ledger.entries(), sources.published()
-    known = seats.families(entries, published)
+    known, marks = seats.families(entries, published), seats.releases(sources)
     daily = _daily(sources)
     settled = [row for row in daily if row["mature"]] or daily
     return Now(
@@ -67,11 +67,21 @@ def now_page(sources: Sources, today: date) -> Now:
         freshness=_freshness(sources, today),
         figures=_figures(settled[-1]) if settled else (),
         figures_of=settled[-1]["event_date"] if settled else None,
-        ctr=_line(daily, "ctr", "Click-through rate", "Clicked impressions ÷ impressions, all users, by day."),
-        listen_through=_line(
-            daily, "listen_through", "Listen-through", "Milliseconds heard ÷ length of the tracks played, by day."
+        ctr=_line(
+            daily,
+            "ctr",
+            "Click-through rate",
+            "Clicked impressions ÷ impressions, all users, by day, with 95 % intervals.",
+            marks,
         ),
-        decisions=tuple(entries[:LATEST_DECISIONS]),
+        listen_through=_line(
+            daily,
+            "listen_through",
+            "Listen-through",
+            "Milliseconds heard ÷ length of the tracks played, by day.",
+            marks,
+        ),
+        decisions=tuple((entry, explained(entry)) for entry in entries[:LATEST_DECISIONS]),
         families=known,
     )
 
@@ -114,7 +124,7 @@ def _figures(day: Row) -> tuple[Figure, ...]:
     )
 
 
-def _line(daily: Sequence[Row], column: str, title: str, says: str) -> LineChart:
+def _line(daily: Sequence[Row], column: str, title: str, says: str, marks: tuple[Mark, ...]) -> LineChart:
     points = tuple(
         Point(
             row["event_date"],
@@ -126,4 +136,5 @@ def _line(daily: Sequence[Row], column: str, title: str, says: str) -> LineChart
         for row in daily
         if row[column] is not None
     )
-    return LineChart(title, says, (Series("all users", points),) if points else (), Form.SHARE)
+    lines = (Series("all users", points),) if points else ()
+    return LineChart(title, says, lines, Form.SHARE, marks=marks)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from firstchair import events
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Form, LineChart, Point, Reference, Series
 from firstchair.serving.console.sources import Row, Sources, rows
 
@@ -59,14 +60,12 @@ def quality_page(sources: Sources) -> Quality:
         fates=fates,
         reasons=_reasons(sources.lake, fates),
         by_day=_measure(
-            sources.lake,
+            sources,
             "refused",
             "Refused records",
             "Records in quarantine ÷ records of a day; over the limit fails.",
         ),
-        late=_measure(
-            sources.lake, "late", "Late events", "Events that came after the day's evening had been brought in."
-        ),
+        late=_measure(sources, "late", "Late events", "Events that came after the day's evening had been brought in."),
         failing=_failing(sources.lake),
         accounts=_accounts(sources),
         stale_days=stale_days,
@@ -111,11 +110,11 @@ def _samples(found: Sequence[Row], reason: str) -> tuple[Sample, ...]:
     )
 
 
-def _measure(lake: Lake, measure: str, title: str, says: str) -> LineChart:
+def _measure(sources: Sources, measure: str, title: str, says: str) -> LineChart:
     """A measure of gold/data_quality over all sources, with its limit."""
     found = rows(
         f"""
-        select event_date, value, threshold from {lake.scan(t.DATA_QUALITY)} where measure = ? and key = 'all'
+        select event_date, value, threshold from {sources.lake.scan(t.DATA_QUALITY)} where measure = ? and key = 'all'
         qualify event_date > max(event_date) over () - {DAYS} order by event_date
         """,
         measure,
@@ -123,7 +122,8 @@ def _measure(lake: Lake, measure: str, title: str, says: str) -> LineChart:
     points = tuple(Point(row["event_date"], row["value"]) for row in found)
     limit = found[-1]["threshold"] if found else None
     references = () if limit is None else (Reference("limit", limit),)
-    return LineChart(title, says, (Series(measure, points),) if points else (), Form.SHARE, references)
+    lines = (Series(measure, points),) if points else ()
+    return LineChart(title, says, lines, Form.SHARE, references, marks=seats.releases(sources))
 
 
 def _failing(lake: Lake) -> tuple[Row, ...]:

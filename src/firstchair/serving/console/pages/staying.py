@@ -2,13 +2,10 @@
 
 from firstchair.features.segments import ALL, Segment
 from firstchair.lake import tables as t
+from firstchair.promotion import model_title
 from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
 from firstchair.serving.console.sources import Sources, rows
-
-# More curves with their bands cannot be told apart.
-MOST_CURVES = 5
-MOST_COMPARISONS = 12
 
 
 def survival_chart(sources: Sources, segment: Segment) -> LineChart:
@@ -23,7 +20,7 @@ def survival_chart(sources: Sources, segment: Segment) -> LineChart:
         sources.config.k_anonymity,
     )
     users = {row["segment_value"]: row["users"] for row in found}
-    largest = sorted(users, key=lambda value: (-users[value], value))[:MOST_CURVES]
+    largest = sorted(users, key=lambda value: (-users[value], value))
     lines = tuple(
         Series(
             value,
@@ -54,14 +51,14 @@ def baseline_forest(sources: Sources) -> Forest:
     )
     lines = tuple(
         ForestRow(
-            f"{known.get(row['model_version'], '')} {row['model_version']} to {row['baseline']}".strip(),
+            f"{model_title(row['model_version'], known.get(row['model_version']))} to {row['baseline']}",
             row["relative_difference"],
             row["lower"],
             row["upper"],
             "good" if row["lower"] is not None and row["lower"] > 0 else "plain",
             f"{row['users']:,} against {row['baseline_users']:,} users",
         )
-        for row in found[:MOST_COMPARISONS]
+        for row in found
         if row["relative_difference"] is not None
     )
     return Forest(

@@ -1,6 +1,6 @@
-"""Looks at a stage with traffic and verdicts on test days, out of the records in the ledger's entries.
+"""What an entry of the ledger says of its evidence: the two arms by name, metrics, checks, segments.
 
-The one place that knows how the gate writes its evidence down.
+The one place that reads how the gate writes its evidence down.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,52 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Self
 
-from firstchair.promotion import Entry
+from firstchair.definitions.checks import Check
+from firstchair.evaluation.references import POPULARITY
+from firstchair.models import FAMILIES
+from firstchair.promotion.checks import condition_checks, metric_checks
+from firstchair.promotion.kinds import CHALLENGE, REFRESH, TRIAL
+from firstchair.promotion.ledger import Entry
+from firstchair.promotion.stages import Stage
 
-TRIAL, CHALLENGE = "trial", "challenge"
+# Roles of control and treatment. In probation the treatment is the new champion, and the control
+# group keeps the one before.
+ROLES = ("champion", "challenger")
+PROBATION_ROLES = ("champion before", "champion on probation")
+TITLES = {POPULARITY: "Popularity", **{str(family): entry.title for family, entry in FAMILIES.items()}}
+
+
+def family_title(family: str) -> str:
+    """What people call a family; the name itself where there is no such family.
+
+    >>> family_title("als"), family_title("popularity")
+    ('ALS', 'Popularity')
+    """
+    return TITLES.get(family, family)
+
+
+def model_title(version: str | None, family: str | None) -> str:
+    """A version as pages and messages name it.
+
+    >>> model_title("7", "xgboost"), model_title("7", None), model_title(None, None)
+    ('XGBoost 7', 'version 7', 'none')
+    """
+    if version is None:
+        return "none"
+    return f"{family_title(family) if family else 'version'} {version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of a comparison: a version, what people call it, and its role."""
+
+    version: str
+    name: str
+    role: str
+
+    def __str__(self) -> str:
+        """Name and role: `XGBoost 7 (champion on probation)`."""
+        return f"{self.name} ({self.role})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +97,6 @@ class SegmentEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One condition of the gate."""
-
-    name: str
-    passes: bool
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """A stage with a fixed share of users and a clock of its own; `names` are of the versions' families."""
 
@@ -75,12 +109,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one entry says of the evidence it rests on. `step`: None for a verdict on test days."""
+    """What one entry says of the evidence it rests on.
+
+    step: None for a verdict on test days. control, treatment: the versions behind `champion` and
+    `challenger` of the metrics; None where the entry is about one version alone. verdicts: the check
+    of each metric, in their order. checks: the other conditions.
+    """
 
     entry: Entry
     step: Step | None
+    control: Arm | None
+    treatment: Arm | None
     days: int | None
     metrics: tuple[Metric, ...]
+    verdicts: tuple[Check, ...]
     segments: tuple[SegmentEffect, ...]
     checks: tuple[Check, ...]
     minimum_detectable_effect: float | None
@@ -94,16 +136,36 @@ class Look:
 def look_of(entry: Entry) -> Look:
     """The record of an entry; what it does not hold is empty."""
     record = entry.evidence
+    arms = arms_of_entry(entry)
     return Look(
         entry=entry,
         step=_step(record.get("phase_before")),
+        control=arms[0],
+        treatment=arms[1],
         days=record.get("days"),
         metrics=tuple(Metric.of(found) for found in record.get("metrics") or ()),
+        verdicts=metric_checks(record),
         segments=tuple(SegmentEffect.of(found) for found in record.get("segments") or ()),
-        checks=tuple(Check(found["name"], found["passes"], found["detail"]) for found in record.get("checks") or ()),
+        checks=condition_checks(record),
         minimum_detectable_effect=record.get("minimum_detectable_effect"),
         outlook=tuple(record.get("outlook") or ()),
     )
+
+
+def arms_of_entry(entry: Entry) -> tuple[Arm | None, Arm | None]:
+    """Control and treatment of an entry."""
+    record = entry.evidence
+    versions = {"challenger": entry.challenger, **(record.get("versions") or {})}
+    families = record.get("families") or {}
+    stage = (record.get("phase_before") or {}).get("stage")
+    roles = PROBATION_ROLES if stage == Stage.PROBATION else ROLES
+    if record.get("kind") == REFRESH:
+        roles = (roles[0], "refit")
+    found = []
+    for name, role in zip(ROLES, roles, strict=True):
+        version = versions.get(name)
+        found.append(None if version is None else Arm(version, model_title(version, families.get(name)), role))
+    return found[0], found[1]
 
 
 def steps(entries: Sequence[Entry]) -> dict[Step, tuple[Look, ...]]:

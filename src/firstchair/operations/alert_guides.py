@@ -1,0 +1,93 @@
+"""What a person does about an alert: its likely cause, the page to look at, and the next step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """For one code. page: of the console, without the leading slash; empty: the first page."""
+
+    cause: str
+    remedy: str
+    page: str
+
+
+UNKNOWN = Guide("It is not known.", "Look at the newest decisions and at the logs in `{home}/logs`.", "")
+GUIDES: Mapping[str, Guide] = {
+    "no_data": Guide(
+        "No object has been delivered under the events URL, or all of its records were refused.",
+        "Run `firstchair check`, then deliver events and run `firstchair run`.",
+        "quality",
+    ),
+    "changed_objects": Guide(
+        "A producer writes to an object again instead of adding a new one.",
+        "Deliver the records again in an object with a new name.",
+        "quality",
+    ),
+    "stale_data": Guide(
+        "Deliveries have stopped, or the daily run has.",
+        "See whether new objects arrive under the events URL, and whether the daily run of Dagster succeeded.",
+        "quality",
+    ),
+    "stale_lists": Guide(
+        "The run that makes lists failed or has not run.",
+        "Look at the newest run in Dagster, mend its cause, then `firstchair run`.",
+        "lineage",
+    ),
+    "quarantine_rate": Guide(
+        "A producer changed the format of its records, or accounts and catalogue lag behind the events.",
+        "Look at the samples, mend the producer, then `firstchair replay-quarantine`.",
+        "quality",
+    ),
+    "records_unaccounted": Guide(
+        "A run was stopped between reading and building.",
+        "Run `firstchair run`: it builds the days again.",
+        "quality",
+    ),
+    "sequence_gaps": Guide(
+        "Objects are late or were lost on the way.",
+        "Ask the named producer to deliver the missing numbers; late records are taken in.",
+        "quality",
+    ),
+    "failed_check": Guide(
+        "The data of the day are not what the checks expect.",
+        "Look at the named check; a day that blocks decisions counts again once it is mended and rebuilt.",
+        "quality",
+    ),
+    "engagement_regression": Guide(
+        "No version was released in these days: a change in the app, in who comes, or in the catalogue.",
+        "Compare models and segments over these days, then drift; roll back if the new champion is at fault.",
+        "engagement",
+    ),
+    "sample_ratio": Guide(
+        "Users are lost in one arm, or assigned otherwise than planned: the comparison cannot be trusted.",
+        "Find which step drops users, mend it, and let the stage begin again under another salt.",
+        "audition",
+    ),
+    "refresh_held": Guide(
+        "The champion fitted on newer data is not proven to be as good as the one that serves.",
+        "Nothing needs to be done at once: the serving version stays. Look at drift if it goes on for days.",
+        "decisions",
+    ),
+    "rollback": Guide(
+        "The champion did harm, or a person removed it.",
+        "Read the entry; a version that was rolled back serves again only if a person promotes it.",
+        "decisions",
+    ),
+    "unconfirmed": Guide(
+        "The data of probation could not be read for its longest time.",
+        "Look at data quality of these days, and decide by hand whether the champion stays.",
+        "decisions",
+    ),
+    "alias_moved": Guide(
+        "Somebody moved an alias in MLflow's own pages.",
+        "Nothing: aliases follow the ledger. To change the champion use `firstchair promote`.",
+        "decisions",
+    ),
+}
+
+
+def guide_of(code: str) -> Guide:
+    """The guide of an alert's code."""
+    return GUIDES.get(code, UNKNOWN)
