@@ -184,7 +184,7 @@ def demo(
     spec = world.WorldSpec(users, artists, days + lived, seed, first, operations.DEMO_SCENARIO)
     with at_work("demo") as advance:
         platform, report = operations.run_demo(
-            operations.demo_settings(), operations.Demo(spec, days), progress=advance
+            operations.demo_settings(), operations.Demo(spec, days, operations.DEMO_NOISE), progress=advance
         )
     summary = operations.summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))

@@ -17,7 +17,7 @@ from firstchair.world.accounts import add_users, replace_accounts
 from firstchair.world.behaviour import KINDS, Life
 from firstchair.world.delivery import Delivery, Store
 from firstchair.world.geography import CITIES
-from firstchair.world.policy import VERSION, SeededPolicy
+from firstchair.world.policy import NOISE, VERSION, SeededPolicy
 from firstchair.world.population import GENRES, SOURCES, TRACKS_PER_ARTIST, Artists, Users, make_artists, make_users
 from firstchair.world.records import artist_id, lines_of, track_id, user_id
 from firstchair.world.scenarios import scenario
@@ -68,12 +68,22 @@ class WorldSpec:
 class World:
     """A world that is stepped day by day; both sources are written as it goes.
 
+    `noise` is that of the seeded policy, which serves before there are models.
+
     Raises:
         SettingsError: A number is out of range, or there is no such scenario; nothing is written.
         SourceError: The account database cannot be written.
     """
 
-    def __init__(self, spec: WorldSpec, *, accounts: sa.URL, events_url: str, truth: Path) -> None:
+    def __init__(
+        self,
+        spec: WorldSpec,
+        *,
+        accounts: sa.URL,
+        events_url: str,
+        truth: Path,
+        noise: float = NOISE,
+    ) -> None:
         _check(spec)
         self.spec, self.truth, self.scenario = spec, truth, scenario(spec.scenario)
         # One stream for each part, so that a longer window does not change who lives in the world.
@@ -86,7 +96,7 @@ class World:
         tastes = Tastes(self.people, self.music, self.scenario, change_on, of_tastes)
         lost = (self.people.source == SOURCES.index(LOST_ON)) & self.scenario.incidents.lost_challenger
         self.life = Life(tastes, spec.start, of_days, lost=lost)
-        self.before_models = SeededPolicy(tastes, spec.start, of_policy)
+        self.before_models = SeededPolicy(tastes, spec.start, of_policy, noise=noise)
         self.calendar = [spec.start + timedelta(days=number) for number in range(spec.days)]
         self.accounts = accounts
         odd = _odd_accounts(spec.start) if self.scenario.incidents.everyday else ()
