@@ -23,6 +23,23 @@ def report_page(path: Path | None, settings: Settings) -> str | None:
     return None if path is None else settings.page(f"reports/{path.parent.name}/{path.stem}")
 
 
+def run_page(context: dg.AssetExecutionContext, settings: Settings) -> str:
+    """Address of this run in Dagster's pages."""
+    return f"{settings.dagster_address}/runs/{context.run_id}"
+
+
+def cause_of(context: dg.AssetExecutionContext) -> str:
+    """Why this run is, in words, from the tags that started it."""
+    tags = context.run.tags
+    if causes := tags.get("firstchair/causes"):
+        return causes.replace("_", " ").replace(",", ", ")
+    if schedule := tags.get("dagster/schedule_name"):
+        return f"the schedule `{schedule}`"
+    if sensor := tags.get("dagster/sensor_name"):
+        return f"the sensor `{sensor}`"
+    return "a run that a person started"
+
+
 def shown_as(value: Any) -> Any:
     """The metadata value of a number, text, address, day, path, picture or counts; None where it has none."""
     match value:

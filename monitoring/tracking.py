@@ -1,18 +1,22 @@
 """A day's monitoring as one MLflow run: figures to plot over time, and the pages as artefacts."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from firstchair.definitions.attribution import SLATE_DAYS
+from firstchair.definitions.mlflow_pages import NOTE, described_run, experiment_tags
 from firstchair.errors import RunError
 from firstchair.features.segments import ALL
-from firstchair.lake import Lake
+from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 
 EXPERIMENT = "artist-recommender-monitoring"
+ABOUT = "Each day's monitoring: figures over time, and the pages of drift, data quality and overfitting."
+COLUMNS = ("ctr", "clicks_per_100", "listen_through", "churn_7_days", "churn_14_days", "users")
 PAGES = ("data_drift", "data_quality", "overfit")
 
 
@@ -24,19 +28,31 @@ class TrackedDay:
     figures: dict[str, float]
 
 
-def track(lake: Lake, *, as_of: date, tracking_uri: str, artifact_root: Path, report_folder: Path) -> TrackedDay:
+def track(
+    lake: Lake,
+    *,
+    as_of: date,
+    tracking_uri: str,
+    artifact_root: Path,
+    report_folder: Path,
+    links: Mapping[str, str],
+) -> TrackedDay:
     """Write the figures of `as_of` into its run of the experiment; a repetition writes into the same run.
+
+    The run's description has the `links`, by name.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
         RunError: MLflow does not answer; the tables stand.
     """
-    figures = _figures(lake, as_of)
+    figures, simulated = _figures(lake, as_of), is_simulated(lake)
     pages = [path for name in PAGES if (path := report_folder.resolve() / name / f"{as_of}.html").exists()]
     quality = report_folder.resolve() / "data_quality" / f"{date.fromordinal(as_of.toordinal() - 1)}.html"
     pages += [quality] if quality.exists() else []
     try:
-        return TrackedDay(_write(figures, pages, as_of, tracking_uri, artifact_root), figures)
+        return TrackedDay(
+            _write(figures, pages, as_of, tracking_uri, artifact_root, links, simulated=simulated), figures
+        )
     except Exception as error:  # MLflow's own, SQLAlchemy's, requests' and OSError alike
         raise RunError(
             f"MLflow did not take the monitoring of {as_of}: {' '.join(str(error).split())}.",
@@ -70,16 +86,27 @@ def _figures(lake: Lake, as_of: date) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _write(figures: dict[str, float], pages: list[Path], as_of: date, tracking_uri: str, artifact_root: Path) -> str:
+def _write(
+    figures: dict[str, float],
+    pages: list[Path],
+    as_of: date,
+    tracking_uri: str,
+    artifact_root: Path,
+    links: Mapping[str, str],
+    *,
+    simulated: bool,
+) -> str:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
     client: Any = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     experiment = _experiment(client, artifact_root)
-    tag = {"as_of": as_of.isoformat()}
+    about = f"Engagement, churn, drift, overfitting and data quality of the days before {as_of}."
+    note = described_run([about], links, simulated=simulated)
+    tags = {"as_of": as_of.isoformat(), "simulated": str(simulated).lower(), NOTE: note}
     runs = client.search_runs([experiment], f"tags.as_of = '{as_of}'", max_results=1)
-    run = runs[0] if runs else client.create_run(experiment, run_name=f"monitoring {as_of}", tags=tag)
+    run = runs[0] if runs else client.create_run(experiment, run_name=f"monitoring {as_of}", tags=tags)
     for name, value in sorted(figures.items()):
         client.log_metric(run.info.run_id, _allowed(name), value, step=as_of.toordinal())
     for page in pages:
@@ -93,7 +120,9 @@ def _experiment(client: Any, artifact_root: Path) -> str:
     if found is not None:
         return str(found.experiment_id)
     artifact_root.mkdir(parents=True, exist_ok=True)
-    return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_root.absolute().as_uri()))
+    tags = experiment_tags(ABOUT, COLUMNS, tags=("as_of", "simulated"))
+    location = artifact_root.absolute().as_uri()
+    return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags))
 
 
 def _allowed(name: str) -> str:

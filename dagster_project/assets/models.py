@@ -4,7 +4,7 @@ import dagster as dg
 
 from dagster_project.assets.features import interactions, user_features
 from dagster_project.assets.validation import silver_events
-from dagster_project.metadata import described
+from dagster_project.metadata import cause_of, described, run_page
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
 from firstchair import promotion
@@ -26,7 +26,12 @@ def _model(family: Family, entry: FamilyEntry) -> dg.AssetsDefinition:
     def model(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         p = platform.open()
         candidate = promotion.enter_candidate(
-            p.lake, p.registry, family=family, as_of=as_of_of(context), seed=p.settings.seed
+            p.lake,
+            p.registry,
+            family=family,
+            as_of=as_of_of(context),
+            seed=p.settings.seed,
+            training=promotion.Training(cause_of(context), run_page(context, p.settings)),
         )
         return dg.MaterializeResult(
             metadata=described(

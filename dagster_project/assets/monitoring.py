@@ -9,7 +9,7 @@ from dagster_project.assets.models import FAMILY_MODELS
 from dagster_project.assets.recommendations import recommendations
 from dagster_project.assets.validation import silver_events
 from dagster_project.checks import DAY_USABLE, verdict
-from dagster_project.metadata import described, report_page
+from dagster_project.metadata import described, report_page, run_page
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
 from firstchair.operations import roles
@@ -162,5 +162,6 @@ def monitoring_run(context: dg.AssetExecutionContext, platform: PlatformResource
         tracking_uri=p.registry.tracking_uri,
         artifact_root=p.registry.artifact_root,
         report_folder=p.settings.reports,
+        links={"Dagster run": run_page(context, p.settings), "Console": p.settings.page("engagement")},
     )
     return dg.MaterializeResult(metadata=described(report))

@@ -217,5 +217,5 @@ def doctor(findings: Sequence[Finding]) -> Screen:
 def addresses(services: Sequence[Service]) -> RenderableType:
     """Where the pages are."""
     return table(
-        "Running", ("service", "address"), [(s.name, s.address or "in the background") for s in services]
+        "Running", ("service", "address"), [(s.name, s.page or s.address or "in the background") for s in services]
     )

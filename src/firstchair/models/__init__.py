@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Recommender,
         Slates,
         TrainingData,
+        WithCurves,
     )
     from firstchair.models.training_data import load_training_data, taken_up
 
@@ -38,6 +39,7 @@ __all__ = [
     "Recommender",
     "Slates",
     "TrainingData",
+    "WithCurves",
     "baselines",
     "chosen_settings",
     "contenders",

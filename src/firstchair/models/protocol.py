@@ -1,10 +1,11 @@
 """What every recommender is: fitted on one day's data, asked for lists, kept as plain files."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +138,16 @@ class Explanations:
     labels: npt.NDArray[np.object_]
     parts: npt.NDArray[np.int32]
     amounts: npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class WithCurves(Protocol):
+    """A model that remembers how its fit went.
+
+    curves: a metric by name, one value a step of the fit; empty where it was loaded.
+    """
+
+    curves: Mapping[str, Sequence[float]]
 
 
 class Recommender(Protocol):

@@ -60,6 +60,7 @@ class Ranker:
         self.objective, self.training_users = objective, training_users
         self.variant: Variant | None = None
         self.booster: Any = None
+        self.curves: dict[str, tuple[float, ...]] = {}
 
     @property
     def artist_ids(self) -> npt.NDArray[np.str_]:
@@ -70,13 +71,14 @@ class Ranker:
         """Fit the trees on the labelled history, and the sources on `data`."""
         if data.labelled is not None:
             earlier = Sources(**self.settings).fit(data.labelled.data, seed=seed)
-            self.variant, self.booster = trained(
+            self.variant, self.booster, curve = trained(
                 earlier,
                 data.labelled,
                 seed=seed,
                 objectives=[self.objective] if self.objective else OBJECTIVES,
                 training_users=self.training_users,
             )
+            self.curves = {"watched_ndcg_at_20": curve} if curve else {}
         self.sources.fit(data, seed=seed)
         return self
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,10 @@ OF_OBJECTIVE: Mapping[str, Mapping[str, Any]] = {
     "binary:logistic": {},
     "rank:ndcg": {"lambdarank_pair_method": "topk", "lambdarank_num_pair_per_sample": 20},
 }
+
+
+# NDCG@20 of the watched slice after each tree.
+Curve: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,10 @@ def trained(
     seed: int,
     objectives: Sequence[str],
     training_users: int = MAX_TRAINING_USERS,
-) -> tuple[Variant | None, Any]:
-    """The best way to learn and the trees it gave from all there is; (None, None) where nothing was ever taken up.
+) -> tuple[Variant | None, Any, Curve]:
+    """The best way to learn, the trees it gave from all there is, and NDCG@20 of the watched slice by tree.
+
+    (None, None, ()) where nothing was ever taken up; no curve where nothing was watched.
 
     Each way is fitted to the earlier labels of four fifths of the users and stopped by the later labels of the
     rest (by all of theirs, where labels have no days). The best is fitted once more, to everybody's, with as
@@ -100,31 +106,44 @@ def trained(
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
     rows = np.sort(rng.permutation(rows)[:training_users]).astype(np.int64)
     if not len(rows):
-        return None, None
+        return None, None, ()
     found, later = _of_candidates(table, labelled, rows)
     watched = np.isin(found.group, rows[rng.random(len(rows)) < WATCHED_SHARE])
     known = found.only(~watched, found.label - later if later.any() else found.label)
     judge = found.only(watched, later if later.any() else found.label)
     if not len(known.label):
-        return None, None
+        return None, None, ()
     shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
     tried = [_tried(objective, known, judge, seed) for objective in objectives]
-    best = max(tried, key=lambda variant: variant.watched_ndcg)
+    best, curve = max(tried, key=lambda found: found[0].watched_ndcg)
     everything = found.only(np.ones_like(watched), found.label)
     if shown is not None:
-        best = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
+        best, curve = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
         everything = _with(everything, shown)
-    return best, _boosted(best.objective, everything, None, seed, trees=best.trees)
+    return best, _boosted(best.objective, everything, None, seed, trees=best.trees), curve
 
 
-def _tried(objective: str, known: Labelled, judge: Labelled, seed: int, *, with_slates: bool = False) -> Variant:
+def _tried(
+    objective: str, known: Labelled, judge: Labelled, seed: int, *, with_slates: bool = False
+) -> tuple[Variant, Curve]:
     if not len(judge.label):
-        return Variant(objective, with_slates, TREES_UNWATCHED, 0.0)
-    booster = _boosted(objective, known, judge, seed, trees=MAX_TREES)
-    return Variant(objective, with_slates, booster.best_iteration + 1, float(booster.best_score))
+        return Variant(objective, with_slates, TREES_UNWATCHED, 0.0), ()
+    history: dict[str, dict[str, list[float]]] = {}
+    booster = _boosted(objective, known, judge, seed, trees=MAX_TREES, history=history)
+    (curve,) = history["watched"].values()
+    variant = Variant(objective, with_slates, booster.best_iteration + 1, float(booster.best_score))
+    return variant, tuple(curve)
 
 
-def _boosted(objective: str, known: Labelled, judge: Labelled | None, seed: int, *, trees: int) -> Any:
+def _boosted(
+    objective: str,
+    known: Labelled,
+    judge: Labelled | None,
+    seed: int,
+    *,
+    trees: int,
+    history: dict[str, dict[str, list[float]]] | None = None,
+) -> Any:
     import xgboost
 
     own = _matrix(known, objective)
@@ -139,6 +158,7 @@ def _boosted(objective: str, known: Labelled, judge: Labelled | None, seed: int,
         own,
         num_boost_round=trees,
         evals=[] if judge is None else [(_matrix(judge, objective, ref=own), "watched")],
+        evals_result=history,
         early_stopping_rounds=None if judge is None else PATIENCE,
         verbose_eval=False,
     )

@@ -44,7 +44,7 @@ def console_config(platform: Platform) -> ConsoleConfig:
         lake=platform.lake,
         k_anonymity=settings.k_anonymity,
         reports=settings.reports,
-        addresses={"Dagster": settings.dagster_address, "MLflow": settings.mlflow_address},
+        addresses={"Dagster": settings.dagster_address, "MLflow": settings.mlflow_models},
         alerts=_alerts(platform),
         causes=lambda: platform.journal.triggers(limit=CAUSES),
         by_hand=ConsoleDecisions(platform),

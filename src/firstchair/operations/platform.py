@@ -158,6 +158,7 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     settings = settings or load_settings()
     databases = open_databases(settings)
     registry, ledger = open_memory(settings, databases)
+    registry.console = settings.api_address
     journal = Journal(databases.ledger)
     journal.migrate()
     return Platform(

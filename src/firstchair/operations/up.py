@@ -30,11 +30,12 @@ LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process that `up` keeps alive."""
+    """One process that `up` keeps alive. page: where a person begins, where that is not its address."""
 
     name: str
     command: tuple[str, ...]
     address: str | None
+    page: str | None = None
 
     @property
     def slug(self) -> str:
@@ -72,6 +73,7 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
                 *("--default-artifact-root", (s.home / "mlartifacts").as_uri()),
             ),
             s.mlflow_address,
+            s.mlflow_models,
         ),
     )
 

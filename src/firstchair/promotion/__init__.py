@@ -20,7 +20,7 @@ from firstchair.promotion.protocol import ALIAS_MOVED, is_followed, out_of_line,
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.recompute import Replayed, ReplayReport, replay, replay_all
 from firstchair.promotion.refits import judge_refit
-from firstchair.promotion.registry import NAME, Alias, Registry, Version
+from firstchair.promotion.registry import NAME, Alias, Registry, Training, Version
 from firstchair.promotion.rules import GateRules, LiveRules, OfflineRules
 from firstchair.promotion.stages import Phase, Stage, arms_of
 from firstchair.promotion.status import Status, status
@@ -52,6 +52,7 @@ __all__ = [
     "Span",
     "Stage",
     "Status",
+    "Training",
     "Verb",
     "Verdict",
     "Verification",

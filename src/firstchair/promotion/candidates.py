@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any
 
 from firstchair.evaluation import POPULARITY, Evaluation, Split, evaluate, load_split
-from firstchair.lake import Lake
+from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
-from firstchair.models import Family, TrainingData, fit, load_training_data
+from firstchair.models import Family, TrainingData, WithCurves, fit, load_training_data
 from firstchair.models.ranker import Ranker
 from firstchair.models.shap_summary import shap_summary
-from firstchair.promotion.registry import Registry, Version
+from firstchair.promotion.registry import Registry, Training, Version
 
 EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)
 READ = (t.EVENTS, t.USERS, t.ARTISTS, t.TRACKS, t.USER_FEATURES, t.INTERACTIONS)
@@ -25,11 +25,19 @@ class Candidate:
     fitted_now: bool
 
 
-def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date, seed: int) -> Candidate:
+def enter_candidate(
+    lake: Lake,
+    registry: Registry,
+    *,
+    family: str,
+    as_of: date,
+    seed: int,
+    training: Training | None = None,
+) -> Candidate:
     """Test the family on the split by time, fit it on all data before `as_of` and register it.
 
     Its evidence is kept before it is registered, so a registered version always has some: of the
-    training days alone where there were no test users.
+    training days alone where there were no test users. `training` says in MLflow why it was fitted.
 
     Raises:
         EvidenceError: The history is too short to be split.
@@ -55,6 +63,9 @@ def enter_candidate(lake: Lake, registry: Registry, *, family: str, as_of: date,
         data_fingerprint=data.fingerprint,
         metrics=evaluation.metrics,
         seed=seed,
+        simulated=is_simulated(lake),
+        training=training,
+        curves=model.curves if isinstance(model, WithCurves) else {},
         documents=documents,
         pictures={} if summary is None else {"shap_summary": summary.picture()},
     )

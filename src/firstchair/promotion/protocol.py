@@ -4,6 +4,7 @@ import hashlib
 from datetime import datetime
 
 from firstchair.promotion.ledger import Decision, Entry, Ledger
+from firstchair.promotion.plain_words import explained
 from firstchair.promotion.registry import Alias, Registry
 from firstchair.promotion.stages import Stage
 
@@ -20,6 +21,12 @@ def follow(registry: Registry, entry: Entry) -> None:
     returns = entry.stage_after == Stage.ROLLED_BACK
     if entry.challenger is not None and entry.stage_after is not None:
         registry.set_stage(entry.challenger, Stage(entry.stage_after), decision=entry.decision_id)
+        registry.describe_decision(
+            entry.challenger,
+            sequence=entry.sequence,
+            decision_id=entry.decision_id,
+            sentence=explained(entry).sentence,
+        )
     if entry.champion_after is not None:
         if changed and entry.champion_before is not None:
             if returns:

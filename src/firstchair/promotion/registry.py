@@ -4,7 +4,7 @@ import logging
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -13,13 +13,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from firstchair.definitions.mlflow_pages import NOTE, described_run, experiment_tags, view_of_runs
 from firstchair.errors import ModelError
-from firstchair.models import Family, Recommender, load
+from firstchair.models import FAMILIES, Family, Recommender, load
 from firstchair.promotion.stages import Stage
 
 NAME = "artist-recommender"
 ARTIFACT = "model"
 FOLLOWED = "ledger_entry"
+# What stands before the newest decision in the description of a version.
+DECIDED = "\n\nNewest decision: "
+ABOUT_MODEL = (
+    "Artists for the users of a music service. The alias `champion` is what serves, `challenger` what is "
+    "compared with it, `previous` what served before; they follow the ledger and are put back where moved here."
+)
+ABOUT_RUNS = (
+    "One run a model family and day, fitted on everything before `as_of`. Metrics that begin with `test_` are of "
+    "later days that the model had not seen, those with `train_` of what it was fitted to."
+)
+COLUMNS = ("test_ndcg_at_10", "test_recall_at_20", "test_coverage_at_20", "train_ndcg_at_10", "train_recall_at_20")
+# MLflow takes no more in one call.
+METRICS_A_CALL = 1_000
 # What MLflow answers where the model, or the alias of a model, is not there.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -47,6 +61,14 @@ class Alias(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """Why and where a version was fitted. cause: in words. run_url: of the Dagster run; None outside of one."""
+
+    cause: str
+    run_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One registered version with its tags; `version` is MLflow's number as text."""
 
@@ -58,12 +80,30 @@ class Version:
     run_id: str
 
 
+def _note(
+    model: Recommender, as_of: date, metrics: Mapping[str, float], training: Training | None, *, simulated: bool
+) -> str:
+    """Description of a run and its version."""
+    title = FAMILIES[model.family].title
+    sentences = [f"{title}, fitted on everything before {as_of}."]
+    if training is not None:
+        sentences.append(f"Cause of the training: {training.cause}.")
+    known = [f"{name} {metrics[name]:.4f}" for name in COLUMNS if name in metrics]
+    sentences += [f"{', '.join(known)}."] if known else []
+    links = {"Dagster run": training.run_url} if training is not None and training.run_url else {}
+    return described_run(sentences, links, simulated=simulated)
+
+
 class Registry:
-    """Registered versions in one MLflow; artefacts under `artifact_root`."""
+    """Registered versions in one MLflow; artefacts under `artifact_root`.
+
+    console: address of the review console, for links in descriptions; empty: none.
+    """
 
     def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
+        self.console = ""
 
     @cached_property
     def _client(self) -> Any:
@@ -81,25 +121,36 @@ class Registry:
         data_fingerprint: str,
         metrics: Mapping[str, float],
         seed: int,
+        simulated: bool,
+        training: Training | None = None,
+        curves: Mapping[str, Sequence[float]] | None = None,
         documents: Mapping[str, Any] | None = None,
         pictures: Mapping[str, Any] | None = None,
     ) -> Version:
         """Log a run and make a version of it; the same family, day, data and seed give the version there is.
 
         Documents are logged as JSON, pictures (matplotlib figures) as PNG. The run is whole before the version is
-        made, so a version without artefacts cannot exist.
+        made, so a version without artefacts cannot exist. `simulated` (some event behind it is) is a
+        tag of the run and of the version. `training` stands in their descriptions; `curves`, values
+        by step of the fit, are metrics of the run.
 
         Raises:
             ModelError: MLflow cannot be written.
         """
         tags = {"family": str(model.family), "as_of": as_of.isoformat(), "data_fingerprint": data_fingerprint}
+        tags |= {"simulated": str(simulated).lower(), "cause": training.cause if training else ""}
+        note = _note(model, as_of, metrics, training, simulated=simulated)
         known = [v for v in self.versions(as_of=as_of, family=model.family) if v.data_fingerprint == data_fingerprint]
         if known:
             return known[-1]
         with _answering(f"register {model.family} of {as_of}"):
-            run = self._client.create_run(self.ensure_experiment(), run_name=f"{model.family} {as_of}", tags=tags)
+            run = self._client.create_run(
+                self.ensure_experiment(), run_name=f"{model.family} {as_of}", tags=tags | {NOTE: note}
+            )
             run_id = run.info.run_id
             self._log_figures(run_id, {**model.parameters(), "seed": seed}, metrics)
+            for name, values in (curves or {}).items():
+                self._log_curve(run_id, name, values)
             for name, document in (documents or {}).items():
                 self._client.log_dict(run_id, document, f"{name}.json")
             for name, figure in (pictures or {}).items():
@@ -112,6 +163,7 @@ class Registry:
                 source=f"{run.info.artifact_uri}/{ARTIFACT}",
                 run_id=run_id,
                 tags={**tags, "stage": str(Stage.CANDIDATE)},
+                description=note,
             )
         return self._described(made)
 
@@ -225,6 +277,15 @@ class Registry:
             if decision is not None:
                 self._client.set_model_version_tag(NAME, number, "decision", decision)
 
+    def describe_decision(self, number: str, *, sequence: int, decision_id: str, sentence: str) -> None:
+        """Write the newest decision about a version into its description, in place of the one before."""
+        with _answering(f"describe version {number}"):
+            told = self._client.get_model_version(NAME, number).description or ""
+            name = f"Entry {sequence} of the ledger"
+            link = f"[{name}]({self.console}/decisions/{decision_id})" if self.console else name
+            text = f"{told.partition(DECIDED)[0]}{DECIDED}{link}: {sentence}"
+            self._client.update_model_version(NAME, number, text)
+
     def followed(self) -> int | None:
         """Sequence number of the last entry of the ledger that aliases and stages were brought in line with."""
         from mlflow.exceptions import MlflowException
@@ -259,7 +320,9 @@ class Registry:
         if found is not None:
             return str(found.experiment_id)
         self.artifact_root.mkdir(parents=True, exist_ok=True)
-        return str(self._client.create_experiment(NAME, artifact_location=self.artifact_root.absolute().as_uri()))
+        location = self.artifact_root.absolute().as_uri()
+        tags = experiment_tags(ABOUT_RUNS, COLUMNS, tags=("family", "as_of", "cause", "simulated"))
+        return str(self._client.create_experiment(NAME, artifact_location=location, tags=tags))
 
     def _ensure_registered(self) -> None:
         from mlflow.exceptions import MlflowException
@@ -267,7 +330,18 @@ class Registry:
         try:
             self._client.get_registered_model(NAME)
         except MlflowException:
-            self._client.create_registered_model(NAME, description="Artists for the users of a music service.")
+            runs = view_of_runs(self.ensure_experiment())
+            self._client.create_registered_model(
+                NAME, description=f"{ABOUT_MODEL}\n\n[Runs with their metrics]({runs})"
+            )
+
+    def _log_curve(self, run_id: str, name: str, values: Sequence[float]) -> None:
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        points = [Metric(name, float(value), now, step) for step, value in enumerate(values)]
+        for start in range(0, len(points), METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
 
     def _log_figures(self, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
         """Parameters and metrics in one transaction."""

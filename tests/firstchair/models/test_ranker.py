@@ -87,7 +87,7 @@ def test_slates_are_learnt_even_where_the_watched_labels_contradict_them(
 
     def gap(history: LabelledHistory) -> float:
         """How much higher taken items of the slates are ranked than refused ones."""
-        variant, booster = trained(sources, history, seed=seed, objectives=OBJECTIVES)
+        variant, booster, _ = trained(sources, history, seed=seed, objectives=OBJECTIVES)
         assert variant is not None
         assert booster.num_boosted_rounds() == variant.trees
         assert variant.with_slates == (history.slates is not None)
@@ -103,16 +103,17 @@ def test_labels_of_the_last_days_decide_when_to_stop(sources: Sources, data: Tra
     later.data = (np.arange(later.nnz) % 3 == 0).astype(np.float32)
     later.eliminate_zeros()
 
-    variant, _ = trained(sources, replace(whole, later=later), seed=1, objectives=OBJECTIVES)
+    variant, _, curve = trained(sources, replace(whole, later=later), seed=1, objectives=OBJECTIVES)
 
     assert variant is not None
     assert variant.trees >= 1
+    assert (max(curve), curve.index(max(curve)) + 1) == (variant.watched_ndcg, variant.trees)
 
 
 def test_nothing_taken_up_teaches_nothing(sources: Sources, data: TrainingData) -> None:
     nothing = replace(labelled(data), positives=sparse.csr_matrix(np.zeros((USERS, ARTISTS), dtype=np.float32)))
 
-    assert trained(sources, nothing, seed=1, objectives=OBJECTIVES) == (None, None)
+    assert trained(sources, nothing, seed=1, objectives=OBJECTIVES) == (None, None, ())
 
 
 def test_more_refusal_never_ranks_an_artist_higher(data: TrainingData) -> None:

@@ -79,7 +79,7 @@ class Audition:
         for model in self.fitted.values():
             data = fingerprint or f"data of {as_of}"
             data += ", changed" if model.family == apart else ""
-            self.registry.register(model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1)
+            self.registry.register(model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1, simulated=False)
 
     def remember(self, as_of: date = AS_OF, **levels: float) -> None:
         """What families remember of their training days, as a mean NDCG per user."""

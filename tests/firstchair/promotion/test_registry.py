@@ -1,5 +1,6 @@
 """Registered versions: whole, without pickle, the same however often they are asked for."""
 
+import json
 import pickletools
 from datetime import date
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 
 from firstchair.errors import ModelError
 from firstchair.models import Family, Recommender
-from firstchair.promotion import Registry, Stage, Version
+from firstchair.promotion import NAME, Registry, Stage, Training, Version
 from tests.firstchair.models.toys import AS_OF, checkerboard
 
 
 def entered(registry: Registry, model: Recommender, as_of: date = AS_OF, data: str = "one") -> Version:
-    return registry.register(model, as_of=as_of, data_fingerprint=data, metrics={"test_ndcg_at_10": 0.25}, seed=1)
+    return registry.register(
+        model, as_of=as_of, data_fingerprint=data, metrics={"test_ndcg_at_10": 0.25}, seed=1, simulated=False
+    )
 
 
 def test_a_version_recommends_what_the_model_did(registry: Registry, fitted: dict[Family, Recommender]) -> None:
@@ -110,3 +113,45 @@ def test_a_registry_out_of_reach_is_said_so(tmp_path: Path, monkeypatch: pytest.
 
     assert "read alias champion" in raised.value.what
     assert "FIRSTCHAIR_MLFLOW_TRACKING_URI" in raised.value.remedy
+
+
+def test_mlflows_pages_say_what_a_version_is_why_it_was_fitted_and_what_was_decided(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
+    registry.console = "http://console"
+    version = registry.register(
+        fitted[Family.XGBOOST],
+        as_of=AS_OF,
+        data_fingerprint="one",
+        metrics={"test_ndcg_at_10": 0.25},
+        seed=1,
+        simulated=True,
+        training=Training("drift of country", "http://dagster/runs/7"),
+        curves={"watched_ndcg_at_20": [0.1, 0.2, 0.15]},
+    )
+    for sequence, sentence in ((3, "It is undecided."), (4, "It becomes champion.")):
+        registry.describe_decision(version.version, sequence=sequence, decision_id=f"d{sequence}", sentence=sentence)
+
+    client = mlflow.MlflowClient(registry.tracking_uri, registry.tracking_uri)
+    described = client.get_model_version(NAME, version.version)
+    run = client.get_run(version.run_id)
+    assert described.description == (
+        "**Simulated data: no figure here is of a real service.**\n\n"
+        f"XGBoost, fitted on everything before {AS_OF}.\n\n"
+        "Cause of the training: drift of country.\n\n"
+        "test_ndcg_at_10 0.2500.\n\n"
+        "[Dagster run](http://dagster/runs/7)\n\n"
+        "Newest decision: [Entry 4 of the ledger](http://console/decisions/d4): It becomes champion."
+    )
+    assert run.data.tags["mlflow.note.content"] == described.description.partition("\n\nNewest")[0]
+    for tags in (run.data.tags, described.tags):
+        assert (tags["simulated"], tags["cause"]) == ("true", "drift of country")
+    curve = client.get_metric_history(version.run_id, "watched_ndcg_at_20")
+    assert [(point.step, point.value) for point in curve] == [(0, 0.1), (1, 0.2), (2, 0.15)]
+    experiment = client.get_experiment_by_name(NAME)
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    view = json.loads(experiment.tags["mlflow.sharedViewState.figures"])
+    assert "metrics.`test_ndcg_at_10`" in view["selectedColumns"]
+    runs = f"#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=figures"
+    assert runs in client.get_registered_model(NAME).description

@@ -50,7 +50,7 @@ def platform(lake: Lake, registry: Registry, fitted: dict[Family, Recommender]) 
     known = {"artist_id": pa.array(ARTISTS), "name": pa.array([f'The "{artist}"s' for artist in ARTISTS])}
     lake.overwrite(t.ARTISTS, pa.table(unknown | known, schema=t.ARTISTS.schema))
     for family in (Family.ALS, Family.XGBOOST, Family.TRENDING):
-        registry.register(fitted[family], as_of=AS_OF, data_fingerprint="one", metrics={}, seed=1)
+        registry.register(fitted[family], as_of=AS_OF, data_fingerprint="one", metrics={}, seed=1, simulated=False)
     registry.set_alias("champion", CHAMPION)
     registry.set_alias("challenger", CHALLENGER)
     return registry
