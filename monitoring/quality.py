@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstchair.definitions.checks import Check, CheckState
+from firstchair.events import records_sql
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from monitoring.engine import connect
@@ -42,8 +43,8 @@ def build_quality(
 ) -> QualityReport:
     """Put the figures of the days `first` to `last` (both included) in place of those partitions.
 
-    refused: records in quarantine ÷ records, over all and by reason. A record's day is that of its event; where it
-    was refused before that was known, the day that most events of its object are of, else the day it was read.
+    refused: records in quarantine that were not delivered again ÷ records, over all and by reason
+    (`firstchair.events.shares` says what day a record is of).
     sequence_gaps: numbers missing before an event of the day, by source.
     late: events that came after the day's evening had been brought in, ÷ events.
     silent: 1 where a source that is heard on most days was not heard on the day.
@@ -55,7 +56,7 @@ def build_quality(
     """
     rules = rules or load_rules().quality
     with connect() as connection:
-        connection.execute(_records(lake))
+        connection.execute(records_sql(lake))
         table = connection.sql(_figures(lake, first, last, rules)).to_arrow_table()
     lake.replace_range(t.DATA_QUALITY, table, first, last)
     rows = table.to_pylist()
@@ -89,20 +90,6 @@ def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
     return list(rows.to_pylist())
 
 
-def _records(lake: Lake) -> str:
-    """SQL of `refused` (day, reason) and `landed` (one row an event, with the instant it was read at)."""
-    return f"""
-        create temp view landed as
-        select event_date as day, source, source_seq, object_url, ingested_at from {lake.scan(t.BRONZE_EVENTS)};
-        create temp table refused as
-        with of_object as (
-            select object_url, mode(day) as day from landed group by object_url)
-        select coalesce(q.event_date, o.day, q.quarantined_at::date) as day, q.reason, q.source, q.source_seq,
-               q.batch_id is not null as unparsed
-        from {lake.scan(t.QUARANTINE_EVENTS)} q left join of_object o using (object_url);
-    """
-
-
 def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
     return f"""
         with days as (
@@ -124,7 +111,7 @@ def _refused(rules: QualityRules) -> str:
                     select day from landed union all select day from refused where unparsed) group by day),
             counted as (
                 select day, coalesce(reason, '{ALL}') as key, count(*) as refused
-                from refused group by grouping sets ((day, reason), (day)))
+                from refused where lost group by grouping sets ((day, reason), (day)))
             select day, '{REFUSED}' as measure, key, refused / records as value, records as "of",
                    if(key = '{ALL}', {rules.max_refused}, null) as threshold
             from counted join records using (day)

@@ -30,6 +30,7 @@ LIVED = (
     "tests/deploy/test_container.py",
     "tests/firstchair/operations/test_alerts.py",
     "tests/firstchair/operations/test_doctor.py",
+    "tests/firstchair/operations/test_run.py",
     "tests/firstchair/operations/test_up.py",
     "tests/firstchair/serving/console/test_pages.py",
     "tests/firstchair/serving/console/test_session.py",

@@ -23,7 +23,9 @@ KINDS = {"ibis", "duckdb", "deltalake"}
 )
 def user_features(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """One row a user of everything known up to the end of the partition's day (UTC)."""
-    report = features.build_user_features(platform.open().lake, as_of=as_of_of(context))
+    p = platform.open()
+    p.require_usable(as_of_of(context))
+    report = features.build_user_features(p.lake, as_of=as_of_of(context))
     checks = [
         verdict(FEATURES_NO_LEAK, report.leaked_rows == 0, leaked_rows=report.leaked_rows),
         verdict(FEATURES_VALID, report.validation.passed, failures=report.validation.by_expectation),
@@ -43,7 +45,9 @@ def user_features(context: dg.AssetExecutionContext, platform: PlatformResource)
 )
 def interactions(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """The user-item matrix in long form: confidence and preference of each user and artist."""
-    report = features.build_interactions(platform.open().lake, as_of=as_of_of(context))
+    p = platform.open()
+    p.require_usable(as_of_of(context))
+    report = features.build_interactions(p.lake, as_of=as_of_of(context))
     checks = [verdict(MATRIX_NO_LEAK, report.leaked_rows == 0, leaked_rows=report.leaked_rows)]
     return dg.MaterializeResult(
         metadata=described(report), check_results=checks, data_version=dg.DataVersion(report.fingerprint)

@@ -17,9 +17,8 @@ def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
     report = events.ingest(
         p.lake, events_url=p.settings.events_url, pseudonym_key=p.settings.secret_pseudonym_key(), now=p.now
     )
-    limit = p.settings.max_quarantine_rate
-    rate = sum(report.quarantined.values()) / max(1_000, report.read)
-    checks = [verdict(LANDED_ADDS_UP, report.balanced), verdict(FEW_REFUSED, rate <= limit, rate=rate, limit=limit)]
+    why = p.unusable(p.now.date())
+    checks = [verdict(LANDED_ADDS_UP, report.balanced), verdict(FEW_REFUSED, why is None, why=why or "")]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)
 
 

@@ -4,6 +4,7 @@ FirstchairError
 ├── SettingsError        a setting is missing, unknown or out of range
 ├── SourceError          an event store, account database or catalogue cannot be read
 ├── LakeError            a table of ours is missing or unreadable
+├── DataError            rows or records that nothing may be built on
 ├── LeakageError         something at or after `as_of` reached a computation that must not see it
 ├── ModelError           a model cannot be fitted, stored or loaded
 ├── EvidenceError        two things were to be compared that are not comparable
@@ -42,6 +43,12 @@ class LakeError(FirstchairError):
     """A table of ours is missing or unreadable."""
 
     code = "lake_unavailable"
+
+
+class DataError(FirstchairError):
+    """Rows or records that nothing may be built on; nothing was."""
+
+    code = "data_unusable"
 
 
 class LeakageError(FirstchairError):

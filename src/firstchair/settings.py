@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     k_anonymity: int = Field(20, ge=1, description="a segment cell under this many users is merged into other")
     list_length: int = Field(50, ge=1, le=500, description="artists in a user's list")
     late_tolerance_days: int = Field(3, ge=0, description="days an event may be late before it is only counted")
-    max_quarantine_rate: float = Field(0.2, ge=0, le=1, description="above it a run stops after ingestion")
+    max_quarantine_rate: float = Field(0.2, ge=0, le=1, description="above it a day's data are not built on")
     min_test_users: int = Field(2000, ge=1, description="offline evidence on fewer users is not a proof")
     bootstrap_samples: int = Field(1000, ge=100, description="resamples of the paired bootstrap")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error of the offline intervals")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         sequence_gaps,
         stale_days,
     )
+    from firstchair.events.shares import Lost, lost_before, records_sql, require_usable, unusable
     from firstchair.events.vocabulary import EventType, Reason
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "EventType",
     "EventsReport",
     "IngestReport",
+    "Lost",
     "Reason",
     "Reconciliation",
     "Refusal",
@@ -36,14 +38,20 @@ __all__ = [
     "changed_objects",
     "event_days",
     "ingest",
+    "lost_before",
     "reconcile",
+    "records_sql",
     "refusals",
     "refused",
+    "require_usable",
     "sequence_gaps",
     "stale_days",
+    "unusable",
     "waiting",
 ]
 
 __getattr__ = deferred(
-    __name__, __all__, ("vocabulary", "checking", "acceptance", "catalogue", "ingestion", "reconciliation")
+    __name__,
+    __all__,
+    ("vocabulary", "checking", "acceptance", "catalogue", "ingestion", "reconciliation", "shares"),
 )

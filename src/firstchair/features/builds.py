@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
 
+from firstchair.errors import DataError
 from firstchair.features.confidence import STANDARD, ConfidenceSettings
 from firstchair.features.history import open_history
 from firstchair.features.leaks import leaked_pairs, leaked_users, refuse_leak
@@ -28,7 +29,8 @@ class FeaturesReport:
     rows: rows written, one a user of silver/users. users: rows of silver/users; equal to `rows`.
     fingerprint: content digest (32 hex digits). leaked_rows: rows that know the future; 0, or nothing
     would have been written.
-    validation: the suite `user_features` over the columns that are not lists.
+    validation: the suite `user_features` over the columns that are not lists; passed, or nothing
+    would have been written.
     """
 
     as_of: date
@@ -63,6 +65,7 @@ def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
 
     Raises:
         LeakageError: A row knows an event at or after `as_of`; nothing is written.
+        DataError: A row breaks the suite; nothing is written.
         LakeError: A table cannot be read; nothing is written.
     """
     from firstchair.validation import validate
@@ -74,6 +77,7 @@ def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
         leaked = leaked_users(history, staged, as_of=as_of)
         refuse_leak(leaked, rows, table=lake_tables.USER_FEATURES.name, as_of=as_of)
         validation = validate(staged.drop(*NESTED).order_by("user_key").to_pandas(), "user_features")
+        _refuse_invalid(validation, as_of)
         _write(engine, lake_tables.USER_FEATURES, staged.order_by("user_key"), as_of)
     return FeaturesReport(
         as_of=as_of,
@@ -109,6 +113,19 @@ def build_interactions(lake: Lake, *, as_of: date, settings: ConfidenceSettings 
         density=rows / (users * artists) if rows else 0.0,
         fingerprint=_fingerprint(lake, lake_tables.INTERACTIONS, as_of),
         leaked_rows=leaked,
+    )
+
+
+def _refuse_invalid(validation: "ValidationReport", as_of: date) -> None:
+    if validation.passed:
+        return
+    broken = ", ".join(f"{rows:,} of {name}" for name, rows in validation.by_expectation.items())
+    first = next((f": {failure.reason} {failure.detail}".rstrip() for failure in validation.failures), "")
+    raise DataError(
+        f"Rows of the {validation.rows:,} user features as of {as_of} break their suite: {broken}{first}.",
+        where="expectations/user_features.json",
+        data="Nothing was written; the partition is as it was.",
+        remedy="Correct what the accounts or events hold, or the suite, then run `firstchair run`.",
     )
 
 

@@ -63,7 +63,7 @@ def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None
     found = [
         *_changed(platform),
         *_freshness(platform, last),
-        *_records(platform, reconciliation),
+        *_records(platform, reconciliation, last),
         *_quality(platform, last),
     ]
     found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_checks(instance)]
@@ -90,10 +90,9 @@ def _freshness(platform: Platform, last: date) -> Iterator[Alert]:
         yield Alert("stale_lists", f"The newest lists are of {lists[-1] if lists else 'no day'}.")
 
 
-def _records(platform: Platform, reconciliation: events.Reconciliation) -> Iterator[Alert]:
-    refused = sum(reconciliation.quarantined.values())
-    if refused > platform.settings.max_quarantine_rate * max(1_000, reconciliation.read):
-        yield Alert("quarantine_rate", f"{refused:,} of {reconciliation.read:,} records are in quarantine.")
+def _records(platform: Platform, reconciliation: events.Reconciliation, last: date) -> Iterator[Alert]:
+    if (why := platform.unusable(last + timedelta(days=1))) is not None:
+        yield Alert("quarantine_rate", f"Nothing is built on {last}: {why}")
     if not reconciliation.balanced:
         yield Alert("records_unaccounted", "Read is not accepted + duplicates + quarantined; rebuild the days.")
     if holes := {source: count for source, count in reconciliation.gaps.items() if count}:

@@ -113,24 +113,18 @@ class Platform:
         if not self.lake.count(t.EVENTS):
             raise self._none_accepted()
 
-    def require_few_refused(self, failure: RunError) -> None:
-        """Nothing where `failure` has another cause than the records that were refused.
+    def unusable(self, as_of: date) -> str | None:
+        """Why nothing may be built from the days before `as_of`; None where it may."""
+        limit = self.settings.max_quarantine_rate
+        return events.unusable(self.lake, as_of=as_of, limit=limit)
+
+    def require_usable(self, as_of: date) -> None:
+        """Nothing where the days before `as_of` may be built on.
 
         Raises:
-            RunError: `max_quarantine_rate` is exceeded; the text says how many were refused and why.
+            DataError: More than `max_quarantine_rate` of the last of them, or of all, is lost.
         """
-        refused = events.refused(self.lake)
-        steps = failure.what.partition(" failed")[0].split(", ")
-        if refused is None or "landed_events" not in steps:
-            return
-        others = f" {failure.what}" if len(steps) > 1 else ""
-        if refused.records > self.settings.max_quarantine_rate * max(1_000, refused.read):
-            raise RunError(
-                f"Too many records were refused: {refused.sentence()}{others}",
-                where=self.settings.events_url,
-                data="Nothing was built; the records are in quarantine/events.",
-                remedy=REFUSED_REMEDY,
-            ) from failure
+        events.require_usable(self.lake, as_of=as_of, limit=self.settings.max_quarantine_rate)
 
     def _none_accepted(self) -> RunError:
         refused = events.refused(self.lake)

@@ -50,7 +50,7 @@ def run(
 
     Days before the newest lists are built anew only where events reached them since. With `first`, every day
     from there gets features, models and lists of its own; without it, every day since the newest lists, or the
-    last day alone where there are none yet.
+    last day alone where there are none yet. A day of which too much was refused gets none.
 
     With `hold_models`, no family is fitted on a day on which a stage with traffic is under way: its versions are
     frozen, and nobody would hear a new one. Assets named in `without` are left as they are, such as reports that
@@ -58,6 +58,8 @@ def run(
 
     Raises:
         RunError: Another run is at work, there is no complete day, or a step failed.
+        DataError: Too much of the last day, or of all days, was refused: its events are built, and
+            no features, models or lists.
     """
     with _alone(platform):
         told = progress or (lambda _step, _done, _total: None)
@@ -102,12 +104,18 @@ class _Run:
         self.total += len(self._wanted(HISTORY)) + len(model_days) * len(of_a_day)
         self._materialise(self._wanted(HISTORY), (data_days[0], data_days[-1]))
         self.platform.require_accepted()
+        self.platform.require_usable(last + ONE_DAY)
+        built_days = []
         for day in model_days:
+            if self.platform.unusable(day + ONE_DAY) is not None:
+                continue
             # Nothing has been decided since the first day's evidence was built with its events.
             built = HISTORY if day == model_days[0] and day in data_days else ()
             held = MODELS if self.hold_models and self._auditioning() else ()
             self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
-        return RunReport(data_days[0], last, (data_days[-1] - data_days[0]).days + 1, model_days, tuple(self.runs))
+            built_days.append(day)
+        history_days = (data_days[-1] - data_days[0]).days + 1
+        return RunReport(data_days[0], last, history_days, tuple(built_days), tuple(self.runs))
 
     def _wanted(self, assets: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in assets if name not in self.without)
@@ -126,11 +134,7 @@ class _Run:
         landing = dg.Definitions(
             assets=dg.load_assets_from_modules([ingestion]), resources={"platform": PlatformResource()}
         )
-        try:
-            self._materialise(("landed_events", "users", "catalogue"), None, landing)
-        except RunError as error:
-            self.platform.require_few_refused(error)
-            raise
+        self._materialise(("landed_events", "users", "catalogue"), None, landing)
 
     def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: Any = None) -> None:
         from dagster_project.execution import materialise
@@ -145,6 +149,8 @@ class _Run:
             self.done += ended
             self.progress(f"{step}{label}", self.done, self.total)
 
+        if not assets:
+            return
         ends_at = self.done + len(assets)
         clock = {"platform": {"now": self.platform.now.isoformat()}}
         self.runs.append(materialise(definitions, self.instance, assets, on_step=on_step, days=days, resources=clock))
@@ -152,7 +158,7 @@ class _Run:
         self.progress(f"{assets[-1]}{label}", self.done, self.total)
 
     def _model_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
-        complete = [day for day in self._built(self._wanted(FEATURES + AFTER)) if day < last]
+        complete = self._built(self._wanted(FEATURES + AFTER), _days(earliest, last - ONE_DAY))
         if first is not None:
             start = _within(first, earliest, last, "--from")
         else:
@@ -161,19 +167,20 @@ class _Run:
 
     def _data_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
         """Days whose events are new or have changed, on to `last`: what came late reaches all that follow it."""
-        built = self._built(self._wanted(HISTORY))
+        days = _days(earliest, last)
+        built = self._built(self._wanted(HISTORY), days)
         stale = [day for day in events.stale_days(self.platform.lake) if day <= last]
-        missing = [day for day in _days(earliest, last) if day not in built]
+        missing = [day for day in days if day not in built]
         return _days(min([*stale, *missing[:1], first or last]), last)
 
-    def _built(self, assets: tuple[str, ...]) -> set[date]:
-        """Days that all `assets` have been materialised for; none where the lake itself is gone."""
+    def _built(self, assets: tuple[str, ...], days: tuple[date, ...]) -> set[date]:
+        """Of `days`, those that all `assets` have been materialised for; none where the lake is gone."""
         import dagster as dg
 
         if self.platform.lake.snapshot(t.EVENTS) is None:
             return set()
         keys = [self.instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
-        return {date.fromisoformat(key) for key in set.intersection(*keys)}
+        return {day for day in days if all(day.isoformat() in found for found in keys)}
 
 
 def _days(first: date, last: date) -> tuple[date, ...]:

@@ -1,11 +1,13 @@
 """The lists of a day: every model of the day for every user, written to gold/recommendations in one commit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
 
 from firstchair.errors import ModelError
 from firstchair.lake import Lake, connect
@@ -21,7 +23,8 @@ class RecommendationsReport:
     """What stands in gold/recommendations for one `as_of`.
 
     rows: items over all lists; users: users of silver/users; models: family by model version;
-    users_without_list: users whom at least one model gave nothing;
+    users_without_list: users whom at least one model gave nothing; 0, or nothing would have been
+    written;
     catalogue_share: artists in at least one list / artists of the catalogue, by model version, 0..1.
     """
 
@@ -39,15 +42,15 @@ def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_l
     A champion older than the day serves the day's data: its lists are made anew from what is known now.
 
     Raises:
-        ModelError: No model is registered for the day; the lists of earlier days stay as they are.
+        ModelError: No model is registered for the day, or one gave some user no list; the lists that
+            stand stay as they are.
     """
     data = load_training_data(lake, as_of=as_of, labels=False)
     versions = _versions(registry, as_of)
     tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
-    batches = (batch for version in versions for batch in _batches(version, registry, data, list_length, tally))
-    lake.replace_partition(
-        t.RECOMMENDATIONS, pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches), as_of
-    )
+    reader = _whole(versions, registry, data, list_length, tally)
+    with _cause_named(tally, versions):
+        lake.replace_partition(t.RECOMMENDATIONS, reader, as_of)
     return RecommendationsReport(
         as_of=as_of,
         rows=lake.count(t.RECOMMENDATIONS, f"as_of = date '{as_of}'"),
@@ -76,13 +79,10 @@ def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_lengt
         return ()
     data = load_training_data(lake, as_of=as_of, labels=False)
     tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
-    for version in missing:
-        batches = _batches(version, registry, data, list_length, tally)
-        lake.replace_where(
-            t.RECOMMENDATIONS,
-            pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches),
-            f"as_of = '{as_of}' and model_version = '{version.version}'",
-        )
+    for done, version in enumerate(missing):
+        reader = _whole([version], registry, data, list_length, tally, after=missing[:done])
+        with _cause_named(tally, missing[: done + 1]):
+            lake.replace_where(t.RECOMMENDATIONS, reader, f"as_of = '{as_of}' and model_version = '{version.version}'")
     return tuple(version.version for version in missing)
 
 
@@ -101,6 +101,47 @@ class _Tally:
 
     lists: np.ndarray
     shown: dict[str, set[int]]
+
+
+def _whole(
+    versions: Sequence[Version],
+    registry: Registry,
+    data: TrainingData,
+    list_length: int,
+    tally: _Tally,
+    *,
+    after: Sequence[Version] = (),
+) -> pa.RecordBatchReader:
+    """The lists of the versions; its end is a fault where a user got none, so that nothing is committed."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for version in versions:
+            yield from _batches(version, registry, data, list_length, tally)
+        _require_lists(tally, [*after, *versions])
+
+    return pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches())
+
+
+@contextmanager
+def _cause_named(tally: _Tally, versions: Sequence[Version]) -> Iterator[None]:
+    """Around a write: delta-rs tells of a fault of its reader as one of its own."""
+    try:
+        yield
+    except DeltaError:
+        _require_lists(tally, versions)
+        raise
+
+
+def _require_lists(tally: _Tally, versions: Sequence[Version]) -> None:
+    without = int((tally.lists < len(versions)).sum())
+    if without:
+        numbers = ", ".join(str(version.version) for version in versions)
+        raise ModelError(
+            f"{without:,} of {len(tally.lists):,} users have no list by at least one of versions {numbers}.",
+            where=t.RECOMMENDATIONS.name,
+            data="No list was written; those that stand stay.",
+            remedy="Every family falls back to popularity: mend the one that does not, and run again.",
+        )
 
 
 def _versions(registry: Registry, as_of: date) -> list[Version]:

@@ -5,7 +5,7 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from firstchair.errors import LeakageError
+from firstchair.errors import DataError, LeakageError
 from firstchair.features import build_interactions, build_user_features, builds
 from firstchair.features.history import History
 from firstchair.features.matrix import interactions
@@ -123,13 +123,15 @@ def test_matrix_that_knows_the_day_itself_is_refused_and_nothing_is_written(lake
     assert lake.count(lake_tables.INTERACTIONS) == 0
 
 
-def test_user_that_breaks_the_suite_is_named_in_the_report(lake, scene):
+def test_users_that_break_the_suite_are_named_and_the_partition_stays_as_it_was(lake, scene):
+    scene.fill(lake, some_events(scene))
+    build_user_features(lake, as_of=AS_OF)
+    known = lake.fingerprint(lake_tables.USER_FEATURES)
     scene.fill(lake, [], users=[scene.user(scene.anna), scene.user(scene.ben, age_group="ancient")])
 
-    report = build_user_features(lake, as_of=AS_OF)
-
-    assert not report.validation.passed
-    assert [(failure.row, failure.reason) for failure in report.validation.failures] == [(1, "unknown_age_group")]
+    with pytest.raises(DataError, match=r"Rows of the 2 user features .*: 1 of .*age_group.*: unknown_age_group"):
+        build_user_features(lake, as_of=AS_OF)
+    assert lake.fingerprint(lake_tables.USER_FEATURES) == known
 
 
 def test_written_columns_are_plain_delta_types(lake, scene):

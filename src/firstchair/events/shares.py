@@ -1,0 +1,130 @@
+"""How much of a day was refused and never delivered again: what may not be built on, read from tables.
+
+A record's day is that of its event. Where it was refused before that was known, it is the day that
+most events of its object are of, else the day it was read.
+
+A refused record is lost until it is delivered again: until an event with its `event_id` is accepted
+or, where it has none that could be read, for as long as fewer records of its day have come since
+than were refused in that way.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from firstchair.errors import DataError
+from firstchair.events.reconciliation import refused
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+
+# A share of fewer records is counted as if of so many: a handful of broken lines stops nothing.
+LEAST_RECORDS = 1_000
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Records of some days, and those of them that were refused and not delivered again."""
+
+    records: int
+    lost: int
+
+    @property
+    def share(self) -> float:
+        """Lost ÷ records, 0..1, of at least `LEAST_RECORDS` records."""
+        return self.lost / max(LEAST_RECORDS, self.records)
+
+
+def lost_before(lake: Lake, as_of: date) -> tuple[Lost, Lost]:
+    """What was lost of the last day before `as_of`, and of all days before it."""
+    with connect() as connection:
+        connection.execute(records_sql(lake))
+        rows = connection.execute(
+            f"""
+            select coalesce(sum(records) filter (day = date '{as_of - ONE_DAY}'), 0)::bigint,
+                   coalesce(sum(lost) filter (day = date '{as_of - ONE_DAY}'), 0)::bigint,
+                   coalesce(sum(records), 0)::bigint, coalesce(sum(lost), 0)::bigint
+            from (select day, 1 as records, 0 as lost from landed
+                  union all select day, unparsed::int, lost::int from refused)
+            where day < date '{as_of}'
+            """
+        ).fetchone()
+    assert rows is not None
+    return Lost(*rows[:2]), Lost(*rows[2:])
+
+
+def unusable(lake: Lake, *, as_of: date, limit: float) -> str | None:
+    """Why nothing may be built from the days before `as_of`; None where it may.
+
+    Args:
+        lake: The tables.
+        as_of: First day that is not used.
+        limit: Greatest share that may be lost of the last day, and of all days, 0..1.
+    """
+    of_day, of_all = lost_before(lake, as_of)
+    for found, whose in ((of_day, f"{as_of - ONE_DAY}"), (of_all, f"all days before {as_of}")):
+        if found.share > limit:
+            return (
+                f"{found.lost:,} of {found.records:,} records of {whose} were refused and not "
+                f"accepted since; at most {limit:.0%} may be missing."
+            )
+    return None
+
+
+def require_usable(lake: Lake, *, as_of: date, limit: float) -> None:
+    """Nothing where the days before `as_of` may be built on, whoever asks and however often.
+
+    Args:
+        lake: The tables.
+        as_of: First day that is not used.
+        limit: As in `unusable`.
+
+    Raises:
+        DataError: More than `limit` is lost; nothing is written.
+    """
+    why = unusable(lake, as_of=as_of, limit=limit)
+    if why is None:
+        return
+    found = refused(lake)
+    reasons = "" if found is None else f" Over all history, {found.sentence()}"
+    raise DataError(
+        f"{why}{reasons}",
+        where=t.QUARANTINE_EVENTS.name,
+        data=f"Nothing was built as of {as_of}; earlier lists stay.",
+        remedy=(
+            "Correct the records (docs/operating.md says what each reason means), deliver them in "
+            "objects with new names, since an object is read once, then run `firstchair run`."
+        ),
+    )
+
+
+def records_sql(lake: Lake) -> str:
+    """SQL of `landed` (a row an event) and `refused` (a row a refused record), each with its `day`.
+
+    `refused.unparsed`: never landed. `refused.lost`: not delivered again.
+    """
+    return f"""
+        create temp view landed as
+        select event_date as day, event_id, source, source_seq, object_url, ingested_at
+        from {lake.scan(t.BRONZE_EVENTS)};
+        create temp table refused as
+        with of_object as (
+            select object_url, mode(day) as day from landed group by object_url),
+        placed as (
+            select q.*, coalesce(q.event_date, o.day, q.quarantined_at::date) as day,
+                   q.batch_id is not null as unparsed, unparsed and q.event_id is null as nameless
+            from {lake.scan(t.QUARANTINE_EVENTS)} q left join of_object o using (object_url)),
+        again as (
+            select distinct event_id from landed
+            where event_id in (select event_id from placed where unparsed)),
+        asked as (
+            select day, max(quarantined_at) as since from placed where nameless group by day),
+        since as (
+            select day, count(*) as records from landed join asked using (day)
+            where ingested_at > asked.since group by day)
+        select p.day, p.reason, p.source, p.source_seq, p.unparsed,
+               case when not p.unparsed then true
+                    when not p.nameless then a.event_id is null
+                    else row_number() over (partition by p.day, p.nameless order by p.object_url, p.line)
+                         > coalesce(s.records, 0) end as lost
+        from placed p left join again a using (event_id) left join since s on s.day = p.day;
+    """
