@@ -1,18 +1,23 @@
-"""Materialising assets in this process, with each step told as it begins and ends."""
+"""Runs: materialising assets in this process, asking for runs by state, and those that failed."""
 
 import os
+import socket
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import takewhile
 
 import dagster as dg
 import psutil
+from dagster._utils.error import SerializableErrorInfo
 
 from firstchair.errors import RunError
 
 PROCESS_TAG = "firstchair/process"
-ASKED_TAG = "firstchair/asked"
-# A run that failed is asked for again after a minute, then two, four, and so on up to an hour.
+WORK_TAG, STATE_TAG = "firstchair/work", "firstchair/state"
+FAILED = dg.DagsterRunStatus.FAILURE
+ENDED = {dg.DagsterRunStatus.SUCCESS, FAILED, dg.DagsterRunStatus.CANCELED}
 LONGEST_WAIT_MINUTES = 60
 DOMAIN_ERRORS = "firstchair.errors."
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -43,7 +48,7 @@ def materialise(
         RunError: A step or a blocking check failed; what was written before it stands.
     """
     run_id = str(uuid.uuid4())
-    tags = {PROCESS_TAG: str(os.getpid())}
+    tags = {PROCESS_TAG: process_tag()}
     one_day = days is not None and days[0] == days[1]
     if days is not None and not one_day:
         tags |= {
@@ -73,34 +78,177 @@ def materialise(
 
 
 def close_orphans(instance: dg.DagsterInstance) -> int:
-    """Runs whose process was killed are marked failed, so that the UI does not show them as at work."""
+    """Mark runs failed whose process on this machine is gone; the UI would show them as at work."""
     started = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    orphans = [run for run in started if PROCESS_TAG in run.tags and not psutil.pid_exists(int(run.tags[PROCESS_TAG]))]
+    orphans = [run for run in started if not _is_alive(run.tags.get(PROCESS_TAG, ""))]
     for run in orphans:
         instance.report_run_failed(run, "The process was killed; the next run completes its work.")
     return len(orphans)
 
 
-def is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
-    """Whether a run of the job waits or works."""
-    ended = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-    statuses = [status for status in dg.DagsterRunStatus if status not in ended]
+def process_tag() -> str:
+    """This process, by its machine and number."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _is_alive(process: str) -> bool:
+    """Whether a process may be at work; of another machine nobody here knows."""
+    host, _, number = process.rpartition(":")
+    return host != socket.gethostname() or psutil.pid_exists(int(number))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Work that state asks for.
+
+    work: What is to be done, such as `rebuild-2026-01-05`; failures are counted by it. state: What
+    asks for it; once a run has succeeded, the same state asks for nothing. job: Which does it. day:
+    Its partition. tags: Of its run. only_again: It is done, unless its last run failed.
+    """
+
+    work: str
+    job: str
+    state: str = ""
+    day: date | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    only_again: bool = False
+
+
+def requests(
+    instance: dg.DagsterInstance, wanted: Sequence[Wanted], *, now: datetime, idle: str
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for runs of what is wanted, or say why for none.
+
+    A run that failed is asked for again under another key after a minute, then two, four, and so on
+    up to an hour. One that is under way, has succeeded, or was cancelled by a person is not.
+
+    Args:
+        instance: Where the runs are recorded; those asked for here carry `WORK_TAG` and `STATE_TAG`.
+        wanted: What is to be done; nothing of a job is asked for beside a run of it.
+        now: The instant of asking.
+        idle: What is said where nothing is wanted.
+    """
+    found = [(one, *_attempt(instance, one, now)) for one in wanted]
+    for one, key, _ in found:
+        if key is not None:
+            tags = {WORK_TAG: one.work, STATE_TAG: one.state, **one.tags}
+            day = None if one.day is None else one.day.isoformat()
+            yield dg.RunRequest(run_key=key, job_name=one.job, partition_key=day, tags=tags)
+    if not any(key for _, key, _ in found):
+        why = dict.fromkeys(f"{one.work}: {reason}" for one, _, reason in found)
+        yield dg.SkipReason("; ".join(why) or idle)
+
+
+def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime) -> tuple[str | None, str]:
+    """Run key under which to ask now; without one, why not."""
+    if _is_under_way(instance, wanted.job):
+        return None, f"a run of {wanted.job} is under way."
+    earlier = instance.get_run_records(filters=dg.RunsFilter(tags={WORK_TAG: wanted.work}))
+    same = [one.dagster_run for one in earlier if one.dagster_run.tags.get(STATE_TAG) == wanted.state]
+    if same and same[0].status is not FAILED:
+        return None, f"its run {same[0].run_id[:8]} has ended ({same[0].status.value.lower()})."
+    failures = list(takewhile(lambda one: one.dagster_run.status is FAILED, earlier))
+    if wanted.only_again and not failures:
+        return None, "it is done."
+    if failures:
+        wait = 60 * min(LONGEST_WAIT_MINUTES, 2 ** (len(failures) - 1))
+        again = datetime.fromtimestamp(_ended(failures[0]) + wait, UTC)
+        if now < again:
+            return None, f"its run has failed and is asked for again later, at {again:%H:%M:%S} UTC."
+    key = "-".join(filter(None, (wanted.work, wanted.state)))
+    return (f"{key}-again-{len(same)}" if same else key), ""
+
+
+def _is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
+    statuses = [status for status in dg.DagsterRunStatus if status not in ENDED]
     return bool(instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=statuses), limit=1))
 
 
-def attempt(instance: dg.DagsterInstance, asked: str, *, now: datetime) -> str | None:
-    """Run key under which `asked` is to be run now, another after each of its runs that failed.
+def _ended(record: dg.RunRecord) -> float:
+    """Seconds since 1970 at which a run ended."""
+    return record.end_time or record.update_timestamp.timestamp()
 
-    None while the newest failure is too fresh. Those runs carry `asked` in the tag `ASKED_TAG`; one that a person
-    cancelled is not asked for again.
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run that failed and whose work nobody has done since.
+
+    undone: assets that it did not materialise, ascending. cause: of the failure, in words.
     """
-    of_it = dg.RunsFilter(tags={ASKED_TAG: asked}, statuses=[dg.DagsterRunStatus.FAILURE])
-    failed = instance.get_run_records(filters=of_it)
-    if not failed:
-        return asked
-    newest = max(record.end_time or record.update_timestamp.timestamp() for record in failed)
-    wait = 60 * min(LONGEST_WAIT_MINUTES, 2 ** (len(failed) - 1))
-    return f"{asked}-again-{len(failed)}" if now.timestamp() >= newest + wait else None
+
+    run_id: str
+    job: str
+    partition: str | None
+    ended_at: datetime
+    undone: tuple[str, ...]
+    cause: str
+
+    def sentence(self) -> str:
+        """All of it in words."""
+        of_day = f" for {self.partition}" if self.partition else ""
+        return f"The run of {self.job}{of_day} failed at {self.ended_at:%Y-%m-%d %H:%M} UTC: {self.cause}"
+
+
+def failed_runs(instance: dg.DagsterInstance, *, since: datetime) -> list[FailedRun]:
+    """Runs that failed since then and whose work is not done, newest first, whoever started them.
+
+    The work of a run is done once each asset that it did not materialise has been, or, where it
+    came to none, once a later run of the same job has succeeded.
+    """
+    recent = dg.RunsFilter(statuses=[FAILED], updated_after=since)
+    found = (_failed_run(instance, record) for record in instance.get_run_records(filters=recent))
+    return [failed for failed in found if failed is not None]
+
+
+def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
+    run, ended = record.dagster_run, _ended(record)
+    undone = _undone(instance, run.run_id)
+    open_now = [name for name, day in undone.items() if not _done_since(instance, name, day, ended)]
+    if undone and not open_now:
+        return None
+    if not undone and _succeeded_since(instance, run.job_name, ended):
+        return None
+    job = "firstchair" if run.job_name.startswith("__") else run.job_name
+    partition = run.tags.get("dagster/partition")
+    cause = _cause(instance, run.run_id)
+    return FailedRun(run.run_id, job, partition, datetime.fromtimestamp(ended, UTC), tuple(sorted(open_now)), cause)
+
+
+def _undone(instance: dg.DagsterInstance, run_id: str) -> dict[str, str | None]:
+    """Assets that a run had planned and did not materialise, each with its partition."""
+    planned = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    made = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    wanted = {
+        event.asset_key.to_user_string(): event.partition
+        for entry in planned
+        if (event := entry.dagster_event) is not None and event.asset_key is not None
+    }
+    for entry in made:
+        if entry.dagster_event is not None and entry.dagster_event.asset_key is not None:
+            wanted.pop(entry.dagster_event.asset_key.to_user_string(), None)
+    return wanted
+
+
+def _done_since(instance: dg.DagsterInstance, asset: str, partition: str | None, ended: float) -> bool:
+    partitions = None if partition is None else [partition]
+    later = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=partitions, after_timestamp=ended)
+    return bool(instance.fetch_materializations(later, limit=1).records)
+
+
+def _succeeded_since(instance: dg.DagsterInstance, job: str, ended: float) -> bool:
+    after = datetime.fromtimestamp(ended, UTC)
+    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=after)
+    return bool(instance.get_runs(filters=succeeded, limit=1))
+
+
+def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What the first step that failed said, else what the run's end did."""
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    events = [e for entry in instance.all_logs(run_id, of_type=kinds) if (e := entry.dagster_event) is not None]
+    step = next((event for event in events if event.is_step_failure), None)
+    if step is not None:
+        return f"{step.step_key}: {_said(step.step_failure_data.error)}"
+    return next((str(event.message) for event in events), "its process ended without a word.")
 
 
 def failed_checks(instance: dg.DagsterInstance) -> list[str]:
@@ -116,13 +264,16 @@ def failed_checks(instance: dg.DagsterInstance) -> list[str]:
 def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
     failed = [event for event in result.all_events if event.is_step_failure]
     steps = [str(event.step_key) for event in failed]
-    error = failed[0].step_failure_data.error if failed else None
-    # Below Dagster's own is what the domain said; below that, what made it say so.
-    said = error.cause if error is not None and error.cause is not None else error
-    cause = said.message.strip().removeprefix(DOMAIN_ERRORS) if said is not None else "no step failed, but the run did"
+    cause = _said(failed[0].step_failure_data.error) if failed else "no step failed, but the run did"
     return RunError(
         f"{', '.join(steps) or 'The run'} failed: {cause}",
         where=f"Dagster run {run_id}",
         data="Every table is whole: what was written before stands, the failed step left nothing.",
         remedy="Mend the cause and run `firstchair run` again; it goes on from there.",
     )
+
+
+def _said(error: SerializableErrorInfo | None) -> str:
+    """The words of a step's failure: below Dagster's own is what the domain said."""
+    said = error.cause if error is not None and error.cause is not None else error
+    return said.message.strip().removeprefix(DOMAIN_ERRORS) if said is not None else "it gave no cause"

@@ -1,9 +1,15 @@
 """When things run by the clock, and the jobs that clocks and sensors start."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from dagster_project.execution import Wanted, requests
 from dagster_project.partitions import daily
 from dagster_project.resources import PlatformResource
+from firstchair.operations import triggers
+
+Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
 # What waits for evidence and not for the clock: who sits in the chair, and whose lists are served.
 DECIDED = dg.AssetSelection.assets("promotion_decision", "published_lists")
@@ -41,11 +47,23 @@ pipeline = dg.define_asset_job(
 )
 
 
-@dg.schedule(name="daily", cron_schedule="30 2 * * *", job=pipeline, default_status=dg.DefaultScheduleStatus.RUNNING)
-def daily_schedule(platform: PlatformResource) -> dg.RunRequest:
-    """Each morning, the newest complete day; a day without events is not made up."""
-    day = platform.open().complete_days()[1].isoformat()
-    return dg.RunRequest(run_key=f"daily-{day}", partition_key=day)
+@dg.schedule(
+    name="daily",
+    cron_schedule="30 2-23 * * *",
+    job=pipeline,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def daily_schedule(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> Requests:
+    """From 02:30 UTC on, the newest complete day until it is built: each hour looks whether it is.
+
+    A schedule's run keys hold for one tick (dagster 1.13.27, `_scheduler/scheduler.py`,
+    `_get_existing_run_for_request`), so what was asked for before is read from the runs themselves.
+    """
+    p = platform.open()
+    due = triggers.day_due(p)
+    pipeline_of_day = Wanted(f"daily-{due.day}", pipeline.name, day=due.day, only_again=due.built)
+    wanted = [] if due.why else [pipeline_of_day]
+    yield from requests(context.instance, wanted, now=p.now, idle=due.why)
 
 
 JOBS = [landing, rebuild, retraining, decision, pipeline]

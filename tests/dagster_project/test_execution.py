@@ -1,14 +1,22 @@
 """Materialising in one process: what is told, what is recorded, how a failure reads."""
 
+import contextlib
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from dagster_project.checks import LANDED_ADDS_UP
-from dagster_project.execution import PROCESS_TAG, close_orphans, failed_checks, materialise
+from dagster_project.execution import (
+    PROCESS_TAG,
+    close_orphans,
+    failed_checks,
+    failed_runs,
+    materialise,
+    process_tag,
+)
 from firstchair.errors import RunError
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01")
@@ -70,12 +78,17 @@ def test_a_failed_step_is_named_with_its_cause(definitions: dg.Definitions, inst
 
 def test_a_run_whose_process_is_gone_is_closed(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
     job = definitions.resolve_implicit_global_asset_job_def()
-    gone = instance.create_run_for_job(
-        job, tags={PROCESS_TAG: "999999999"}, status=dg.DagsterRunStatus.STARTED, asset_selection=None
-    )
+    here = process_tag().partition(":")[0]
+    started = [
+        instance.create_run_for_job(
+            job, tags={PROCESS_TAG: process}, status=dg.DagsterRunStatus.STARTED, asset_selection=None
+        ).run_id
+        for process in (f"{here}:999999999", process_tag(), "another-machine:999999999")
+    ]
 
     assert close_orphans(instance) == 1
-    assert instance.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.FAILURE
+    statuses = [instance.get_run_by_id(run_id).status for run_id in started]
+    assert statuses == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTED]
 
 
 def test_a_check_is_failed_while_its_newest_outcome_is() -> None:
@@ -92,3 +105,50 @@ def test_a_check_is_failed_while_its_newest_outcome_is() -> None:
         found.append(failed_checks(instance))
 
     assert found == [[], ["landed_events: landed_adds_up"], []]
+
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def test_a_failed_run_is_told_until_its_work_is_done_by_whatever_run(tmp_path: Path) -> None:
+    dry = tmp_path / "dry"
+    dry.touch()
+
+    @dg.asset(partitions_def=DAYS)
+    def well() -> None:
+        if dry.exists():
+            raise ValueError("the well is dry")
+
+    @dg.asset(partitions_def=DAYS, deps=[well])
+    def bucket() -> None:
+        pass
+
+    instance = dg.DagsterInstance.ephemeral()
+    here = dg.Definitions(assets=[well, bucket])
+    day, other = date(2026, 1, 1), date(2026, 1, 2)
+
+    def build(names: list[str], on: date) -> list[tuple[str | None, tuple[str, ...], str]]:
+        with contextlib.suppress(RunError):
+            materialise(here, instance, names, on_step=lambda *_: None, days=(on, on))
+        return [(run.partition, run.undone, run.cause) for run in failed_runs(instance, since=LONG_AGO)]
+
+    broken = build(["well", "bucket"], day)
+    dry.unlink()
+    other_day = build(["well", "bucket"], other)
+    half = build(["well"], day)
+    whole = build(["bucket"], day)
+
+    assert broken == other_day == [("2026-01-01", ("bucket", "well"), "well: ValueError: the well is dry")]
+    assert half == [("2026-01-01", ("bucket",), "well: ValueError: the well is dry")]
+    assert whole == []
+
+
+def test_a_run_whose_process_died_is_told(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, asset_selection=None)
+    instance.report_run_failed(run, "The process was killed.")
+
+    (told,) = failed_runs(instance, since=LONG_AGO)
+
+    assert told.run_id == run.run_id
+    assert "The process was killed." in told.sentence()

@@ -28,13 +28,23 @@ AS_OF = LAST_DAY + timedelta(days=1)
 def ask(name: str, cursor: str | None = None, now: datetime = NOW, instance: dg.DagsterInstance | None = None) -> Any:
     """One tick of a sensor of the code location."""
     sensor = defs().get_sensor_def(name)
-    context = dg.build_sensor_context(
+    with dg.build_sensor_context(
         instance=instance or dg.DagsterInstance.ephemeral(),
         cursor=cursor,
         resources={"platform": PlatformResource(now=now.isoformat())},
         definitions=defs(),
-    )
-    return sensor.evaluate_tick(context)
+    ) as context:
+        return sensor.evaluate_tick(context)
+
+
+def ask_daily(instance: dg.DagsterInstance | None = None, now: datetime = NOW) -> Any:
+    """One tick of the daily schedule, whose context takes no instance but one that is kept."""
+    with dg.build_schedule_context(
+        instance=instance or dg.DagsterInstance.local_temp(),
+        resources={"platform": PlatformResource(now=now.isoformat())},
+        repository_def=defs().get_repository_def(),
+    ) as context:
+        return defs().get_schedule_def("daily").evaluate_tick(context)
 
 
 @pytest.fixture
@@ -47,8 +57,10 @@ def without(lake: Lake, table: Table, day: date) -> Iterator[None]:
     """A partition taken away, and put back afterwards."""
     rows = lake.read(table, f"{table.partition_by} = date '{day}'")
     lake.delete(table, f"{table.partition_by} = '{day}'")
-    yield
-    lake.replace_partition(table, rows, day)
+    try:
+        yield
+    finally:
+        lake.replace_partition(table, rows, day)
 
 
 @contextmanager
@@ -59,9 +71,11 @@ def features_of(lake: Lake, as_of: date) -> Iterator[None]:
         days = pa.array([as_of] * rows.num_rows, pa.date32())
         copy = rows.set_column(rows.schema.get_field_index("as_of"), "as_of", days)
         lake.replace_partition(table, copy, as_of)
-    yield
-    for table in (t.USER_FEATURES, t.INTERACTIONS):
-        lake.delete(table, f"as_of = '{as_of}'")
+    try:
+        yield
+    finally:
+        for table in (t.USER_FEATURES, t.INTERACTIONS):
+            lake.delete(table, f"as_of = '{as_of}'")
 
 
 @pytest.mark.usefixtures("inside")
@@ -109,9 +123,9 @@ def unpublished(inside: Lived) -> Iterator[None]:
     pointer.write_text(name)
 
 
-def run_of(asked: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+def run_of(asked: dg.RunRequest, status: dg.DagsterRunStatus, job: str = "decision") -> dg.DagsterRun:
     return dg.DagsterRun(
-        job_name="decision",
+        job_name=job,
         run_id=str(uuid.uuid4()),
         status=status,
         tags={**asked.tags, "dagster/run_key": asked.run_key or ""},
@@ -141,8 +155,8 @@ def test_a_run_that_failed_is_asked_for_again_and_never_beside_one_that_works() 
     assert again[0].run_key != first[0].run_key
     assert too_soon.run_requests == []
     assert "again later" in str(too_soon.skip_message)
-    # What ended well is not asked for a second time: its key is that of the run.
-    assert [request.run_key for request in asked()] == [again[0].run_key]
+    # What ended well is not asked for a second time.
+    assert asked() == []
 
 
 def test_an_alert_is_told_while_it_lasts_and_posted_once(inside: Lived, alerts_received: list[str]) -> None:
@@ -153,6 +167,19 @@ def test_an_alert_is_told_while_it_lasts_and_posted_once(inside: Lived, alerts_r
 
     assert "The newest complete day of events is 2026-01-30." in str(first.skip_message)
     assert alerts_received.count("stale_data") == 1
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_run_that_failed_is_an_alert_whoever_started_it() -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    run = dg.DagsterRun(job_name="landing", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED)
+    instance.add_run(run)
+    instance.report_run_failed(run, "The disk is full.")
+
+    told = str(ask("alert_sensor", instance=instance).skip_message)
+
+    assert "The run of landing failed at " in told
+    assert "The disk is full." in told
 
 
 @pytest.fixture
@@ -176,13 +203,96 @@ def alerts_received(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         server.shutdown()
 
 
-@pytest.mark.usefixtures("inside")
-def test_each_morning_the_newest_complete_day_is_asked_for() -> None:
-    schedule = defs().get_schedule_def("daily")
-    context = dg.build_schedule_context(
-        resources={"platform": PlatformResource(now=NOW.isoformat())}, repository_def=defs().get_repository_def()
-    )
-
-    requests = schedule.evaluate_tick(context).run_requests or []
+def test_each_morning_the_newest_complete_day_is_asked_for_until_it_is_built(lake: Lake) -> None:
+    with without(lake, t.RECOMMENDATIONS, AS_OF):
+        requests = ask_daily().run_requests or []
+    built = ask_daily()
 
     assert [(request.run_key, request.partition_key) for request in requests] == [("daily-2026-01-30", "2026-01-30")]
+    assert (built.run_requests, built.skip_message) == ([], "daily-2026-01-30: it is done.")
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_day_that_may_not_be_built_on_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_MAX_QUARANTINE_RATE", "0")
+
+    tick = ask_daily()
+
+    assert tick.run_requests == []
+    assert "Nothing is built on 2026-01-30" in str(tick.skip_message)
+
+
+@contextmanager
+def landing_due(inside: Lived) -> Iterator[None]:
+    late = Path(inside.service.home) / "landing" / "events" / "late.json"
+    late.write_text("{}")
+    try:
+        yield
+    finally:
+        late.unlink()
+
+
+@contextmanager
+def rebuild_due(inside: Lived) -> Iterator[None]:
+    with without(inside.service.lake, t.EVENTS, date(2026, 1, 12)):
+        yield
+
+
+@contextmanager
+def retraining_due(inside: Lived) -> Iterator[None]:
+    with features_of(inside.service.lake, AS_OF + timedelta(days=2)):
+        yield
+
+
+@contextmanager
+def daily_due(inside: Lived) -> Iterator[None]:
+    with without(inside.service.lake, t.RECOMMENDATIONS, AS_OF):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("due", "asks", "job"),
+    [
+        (landing_due, "landing_sensor", "landing"),
+        (rebuild_due, "landing_sensor", "rebuild"),
+        (retraining_due, "retraining_sensor", "retraining"),
+        (daily_due, "daily", "pipeline"),
+    ],
+)
+def test_a_failed_run_is_asked_for_again_and_one_that_works_or_ended_well_is_not(
+    inside: Lived, due: Any, asks: str, job: str
+) -> None:
+    instance = dg.DagsterInstance.local_temp()
+
+    def asked(later_seconds: int = 0) -> list[dg.RunRequest]:
+        now = datetime.now(UTC) + timedelta(seconds=later_seconds)
+        tick = ask_daily(instance, now) if asks == "daily" else ask(asks, instance=instance, now=now)
+        return list(tick.run_requests or [])
+
+    with due(inside):
+        first = asked()
+        working = run_of(first[0], dg.DagsterRunStatus.STARTED, job)
+        instance.add_run(working)
+        beside = asked()
+        instance.report_run_failed(working, "killed")
+        too_soon, again = asked(), asked(61)
+        instance.add_run(run_of(again[0], dg.DagsterRunStatus.FAILURE, job))
+        after_one_minute, after_two = asked(61), asked(121)
+        instance.add_run(run_of(after_two[0], dg.DagsterRunStatus.SUCCESS, job))
+        ended_well = asked(7_200)
+
+    requests = [*first, *again, *after_two]
+    assert len({request.run_key for request in requests}) == len(requests) == 3
+    assert len({request.partition_key for request in requests}) == 1
+    assert [beside, too_soon, after_one_minute, ended_well] == [[], [], [], []]
+
+
+def test_a_day_whose_run_failed_is_asked_for_again_though_it_has_lists_by_now(inside: Lived) -> None:
+    instance = dg.DagsterInstance.local_temp()
+    with daily_due(inside):
+        first = ask_daily(instance).run_requests or []
+    instance.add_run(run_of(first[0], dg.DagsterRunStatus.FAILURE, "pipeline"))
+
+    again = ask_daily(instance, datetime.now(UTC) + timedelta(seconds=61)).run_requests or []
+
+    assert [request.run_key for request in again] == ["daily-2026-01-30-again-1"]

@@ -17,8 +17,13 @@ UNKNOWN = Guide("It is not known.", "Look at the newest decisions and at the log
 GUIDES: Mapping[str, Guide] = {
     "no_data": Guide(
         "No object has been delivered under the events URL, or all of its records were refused.",
-        "Run `firstchair check`, then deliver events and run `firstchair run`.",
+        "Run `firstchair doctor`, then deliver events and run `firstchair run`.",
         "quality",
+    ),
+    "failed_run": Guide(
+        "The step that the alert names met a fault; what was written before it stands.",
+        "Read the run in Dagster and mend the cause; it is asked for again by itself, or run `firstchair run`.",
+        "lineage",
     ),
     "changed_objects": Guide(
         "A producer writes to an object again instead of adding a new one.",
@@ -37,7 +42,7 @@ GUIDES: Mapping[str, Guide] = {
     ),
     "quarantine_rate": Guide(
         "A producer changed the format of its records, or accounts and catalogue lag behind the events.",
-        "Look at the samples, mend the producer, then `firstchair replay-quarantine`.",
+        "Look at the samples and mend the producer; delivered again, the records are taken in.",
         "quality",
     ),
     "records_unaccounted": Guide(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 STALE_AFTER = timedelta(days=2)
 # A rollback, or a probation that ended without a confirmation, is shown to a person for so long.
 ROLLBACK_DAYS = 3
+# A run that failed longer ago is history, even where nobody did its work.
+FAILED_RUN_DAYS = 7
 # Stages of a refit that was judged and did not take over.
 HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
 # The newest changes of champion that an alert names.
@@ -47,18 +49,20 @@ class Alert:
 
 
 def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Alert, ...]:
-    """What is wrong with data, lists, engagement, the split, decisions, aliases and checks.
+    """What is wrong with data, lists, engagement, the split, decisions, aliases, runs and checks.
 
-    At most one of a code. With `instance`, the newest outcome of every blocking asset check is looked at too.
+    At most one of a code. With `instance`, Dagster's runs and the newest outcome of every blocking
+    asset check are looked at; without it, what `alert_sensor` last found of them is told.
     """
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
         nothing = Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`.")
-        return (_guided(nothing, platform),)
+        return tuple(_guided(alert, platform) for alert in (nothing, *_runs(platform, instance)))
     try:
         last = platform.complete_days()[1]
     except RunError as error:
-        found = [Alert("no_data", f"{error.what} {error.remedy}"), *_changed(platform)]
+        nothing = Alert("no_data", f"{error.what} {error.remedy}")
+        found = [nothing, *_changed(platform), *_runs(platform, instance)]
         return tuple(_guided(alert, platform) for alert in found)
     found = [
         *_changed(platform),
@@ -66,7 +70,7 @@ def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None
         *_records(platform, reconciliation, last),
         *_quality(platform, last),
     ]
-    found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_checks(instance)]
+    found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_runs(platform, instance)]
     once = tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
     return tuple(_guided(alert, platform) for alert in once)
 
@@ -189,10 +193,17 @@ def _decisions(platform: Platform) -> Iterator[Alert]:
         yield Alert("unconfirmed", text)
 
 
-def _checks(instance: "dg.DagsterInstance | None") -> Iterator[Alert]:
+def _runs(platform: Platform, instance: "dg.DagsterInstance | None") -> Iterator[Alert]:
+    """Runs that failed and whose work nobody has done since; asset checks that failed at last."""
     if instance is None:
+        for incident in platform.journal.incidents(only_open=True):
+            if incident.code in {"failed_run", "failed_check"}:
+                yield Alert(incident.code, incident.detail)
         return
-    from dagster_project.execution import failed_checks
+    from dagster_project.execution import failed_checks, failed_runs
 
     if failed := failed_checks(instance):
         yield Alert("failed_check", f"Failed at their last run: {', '.join(failed)}.")
+    if runs := failed_runs(instance, since=platform.now - timedelta(days=FAILED_RUN_DAYS)):
+        more = f" {len(runs) - 1:,} more failed before it." if len(runs) > 1 else ""
+        yield Alert("failed_run", f"{runs[0].sentence()}{more}")

@@ -66,6 +66,30 @@ class DecisionDue:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class DayDue:
+    """The newest complete day of events, and whether it is to be built; where it is not, `why`.
+
+    built: It has lists, so that only a run of it that failed is to be done again.
+    """
+
+    day: date
+    built: bool
+    why: str = ""
+
+
+def day_due(platform: Platform) -> DayDue:
+    """What is to be done about the newest complete day.
+
+    Raises:
+        RunError: There is no complete day.
+    """
+    day = platform.complete_days()[1]
+    built = day + ONE_DAY in platform.lake.partitions(t.RECOMMENDATIONS)
+    why = platform.unusable(day + ONE_DAY)
+    return DayDue(day, built, "" if why is None else f"Nothing is built on {day}: {why}")
+
+
 def decisions_due(platform: Platform) -> list[DecisionDue]:
     """Days without an entry, else the last one where aliases or published lists are not what its entry says."""
     last = platform.ledger.last()
