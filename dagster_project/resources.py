@@ -1,11 +1,16 @@
 """Handles to real things, opened from the settings when a step runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Self
 
 import dagster as dg
 from pydantic import Field
 
+from dagster_project.execution import PROCESS_TAG, process_tag
 from firstchair.operations import Platform, open_platform
+from firstchair.operations.work import Work, writing
 
 
 class PlatformResource(dg.ConfigurableResource[Platform]):
@@ -13,6 +18,40 @@ class PlatformResource(dg.ConfigurableResource[Platform]):
 
     now: str = Field(default="", description="RFC 3339 instant to run at; empty: the wall clock")
 
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Hold the lock of all writers for the whole run; a sensor, which writes no table, needs none."""
+        if context.run is None:
+            yield self
+            return
+        _tell_process(context.instance, context.run)
+
+        def waits(other: Work) -> None:
+            if context.log is not None:
+                context.log.info(f"Waiting for another writer of the tables: {other.sentence()}")
+
+        run, url = context.run, open_platform().databases.ledger
+        with writing(url, who=_who(run), why=_why(run), wait=True, waits=waits):
+            yield self
+
     def open(self) -> Platform:
         """Everything a step works on."""
         return open_platform(now=datetime.fromisoformat(self.now) if self.now else datetime.now(UTC))
+
+
+def _tell_process(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:
+    """Write down whose process a run is, so that it can be closed should the process be gone."""
+    if instance is not None and PROCESS_TAG not in run.tags:
+        instance.add_run_tags(run.run_id, {PROCESS_TAG: process_tag()})
+
+
+def _who(run: dg.DagsterRun) -> str:
+    job = "assets by hand" if run.job_name.startswith("__") else run.job_name
+    return f"Dagster run {run.run_id[:8]} of {job}"
+
+
+def _why(run: dg.DagsterRun) -> str:
+    day = run.tags.get("dagster/partition")
+    causes = run.tags.get("firstchair/causes")
+    told = (f"for {day}" if day else "", f"because of {causes.replace(',', ', ')}" if causes else "")
+    return ", ".join(filter(None, told))

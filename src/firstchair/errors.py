@@ -11,6 +11,7 @@ FirstchairError
 │   └── BadEvidenceError  rows that are no evidence: a column missing, a value out of range, a user twice
 ├── LedgerError          the decision ledger refuses an entry or its chain is broken
 └── RunError             a run of the pipeline failed or may not start
+    └── WriterBusyError   another writer of the tables is at work
 """
 
 
@@ -85,3 +86,9 @@ class RunError(FirstchairError):
     """A run of the pipeline failed or may not start."""
 
     code = "run_failed"
+
+
+class WriterBusyError(RunError):
+    """Another writer of the tables is at work; nothing was read or written."""
+
+    code = "writer_busy"

@@ -60,7 +60,7 @@ def promote(
     from firstchair.operations import manual, open_platform
 
     with at_work("promote"):
-        entry = manual.promote(open_platform(), version=version, reason=_said(reason))
+        entry = manual.promote(open_platform(), version=version, reason=_said(reason), told=_told)
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
 
 
@@ -72,7 +72,7 @@ def rollback(
     from firstchair.operations import manual, open_platform
 
     with at_work("rollback"):
-        entry = manual.roll_back(open_platform(), reason=_said(reason))
+        entry = manual.roll_back(open_platform(), reason=_said(reason), told=_told)
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
 
 
@@ -103,6 +103,10 @@ def replay(
         screen=lambda: gate_screens.replayed(results),
     )
     raise typer.Exit(1 if differs else 0)
+
+
+def _told(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _said(reason: str) -> str:

@@ -17,7 +17,7 @@ def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
     Raises:
         SourceError: The database cannot be reached.
     """
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    key = _key(name)
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
     with _connected(engine) as connection:
         if wait:
@@ -30,6 +30,29 @@ def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
         finally:
             if held:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def lock_backend(url: URL, name: str) -> int | None:
+    """Server process of the session that holds the lock `name`; None where nobody does.
+
+    Raises:
+        SourceError: The database cannot be reached.
+    """
+    # Postgres shows a lock of 64 bits as its two halves, with objsubid 1 (pg_locks).
+    high, low = divmod(_key(name) % 2**64, 2**32)
+    held = sa.text(
+        "select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1 "
+        "and classid = :high and objid = :low "
+        "and database = (select oid from pg_database where datname = current_database())"
+    )
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with _connected(engine) as connection:
+        found = connection.scalar(held, {"high": high, "low": low})
+    return None if found is None else int(found)
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def _connected(engine: sa.Engine) -> sa.Connection:

@@ -1,17 +1,16 @@
 """`firstchair run`: the same assets as in the Dagster UI, in this process, day after day."""
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from firstchair import events
-from firstchair.databases import advisory_lock
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
 from firstchair.models import Family, model_name
 from firstchair.operations.platform import Platform
+from firstchair.operations.work import writing
 
 # Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
 HISTORY = ("silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence")
@@ -57,26 +56,14 @@ def run(
     nobody will read; what a decision and the lists rest on cannot be spared.
 
     Raises:
-        RunError: Another run is at work, there is no complete day, or a step failed.
+        RunError: Another writer of the tables is at work, there is no complete day, or a step failed.
         DataError: Too much of the last day, or of all days, was refused: its events are built, and
             no features, models or lists.
     """
-    with _alone(platform):
+    why = f"days {first or 'since the newest lists'} to {last or 'the last complete one'}"
+    with writing(platform.databases.ledger, who="firstchair run", why=why, wait=False):
         told = progress or (lambda _step, _done, _total: None)
         return _Run(platform, told, hold_models, without).through(first, last)
-
-
-@contextmanager
-def _alone(platform: Platform) -> Iterator[None]:
-    with advisory_lock(platform.databases.ledger, "firstchair run", wait=False) as held:
-        if not held:
-            raise RunError(
-                "Another `firstchair run` is at work on this platform.",
-                where=platform.databases.ledger.render_as_string(),
-                data="Nothing was read or written.",
-                remedy="Wait for it to end, then run again.",
-            )
-        yield
 
 
 class _Run:

@@ -1,18 +1,25 @@
 """A run in this process over the lived service: what blocks it, and that it can be spared everything."""
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from dagster_project.definitions import defs
 from dagster_project.execution import materialise
 from dagster_project.instance import open_instance
-from firstchair.errors import DataError, RunError
+from dagster_project.resources import PlatformResource
+from firstchair.databases import advisory_lock
+from firstchair.errors import DataError, RunError, WriterBusyError
 from firstchair.lake import tables as t
 from firstchair.operations import open_platform, run
 from firstchair.operations.platform import Platform
 from firstchair.operations.run import AFTER, FEATURES, HISTORY, MODELS
+from firstchair.operations.work import WRITER, at_work
 from tests.service import LAST_DAY, Lived
 
 MORNING = datetime(2026, 1, 31, 6, tzinfo=UTC)
@@ -40,6 +47,51 @@ def test_a_day_of_which_too_much_was_refused_blocks_every_run_and_not_the_first_
             materialise(defs(), instance, [asset], on_step=lambda *_: None, days=(LAST_DAY, LAST_DAY))
 
     assert [platform.lake.version(table) for table in BUILT] == before
+
+
+@pytest.fixture
+def busy(platform: Platform) -> Iterator[None]:
+    """Another process holds the lock of all writers."""
+    with advisory_lock(platform.databases.ledger, WRITER, wait=False) as held:
+        assert held
+        yield
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_run_beside_another_writer_leaves(platform: Platform) -> None:
+    with pytest.raises(WriterBusyError, match="one writer at a time"):
+        run(platform)
+
+
+def test_a_run_of_dagster_waits_for_another_writer_and_tells_what_it_is(platform: Platform) -> None:
+    url, instance = platform.databases.ledger, dg.DagsterInstance.ephemeral()
+    seen: list[str] = []
+
+    @dg.asset
+    def probe(platform: PlatformResource) -> None:
+        found = at_work(url)
+        seen.append("" if found is None else found.who)
+
+    def of_dagster() -> None:
+        dg.materialize([probe], instance=instance, resources={"platform": PlatformResource()})
+
+    thread = threading.Thread(target=of_dagster)
+    with advisory_lock(url, WRITER, wait=False):
+        thread.start()
+        while not waits_for_a_lock(url):
+            assert thread.is_alive()
+        beside = list(seen)
+    thread.join(60)
+
+    assert beside == []
+    assert [who.partition(" of ")[2] for who in seen] == ["assets by hand"]
+    assert at_work(url) is None
+
+
+def waits_for_a_lock(url: sa.URL) -> bool:
+    query = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with sa.create_engine(url, poolclass=sa.pool.NullPool).connect() as connection:
+        return bool(connection.scalar(sa.text(query)))
 
 
 def test_a_run_that_is_spared_everything_ends_well(platform: Platform) -> None:
