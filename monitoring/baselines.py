@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from statistics import NormalDist
 
 from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
+from firstchair.definitions.bounds import bounds_sql
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect
@@ -42,7 +43,8 @@ def build_baselines(
     against the ranked ones. Clicks count on the day of the impression
     (`firstchair.definitions.attribution`), so the last `SLATE_DAYS` days may still grow, on both
     sides alike; those before `first` are built too, so that daily builds end in the same table as
-    one over the range. No row under `k_anonymity` users on a side.
+    one over the range. No row under `k_anonymity` users on a side. Impressions are those of the
+    events; in a CTR no user weighs more than `definitions.bounds` says.
 
     Args:
         lake: The tables.
@@ -91,6 +93,7 @@ def _answered(lake: Lake, first: date, last: date) -> str:
 
 def _compared(k_anonymity: int) -> str:
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    cell = "day, version, baseline"
     return f"""
         with ours as (
             select day, user_key, version, simulated, n, c from answered where family is null and not drawn),
@@ -109,16 +112,23 @@ def _compared(k_anonymity: int) -> str:
             select p.*, t.user_key, 0, 0, t.n, t.c, false
             from pairs p join theirs t on t.day = p.day and t.baseline = p.baseline
                                           and coalesce(t.of_version, p.version) = p.version),
-        users as (
+        whole_users as materialized (
             select day, version, baseline, user_key, sum(n) as n, sum(c) as c, sum(bn) as bn, sum(bc) as bc,
                    bool_or(simulated) as simulated from rows group by all),
+        users as (
+            select u.* replace ({_counted("n", "n")}, {_counted("c", "n")},
+                                {_counted("bn", "bn")}, {_counted("bc", "bn")}),
+                   u.n as shown, u.bn as baseline_shown
+            from whole_users u
+            left join {bounds_sql("whole_users", cell=cell, weight="n")} of_n using ({cell})
+            left join {bounds_sql("whole_users", cell=cell, weight="bn")} of_bn using ({cell})),
         rated as (
             select *, sum(c) over cell / sum(n) over cell as ctr, sum(bc) over cell / sum(bn) over cell as baseline_ctr,
                    sum(n) over cell as whole, sum(bn) over cell as baseline_whole
-            from users window cell as (partition by day, version, baseline))
+            from users window cell as (partition by {cell}))
         select day as event_date, version as model_version, baseline,
                count(*) filter (n > 0) as users, count(*) filter (bn > 0) as baseline_users,
-               any_value(whole)::bigint as impressions, any_value(baseline_whole)::bigint as baseline_impressions,
+               sum(shown)::bigint as impressions, sum(baseline_shown)::bigint as baseline_impressions,
                any_value(ctr) as ctr, any_value(baseline_ctr) as baseline_ctr,
                any_value(ctr / nullif(baseline_ctr, 0)) as ratio, ratio - 1 as relative_difference,
                round(ratio * {z} * sqrt(sum(((c - ctr * n) / whole / nullif(ctr, 0)
@@ -129,3 +139,9 @@ def _compared(k_anonymity: int) -> str:
         having users >= {k_anonymity} and baseline_users >= {k_anonymity}
         order by event_date, model_version, baseline
     """
+
+
+def _counted(name: str, weight: str) -> str:
+    """SQL of a measure of a user as it counts: scaled as their weight, whole as sums have to be."""
+    bound = f"of_{weight}.bound"
+    return f"case when {weight} > {bound} then round({name} * ({bound} / {weight})) else {name} end as {name}"

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from firstchair.definitions.bounds import bounded, bounded_parts
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Users: TypeAlias = npt.NDArray[np.generic]
 
@@ -84,8 +86,10 @@ def compare_rates(reference: Rate, current: Rate) -> Comparison:
 
     A z-test of the difference, variances by the delta method over users (Deng, Knoblich and Lu 2018, "Applying the
     Delta Method in Metric Analytics", section 3) around the rate of both samples together, as the hypothesis has it:
-    around its own rate a side without any click would seem certain.
+    around its own rate a side without any click would seem certain. No user weighs more than
+    `definitions.bounds` says: where one held nearly all impressions, the variance would tend to 0.
     """
+    reference, current = _bounded(reference), _bounded(current)
     old, new = reference.rate, current.rate
     sides = (reference, current)
     both = sum(float(side.clicks.sum()) for side in sides) / sum(float(side.shown.sum()) for side in sides)
@@ -120,6 +124,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(order))
     corrected[order] = stepped
     return [float(value) for value in corrected]
+
+
+def _bounded(side: Rate) -> Rate:
+    return Rate(bounded_parts(side.clicks, side.shown), bounded(side.shown))
 
 
 def variance(side: Rate, *, around: float) -> float:

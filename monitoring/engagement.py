@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from firstchair.definitions.attribution import SLATE_DAYS
+from firstchair.definitions.bounds import bounds_sql
 from firstchair.features.segments import ALL, Segment, published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -71,7 +72,8 @@ def build_engagement(lake: Lake, *, first: date, last: date, k_anonymity: int) -
     Method in Metric Analytics", section 3), cut to 0..1; null where users do not vary, as without any click.
     clicks_per_100: mean over users of 100 × clicks ÷ impressions. listen_through: milliseconds heard ÷
     milliseconds of the tracks, 0..1, each play capped at its track. follow_rate: follows ÷ impressions. Each is
-    null where nothing was shown or played.
+    null where nothing was shown or played. Counts are those of the events. In a ratio of sums no
+    user weighs more than 50 mean users of the cell (`firstchair.definitions.bounds`).
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -151,7 +153,8 @@ def _cells(k_anonymity: int) -> str:
     """SQL of the published cells out of `by_user`.
 
     With c clicks and n impressions of a user, R = Σc ÷ Σn, the variance of R is N ÷ (N - 1) × Σ(c - R n)² ÷ (Σn)²,
-    written out in sums of whole numbers, which are exact in any order.
+    written out in sums of whole numbers, which are exact in any order. The n and c of a user whose weight is
+    bounded are scaled down alike.
     """
     cell = "event_date, segment, segment_value, model_version"
     counted = f"(select {cell}, count(*) filter (impressions > 0) as users from by_user group by all)"
@@ -161,25 +164,39 @@ def _cells(k_anonymity: int) -> str:
         with published as (
             select b.* replace (p.published as segment_value)
             from by_user b join {published} p using ({cell}) where p.published is not null),
-        users as (select {cell}, user_key, {_sums()} from published group by all),
+        users as materialized (select {cell}, user_key, {_sums()} from published group by all),
+        weighed as (
+            select u.*, {_counted("impressions", "b")}, {_counted("clicks", "b")},
+                   {_counted("follows", "b")}, {_counted("track_ms", "l")}, {_counted("heard_ms", "l")}
+            from users u
+            left join {bounds_sql("users", cell=cell, weight="impressions")} b using ({cell})
+            left join {bounds_sql("users", cell=cell, weight="track_ms")} l using ({cell})),
         sums as (
             select {cell}, {_sums()}, count(*) filter (impressions > 0) as users,
-                   sum(clicks * clicks) as cc, sum(clicks * impressions) as ci, sum(impressions * impressions) as ii,
+                   sum(counted_clicks) as c, sum(counted_impressions) as n, sum(counted_follows) as f,
+                   sum(counted_heard_ms) as heard, sum(counted_track_ms) as lengths,
+                   sum(counted_clicks * counted_clicks) as cc, sum(counted_clicks * counted_impressions) as ci,
+                   sum(counted_impressions * counted_impressions) as ii,
                    sum(round({SHARE_UNIT} * (100 * clicks / nullif(impressions, 0)))::hugeint) as shares
-            from users group by all),
+            from weighed group by all),
         rated as (
-            select *, clicks / nullif(impressions, 0) as ctr,
-                   cc * impressions * impressions - 2 * clicks * impressions * ci + clicks * clicks * ii as residual
-            from sums),
+            select *, c / nullif(n, 0) as ctr, cc * n * n - 2 * c * n * ci + c * c * ii as residual from sums),
         bounded as (
-            select *, {z} * sqrt(nullif(residual, 0)::double * users / nullif(users - 1, 0))
-                   / impressions ** 2 as half
+            select *, {z} * sqrt(nullif(residual, 0)::double * users / nullif(users - 1, 0)) / n ** 2 as half
             from rated)
         select {cell}, users, impressions::bigint as impressions, clicks::bigint as clicks, ctr,
                if(half is null, null, greatest(ctr - half, 0)) as ctr_lower,
                if(half is null, null, least(ctr + half, 1)) as ctr_upper,
                shares / nullif(users, 0) / {SHARE_UNIT} as clicks_per_100, plays::bigint as plays,
-               heard_ms / nullif(track_ms, 0) as listen_through, follows::bigint as follows,
-               follows / nullif(impressions, 0) as follow_rate, simulated
+               heard / nullif(lengths, 0) as listen_through, follows::bigint as follows,
+               f / nullif(n, 0) as follow_rate, simulated
         from bounded order by {cell}
     """
+
+
+def _counted(name: str, bounds: str) -> str:
+    """SQL of a measure of a user as it counts: scaled as their weight, whole as sums have to be."""
+    weight = "impressions" if bounds == "b" else "track_ms"
+    return f"""
+        case when {weight} > {bounds}.bound then round({name} * ({bounds}.bound / {weight}))::hugeint
+             else {name} end as counted_{name}"""

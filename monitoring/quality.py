@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from firstchair.definitions.bounds import DAY_MS
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.events import records_sql
 from firstchair.lake import Lake, is_simulated
@@ -15,6 +16,7 @@ from monitoring.rules import QualityRules, load_rules
 
 ALL = "all"
 REFUSED, GAPS, LATE, SILENT = "refused", "sequence_gaps", "late", "silent"
+IMPOSSIBLE = "impossible_listening"
 # A batch after midnight has so long to bring in the evening before it counts as late.
 GRACE_HOURS = 3
 # A source is expected on a day if it was heard on as many of the days before.
@@ -48,8 +50,11 @@ def build_quality(
     sequence_gaps: numbers missing before an event of the day, by source.
     late: events that came after the day's evening had been brought in, ÷ events.
     silent: 1 where a source that is heard on most days was not heard on the day.
+    impossible_listening: accounts whose plays last longer than the day, of so many plays of theirs;
+    their plays do not count in popularity (`firstchair.features.artist_statistics`).
 
-    A day with too much refused or late, or with a silent source, blocks decisions that use it; holes are told.
+    A day with too much refused or late, or with a silent source, blocks decisions that use it; holes and impossible
+    listening are told.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -57,6 +62,7 @@ def build_quality(
     rules = rules or load_rules().quality
     with connect() as connection:
         connection.execute(records_sql(lake))
+        connection.execute(_listening(lake, first, last))
         table = connection.sql(_figures(lake, first, last, rules)).to_arrow_table()
     lake.replace_range(t.DATA_QUALITY, table, first, last)
     rows = table.to_pylist()
@@ -90,12 +96,22 @@ def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
     return list(rows.to_pylist())
 
 
+def _listening(lake: Lake, first: date, last: date) -> str:
+    """SQL of `listening`: milliseconds and plays of each account and day of the stretch."""
+    return f"""
+        create temp view listening as
+        select event_date as day, user_key, sum(ms_played) as ms, count(*) as plays
+        from {lake.scan(t.EVENTS)}
+        where event_type = 'play' and event_date between date '{first}' and date '{last}' group by all;
+    """
+
+
 def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
     return f"""
         with days as (
             select d::date as day from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
         figures as ({_refused(rules)} union all by name {_gaps()} union all by name {_late(rules)}
-                    union all by name {_silent()})
+                    union all by name {_silent()} union all by name {_impossible()})
         select day as event_date, measure, key, value::double as value, "of"::bigint as "of",
                threshold::double as threshold, coalesce(fails, false) as fails, coalesce(blocks, false) as blocks
         from figures join days using (day) order by day, measure, key
@@ -159,3 +175,10 @@ def _silent() -> str:
                 from days d join heard h on h.day < d.day and h.day >= d.day - {WEEK_DAYS} group by all)
             select a.* from asked a anti join heard h using (day, source)
             where a.before >= {EXPECTED_DAYS} and exists (select 1 from heard x where x.day = a.day))"""
+
+
+def _impossible() -> str:
+    return f"""
+        select day, '{IMPOSSIBLE}' as measure, '{ALL}' as key, count(*) as value, sum(plays) as "of",
+               0 as threshold, true as fails, false as blocks
+        from listening where ms > {DAY_MS} group by day"""

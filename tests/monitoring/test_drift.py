@@ -10,7 +10,7 @@ import pytest
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring import Champion, DriftReport, build_drift, load_rules
-from monitoring.comparison import compare_numbers, compare_values, holm
+from monitoring.comparison import Rate, compare_numbers, compare_rates, compare_values, holm
 from monitoring.samples import draw
 
 from .conftest import Story
@@ -205,3 +205,15 @@ def test_one_user_on_many_days_is_no_crowd(seed: int) -> None:
     assert numbers.p_value > 0.005
     assert names.p_value > 0.005
     assert (numbers.users, numbers.reference_users) == (30, 30)
+
+
+def test_one_account_makes_no_rate_drift() -> None:
+    rng = np.random.default_rng(1)
+    clicks, shown = rng.binomial(10, 0.1, 1_000).astype(float), np.full(1_000, 10.0)
+    usual = Rate(clicks, shown)
+    with_program = Rate(np.append(clicks, 0.0), np.append(shown, 1e7))
+
+    found = compare_rates(usual, with_program)
+
+    assert found.effect > -0.06
+    assert found.p_value > 0.2

@@ -55,6 +55,29 @@ def test_ctr_its_interval_and_clicks_per_100_are_those_worked_out_by_hand(story:
     assert found["clicks_per_100"] == pytest.approx((10 + 50 + 0) / 3)
 
 
+def test_one_account_moves_no_ratio_of_sums(story: Story) -> None:
+    story.track("t", 100_000)
+    users = [f"user-{n:02}" for n in range(120)]
+    for user in users:
+        story.shown(user, "2026-03-10T08:00", f"slate-{user}", "xy")
+        story.clicked(user, "2026-03-10T08:01", f"slate-{user}", "x")
+        story.followed(user, "2026-03-10T08:02", "y")
+        story.played(user, "2026-03-10T08:03", "x", 50_000)
+    for n in range(300):
+        story.shown("program", "2026-03-10T09:00", f"program-{n}", "xy")
+        story.played("program", "2026-03-10T09:01", "x", 0)
+
+    found = cell(cells(story.told()))
+
+    # The bound c of 50 mean users: c = 50 (c + 240) / 121.
+    bound = round(50 * 240 / 71)
+    assert (found["users"], found["impressions"], found["clicks"], found["plays"]) == (121, 840, 120, 420)
+    assert found["ctr"] == found["follow_rate"] == 120 / (240 + bound)
+    assert found["listen_through"] == pytest.approx(60 / (120 + 50 * 120 / 71), rel=1e-6)
+    assert found["ctr_lower"] < found["ctr"] < found["ctr_upper"]
+    assert found["ctr_upper"] > 0.5
+
+
 def test_an_interval_needs_users_that_differ(story: Story) -> None:
     for user in ("anna", "ben"):
         story.shown(user, "2026-03-10T08:00", f"slate-{user}", "xyz")

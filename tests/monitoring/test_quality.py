@@ -118,6 +118,18 @@ def test_history_read_at_once_is_not_late(lake: Lake) -> None:
     assert measured(landing, 6) == []
 
 
+def test_more_listening_than_a_day_has_hours_is_told_and_blocks_nothing(landing: Landing) -> None:
+    def plays(user: str, times: int, ms_played: int) -> list[dict[str, Any]]:
+        return [{"event_type": "play", "event_date": FIRST, "user_key": user, "ms_played": ms_played}] * times
+
+    rows = [*plays("a", 200, 3_100_000), *plays("b", 24, 3_600_000), *plays("c", 25, 3_600_000)]
+    landing._append(t.EVENTS, rows)
+
+    assert measured(landing) == [(0, "impossible_listening", "all", 2.0)]
+    (row,) = quality_of(landing.lake, FIRST, FIRST)
+    assert (row["of"], row["blocks"]) == (225, False)
+
+
 def test_a_blocked_day_is_known_to_who_decides_until_it_is_mended(landing: Landing) -> None:
     landing.refused(3, "bad_type", 60, of_object="ios-3")
     last = FIRST + 7 * ONE_DAY

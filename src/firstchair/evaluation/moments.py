@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.definitions.bounds import MOST_AVERAGES, bounded, bounded_parts
+
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
@@ -73,11 +75,22 @@ def compare(control: Moments, treatment: Moments) -> Contrast:
     return Contrast(means[0], means[1], ratio - 1, np.where(sound, se, np.nan), control.n, treatment.n)
 
 
-def compare_ratios(numerator: Values, denominator: Values, arm: npt.NDArray[np.int8]) -> Contrast:
+def compare_ratios(
+    numerator: Values,
+    denominator: Values,
+    arm: npt.NDArray[np.int8],
+    *,
+    most: float = MOST_AVERAGES,
+) -> Contrast:
     """Relative difference of sum(numerator) / sum(denominator) of arm 1 to arm 0, clustered by user.
 
     The delta method for a ratio of means (Deng et al. 2018, section 3): the variance of numerator - R denominator.
+    A user's denominator counts at most `most` times the mean over both arms
+    (`firstchair.definitions.bounds`): where one user held nearly all of it, the variance would tend
+    to 0, whatever the other users did.
     """
+    numerator = bounded_parts(numerator, denominator, most=most)
+    denominator = bounded(denominator, most=most)
     found = []
     for number in (0, 1):
         top, bottom = numerator[arm == number], denominator[arm == number]

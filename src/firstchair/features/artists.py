@@ -5,9 +5,10 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
+from firstchair.definitions.bounds import MOST_PLAYS, MOST_SHOWN
 from firstchair.events.vocabulary import EventType
 from firstchair.features.history import History, before
-from firstchair.features.signals import follow_states
+from firstchair.features.signals import follow_states, without_impossible_days
 
 TRENDING_DAYS = 7
 RECENT_DAYS = 28
@@ -20,7 +21,10 @@ def artist_statistics(history: History, *, as_of: date) -> ir.Table:
         One row per artist of silver/artists, no order: artist_id; plays_7d, plays_28d (plays of the last
         7 and 28 days); listeners (users who ever played the artist), impressions, clicks (ever);
         follows (users who follow the artist now); trending_rank (1 = most plays in the last 7 days,
-        equal plays share a rank; null where there was none).
+        equal plays share a rank; null where there was none). Of one user at most `MOST_PLAYS`
+        plays of an artist count in 7 and in 28 days, and at most `MOST_SHOWN` impressions and
+        clicks; plays of a day on which the user listened for more hours than it has do not count
+        (`firstchair.definitions.bounds`).
     """
     counts = _counts(history, as_of)
     follows = _follows(history, as_of)
@@ -34,17 +38,22 @@ def artist_statistics(history: History, *, as_of: date) -> ir.Table:
 
 
 def _counts(history: History, as_of: date) -> ir.Table:
-    events = before(history.events, as_of)
+    events = without_impossible_days(before(history.events, as_of))
     events = events.filter(
         events.event_type.isin([EventType.PLAY, EventType.IMPRESSION, EventType.CLICK]), events.artist_id.notnull()
     )
     play = events.event_type == EventType.PLAY
-    return events.group_by("artist_id").aggregate(
+    of_user = events.group_by("artist_id", "user_key").aggregate(
         plays_7d=(play & (events.event_date >= as_of - timedelta(days=TRENDING_DAYS))).sum(),
         plays_28d=(play & (events.event_date >= as_of - timedelta(days=RECENT_DAYS))).sum(),
-        listeners=events.user_key.nunique(where=play),
+        plays=play.sum(),
         impressions=(events.event_type == EventType.IMPRESSION).sum(),
         clicks=(events.event_type == EventType.CLICK).sum(),
+    )
+    return of_user.group_by("artist_id").aggregate(
+        **{name: ibis.least(of_user[name], MOST_PLAYS).sum() for name in ("plays_7d", "plays_28d")},
+        listeners=(of_user.plays > 0).sum(),
+        **{name: ibis.least(of_user[name], MOST_SHOWN).sum() for name in ("impressions", "clicks")},
     )
 
 

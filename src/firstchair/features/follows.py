@@ -5,10 +5,11 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
+from firstchair.definitions.bounds import MOST_PLAYS
 from firstchair.events.vocabulary import EventType
 from firstchair.features.artists import RECENT_DAYS, artist_statistics
 from firstchair.features.history import History, before
-from firstchair.features.signals import follow_states
+from firstchair.features.signals import follow_states, without_impossible_days
 
 TOP_TRACKS = 3
 
@@ -18,7 +19,8 @@ def followed_artists(history: History, *, as_of: date) -> ir.Table:
 
     Returns:
         One row per user who follows someone: user_key, followed_artists (structs by artist_id).
-        top_tracks: up to 3 tracks by plays of all users in the last 28 days, ties by track_id.
+        top_tracks: up to 3 tracks by plays of all users in the last 28 days, ties by track_id;
+        each user's plays are bounded as in `artist_statistics`.
         days_active: days from first_active_on to `as_of`, 0 where it lies later, null where unknown.
         trending_rank: as in `artist_statistics`. followers: as the catalogue says.
     """
@@ -56,13 +58,15 @@ def _described(history: History, as_of: date) -> ir.Table:
 
 def _top_tracks(history: History, as_of: date) -> ir.Table:
     """The most played tracks of each artist over the last 28 days, most played first."""
-    events = before(history.events, as_of)
+    events = without_impossible_days(before(history.events, as_of))
     plays = events.filter(
         events.event_type == EventType.PLAY,
         events.event_date >= ibis.literal(as_of - timedelta(days=RECENT_DAYS)),
         events.track_id.notnull(),
     )
-    counted = plays.group_by("artist_id", "track_id").aggregate(plays=plays.count())
+    of_user = plays.group_by("artist_id", "track_id", "user_key").aggregate(plays=plays.count())
+    of_user = of_user.mutate(plays=ibis.least(of_user.plays, MOST_PLAYS))
+    counted = of_user.group_by("artist_id", "track_id").aggregate(plays=of_user.plays.sum())
     most = ibis.window(group_by=counted.artist_id, order_by=[counted.plays.desc(), counted.track_id])
     ranked = counted.mutate(place=ibis.row_number().over(most))
     ranked = ranked.filter(ranked.place < TOP_TRACKS)

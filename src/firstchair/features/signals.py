@@ -5,6 +5,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
+from firstchair.definitions.bounds import DAY_MS
 from firstchair.events.vocabulary import EventType
 from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
 from firstchair.features.history import History, before
@@ -67,6 +68,22 @@ def positive_signals(history: History, *, as_of: date) -> ir.Table:
         "slate_id",
         listen_through=is_play.ifelse(ibis.least(ratio, 1.0), 1.0),
     )
+
+
+def without_impossible_days(events: ir.Table) -> ir.Table:
+    """The events without the plays of a user's days that hold more listening than hours.
+
+    Args:
+        events: Columns of silver/events.
+
+    Returns:
+        The same columns, no order; all events but plays stay.
+    """
+    plays = events.filter(events.event_type == EventType.PLAY)
+    heard = plays.group_by("user_key", "event_date").aggregate(ms=plays.ms_played.sum())
+    impossible = heard.filter(heard.ms > DAY_MS).select("user_key", "event_date")
+    kept = plays.anti_join(impossible, ["user_key", "event_date"])
+    return ibis.union(events.filter(events.event_type != EventType.PLAY), kept)
 
 
 def track_lengths(tracks: ir.Table) -> ir.Table:

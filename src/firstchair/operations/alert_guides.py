@@ -65,6 +65,11 @@ GUIDES: Mapping[str, Guide] = {
         "Compare models and segments over these days, then drift; roll back if the new champion is at fault.",
         "engagement",
     ),
+    "impossible_listening": Guide(
+        "A script or a shared key plays in the name of the account, or a client reports plays again.",
+        "Look at the account in the source. Its plays of that day count in no popularity; a block there ends them.",
+        "quality",
+    ),
     "sample_ratio": Guide(
         "Users are lost in one arm, or assigned otherwise than planned: the comparison cannot be trusted.",
         "Find which step drops users, mend it, and let the stage begin again under another salt.",

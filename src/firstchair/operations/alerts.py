@@ -133,6 +133,12 @@ def _quality(platform: Platform, last: date) -> Iterator[Alert]:
     for row in monitoring.quality_of(platform.lake, last, last):
         if row["measure"] == "refused":
             yield Alert("quarantine_rate", f"{row['value']:.1%} of the records of {last} are in quarantine.")
+        elif row["measure"] == "impossible_listening":
+            yield Alert(
+                "impossible_listening",
+                f"{row['value']:,.0f} account(s) played more on {last} than a day has hours, "
+                f"{row['of']:,} plays in all; these do not count in popularity.",
+            )
         elif row["blocks"]:
             yield Alert(
                 "failed_check", f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."

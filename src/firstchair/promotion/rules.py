@@ -20,6 +20,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from firstchair.definitions.bounds import MOST_AVERAGES
 from firstchair.errors import LedgerError, SettingsError
 from firstchair.evaluation.off_policy import Assumptions
 from firstchair.settings import Settings
@@ -191,6 +192,8 @@ class LiveRules:
     """Standard errors of its one-sided bound."""
     signs_alpha: Level = 0.05
     """Two-sided error of effects whose signs must agree."""
+    user_weight: Annotated[float, Field(gt=1)] = MOST_AVERAGES
+    """Mean users that one user weighs at most in a ratio of sums."""
     data_days: NotNegative = 3
     """Newest days that may still lack impressions."""
     data_change: Above0 = 0.15

@@ -43,6 +43,28 @@ def test_followed_artist_carries_what_is_known_of_it(scene, rows):
     ]
 
 
+def test_one_listener_makes_no_top_track(scene, rows):
+    def plays(user, track, times, ms_played=1):
+        return [
+            scene.event("play", user, "2026-01-29T10:00", artist_id="x", track_id=track, ms_played=ms_played)
+            for _ in range(times)
+        ]
+
+    history = scene.history(
+        [
+            scene.event("follow", scene.anna, "2026-01-01T10:00", artist_id="x"),
+            *plays(scene.anna, "x1", 60),
+            *plays(scene.ben, "x1", 60),
+            *plays(scene.cara, "x2", 1_000),
+            *plays("d" * 32, "x3", 300, ms_played=3_100_000),
+        ]
+    )
+
+    [anna] = rows(followed_artists(history, as_of=AS_OF))
+
+    assert anna["followed_artists"][0]["top_tracks"] == ["x1", "x2"]
+
+
 def test_top_tracks_look_back_28_days(scene, rows):
     history = scene.history(
         [

@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from firstchair.lake import tables as t
 from firstchair.operations import open_platform
 from firstchair.operations.alert_guides import GUIDES
 from firstchair.operations.alerts import open_alerts
@@ -41,6 +43,21 @@ def test_days_without_events_are_stale(platform: Platform) -> None:
 
 def test_too_many_refused_records_are_told(platform: Platform) -> None:
     assert "quarantine_rate" in codes(platform, max_quarantine_rate=0.001)
+
+
+def test_listening_for_more_hours_than_a_day_has_is_told(platform: Platform) -> None:
+    row = {"event_date": FRESH.date() - timedelta(days=1), "measure": "impossible_listening", "key": "all"}
+    row |= {"value": 1.0, "of": 20_000, "threshold": 0.0, "fails": True, "blocks": False}
+    platform.lake.append(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema))
+    try:
+        texts = {alert.code: alert.text for alert in open_alerts(platform)}
+    finally:
+        platform.lake.delete(t.DATA_QUALITY, "measure = 'impossible_listening'")
+
+    assert texts["impossible_listening"] == (
+        "1 account(s) played more on 2026-01-30 than a day has hours, 20,000 plays in all; "
+        "these do not count in popularity."
+    )
 
 
 def test_a_champion_that_was_never_confirmed_is_shown_to_a_person_for_some_days(

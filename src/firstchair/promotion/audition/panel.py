@@ -29,7 +29,8 @@ class Effect:
     clicks, listen_through: for everybody. segment_clicks: instead, in the harmed segment. heavy_clicks: instead,
     for the `HEAVY_SHARE` of users with most slates. later_clicks: what clicks turn to between day 10 and day 20.
     late: of the newest days, part of the challenger's impressions is still missing. lost: part of the challenger's
-    users who click little never reach the tables.
+    users who click little never reach the tables. account: impressions that one of the challenger's
+    users has each day, without a click; 0 where there is no such account.
     """
 
     clicks: float = 0.0
@@ -39,6 +40,7 @@ class Effect:
     later_clicks: float | None = None
     late: bool = False
     lost: bool = False
+    account: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def simulate_panel(users: int, effect: Effect, *, seed: int) -> Panel:
     )
     stage["active"] = active[BEFORE_DAYS:].astype(np.float64)
     stage["followed"] = np.broadcast_to(0.0, stage["active"].shape)
+    if effect.account:
+        _run_by_a_program(stage, user=int(np.flatnonzero(arm == 1)[0]), impressions=effect.account)
     before = _before(rng, impressions[:BEFORE_DAYS], chance[:BEFORE_DAYS], depth)
     before["pre_active_days"] = active[:BEFORE_DAYS].sum(axis=0).astype(np.float64)
     kept = _kept(rng, effect, arm, rate)
@@ -157,6 +161,14 @@ def _stage(rng: np.random.Generator, impressions: Values, chance: Values, depth:
         "ms_played": ms,
         "track_ms": clicks * TRACK_MS,
     }
+
+
+def _run_by_a_program(stage: dict[str, Values], *, user: int, impressions: int) -> None:
+    """Let a user do nothing each day but fetch lists."""
+    for name in ("clicks", "ms_played", "track_ms"):
+        stage[name][:, user] = 0
+    stage["impressions"][:, user] = impressions
+    stage["active"][:, user] = 1
 
 
 def _before(rng: np.random.Generator, impressions: Values, chance: Values, depth: Values) -> dict[str, Values]:

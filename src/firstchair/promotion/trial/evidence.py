@@ -21,8 +21,6 @@ ARMS = ("champion", "challenger")
 SEGMENTS = ("lifecycle", "country", "age_group", "gender")
 MEASURES = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed", "active")
 LABELS = tuple(churn.LABELS)
-# The covariates tell of so many days before the stage.
-BEFORE_DAYS = 28
 BEFORE = ("pre_impressions", "pre_clicks", "pre_active_days", "pre_ms_played", "pre_track_ms")
 # Days before the stage that the columns of `BEFORE` count: part of what evidence is, not of a rule.
 BEFORE_DAYS = 28
@@ -149,13 +147,16 @@ def _arranged(
     order = order[np.isin(days[order], kept)]
     offsets = np.append(np.searchsorted(days[order], kept), len(order)).astype(np.int64)
     rows = {name: numbers[name][order] for name in (*MEASURES, *LABELS)}
-    # A play counts at most its track's length, however the row has it.
+    before = {name: numbers[name][first_rows] for name in BEFORE}
+    # A play counts at most its track's length, and a day once, however the row has it.
     rows["ms_played"] = np.minimum(rows["ms_played"], rows["track_ms"])
+    before["pre_ms_played"] = np.minimum(before["pre_ms_played"], before["pre_track_ms"])
+    before["pre_active_days"] = np.minimum(before["pre_active_days"], BEFORE_DAYS)
     return Evidence(
         dates=tuple(EPOCH + timedelta(days=int(day)) for day in kept),
         arm=arm[first_rows],
         segments={name: _segment(table.column(name), first_rows) for name in SEGMENTS},
-        before={name: numbers[name][first_rows] for name in BEFORE},
+        before=before,
         offsets=offsets,
         user=user[order],
         rows=rows,

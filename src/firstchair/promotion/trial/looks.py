@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.definitions.bounds import bounded
 from firstchair.definitions.churn import mature_day
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import MEASURES, Codes, Segment, Values
@@ -146,6 +147,7 @@ class _Balance:
 
     def _log_ratio(self, impressions: Values) -> tuple[float, float] | None:
         """Logarithm of challenger's over champion's impressions a user, with its error; None where one saw nothing."""
+        impressions = bounded(impressions, most=self._rules.user_weight)
         total = np.bincount(self._arm, impressions, 2)
         if not total.all():
             return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firstchair.definitions.bounds import bounded, bounded_parts
 from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
 from firstchair.evaluation.sequential import detectable, rho_for
 from firstchair.promotion.rules import LiveRules
@@ -133,9 +134,10 @@ def _planned_cv(days: Days, metric: Metric, rules: LiveRules) -> float:
         Metric.ACTIVE_DAYS: before["pre_active_days"] / BEFORE_DAYS,
     }
     if metric is Metric.CTR_POOLED:
-        shown = impressions.sum()
-        rate = before["pre_clicks"].sum() / shown if shown else 0.0
-        known = (before["pre_clicks"] - rate * impressions) / (rate * impressions.mean()) if rate else np.array([])
+        clicks = bounded_parts(before["pre_clicks"], impressions, most=rules.user_weight)
+        shown = bounded(impressions, most=rules.user_weight)
+        rate = pooled(clicks, shown)
+        known = (clicks - rate * shown) / (rate * shown.mean()) if rate else np.array([])
         return _known_cv(float(np.std(known)) if len(known) else 0.0, rules)
     found = values[metric][np.isfinite(values[metric])]
     mean = float(found.mean()) if len(found) >= rules.harm_users else 0.0
@@ -151,6 +153,12 @@ def _ratio(top: Values, bottom: Values) -> Values:
     return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
 
 
+def pooled(top: Values, bottom: Values) -> float:
+    """Ratio of the sums over users; 0 where there is nothing to divide by."""
+    total = float(bottom.sum())
+    return float(top.sum()) / total if total else 0.0
+
+
 def clicks_per_100(shown: Day, days: Days, rules: LiveRules) -> tuple[Values, Values]:
     """Clicks in 100 impressions of users who saw any; the covariate is that of the days before.
 
@@ -164,12 +172,13 @@ def clicks_per_100(shown: Day, days: Days, rules: LiveRules) -> tuple[Values, Va
 
 def listen_through(look: Look, days: Days, rules: LiveRules) -> tuple[Values, Values]:
     """Share of the started plays that was heard, users who started any."""
-    total, before = look.totals, days.before
-    plays, tracks = total["plays"].sum(), total["track_ms"].sum()
-    usual = float(tracks / plays) if plays and tracks else rules.usual_track_ms
+    total, before, most = look.totals, days.before, rules.user_weight
+    lengths = bounded_parts(total["track_ms"], total["plays"], most=most)
+    usual = pooled(lengths, bounded(total["plays"], most=most)) or rules.usual_track_ms
     heard = rules.usual_listen_share
     if before["pre_track_ms"].any():
-        heard = before["pre_ms_played"].sum() / before["pre_track_ms"].sum()
+        listened = bounded_parts(before["pre_ms_played"], before["pre_track_ms"], most=most)
+        heard = pooled(listened, bounded(before["pre_track_ms"], most=most))
     prior = rules.prior_plays * usual
     return (
         _ratio(total["ms_played"], total["track_ms"]),
@@ -195,7 +204,9 @@ def read(
         Metric.CLICKS: by_segment,
         Metric.LISTEN_THROUGH: cells.compare_all(*listen_through(look, days, rules)),
         Metric.ACTIVE_DAYS: cells.compare_all(*active_days(look, days)),
-        Metric.CTR_POOLED: compare_ratios(look.totals["clicks"], look.totals["impressions"], days.arm),
+        Metric.CTR_POOLED: compare_ratios(
+            look.totals["clicks"], look.totals["impressions"], days.arm, most=rules.user_weight
+        ),
     }
     covariate = days.before["pre_active_days"] / BEFORE_DAYS
     for metric in CHURN_HORIZONS:
@@ -219,6 +230,27 @@ def as_reading(contrast: Contrast, rho: float) -> Reading:
         n_treatment=int(contrast.n_treatment[0]),
         rho=rho,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """A user who weighs less in the ratio of sums than their impressions; arm 0 champion, 1 challenger."""
+
+    arm: int
+    impressions: float
+    clicks: float
+    counted: float
+
+
+def outliers(look: Look, days: Days, rules: LiveRules) -> list[Outlier]:
+    """Users whose weight in the ratio of sums is bounded, those with most impressions first."""
+    shown, clicks = look.totals["impressions"], look.totals["clicks"]
+    counted = bounded(shown, most=rules.user_weight)
+    found = np.flatnonzero(counted < shown)
+    return [
+        Outlier(int(days.arm[user]), float(shown[user]), float(clicks[user]), float(counted[user]))
+        for user in found[np.argsort(-shown[found], kind="stable")]
+    ]
 
 
 def exposed(look: Look, days: Days) -> tuple[int, int]:

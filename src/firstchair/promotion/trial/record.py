@@ -1,16 +1,19 @@
 """Readings and conditions in the shapes of the decision's record."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from firstchair.evaluation.sequential import detectable, log_e, radius
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.conditions import Condition
 from firstchair.promotion.trial.decision import Check, MetricFinding
+from firstchair.promotion.trial.evidence import ARMS
 from firstchair.promotion.trial.harm import HarmWatch
-from firstchair.promotion.trial.measures import Reading
+from firstchair.promotion.trial.measures import Outlier, Reading
 from firstchair.promotion.trial.rules import Metric
 
+# Outliers that a check describes one by one.
+DESCRIBED = 3
 ROLES = {Metric.CLICKS: "success", Metric.LISTEN_THROUGH: "guardrail", Metric.ACTIVE_DAYS: "guardrail"}
 
 
@@ -77,6 +80,25 @@ def checks_of(
     found.append(Check("segments_unharmed", not harmed, ", ".join(harmed) or "No segment is proven to be worse."))
     found.append(Check("segments_seen", not blind, f"Blind: {', '.join(blind)}." if blind else "No segment is blind."))
     return tuple(found)
+
+
+def outliers_check(found: Sequence[Outlier], rules: LiveRules) -> Check:
+    """Whether every user counts in full; it holds nothing back, since an outlier is bounded.
+
+    Users stand without their pseudonyms, because the ledger keeps what it holds for ever and
+    whoever is forgotten must be in none of it.
+    """
+    limit = f"{rules.user_weight:g} times the mean"
+    if not found:
+        return Check("outliers", True, f"No user has more impressions than {limit}.")
+    described = "; ".join(
+        f"one of the {ARMS[user.arm]}'s with {user.impressions:,.0f} impressions and "
+        f"{user.clicks:,.0f} clicks counts as {user.counted:,.0f}"
+        for user in found[:DESCRIBED]
+    )
+    more = f"; and {len(found) - DESCRIBED:,} more" if len(found) > DESCRIBED else ""
+    detail = f"{len(found):,} user(s) have more impressions than {limit}: {described}{more}."
+    return Check("outliers", False, detail)
 
 
 def detectable_effect(reading: Reading, rules: LiveRules) -> float | None:

@@ -15,10 +15,25 @@ from firstchair.promotion.trial.decision import TrialDecision
 from firstchair.promotion.trial.evidence import Evidence
 from firstchair.promotion.trial.harm import HarmWatch, deteriorated
 from firstchair.promotion.trial.looks import Days, Look, Looks
-from firstchair.promotion.trial.measures import Cells, Plan, Reading, clicks_per_100, exposed, plan, read, window
+from firstchair.promotion.trial.measures import (
+    Cells,
+    Plan,
+    Reading,
+    clicks_per_100,
+    exposed,
+    outliers,
+    plan,
+    read,
+    window,
+)
 from firstchair.promotion.trial.outlook import Outlook
 from firstchair.promotion.trial.probation import ProbationWatch
-from firstchair.promotion.trial.record import checks_of, detectable_effect, metric_findings
+from firstchair.promotion.trial.record import (
+    checks_of,
+    detectable_effect,
+    metric_findings,
+    outliers_check,
+)
 from firstchair.promotion.trial.rules import Metric
 from firstchair.promotion.trial.segments import SegmentWatch
 
@@ -281,8 +296,14 @@ class Trial:
             days=seen.look.day,
             metrics=metric_findings(seen.readings, self._harm, self.rules),
             segments=self._segments.findings(seen.by_segment, harmed),
-            checks=checks_of(
-                asked, seen.harm, seen.harmed, self._segments.names(self._segments.blind(seen.by_segment))
+            checks=(
+                *checks_of(
+                    asked,
+                    seen.harm,
+                    seen.harmed,
+                    self._segments.names(self._segments.blind(seen.by_segment)),
+                ),
+                outliers_check(outliers(seen.look, self.days, self.rules), self.rules),
             ),
             minimum_detectable_effect=detectable_effect(seen.readings[Metric.CLICKS], self.rules),
             reason_codes=codes,

@@ -58,6 +58,36 @@ def test_what_is_planted_is_what_is_decided(effect: Effect, verb: Verb, code: st
     assert found.reasons
 
 
+def test_one_account_turns_no_decision() -> None:
+    found = heard(Effect(0.25, account=100_000))
+    unbounded = heard(Effect(0.25, account=100_000), rules=replace(RULES, user_weight=1e12))
+
+    check = next(check for check in found.checks if check.name == "outliers")
+    pooled = next(metric for metric in found.metrics if metric.name == "ctr_pooled")
+    assert found.decision is Verb.PROMOTE
+    assert pooled.relative_difference == pytest.approx(0.25, abs=0.04)
+    assert not check.passes
+    assert "1 user(s) have more impressions than 50 times the mean" in check.detail
+    assert "one of the challenger's with 2,100,000 impressions and 0 clicks counts as" in check.detail
+    assert unbounded.reason_codes == (Reason.CTR_POOLED_DETERIORATED,)
+
+
+def test_one_account_hides_no_lost_impressions() -> None:
+    found = heard(Effect(late=True, account=100_000))
+
+    assert (found.decision, Reason.DATA_QUALITY in found.reason_codes) == (Verb.HOLD, True)
+
+
+def test_users_as_they_usually_are_count_in_full() -> None:
+    found = heard(Effect(0.10))
+
+    check = next(check for check in found.checks if check.name == "outliers")
+    assert (check.passes, check.detail) == (
+        True,
+        "No user has more impressions than 50 times the mean.",
+    )
+
+
 def test_no_promotion_before_the_shortest_stage_and_a_shortened_one_says_so() -> None:
     usual = heard(Effect(0.10))
     short = heard(Effect(0.10), rules=replace(RULES, min_days=14))

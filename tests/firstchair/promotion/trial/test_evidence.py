@@ -131,3 +131,10 @@ def test_an_unknown_segment_is_a_segment_of_its_own() -> None:
     evidence = as_evidence(first("country", None)(SOUND))
 
     assert "unknown" in evidence.segments["country"].values
+
+
+def test_the_days_before_a_stage_are_as_bounded_as_its_own() -> None:
+    evidence = as_evidence(first("pre_active_days", 1e6)(first("pre_ms_played", 1e15)(SOUND)))
+
+    assert evidence.before["pre_active_days"].max() <= 28
+    assert (evidence.before["pre_ms_played"] <= evidence.before["pre_track_ms"]).all()

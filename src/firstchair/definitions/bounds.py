@@ -1,0 +1,91 @@
+"""How much one user may weigh in what is summed over users, so that no account decides alone.
+
+A ratio of sums is that of whoever holds its weight, and with all of it in one hand its standard
+error tends to 0. So the weight of a user (impressions, or milliseconds of tracks) counts at most
+`MOST_AVERAGES` times the mean of all users, the user's own rate staying as it is. With n users a
+user then holds at most 50 / n of the whole. In the audition's world of 100,000 users the largest
+user is 24 times the mean, so users as they usually are count in full.
+
+Popularity counts plays, so there a user's plays of one artist have a limit of their own, and a day
+with more listening than it has hours does not count at all.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+
+# Mean users that one user weighs at most in a ratio of sums.
+MOST_AVERAGES = 50.0
+# A user's plays of an artist, or of a track, that count in the popularity of 7 or 28 days.
+MOST_PLAYS = 100
+# A user's impressions of an artist, and their clicks on it, that count in its totals.
+MOST_SHOWN = 1_000
+# Nobody listens for longer on a day; an account that does is several listeners, or none.
+DAY_MS = 24 * 60 * 60 * 1_000
+
+
+def bounded(weights: Values, *, most: float = MOST_AVERAGES) -> Values:
+    """Bound each user's weight by a multiple of the mean.
+
+    The bound is the largest c that is `most` times the mean of min(weight, c) over the users with
+    any weight, so it does not grow with what it cuts off.
+
+    Args:
+        weights: float64 (n_users,), >= 0, one value a user.
+        most: Means that a user weighs at most, > 1.
+
+    Returns:
+        float64 (n_users,); the array given where no weight exceeds the bound.
+
+    >>> bounded(np.array([0.0, *[1.0] * 99, 1000.0]))[-1]
+    99.0
+    """
+    present = weights[weights > 0]
+    if not len(present) or present.max() <= most * present.mean():
+        return weights
+    descending = np.sort(present)[::-1]
+    # Over the `larger` users that are cut, c n = most (larger c + sum of the others).
+    larger = np.arange(np.ceil(len(descending) / most))
+    others = np.cumsum(descending[::-1])[::-1][: len(larger)]
+    bounds = most * others / (len(descending) - most * larger)
+    bound = bounds[np.argmax(descending[: len(larger)] <= bounds)]
+    return np.minimum(weights, bound)
+
+
+def bounded_parts(parts: Values, weights: Values, *, most: float = MOST_AVERAGES) -> Values:
+    """Scale what a user did with a part of their weight as `bounded` scales the weight.
+
+    Args:
+        parts: float64 (n_users,), such as clicks; 0 where the weight is.
+        weights: float64 (n_users,), such as impressions.
+        most: As in `bounded`.
+    """
+    counted = bounded(weights, most=most)
+    if counted is weights:
+        return parts
+    return parts * np.divide(counted, weights, out=np.zeros_like(weights), where=weights > 0)
+
+
+def bounds_sql(users: str, *, cell: str, weight: str) -> str:
+    """Write the bound of `bounded` as a DuckDB relation: `cell`, bound (whole, null without one).
+
+    Args:
+        users: Relation with one row per cell and user.
+        cell: Columns (SQL list) within which users are compared; none is null.
+        weight: Column of the weight, whole and >= 0.
+    """
+    return f"""(
+        select {cell}, min_by(bound, larger)::hugeint as bound from (
+            select {cell}, weight, larger, {MOST_AVERAGES} * others / (users - {MOST_AVERAGES} * larger) as bound
+            from (
+                select {cell}, {weight} as weight, row_number() over descending - 1 as larger,
+                       sum({weight}) over (descending rows between current row and unbounded following) as others,
+                       count(*) over (partition by {cell}) as users
+                from {users} semi join (
+                    select {cell} from {users} where {weight} > 0 group by all
+                    having max({weight}) > {MOST_AVERAGES} * avg({weight})) using ({cell})
+                where {weight} > 0
+                window descending as (partition by {cell} order by {weight} desc, user_key))
+            where {MOST_AVERAGES} * larger < users)
+        where weight <= bound group by all)"""
