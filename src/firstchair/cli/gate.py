@@ -13,7 +13,10 @@ from firstchair.settings import load_settings
 
 @app.command()
 def decide(
-    evidence: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Parquet or CSV, a row a user and day.")],
+    evidence: Annotated[
+        Path,
+        typer.Option(exists=True, help="Parquet, CSV, or a folder of Parquet parts; a row a user and day."),
+    ],
     stage: Annotated[str, typer.Option(help="canary or probation.")] = "canary",
     share: Annotated[
         float, typer.Option(min=0.0001, max=0.9999, help="Planned share of the challenger; up to 0.2 a ramp step.")
@@ -28,7 +31,8 @@ def decide(
         raise typer.BadParameter(f"{stage} has no live evidence; choose one of {', '.join(trial.STAGES)}.")
     with at_work("decide"):
         rules = GateRules.of(load_settings()).live
-        found = trial.decide_daily(trial.read_evidence(evidence), rules, stage=stage, share=share)
+        rows = trial.read_evidence(evidence, most_days=rules.most_evidence_days)
+        found = trial.decide_daily(rows, rules, stage=stage, share=share)
     documents = [decision.document() for decision in found]
     if daily:
         show(documents, as_json=as_json, screen=lambda: gate_screens.daily(found))

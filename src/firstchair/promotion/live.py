@@ -4,10 +4,7 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
 
-import pyarrow as pa
-
 from firstchair.events import blocked_days
-from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion.context import TRIAL, DecisionContext, StageTransition
 from firstchair.promotion.exposure import stage_rows
@@ -31,7 +28,7 @@ def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | 
     if any(entry.data_fingerprint == fingerprint for entry in decided):
         return None
     rules = context.rules.live
-    evidence = as_evidence(evidence_rows(context.lake, where), where=t.EVIDENCE.name, left_out=left_out)
+    evidence = as_evidence(context.lake.read(t.EVIDENCE, where), where=t.EVIDENCE.name, left_out=left_out)
     found = decide(evidence, rules, stage=str(phase.stage), share=phase.share)
     outcome = after(
         phase,
@@ -43,12 +40,6 @@ def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | 
     )
     findings = _findings(context, phase, found, left_out)
     return _transition(context, phase, outcome, found, fingerprint, findings)
-
-
-def evidence_rows(lake: Lake, where: str) -> pa.Table:
-    """Rows of gold/evidence by day and user."""
-    rows = lake.read(t.EVIDENCE, where)
-    return rows.sort_by([("day", "ascending"), ("user_key", "ascending")])
 
 
 def _transition(

@@ -30,6 +30,7 @@ class Reason(StrEnum):
 
     # On users, at any look.
     DATA_QUALITY = "data_quality"
+    EVIDENCE_LEFT_OUT = "evidence_left_out"
     SAMPLE_RATIO_MISMATCH = "sample_ratio_mismatch"
     SINGLE_ARM = "single_arm"
     CLICKS_DETERIORATED = "clicks_per_100_deteriorated"

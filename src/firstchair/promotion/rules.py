@@ -192,6 +192,8 @@ class LiveRules:
     """Standard errors of its one-sided bound."""
     signs_alpha: Level = 0.05
     """Two-sided error of effects whose signs must agree."""
+    left_out_share: Share = 0.01
+    """Share of rows or users of an arm that may be left out of evidence; over it all is held."""
     user_weight: Annotated[float, Field(gt=1)] = MOST_AVERAGES
     """Mean users that one user weighs at most in a ratio of sums."""
     data_days: NotNegative = 3
@@ -242,6 +244,11 @@ class LiveRules:
             if low > high:
                 raise ValueError(f"{least} {low:g} exceeds {most} {high:g}")
         return self
+
+    @property
+    def most_evidence_days(self) -> int:
+        """Days that a file of one stage may span: twice the longest, since bad days make it longer."""
+        return 2 * max(self.max_days, self.probation_max_days)
 
     def shortened(self) -> tuple[str, ...]:
         """What is shorter, smaller or wider than the defaults, as texts; empty where nothing is."""

@@ -1,7 +1,7 @@
 """What a promotion asks of a look beyond the absence of harm (docs/gate.md, "Live evidence")."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from firstchair.evaluation.sample_ratio import log_e_sample_ratio
 from firstchair.evaluation.sequential import log_e
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules, percent
+from firstchair.promotion.trial.evidence import LeftOut
 from firstchair.promotion.trial.looks import Look
 from firstchair.promotion.trial.measures import Reading
 from firstchair.promotion.trial.rules import Metric
@@ -68,6 +69,15 @@ def data_quality(look: Look) -> Condition:
     """Whether the newest days are whole in both arms."""
     detail = " ".join(look.gaps) or "Impressions a user of the two arms keep their proportion on the newest days."
     return Condition("data_quality", Reason.DATA_QUALITY, not look.gaps, detail)
+
+
+def few_left_out(found: Sequence[LeftOut], rules: LiveRules) -> Condition:
+    """Whether so little of the evidence was left out that the rest may be decided on."""
+    listed = "; ".join(f"{kind.count:,} of {kind.of:,} {kind.what}" for kind in found if kind.count)
+    limit = percent(rules.left_out_share)
+    detail = f"Left out: {listed or 'nothing'}; over {limit} of an arm nothing is decided."
+    passes = all(kind.share <= rules.left_out_share for kind in found)
+    return Condition("left_out", Reason.EVIDENCE_LEFT_OUT, passes, detail)
 
 
 def both_arms(counts: tuple[int, int], least: int) -> Condition:

@@ -16,6 +16,7 @@ REMEDIES = {
     Reason.SAMPLE_RATIO_MISMATCH: "Find out why users are missing, then begin under another salt.",
     Reason.SINGLE_ARM: "Serve both arms, then begin the stage anew.",
     Reason.DATA_QUALITY: "Wait for the missing impressions, or deliver them.",
+    Reason.EVIDENCE_LEFT_OUT: "Find out what writes the rows that were left out, and write them anew.",
     Reason.SEGMENT_SCREEN: "The segments named must stop looking worse; a person may look.",
     Reason.SEGMENT_STRICT: "The segments named need to be measured better: more users or days.",
     Reason.SEGMENT_BLIND: "A person has to accept that harm in the segments named cannot be seen.",

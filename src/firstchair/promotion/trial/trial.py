@@ -12,7 +12,7 @@ from firstchair.promotion.rules import LiveRules, percent
 from firstchair.promotion.trial import conditions as ask
 from firstchair.promotion.trial.conditions import Condition, SampleRatio, missing
 from firstchair.promotion.trial.decision import TrialDecision
-from firstchair.promotion.trial.evidence import Evidence
+from firstchair.promotion.trial.evidence import Evidence, LeftOut
 from firstchair.promotion.trial.harm import HarmWatch, deteriorated
 from firstchair.promotion.trial.looks import Days, Look, Looks
 from firstchair.promotion.trial.measures import (
@@ -60,7 +60,7 @@ class Trial:
 
     days: the users and what they did. dates: of its days. stage: canary or probation. share:
     planned share of the challenger; up to the largest of `RAMP_SHARES` it is a ramp step, which
-    tests safety alone.
+    tests safety alone. left_out: what of the evidence does not count.
     """
 
     days: Days
@@ -68,12 +68,14 @@ class Trial:
     rules: LiveRules
     stage: str = CANARY
     share: float = 0.5
+    left_out: Sequence[LeftOut] = ()
     cells: Cells = field(init=False)
     fixed: Plan = field(init=False)
 
     def __post_init__(self) -> None:
         self.cells = Cells(self.days)
         self.fixed = plan(self.days, self.cells, share=self.share, rules=self.rules)
+        self._few_left_out = ask.few_left_out(self.left_out, self.rules)
         self._ratio = SampleRatio(self.share, self.rules)
         self._harm = HarmWatch(self.rules)
         self._segments = SegmentWatch(self.cells, self.fixed.segment_rho, self.rules)
@@ -104,9 +106,9 @@ class Trial:
 
     def _decide(self, seen: _Seen) -> TrialDecision:
         self._outlook.look(seen.look, seen.readings[Metric.CLICKS])
-        if not seen.ratio.passes or min(seen.counts) == 0:
+        if not self._few_left_out.passes or not seen.ratio.passes or min(seen.counts) == 0:
             arms = ask.both_arms(seen.counts, self.rules.success_users)
-            asked = (ask.data_quality(seen.look), seen.ratio, arms)
+            asked = (*self._of_data(seen), arms)
             if self.stage == PROBATION and seen.look.day >= self.rules.probation_max_days:
                 return self._unconfirmed(seen, asked)
             return self._hold(seen, asked)
@@ -115,6 +117,10 @@ class Trial:
         if seen.harm or seen.harmed:
             return self._reject(seen)
         return self._in_ramp(seen) if self.share <= max(RAMP_SHARES) + 1e-9 else self._in_decision(seen)
+
+    def _of_data(self, seen: _Seen) -> tuple[Condition, ...]:
+        """What is asked of the evidence itself, the whole newest days first."""
+        return (ask.data_quality(seen.look), seen.ratio, self._few_left_out)
 
     def _in_decision(self, seen: _Seen) -> TrialDecision:
         """The stage that decides: everything is asked."""
@@ -155,8 +161,7 @@ class Trial:
         recent = window(look.recent, self.days, self.cells, clicks.rho, rules)
         blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
         return (
-            ask.data_quality(look),
-            seen.ratio,
+            *self._of_data(seen),
             ask.both_arms(seen.counts, rules.success_users),
             ask.superior(clicks, data_days=look.data_days, rules=rules),
             ask.not_inferior(Metric.LISTEN_THROUGH, readings[Metric.LISTEN_THROUGH], rules.listen_margin, rules),
@@ -200,8 +205,7 @@ class Trial:
         small = self.days.users < rules.small_population
         needed = rules.ramp_days_small if small else rules.ramp_days
         asked = (
-            ask.data_quality(look),
-            seen.ratio,
+            *self._of_data(seen),
             Condition(
                 "duration",
                 Reason.RAMP_RUNNING,
@@ -224,7 +228,7 @@ class Trial:
         look, rules = seen.look, self.rules
         newest = window(look.newest, self.days, self.cells, self.fixed.rho[Metric.CLICKS], rules)
         alarms = self._probation.look(seen.readings, newest, look, seen.harm)
-        asked = (ask.data_quality(look), seen.ratio, *self._probation.conditions(seen.readings, newest))
+        asked = (*self._of_data(seen), *self._probation.conditions(seen.readings, newest))
         if alarms:
             return self._decision(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
         if look.day >= rules.probation_max_days and not asked[0].passes:
@@ -262,9 +266,7 @@ class Trial:
         if seen.harmed:
             codes.append(Reason.SEGMENT_DETERIORATED)
             reasons.append(ask.listed(seen.harmed, "are proven to be worse"))
-        return self._decision(
-            seen, Verb.REJECT, (ask.data_quality(seen.look), seen.ratio), tuple(codes), tuple(reasons)
-        )
+        return self._decision(seen, Verb.REJECT, self._of_data(seen), tuple(codes), tuple(reasons))
 
     def _over(self, seen: _Seen, asked: tuple[Condition, ...]) -> TrialDecision:
         """Hold for what is missing, and no longer: the users of the challenger go back to the champion."""
@@ -276,7 +278,12 @@ class Trial:
 
     def _hold(self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()) -> TrialDecision:
         """Hold for what is missing; of an early look, what the data themselves are at fault for comes first."""
-        grave = {Reason.DATA_QUALITY, Reason.SAMPLE_RATIO_MISMATCH, Reason.SINGLE_ARM}
+        grave = {
+            Reason.DATA_QUALITY,
+            Reason.SAMPLE_RATIO_MISMATCH,
+            Reason.EVIDENCE_LEFT_OUT,
+            Reason.SINGLE_ARM,
+        }
         lacking = [c for c in missing(asked) if not only or c.code in grave] + list(only)
         return self._decision(seen, Verb.HOLD, asked, tuple(c.code for c in lacking), tuple(c.detail for c in lacking))
 
@@ -318,7 +325,8 @@ def decide_daily(
     evidence: Evidence, rules: LiveRules, *, stage: str = CANARY, share: float = 0.5
 ) -> list[TrialDecision]:
     """One decision a day, each on what was known at its end."""
-    return list(Trial(evidence, evidence.dates, rules, stage, share).decisions())
+    trial = Trial(evidence, evidence.dates, rules, stage, share, evidence.left_out)
+    return list(trial.decisions())
 
 
 def decide(

@@ -1,8 +1,10 @@
-"""Evidence files as they come: sound in two formats, and broken in every way we know of."""
+"""Evidence files as they come: sound in every format, and broken in every way we know of."""
 
+import gzip
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -10,15 +12,19 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from firstchair.errors import BadEvidenceError
-from firstchair.promotion import Verb
+from firstchair.promotion import Reason, Verb
 from firstchair.promotion.audition import Effect
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial import as_evidence, decide, read_evidence
+from firstchair.promotion.trial import TrialDecision, as_evidence, decide, read_evidence
 from tests.firstchair.promotion.trial.evidence_tables import evidence_of
 
 SOUND = evidence_of(Effect(0.10), users=3_000, days=21)
+SMALL = evidence_of(Effect(0.10), users=2_000, days=4)
+OF_SMALL = decide(as_evidence(SMALL), LiveRules())
 Break = Callable[[pa.Table], pa.Table]
 
 
@@ -41,13 +47,12 @@ def first(name: str, value: object) -> Break:
     [
         (lambda t: t.drop(["clicks"]), "1 of 21 columns are missing: clicks"),
         (lambda t: t.drop(["pre_clicks", "arm"]), "2 of 21 columns are missing: arm, pre_clicks"),
-        (first("arm", "control"), "Unknown arm 'control'"),
+        (first("arm", "both"), "Unknown arm 'both'"),
         (first("arm", None), "have no arm"),
         (first("user_key", None), "have no user_key"),
+        (first("user_key", ""), "have no user_key"),
         (first("impressions", -1.0), "values of impressions are negative"),
         (first("pre_active_days", -1.0), "values of pre_active_days are negative"),
-        (first("clicks", 1e6), "more clicks than impressions"),
-        (first("pre_clicks", 1e9), "more pre_clicks than pre_impressions"),
         (first("impressions", float("nan")), "values of impressions are missing or not finite"),
         (first("pre_impressions", float("inf")), "values of pre_impressions are missing or not finite"),
         (first("ms_played", None), "values of ms_played are missing"),
@@ -55,8 +60,6 @@ def first(name: str, value: object) -> Break:
         (first("churned_7", 3), "neither 0 nor 1"),
         (put("clicks", ["many"] * SOUND.num_rows), "Column clicks does not hold numbers"),
         (put("day", ["yesterday"] * SOUND.num_rows), "Column day does not hold dates"),
-        (lambda t: pa.concat_tables([t, t.slice(0, 1)]), "a second time on one day"),
-        (lambda t: t.take(np.arange(t.num_rows)[::-1]), "out of order"),
         (lambda t: t.slice(0, 0), "There is no row"),
     ],
 )
@@ -68,12 +71,119 @@ def test_rows_that_are_no_evidence_are_refused_in_words(broken: Break, says: str
     assert "the champion stays" in raised.value.data
 
 
-def test_a_user_in_both_arms_is_refused() -> None:
-    later = pc.greater(SOUND.column("day"), date(2026, 3, 4))
-    arms = pc.if_else(later, "champion", SOUND.column("arm"))
+def left_out(found: TrialDecision) -> tuple[bool, str]:
+    check = next(check for check in found.checks if check.name == "left_out")
+    return check.passes, check.detail
 
-    with pytest.raises(BadEvidenceError, match="stand in both arms"):
-        as_evidence(put("arm", arms.to_pylist())(SOUND))
+
+def in_both_arms(table: pa.Table, users: int) -> pa.Table:
+    """The first users of the table fall to the other arm after four days."""
+    keys = table.column("user_key").to_pylist()
+    moved = set(list(dict.fromkeys(keys))[:users])
+    later = pc.and_(pc.greater(table.column("day"), date(2026, 3, 4)), pc.is_in(table["user_key"], pa.array([*moved])))
+    other = pc.if_else(pc.equal(table.column("arm"), "champion"), "challenger", "champion")
+    return put("arm", pc.if_else(later, other, table.column("arm")).to_pylist())(table)
+
+
+def test_users_in_both_arms_are_left_out_and_counted() -> None:
+    changed = in_both_arms(SOUND, 20)
+    arms = changed.group_by("user_key").aggregate([("arm", "count_distinct")])
+    both = arms.filter(pc.equal(arms["arm_count_distinct"], 2))["user_key"].combine_chunks()
+    without = SOUND.filter(pc.invert(pc.is_in(SOUND["user_key"], both)))
+
+    found, expected = decide(as_evidence(changed), LiveRules()), decide(as_evidence(without), LiveRules())
+
+    assert len(both) > 10
+    assert left_out(found) == (
+        True,
+        f"Left out: {len(both)} of 3,000 users in both arms; over 1% of an arm nothing is decided.",
+    )
+    assert found.metrics == expected.metrics
+    assert found.reason_codes == expected.reason_codes
+
+
+@pytest.mark.parametrize("number", [20, 21])
+def test_a_click_without_an_impression_is_left_out_and_its_row_stays(number: int) -> None:
+    shown, clicked = (np.asarray(SOUND.column(name), dtype=float) for name in ("impressions", "clicks"))
+    lost = np.flatnonzero(clicked > 0)[:number]
+    shown[lost] = 0
+    broken = put("impressions", shown)(SOUND)
+    clicked[lost] = 0
+
+    found = decide(as_evidence(broken), LiveRules())
+
+    assert left_out(found)[1].startswith(f"Left out: {number} of {SOUND.num_rows:,} rows with clicks beyond their")
+    assert found.metrics == decide(as_evidence(put("clicks", clicked)(broken)), LiveRules()).metrics
+
+
+def test_too_much_that_is_left_out_of_one_arm_holds_whatever_the_effect() -> None:
+    better = evidence_of(Effect(0.15), users=8_000, days=21)
+    rules = LiveRules(listen_margin=0.05, active_margin=0.05)
+    arm = np.asarray(better.column("arm")) == "challenger"
+    rows = np.flatnonzero(arm & (np.asarray(better.column("impressions"), dtype=float) > 0))
+
+    def with_excess(count: int) -> TrialDecision:
+        clicks = np.asarray(better.column("clicks"), dtype=float)
+        clicks[rows[:count]] = 1e6
+        return decide(as_evidence(put("clicks", clicks)(better)), rules)
+
+    limit = int(0.01 * arm.sum())
+    assert with_excess(0).decision is Verb.PROMOTE
+    assert Reason.EVIDENCE_LEFT_OUT not in with_excess(limit).reason_codes
+    over = with_excess(limit + 1)
+    assert (over.decision, over.reason_codes) == (Verb.HOLD, (Reason.EVIDENCE_LEFT_OUT,))
+    assert left_out(over)[0] is False
+    assert "write them anew" in " ".join(over.outlook)
+
+
+def test_a_row_that_comes_twice_counts_once_and_one_that_differs_not_at_all() -> None:
+    first_day = SOUND.slice(0, 5)
+    twice = decide(as_evidence(pa.concat_tables([SOUND, first_day])), LiveRules())
+    differing = pa.concat_tables([SOUND, put("plays", [77.0] * 5)(first_day).cast(SOUND.schema)])
+    contradicted = decide(as_evidence(differing), LiveRules())
+
+    assert twice.metrics == decide(as_evidence(SOUND), LiveRules()).metrics
+    assert "5 of " in left_out(twice)[1]
+    assert "there a second time" in left_out(twice)[1]
+    assert contradicted.metrics == decide(as_evidence(SOUND.slice(5)), LiveRules()).metrics
+    assert f"10 of {SOUND.num_rows + 5:,} rows that give a user's day differently" in left_out(contradicted)[1]
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=8, deadline=None)
+def test_the_order_of_rows_changes_not_a_bit(chance: Random) -> None:
+    order = list(range(SMALL.num_rows))
+    chance.shuffle(order)
+
+    assert decide(as_evidence(SMALL.take(order)), LiveRules()) == OF_SMALL
+
+
+def test_arms_have_both_names() -> None:
+    named = pc.if_else(pc.equal(SOUND.column("arm"), "champion"), "control", "treatment")
+
+    assert decide(as_evidence(put("arm", named.to_pylist())(SOUND)), LiveRules()) == decide(
+        as_evidence(SOUND), LiveRules()
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "day", "apart"),
+    [
+        (0, date(1970, 1, 1), "20,513"),
+        (2_999, date(2026, 1, 1), "59"),
+        (SOUND.num_rows - 1, date(2027, 3, 21), "365"),
+    ],
+)
+def test_a_row_far_from_its_stage_is_refused_by_name(row: int, day: date, apart: str, tmp_path: Path) -> None:
+    days = SOUND.column("day").to_pylist()
+    days[row] = day
+    pq.write_table(put("day", days)(SOUND), tmp_path / "e.parquet")
+
+    with pytest.raises(BadEvidenceError) as raised:
+        read_evidence(tmp_path / "e.parquet", most_days=LiveRules(max_days=14).most_evidence_days - 20)
+
+    assert f"1 of {SOUND.num_rows} rows lie {apart} days from the others" in raised.value.what
+    assert f"first row {row + 1} of {day}" in raised.value.what
 
 
 @pytest.mark.parametrize("kept", ["champion", "challenger"])
@@ -93,22 +203,44 @@ def test_one_user_is_held() -> None:
     assert "single_arm" in found.reason_codes
 
 
-def test_csv_and_parquet_tell_the_same(tmp_path: Path) -> None:
+def test_every_kind_of_file_tells_the_same(tmp_path: Path) -> None:
     pa.csv.write_csv(SOUND, tmp_path / "e.csv")
+    (tmp_path / "e.csv.gz").write_bytes(gzip.compress((tmp_path / "e.csv").read_bytes()))
     pq.write_table(SOUND, tmp_path / "e.parquet")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "_SUCCESS").touch()
+    for number, start in enumerate(range(0, SOUND.num_rows, 10_000)):
+        part = SOUND.slice(start, 10_000)
+        if number == 1:
+            part = put("churned_14", pa.nulls(part.num_rows))(part)
+        pq.write_table(part, tmp_path / "parts" / f"part-{number}.snappy.parquet")
+    pq.write_to_dataset(SOUND, tmp_path / "by_day", partition_cols=["day", "country"])
 
-    found = [decide(read_evidence(tmp_path / name), LiveRules()) for name in ("e.csv", "e.parquet")]
+    names = ("e.csv", "e.csv.gz", "e.parquet", "by_day")
+    found = [decide(read_evidence(tmp_path / name), LiveRules()) for name in names]
+    in_parts = read_evidence(tmp_path / "parts")
 
-    assert found[0] == found[1]
+    assert found[1:] == found[:-1]
     assert found[0].day == date(2026, 3, 21)
+    assert (in_parts.users, len(in_parts.user)) == (3_000, SOUND.num_rows)
 
 
-def test_rows_by_user_tell_the_same_as_rows_by_day() -> None:
-    by_user = SOUND.take(pc.sort_indices(SOUND, [("user_key", "ascending"), ("day", "ascending")]))
+def test_a_folder_without_a_part_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no rows here")
 
-    found = [decide(as_evidence(table), LiveRules()) for table in (by_user, SOUND)]
-    assert found[0].metrics[0].relative_difference == pytest.approx(found[1].metrics[0].relative_difference, abs=1e-12)
-    assert found[0].reason_codes == found[1].reason_codes
+    with pytest.raises(BadEvidenceError, match="holds no Parquet part"):
+        read_evidence(tmp_path)
+
+
+def test_types_of_a_text_file_are_not_guessed_by_its_beginning(tmp_path: Path) -> None:
+    count = SOUND.num_rows - 1
+    rows = put("churned_7", pa.array([*[None] * count, 1], pa.int8()))(SOUND)
+    rows = put("ms_played", pa.array([*[0.0] * count, 0.5]))(rows)
+    pa.csv.write_csv(rows, tmp_path / "e.csv")
+    text = (tmp_path / "e.csv").read_text().replace(",0.0,", ",0,")
+    (tmp_path / "e.csv").write_text(text)
+
+    assert read_evidence(tmp_path / "e.csv").users == 3_000
 
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
