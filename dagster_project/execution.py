@@ -10,7 +10,7 @@ from itertools import takewhile
 
 import dagster as dg
 import psutil
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from firstchair.errors import RunError
 

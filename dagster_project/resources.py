@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import Field
@@ -13,7 +13,7 @@ from firstchair.operations import Platform, open_platform
 from firstchair.operations.work import Work, writing
 
 
-class PlatformResource(dg.ConfigurableResource[Platform]):
+class PlatformResource(dg.ConfigurableResource[Any]):
     """The lake, sources, registry and ledger that the settings name."""
 
     now: str = Field(default="", description="RFC 3339 instant to run at; empty: the wall clock")

@@ -50,7 +50,8 @@ def bounded(weights: Values, *, most: float = MOST_AVERAGES) -> Values:
     others = np.cumsum(descending[::-1])[::-1][: len(larger)]
     bounds = most * others / (len(descending) - most * larger)
     bound = bounds[np.argmax(descending[: len(larger)] <= bounds)]
-    return np.minimum(weights, bound)
+    cut: Values = np.minimum(weights, bound)
+    return cut
 
 
 def bounded_parts(parts: Values, weights: Values, *, most: float = MOST_AVERAGES) -> Values:
