@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy import sparse
 
 from firstchair.evaluation.breakdown import Cell, broken_down
 from firstchair.evaluation.exposure import exposure
@@ -27,13 +28,18 @@ class Evaluation:
     """A family's quality on the split for `as_of`.
 
     fingerprint: of the training data before the cutoff; equal for families that were compared fairly.
-    test_users: users who took up something new in the test days, cold ones included.
-    metrics: means over users, 0..1: `test_*` on the test days; `train_*` on what users had taken before the
-        cutoff, nothing left out of the lists (how well the model remembers, not how good it is);
-        `test_coverage_at_20`, `test_novelty_bits` and `test_gini` are those of `Exposure`. Without
-        test users there are no `test_*`, and without users who had taken anything no `train_*`.
-    per_user: rows in the columns of gold/offline_evidence, sorted by user_key. per_training_user: the same of
-        the sample of users behind `train_*`, in the columns of gold/training_evidence.
+    test_users: users who took up something new in the test days that no slate led them to, cold
+        ones included.
+    metrics: means over users, 0..1: `test_*` on what users took up unprompted in the test days;
+        `test_prompted_*` on what slates led them to, and `test_prompted_share` its share of all that
+        was taken up; `train_*` on what users had taken before the cutoff, nothing left out of the
+        lists (how well the model remembers, not how good it is); `test_coverage_at_20`,
+        `test_novelty_bits` and `test_gini` are those of `Exposure`. Where nobody took up anything of
+        a kind, its metrics are absent.
+    per_user: rows in the columns of gold/offline_evidence, sorted by user_key. per_prompted_user: the
+        same of those behind `test_prompted_*`, in the columns of gold/prompted_evidence.
+        per_training_user: of the sample of users behind `train_*`, in the columns of
+        gold/training_evidence.
     cells: NDCG@10 by segment and by length of history.
     """
 
@@ -45,6 +51,7 @@ class Evaluation:
     test_users: int
     metrics: dict[str, float]
     per_user: pa.Table
+    per_prompted_user: pa.Table
     per_training_user: pa.Table
     fit_seconds: float
     cells: tuple[Cell, ...]
@@ -58,10 +65,12 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     started = time.perf_counter()
     model = Popularity(split.train) if family == POPULARITY else fit(Family(family), split.train, seed=seed)
     fit_seconds = time.perf_counter() - started
-    rows = np.flatnonzero(np.diff(split.positives.indptr) > 0).astype(np.int64)
-    artists = model.recommend(split.train, rows, DEPTH).artists
-    found = ranking_metrics(artists, split.positives[rows])
+    rows, artists, found = _on_test(model, split.train, split.positives)
+    prompted_rows, _, prompted = _on_test(model, split.train, split.prompted)
     metrics = {f"test_{name}": value for name, value in _means(found).items()}
+    metrics |= {f"test_prompted_{name}": value for name, value in _means(prompted).items()}
+    if taken_up := split.positives.nnz + split.prompted.nnz:
+        metrics["test_prompted_share"] = split.prompted.nnz / taken_up
     if len(rows):
         metrics |= _exposed(split.train, artists)
     remembering, remembered = _on_training(model, split.train)
@@ -75,10 +84,20 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
         test_users=len(rows),
         metrics=metrics,
         per_user=_per_user(split, str(family), rows, found),
+        per_prompted_user=_per_user(split, str(family), prompted_rows, prompted),
         per_training_user=_per_user(split, str(family), remembering, remembered),
         fit_seconds=fit_seconds,
         cells=broken_down(found.ndcg_at_10, rows, split.train, seed=seed),
     )
+
+
+def _on_test(
+    model: Recommender | Popularity, train: TrainingData, positives: sparse.csr_matrix
+) -> tuple[Rows, npt.NDArray[np.int32], RankingMetrics]:
+    """Users with a positive (rows of `train`), their lists, and the lists' metrics."""
+    rows = np.flatnonzero(np.diff(positives.indptr) > 0).astype(np.int64)
+    artists = model.recommend(train, rows, DEPTH).artists
+    return rows, artists, ranking_metrics(artists, positives[rows])
 
 
 def _on_training(model: Recommender | Popularity, train: TrainingData) -> tuple[Rows, RankingMetrics]:

@@ -20,8 +20,10 @@ GAP = timedelta(days=1)
 class Split:
     """Training data before `cutoff`, and what users took up from `cutoff` + 1 day to `as_of`.
 
-    positives: float32 CSR (n_users, n_artists), 1 where a user first took up an artist in the test days;
-    rows and columns are those of `train`.
+    positives: float32 CSR (n_users, n_artists), 1 where a user first took up an artist in the test
+    days and no slate led them to it: what models are judged by. prompted: likewise, where a slate did:
+    the models that served chose these, so they are reported and nothing is decided by them. Rows and
+    columns are those of `train`.
     """
 
     as_of: date
@@ -29,6 +31,7 @@ class Split:
     test_days: int
     train: TrainingData
     positives: sparse.csr_matrix
+    prompted: sparse.csr_matrix
 
 
 def cutoff_of(lake: Lake, *, as_of: date) -> date:
@@ -62,8 +65,8 @@ def load_split(lake: Lake, *, as_of: date) -> Split:
     cutoff = cutoff_of(lake, as_of=as_of)
     train = load_training_data(lake, as_of=cutoff)
     refuse_future(train, cutoff)
-    positives = taken_up(lake, start=cutoff + GAP, end=as_of)
-    return Split(as_of, cutoff, (as_of - cutoff).days, train, positives)
+    found = taken_up(lake, start=cutoff + GAP, end=as_of)
+    return Split(as_of, cutoff, (as_of - cutoff).days, train, found.unprompted, found.prompted)
 
 
 def refuse_future(train: TrainingData, cutoff: date) -> None:

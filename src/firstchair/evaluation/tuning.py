@@ -64,7 +64,7 @@ def tune(
     The budget is a number of trials, not of seconds, so the same seed finds the same settings.
 
     Args:
-        labelled: Fitted on its data, judged on its positives.
+        labelled: Fitted on its data, judged on its unprompted positives.
         family: One with a space of its own.
         start: Settings of the first trial: those in use.
         trials: Settings tried, at least 1.
@@ -87,8 +87,8 @@ def tune(
     rows = _judged(labelled, seed)
     if not len(rows):
         raise EvidenceError(
-            f"0 of {labelled.positives.shape[0]} users took up an artist that was new to them in "
-            "the days that settings are judged by.",
+            f"0 of {labelled.positives.shape[0]} users took up an artist that was new to them, and "
+            "that no slate led them to, in the days that settings are judged by.",
             where="tuning",
             data="Nothing was fitted.",
             remedy="Wait for days on which users take up artists that are new to them.",
@@ -130,7 +130,7 @@ SPACES: Mapping[Family, Callable[[Any], dict[str, Any]]] = {
 
 def _judged(labelled: LabelledHistory, seed: int) -> Rows:
     """A sample of the users with something to find, ascending."""
-    told = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
+    told = np.flatnonzero(np.diff(labelled.unprompted().indptr) > 0)
     return np.sort(np.random.default_rng(seed).permutation(told)[:USERS]).astype(np.int64)
 
 
@@ -156,7 +156,7 @@ def remembered_and_found(model: Recommender, labelled: LabelledHistory, rows: Ro
     """
     data = labelled.data
     lists = [model.recommend(d, rows, DEPTH).artists for d in (replace(data, repeats=True), data)]
-    wanted = [data.liked()[rows], labelled.positives[rows]]
+    wanted = [data.liked()[rows], labelled.unprompted()[rows]]
     remembered, found = (
         ndcg(hits_of(artists, positives), np.diff(positives.indptr), DEPTH)
         for artists, positives in zip(lists, wanted, strict=True)

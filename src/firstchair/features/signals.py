@@ -11,7 +11,7 @@ from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RAT
 from firstchair.features.history import History, before
 
 
-def first_taken(history: History, *, start: date, end: date, unprompted: bool = False) -> ir.Table:
+def first_taken(history: History, *, start: date, end: date) -> ir.Table:
     """The pairs that a user first took up from `start` to `end`: what a model as of `start` should have found.
 
     A positive signal is a click, a follow, or a play of at least a tenth of the track or of 15 seconds:
@@ -21,12 +21,11 @@ def first_taken(history: History, *, start: date, end: date, unprompted: bool = 
         history: The history to read; nothing at or after `end` is used.
         start: First day that counts (UTC, inclusive).
         end: First day that may not be used (UTC, exclusive); after `start`.
-        unprompted: Leave out the pairs whose first positive signal came from a slate, that is, from
-            what a model showed: they tell of the model that was serving as much as of the user.
 
     Returns:
         One row per user × artist whose first positive signal ever lies in [start, end):
-        user_key, artist_id, first_on (UTC day). No order.
+        user_key, artist_id, first_on (UTC day), prompted (bool: that signal came from a slate, so
+        it tells of the model that was serving as much as of the user). No order.
     """
     signals = positive_signals(history, as_of=end)
     firsts = signals.group_by("user_key", "artist_id").aggregate(
@@ -35,10 +34,8 @@ def first_taken(history: History, *, start: date, end: date, unprompted: bool = 
         first_from_slate=signals.occurred_at.min(where=signals.slate_id.notnull()),
     )
     firsts = firsts.filter(firsts.first_on >= ibis.literal(start))
-    if unprompted:
-        from_slate = firsts.first_from_slate <= firsts.first_at
-        firsts = firsts.filter(~from_slate.fill_null(False))
-    return firsts.select("user_key", "artist_id", "first_on")
+    prompted = (firsts.first_from_slate <= firsts.first_at).fill_null(False)
+    return firsts.select("user_key", "artist_id", "first_on", prompted=prompted)
 
 
 def positive_signals(history: History, *, as_of: date) -> ir.Table:

@@ -314,9 +314,21 @@ DATA_QUALITY = _table(
     fails=pa.bool_(),
     blocks=pa.bool_(),
 )
-# Offline evidence of a model version, one row a test user: what the paired bootstrap reads.
+# Offline evidence of a model version on what users took up unprompted, one row a test user: what
+# the paired bootstrap reads.
 OFFLINE_EVIDENCE = _table(
     "gold/offline_evidence",
+    "as_of",
+    as_of=pa.date32(),
+    family=pa.string(),
+    user_key=pa.string(),
+    recall_at_20=pa.float64(),
+    ndcg_at_10=pa.float64(),
+    ndcg_at_20=pa.float64(),
+)
+# The same metrics on what slates led users to in the test days: reported, nothing is decided by them.
+PROMPTED_EVIDENCE = _table(
+    "gold/prompted_evidence",
     "as_of",
     as_of=pa.date32(),
     family=pa.string(),
@@ -402,6 +414,7 @@ ALL_TABLES = (
     OVERFIT,
     DATA_QUALITY,
     OFFLINE_EVIDENCE,
+    PROMPTED_EVIDENCE,
     TRAINING_EVIDENCE,
     VERSION_EVIDENCE,
     EVIDENCE,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         TrainingData,
         WithCurves,
     )
-    from firstchair.models.training_data import load_training_data, taken_up
+    from firstchair.models.training_data import TakenUp, load_training_data, taken_up
 
 __all__ = [
     "FAMILIES",
@@ -38,6 +38,7 @@ __all__ = [
     "Lists",
     "Recommender",
     "Slates",
+    "TakenUp",
     "TrainingData",
     "WithCurves",
     "baselines",

@@ -52,14 +52,14 @@ class Blend:
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Choose the weight on the labelled history where there is one, then fit both parts on all data."""
-        if data.labelled is not None and data.labelled.positives.nnz:
+        if data.labelled is not None and data.labelled.unprompted().nnz:
             self.weight = self._chosen_weight(data.labelled, seed)
         self.als.fit(data, seed=seed)
         self.item_item.fit(data, seed=seed)
         return self
 
     def _chosen_weight(self, labelled: LabelledHistory, seed: int) -> float:
-        earlier, positives = labelled.data, labelled.positives
+        earlier, positives = labelled.data, labelled.unprompted()
         told = np.flatnonzero((np.diff(positives.indptr) > 0) & earlier.warm())
         rows = np.sort(np.random.default_rng(seed).permutation(told)[:VALIDATION_USERS]).astype(np.int64)
         if not len(rows):

@@ -87,12 +87,23 @@ class LabelledHistory:
     slates: What was shown between the two cutoffs; None where nothing was logged.
     later: The positives of the last third of those days, or None where they have no days; a ranker learns
         from the earlier ones and stops by these.
+    prompted: Those of `positives` that a slate led the user to, or None where no slate did. They
+        teach; nothing is chosen by them, because the models that served chose them.
     """
 
     data: TrainingData
     positives: sparse.csr_matrix
     slates: "Slates | None" = None
     later: sparse.csr_matrix | None = None
+    prompted: sparse.csr_matrix | None = None
+
+    def unprompted(self) -> sparse.csr_matrix:
+        """Those of `positives` that no slate led to: what settings are chosen by; float32 CSR."""
+        if self.prompted is None:
+            return self.positives
+        found = sparse.csr_matrix(self.positives - self.prompted)
+        found.eliminate_zeros()
+        return found
 
 
 @dataclass(frozen=True, slots=True)

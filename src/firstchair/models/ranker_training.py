@@ -97,20 +97,21 @@ def trained(
 
     (None, None, ()) where nothing was ever taken up; no curve where nothing was watched.
 
-    Each way is fitted to the earlier labels of four fifths of the users and stopped by the later labels of the
-    rest (by all of theirs, where labels have no days). The best is fitted once more, to everybody's, with as
-    many trees as it wanted. Slates are learnt wherever any were logged: the watched labels are of what users took
-    up unasked and cannot tell what a slate teaches. They choose the objective and how many trees to grow.
+    Each way is fitted to the earlier labels of four fifths of the users and stopped by the later
+    unprompted labels of the rest (by all unprompted ones of theirs, where labels have no days). The
+    best is fitted once more, to everybody's, with as many trees as it wanted. Slates are learnt
+    wherever any were logged: the watched labels are of what users took up unprompted and cannot tell
+    what a slate teaches. They choose the objective and how many trees to grow.
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
     rows = np.sort(rng.permutation(rows)[:training_users]).astype(np.int64)
     if not len(rows):
         return None, None, ()
-    found, later = _of_candidates(table, labelled, rows)
+    found, later, unprompted = _of_candidates(table, labelled, rows)
     watched = np.isin(found.group, rows[rng.random(len(rows)) < WATCHED_SHARE])
     known = found.only(~watched, found.label - later if later.any() else found.label)
-    judge = found.only(watched, later if later.any() else found.label)
+    judge = found.only(watched, later * unprompted if later.any() else unprompted)
     if not len(known.label):
         return None, None, ()
     shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
@@ -184,19 +185,25 @@ def _matrix(rows: Labelled, objective: str, *, ref: Any = None) -> Any:
     )
 
 
-def _of_candidates(table: PairTable, labelled: LabelledHistory, rows: Rows) -> tuple[Labelled, npt.NDArray[np.float32]]:
-    """The candidates of each user as a group, and which were taken up in the later part of the labels' days."""
-    features, labels, later, groups = [], [], [], []
+def _of_candidates(table: PairTable, labelled: LabelledHistory, rows: Rows) -> tuple[Labelled, Floats, Floats]:
+    """The candidates of each user as a group; which were taken up later, and which unprompted.
+
+    The latter two are float32 (n,), 0 or 1.
+    """
+    features, labels, later, unprompted, groups = [], [], [], [], []
+    unled = labelled.unprompted()
     for part in chunks(rows, CHUNK * len(labelled.data.artist_ids)):
         pairs = table.of(part)
         features.append(pairs.features)
         labels.append(_is_stored(labelled.positives[part], pairs.user, pairs.column))
         if labelled.later is not None:
             later.append(_is_stored(labelled.later[part], pairs.user, pairs.column))
+        unprompted.append(_is_stored(unled[part], pairs.user, pairs.column))
         groups.append(part[pairs.user])
     label = np.concatenate(labels)
     found = Labelled(np.concatenate(features), label, np.concatenate(groups), np.ones(len(label), dtype=np.float32))
-    return found, np.concatenate(later) if later else np.zeros(len(label), dtype=np.float32)
+    in_later = np.concatenate(later) if later else np.zeros_like(label)
+    return found, in_later, np.concatenate(unprompted)
 
 
 def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> Labelled | None:

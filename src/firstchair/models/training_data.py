@@ -1,6 +1,7 @@
 """From the lake to matrices: what every family of a day is fitted on, cut at `as_of`."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -46,13 +47,28 @@ def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> Train
         return loader.at(as_of, loader.labelled(cutoff, as_of))
 
 
-def taken_up(lake: Lake, *, start: date, end: date, unprompted: bool = False) -> sparse.csr_matrix:
-    """1 where a user first took up an artist from `start` to `end` (exclusive): float32 CSR, all users × artists.
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """What users first took up in some days, apart by whether a slate led them to it.
 
-    With `unprompted` the artists that a slate led the user to are left out.
+    unprompted, prompted: float32 CSR (n_users, n_artists), 1 where a user first took up an artist;
+    no pair is in both. What is prompted was chosen by the models that served: a judgement of a model
+    that counts it finds the models of those days, and all that resemble them, too good.
     """
+
+    unprompted: sparse.csr_matrix
+    prompted: sparse.csr_matrix
+
+    @property
+    def all(self) -> sparse.csr_matrix:
+        """Both."""
+        return sparse.csr_matrix(self.unprompted + self.prompted)
+
+
+def taken_up(lake: Lake, *, start: date, end: date) -> TakenUp:
+    """What users first took up from `start` to `end` (exclusive), of all users × artists."""
     with Engine(lake) as engine:
-        return _Loader(lake, engine).taken_up(start, end, unprompted=unprompted)
+        return _Loader(lake, engine).taken_up(start, end)
 
 
 class _Loader:
@@ -86,17 +102,20 @@ class _Loader:
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
         )
 
-    def taken_up(self, start: date, end: date, *, unprompted: bool = False) -> sparse.csr_matrix:
-        found = features.first_taken(self.history, start=start, end=end, unprompted=unprompted)
-        return self._ones(found.to_pyarrow())
+    def taken_up(self, start: date, end: date) -> TakenUp:
+        found = features.first_taken(self.history, start=start, end=end).to_pyarrow()
+        prompted = pc.field("prompted")
+        return TakenUp(self._ones(found.filter(~prompted)), self._ones(found.filter(prompted)))
 
     def labelled(self, cutoff: date, as_of: date) -> LabelledHistory:
         last_third = as_of - timedelta(days=(as_of - cutoff).days // 3)
+        taken = self.taken_up(cutoff, as_of)
         return LabelledHistory(
             data=self.at(cutoff),
-            positives=self.taken_up(cutoff, as_of),
+            positives=taken.all,
             slates=self.slates(cutoff, as_of),
-            later=self.taken_up(last_third, as_of) if last_third < as_of else None,
+            later=self.taken_up(last_third, as_of).all if last_third < as_of else None,
+            prompted=taken.prompted,
         )
 
     def slates(self, start: date, end: date) -> Slates | None:

@@ -115,6 +115,7 @@ def _models(platform: Platform, as_of: date) -> Rows:
                 "test_users": test_users,
                 "test_recall_at_20": recall,
                 "test_ndcg_at_10": ndcg,
+                "test_prompted_recall_at_20": metrics.get("test_prompted_recall_at_20"),
                 "test_coverage_at_20": metrics.get("test_coverage_at_20"),
                 "train_recall_at_20": metrics.get("train_recall_at_20"),
             }

@@ -82,6 +82,7 @@ def enter_reference(lake: Lake, *, as_of: date, seed: int) -> Evaluation:
 def _keep(lake: Lake, evaluation: Evaluation) -> None:
     of_it = _of(evaluation.as_of, evaluation.family)
     lake.replace_where(t.TRAINING_EVIDENCE, evaluation.per_training_user, of_it)
+    lake.replace_where(t.PROMPTED_EVIDENCE, evaluation.per_prompted_user, of_it)
     lake.replace_where(t.OFFLINE_EVIDENCE, evaluation.per_user, of_it)
 
 

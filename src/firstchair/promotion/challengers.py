@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -78,6 +79,7 @@ class _Evaluated:
     verdict: Verdict
     slates: OffPolicy
     measured: str
+    prompted: dict[str, Any]
 
 
 def measure_serving(lake: Lake, registry: Registry, serving: Version, *, as_of: date) -> None:
@@ -175,7 +177,8 @@ def _evaluate(context: DecisionContext, serving: Version, challenger: Version, r
     alike = [day for day in days if _families(context, day) == families]
     log = slate_log(context.lake, alike, length=rules.veto_slate_length, before=context.as_of)
     slates = off_policy(log, rules)
-    return _Evaluated(challenger, with_veto(verdict, slates), slates, measured)
+    prompted = _prompted(context, families)
+    return _Evaluated(challenger, with_veto(verdict, slates), slates, measured, prompted)
 
 
 def _families(context: DecisionContext, day: Shadowed) -> tuple[str, str]:
@@ -220,6 +223,7 @@ def _transition(
         challenger_after=challenger.version,
         data_fingerprint=challenger.data_fingerprint,
         findings=_findings(verdict, serving, challenger)
+        | found.prompted
         | {
             "versions": {"champion": serving.version, "challenger": challenger.version},
             "champion_measured": found.measured,
@@ -305,6 +309,21 @@ def _both(context: DecisionContext, families: tuple[str, str], kept: t.Table) ->
     ours, theirs = (context.per_user(family, kept) for family in families)
     _require_same_users(context, families, (ours, theirs))
     return ours, theirs
+
+
+def _prompted(context: DecisionContext, families: tuple[str, str]) -> dict[str, Any]:
+    """Means over users of what both families find of what slates led to; {} where they led to nothing.
+
+    Both were fitted on the training days. Nothing is decided by it: the models that served chose
+    what the slates showed.
+    """
+    rows = _both(context, families, t.PROMPTED_EVIDENCE)
+    if not rows[0].num_rows:
+        return {}
+    names = ("ndcg_at_10", "recall_at_20")
+    champion, challenger = ({name: float(_numbers(of_family, name).mean()) for name in names} for of_family in rows)
+    users = rows[0].num_rows
+    return {"prompted": {"users": users, "champion": champion, "challenger": challenger}}
 
 
 def _require_same_users(context: DecisionContext, names: tuple[str, str], rows: tuple[pa.Table, pa.Table]) -> None:

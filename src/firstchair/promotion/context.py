@@ -28,6 +28,7 @@ READ: Mapping[str, tuple[t.Table, ...]] = {
     REFRESH: (t.VERSION_EVIDENCE, t.ARTISTS),
     CHALLENGE: (
         t.OFFLINE_EVIDENCE,
+        t.PROMPTED_EVIDENCE,
         t.TRAINING_EVIDENCE,
         t.VERSION_EVIDENCE,
         t.EVENTS,

@@ -9,6 +9,7 @@ from typing import Any
 from firstchair.errors import FirstchairError, LedgerError
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
+from firstchair.lake.delta import MISSING
 from firstchair.promotion.challengers import evaluate_challengers, evaluate_first_champion
 from firstchair.promotion.context import (
     CHALLENGE,
@@ -130,7 +131,7 @@ def _replayed(lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry
     if transition is None:
         return _told(entry, Outcome.DIFFERENT, "From these tables nothing would be decided.")
     again = decision_of(context, transition, Origin(entry.decided_at, entry.actor))
-    unlike += _differences(_compared(again), _compared(entry))
+    unlike += _differences(_compared(again, entry), _compared(entry, entry))
     if unlike:
         return _told(entry, Outcome.DIFFERENT, "; ".join(unlike))
     return _told(entry, Outcome.REPRODUCED, "")
@@ -142,9 +143,13 @@ def _told(entry: Entry, outcome: Outcome, detail: str) -> Replayed:
 
 
 def _context(lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry]) -> DecisionContext:
-    """What was known to the decision, from what its entry names."""
+    """What was known to the decision, from what its entry names.
+
+    A table that decisions did not read then is read as empty.
+    """
+    unread = {table.name: MISSING for table in READ[str(entry.evidence["kind"])]}
     return DecisionContext(
-        lake=lake.at(entry.evidence["tables"]),
+        lake=lake.at(unread | entry.evidence["tables"]),
         registry=registry,
         past=tuple(past),
         as_of=entry.as_of,
@@ -190,8 +195,11 @@ def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:
         yield f"{wrong:,} of {len(found):,} users are in another arm than the salt assigns them"
 
 
-def _compared(decision: Decision) -> dict[str, Any]:
+def _compared(decision: Decision, entry: Entry) -> dict[str, Any]:
+    """What is compared of a decision; of tables those that the entry names."""
     evidence = {k: v for k, v in decision.evidence.items() if k not in NOT_COMPARED}
+    named = entry.evidence["tables"]
+    evidence["tables"] = {k: v for k, v in evidence["tables"].items() if k in named}
     return {name: getattr(decision, name) for name in COMPARED} | {"evidence": evidence}
 
 

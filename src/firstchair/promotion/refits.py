@@ -92,7 +92,7 @@ def _pending(
 
 def _measured(lake: Lake, registry: Registry, versions: tuple[Version, ...], *, start: date, as_of: date) -> pa.Table:
     data: TrainingData = load_training_data(lake, as_of=start, labels=False)
-    positives = taken_up(lake, start=start, end=as_of, unprompted=True)
+    positives = taken_up(lake, start=start, end=as_of).unprompted
     models = {version.version: registry.load(version) for version in versions}
     return measure_versions(models, data, positives, as_of=as_of, purpose=REFRESH)
 

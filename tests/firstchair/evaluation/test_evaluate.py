@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from firstchair.evaluation import POPULARITY, Split, evaluate
-from firstchair.models import Family, TrainingData
+from firstchair.models import Family, TrainingData, fit
 from tests.firstchair.models.toys import AS_OF, checkerboard, withheld
 
 
@@ -16,9 +16,10 @@ def train() -> TrainingData:
     return checkerboard()
 
 
-def split(train: TrainingData, positives: np.ndarray) -> Split:
-    found = sparse.csr_matrix(positives.astype(np.float32))
-    return Split(AS_OF + timedelta(days=2), AS_OF, 2, train, found)
+def split(train: TrainingData, positives: np.ndarray, prompted: np.ndarray | None = None) -> Split:
+    led_to = np.zeros(positives.shape) if prompted is None else prompted
+    matrices = (sparse.csr_matrix(found.astype(np.float32)) for found in (positives, led_to))
+    return Split(AS_OF + timedelta(days=2), AS_OF, 2, train, *matrices)
 
 
 @pytest.mark.parametrize("family", [*Family, POPULARITY])
@@ -41,3 +42,32 @@ def test_a_split_with_test_users_has_a_row_for_each_and_their_means(train: Train
     recall = found.per_user.column("recall_at_20").to_numpy()
     assert found.metrics["test_recall_at_20"] == np.mean(recall)
     assert {"test_coverage_at_20", "test_novelty_bits", "test_gini"} <= set(found.metrics)
+    assert found.metrics["test_prompted_share"] == 0
+    assert "test_prompted_recall_at_20" not in found.metrics
+
+
+def test_lists_that_were_shown_raise_what_is_found_of_prompted_positives_alone() -> None:
+    """The jump of offline metrics after a model begins to serve, in small.
+
+    Users take up by themselves artists that the model does not foresee, and from its slates some that
+    it lists. Counted together its recall is far higher than on the former alone; the latter are its own
+    doing and stand apart.
+    """
+    train = checkerboard(labelled=False, artists=120)
+    users = np.arange(len(train.user_keys))
+    unforeseen = np.zeros(train.confidence.shape)
+    unforeseen[users, (users + 75) % 120] = 1  # of the other parity
+    model = fit(Family.ALS, train, seed=1)
+    clicked = np.zeros(unforeseen.shape)
+    clicked[users, model.recommend(train, users, 1).artists[:, 0]] = 1
+
+    before = evaluate(split(train, unforeseen), Family.ALS, seed=1)
+    together = evaluate(split(train, unforeseen + clicked), Family.ALS, seed=1)
+    apart = evaluate(split(train, unforeseen, clicked), Family.ALS, seed=1)
+
+    assert together.metrics["test_recall_at_20"] > before.metrics["test_recall_at_20"] + 0.25
+    assert apart.metrics["test_recall_at_20"] == before.metrics["test_recall_at_20"]
+    assert apart.metrics["test_prompted_recall_at_20"] == 1
+    assert apart.metrics["test_prompted_share"] == clicked.sum() / (clicked + unforeseen).sum()
+    assert apart.per_user.equals(before.per_user)
+    assert apart.per_prompted_user.num_rows == clicked.any(axis=1).sum()

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
+from scipy import sparse
 
 from firstchair.errors import EvidenceError, LeakageError
-from firstchair.evaluation import load_split
+from firstchair.evaluation import Split, load_split
 from firstchair.evaluation.split import refuse_future
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -19,8 +20,11 @@ def key(number: int) -> str:
     return f"{number:032x}"
 
 
-def fill(lake: Lake, plays: list[tuple[int, int, str]]) -> None:
-    """Plays as (day number, user number, artist_id) into silver, with the accounts and artists they need."""
+def fill(lake: Lake, plays: list[tuple[int, int, str]], *, slate_id: str | None = None) -> None:
+    """Plays as (day number, user number, artist_id) into silver, with the accounts and artists they need.
+
+    Where a slate is named, it led to the plays of artists whose name begins with "shown".
+    """
     users = [
         {"user_key": key(n), "age_group": "25-34", "gender": "female", "country": "CL", "state": "x", "city": "y",
          "created_at": datetime(2025, 1, 1, tzinfo=UTC)}
@@ -36,10 +40,18 @@ def fill(lake: Lake, plays: list[tuple[int, int, str]]) -> None:
         {"event_id": f"e{n}", "event_type": "play", "event_date": FIRST + timedelta(days=day),
          "occurred_at": datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day), "user_key": key(user),
          "source": "web", "source_seq": n, "simulated": True, "artist_id": artist, "track_id": f"t-{artist}",
-         "ms_played": 200_000}
+         "ms_played": 200_000, "slate_id": slate_id if artist.startswith("shown") else None}
         for n, (day, user, artist) in enumerate(plays)
     ]  # fmt: skip
     lake.overwrite(t.EVENTS, pa.Table.from_pylist(events, schema=t.EVENTS.schema))
+
+
+def pairs(split: Split, matrix: sparse.csr_matrix) -> set[tuple[str, str]]:
+    """Users and artists of the stored entries."""
+    return {
+        (split.train.user_keys[row], split.train.artist_ids[column])
+        for row, column in zip(*matrix.nonzero(), strict=True)
+    }
 
 
 def test_a_quarter_of_the_history_is_the_test_with_a_day_of_silence_before_it(lake: Lake) -> None:
@@ -50,11 +62,19 @@ def test_a_quarter_of_the_history_is_the_test_with_a_day_of_silence_before_it(la
     split = load_split(lake, as_of=FIRST + timedelta(days=16))
 
     assert (split.test_days, split.cutoff) == (4, FIRST + timedelta(days=12))
-    found = {
-        (split.train.user_keys[row], split.train.artist_ids[column])
-        for row, column in zip(*split.positives.nonzero(), strict=True)
-    }
-    assert found == {(key(1), "found"), (key(2), "found")}
+    assert pairs(split, split.positives) == {(key(1), "found"), (key(2), "found")}
+    assert not split.prompted.nnz
+
+
+def test_what_slates_led_to_is_apart_from_what_models_are_judged_by(lake: Lake) -> None:
+    plays = [(day, 1, "a") for day in range(16)]
+    plays += [(13, 1, "shown 1"), (14, 1, "found"), (15, 2, "shown 2")]
+    fill(lake, plays, slate_id="s")
+
+    split = load_split(lake, as_of=FIRST + timedelta(days=16))
+
+    assert pairs(split, split.positives) == {(key(1), "found")}
+    assert pairs(split, split.prompted) == {(key(1), "shown 1"), (key(2), "shown 2")}
 
 
 def test_nothing_of_the_test_days_is_in_the_training_data(lake: Lake) -> None:

@@ -87,10 +87,11 @@ def test_mlflow_holds_a_run_for_the_study_and_one_nested_for_each_trial(registry
     assert client.get_run(run_id).data.params["trials"] == "2"
 
 
-def test_settings_are_not_judged_by_days_without_a_new_pair() -> None:
+def test_settings_are_not_judged_by_days_without_a_new_pair_nor_by_what_slates_led_to() -> None:
     history = labelled()
     nothing = replace(history, positives=0 * history.positives)
     nothing.positives.eliminate_zeros()
 
-    with pytest.raises(EvidenceError, match="0 of 60 users"):
-        tune(nothing, Family.ITEM_ITEM, start=chosen_settings(Family.ITEM_ITEM), trials=1, seed=1)
+    for judged in (nothing, replace(history, prompted=history.positives)):
+        with pytest.raises(EvidenceError, match="0 of 60 users"):
+            tune(judged, Family.ITEM_ITEM, start=chosen_settings(Family.ITEM_ITEM), trials=1, seed=1)

@@ -29,7 +29,7 @@ def test_click_follow_and_play_beyond_a_skip_are_positive(scene, rows, event_typ
     )
 
     assert rows(first_taken(history, start=START, end=END)) == [
-        {"user_key": scene.anna, "artist_id": "x", "first_on": date(2026, 1, 15)}
+        {"user_key": scene.anna, "artist_id": "x", "first_on": date(2026, 1, 15), "prompted": False}
     ]
 
 
@@ -65,8 +65,8 @@ def test_only_the_first_signal_ever_counts_and_it_must_lie_in_the_window(scene, 
     )
 
     assert rows(first_taken(history, start=START, end=END)) == [
-        {"user_key": scene.anna, "artist_id": "y", "first_on": date(2026, 1, 10)},
-        {"user_key": scene.ben, "artist_id": "y", "first_on": date(2026, 1, 19)},
+        {"user_key": scene.anna, "artist_id": "y", "first_on": date(2026, 1, 10), "prompted": False},
+        {"user_key": scene.ben, "artist_id": "y", "first_on": date(2026, 1, 19), "prompted": False},
     ]
 
 
@@ -119,7 +119,7 @@ def test_taken_before_and_first_taken_since_are_what_is_taken_at_the_end(scene, 
     assert taken(START) | since == taken(END)
 
 
-def test_an_artist_first_taken_from_a_slate_is_not_unprompted(scene, rows):
+def test_an_artist_first_taken_from_a_slate_is_prompted(scene, rows):
     def play(artist, at, slate=None):
         return scene.event(
             "play", scene.anna, at, artist_id=artist, track_id=f"{artist}1", ms_played=200_000, slate_id=slate
@@ -137,8 +137,6 @@ def test_an_artist_first_taken_from_a_slate_is_not_unprompted(scene, rows):
         tracks=[scene.track(f"{artist}1", artist) for artist in ("found", "shown")],
     )
 
-    every = {row["artist_id"] for row in rows(first_taken(history, start=START, end=END))}
-    unprompted = {row["artist_id"] for row in rows(first_taken(history, start=START, end=END, unprompted=True))}
+    prompted = {row["artist_id"]: row["prompted"] for row in rows(first_taken(history, start=START, end=END))}
 
-    assert every == {"found", "shown", "clicked", "followed"}
-    assert unprompted == {"found", "followed"}
+    assert prompted == {"found": False, "shown": True, "clicked": True, "followed": False}

@@ -10,7 +10,7 @@ from scipy import sparse
 from firstchair.models import LabelledHistory, Lists, Slates, TrainingData
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
-from firstchair.models.ranker_training import OBJECTIVES, trained
+from firstchair.models.ranker_training import OBJECTIVES, TREES_UNWATCHED, trained
 from firstchair.models.sources import Sources
 from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard
 
@@ -37,6 +37,13 @@ def slates(data: TrainingData, *, count: int = 200) -> Slates:
 def labelled(data: TrainingData) -> LabelledHistory:
     assert data.labelled is not None
     return data.labelled
+
+
+def a_third(positives: sparse.csr_matrix) -> sparse.csr_matrix:
+    later = positives.copy()
+    later.data = (np.arange(later.nnz) % 3 == 0).astype(np.float32)
+    later.eliminate_zeros()
+    return later
 
 
 def test_candidates_are_those_not_taken_each_once(sources: Sources, data: TrainingData) -> None:
@@ -99,15 +106,27 @@ def test_slates_are_learnt_even_where_the_watched_labels_contradict_them(
 
 def test_labels_of_the_last_days_decide_when_to_stop(sources: Sources, data: TrainingData) -> None:
     whole = labelled(data)
-    later = whole.positives.copy()
-    later.data = (np.arange(later.nnz) % 3 == 0).astype(np.float32)
-    later.eliminate_zeros()
+    later = a_third(whole.positives)
 
     variant, _, curve = trained(sources, replace(whole, later=later), seed=1, objectives=OBJECTIVES)
 
     assert variant is not None
     assert variant.trees >= 1
     assert (max(curve), curve.index(max(curve)) + 1) == (variant.watched_ndcg, variant.trees)
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_how_to_learn_is_not_chosen_by_what_slates_led_to(sources: Sources, data: TrainingData, dated: bool) -> None:
+    history = replace(labelled(data), later=a_third(labelled(data).positives) if dated else None)
+
+    unled, _ = trained(sources, history, seed=1, objectives=OBJECTIVES)
+    led, booster = trained(sources, replace(history, prompted=history.positives), seed=1, objectives=OBJECTIVES)
+
+    assert unled is not None
+    assert led is not None
+    assert unled.watched_ndcg > 0
+    assert (led.watched_ndcg, led.trees) == (0, TREES_UNWATCHED)
+    assert booster.num_boosted_rounds() == TREES_UNWATCHED  # they are learnt from all the same
 
 
 def test_nothing_taken_up_teaches_nothing(sources: Sources, data: TrainingData) -> None:

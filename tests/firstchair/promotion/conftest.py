@@ -96,6 +96,19 @@ class Audition:
             table = pa.table(rows, schema=t.TRAINING_EVIDENCE.schema)
             self.lake.replace_where(t.TRAINING_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
 
+    def led_to(self, as_of: date = AS_OF, **levels: float) -> None:
+        """What families find of what slates led half of the users to, as a value of each user."""
+        for family, level in levels.items():
+            rows = {
+                "as_of": [as_of] * (USERS // 2),
+                "family": [family] * (USERS // 2),
+                "user_key": [f"u{number:05d}" for number in range(USERS // 2)],
+                **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), [level] * (USERS // 2)),
+            }
+            table = pa.table(rows, schema=t.PROMPTED_EVIDENCE.schema)
+            where = f"as_of = '{as_of}' and family = '{family}'"
+            self.lake.replace_where(t.PROMPTED_EVIDENCE, table, where)
+
     def enter_without_test_users(self, as_of: date = AS_OF) -> None:
         """Versions of every family for a day that has training evidence alone."""
         self.enter(as_of)

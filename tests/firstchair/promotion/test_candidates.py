@@ -96,6 +96,27 @@ def test_a_family_enters_once_without_test_users(history: Lake, registry: Regist
     assert not any(name.startswith("test_") for name in registry.metrics(entered[0].version))
 
 
+def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(history: Lake, registry: Registry) -> None:
+    events = history.read(t.EVENTS).to_pylist()
+    for event in events:
+        if event["user_key"] < f"{USERS // 2:032x}":
+            event["slate_id"] = "a slate"
+    history.overwrite(t.EVENTS, pa.Table.from_pylist(events, schema=t.EVENTS.schema))
+    as_of = FIRST + timedelta(days=16)
+
+    version = enter_candidate(history, registry, family="trending", as_of=as_of, seed=1).version
+
+    apart = {table: history.read(table).to_pylist() for table in (t.OFFLINE_EVIDENCE, t.PROMPTED_EVIDENCE)}
+    unprompted, prompted = apart.values()
+    assert {row["user_key"] < f"{USERS // 2:032x}" for row in prompted} == {True}
+    assert {row["user_key"] < f"{USERS // 2:032x}" for row in unprompted} == {False}
+    for prefix, rows in (("test", unprompted), ("test_prompted", prompted)):
+        for metric in ("recall_at_20", "ndcg_at_10"):
+            mean = np.mean([row[metric] for row in rows])
+            assert version.metrics[f"{prefix}_{metric}"] == pytest.approx(mean)
+    assert 0 < version.metrics["test_prompted_share"] < 1
+
+
 def _fetched(registry: Registry, uri: str, folder: Path) -> str:
     return str(
         mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=registry.tracking_uri)

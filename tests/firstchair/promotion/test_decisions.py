@@ -42,6 +42,22 @@ def test_a_challenger_that_is_better_on_test_days_goes_into_canary_and_no_furthe
     )
 
 
+def test_what_slates_led_to_is_kept_beside_a_decision_and_changes_none(audition: Make) -> None:
+    a = audition()
+    a.enter(xgboost=0.24)
+    a.led_to(als=0.75, xgboost=0.25)
+
+    a.decide()
+
+    entry = a.ledger.entries()[0]
+    means = {"champion": 0.75, "challenger": 0.25}
+    assert entry.reason_codes == ("shadow_passed", "superior")
+    assert entry.evidence["prompted"] == {
+        "users": 200,
+        **{role: dict.fromkeys(("ndcg_at_10", "recall_at_20"), mean) for role, mean in means.items()},
+    }
+
+
 def test_a_better_challenger_who_remembers_far_more_than_he_finds_is_held_back(audition: Make) -> None:
     a = audition()
     a.enter(xgboost=0.24)

@@ -1,5 +1,6 @@
 """Every decision of the gate can be computed again from what its entry names; what was altered is found."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -78,6 +79,15 @@ def test_later_data_change_nothing_because_tables_are_read_as_they_were(stand: S
     stand.a.lake.delete(t.EVIDENCE, "arm = 'challenger'")
 
     assert replay_all(stand.a.lake, stand.a.registry, stand.a.ledger).reproduced == 5
+
+
+def test_an_entry_from_before_a_table_was_read_is_reproduced(stand: Stand) -> None:
+    (entry,) = [e for e in stand.a.ledger.entries() if e.evidence["kind"] == "challenge"]
+    tables = {k: v for k, v in entry.evidence["tables"].items() if k != t.PROMPTED_EVIDENCE.name}
+    rewrite(stand.a, "challenge", "{tables}", json.dumps(tables))
+    stand.a.led_to(entry.as_of, als=0.75, xgboost=0.25)
+
+    assert outcomes(stand.a)["challenge"] == {"reproduced"}
 
 
 def test_an_altered_row_of_offline_evidence_is_found(stand: Stand) -> None:
