@@ -1,8 +1,12 @@
 """One fold-in against implicit's `recalculate_user` and `topk`, over the same factors, in one run.
 
-Run from the repository: `python -m benchmarks.foldin [--artists N] [--factors N]`. Both solve one listener's factors
-from his row and list the 50 best artists he does not have. The fold-in also takes today's signals into the row, and
-with `with reasons` says why ten artists are shown. Times are of one listener, the median of rounds in turn.
+Run from the repository: `python -m benchmarks.foldin [--artists N] [--factors N] [--ranked N]`.
+Both solve one listener's factors from his row and list the 50 best artists he does not have. The
+fold-in also takes today's signals into the row, and with `with reasons` says why ten artists are
+shown. Times are of one listener, the median of rounds in turn.
+
+With `--ranked` a fold-in is also ordered anew by a ranker over so many artists, beside a fold-in
+alone over the same, and beside the batch's own code for that one listener.
 """
 
 import argparse
@@ -11,17 +15,26 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 
+from firstchair.models import LabelledHistory, TrainingData
 from firstchair.models.als import ALS
+from firstchair.models.ranker import Ranker
+from firstchair.models.ranker_features import USER
 from firstchair.serving.factors import Factors, Row
 from firstchair.serving.foldin import Uptake, fold, folded_row, reasons
+from firstchair.serving.ranking_files import ranker_files
+from firstchair.serving.reranking import Reranker
 
 K, SHOWN, ROW, TODAY = 50, 10, 80, 3
 
@@ -33,6 +46,7 @@ class Case:
     row: Row
     today: Uptake
     matrix: sparse.csr_matrix
+    user: int = 0
 
 
 def main() -> None:
@@ -40,7 +54,11 @@ def main() -> None:
     arguments.add_argument("--artists", type=int, default=50_000)
     arguments.add_argument("--factors", type=int, default=64)
     arguments.add_argument("--listeners", type=int, default=200)
+    arguments.add_argument("--ranked", type=int, default=0, help="artists of the ranker; 0: none")
     options = arguments.parse_args()
+    if options.ranked:
+        ranked(options.ranked, options.listeners)
+        return
     rng = np.random.default_rng(1)
     ours, peer = _models(options.artists, options.factors, rng)
     cases = [_case(options.artists, rng) for _ in range(options.listeners)]
@@ -50,6 +68,98 @@ def main() -> None:
         print(f"{name:<14}{seconds * 1000:8.3f} ms")
     print(f"same first artist in {_agreement(cases, ours, peer):.1%} of lists")
     print(f"implicit / fold-in = {times['implicit'] / times['fold-in']:.2f}")
+
+
+def ranked(artists: int, listeners: int) -> None:
+    """Print the time of a fold-in that a ranker orders anew."""
+    data = _listening(artists, np.random.default_rng(1))
+    ranker = Ranker().fit(data, seed=1)
+    keys = np.frombuffer(bytes.fromhex("".join(data.user_keys.tolist())), dtype="V16")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ranker.save(folder / "ranker.1")
+        arrays, told = ranker_files(ranker, data, keys, data.artist_ids, stem="ranker.1")
+        for file, array in arrays.items():
+            np.save(folder / file, array)
+        files = [path for path in (folder / "ranker.1").rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files)
+        own = Reranker(folder, "1", told, artist_ids=data.artist_ids.tolist(), as_of=data.as_of)
+        own.load()
+        cases = [_case_of(data, user) for user in range(listeners)]
+        times = _alternating(
+            cases,
+            {
+                "fold-in": _fold(own.factors),
+                "reordered": _reordered(own),
+                "batch": lambda case: ranker.recommend(data, np.array([case.user]), K),
+            },
+        )
+    trees = 0 if ranker.variant is None else ranker.variant.trees
+    print(f"{artists:,} artists, {len(keys):,} users, {trees} trees, model {size / 2**20:.1f} MiB")
+    for name, seconds in times.items():
+        print(f"{name:<14}{seconds * 1000:8.3f} ms")
+    print(f"reordered / fold-in = {times['reordered'] / times['fold-in']:.1f}")
+    print(f"batch / reordered = {times['batch'] / times['reordered']:.1f}")
+
+
+def _listening(artists: int, rng: np.random.Generator, users: int = 2_000) -> TrainingData:
+    """Users who like some forty artists each, by popularity; two thirds known before the labels."""
+    popularity = 1 / np.arange(1, artists + 1)
+    liked = rng.random((users, artists)) < np.minimum(40 * popularity / popularity.sum(), 0.6)
+    later = (rng.random(liked.shape) < 1 / 3) & liked
+    matrices = (sparse.csr_matrix(2.0 * cells) for cells in (liked, liked & ~later))
+    whole, earlier = (_data(matrix, rng) for matrix in matrices)
+    history = LabelledHistory(earlier, sparse.csr_matrix(later.astype(np.float32)))
+    return replace(whole, labelled=history)
+
+
+def _data(confidence: sparse.csr_matrix, rng: np.random.Generator) -> TrainingData:
+    users, artists = confidence.shape
+    plays = np.diff(confidence.tocsc().indptr)
+    genres, years = rng.integers(30, size=(artists, 2)), rng.integers(60, size=artists)
+    counts = ("plays_7d", "plays_28d", "listeners", "followers", "impressions", "clicks")
+    catalogue = pd.DataFrame(
+        {
+            "name": [f"Artist {number}" for number in range(artists)],
+            "genres": [[f"genre {one}", f"genre {other}"] for one, other in genres.tolist()],
+            "first_active_on": [date(1960 + year, 1, 1) for year in years.tolist()],
+            **dict.fromkeys(counts, plays),
+        },
+        index=[f"a{number:07d}" for number in range(artists)],
+    )
+    people = pd.DataFrame(
+        {
+            "country": rng.choice(["CL", "SE", "DE", "BR", "JP"], users),
+            "age_group": rng.choice(["18-24", "25-34", "35-44"], users),
+            **dict.fromkeys(USER, 3.0),
+        },
+        index=[f"{number:032x}" for number in range(users)],
+    )
+    return TrainingData(
+        as_of=date(2026, 2, 1),
+        user_keys=people.index.to_numpy(dtype=str),
+        artist_ids=catalogue.index.to_numpy(dtype=str),
+        confidence=confidence.astype(np.float32),
+        users=people,
+        artists=catalogue,
+        fingerprint="benchmark",
+        recent=sparse.csr_matrix(confidence > 0, dtype=np.float32),
+    )
+
+
+def _case_of(data: TrainingData, user: int) -> Case:
+    row = data.confidence[user]
+    fresh = np.setdiff1d(np.arange(len(data.artist_ids)), row.indices)[-TODAY:]
+    today = Uptake({int(artist): 0.5 for artist in fresh}, frozenset())
+    return Case(Row(row.indices, row.data), today, row, user)
+
+
+def _reordered(ranker: Reranker) -> Callable[[Case], object]:
+    def run(case: Case) -> object:
+        folded = fold(ranker.factors, case.row, case.today, k=K)
+        return folded and ranker.reordered(folded, case.user, k=K)
+
+    return run
 
 
 def _models(artists: int, factors: int, rng: np.random.Generator) -> tuple[Factors, AlternatingLeastSquares]:

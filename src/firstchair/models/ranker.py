@@ -88,7 +88,7 @@ class Ranker:
         table = PairTable(self.sources, data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
             pairs = table.of(rows[part], each=max(CANDIDATES_EACH, k))
-            _fill(lists, part, pairs, self._scores(pairs), k)
+            _fill(lists, part, pairs, self.scores_of(pairs.features), k)
         return lists
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
@@ -97,13 +97,14 @@ class Ranker:
         table = PairTable(self.sources, data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
             pairs = table.of(rows[part])
-            scores[part[pairs.user], pairs.column] = self._scores(pairs)
+            scores[part[pairs.user], pairs.column] = self.scores_of(pairs.features)
         return scores
 
-    def _scores(self, pairs: Pairs) -> Floats:
+    def scores_of(self, features: Floats) -> Floats:
+        """Score of each candidate by its features: float32 (n,), -1..1."""
         if self.booster is None:
-            return np.nan_to_num(pairs.features[:, NAMES.index("als_score")], nan=-1.0).astype(np.float32)
-        margin = self.booster.inplace_predict(pairs.features, predict_type="margin")
+            return np.nan_to_num(features[:, NAMES.index("als_score")], nan=-1.0).astype(np.float32)
+        margin = self.booster.inplace_predict(features, predict_type="margin")
         return np.asarray(2 / (1 + np.exp(-margin.astype(np.float64))) - 1, dtype=np.float32)
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:

@@ -57,20 +57,66 @@ class Pairs:
     features: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class DayFeatures:
+    """What a day's data say of users and of artists, whatever the pair.
+
+    users: float32 (n_users, len(USER) + 1), the number of a user's artists last. artists: float32
+    (n_artists, len(ARTIST) + 4). lifts: of each of `CELLS` the users' cells, int64 (n_users,), and
+    log2 of each cell's share of each artist over the whole's, float32 (n_cells + 1, n_artists), the
+    last row 0 and for users of no cell. cells: names of the cells of each, in the order of the rows.
+    """
+
+    users: Floats
+    artists: Floats
+    lifts: list[tuple[Rows, Floats]]
+    cells: list[list[str]]
+
+
+def day_features(sources: Sources, data: TrainingData) -> DayFeatures:
+    """Of all users and artists of `data`, in its order."""
+    liked, trending = data.liked(), sources["trending"].counted(data)
+    named = [sorted(value for cell, value in trending.cells if cell == name) for name in CELLS]
+    lifts = _lifts(trending, data, named)
+    return DayFeatures(_of_users(data, liked), _of_artists(data, liked), lifts, named)
+
+
+def pair_features(proposed: Proposed, rows: Rows, day: DayFeatures, confidence: sparse.csr_matrix) -> Floats:
+    """Features of candidates, at no position of a slate: float32 (n, len(NAMES)).
+
+    Args:
+        proposed: The candidates.
+        rows: Rows of `day` and `confidence` that the candidates' users are positions in.
+        day: Of the data.
+        confidence: CSR (n_users, n_artists), as in `TrainingData`.
+    """
+    row, column = rows[proposed.user], proposed.column
+    columns = [
+        proposed.scores,
+        proposed.z,
+        proposed.ranks,
+        np.isfinite(proposed.ranks).sum(axis=1),
+        day.users[row],
+        day.artists[column],
+        *(lift[cell[row], column] for cell, lift in day.lifts),
+        np.maximum(0, -cells(confidence, row, column)),
+        np.full(len(row), np.nan),
+    ]
+    return np.column_stack(columns).astype(np.float32)
+
+
 class PairTable:
     """Candidates and features of the users of one day's data; what holds for users and artists is computed once."""
 
     def __init__(self, sources: Sources, data: TrainingData) -> None:
         self.sources, self.data = sources, data
-        self.taken = data.taken()
-        liked = data.liked()
-        self.users, self.artists = _of_users(data, liked), _of_artists(data, liked)
-        self.lifts = _lifts(sources["trending"].counted(data), data)
+        self.taken, self.day = data.taken(), day_features(sources, data)
 
     def of(self, rows: Rows, *, each: int = CANDIDATES_EACH) -> Pairs:
         """The candidates that the sources propose for each of `rows`, with their features."""
         proposed = self.sources.propose(self.data, rows, self.taken[rows], each=each)
-        return Pairs(proposed.user, proposed.column, self._features(proposed, rows))
+        features = pair_features(proposed, rows, self.day, self.data.confidence)
+        return Pairs(proposed.user, proposed.column, features)
 
     def given(self, row: Rows, column: Rows, position: Rows) -> Floats:
         """Features of given pairs that stood at a position of a slate: float32 (n, len(NAMES)), in their order."""
@@ -81,32 +127,17 @@ class PairTable:
             pairs = np.searchsorted(part, row[asked]), column[asked]
             proposed = self.sources.propose(self.data, part, self.taken[part], only=pairs)
             place = np.searchsorted(proposed.user * width + proposed.column, pairs[0] * width + pairs[1])
-            features[asked] = self._features(proposed, part)[place]
+            described = pair_features(proposed, part, self.day, self.data.confidence)
+            features[asked] = described[place]
         features[:, NAMES.index("slate_position")] = position
         return features
 
-    def _features(self, proposed: Proposed, rows: Rows) -> Floats:
-        row, column = rows[proposed.user], proposed.column
-        columns = [
-            proposed.scores,
-            proposed.z,
-            proposed.ranks,
-            np.isfinite(proposed.ranks).sum(axis=1),
-            self.users[row],
-            self.artists[column],
-            *(lift[cell[row], column] for cell, lift in self.lifts),
-            np.maximum(0, -cells(self.data.confidence, row, column)),
-            np.full(len(row), np.nan),
-        ]
-        return np.column_stack(columns).astype(np.float32)
 
-
-def _lifts(trending: Trending, data: TrainingData) -> list[tuple[Rows, Floats]]:
-    """For country and age group: each user's cell, and log2 of each cell's share of each artist over the whole's."""
+def _lifts(trending: Trending, data: TrainingData, named: list[list[str]]) -> list[tuple[Rows, Floats]]:
+    """As `DayFeatures.lifts`, of the named cells."""
     own = own_columns(data, trending.artist_ids)[:-1]
     found = []
-    for name in CELLS:
-        values = sorted(value for cell, value in trending.cells if cell == name)
+    for name, values in zip(CELLS, named, strict=True):
         shares = [np.log2(trending.cells[name, value] / trending.whole) for value in values]
         table = np.stack([*shares, np.zeros_like(trending.whole)])[:, own]
         table[:, own < 0] = 0

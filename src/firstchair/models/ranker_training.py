@@ -216,7 +216,7 @@ def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> La
         return None
     features = table.given(slates.row[kept], slates.column[kept], slates.position[kept])
     weight = np.minimum(1 / slates.propensity[kept], MAX_INVERSE_PROPENSITY).astype(np.float32)
-    group = slates.slate[kept] + len(table.users)
+    group = slates.slate[kept] + len(table.day.users)
     return Labelled(features, slates.taken[kept].astype(np.float32), group, weight)
 
 

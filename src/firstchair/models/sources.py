@@ -71,14 +71,17 @@ class Sources:
         *,
         each: int = CANDIDATES_EACH,
         only: tuple[Rows, Rows] | None = None,
+        known: Mapping[str, Floats] | None = None,
     ) -> Proposed:
         """The union of each source's best `each` artists that are not in `taken`, the rows of `data.taken()`.
 
         A source proposes only what stands above its mean of the catalogue, so one that knows nothing of a
         user, or of any artist, is silent; trending alone proposes in any case, so that no list ends early.
         `only` names pairs (position in `rows`, column) to be described instead, proposed or not.
+        `known` holds scores by source that need not be computed again, as its `score` would give them.
         """
-        scored = [model.score(data, rows) for model in self.models.values()]
+        known = known or {}
+        scored = [known[name] if name in known else model.score(data, rows) for name, model in self.models.items()]
         z = [standardised(scores) for scores in scored]
         width = len(data.artist_ids)
         least = [-np.inf if name == "trending" else 0.0 for name in MODELS]

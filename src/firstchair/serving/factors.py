@@ -38,13 +38,19 @@ class Row:
     artists: npt.NDArray[np.int32]
     confidence: Floats
 
+    @property
+    def liked(self) -> npt.NDArray[np.int32]:
+        """Numbers of the artists with a preference of 1."""
+        return self.artists[self.confidence > 0]
+
 
 @dataclass(frozen=True, slots=True)
 class Folding:
     """Everything for fold-ins of one published version, mapped.
 
-    models: by registered version, those whose lists a role shows and that of `stranger`. stranger: registered
-    version that makes the list of a listener without one: the champion where it is of ALS, else the ALS of the day.
+    models: by registered version, those of ALS whose lists a role shows and that of `stranger`.
+    stranger: registered version that makes the list of a user without one: the champion where it is
+    of ALS, else the ALS of the day.
     offsets, artists, confidence: the users' rows as CSR. track_keys: uint64, ascending; track_ms: int32, their lengths.
     """
 
@@ -79,25 +85,25 @@ def open_folding(folder: Path, told: Mapping[str, Any] | None) -> Folding | None
     if told is None:
         return None
     models = {
-        version: Factors(
-            version,
-            facts["alpha"],
-            facts["longest"],
-            *(_mapped(folder / f"als.{version}.{name}.npy") for name in ("vectors", "gram", "unknown")),
-        )
-        for version, facts in told["models"].items()
+        number: factors_of(folder, number, facts, stem=f"als.{number}") for number, facts in told["models"].items()
     }
     return Folding(
         models,
         told["stranger"],
-        offsets=_mapped(folder / "row.offsets.npy"),
-        artists=_mapped(folder / "row.artists.npy"),
-        confidence=_mapped(folder / "row.confidence.npy"),
-        track_keys=_mapped(folder / "track.keys.npy").data,
-        track_ms=_mapped(folder / "track.ms.npy").data,
+        offsets=mapped(folder / "row.offsets.npy"),
+        artists=mapped(folder / "row.artists.npy"),
+        confidence=mapped(folder / "row.confidence.npy"),
+        track_keys=mapped(folder / "track.keys.npy").data,
+        track_ms=mapped(folder / "track.ms.npy").data,
     )
 
 
-def _mapped(path: Path) -> npt.NDArray[Any]:
+def factors_of(folder: Path, version: str, told: Mapping[str, Any], *, stem: str) -> Factors:
+    """The factors in files whose names begin with `stem`."""
+    arrays = (mapped(folder / f"{stem}.{name}.npy") for name in ("vectors", "gram", "unknown"))
+    return Factors(version, told["alpha"], told["longest"], *arrays)
+
+
+def mapped(path: Path) -> npt.NDArray[Any]:
     """An array on disk; its pages are shared by all who map it."""
     return np.asarray(np.load(path, mmap_mode="r"))

@@ -1,17 +1,17 @@
 """The slate of a listener who has done something today: his list as it would be had the batch known it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import NamedTuple
 
 import orjson
 
-from firstchair.definitions.arms import CHAMPION, HOLDOUT
+from firstchair.definitions.arms import CHAMPION
 from firstchair.features import ConfidenceSettings
 from firstchair.serving.factors import Factors
 from firstchair.serving.foldin import Folded, Uptake, fold, reasons, uptake
 from firstchair.serving.layout import NOBODY, SCORE_UNITS
-from firstchair.serving.published import Published
+from firstchair.serving.published import Columns, Published
 from firstchair.serving.slates import (
     COLD_START,
     STALE,
@@ -81,8 +81,12 @@ def folded_slate(
 ) -> FoldedSlate | None:
     """The slate with today's signals in it; None where they say nothing, so that the slate is the usual one.
 
-    - A listener whose arm shows lists of ALS gets the list that this version makes of his row and today's signals.
-    - One whose arm shows another family's list keeps it, less what he took up or refused today.
+    - A user whose arm shows lists of ALS gets the list that this version makes of their row and
+      today's signals.
+    - One whose arm shows lists of the ranker gets their candidates ordered anew by it (`Reranker`),
+      with the published reason where an artist is in their list, else by what its ALS adds.
+    - One whose arm shows trending, or a ranker too large to be published, keeps the list, less what
+      they took up or refused today.
     - A listener without a list gets one by the champion where the champion is of ALS, else by the ALS of the day in
       the role `cold_start`. It is his own, so `fallback` is null (or "stale", where the lists are). Where nothing
       can be folded he gets what is trending, less what he took up.
@@ -107,35 +111,53 @@ def folded_slate(
     row = published.row(user_key)
     role = CHAMPION if row == NOBODY else published.role_of(row)
     version = folding.stranger if row == NOBODY else published.roles[role].version
+    ranker = published.rankers.get(version)
+    factors = folding.models.get(version) if ranker is None else ranker.factors
     folded = None
-    if (factors := folding.models.get(version)) is not None:
+    if factors is not None:
         faded = 0.5 ** (max((day - published.as_of).days, 0) / HALF_LIFE_DAYS)
         folded = fold(factors, folding.row(row), today, k=published.length, faded=faded)
     if factors is None or folded is None:
         usual = make_slate(published, user_key, k=k, day=day, seed=seed, without=today.left_out)
         return _less(published, usual)
+    if ranker is not None:
+        folded = ranker.reordered(folded, row, k=published.length)
     if row == NOBODY and version != published.roles[CHAMPION].version:
         role = COLD_START
     fallback = None if published.as_of >= day else STALE
-    ranked, outside, entry = _split(published, row, folded, today, k)
+    told = {}
+    if ranker is not None:
+        told = _published_reasons(published.columns[role], row, published.length)
+    ranked, outside, entry = _split(published, row, folded, today, k, told)
     slate = with_chance(role, fallback, ranked, outside, entry, draw_of(seed, user_key, day))
-    return FoldedSlate(slate, "als", version, role, _reasons(published, factors, folded, slate))
+    family = "als" if ranker is None else published.roles[role].family
+    return FoldedSlate(slate, family, version, role, _reasons(published, factors, folded, slate))
 
 
 def _less(published: Published, slate: Slate) -> FoldedSlate:
     """A slate out of a published list."""
     cold = slate.fallback == COLD_START
-    model = published.roles[HOLDOUT if cold else slate.role]
+    model = published.unknown_users if cold else published.roles[slate.role]
     said = [published.reason(number) for number in slate.reasons]
     return FoldedSlate(slate, model.family, model.version, COLD_START if cold else slate.role, said)
 
 
+def _published_reasons(columns: Columns, row: int, length: int) -> dict[int, int]:
+    """Numbers of the reasons in a user's published list, by artist."""
+    artists, _, reasons = columns.entries(row * length, length)
+    return dict(zip(artists, reasons, strict=True))
+
+
 def _split(
-    published: Published, row: int, folded: Folded, today: Uptake, k: int
+    published: Published, row: int, folded: Folded, today: Uptake, k: int, told: Mapping[int, int]
 ) -> tuple[Ranked, list[int], Callable[[int], Entry]]:
-    """The first `k` of the folded list; E, ascending; the entry of one of E, the folded one where both know him."""
+    """The first `k` of the folded list; E, ascending; the entry of one of E.
+
+    The entry is the folded one where both lists know the artist. An artist that `told` names has the
+    published reason of that number.
+    """
     entries = [
-        (artist, round(score * SCORE_UNITS), NOT_PUBLISHED)
+        (artist, round(score * SCORE_UNITS), told.get(artist, NOT_PUBLISHED))
         for artist, score in zip(folded.artists, folded.scores, strict=True)
     ]
     artists, scores, numbers = ([entry[place] for entry in entries[:k]] for place in range(3))
@@ -152,12 +174,13 @@ def _split(
 
 
 def _reasons(published: Published, factors: Factors, folded: Folded, slate: Slate) -> list[str]:
-    """Each item's reason: by the fold, or for a drawn one as published."""
+    """Each item's reason: as published where it has one, else by the fold."""
 
     def name(artist: int) -> str:
         return published.names[artist] or published.artist_ids[artist]
 
-    said = reasons(factors, folded, slate.artists, name)
-    if slate.explored >= 0 and (number := slate.reasons[slate.explored]) != NOT_PUBLISHED:
-        said[slate.explored] = published.reason(number)
-    return said
+    by_fold = reasons(factors, folded, slate.artists, name)
+    return [
+        said if number == NOT_PUBLISHED else published.reason(number)
+        for said, number in zip(by_fold, slate.reasons, strict=True)
+    ]

@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float32]
 STANDARD = ConfidenceSettings()
 # So many more than asked for are scored again in double precision, which decides the order.
 MARGIN = 64
+ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ class Folded:
 
     artists: numbers, best first. scores: -1..1, u.v / (|u| max|v|) as `models.als` publishes it.
     liked, weights, vectors: the user's artists, their weights (`cell_weights`) and factors.
-    left: left side of the solve.
+    left: left side of the solve. user: the user's factors, of length 1. whole: the user's row with
+    today's signals in it. left_out: int64, numbers of artists that the list may not hold.
     """
 
     artists: list[int]
@@ -132,6 +134,9 @@ class Folded:
     weights: Floats
     vectors: Floats
     left: Floats
+    user: Floats
+    whole: Row
+    left_out: npt.NDArray[np.int64]
 
 
 def fold(
@@ -160,9 +165,32 @@ def fold(
     vectors = factors.vectors[artists]
     left, right = normal_equations(factors.gram, weights, vectors)
     user = np.linalg.solve(left, right)
-    left_out = np.concatenate([whole.artists[whole.confidence > 0], [*today.refused], factors.unknown])
-    listed, scores = _best(factors, user / max(float(np.linalg.norm(user)), 1e-12), left_out.astype(np.int64), k)
-    return Folded(listed, scores, artists[liked], weights[liked], vectors[liked], left)
+    user /= max(float(np.linalg.norm(user)), 1e-12)
+    left_out = np.concatenate([whole.liked, [*today.refused]]).astype(np.int64)
+    listed, scores = _best(factors, user, np.concatenate([left_out, factors.unknown]), k)
+    return Folded(
+        listed,
+        scores,
+        artists[liked],
+        weights[liked],
+        vectors[liked],
+        left,
+        user,
+        whole,
+        left_out,
+    )
+
+
+def scores_of(factors: Factors, user: Floats, near: npt.NDArray[np.int64] | slice = ALL) -> Floats:
+    """Published scores of the artists `near`: float32 (their number,), -1..1.
+
+    Args:
+        factors: Of the model.
+        user: The user's factors, of length 1.
+        near: Numbers of artists; all of them where it is not given.
+    """
+    exact = (factors.vectors[near] / factors.longest) @ user.astype(np.float64)
+    return np.clip(np.round(exact, SCORE_DECIMALS), -1, 1).astype(np.float32)
 
 
 def _best(factors: Factors, user: Floats, left_out: npt.NDArray[np.int64], k: int) -> tuple[list[int], list[float]]:
@@ -172,8 +200,7 @@ def _best(factors: Factors, user: Floats, left_out: npt.NDArray[np.int64], k: in
     first = max(len(rough) - k - MARGIN, 0)
     near = np.argpartition(rough, first)[first:] if first else np.arange(len(rough))
     near = near[np.isfinite(rough[near])]
-    exact = (factors.vectors[near] / factors.longest) @ user.astype(np.float64)
-    scores = np.clip(np.round(exact, SCORE_DECIMALS), -1, 1).astype(np.float32)
+    scores = scores_of(factors, user, near)
     order = np.lexsort((near, -scores))[:k]
     return near[order].tolist(), scores[order].tolist()
 

@@ -56,17 +56,29 @@ def folding_files(
     for number, version in versions.items():
         model = registry.load(version)
         assert isinstance(model, ALS), f"version {number} is tagged {version.family}"
-        place, kept = _places(artists, model.artist_ids)
-        vectors = np.zeros((len(artists), model.factors), dtype=np.float32)
-        vectors[place[kept]] = model.artist_factors[kept]
-        longest = max(float(np.linalg.norm(model.artist_factors, axis=1).max(initial=0)), 1e-12)
-        files |= {
-            f"als.{number}.vectors.npy": vectors,
-            f"als.{number}.gram.npy": model.gram,
-            f"als.{number}.unknown.npy": np.setdiff1d(np.arange(len(artists)), place[kept]),
-        }
-        models[number] = {"alpha": model.alpha, "longest": longest}
+        arrays, models[number] = factor_files(model, artists, stem=f"als.{number}")
+        files |= arrays
     return files, {"models": models, "stranger": next(iter(versions))}
+
+
+def factor_files(model: ALS, artists: npt.NDArray[np.str_], *, stem: str) -> tuple[Files, dict[str, float]]:
+    """An ALS over the catalogue: arrays by file name, and what the manifest says of them.
+
+    Args:
+        model: The fitted model.
+        artists: The catalogue, ascending.
+        stem: What the names of the files begin with.
+    """
+    place, kept = places(artists, model.artist_ids)
+    vectors = np.zeros((len(artists), model.factors), dtype=np.float32)
+    vectors[place[kept]] = model.artist_factors[kept]
+    longest = max(float(np.linalg.norm(model.artist_factors, axis=1).max(initial=0)), 1e-12)
+    files = {
+        f"{stem}.vectors.npy": vectors,
+        f"{stem}.gram.npy": model.gram,
+        f"{stem}.unknown.npy": np.setdiff1d(np.arange(len(artists)), place[kept]),
+    }
+    return files, {"alpha": model.alpha, "longest": longest}
 
 
 def _rows(lake: Lake, as_of: date, keys: npt.NDArray[np.void], artists: npt.NDArray[np.str_]) -> Files:
@@ -89,7 +101,7 @@ def _rows(lake: Lake, as_of: date, keys: npt.NDArray[np.void], artists: npt.NDAr
     }
 
 
-def _places(labels: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def places(labels: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Place of each in ascending `labels`, and whether it is there at all."""
     place = np.searchsorted(labels, wanted)
     found = place < len(labels)

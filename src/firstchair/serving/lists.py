@@ -39,7 +39,7 @@ def _items(lake: Lake, rows: pa.Table) -> tuple[RecommendedArtist, ...]:
 
 def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) -> tuple[RecommendedArtist, ...]:
     """The list for a listener of whom nothing is known, by the trending model of the day."""
-    model = registry.load(_trending(registry, as_of))
+    model = registry.load(trending_of(registry, as_of))
     data = _nobody(lake, as_of)
     row = np.zeros(1, dtype=np.int64)
     lists = model.recommend(data, row, k)
@@ -56,7 +56,12 @@ def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) 
     return _items(lake, rows)
 
 
-def _trending(registry: Registry, as_of: date) -> Version:
+def trending_of(registry: Registry, as_of: date) -> Version:
+    """The version whose list users of whom nothing is known get.
+
+    Raises:
+        ModelError: None was registered for the day or before.
+    """
     newest = registry.newest(as_of).get(Family.TRENDING)
     if newest is None:
         raise ModelError(

@@ -10,10 +10,9 @@ from hashlib import sha256
 
 import orjson
 
-from firstchair.definitions.arms import HOLDOUT
 from firstchair.serving.folded_slates import FoldedSlate, folded_slate
 from firstchair.serving.layout import SCORE_UNITS
-from firstchair.serving.published import Published
+from firstchair.serving.published import Published, Role
 from firstchair.serving.slates import COLD_START, STALE, Slate, make_slate
 from firstchair.serving.spool import Outbox
 from firstchair.serving.today import Today, unknown_to
@@ -42,7 +41,12 @@ class Counts:
 
 def version_of(published: Published, slate: Slate) -> str:
     """Registered version whose list the slate is of."""
-    return published.roles[HOLDOUT if slate.fallback == COLD_START else slate.role].version
+    return model_of(published, slate.role, slate.fallback).version
+
+
+def model_of(published: Published, role: str, fallback: str | None) -> Role:
+    """The model behind a published list, by the role and the fallback of a slate."""
+    return published.unknown_users if fallback == COLD_START else published.roles[role]
 
 
 class Rendered:
@@ -86,9 +90,9 @@ def _prefaces(published: Published) -> dict[tuple[str, str | None], bytes]:
 
 
 def _preface(published: Published, role: str, fallback: str | None) -> bytes:
-    cold = fallback == COLD_START
-    found = published.roles[HOLDOUT if cold else role]
-    model = orjson.dumps({"name": found.family, "version": found.version, "role": COLD_START if cold else role})
+    found = model_of(published, role, fallback)
+    told = COLD_START if fallback == COLD_START else role
+    model = orjson.dumps({"name": found.family, "version": found.version, "role": told})
     return b'"as_of":"%b","model":%b,"fallback":%b,"items":[' % (
         published.as_of.isoformat().encode(),
         model,

@@ -5,7 +5,7 @@ import json
 import mmap
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from firstchair.definitions.arms import Bounds, role_at
+from firstchair.definitions.arms import HOLDOUT, Bounds, role_at
 from firstchair.errors import ModelError
 from firstchair.serving.factors import Folding, open_folding
 from firstchair.serving.layout import MANIFEST, NOBODY, POINTER, READABLE, VERSIONS, role_named
 from firstchair.serving.prefault import prefault_for_reading
+from firstchair.serving.reranking import Reranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,11 @@ class Published:
 
     key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view
     (2^16 + 1,), the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for
-    arms. arms: roles by bucket. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
+    arms. arms: roles by bucket. stranger: the list of users of whom nothing is known; unknown_users:
+    the model behind it. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
     reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not
-    published. code_version: of what made the lists.
+    published. rankers: by registered version, those that order their users' fold-ins anew.
+    code_version: of what made the lists.
     """
 
     version: str
@@ -71,6 +74,7 @@ class Published:
     length: int
     simulated: bool
     roles: dict[str, Role]
+    unknown_users: Role
     columns: dict[str, Columns]
     stranger: Columns
     key_high: memoryview
@@ -83,6 +87,7 @@ class Published:
     reason_offsets: memoryview
     reason_text: mmap.mmap
     folding: Folding | None = None
+    rankers: dict[str, Reranker] = field(default_factory=dict)
     code_version: str = ""
 
     def role_of(self, row: int) -> str:
@@ -126,7 +131,7 @@ def open_published(root: Path) -> Published:
     for name in _candidates(root):
         try:
             return _open(root / VERSIONS / name)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, StopIteration) as error:
             refused.append(f"{name}: {error}")
     raise ModelError(
         f"No whole published version was found{': ' if refused else ''}{'; '.join(refused)}.",
@@ -162,14 +167,19 @@ def _open(folder: Path) -> Published:
     for name, expected in manifest["files"].items():
         _verify(folder / name, expected)
     catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
+    artist_ids = [artist_id for artist_id, _ in catalogue]
+    as_of = date.fromisoformat(manifest["as_of"])
+    # Earlier releases published no rankers.
+    rankers = (manifest["folding"] or {}).get("rankers", {})
     key_high = _mapped(folder / "key_high.npy")
     return Published(
         version=manifest["version"],
-        as_of=date.fromisoformat(manifest["as_of"]),
+        as_of=as_of,
         users=manifest["users"],
         length=manifest["length"],
         simulated=manifest["simulated"],
         roles={role_named(stored): _role(found) for stored, found in manifest["roles"].items()},
+        unknown_users=_role(manifest.get("unknown_users") or _holdout(manifest["roles"])),
         columns={role_named(stored): _columns(folder, stored) for stored in manifest["roles"]},
         stranger=_columns(folder, "stranger"),
         key_high=key_high,
@@ -177,11 +187,15 @@ def _open(folder: Path) -> Published:
         starts=_starts(key_high),
         buckets=_mapped(folder / "buckets.npy"),
         arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
-        artist_ids=[artist_id for artist_id, _ in catalogue],
+        artist_ids=artist_ids,
         names=[name for _, name in catalogue],
         reason_offsets=_mapped(folder / "reason_offsets.npy"),
         reason_text=_text(folder / "reasons.json"),
         folding=open_folding(folder, manifest["folding"]),
+        rankers={
+            version: Reranker(folder, version, told, artist_ids=artist_ids, as_of=as_of)
+            for version, told in rankers.items()
+        },
         code_version=manifest.get("code_version", ""),
     )
 
@@ -191,6 +205,11 @@ def _verify(path: Path, expected: dict[str, Any]) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected["sha256"]:
         raise ValueError(f"{path.name} is not what was published")
+
+
+def _holdout(roles: dict[str, Any]) -> dict[str, Any]:
+    """The role whose model made the list for unknown users in what earlier releases published."""
+    return next(found for stored, found in roles.items() if role_named(stored) == HOLDOUT)
 
 
 def _role(found: dict[str, Any]) -> Role:

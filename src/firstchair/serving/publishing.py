@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.promotion import Alias, Registry, Version
+from firstchair.promotion.stages import REMOVED
 from firstchair.serving.batch import add_missing_lists, aliased_versions, listed_versions
 from firstchair.serving.folding_files import folding_files, folding_versions
 from firstchair.serving.layout import FORMAT, MANIFEST, POINTER, VERSIONS
-from firstchair.serving.lists import trending_for_strangers
+from firstchair.serving.lists import trending_for_strangers, trending_of
 from firstchair.serving.matrices import write_matrices
+from firstchair.serving.ranking_files import ranking_versions, write_rankers
 
 KEPT_VERSIONS = 5
 
@@ -62,7 +65,8 @@ def publish(
 
     Published are the champion's lists, the challenger's (shown in canary, explored in any case), those of trending
     for the holdout, one list for a listener of whom nothing is known, and what fold-ins need. The folder is whole
-    before the pointer moves, and the `KEPT_VERSIONS` newest versions stay for a rollback.
+    before the pointer moves. The `KEPT_VERSIONS` newest publications stay, for readers that find this
+    one corrupt; those that show users a version that was rolled back or rejected do not.
 
     Raises:
         ModelError: There is no champion, or no list of his for that day; what is published stays.
@@ -82,6 +86,7 @@ def publish(
     name = _write(lake, registry, root / VERSIONS, contents)
     folder = root / VERSIONS / name
     point_to(root, name)
+    _forget_removed(root, registry, name)
     _forget_old(root, name)
     manifest = json.loads((folder / MANIFEST).read_text())
     return PublishReport(
@@ -175,14 +180,20 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         "simulated": is_simulated(lake),
         "code_version": firstchair.__version__,
         "roles": {role: _described(version) for role, version in contents.roles.items()},
+        "unknown_users": _described(trending_of(registry, contents.as_of)),
         "folding": folding,
         "arms": [list(bound) for bound in contents.arms.bounds],
-        "files": {path.name: _synced(path) for path in sorted(partial.iterdir())},
+        "files": {
+            path.relative_to(partial).as_posix(): _synced(path)
+            for path in sorted(found for found in partial.rglob("*") if found.is_file())
+        },
     }
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     name = f"{contents.as_of}-{digest[:12]}"
     _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
-    _sync_folder(partial)
+    for path in (*partial.rglob("*"), partial):
+        if path.is_dir():
+            _sync_folder(path)
     if (versions / name / MANIFEST).exists():
         shutil.rmtree(partial)
     else:
@@ -195,17 +206,30 @@ def _fold(
     lake: Lake, registry: Registry, folder: Path, contents: _Contents, keys: npt.NDArray[np.void]
 ) -> dict[str, Any] | None:
     """Write what fold-ins need; what the manifest says of it."""
+    catalogue = json.loads((folder / "catalogue.json").read_bytes())
+    artists = np.array([artist for artist, _ in catalogue], dtype=str)
     files, told = folding_files(
         lake,
         registry,
         as_of=contents.as_of,
         versions=folding_versions(registry, contents.as_of, contents.roles),
         keys=keys,
-        artists=np.array([artist for artist, _ in json.loads((folder / "catalogue.json").read_bytes())]),
+        artists=artists,
     )
     for name, array in files.items():
         np.save(folder / name, array)
-    return told
+    if told is None:
+        return None
+    rankers = write_rankers(
+        lake,
+        registry,
+        folder,
+        as_of=contents.as_of,
+        versions=ranking_versions(contents.roles, dict(contents.arms.bounds)),
+        keys=keys,
+        artists=artists,
+    )
+    return told | {"rankers": rankers}
 
 
 def _stranger(lake: Lake, registry: Registry, contents: _Contents) -> pa.Table:
@@ -244,6 +268,27 @@ def _synced(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def _forget_removed(root: Path, registry: Registry, current: str) -> None:
+    """Remove the publications by which users would see a version that was removed."""
+    for path in (root / VERSIONS).iterdir():
+        if path.name != current and any(map(partial(_is_removed, registry), _shown(path))):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _shown(folder: Path) -> set[str]:
+    """Numbers of the versions that users see by a publication; none where it is torn."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        return {manifest["roles"][role]["version"] for role, _ in manifest["arms"]}
+    except (OSError, ValueError, KeyError):
+        return set()
+
+
+def _is_removed(registry: Registry, number: str) -> bool:
+    version = registry.find(number)
+    return version is not None and version.stage in REMOVED
 
 
 def _forget_old(root: Path, current: str) -> None:

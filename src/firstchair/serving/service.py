@@ -91,6 +91,8 @@ class Service:
             return
         try:
             published = open_published(self.config.published)
+            for ranker in published.rankers.values() if self.config.fold_in else ():
+                ranker.load()
         except ModelError:
             return
         if self.logins is None:

@@ -2,20 +2,36 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from firstchair.definitions.arms import Arms
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.models import Family, Recommender, load_training_data
 from firstchair.promotion import Registry
+from firstchair.serving import ranking_files
 from firstchair.serving.folded_slates import FoldedSlate, folded_slate
+from firstchair.serving.foldin import folded_row, uptake
 from firstchair.serving.published import Published, open_published
 from firstchair.serving.slates import make_slate
 from firstchair.serving.today import Signal
 from firstchair.sources import user_key
-from tests.firstchair.serving.conftest import ALL_CHAMPION, AS_OF, CHAMPION, KEY, LENGTH, TRENDING, shifted
+from tests.firstchair.serving.conftest import (
+    ALL_CHAMPION,
+    AS_OF,
+    CHALLENGER,
+    CHAMPION,
+    KEY,
+    LENGTH,
+    TRENDING,
+    shifted,
+)
 
 K = 5
 PutOut = Callable[..., Path]
@@ -170,3 +186,73 @@ def test_logged_propensities_are_the_frequencies_of_what_is_shown(published: Pub
 
 def test_one_slate_for_one_day_and_the_same_signals(published: Published) -> None:
     assert made(published, "user-1", clicks("a004")) == made(published, "user-1", clicks("a004"))
+
+
+@pytest.fixture
+def ranked(put_out_matrix: PutOut, platform: Registry, lake: Lake, users: list[str]) -> Path:
+    """Lists of a champion of XGBoost, of users of whom something is known beside their row."""
+    known = {"user_key": [user_key(user, KEY) for user in users], "country": ["CL", "SE"] * (len(users) // 2)}
+    created = {"created_at": [datetime(2025, 1, 1, tzinfo=UTC)] * len(users), "age_group": ["25-34"] * len(users)}
+    absent = {name: pa.nulls(len(users), t.USERS.schema.field(name).type) for name in t.USERS.schema.names}
+    lake.overwrite(t.USERS, pa.table(absent | {k: pa.array(v) for k, v in (known | created).items()}))
+    platform.set_alias("champion", CHALLENGER)
+    platform.drop_alias("challenger")
+    return put_out_matrix()
+
+
+def test_a_list_of_the_ranker_is_as_the_batch_would_have_made_it_with_todays_signals(
+    ranked: Path, lake: Lake, fitted: dict[Family, Recommender]
+) -> None:
+    published = open_published(ranked)
+    odd_today = clicks("a021", "a023", "a025", "a027", "a029", "a031", "a033", "a035")
+
+    found = plain(published, "user-4", odd_today, k=LENGTH)
+
+    data = load_training_data(lake, as_of=AS_OF, labels=False)
+    place = data.user_keys.tolist().index(user_key("user-4", KEY))
+    today = uptake(odd_today, number_of=published.number_of, length_ms=lambda _: 0)
+    assert published.folding is not None
+    row = folded_row(published.folding.row(published.row(bytes.fromhex(user_key("user-4", KEY)))), today)
+    confidence = data.confidence.tolil()
+    confidence[place, row.artists] = row.confidence
+    known = replace(data, confidence=confidence.tocsr())
+    batch = fitted[Family.XGBOOST].recommend(known, np.array([place]), LENGTH)
+    assert (found.family, found.version, found.role) == ("xgboost", CHALLENGER, "champion")
+    assert names(published, found) == [data.artist_ids[artist] for artist in batch.artists[0]]
+    np.testing.assert_allclose(np.array(found.slate.scores) / 10_000, batch.scores[0], atol=1e-3)
+
+
+def test_reasons_of_the_ranker_are_the_published_ones_and_else_name_what_he_plays(ranked: Path) -> None:
+    published = open_published(ranked)
+
+    found = plain(published, "user-4", clicks("a021"), k=LENGTH)
+
+    listed = dict(zip(shifted(14), (f"because you play {artist}" for artist in shifted(14)), strict=True))
+    for artist, reason in zip(names(published, found), found.reasons, strict=True):
+        assert reason == listed.get(artist, reason)
+        assert reason.startswith(("because you play", 'Because you listen to The "a0', "To widen"))
+    assert set(names(published, found)) - set(listed)
+
+
+def test_what_was_refused_or_taken_up_today_is_in_no_list_of_the_ranker(ranked: Path) -> None:
+    published = open_published(ranked)
+    signals = said(("click", "a002"), ("unfollow", "a003"), ("follow", "a004"))
+
+    found = [made(published, "user-5", signals, seed=seed, k=LENGTH) for seed in range(20)]
+
+    assert all(not {"a001", "a002", "a003", "a004"} & set(names(published, one)) for one in found)
+    assert all(one.slate.scores[0] == max(one.slate.scores) for one in found if one.slate.explored < 0)
+
+
+def test_a_ranker_too_large_for_a_worker_leaves_its_lists_as_they_are(
+    put_out_matrix: PutOut, platform: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking_files, "MOST_BYTES", 1_000)
+    platform.set_alias("champion", CHALLENGER)
+    published = open_published(put_out_matrix())
+
+    found = plain(published, "user-3", clicks("a013"))
+
+    assert not published.rankers
+    assert found.family == "xgboost"
+    assert names(published, found) == [artist for artist in shifted(13) if artist != "a013"][:K]

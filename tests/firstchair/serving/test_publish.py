@@ -9,11 +9,23 @@ import pytest
 
 from firstchair.errors import ModelError
 from firstchair.lake import Lake
-from firstchair.promotion import Registry
+from firstchair.lake import tables as t
+from firstchair.promotion import Registry, Stage
 from firstchair.serving import publish
+from firstchair.serving.diskless import Parcels
+from firstchair.serving.logins import Logins
 from firstchair.serving.published import current, open_published
 from firstchair.serving.publishing import KEPT_VERSIONS, point_to
-from tests.firstchair.serving.conftest import ALL_CHAMPION, AS_OF, LENGTH, shifted
+from tests.firstchair.serving.conftest import (
+    ALL_CHAMPION,
+    AS_OF,
+    CHALLENGER,
+    CHAMPION,
+    KEY,
+    LENGTH,
+    TRENDING,
+    shifted,
+)
 
 PutOut = Callable[..., Path]
 
@@ -62,6 +74,48 @@ def test_a_harmed_version_is_refused_and_the_last_good_one_is_served(put_out: Pu
 
     if (file, harm) != ("manifest.json", "flipped"):
         assert open_published(root).version == good
+
+
+def test_a_version_that_was_removed_is_not_served_again_where_the_newest_lists_are_corrupt(
+    put_out: PutOut, platform: Registry
+) -> None:
+    good = open_published(put_out()).version
+    platform.set_alias("champion", CHALLENGER)
+    removed = open_published(put_out(turn=1)).version
+    platform.set_alias("champion", CHAMPION)
+    platform.set_stage(CHALLENGER, Stage.ROLLED_BACK)
+    root = put_out(turn=2)
+    (root / "versions" / str(current(root)) / "buckets.npy").unlink()
+
+    assert open_published(root).version == good
+    assert not (root / "versions" / removed).exists()
+
+
+def test_lists_in_which_a_removed_version_is_only_drawn_from_by_chance_stay(
+    put_out: PutOut, platform: Registry
+) -> None:
+    first = open_published(put_out()).version
+    platform.set_stage(CHALLENGER, Stage.REJECTED)
+
+    root = put_out(turn=1)
+
+    assert (root / "versions" / first).exists()
+
+
+def test_unknown_users_are_answered_on_a_day_on_which_trending_has_no_lists(
+    put_out: PutOut, platform: Registry, lake: Lake
+) -> None:
+    root = put_out()
+    lake.delete(t.RECOMMENDATIONS, f"model_version = '{TRENDING}'")
+    publish(lake, platform, as_of=AS_OF, root=root, list_length=LENGTH, arms=ALL_CHAMPION)
+    published = open_published(root)
+    logins = Logins(published, Parcels("test"), pseudonym_key=KEY, seed=1)
+
+    answer = json.loads(logins.login("nobody", 5, 0.0))
+
+    assert "holdout" not in published.roles
+    assert answer["model"] == {"name": "trending", "version": TRENDING, "role": "cold_start"}
+    assert len(answer["items"]) == 5
 
 
 def test_what_is_mapped_stays_as_it_was_while_others_are_published(put_out: PutOut) -> None:
