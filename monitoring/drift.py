@@ -114,7 +114,11 @@ def build_drift(
     unseen = left_out | dict.fromkeys(few, f"fewer than {k_anonymity} users on one side are not shown")
     path = report_folder and drift_page(shown, panels, unseen, heading=heading, as_of=as_of, folder=report_folder)
     common: dict[str, Any] = {"as_of": as_of, "reference_from": reference_days[0], "reference_until": until}
-    common |= {"simulated": now.simulated, "report_path": None if path is None else str(path)}
+    # Relative to the folder of reports, which may be moved with its home.
+    page = None
+    if path is not None and report_folder is not None:
+        page = path.relative_to(report_folder.resolve()).as_posix()
+    common |= {"simulated": now.simulated, "report_path": page}
     table = pa.Table.from_pylist([row | common for row in rows], schema=t.DRIFT.schema)
     lake.replace_partition(t.DRIFT, table, as_of)
     return DriftReport(as_of, len(rows), until, drifted, path, note, left_out)

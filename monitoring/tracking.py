@@ -118,6 +118,8 @@ def _write(
 def _experiment(client: Any, artifact_root: Path) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     artifact_root.mkdir(parents=True, exist_ok=True)
     tags = experiment_tags(ABOUT, COLUMNS, tags=("as_of", "simulated"))

@@ -174,7 +174,7 @@ def lake(tmp_path: Path) -> Lake:
 @pytest.fixture(scope="session")
 def lived(new_home: Callable[[str], Path]) -> Iterator[Lived]:
     """One small service for all tests that only read it, or change nothing by what they do."""
-    home = new_home("lived")
+    home = new_home("lived in é, #1 (a)? 100 %")
     with running(home):  # not started and stopped again by each command
         service = simulated(home)
         yield Lived(service, service.json("run"), service.json("status"), service.json("decisions"))

@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -27,6 +28,21 @@ TELEMETRY_OFF = {
     # Threads that spin while they wait take the cores of those that work.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+
+# MLflow's column for the address of a run's artifacts holds 200 characters (3.17,
+# `store/tracking/dbmodels/models.py`); 62 of them follow after the home or stand before it.
+LONGEST_HOME = 138
+# What the shell of the embedded Postgres' pg_ctl does not take as it is; what DuckDB would read as a
+# column of the lake's tables (`name=value`, a partition); what delta-rs (deltalake 1.6.6) panics at
+# in a path ("Invalid object store url"), or decodes (`%25`) and then does not find.
+NO_PATH = re.compile(r'["$`\\]|=|[\[\]^|]|%[0-9A-Fa-f]{2}|::')
+
+
+def _unusable(path: str) -> list[str]:
+    """What a local path may not hold and does, control characters among it; ascending."""
+    unprintable = {letter for letter in path if not letter.isprintable()}
+    return sorted({*NO_PATH.findall(path), *unprintable})
+
 
 # Settings by a name they had before. A value under the old name is refused: in the environment it
 # would otherwise go unseen, and the default would apply.
@@ -133,9 +149,32 @@ class Settings(BaseSettings):
         """Arguments over environment over `firstchair.toml`."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
+    @field_validator("home")
+    @classmethod
+    def _usable(cls, home: Path) -> Path:
+        """The absolute path, where everything that is kept in it can be addressed by it."""
+        home = home.expanduser().resolve()
+        text = str(home)
+        if found := _unusable(text):
+            raise ValueError(f"{text!r} holds {', '.join(map(repr, found))}; choose a folder without")
+        if (length := len(home.as_uri()) - len("file://")) > LONGEST_HOME:
+            raise ValueError(
+                f"{text} is too long: {length} characters, counted as in an address (a letter outside "
+                f"ASCII is 6 or more); choose one of at most {LONGEST_HOME}"
+            )
+        return home
+
+    @field_validator("lake_url")
+    @classmethod
+    def _readable(cls, lake_url: str) -> str:
+        """The address, where a local one can be read."""
+        if "://" not in lake_url and (found := _unusable(lake_url)):
+            named = ", ".join(map(repr, found))
+            raise ValueError(f"{lake_url!r} holds {named}; choose a folder without")
+        return lake_url
+
     @model_validator(mode="after")
     def _fill_defaults_from_home(self) -> Self:
-        self.home = self.home.expanduser().resolve()
         self.events_url = self.events_url or str(self.home / "landing" / "events")
         self.lake_url = self.lake_url or str(self.home / "lake")
         if self.stage_min_days > self.stage_max_days:

@@ -25,6 +25,44 @@ def test_everything_defaults_to_a_place_under_home(elsewhere: Path) -> None:
     assert settings.lake_url == str(settings.home / "lake")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ('a"b', "'\"'"),
+        ("a$b", "'$'"),
+        ("a`b", "'`'"),
+        ("a\\b", "'\\\\'"),
+        ("a\nb", "'\\n'"),
+        ("a\udcffb", "udcff"),
+        ("a::b", "'::'"),
+        ("as_of=x", "'='"),
+        ("[a]", "'[', ']'"),
+        ("a^b|c", "'^', '|'"),
+        ("50%25", "'%25'"),
+        ("long/" * 40, "at most 138"),
+        ("東京" * 12, "at most 138"),
+    ],
+)
+def test_a_home_that_could_not_be_used_is_refused_before_anything_is_written(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_HOME", name)
+
+    with pytest.raises(SettingsError, match="1 setting") as fault:
+        load_settings()
+
+    assert told in fault.value.what
+    assert "FIRSTCHAIR_HOME" in fault.value.where
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_lake_in_a_folder_that_could_not_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_LAKE_URL", "/data/team=ml/lake")
+
+    with pytest.raises(SettingsError, match=r"lake_url: .* holds '='"):
+        load_settings()
+
+
 def test_the_environment_wins_over_the_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (elsewhere / "firstchair.toml").write_text('k_anonymity = 30\nlake_url = "file-lake"\n')
     monkeypatch.setenv("FIRSTCHAIR_LAKE_URL", "env-lake")

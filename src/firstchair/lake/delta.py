@@ -3,6 +3,7 @@
 import atexit
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -156,7 +158,8 @@ class Lake:
         if not files:
             empty = ", ".join(f"null::{_sql_type(f.type)} as {_quoted(f.name)}" for f in table.schema)
             return f"(select {empty} where false)"
-        listing = ", ".join("'" + uri.removeprefix("file://").replace("'", "''") + "'" for uri in sorted(files))
+        patterns = (_as_pattern(uri).replace("'", "''") for uri in sorted(files))
+        listing = ", ".join(f"'{pattern}'" for pattern in patterns)
         hive = f"hive_types={{'{table.partition_by}': date}}" if table.partition_by else "hive_partitioning=false"
         return f"read_parquet([{listing}], {hive})"
 
@@ -248,6 +251,17 @@ def _conform(data: ArrowData, table: Table) -> ArrowData:
         )
         return pa.RecordBatchReader.from_batches(table.schema, (b for group in batches for b in group))
     return data.select(table.schema.names).cast(table.schema)
+
+
+def _as_pattern(uri: str) -> str:
+    """A file as DuckDB's `read_parquet` takes it: its path on disk, with no character a wildcard.
+
+    delta-rs gives local files percent-encoded, whether as an address or as a path (deltalake 1.6,
+    `DeltaTable.file_uris`); DuckDB takes each element of a list for a pattern.
+    """
+    path = uri.removeprefix("file://")
+    path = path if "://" in path else unquote(path)
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def _columns(table: Table) -> str:

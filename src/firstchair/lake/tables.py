@@ -247,7 +247,7 @@ DRIFT = _table(
     reference_from=pa.date32(),
     reference_until=pa.date32(),  # exclusive: as_of of the champion
     simulated=pa.bool_(),
-    report_path=pa.string(),
+    report_path=pa.string(),  # relative to the folder of reports
 )
 # A version against a baseline that some users see, or that some slots are given to.
 BASELINES = _table(

@@ -18,6 +18,7 @@ from firstchair.errors import FirstchairError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.operations.platform import REFUSED_REMEDY
+from firstchair.promotion import open_memory
 from firstchair.settings import Settings
 from firstchair.sources import EventStore
 
@@ -40,7 +41,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
-    """Look at Python, packages, disk, ports, sources, databases and lake; each on its own."""
+    """Look at Python, packages, disk, ports, sources, databases, lake and models; each on its own."""
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("python", _python),
         ("packages", _packages),
@@ -48,6 +49,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("events", lambda: _events(settings)),
         ("databases", lambda: _databases(settings)),
         ("lake", lambda: _lake(settings)),
+        ("models", lambda: _models(settings)),
         ("ports", lambda: _ports(settings)),
     )
     return tuple(_guarded(name, look) for name, look in looks)
@@ -124,6 +126,17 @@ def _lake(settings: Settings) -> Finding:
     versions = {table.name: lake.version(table) for table in t.ALL_TABLES}
     written = sum(version >= 0 for version in versions.values())
     return Finding("lake", True, f"{written} of {len(versions)} tables written at {settings.lake_url}")
+
+
+def _models(settings: Settings) -> Finding:
+    """Whether what the ledger names is in MLflow, and its artifacts where MLflow has them."""
+    registry, ledger = open_memory(settings, open_databases(settings))
+    last = ledger.last()
+    if last is None or last.champion_after is None:
+        return Finding("models", True, "no champion yet")
+    champion = registry.version(last.champion_after)
+    registry.load(champion)
+    return Finding("models", True, f"champion {champion.version} ({champion.family}) can be read")
 
 
 def _ports(settings: Settings) -> Finding:

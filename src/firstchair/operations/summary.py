@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -70,7 +71,7 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
             monitoring.engagement_summary(lake, first=window_start, last=report.last, k_anonymity=settings.k_anonymity)
         ),
         churn=_churn(lake.read(t.CHURN, f"mature and as_of <= date '{as_of}' and model_version = 'all'")),
-        drift=_drift(lake.read(t.DRIFT, f"as_of = date '{as_of}'")),
+        drift=_drift(lake.read(t.DRIFT, f"as_of = date '{as_of}'"), platform.settings.reports),
         decisions=[_decision(entry) for entry in _told(platform, as_of)],
         run=report,
     )
@@ -135,10 +136,11 @@ def _churn(mature: pa.Table) -> Rows:
         return [dict(zip(names, row, strict=True)) for row in newest.fetchall()]
 
 
-def _drift(rows: pa.Table) -> dict[str, Any]:
+def _drift(rows: pa.Table, reports: Path) -> dict[str, Any]:
     found = rows.to_pylist()
     drifted = sorted(row["column"] for row in found if row["drifted"])
-    report = next((row["report_path"] for row in found), None)
+    page = next((row["report_path"] for row in found), None)
+    report = None if page is None else str(reports / page)
     return {"columns": len(found), "drifted": drifted, "report": report}
 
 

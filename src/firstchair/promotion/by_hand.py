@@ -82,8 +82,11 @@ def promote_by_hand(
         ModelError: There is no such version.
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
-        reconcile_aliases(registry, ledger, now=manual.now)
         last, chosen = ledger.last(), registry.version(version)
+        # A champion that was deleted in MLflow has no alias to be put back: another takes its place.
+        if last is None or last.champion_after is None or registry.find(last.champion_after):
+            reconcile_aliases(registry, ledger, now=manual.now)
+            last = ledger.last()
         if last is None or last.champion_after is None:
             raise _refused("There is no champion yet: the first run makes one.", "Build models with `firstchair run`.")
         if last.champion_after == chosen.version:
@@ -164,6 +167,7 @@ def _decision(
 ) -> Decision:
     identity = f"{BY_HAND} {verb} {chosen.version} {last.sequence} {manual.reason}"
     other = last.champion_after if verb is Verb.PROMOTE else outcome.champion
+    found = None if other is None else registry.find(other)
     return Decision(
         decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
         decided_at=manual.now,
@@ -182,7 +186,7 @@ def _decision(
             "challenger_after": last.champion_after,
             "versions": {"champion": other, "challenger": chosen.version},
             "families": {
-                "champion": None if other is None else registry.version(other).family,
+                "champion": None if found is None else found.family,
                 "challenger": chosen.family,
             },
             "code_version": firstchair.__version__,

@@ -15,7 +15,11 @@ def follow(registry: Registry, entry: Entry) -> None:
     """Do to stages and aliases what the entry says, then note that it is done; idempotent.
 
     `previous` is the version that the champion took over from; after a rollback there is none, since
-    the one that served before was removed.
+    the one that served before was removed. `previous` and `challenger` point nowhere where their
+    version was deleted in MLflow.
+
+    Raises:
+        ModelError: The registry does not answer, or the champion is not there.
     """
     changed = entry.champion_after != entry.champion_before
     returns = entry.stage_after == Stage.ROLLED_BACK
@@ -33,13 +37,27 @@ def follow(registry: Registry, entry: Entry) -> None:
                 registry.set_stage(entry.champion_after, Stage.CHAMPION)
                 registry.drop_alias(Alias.PREVIOUS)
             else:
-                phase = entry.phase
-                registry.set_stage(entry.champion_before, Stage.RETIRED)
-                registry.set_alias(Alias.PREVIOUS, phase.standing if phase else entry.champion_before)
+                _retire(registry, entry)
         registry.set_alias(Alias.CHAMPION, entry.champion_after)
     if (challenger := challenger_after(entry)) is not None:
-        registry.set_alias(Alias.CHALLENGER, challenger)
+        _point(registry, Alias.CHALLENGER, challenger)
     registry.note_followed(entry.sequence)
+
+
+def _retire(registry: Registry, entry: Entry) -> None:
+    """Let the alias `previous` point at the version that the champion took over from."""
+    before = str(entry.champion_before)
+    if registry.find(before) is not None:
+        registry.set_stage(before, Stage.RETIRED)
+    _point(registry, Alias.PREVIOUS, entry.phase.standing if entry.phase else before)
+
+
+def _point(registry: Registry, alias: Alias, number: str) -> None:
+    """Let an alias point at a version; at nothing where that was deleted in MLflow."""
+    if registry.find(number) is None:
+        registry.drop_alias(alias)
+    else:
+        registry.set_alias(alias, number)
 
 
 def challenger_after(entry: Entry) -> str | None:
@@ -49,11 +67,16 @@ def challenger_after(entry: Entry) -> str | None:
 
 
 def out_of_line(registry: Registry, ledger: Ledger) -> dict[str, str | None]:
-    """Aliases that do not point where the last entry has them, and where they point; empty where all is well."""
+    """Aliases that do not point where the last entry has them, and where they point.
+
+    Empty where all is well. A challenger that was deleted in MLflow has no alias, and needs none.
+    """
     last = ledger.last()
     if last is None:
         return {}
     wanted = {Alias.CHAMPION: last.champion_after, Alias.CHALLENGER: challenger_after(last)}
+    if wanted[Alias.CHALLENGER] is not None and registry.find(wanted[Alias.CHALLENGER]) is None:
+        del wanted[Alias.CHALLENGER]
     found = {alias: registry.alias(alias) for alias, number in wanted.items() if number is not None}
     pointed = {str(alias): None if version is None else version.version for alias, version in found.items()}
     return {name: number for name, number in pointed.items() if number != wanted[Alias(name)]}

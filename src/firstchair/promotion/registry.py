@@ -34,6 +34,8 @@ ABOUT_RUNS = (
 COLUMNS = ("test_ndcg_at_10", "test_recall_at_20", "test_coverage_at_20", "train_ndcg_at_10", "train_recall_at_20")
 # MLflow takes no more in one call.
 METRICS_A_CALL = 1_000
+# Tags of every version that is registered here.
+TAGS = frozenset({"family", "as_of", "data_fingerprint", "stage"})
 # What MLflow answers where the model, or the alias of a model, is not there.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -168,7 +170,10 @@ class Registry:
         return self._described(made)
 
     def versions(self, *, as_of: date | None = None, family: str | None = None) -> list[Version]:
-        """Registered versions, by number ascending, of one day and one family where they are named."""
+        """Registered versions, by number ascending, of one day and one family where they are named.
+
+        One that somebody registered by other means, or took a tag from, is none of them.
+        """
         wanted = {"as_of": as_of.isoformat() if as_of else None, "family": str(family) if family else None}
         terms = [f"name = '{NAME}'", *(f"tags.`{name}` = '{value}'" for name, value in wanted.items() if value)]
         found: list[Any] = []
@@ -178,7 +183,9 @@ class Registry:
             while page.token:
                 page = self._client.search_model_versions(" and ".join(terms), max_results=1000, page_token=page.token)
                 found += page
-            return [self._described(version) for version in sorted(found, key=lambda v: int(v.version))]
+            own = [version for version in found if version.tags.keys() >= TAGS]
+            own.sort(key=lambda version: int(version.version))
+            return [self._described(version) for version in own]
 
     def newest(self, as_of: date) -> dict[str, Version]:
         """The newest version of each family that knows nothing from `as_of` on."""
@@ -191,35 +198,61 @@ class Registry:
         Raises:
             ModelError: There is no such version, or the registry does not answer.
         """
+        found = self.find(number)
+        if found is None:
+            raise self._unknown(number)
+        return found
+
+    def find(self, number: str) -> Version | None:
+        """The version of that number; None where there is none, or it was deleted in MLflow.
+
+        Raises:
+            ModelError: The registry does not answer.
+        """
         from mlflow.exceptions import MlflowException
 
         if not re.fullmatch(r"[0-9]{1,9}", number):
-            raise self._unknown(number)
+            return None
         with _answering(f"read version {number}"):
             try:
-                return self._described(self._client.get_model_version(NAME, number))
+                found = self._client.get_model_version(NAME, number)
+                return self._described(found) if found.tags.keys() >= TAGS else None
             except MlflowException as error:
                 if error.error_code not in ABSENT:
                     raise
-        raise self._unknown(number)
+                return None
 
     def _unknown(self, number: str) -> ModelError:
         known = self.versions()
         newest = [v for v in known if v.as_of == max(version.as_of for version in known)]
         named = ", ".join(f"{v.version} ({v.family})" for v in newest)
+        was_there = known and number.isdigit() and int(number) < max(int(v.version) for v in known)
+        gone = "It was deleted in MLflow, or lost its tags there. " if was_there else ""
         return ModelError(
             f"There is no version {number} of {NAME}.",
             where=f"registered model {NAME}",
-            data="Nothing was changed.",
-            remedy=f"Choose one; the newest of {len(known):,} are {named}."
+            data="Nothing was changed; lists published before stay.",
+            remedy=f"{gone}Choose one; the newest of {len(known):,} are {named}. "
+            "`firstchair promote VERSION --reason TEXT` puts one in the place of a lost champion."
             if known
             else "Build models with `firstchair run`.",
         )
 
     def metrics(self, version: Version) -> dict[str, float]:
-        """What was logged of a version when it was registered, by name; a question of its own for each version."""
+        """What was logged of a version when it was registered, by name; nothing where its run was deleted for good.
+
+        Raises:
+            ModelError: The registry does not answer.
+        """
+        from mlflow.exceptions import MlflowException
+
         with _answering(f"read the metrics of version {version.version}"):
-            return dict(self._client.get_run(version.run_id).data.metrics)
+            try:
+                return dict(self._client.get_run(version.run_id).data.metrics)
+            except MlflowException as error:
+                if error.error_code not in ABSENT:
+                    raise
+                return {}
 
     def load(self, version: Version) -> Recommender:
         """The fitted model of a version, from its artefacts.
@@ -254,14 +287,20 @@ class Registry:
 
         with _answering(f"read alias {name}"):
             try:
-                return self._described(self._client.get_model_version_by_alias(NAME, str(name)))
+                found = self._client.get_model_version_by_alias(NAME, str(name))
+                return self._described(found) if found.tags.keys() >= TAGS else None
             except MlflowException as error:
                 if error.error_code not in ABSENT:
                     raise
                 return None
 
     def set_alias(self, name: str, number: str) -> None:
-        """Point the alias at a version; only ever after its entry in the ledger."""
+        """Point the alias at a version; only ever after its entry in the ledger.
+
+        Raises:
+            ModelError: There is no such version, or the registry does not answer.
+        """
+        self.version(number)
         with _answering(f"move alias {name}"):
             self._client.set_registered_model_alias(NAME, str(name), number)
 
@@ -271,7 +310,12 @@ class Registry:
             self._client.delete_registered_model_alias(NAME, str(name))
 
     def set_stage(self, number: str, stage: Stage, *, decision: str | None = None) -> None:
-        """Tag a version with where it stands and, where one is named, with the id of the decision that put it there."""
+        """Tag a version with its stage and, where one is named, with the id of the decision behind it.
+
+        Raises:
+            ModelError: There is no such version, or the registry does not answer.
+        """
+        self.version(number)
         with _answering(f"tag version {number}"):
             self._client.set_model_version_tag(NAME, number, "stage", str(stage))
             if decision is not None:
@@ -315,9 +359,11 @@ class Registry:
         )
 
     def ensure_experiment(self) -> str:
-        """Number of the experiment, made where it does not exist yet."""
+        """Number of the experiment; made where there is none, restored where MLflow deleted it."""
         found = self._client.get_experiment_by_name(NAME)
         if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
         self.artifact_root.mkdir(parents=True, exist_ok=True)
         location = self.artifact_root.absolute().as_uri()

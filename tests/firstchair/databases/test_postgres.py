@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
+import pytest
 import sqlalchemy as sa
 
 from firstchair.databases import Databases, open_databases, to_driver
-from firstchair.databases.postgres import _open
+from firstchair.databases.postgres import _open, forget_copied_server
+from firstchair.errors import SourceError
 from firstchair.settings import Settings
 
 
@@ -33,3 +37,42 @@ def test_services_that_all_start_at_once_make_the_databases_together(new_databas
         found = list(services.map(lambda own: _open.__wrapped__(own.home, url, url), settings))
 
     assert found == [open_databases(settings[0])] * len(settings)
+
+
+def server_of(home: Path, *, pid: int, folder: Path) -> Path:
+    """What a server that works in `folder` leaves in a home."""
+    (home / "postgres").mkdir(parents=True)
+    path = home / "postgres" / "postmaster.pid"
+    path.write_text(f"{pid}\n{folder}\n1712346200\n5432\n/tmp\n\n 1 2\nready\n")
+    (home / "postgres" / ".handle_pids.json").write_text(f"[{pid}]")
+    return path
+
+
+def test_a_copied_home_does_not_take_the_server_of_the_original_for_its_own(tmp_path: Path) -> None:
+    path = server_of(tmp_path / "copy", pid=psutil.Process().pid, folder=tmp_path / "original" / "postgres")
+
+    forget_copied_server(tmp_path / "copy")
+
+    assert not path.exists()
+    assert (path.parent / ".handle_pids.json").read_text() == "[]"
+
+
+def test_a_home_that_was_moved_while_its_server_works_in_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = server_of(tmp_path / "moved", pid=psutil.Process().pid, folder=tmp_path / "before" / "postgres")
+    monkeypatch.chdir(path.parent)
+
+    with pytest.raises(SourceError, match=r"was moved from .*before while its Postgres"):
+        forget_copied_server(tmp_path / "moved")
+
+    assert path.exists()
+
+
+def test_a_server_keeps_what_it_wrote_in_its_own_home(tmp_path: Path) -> None:
+    path = server_of(tmp_path / "home", pid=psutil.Process().pid, folder=tmp_path / "home" / "postgres")
+    before = path.read_text()
+
+    forget_copied_server(tmp_path / "home")
+
+    assert path.read_text() == before

@@ -32,6 +32,38 @@ def test_a_table_that_was_never_written_reads_as_empty(lake: Lake, table: t.Tabl
         assert engine.table(table).count().execute() == 0
 
 
+# Folders that a wildcard, an address or SQL could take for something else.
+FOLDERS = (
+    "müsik 東京",
+    "a b",
+    "a#b",
+    "a?b",
+    "100%",
+    "it's",
+    "a*b",
+    "a+b&c",
+    "{a}",
+    "~",
+)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_lake_in_a_folder_of_any_name_is_read_and_no_other(tmp_path: Path, folder: str) -> None:
+    pair = interactions(JANUARY_1, ("ana", "a"))
+    lakes = [Lake(str(tmp_path / name / "lake")) for name in (folder, "axb", "a", "aab")]
+    for number, lake in enumerate(lakes):
+        named = pair.set_column(0, "user_key", pa.array([f"user of {number}"]))
+        lake.replace_partition(t.INTERACTIONS, named, JANUARY_1)
+
+    with Engine(lakes[0]) as engine:
+        asked = engine.table(t.INTERACTIONS).select("user_key", "as_of").to_pyarrow().to_pylist()
+
+    assert asked == [{"user_key": "user of 0", "as_of": JANUARY_1}]
+    assert lakes[0].partitions(t.INTERACTIONS) == [JANUARY_1]
+    lakes[0].delete(t.INTERACTIONS, "user_key = 'user of 0'")
+    assert [lake.count(t.INTERACTIONS) for lake in lakes] == [0, 1, 1, 1]
+
+
 def test_an_engine_that_is_not_there_is_refused_with_those_that_are(lake: Lake) -> None:
     with pytest.raises(SettingsError, match=r"no engine spark\..*Choose one of duckdb"):
         Engine(replace(lake, engine="spark"))

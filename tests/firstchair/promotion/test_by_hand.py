@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from mlflow import MlflowClient
 
 from firstchair.errors import LedgerError, ModelError
 from firstchair.promotion import (
+    NAME,
     ManualDecision,
     Stage,
     promote_by_hand,
@@ -47,6 +49,34 @@ def test_a_second_rollback_does_not_bring_the_removed_version_back(stand: Stand)
 
     assert a.ledger.entries() == entries
     assert a.aliases()["champion"] == stand.als
+
+
+def test_a_champion_that_was_deleted_in_mlflow_gives_way_to_a_promotion_by_hand(stand: Stand) -> None:
+    a = stand.a
+    client = MlflowClient(tracking_uri=a.registry.tracking_uri)
+    client.delete_model_version(NAME, stand.als)
+    for _ in range(2):
+        with pytest.raises(ModelError) as fault:
+            restore_aliases(a.registry, a.ledger, now=NOW)
+        assert "firstchair promote" in fault.value.remedy
+
+    entry = promoted(a, "content")
+
+    assert entry.champion_after == a.number("content") == a.aliases()["champion"]
+    assert a.aliases()["previous"] is None
+    assert not restore_aliases(a.registry, a.ledger, now=NOW)
+
+
+def test_a_challenger_that_was_deleted_in_mlflow_stops_no_champion(stand: Stand) -> None:
+    a = stand.a
+    MlflowClient(tracking_uri=a.registry.tracking_uri).delete_model_version(NAME, stand.xgboost)
+    entries = len(a.ledger.entries())
+
+    for _ in range(3):
+        restore_aliases(a.registry, a.ledger, now=NOW)
+
+    assert a.aliases() == {"champion": stand.als, "challenger": None, "previous": None}
+    assert len(a.ledger.entries()) == entries
 
 
 def test_a_rollback_after_a_rollback_by_the_gate_does_not_undo_it(stand: Stand) -> None:

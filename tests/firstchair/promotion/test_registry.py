@@ -2,6 +2,9 @@
 
 import json
 import pickletools
+import shutil
+import warnings
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -9,10 +12,14 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
+from mlflow import MlflowClient
 
+from firstchair.databases import to_driver
 from firstchair.errors import ModelError
 from firstchair.models import Family, Recommender
 from firstchair.promotion import NAME, Registry, Stage, Training, Version
+from firstchair.promotion.artifact_paths import follow_home
 from tests.firstchair.models.toys import AS_OF, checkerboard
 
 
@@ -47,6 +54,95 @@ def test_the_same_day_and_data_give_the_version_there_is(registry: Registry, fit
     numbers = [entered(registry, model, data=data).version for data in ("one", "one", "two", "one")]
 
     assert numbers == ["1", "1", "2", "1"]
+
+
+def test_versions_of_a_home_that_moved_are_read_and_made_where_it_is_now(
+    registry: Registry, fitted: dict[Family, Recommender], tmp_path: Path
+) -> None:
+    entered(registry, fitted[Family.TRENDING])
+    registry.artifact_root.rename(tmp_path / "moved é, 100 %")
+    moved = Registry(registry.tracking_uri, tmp_path / "moved é, 100 %")
+
+    changed = [follow_home(sa.make_url(registry.tracking_uri), NAME, moved.artifact_root) for _ in range(2)]
+
+    assert changed == [registry.artifact_root.as_uri(), None]
+    version = entered(moved, fitted[Family.RANDOM])
+    assert moved.load(moved.version("1")).family == "trending"
+    assert moved.load(version).family == "random"
+    assert not registry.artifact_root.exists()
+
+
+def test_a_copied_home_writes_its_versions_into_itself(
+    registry: Registry,
+    fitted: dict[Family, Recommender],
+    new_database: Callable[[str], sa.URL],
+    tmp_path: Path,
+) -> None:
+    entered(registry, fitted[Family.TRENDING])
+    before = sorted(registry.artifact_root.rglob("*"))
+    url = sa.make_url(registry.tracking_uri)
+    disconnected(url)
+    database = new_database(str(url.database))
+    shutil.copytree(registry.artifact_root, tmp_path / "mlcopy")
+
+    follow_home(database, NAME, tmp_path / "mlcopy")
+    copied = to_driver(database, "psycopg2").render_as_string(hide_password=False)
+    copy = Registry(copied, tmp_path / "mlcopy")
+    version = entered(copy, fitted[Family.RANDOM])
+
+    assert copy.load(version).family == "random"
+    assert sorted(registry.artifact_root.rglob("*")) == before
+    assert registry.load(registry.version("1")).family == "trending"
+    with pytest.raises(ModelError, match="no version 2"):
+        registry.version("2")
+
+
+def test_an_experiment_that_was_deleted_in_mlflow_is_restored(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
+    entered(registry, fitted[Family.TRENDING])
+    client = MlflowClient(tracking_uri=registry.tracking_uri)
+    experiment = registry.ensure_experiment()
+    client.delete_experiment(experiment)
+
+    version = entered(registry, fitted[Family.RANDOM])
+
+    assert registry.load(version).family == "random"
+    assert client.get_experiment(experiment).lifecycle_stage == "active"
+    assert registry.version("1").metrics == {"test_ndcg_at_10": 0.25}
+
+
+def test_what_was_archived_deleted_or_registered_in_mlflows_pages_stops_nothing(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
+    for family in (Family.TRENDING, Family.RANDOM, Family.CONTENT):
+        entered(registry, fitted[family])
+    client = MlflowClient(tracking_uri=registry.tracking_uri)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # stages are deprecated, and in the pages all the same
+        client.transition_model_version_stage(NAME, "1", "Archived")
+    client.delete_model_version(NAME, "2")
+    client.create_model_version(NAME, source="/elsewhere")
+    client.delete_run(registry.version("3").run_id)
+
+    assert [version.version for version in registry.versions()] == ["1", "3"]
+    assert registry.load(registry.version("1")).family == "trending"
+    assert registry.load(registry.version("3")).family == "content"
+    assert registry.find("2") is registry.find("4") is None
+    for deed in (registry.version, lambda number: registry.set_alias("champion", number)):
+        with pytest.raises(ModelError) as fault:
+            deed("2")
+        assert "deleted in MLflow" in fault.value.remedy
+        assert "firstchair promote" in fault.value.remedy
+
+
+def disconnected(url: sa.URL) -> None:
+    """End the connections to a database, so that it can be copied."""
+    admin = sa.create_engine(to_driver(url, "psycopg").set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        ended = "select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"
+        connection.execute(sa.text(ended), {"name": url.database})
+    admin.dispose()
 
 
 def test_versions_are_found_by_day_and_family(registry: Registry, fitted: dict[Family, Recommender]) -> None:
