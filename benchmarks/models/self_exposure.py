@@ -1,11 +1,11 @@
 """Why offline metrics rise once models serve: they find what their own slates led users to.
 
-    python -m benchmarks.models.self_exposure [--users N] [--artists N] [--days N] [--seed N]
+    python -m benchmarks.models.self_exposure [--users N] [--artists N] [--days N] [--seed N] [--scenario NAME]
 
 The world is simulated. Families are tested on the split by time twice: after a history with a
 seeded policy, and after `--days` more days on which the champion's lists of each morning were shown.
-Recall@20 is over all that users took up in the test days, over what they took up unprompted, and
-over what slates led them to.
+Metrics are over all that users took up in the test days, over what they took up unprompted, and over
+what slates led them to.
 """
 
 import argparse
@@ -41,15 +41,16 @@ def main() -> None:
     arguments.add_argument("--artists", type=int, default=400)
     arguments.add_argument("--days", type=int, default=10, help="days on which the champion's lists are shown")
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--scenario", default="steady")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["FIRSTCHAIR_HOME"] = home
-        print(f"simulated world `steady`, {asked.users} users, {asked.artists} artists, seed {asked.seed}")
-        for lake, as_of in _lived(asked.users, asked.artists, asked.days, asked.seed):
+        print(f"simulated world `{asked.scenario}`, {asked.users} users, {asked.artists} artists")
+        for lake, as_of in _lived(asked):
             _print_table(lake, as_of, asked.seed)
 
 
-def _lived(users: int, artists: int, days: int, seed: int) -> Iterator[tuple[Any, date]]:
+def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
     """The lake before any list was shown, and after the last day; each with its `as_of`."""
     from firstchair.models import Family, model_name
     from firstchair.operations import open_platform, run
@@ -57,7 +58,8 @@ def _lived(users: int, artists: int, days: int, seed: int) -> Iterator[tuple[Any
     from firstchair.world import World, WorldSpec
 
     platform = open_platform()
-    spec = WorldSpec(users, artists, HISTORY_DAYS + days, seed, START, "steady")
+    days = HISTORY_DAYS + asked.days
+    spec = WorldSpec(asked.users, asked.artists, days, asked.seed, START, asked.scenario)
     world = World(
         spec,
         accounts=platform.databases.accounts,
@@ -78,8 +80,8 @@ def _lived(users: int, artists: int, days: int, seed: int) -> Iterator[tuple[Any
     for _ in range(HISTORY_DAYS):
         last = world.step()
     yield platform.lake, morning(last, *SPARED)
-    service = PlatformService(platform, users)
-    for _ in range(days):
+    service = PlatformService(platform, asked.users)
+    for _ in range(asked.days):
         service.reload()
         today = morning(world.step(service), *SPARED, *models)
     yield platform.lake, today
@@ -90,21 +92,20 @@ def _print_table(lake: Any, as_of: date, seed: int) -> None:
 
     split = load_split(lake, as_of=as_of)
     nothing = sparse.csr_matrix(split.prompted.shape, dtype="float32")
-    whole = replace(split, positives=sparse.csr_matrix(split.positives + split.prompted), prompted=nothing)
-    share = split.prompted.nnz / max(1, whole.positives.nnz)
-    print(
-        f"as of {as_of}, {split.test_days} test days, {share:.0%} of what was taken up came from slates",
-        flush=True,
-    )
+    every = sparse.csr_matrix(split.positives + split.prompted)
+    whole = replace(split, positives=every, prompted=nothing)
+    share = split.prompted.nnz / max(1, every.nnz)
+    print(f"as of {as_of}, {split.test_days} test days, {share:.0%} of it from slates", flush=True)
     for family in FAMILIES:
-        apart, together = (evaluate(one, family, seed=seed).metrics for one in (split, whole))
-        found = (
-            together["test_recall_at_20"],
-            apart["test_recall_at_20"],
-            apart["test_prompted_recall_at_20"],
-        )
+        apart, together = (evaluate(one, family, seed=seed) for one in (split, whole))
         print(
-            "  {:10} recall@20 all {:.3f}, unprompted {:.3f}, prompted {:.3f}".format(family, *found),
+            f"  {family:10} {together.test_users} users, {apart.test_users} of them unprompted"
+            + "".join(
+                f"; {name} all {together.metrics[f'test_{name}']:.3f}"
+                f" unprompted {apart.metrics[f'test_{name}']:.3f}"
+                f" prompted {apart.metrics[f'test_prompted_{name}']:.3f}"
+                for name in ("recall_at_20", "ndcg_at_10")
+            ),
             flush=True,
         )
 

@@ -109,7 +109,7 @@ def test_an_experiment_that_was_deleted_in_mlflow_is_restored(
 
     assert registry.load(version).family == "random"
     assert client.get_experiment(experiment).lifecycle_stage == "active"
-    assert registry.version("1").metrics == {"test_ndcg_at_10": 0.25}
+    assert registry.metrics(registry.version("1")) == {"test_ndcg_at_10": 0.25}
 
 
 def test_what_was_archived_deleted_or_registered_in_mlflows_pages_stops_nothing(
