@@ -61,7 +61,7 @@ def _point(registry: Registry, alias: Alias, number: str) -> None:
 
 
 def challenger_after(entry: Entry) -> str | None:
-    """Who stands behind the screen, or in canary, after an entry."""
+    """The version in shadow or in canary after an entry."""
     found = entry.evidence.get("challenger_after")
     return None if found is None else str(found)
 
@@ -74,9 +74,10 @@ def out_of_line(registry: Registry, ledger: Ledger) -> dict[str, str | None]:
     last = ledger.last()
     if last is None:
         return {}
-    wanted = {Alias.CHAMPION: last.champion_after, Alias.CHALLENGER: challenger_after(last)}
-    if wanted[Alias.CHALLENGER] is not None and registry.find(wanted[Alias.CHALLENGER]) is None:
-        del wanted[Alias.CHALLENGER]
+    wanted = {Alias.CHAMPION: last.champion_after}
+    challenger = challenger_after(last)
+    if challenger is None or registry.find(challenger) is not None:
+        wanted[Alias.CHALLENGER] = challenger
     found = {alias: registry.alias(alias) for alias, number in wanted.items() if number is not None}
     pointed = {str(alias): None if version is None else version.version for alias, version in found.items()}
     return {name: number for name, number in pointed.items() if number != wanted[Alias(name)]}

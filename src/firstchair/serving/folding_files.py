@@ -73,7 +73,7 @@ def factor_files(model: ALS, artists: npt.NDArray[np.str_], *, stem: str) -> tup
     vectors = np.zeros((len(artists), model.factors), dtype=np.float32)
     vectors[place[kept]] = model.artist_factors[kept]
     longest = max(float(np.linalg.norm(model.artist_factors, axis=1).max(initial=0)), 1e-12)
-    files = {
+    files: Files = {
         f"{stem}.vectors.npy": vectors,
         f"{stem}.gram.npy": model.gram,
         f"{stem}.unknown.npy": np.setdiff1d(np.arange(len(artists)), place[kept]),

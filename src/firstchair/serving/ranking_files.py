@@ -12,7 +12,8 @@ import numpy.typing as npt
 from firstchair.lake import Lake
 from firstchair.models import Family, TrainingData, load_training_data
 from firstchair.models.ranker import Ranker
-from firstchair.models.ranker_features import CELLS, day_features
+from firstchair.models.ranker_features import day_features
+from firstchair.models.trending import CELLS
 from firstchair.promotion import Registry, Version
 from firstchair.serving.folding_files import Files, factor_files, places
 

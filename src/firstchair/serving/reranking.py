@@ -81,7 +81,8 @@ class Reranker:
 
         shape = (1, len(self.artist_ids))
         left_out = folded.left_out
-        taken = sparse.csr_matrix((np.ones(len(left_out)), (np.zeros(len(left_out)), left_out)), shape)
+        first = np.zeros(len(left_out), dtype=np.int64)
+        taken: sparse.csr_matrix[np.float64] = sparse.csr_matrix((np.ones(len(left_out)), (first, left_out)), shape)
         data = self._data(folded, user, shape)
         features = self.users[user : user + 1].copy()
         features[0, -1] = len(folded.whole.liked)
@@ -103,7 +104,8 @@ class Reranker:
         from firstchair.models import TrainingData
 
         whole = folded.whole
-        row = (whole.confidence, (np.zeros(len(whole.artists)), whole.artists))
+        first = np.zeros(len(whole.artists), dtype=np.int64)
+        row = (whole.confidence, (first, whole.artists))
         cells = zip(self.named.items(), self.cells[user].tolist(), strict=True)
         of_cells = {name: [*values, "unknown"][cell] for (name, values), cell in cells}
         return TrainingData(
