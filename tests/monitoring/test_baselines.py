@@ -73,7 +73,7 @@ def test_one_account_moves_no_comparison(story: Story) -> None:
     for n in range(120):
         served(story, f"u{n}", "1", 2)
         served(story, f"h{n}", "7", 2)
-    for n in range(60):
+    for n in range(200):
         for version in ("1", "7"):
             story.shown(f"program-{version}", "2026-03-02T12:00", f"p{n}-{version}", "abcdefghij", version=version)
 
@@ -81,4 +81,4 @@ def test_one_account_moves_no_comparison(story: Story) -> None:
 
     # The bound c of 50 mean users: c = 50 (c + 1,200) / 121 for each side.
     assert row["ctr"] == row["baseline_ctr"] == 240 / (1_200 + round(50 * 1_200 / 71))
-    assert (row["impressions"], row["baseline_impressions"]) == (1_800, 1_800)
+    assert (row["impressions"], row["baseline_impressions"]) == (3_200, 3_200)

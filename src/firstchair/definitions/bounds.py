@@ -38,7 +38,7 @@ def bounded(weights: Values, *, most: float = MOST_AVERAGES) -> Values:
     Returns:
         float64 (n_users,); the array given where no weight exceeds the bound.
 
-    >>> bounded(np.array([0.0, *[1.0] * 99, 1000.0]))[-1]
+    >>> float(bounded(np.array([0.0, *[1.0] * 99, 1000.0]))[-1])
     99.0
     """
     present = weights[weights > 0]

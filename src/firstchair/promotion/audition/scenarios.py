@@ -58,8 +58,6 @@ SCENARIOS = (
     Scenario("small", "clicks +5 %, 2,000 users", "hold", Effect(0.05), users=2_000, at_most={"promote": 0.10}),
     Scenario("power_users", "the 15 % most active +12 %, others -4 %", "not promote",
              Effect(-0.04, heavy_clicks=0.12), at_most={"promote": 0.05}),
-    Scenario("one_account", "clicks +10 %, one challenger user with 100,000 impressions a day and no click",
-             "promote", Effect(0.10, account=100_000), at_least={"promote": 0.90}),
     Scenario("leak", "offline +80 %", "hold before canary", offline_lift=0.80, at_most={"promote": 0.0},
              hold_code="leak_alarm", hold_share=1.0),
 )  # fmt: skip
