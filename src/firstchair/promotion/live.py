@@ -28,7 +28,7 @@ def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | 
     if any(entry.data_fingerprint == fingerprint for entry in decided):
         return None
     rules = context.rules.live
-    evidence = as_evidence(context.lake.read(t.EVIDENCE, where), where=t.EVIDENCE.name, left_out=left_out)
+    evidence = as_evidence(context.lake.read(t.EVIDENCE, where), where=t.EVIDENCE.name, bad_days=left_out)
     found = decide(evidence, rules, stage=str(phase.stage), share=phase.share)
     outcome = after(
         phase,

@@ -56,14 +56,17 @@ def _csv(path: Path) -> pa.Table:
 
 
 def _parts(folder: Path) -> pa.Table:
-    import pyarrow.parquet
+    import pyarrow.dataset
 
     parts = sorted(folder.rglob(PARTS))
     if not parts:
         raise refused(f"{folder.name} holds no Parquet part ({PARTS}).", str(folder))
+    tables = [
+        pyarrow.dataset.dataset(part, format="parquet", partitioning="hive", partition_base_dir=str(folder)).to_table()
+        for part in parts
+    ]
     # A column without any value in a part has a type of its own there.
-    tables = [_plain(pyarrow.parquet.read_table(part)) for part in parts]
-    return pa.concat_tables(tables, promote_options="permissive")
+    return pa.concat_tables(map(_plain, tables), promote_options="permissive")
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -37,7 +37,7 @@ def as_evidence(
     table: pa.Table,
     *,
     where: str = "evidence",
-    left_out: Collection[date] = (),
+    bad_days: Collection[date] = (),
     most_days: int | None = None,
 ) -> Evidence:
     """The rows of a table as evidence.
@@ -48,7 +48,7 @@ def as_evidence(
     Args:
         table: In `COLUMNS`, one row a user and day, in any order.
         where: What an error names.
-        left_out: Days that are none of the stage, such as those whose records are bad: what is known of a user from
+        bad_days: Days that are none of the stage, since their records are bad: what is known of a user from
             before the stage, and their arm, may come from their rows, and nothing else does.
         most_days: Days from the first row to the last that one stage can have; None: any number.
 
@@ -82,7 +82,7 @@ def as_evidence(
         days[kept],
         arm[kept],
         {name: values[kept] for name, values in sound.items()},
-        left_out,
+        bad_days,
         (*found, excess),
     )
 
@@ -93,12 +93,12 @@ def _arranged(
     days: Codes,
     arm: Arms,
     numbers: Mapping[str, Values],
-    left_out: Collection[date],
+    bad_days: Collection[date],
     found: tuple[LeftOut, ...],
 ) -> Evidence:
     """Rows by day and user as arrays; what is known of a user is that of their first row."""
     _, first_rows, user = np.unique(user, return_index=True, return_inverse=True)
-    dates = np.setdiff1d(np.arange(days.min(), days.max() + 1), [(day - EPOCH).days for day in left_out])
+    dates = np.setdiff1d(np.arange(days.min(), days.max() + 1), [(day - EPOCH).days for day in bad_days])
     inside = np.isin(days, dates)
     days = days[inside]
     offsets = np.append(np.searchsorted(days, dates), len(days)).astype(np.int64)

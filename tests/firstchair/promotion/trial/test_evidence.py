@@ -4,7 +4,6 @@ import gzip
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -77,9 +76,9 @@ def left_out(found: TrialDecision) -> tuple[bool, str]:
 
 
 def in_both_arms(table: pa.Table, users: int) -> pa.Table:
-    """The first users of the table fall to the other arm after four days."""
+    """The users of the last rows fall to the other arm after four days."""
     keys = table.column("user_key").to_pylist()
-    moved = set(list(dict.fromkeys(keys))[:users])
+    moved = set(list(dict.fromkeys(reversed(keys)))[:users])
     later = pc.and_(pc.greater(table.column("day"), date(2026, 3, 4)), pc.is_in(table["user_key"], pa.array([*moved])))
     other = pc.if_else(pc.equal(table.column("arm"), "champion"), "challenger", "champion")
     return put("arm", pc.if_else(later, other, table.column("arm")).to_pylist())(table)
@@ -104,7 +103,7 @@ def test_users_in_both_arms_are_left_out_and_counted() -> None:
 
 @pytest.mark.parametrize("number", [20, 21])
 def test_a_click_without_an_impression_is_left_out_and_its_row_stays(number: int) -> None:
-    shown, clicked = (np.asarray(SOUND.column(name), dtype=float) for name in ("impressions", "clicks"))
+    shown, clicked = (np.asarray(SOUND.column(name), dtype=float).copy() for name in ("impressions", "clicks"))
     lost = np.flatnonzero(clicked > 0)[:number]
     shown[lost] = 0
     broken = put("impressions", shown)(SOUND)
@@ -123,7 +122,7 @@ def test_too_much_that_is_left_out_of_one_arm_holds_whatever_the_effect() -> Non
     rows = np.flatnonzero(arm & (np.asarray(better.column("impressions"), dtype=float) > 0))
 
     def with_excess(count: int) -> TrialDecision:
-        clicks = np.asarray(better.column("clicks"), dtype=float)
+        clicks = np.asarray(better.column("clicks"), dtype=float).copy()
         clicks[rows[:count]] = 1e6
         return decide(as_evidence(put("clicks", clicks)(better)), rules)
 
@@ -149,11 +148,10 @@ def test_a_row_that_comes_twice_counts_once_and_one_that_differs_not_at_all() ->
     assert f"10 of {SOUND.num_rows + 5:,} rows that give a user's day differently" in left_out(contradicted)[1]
 
 
-@given(st.randoms(use_true_random=False))
-@settings(max_examples=8, deadline=None)
-def test_the_order_of_rows_changes_not_a_bit(chance: Random) -> None:
-    order = list(range(SMALL.num_rows))
-    chance.shuffle(order)
+@given(st.integers(0, 2**32))
+@settings(max_examples=5, deadline=None)
+def test_the_order_of_rows_changes_not_a_bit(seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(SMALL.num_rows)
 
     assert decide(as_evidence(SMALL.take(order)), LiveRules()) == OF_SMALL
 
@@ -170,7 +168,7 @@ def test_arms_have_both_names() -> None:
     ("row", "day", "apart"),
     [
         (0, date(1970, 1, 1), "20,513"),
-        (2_999, date(2026, 1, 1), "59"),
+        (2_999, date(2025, 12, 1), "90"),
         (SOUND.num_rows - 1, date(2027, 3, 21), "365"),
     ],
 )
@@ -180,7 +178,7 @@ def test_a_row_far_from_its_stage_is_refused_by_name(row: int, day: date, apart:
     pq.write_table(put("day", days)(SOUND), tmp_path / "e.parquet")
 
     with pytest.raises(BadEvidenceError) as raised:
-        read_evidence(tmp_path / "e.parquet", most_days=LiveRules(max_days=14).most_evidence_days - 20)
+        read_evidence(tmp_path / "e.parquet", most_days=LiveRules().most_evidence_days)
 
     assert f"1 of {SOUND.num_rows} rows lie {apart} days from the others" in raised.value.what
     assert f"first row {row + 1} of {day}" in raised.value.what

@@ -92,7 +92,7 @@ def test_a_day_left_out_makes_the_stage_a_day_longer_and_changes_nothing_else(ta
     number = min(number, usual.days - 1)
     spoilt = with_bad_day(table, number)
 
-    found = decide(as_evidence(spoilt, left_out=[FIRST_DAY + timedelta(days=number)]), RULES)
+    found = decide(as_evidence(spoilt, bad_days=[FIRST_DAY + timedelta(days=number)]), RULES)
     read_all = decide(as_evidence(spoilt), RULES)
 
     assert core(found) == core(usual)
