@@ -129,7 +129,7 @@ def test_churn_of_a_user_is_the_same_in_cells_in_evidence_and_at_a_look(users: l
 
     *_, look = Looks(as_evidence(rows.select(COLUMNS)), LiveRules(late_tolerance_days=LATE))
 
-    order = list(dict.fromkeys(rows.column("user_key").to_pylist()))
+    order = sorted(set(rows.column("user_key").to_pylist()))
     found = {
         (order[user], name): value
         for name, values in look.labels.items()

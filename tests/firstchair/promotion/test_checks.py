@@ -110,7 +110,8 @@ def test_of_a_single_user_nothing_passes() -> None:
 
     found = (*metric_checks(record), *condition_checks(record))
 
-    assert [check for check in found if check.state is PASSES] == []
+    # Those two are about rows, not about a difference between the arms.
+    assert {check.name for check in found if check.state is PASSES} <= {"left_out", "outliers"}
 
 
 def test_a_family_without_earlier_days_is_not_called_steady() -> None:

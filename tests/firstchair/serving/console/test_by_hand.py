@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from markupsafe import escape
 from starlette.testclient import TestClient
 
 from firstchair.databases import Databases
@@ -218,7 +219,7 @@ def test_the_audition_is_told_look_by_look_with_its_bounds(enter: Enter, stand: 
     assert page.count(f'<td class="tight"><a href="/decisions/{last.sequence}">{AS_OF + timedelta(days=5)}</a>') == 1
     assert "canary at 50 %" in page and "canary at 5 %" in page
     for check in last.evidence["checks"]:
-        assert check["name"].replace("_", " ") in page
+        assert str(escape(check["detail"])) in page
 
 
 def test_a_segment_of_too_few_users_is_not_shown(enter: Enter, stand: Stand) -> None:
