@@ -14,7 +14,8 @@ FEW_REFUSED = dg.AssetCheckSpec(
     "quarantine_rate",
     asset="landed_events",
     description="Of the newest complete day, and of all days, at most max_quarantine_rate was refused and not "
-    "delivered again. While it is more, features refuse to be built, whoever starts them.",
+    "delivered again: of records, over all days also of objects and bytes. While it is more, features refuse to be "
+    "built, whoever starts them.",
 )
 SILVER_ADDS_UP = dg.AssetCheckSpec(
     "silver_adds_up",

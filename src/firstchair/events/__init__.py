@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from firstchair.events.reconciliation import (
         Reconciliation,
         Refused,
+        Skipped,
         blocked_days,
         event_days,
         reconcile,
         refused,
         sequence_gaps,
+        skipped,
+        skipped_of,
         stale_days,
     )
     from firstchair.events.shares import Lost, lost_before, records_sql, require_usable, unusable
@@ -32,6 +35,7 @@ __all__ = [
     "Reconciliation",
     "Refusal",
     "Refused",
+    "Skipped",
     "blocked_days",
     "build_catalogue",
     "build_events",
@@ -45,6 +49,8 @@ __all__ = [
     "refused",
     "require_usable",
     "sequence_gaps",
+    "skipped",
+    "skipped_of",
     "stale_days",
     "unusable",
     "waiting",

@@ -1,4 +1,4 @@
-"""Whether records would be accepted at the border, asked before they are delivered: the same parsing as ingestion's."""
+"""Whether ingestion would accept records: its own parsing and its own rules, asked before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from datetime import datetime
 import pyarrow as pa
 
 from firstchair.events.staging import parsing_sql
-from firstchair.events.vocabulary import EventType, Reason
 from firstchair.lake import connect
+from firstchair.lake import tables as t
 from firstchair.sources import Record
+from firstchair.validation import SHOWN_CHARACTERS, row_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +20,6 @@ class Refusal:
     index: int
     reason: str
     detail: str
-
-
-# What expectations/events.json asks of values, for one record at a time and without its seconds of start-up.
-_KINDS = ", ".join(f"'{kind}'" for kind in EventType)
-_RANGES = {
-    "source_seq": "source_seq < 0",
-    "position": "position < 1",
-    "ms_played": "ms_played < 0",
-    "propensity": "propensity <= 0 or propensity > 1",
-}
-_OUTSIDE = " ".join(f"when {outside} then '{name}'" for name, outside in _RANGES.items())
-_REASON = (
-    f"case when event_type not in ({_KINDS}) then '{Reason.UNKNOWN_EVENT_TYPE}' "
-    f"when {' or '.join(_RANGES.values())} then '{Reason.OUT_OF_RANGE}' end"
-)
-_DETAIL = (
-    f"case when event_type not in ({_KINDS}) then 'event_type is ' || left(event_type, 60) "
-    f"else (case {_OUTSIDE} end) || ' is out of range' end"
-)
 
 
 def refusals(records: Sequence[Record], *, now: datetime) -> list[Refusal]:
@@ -60,9 +42,24 @@ def refusals(records: Sequence[Record], *, now: datetime) -> list[Refusal]:
     )
     with connect() as connection:
         connection.register("records", table)
-        judged = connection.execute(
-            f"with parsed as ({parsing_sql(now.replace(second=0, microsecond=0))}) "
-            f"select line, coalesce(reason, {_REASON}), coalesce(detail, {_DETAIL}) from parsed "
-            f"where reason is not null or {_REASON} is not null"
-        ).fetchall()
+        judged = connection.execute(_judging(now.replace(second=0, microsecond=0))).fetchall()
     return sorted([*found, *(Refusal(*row) for row in judged)], key=lambda refusal: refusal.index)
+
+
+def _judging(now: datetime) -> str:
+    """SQL of place, reason and detail of the refused ones among `records`."""
+    rules = row_rules("events", tuple(t.EVENTS.schema.names))
+    reasons = " ".join(f"when {rule.fails} then '{rule.reason}'" for rule in rules)
+    # As the suite shows a value: a whole number without its fraction.
+    shown = {
+        rule.column: f"regexp_replace(left({rule.column}::varchar, {SHOWN_CHARACTERS}), '\\.0$', '')" for rule in rules
+    }
+    details = " ".join(f"when {rule.fails} then '{rule.column}: ' || {shown[rule.column]}" for rule in rules)
+    return f"""
+        with parsed as ({parsing_sql(now)}),
+        judged as (
+            select line, coalesce(reason, case {reasons} end) as reason,
+                   coalesce(detail, case {details} end) as detail
+            from parsed)
+        select * from judged where reason is not null
+    """

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import EventStore, ObjectState, Record
+from firstchair.sources import EventStore, ObjectState, Record, SkippedObjects
 
 # A batch is what is undone and read again as one; its records are held a chunk at a time.
 BATCH_OBJECTS = 2_000
@@ -32,6 +33,9 @@ class IngestReport:
     duplicates: same event_id as an event before; conflicting_duplicates: those with another body.
     quarantined: records refused, by reason. event_dates: UTC days that events were added to.
     changed: objects that were written again after they were read; what they hold now is not read.
+    lost_objects: objects that are not empty and of which no record is an event, new or repeated.
+    size: bytes of the objects; refused_size: the part of them that is of refused records.
+    skipped: objects under the URL that are not read because of how their names end.
     balanced: read = accepted + duplicates + quarantined.
     """
 
@@ -43,6 +47,10 @@ class IngestReport:
     quarantined: dict[str, int] = field(default_factory=dict)
     event_dates: tuple[date, ...] = ()
     changed: tuple[str, ...] = ()
+    lost_objects: int = 0
+    size: int = 0
+    refused_size: int = 0
+    skipped: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -75,16 +83,18 @@ def ingest(
     """
     _undo_dead_batches(lake)
     store = EventStore(events_url, storage_options or {})
-    states = store.states()
+    listing = store.listing()
+    states = listing.states
+    _note_skipped(lake, listing.skipped)
     changed = _note_changed(lake, states)
     sizes = _unread(lake, states)
     report = IngestReport()
     for names in _batches(sizes):
         _note_versions(lake, names, states)
-        report = _added(report, _read(lake, store, names, pseudonym_key, now))
+        report = _added(report, _read(lake, store, names, states, pseudonym_key, now))
         if progress is not None:
             progress(report.objects, len(sizes))
-    return replace(report, changed=changed)
+    return replace(report, changed=changed, skipped=sum(one.objects for one in listing.skipped))
 
 
 def waiting(lake: Lake, *, events_url: str, storage_options: Mapping[str, Any] | None = None) -> list[str]:
@@ -140,6 +150,14 @@ def _note_versions(lake: Lake, names: list[str], states: Mapping[str, ObjectStat
     lake.replace_where(t.OBJECT_VERSIONS, table, f"batch_id = '{batch_id}'")
 
 
+def _note_skipped(lake: Lake, skipped: tuple[SkippedObjects, ...]) -> None:
+    rows = [{"ending": one.ending, "objects": one.objects, "bytes": one.size, "first": one.first} for one in skipped]
+    known = lake.read(t.SKIPPED_OBJECTS)
+    noted = pa.Table.from_pylist(rows, schema=t.SKIPPED_OBJECTS.schema)
+    if not noted.equals(known.sort_by("ending")):
+        lake.overwrite(t.SKIPPED_OBJECTS, noted)
+
+
 def _batch_id(names: list[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
@@ -147,7 +165,10 @@ def _batch_id(names: list[str]) -> str:
 def _undo_dead_batches(lake: Lake) -> None:
     """Take back what a killed batch wrote; its objects are read anew."""
     for batch_id in sorted(set(lake.read(t.OBJECTS, f"status = '{STARTED}'").column("batch_id").to_pylist())):
-        for table in (t.BRONZE_EVENTS, t.QUARANTINE_EVENTS, t.OBJECT_VERSIONS, t.OBJECTS):
+        for table in (
+            *(t.BRONZE_EVENTS, t.QUARANTINE_EVENTS, t.OBJECT_VERSIONS, t.OBJECT_SIZES),
+            t.OBJECTS,
+        ):
             lake.delete(table, f"batch_id = '{batch_id}'")
 
 
@@ -164,7 +185,14 @@ def _batches(sizes: dict[str, int]) -> Iterator[list[str]]:
         yield names
 
 
-def _read(lake: Lake, store: EventStore, names: list[str], key: bytes, now: datetime) -> IngestReport:
+def _read(
+    lake: Lake,
+    store: EventStore,
+    names: list[str],
+    states: Mapping[str, ObjectState],
+    key: bytes,
+    now: datetime,
+) -> IngestReport:
     """One batch; its chunks are appended one by one, and count only once the manifest says done."""
     batch_id = _batch_id(names)
     counts = {name: Counter[str]() for name in names}
@@ -175,8 +203,30 @@ def _read(lake: Lake, store: EventStore, names: list[str], key: bytes, now: date
         _append(lake, staged, batch_id, now)
         _count(counts, chunk, staged)
         report = _added(report, _report(chunk, staged))
+    sizes = _sizes(counts, batch_id, states)
+    lake.replace_where(t.OBJECT_SIZES, sizes, f"batch_id = '{batch_id}'")
     lake.replace_where(t.OBJECTS, _manifest(counts, batch_id, DONE, now), f"batch_id = '{batch_id}'")
-    return report
+    return replace(
+        report,
+        lost_objects=sum(map(_is_lost, counts.values())),
+        size=pc.sum(sizes["bytes"]).as_py(),
+        refused_size=pc.sum(sizes["bytes_refused"]).as_py(),
+    )
+
+
+def _sizes(counts: dict[str, Counter[str]], batch_id: str, states: Mapping[str, ObjectState]) -> pa.Table:
+    """Stored bytes of each object, split as the bytes of its records are."""
+    rows = []
+    for name, count in counts.items():
+        size, share = states[name].size, count["size_refused"] / max(1, count["size"])
+        row = {"bytes": size, "bytes_refused": round(size * share)}
+        rows.append({"batch_id": batch_id, "object_url": name} | row)
+    return pa.Table.from_pylist(rows, schema=t.OBJECT_SIZES.schema)
+
+
+def _is_lost(count: Counter[str]) -> bool:
+    """Whether an object holds something, and none of it is an event."""
+    return bool(count["size"]) and count["quarantined"] == count["records"]
 
 
 def _chunks(store: EventStore, names: list[str]) -> Iterator[list[tuple[str, Record]]]:
@@ -209,6 +259,12 @@ def _count(counts: dict[str, Counter[str]], chunk: Chunk, staged: Staged) -> Non
             conflicting_duplicates=conflicts,
             quarantined=records - accepted - duplicates,
         )
+    places = staged.refused.select(["object_url", "line"]).to_pylist()
+    refused = {(place["object_url"], place["line"]) for place in places}
+    for name, record in chunk:
+        counts[name]["size"] += record.size
+        if (name, record.line) in refused:
+            counts[name]["size_refused"] += record.size
 
 
 def _manifest(counts: dict[str, Counter[str]], batch_id: str, status: str, now: datetime) -> pa.Table:
@@ -241,4 +297,7 @@ def _added(a: IngestReport, b: IngestReport) -> IngestReport:
         conflicting_duplicates=a.conflicting_duplicates + b.conflicting_duplicates,
         quarantined=dict(Counter(a.quarantined) + Counter(b.quarantined)),
         event_dates=tuple(sorted({*a.event_dates, *b.event_dates})),
+        lost_objects=a.lost_objects + b.lost_objects,
+        size=a.size + b.size,
+        refused_size=a.refused_size + b.refused_size,
     )

@@ -12,7 +12,12 @@ from firstchair.events.vocabulary import EventType, Reason
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # Clocks of senders run ahead; what is further ahead is no clock's fault.
 CLOCK_SKEW = timedelta(hours=1)
-RFC_3339 = r"^\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$"
+RFC_3339 = (
+    r"^\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
+    r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$"
+)
+# A leap second has no instant of its own in the engine: it is the last microsecond of its day.
+LEAP_SECOND = r":60(\.\d+)?([Zz+-])"
 SHOWN_CHARACTERS = 60
 
 _TEXTS = "array<string>"
@@ -66,8 +71,15 @@ def parse(records: ir.Table, *, now: datetime) -> ir.Table:
 
 
 def _typed(t: ir.Table) -> ir.Table:
-    instant = t.occurred_at_text.re_search(RFC_3339).ifelse(t.occurred_at_text.upper(), ibis.null("string"))
+    text = t.occurred_at_text
+    is_leap = text.re_search(LEAP_SECOND)
+    read = text.re_replace(LEAP_SECOND, r":59.999999\2").upper()
+    instant = text.re_search(RFC_3339).ifelse(read, ibis.null("string"))
     t = t.mutate(occurred_at=instant.try_cast("timestamp('UTC', 6)"))
+    # Leap seconds are inserted at the end of a UTC month (ITU-R TF.460), and nowhere else.
+    after = t.occurred_at + ibis.interval(microseconds=1)
+    at_month_end = (after.day() == 1) & (after.hour() == 0) & (after.minute() == 0)
+    t = t.mutate(occurred_at=(is_leap & ~at_month_end).ifelse(ibis.null(), t.occurred_at))
     kind = t.event_type_text
     return t.mutate(
         event_id=t.event_id_text,

@@ -1,10 +1,12 @@
 """What the tables say of themselves: every record's fate, gaps, days that late events have reached."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
+from firstchair.sources import SkippedObjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,18 @@ class Refused:
     """Records in quarantine over all history, of how many objects, and the most frequent reasons.
 
     read: records of all objects read. reasons: most frequent first.
+    lost_objects: objects that are not empty and hold no event; of `objects_read`.
+    refused_size: bytes of refused records; of `size`, the bytes of the objects.
     """
 
     read: int
     records: int
     objects: int
     reasons: tuple[RefusedReason, ...]
+    objects_read: int = 0
+    lost_objects: int = 0
+    size: int = 0
+    refused_size: int = 0
 
     def sentence(self) -> str:
         """All of it in words."""
@@ -71,15 +79,30 @@ class Refused:
             for r in self.reasons
         )
         objects = f"{self.objects:,} object{'' if self.objects == 1 else 's'}"
-        return f"{self.records:,} of {self.read:,} records were refused, in {objects}: {named}."
+        counted = f"{self.records:,} of {self.read:,} records were refused, in {objects}: {named}."
+        return counted + self._lost()
+
+    def _lost(self) -> str:
+        if not self.lost_objects:
+            return ""
+        share = self.refused_size / self.size if self.size else 0.0
+        objects = f"{self.lost_objects:,} of {self.objects_read:,} objects"
+        return f" Without a single event: {objects}; refused: {share:.0%} of all bytes."
 
 
 def refused(lake: Lake, *, most: int = 3) -> Refused | None:
     """What was refused, with the `most` most frequent reasons; None where nothing was."""
     scan = lake.scan(t.QUARANTINE_EVENTS)
     with connect() as connection:
-        (read,) = connection.execute(
-            f"select coalesce(sum(records), 0)::bigint from {lake.scan(t.OBJECTS)} where status = 'done'"
+        read, objects_read, lost, size, refused_size = connection.execute(
+            f"""
+            select coalesce(sum(records), 0)::bigint, count(*),
+                   count(*) filter (bytes_refused > 0 and quarantined = records),
+                   coalesce(sum(bytes), 0)::bigint, coalesce(sum(bytes_refused), 0)::bigint
+            from {lake.scan(t.OBJECTS)}
+            left join {lake.scan(t.OBJECT_SIZES)} using (batch_id, object_url)
+            where status = 'done'
+            """
         ).fetchall()[0]
         records, objects = connection.execute(f"select count(*), count(distinct object_url) from {scan}").fetchall()[0]
         rows = connection.execute(
@@ -92,7 +115,40 @@ def refused(lake: Lake, *, most: int = 3) -> Refused | None:
         ).fetchall()
     if not records:
         return None
-    return Refused(read, records, objects, tuple(RefusedReason(*row) for row in rows))
+    reasons = tuple(RefusedReason(*row) for row in rows)
+    return Refused(read, records, objects, reasons, objects_read, lost, size, refused_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Objects that are not read because of how their names end; most of an ending first."""
+
+    objects: int
+    endings: tuple[SkippedObjects, ...]
+
+    def sentence(self) -> str:
+        """All of it in words, with the three most frequent endings."""
+        named = "; ".join(
+            f"{of.objects:,} ending in {of.ending or 'nothing'} (first: {of.first})" for of in self.endings[:3]
+        )
+        one = self.objects == 1
+        return (
+            f"{self.objects:,} object{'' if one else 's'} under the events URL "
+            f"{'is' if one else 'are'} not read because of the name: {named}. Event objects end "
+            "in .json, .jsonl or .ndjson, with .gz or .zst behind it where they are compressed."
+        )
+
+
+def skipped_of(endings: Iterable[SkippedObjects]) -> Skipped | None:
+    """The endings as one report; None where there are none."""
+    found = tuple(sorted(endings, key=lambda of: (-of.objects, of.ending)))
+    return Skipped(sum(of.objects for of in found), found) if found else None
+
+
+def skipped(lake: Lake) -> Skipped | None:
+    """What the last reading skipped; None where nothing."""
+    rows = lake.read(t.SKIPPED_OBJECTS).to_pylist()
+    return skipped_of(SkippedObjects(row["ending"], row["objects"], row["bytes"], row["first"]) for row in rows)
 
 
 def sequence_gaps(lake: Lake) -> dict[str, int]:

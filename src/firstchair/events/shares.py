@@ -5,37 +5,53 @@ most events of its object are of, else the day it was read.
 
 A refused record is lost until it is delivered again: until an event with its `event_id` is accepted
 or, where it has none that could be read, for as long as fewer records of its day have come since
-than were refused in that way.
+than were refused in that way. Over all days objects and bytes are counted too: an object is lost
+where it has no event and none of its records came again.
 """
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from firstchair.definitions.loss import loss
 from firstchair.errors import DataError
 from firstchair.events.reconciliation import refused
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 
-# A share of fewer records is counted as if of so many: a handful of broken lines stops nothing.
-LEAST_RECORDS = 1_000
 ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Records of some days, and those of them that were refused and not delivered again."""
+    """Records of some days, their objects and bytes, and what of each was refused and not delivered again."""
 
     records: int
     lost: int
+    objects: int = 0
+    lost_objects: int = 0
+    size: int = 0
+    lost_size: int = 0
 
     @property
     def share(self) -> float:
-        """Lost ÷ records, 0..1, of at least `LEAST_RECORDS` records."""
-        return self.lost / max(LEAST_RECORDS, self.records)
+        """The largest share that is lost, 0..1: see `definitions.loss`."""
+        return loss(
+            records=(self.lost, self.records),
+            objects=(self.lost_objects, self.objects),
+            size=(self.lost_size, self.size),
+        )
+
+    def sentence(self, whose: str) -> str:
+        """What was lost of the days called `whose`, in words."""
+        more = ""
+        if self.lost_objects or self.lost_size:
+            bytes_lost = self.lost_size / self.size if self.size else 0.0
+            more = f", with {self.lost_objects:,} of {self.objects:,} objects and {bytes_lost:.0%} of all bytes,"
+        return f"{self.lost:,} of {self.records:,} records of {whose}{more} were refused and not accepted since"
 
 
 def lost_before(lake: Lake, as_of: date) -> tuple[Lost, Lost]:
-    """What was lost of the last day before `as_of`, and of all days before it."""
+    """What was lost of the last day before `as_of` (records alone), and of all days before it."""
     with connect() as connection:
         connection.execute(records_sql(lake))
         rows = connection.execute(
@@ -48,8 +64,23 @@ def lost_before(lake: Lake, as_of: date) -> tuple[Lost, Lost]:
             where day < date '{as_of}'
             """
         ).fetchone()
+        objects = connection.execute(
+            f"""
+            with lost as (
+                select object_url, count(*) as refused, count(*) filter (lost) as lost, max(day) as day
+                from refused where unparsed group by object_url)
+            select count(*), count(*) filter (lost.lost = objects.records),
+                   coalesce(sum(bytes), 0)::bigint,
+                   coalesce(sum(bytes_refused * lost.lost // lost.refused), 0)::bigint
+            from {lake.scan(t.OBJECTS)} objects
+            left join {lake.scan(t.OBJECT_SIZES)} using (batch_id, object_url)
+            left join lost using (object_url)
+            where status = 'done' and coalesce(lost.day < date '{as_of}', true)
+            """
+        ).fetchone()
     assert rows is not None
-    return Lost(*rows[:2]), Lost(*rows[2:])
+    assert objects is not None
+    return Lost(*rows[:2]), Lost(*rows[2:], *objects)
 
 
 def unusable(lake: Lake, *, as_of: date, limit: float) -> str | None:
@@ -63,10 +94,7 @@ def unusable(lake: Lake, *, as_of: date, limit: float) -> str | None:
     of_day, of_all = lost_before(lake, as_of)
     for found, whose in ((of_day, f"{as_of - ONE_DAY}"), (of_all, f"all days before {as_of}")):
         if found.share > limit:
-            return (
-                f"{found.lost:,} of {found.records:,} records of {whose} were refused and not "
-                f"accepted since; at most {limit:.0%} may be missing."
-            )
+            return f"{found.sentence(whose)}; at most {limit:.0%} may be missing."
     return None
 
 
@@ -121,7 +149,7 @@ def records_sql(lake: Lake) -> str:
         since as (
             select day, count(*) as records from landed join asked using (day)
             where ingested_at > asked.since group by day)
-        select p.day, p.reason, p.source, p.source_seq, p.unparsed,
+        select p.day, p.reason, p.source, p.source_seq, p.object_url, p.unparsed,
                case when not p.unparsed then true
                     when not p.nameless then a.event_id is null
                     else row_number() over (partition by p.day, p.nameless order by p.object_url, p.line)

@@ -64,6 +64,23 @@ OBJECT_VERSIONS = _table(
     store_version=pa.string(),
     was_read=pa.bool_(),
 )
+# Bytes of an object as it is stored, and the part of them that is of records refused when they
+# were read.
+OBJECT_SIZES = _table(
+    "bronze/object_sizes",
+    batch_id=pa.string(),
+    object_url=pa.string(),
+    bytes=pa.int64(),
+    bytes_refused=pa.int64(),
+)
+# Objects under the URL that are not read because of how their names end, as of the last reading.
+SKIPPED_OBJECTS = _table(
+    "bronze/skipped_objects",
+    ending=pa.string(),
+    objects=pa.int64(),
+    bytes=pa.int64(),
+    first=pa.string(),
+)
 # One well-formed event, first of its event_id, not yet checked against accounts and catalogue.
 BRONZE_EVENTS = _table(
     "bronze/events",
@@ -396,6 +413,8 @@ EVIDENCE = _table(
 ALL_TABLES = (
     OBJECTS,
     OBJECT_VERSIONS,
+    OBJECT_SIZES,
+    SKIPPED_OBJECTS,
     BRONZE_EVENTS,
     EVENTS,
     QUARANTINE_EVENTS,

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from itertools import islice
 from urllib.request import urlopen
@@ -86,16 +86,21 @@ def _disk(settings: Settings) -> Finding:
 
 def _events(settings: Settings) -> Finding:
     store = EventStore(settings.events_url, {})
-    names = list(store.objects())
+    listing = store.listing()
+    names = list(listing.states)
+    skipped = events.skipped_of(listing.skipped)
     detail = f"{len(names):,} objects under {settings.events_url}"
+    detail = detail if skipped is None else f"{detail}; {skipped.sentence()}"
     if not names:
         remedy = "Deliver event objects there, or make some with `firstchair simulate`."
         return Finding("events", False, detail, remedy)
-    refused = events.refused(Lake(settings.lake_url))
+    lake = Lake(settings.lake_url)
+    refused = events.refused(lake)
     if refused is None:
         return _sampled(store, names, detail)
-    few = refused.records <= settings.max_quarantine_rate * max(1_000, refused.read)
-    few = few and 2 * refused.records < refused.read
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    why = events.unusable(lake, as_of=tomorrow, limit=settings.max_quarantine_rate)
+    few = why is None and 2 * refused.records < refused.read
     return Finding("events", few, f"{detail}; {refused.sentence()}", REFUSED_REMEDY)
 
 

@@ -12,7 +12,7 @@ from firstchair.operations.platform import Platform
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """Roles from the registry and the ledger, newest day of each table, refused records, alerts.
+    """Roles from the registry and the ledger, newest day of each table, what was refused or skipped, alerts.
 
     simulated: some accepted event is, so none of it is of a real service.
     """
@@ -22,6 +22,7 @@ class PlatformStatus:
     features_as_of: date | None
     lists_as_of: date | None
     refused: events.Refused | None
+    skipped: events.Skipped | None
     alerts: tuple[Alert, ...]
     simulated: bool
 
@@ -38,6 +39,7 @@ def status(platform: Platform) -> PlatformStatus:
         features_as_of=newest[t.USER_FEATURES],
         lists_as_of=newest[t.RECOMMENDATIONS],
         refused=events.refused(platform.lake),
+        skipped=events.skipped(platform.lake),
         alerts=open_alerts(platform),
         simulated=is_simulated(platform.lake),
     )

@@ -46,7 +46,8 @@ def signal_of(event: Any) -> tuple[str, Signal] | None:
 
 def _seconds(occurred_at: str) -> float | None:
     try:
-        instant = datetime.fromisoformat(occurred_at.upper())
+        # Only a leap second is written `:60`, and Python knows none.
+        instant = datetime.fromisoformat(occurred_at.upper().replace(":60", ":59"))
     except ValueError:
         return None
     return None if instant.tzinfo is None else instant.timestamp()

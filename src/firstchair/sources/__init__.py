@@ -6,7 +6,7 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.sources import accounts
-    from firstchair.sources.objects import EventStore, ObjectState
+    from firstchair.sources.objects import EventStore, ObjectState, SkippedObjects
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, records_of
     from firstchair.sources.tables import read_table, value_counts
@@ -15,6 +15,7 @@ __all__ = [
     "EventStore",
     "ObjectState",
     "Record",
+    "SkippedObjects",
     "accounts",
     "read_table",
     "records_of",

@@ -10,24 +10,40 @@ import zstandard
 CHUNK_BYTES = 1 << 20
 # Small, since a piece may unpack to thousands of times its size.
 ZSTANDARD_PIECE = 1 << 13
+# First bytes of a compressed object by the suffix that its name should have.
+MAGIC = {"gz": b"\x1f\x8b", "zst": b"\x28\xb5\x2f\xfd"}
+# Enough to see the first character of JSON behind blanks.
+HEAD_BYTES = 256
 FAULTS = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 
 
-def is_compressed(name: str) -> bool:
-    """Whether an object of this name holds gzip or zstandard."""
-    return name.endswith((".gz", ".zst"))
+def compression_of(name: str, head: bytes) -> str:
+    """How an object is compressed: `gz`, `zst`, or an empty text.
 
+    The first bytes decide. Where they name no compression, the name does, unless JSON begins there.
 
-def unpacking_fault(stream: IO[bytes], name: str) -> str:
-    """Why a compressed object cannot be unpacked to its end, or an empty text; the stream is at its start again.
-
-    A truncated object must leave nothing behind, and it shows its fault only at its end.
+    Args:
+        name: Of the object.
+        head: Its first `HEAD_BYTES` bytes, or all of them.
     """
-    if not is_compressed(name):
+    for suffix, magic in MAGIC.items():
+        if head.startswith(magic):
+            return suffix
+    is_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}
+    return "" if is_json else next((suffix for suffix in MAGIC if name.endswith(f".{suffix}")), "")
+
+
+def unpacking_fault(stream: IO[bytes], compression: str) -> str:
+    """Why a compressed object cannot be unpacked to its end, or an empty text.
+
+    A truncated object must leave nothing behind, and it shows its fault only at its end. The stream
+    is at its start again afterwards.
+    """
+    if not compression:
         return ""
     stream.seek(0)
     try:
-        plain = unpacked(stream, name)
+        plain = unpacked(stream, compression)
         while plain.read(CHUNK_BYTES):
             pass
     except FAULTS as error:
@@ -36,11 +52,11 @@ def unpacking_fault(stream: IO[bytes], name: str) -> str:
     return ""
 
 
-def unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
-    """The plain bytes of an object, whose name says how it is compressed."""
-    if name.endswith(".gz"):
+def unpacked(stream: IO[bytes], compression: str) -> IO[bytes]:
+    """The plain bytes of an object; `compression` as `compression_of` returns it."""
+    if compression == "gz":
         return io.BufferedReader(gzip.GzipFile(fileobj=stream, mode="rb"), CHUNK_BYTES)
-    if name.endswith(".zst"):
+    if compression == "zst":
         return io.BufferedReader(_Zstandard(stream), CHUNK_BYTES)
     return stream
 

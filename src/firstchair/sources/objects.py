@@ -7,16 +7,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from io import SEEK_END
 from math import inf
+from pathlib import PurePosixPath
 from typing import IO, Any
 
 import fsspec
 
 from firstchair.errors import SourceError
-from firstchair.sources.compression import CHUNK_BYTES, is_compressed, unpacked, unpacking_fault
+from firstchair.sources.compression import (
+    CHUNK_BYTES,
+    HEAD_BYTES,
+    compression_of,
+    unpacked,
+    unpacking_fault,
+)
 from firstchair.sources.records import Record, records_of
 
 EVENT_OBJECT = re.compile(r"\.(json|jsonl|ndjson)(\.(gz|zst))?$")
+# How an object is named while it is written; it is no object yet.
+PARTIAL = ".partial"
 # A compressed object up to this size is held in memory while it is read, a larger one on disk.
 HELD_BYTES = 64 << 20
 
@@ -31,6 +41,28 @@ class ObjectState:
 
     size: int
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedObjects:
+    """Objects under the URL that are not read because of how their names end.
+
+    ending: of their names from the last full stop on; empty where there is none.
+    objects: how many there are; size: their bytes; first: name of the first one.
+    """
+
+    ending: str
+    objects: int
+    size: int
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is under the URL: event objects by name, names ascending, and the others by ending."""
+
+    states: dict[str, ObjectState]
+    skipped: tuple[SkippedObjects, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +86,27 @@ class EventStore:
         Raises:
             SourceError: The store cannot be reached.
         """
-        return {name: _state(detail) for name, detail in self._listed()}
+        return self.listing().states
+
+    def listing(self) -> Listing:
+        """Every object under the URL, but those that are still written.
+
+        Raises:
+            SourceError: The store cannot be reached.
+        """
+        states: dict[str, ObjectState] = {}
+        others: dict[str, list[tuple[str, ObjectState]]] = {}
+        for name, detail in self._listed():
+            if EVENT_OBJECT.search(name):
+                states[name] = _state(detail)
+            elif not name.endswith(PARTIAL):
+                ending = PurePosixPath(name).suffix
+                others.setdefault(ending, []).append((name, _state(detail)))
+        skipped = [
+            SkippedObjects(ending, len(of), sum(state.size for _, state in of), of[0][0])
+            for ending, of in sorted(others.items())
+        ]
+        return Listing(states, tuple(skipped))
 
     def changed_since(self, since: float) -> list[str]:
         """Names of the event objects put there from `since` (seconds since 1970) on; all where a store tells no time.
@@ -62,7 +114,8 @@ class EventStore:
         Raises:
             SourceError: The store cannot be reached.
         """
-        return [name for name, detail in self._listed() if _changed_at(detail) >= since]
+        named = [(name, detail) for name, detail in self._listed() if EVENT_OBJECT.search(name)]
+        return [name for name, detail in named if _changed_at(detail) >= since]
 
     def records(self, name: str) -> Iterator[Record]:
         """The records of one object in order; one that cannot be unpacked whole is a single refused record.
@@ -71,41 +124,40 @@ class EventStore:
             SourceError: The store cannot be reached, or fails half-way.
         """
         try:
-            with self._fetched(name) as stream:
-                fault = unpacking_fault(stream, name)
+            with self._fetched(name) as (stream, compression):
+                fault = unpacking_fault(stream, compression)
                 if fault:
-                    yield Record(1, "", "not_json", f"the object cannot be unpacked: {fault}")
+                    size = stream.seek(0, SEEK_END)
+                    detail = f"the object cannot be unpacked: {fault}"
+                    yield Record(1, "", "not_json", detail, size)
                     return
-                empty = True
-                for record in records_of(unpacked(stream, name)):
-                    empty = False
-                    yield record
-                if empty:
-                    yield Record(1, "", "not_json", "the object is empty")
+                yield from records_of(unpacked(stream, compression))
         except Exception as error:  # each store of fsspec has exceptions of its own
             raise self._unreachable(error) from error
 
     def _listed(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Name and what the store tells of each event object, names ascending."""
+        """Name and details of each object, names ascending."""
         try:
             filesystem, root = self._open()
             found = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
         except Exception as error:  # each store of fsspec has exceptions of its own
             raise self._unreachable(error) from error
         named = {path[len(root) + 1 :]: found[path] for path in found if path.startswith(f"{root}/")}
-        return [(name, named[name]) for name in sorted(named) if EVENT_OBJECT.search(name)]
+        return sorted(named.items())
 
     @contextmanager
-    def _fetched(self, name: str) -> Iterator[IO[bytes]]:
-        """The bytes of an object; a compressed one is fetched whole, since it is read twice."""
+    def _fetched(self, name: str) -> Iterator[tuple[IO[bytes], str]]:
+        """The bytes of an object and how they are compressed; then they are read twice, so kept."""
         filesystem, root = self._open()
         with filesystem.open(f"{root}/{name}", "rb") as remote:
-            if not is_compressed(name):
-                yield remote
+            compression = compression_of(name, remote.read(HEAD_BYTES))
+            remote.seek(0)
+            if not compression:
+                yield remote, compression
                 return
             with tempfile.SpooledTemporaryFile(max_size=HELD_BYTES) as copy:
                 shutil.copyfileobj(remote, copy, CHUNK_BYTES)
-                yield copy
+                yield copy, compression
 
     def _open(self) -> tuple[Any, str]:
         filesystem, root = fsspec.core.url_to_fs(self.url, **self.storage_options)

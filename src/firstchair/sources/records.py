@@ -1,7 +1,10 @@
-"""Bytes to records: line by line, each bounded in size and depth, or refused with a stable reason."""
+"""Bytes to records: JSON values one after another or in an array, bounded in size and depth."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import orjson
@@ -9,86 +12,249 @@ import orjson
 # A record over this many bytes is no event; it is skipped over, not held.
 MAX_RECORD_BYTES = 1 << 20
 KEPT_OF_LONG_RECORD = 2_000
-SKIPPED_AT_ONCE = 1 << 20
+KEPT_OF_NAME = 60
+READ_AT_ONCE = 1 << 18
+USUAL_RECORD_BYTES = 1 << 12
 # What walks a record recursively must never run out of stack.
 MAX_DEPTH = 64
+
+_BLANK, _SEPARATORS = re.compile(rb"[ \t\r\n]*"), re.compile(rb"[ \t\r\n,]*")
+# Unrolled and without possessive repeats, which match wrongly up to CPython 3.11.4
+# (https://github.com/python/cpython/issues/106052).
+_TEXT = rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
+_SCALAR = re.compile(_TEXT + rb'|[^\s,\[\]{}"]+')
+# Outside of texts: up to a bracket, a line end, or the quote of a text that does not end here.
+_FLAT = re.compile(rb'(?:[^{}\[\]"\n]+|' + _TEXT + rb")*")
+# Every name of an object ends so, and so may parts of texts.
+_NAME = re.compile(rb'"[ \t\r\n]*:')
+_IN_TEXT = re.compile(rb'[^"\\\n]*(?:\\.[^"\\\n]*)*')
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of an object: its line (1-based) and text, or why it has no text that can be parsed.
+    """One record of an object.
 
+    line: the line on which it begins (1-based); of several records on a line, each after the first
+        has the number after the one before, so that no two records of an object have the same.
+    text: the JSON, or the first characters of what is refused.
     refused: a stable reason code, or None; detail: what was found, for a person.
+    size: bytes of it in the unpacked object.
     """
 
     line: int
     text: str
     refused: str | None = None
     detail: str = ""
+    size: int = 0
 
 
 def records_of(stream: IO[bytes]) -> Iterator[Record]:
-    """The records of plain bytes: one JSON value a line, or one value over all lines; blank lines are none."""
-    lines = _lines(stream)
-    first = next(lines, None)
-    if first is None:
-        return
-    if first[2] or _is_json(first[1]):
-        yield _record(*first)
-        yield from (_record(*line) for line in lines)
-        return
-    # The first line alone is no JSON: perhaps the whole object is one value, printed over several lines.
-    held, size = [first], len(first[1])
-    for line in lines:
-        held.append(line)
-        size += len(line[1])
-        if line[2] or size > MAX_RECORD_BYTES:
-            break
-    else:
-        whole = b"\n".join(text for _, text, _ in held)
-        if len(held) > 1 and _is_json(whole):
-            yield _record(first[0], whole, 0)
-            return
-    yield from (_record(*line) for line in held)
-    yield from (_record(*line) for line in lines)
+    """The records of plain bytes, in order.
+
+    A record is a JSON value: the only one, one of several with or without newlines between, or an
+    element where the object begins with an array. What is no JSON is refused up to the end of its
+    brackets or, where they do not close, of its line; what follows is read. So is an object without
+    a record, and an array that does not end.
+    """
+    line = 0
+    for record in _Reader(stream).records():
+        line = max(record.line, line + 1)
+        yield record if record.line == line else replace(record, line=line)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes, int]]:
-    """Line number, its bytes (blank lines left out), and its length where that is over the limit, else 0."""
-    number = 0
-    while text := stream.readline(MAX_RECORD_BYTES + 1):
-        number += 1
-        length = 0
-        if len(text) > MAX_RECORD_BYTES and not text.endswith(b"\n"):
-            length = len(text) + _skip_line(stream)
-            text = text[:KEPT_OF_LONG_RECORD]
-        text = text.strip(b"\r\n\t ")
-        if number == 1:
-            text = text.removeprefix(b"\xef\xbb\xbf")
-        if text:
-            yield number, text, length
+class _Reader:
+    """Cuts a stream into JSON values, and into lines where there is none.
+
+    At least the longest record that is allowed is held from `_at` on, or what the stream has left.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._data, self._at, self._ended = b"", 0, False
+        self._line = 1
+        self._newline = -1  # place of the next one, once it was looked for
+        # The line that is no single value, and whether values over several lines were given up.
+        self._mixed_line, self._one_line = 0, False
+
+    def records(self) -> Iterator[Record]:
+        """Every value and every line that is none; lines may repeat."""
+        self._fill()
+        self._at = 3 if self._data.startswith(b"\xef\xbb\xbf") else 0
+        if not self._skip(_BLANK):
+            yield Record(1, "", "not_json", "the object is empty")
+        arrays, open_array = self._byte() == b"[", False
+        last: Record | None = None
+        while self._skip(_SEPARATORS if open_array else _BLANK):
+            if arrays and self._byte() == (b"]" if open_array else b"["):
+                self._move(self._at + 1)
+                open_array, last = not open_array, None
+                continue
+            last = self._value(open_array)
+            yield last
+        if open_array and (last is None or last.refused is None):
+            yield Record(self._line, "", "not_json", "the array is not closed")
+
+    def _value(self, in_array: bool) -> Record:
+        """The record at this place; the fast and usual case is a line that is one value."""
+        if self._line != self._mixed_line:
+            end = self._line_end()
+            text = self._data[self._at : end].rstrip(b"\r\t ," if in_array else b"\r\t ")
+            if len(text) <= MAX_RECORD_BYTES and (value := _parsed(text)) is not None:
+                return self._taken(end, text, value)
+            self._mixed_line = self._line
+        if self._byte() in {b"{", b"["}:
+            # Most events hold no other object, so they end at the first bracket.
+            end = self._data.find(b"}", self._at, self._at + USUAL_RECORD_BYTES) + 1
+            text = self._data[self._at : end]
+            value = _parsed(text)
+            return self._bracketed() if value is None else self._taken(end, text, value)
+        scalar = _SCALAR.match(self._data, self._at) if in_array else None
+        if scalar is not None and scalar.end() - self._at <= MAX_RECORD_BYTES:
+            return self._taken(scalar.end())
+        if self._line_end() - self._at <= MAX_RECORD_BYTES:
+            return self._taken(self._line_end())
+        return self._skipped(self._at, _to_line_end)
+
+    def _bracketed(self) -> Record:
+        """An object or array up to its last bracket, or its line where there is none."""
+        brackets = _Brackets(one_line=self._one_line)
+        stop = min(len(self._data), self._at + MAX_RECORD_BYTES)
+        place, done = brackets.advance(self._data, self._at, stop)
+        if done:
+            return self._taken(place if brackets.closed else self._line_end(place))
+        if self._line_end() - self._at <= MAX_RECORD_BYTES:
+            # Many such values must not each be looked for to the end of the object.
+            self._one_line = True
+            return self._taken(self._line_end())
+        brackets.one_line = True
+        return self._skipped(place, lambda data, at: brackets.advance(data, at, len(data)))
+
+    def _taken(self, end: int, text: bytes | None = None, value: Any = None) -> Record:
+        """What lies before `end` as one record; `value`: as parsed, where it was."""
+        text = self._data[self._at : end].strip() if text is None else text
+        line, size = self._line, len(text)
+        self._move(end)
+        if value is None and text != b"null":
+            try:
+                value = orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                fault = _fault(text, error)
+                return Record(line, text.decode("utf-8", "replace"), "not_json", fault, size)
+        if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
+            shown = text[:KEPT_OF_LONG_RECORD].decode("utf-8", "replace")
+            return Record(line, shown, "out_of_range", "nested too deep", size)
+        if len(_NAME.findall(text)) > _names(value) and (name := _repeated(text)) is not None:
+            return Record(line, text.decode(), "not_json", f"the name {name} is repeated", size)
+        return Record(line, text.decode(), size=size)
+
+    def _skipped(self, place: int, advance: Callable[[bytes, int], tuple[int, bool]]) -> Record:
+        """A record that is too long to be held; `advance` as `_Brackets.advance`, to the end."""
+        line, shown = self._line, self._data[self._at : self._at + KEPT_OF_LONG_RECORD]
+        size, done = 0, False
+        while True:
+            size += place - self._at
+            self._move(place)
+            if done or (self._at == len(self._data) and not self._more()):
+                break
+            place, done = advance(self._data, self._at)
+            if place == self._at and not done:  # what is left depends on what follows
+                place = self._at if self._more() else len(self._data)
+        detail = f"the record has {size:,} bytes, over {MAX_RECORD_BYTES:,}"
+        return Record(line, shown.decode("utf-8", "replace"), "out_of_range", detail, size)
+
+    def _byte(self) -> bytes:
+        return self._data[self._at : self._at + 1]
+
+    def _skip(self, pattern: "re.Pattern[bytes]") -> bool:
+        """Go to the next byte that is none of the pattern's; false at the end of the stream."""
+        while True:
+            self._fill()
+            match = pattern.match(self._data, self._at)
+            self._move(self._at if match is None else match.end())
+            if self._at < len(self._data):
+                self._fill()
+                return True
+            if not self._more():
+                return False
+
+    def _line_end(self, place: int | None = None) -> int:
+        """Place of the next newline from here or from `place`, else the end of what is held."""
+        if place is not None:
+            found = self._data.find(b"\n", place)
+            return len(self._data) if found < 0 else found
+        if self._newline < self._at:
+            self._newline = self._line_end(self._at)
+        return self._newline
+
+    def _move(self, place: int) -> None:
+        self._line += self._data.count(b"\n", self._at, place)
+        self._at = place
+
+    def _fill(self) -> None:
+        while len(self._data) - self._at <= MAX_RECORD_BYTES and self._more():
+            pass
+
+    def _more(self) -> bool:
+        chunk = b"" if self._ended else self._stream.read(READ_AT_ONCE)
+        self._ended = not chunk
+        if chunk:
+            self._data, self._at, self._newline = self._data[self._at :] + chunk, 0, -1
+        return bool(chunk)
 
 
-def _skip_line(stream: IO[bytes]) -> int:
-    skipped = 0
-    while chunk := stream.readline(SKIPPED_AT_ONCE):
-        skipped += len(chunk)
-        if chunk.endswith(b"\n"):
-            return skipped - 1
-    return skipped
+class _Brackets:
+    """Follows the brackets of one value, over as many pieces of it as there are.
+
+    one_line: the value may not go on after its line.
+    """
+
+    def __init__(self, *, one_line: bool) -> None:
+        self.one_line = one_line
+        self.closed = False
+        self._depth, self._in_text = 0, False
+
+    def advance(self, data: bytes, place: int, stop: int) -> tuple[int, bool]:
+        """Where the value ends before `stop`, and true; else how far it is known, and false.
+
+        A value ends after its last bracket (`closed`), or at a line end that no value can hold: in
+        a text, or where the next line begins with an object while this one is open.
+        """
+        while place < stop:
+            match = (_IN_TEXT if self._in_text else _FLAT).match(data, place, stop)
+            place = place if match is None else match.end()
+            byte = data[place : place + 1] if place < stop else b""
+            if byte == b"":
+                break
+            if byte == b'"':
+                self._in_text = not self._in_text
+            elif self._in_text:
+                is_cut = byte == b"\\" and place + 1 == stop
+                return place, not is_cut
+            elif byte == b"\n":
+                if self.one_line or data[place + 1 : place + 2] == b"{":
+                    return place, True
+                if place + 1 == stop:
+                    return place, False
+            else:
+                self._depth += 1 if byte in b"{[" else -1
+                self.closed = self._depth <= 0
+                if self.closed:
+                    return place + 1, True
+            place += 1
+        return place, False
 
 
-def _record(line: int, text: bytes, length: int) -> Record:
-    if length:
-        shown = text.decode("utf-8", "replace")
-        return Record(line, shown, "out_of_range", f"the record has {length:,} bytes, over {MAX_RECORD_BYTES:,}")
+def _to_line_end(data: bytes, at: int) -> tuple[int, bool]:
+    found = data.find(b"\n", at)
+    return (len(data), False) if found < 0 else (found, True)
+
+
+def _parsed(text: bytes) -> Any:
+    """The value, or None where the text is no JSON (or null)."""
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        return Record(line, text.decode("utf-8", "replace"), "not_json", _fault(text, error))
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
-        return Record(line, text[:KEPT_OF_LONG_RECORD].decode("utf-8", "replace"), "out_of_range", "nested too deep")
-    return Record(line, text.decode())
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _fault(text: bytes, error: orjson.JSONDecodeError) -> str:
@@ -97,6 +263,26 @@ def _fault(text: bytes, error: orjson.JSONDecodeError) -> str:
     except UnicodeDecodeError as encoding:
         return f"not UTF-8 at byte {encoding.start}"
     return f"not JSON by RFC 8259: {error.msg} at character {error.pos}"
+
+
+def _names(value: Any) -> int:
+    """How many names all objects of a value have."""
+    if isinstance(value, dict):
+        inner = [item for item in value.values() if isinstance(item, dict | list)]
+        return len(value) + sum(map(_names, inner))
+    return sum(map(_names, value)) if isinstance(value, list) else 0
+
+
+def _repeated(text: bytes) -> str | None:
+    """A name that one object has twice: some readers take the first value, some the last."""
+    repeated: list[str] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> None:
+        counts = Counter(name for name, _ in pairs)
+        repeated.extend(name for name, count in counts.items() if count > 1)
+
+    json.loads(text, object_pairs_hook=keep)
+    return repeated[0][:KEPT_OF_NAME] if repeated else None
 
 
 def _is_deep(value: Any) -> bool:
@@ -108,11 +294,3 @@ def _is_deep(value: Any) -> bool:
         if not level:
             return False
     return any(isinstance(item, dict | list) for item in level)
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True

@@ -12,6 +12,7 @@ from firstchair.errors import LakeError
 if TYPE_CHECKING:
     import pandas as pd
 
+SHOWN_CHARACTERS = 60
 # In a checkout the suites stand at the top; in a wheel they are packed beside this file.
 FOLDERS = (Path(__file__).parents[3] / "expectations", Path(__file__).parent / "suites")
 
@@ -37,6 +38,51 @@ class ValidationReport:
     rows: int
     failures: tuple[Failure, ...]
     by_expectation: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """A rule of a suite on one value of a row, as SQL.
+
+    fails: SQL condition that is true for a value that breaks the rule; null passes.
+    """
+
+    column: str
+    fails: str
+    reason: str
+
+
+@cache
+def row_rules(suite: str, columns: tuple[str, ...]) -> tuple[RowRule, ...]:
+    """The rules of `expectations/<suite>.json` on `columns`, in its order.
+
+    For single records that cannot wait for the seconds that the library takes to start.
+
+    Raises:
+        LakeError: The suite is missing, or has a rule on these columns of a type not known here.
+    """
+    expectations = json.loads(_path(suite).read_text())["expectations"]
+    of_columns = [item for item in expectations if item["kwargs"].get("column") in columns]
+    return tuple(RowRule(item["kwargs"]["column"], _fails(item, suite), item["meta"]["reason"]) for item in of_columns)
+
+
+def _fails(expectation: dict[str, Any], suite: str) -> str:
+    kwargs = expectation["kwargs"]
+    column = f'"{kwargs["column"]}"'
+    if expectation["type"] == "expect_column_values_to_be_in_set":
+        values = ", ".join(f"'{value}'" for value in kwargs["value_set"])
+        return f"{column} not in ({values})"
+    if expectation["type"] == "expect_column_values_to_be_between":
+        below = "<=" if kwargs.get("strict_min") else "<"
+        above = ">=" if kwargs.get("strict_max") else ">"
+        bounds = ((below, kwargs.get("min_value")), (above, kwargs.get("max_value")))
+        return " or ".join(f"{column} {sign} {bound}" for sign, bound in bounds if bound is not None)
+    raise LakeError(
+        f"A rule of the type {expectation['type']} cannot be asked of a single record.",
+        where=str(_path(suite)),
+        data="Nothing was accepted.",
+        remedy="Use a set or a range, or teach `row_rules` the type.",
+    )
 
 
 def validate(frame: "pd.DataFrame", suite: str) -> ValidationReport:
@@ -96,7 +142,7 @@ def _shown(column: str | None, value: Any) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of integers with nulls is one of floats in pandas
-    return f"{column}: {value}"
+    return f"{column}: {str(value)[:SHOWN_CHARACTERS]}"
 
 
 def _path(suite: str) -> Path:

@@ -35,7 +35,8 @@ CASES: dict[str, tuple[bytes | Broken, str, str]] = {
     "half an object": (b'{"event_id": "e', "not_json", "RFC 8259"),
     "a trailing comma": (b'{"event_id": "e",}', "not_json", "RFC 8259"),
     "NaN": (b'{"propensity": NaN}', "not_json", "RFC 8259"),
-    "two objects on a line": (b"{} {}", "not_json", "RFC 8259"),
+    "a name twice": (b'{"event_id": "e", "event_id": "f"}', "not_json", "event_id is repeated"),
+    "a name twice, further in": (b'{"a": [{"b": 1, "b": 1}]}', "not_json", "b is repeated"),
     "a NUL byte": (b"\x00", "not_json", "RFC 8259"),
     "a lone surrogate": (b'{"event_id": "\\ud800"}', "not_json", "RFC 8259"),
     "bytes that are not UTF-8": (b'{"event_id": "caf\xe9"}', "not_json", "UTF-8 at byte 17"),
@@ -61,6 +62,9 @@ CASES: dict[str, tuple[bytes | Broken, str, str]] = {
     "a date": (broken(occurred_at="2026-01-05"), "bad_timestamp", "2026-01-05"),
     "a word": (broken(occurred_at="yesterday"), "bad_timestamp", "yesterday"),
     "30 February": (broken(occurred_at="2026-02-30T10:00:00Z"), "bad_timestamp", "2026-02-30"),
+    "a leap second on another day": (broken(occurred_at="2016-12-30T23:59:60Z"), "bad_timestamp", "23:59:60"),
+    "a leap second within an hour": (broken(occurred_at="2016-12-31T23:58:60Z"), "bad_timestamp", "23:58:60"),
+    "a leap second elsewhere": (broken(occurred_at="2016-12-31T23:59:60+01:00"), "bad_timestamp", "23:59:60+01:00"),
     "hour 24": (broken(occurred_at="2026-01-05T24:00:00Z"), "bad_timestamp", "24:00"),
     "1956": (broken(occurred_at="1956-01-05T10:00:00Z"), "bad_timestamp", "before 2000"),
     "2150": (broken(occurred_at="2150-01-05T10:00:00Z"), "future_timestamp", "2150"),
@@ -135,6 +139,36 @@ def test_a_truncated_gzip_is_refused_whole(delivery: Any, event: Any) -> None:
     assert (report.objects, report.read, report.accepted) == (1, 1, 0)
     assert [(row["line"], row["reason"]) for row in delivery.rows(t.QUARANTINE_EVENTS)] == [(1, "not_json")]
     assert "cannot be unpacked" in delivery.rows(t.QUARANTINE_EVENTS)[0]["detail"]
+
+
+def test_events_are_read_whatever_stands_between_them(delivery: Any, event: Any) -> None:
+    texts = [json.dumps(event(number)).encode() for number in range(1, 10)]
+    delivery.put_bytes("stream.json", b"".join(texts[:3]))
+    delivery.put_bytes("array.json.gz", b"[" + b",".join(texts[3:6]) + b"]")
+    printed = json.dumps([event(number) for number in range(7, 10)], indent=2).encode()
+    delivery.put_bytes("printed.json", printed)
+
+    report = delivery.ingest()
+    delivery.build()
+
+    assert (report.read, report.accepted, report.lost_objects) == (9, 9, 0)
+    assert delivery.ids() == [f"event-{number}" for number in range(1, 10)]
+
+
+def test_a_leap_second_is_the_end_of_its_day(delivery: Any, event: Any) -> None:
+    instants = ("2016-12-31T23:59:60Z", "2016-12-31T15:59:60.25-08:00", "2016-12-31T23:59:59.9Z")
+    delivery.put("a.jsonl", *[event(n, occurred_at=text) for n, text in enumerate(instants)])
+
+    delivery.ingest()
+    delivery.build()
+
+    rows = sorted(delivery.rows(t.EVENTS), key=lambda row: row["source_seq"])
+    assert [str(row["occurred_at"]) for row in rows] == [
+        "2016-12-31 23:59:59.999999+00:00",
+        "2016-12-31 23:59:59.999999+00:00",
+        "2016-12-31 23:59:59.900000+00:00",
+    ]
+    assert {str(row["event_date"]) for row in rows} == {"2016-12-31"}
 
 
 @pytest.mark.parametrize("name", ["junk.json.gz", "junk.json.zst"])

@@ -1,10 +1,14 @@
 """What was refused is told with counts, reasons and places; what changed under an old name too."""
 
+import gzip
+import json
 import os
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from firstchair import events
+from firstchair.lake import tables as t
 from tests.firstchair.events.conftest import Delivery, make_event
 
 
@@ -26,6 +30,63 @@ def test_refused_records_are_counted_by_reason_with_the_first_place_of_each(deli
     assert found.sentence().startswith(
         "6 of 8 records were refused, in 3 objects: 3 missing_field (first: a.jsonl line 2: "
     )
+
+
+def test_a_lost_object_weighs_by_its_bytes_and_as_an_object(delivery: Delivery) -> None:
+    whole = b"\n".join(json.dumps(make_event(number)).encode() for number in range(4_000))
+    delivery.put_bytes("sound.jsonl", whole)
+    delivery.put_bytes("empty.jsonl.gz", b"")
+    delivery.put_bytes("cut.jsonl.gz", b"")
+    (delivery.folder / "cut.jsonl.gz").write_bytes(gzip.compress(os.urandom(len(whole)))[:-9])
+
+    report = delivery.ingest()
+
+    found = events.refused(delivery.lake)
+    assert found is not None
+    assert (found.records, found.read) == (2, 4_002)
+    assert (found.lost_objects, found.objects_read) == (1, 3)
+    assert (report.lost_objects, report.refused_size) == (1, found.refused_size)
+    _, lost = events.lost_before(delivery.lake, date(2100, 1, 1))
+    assert 0.45 < lost.share < 0.55
+    why = events.unusable(delivery.lake, as_of=date(2100, 1, 1), limit=0.2)
+    assert why is not None
+    assert "with 1 of 3 objects and 50% of all bytes, were refused" in why
+    assert "Without a single event: 1 of 3 objects; refused: 50% of all bytes." in found.sentence()
+
+
+def test_bytes_of_refused_records_are_their_part_of_the_object(delivery: Delivery) -> None:
+    good = json.dumps(make_event(1)).encode()
+    bad = json.dumps(make_event(2, user_id=..., note="x" * 3 * len(good))).encode()
+    delivery.put_bytes("a.jsonl.gz", good + b"\n" + bad)
+
+    delivery.ingest()
+
+    [size] = delivery.rows(t.OBJECT_SIZES)
+    stored = (delivery.folder / "a.jsonl.gz").stat().st_size
+    assert size["bytes"] == stored
+    assert size["bytes_refused"] == round(stored * len(bad) / (len(good) + len(bad)))
+
+
+def test_objects_that_are_not_read_are_told_by_ending_until_they_are_gone(
+    delivery: Delivery,
+) -> None:
+    delivery.put("a.jsonl", make_event(1))
+    for name in ("b.csv", "c.csv", "d.JSONL"):
+        delivery.put(name, make_event(2))
+
+    report = delivery.ingest()
+
+    found = events.skipped(delivery.lake)
+    assert found is not None
+    assert (report.skipped, found.objects) == (3, 3)
+    assert found.sentence().startswith(
+        "3 objects under the events URL are not read because of the name: "
+        "2 ending in .csv (first: b.csv); 1 ending in .JSONL (first: d.JSONL). "
+    )
+    for name in ("b.csv", "c.csv", "d.JSONL"):
+        (delivery.folder / name).unlink()
+    assert delivery.ingest().skipped == 0
+    assert events.skipped(delivery.lake) is None
 
 
 def test_where_nothing_was_refused_nothing_is_told(delivery: Delivery) -> None:
@@ -64,8 +125,6 @@ def test_an_object_of_the_same_size_that_was_written_again_is_named(delivery: De
 
 
 def test_objects_read_before_versions_were_noted_are_taken_as_they_are(delivery: Delivery) -> None:
-    from firstchair.lake import tables as t
-
     delivery.put("a.jsonl", make_event(1))
     delivery.ingest()
     delivery.lake.delete(t.OBJECT_VERSIONS, "true")

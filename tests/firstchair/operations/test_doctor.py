@@ -29,6 +29,17 @@ def test_an_empty_home_wants_events_and_says_how_to_get_some(tmp_path: Path) -> 
     assert "firstchair simulate" in events["remedy"]
 
 
+def test_objects_that_are_not_read_for_their_names_are_told(tmp_path: Path) -> None:
+    (tmp_path / "landing" / "events").mkdir(parents=True)
+    (tmp_path / "landing" / "events" / "plays.csv").write_text("user,artist")
+
+    finding = found(Settings(home=tmp_path))["events"]
+
+    assert finding.passes is False
+    assert "1 object under the events URL is not read because of the name" in finding.detail
+    assert "1 ending in .csv (first: plays.csv)" in finding.detail
+
+
 def test_a_taken_port_and_a_database_out_of_reach_are_each_told(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

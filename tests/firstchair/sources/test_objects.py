@@ -64,9 +64,36 @@ def test_lines_keep_their_number_in_the_object(tmp_path: Path) -> None:
 def test_an_object_printed_over_several_lines_is_one_record(tmp_path: Path) -> None:
     printed = json.dumps({"a": [1, {"b": 2}]}, indent=2)
 
-    assert lines(tmp_path, "a.json", f"\n{printed}\n".encode()) == [
-        (2, printed.replace("\n  ", "\n").replace("  ", ""))
+    assert lines(tmp_path, "a.json", f"\n{printed}\n".encode()) == [(2, printed)]
+
+
+def test_objects_that_are_no_event_objects_by_name_are_counted_by_ending(tmp_path: Path) -> None:
+    names = ("a.json", "b.JSON", "c.csv", "deep/d.csv", "_SUCCESS", "e.jsonl.gz.partial", "f.json.bz2")
+    (tmp_path / "deep").mkdir()
+    for name in names:
+        (tmp_path / name).write_bytes(b"{}")
+
+    listing = store(tmp_path).listing()
+
+    assert list(listing.states) == ["a.json"]
+    assert [(of.ending, of.objects, of.size, of.first) for of in listing.skipped] == [
+        ("", 1, 2, "_SUCCESS"),
+        (".JSON", 1, 2, "b.JSON"),
+        (".bz2", 1, 2, "f.json.bz2"),
+        (".csv", 2, 4, "c.csv"),
     ]
+
+
+PLAIN = b'\n {"a":1}{"b":2}'
+PACKED = {"gzip": gzip.compress(PLAIN), "zstandard": zstandard.ZstdCompressor().compress(PLAIN)}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("content", [*PACKED, "plain"])
+def test_the_content_says_how_an_object_is_compressed(tmp_path: Path, suffix: str, content: str) -> None:
+    found = lines(tmp_path, f"a.json{suffix}", PACKED.get(content, PLAIN))
+
+    assert found == [(2, '{"a":1}'), (3, '{"b":2}')]
 
 
 def test_a_broken_first_line_does_not_take_the_others_with_it(tmp_path: Path) -> None:
