@@ -1,5 +1,6 @@
-"""What every way in says alike: the length that was asked for, and refusals as problem documents (RFC 9457)."""
+"""Responses and checks shared by all entry points; refusals are problem documents (RFC 9457)."""
 
+import hmac
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,6 +20,15 @@ def named_user(path: str) -> str | None:
     """The user in the path of a login; None on another page."""
     named = path.startswith(BEFORE) and path.endswith(AFTER) and len(path) > len(BEFORE) + len(AFTER)
     return path[len(BEFORE) : -len(AFTER)] if named else None
+
+
+def is_bearer(authorization: bytes, token: bytes) -> bool:
+    """Whether a header of that name carries the token, compared in constant time.
+
+    The scheme may be in any case (RFC 9110, section 11.1).
+    """
+    scheme, _, given = authorization.partition(b" ")
+    return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(b" "), token)
 
 
 @lru_cache

@@ -38,22 +38,38 @@ class Api(Service):
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http" and scope["method"] == "GET":
-            user_id = named_user(scope["path"])
-            if user_id is not None:
-                await self._login(scope, user_id, send)
-                return
-        await self._pages(scope, receive, send)
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        is_head = scope["method"] == "HEAD"
+        scope = _as_routed(scope)
+        send = _without_body(send) if is_head else send
+        user_id = named_user(scope["path"]) if scope["method"] == "GET" else None
+        if user_id is None:
+            await self._pages(scope, receive, send)
+        else:
+            await self._login(scope, user_id, send, is_head=is_head)
 
-    async def _login(self, scope: Message, user_id: str, send: Send) -> None:
-        given = dict(scope["headers"])
+    async def _login(self, scope: Message, user_id: str, send: Send, *, is_head: bool) -> None:
+        given, query = dict(scope["headers"]), scope["query_string"]
         status_code, kind, body = UNAUTHORIZED
         if self.allows(given.get(b"authorization", b"")):
-            request = given.get(b"idempotency-key", b"")
-            status_code, kind, body = self.admitted(scope["query_string"], user_id, request)
-        headers = [*headers_of(status_code, kind), (b"content-length", b"%d" % len(body))]
+            request_id = given.get(b"idempotency-key", b"")
+            # HEAD makes no slate: nobody would see what it counted as shown.
+            described = self._refusal(query) or (200, JSON, b"")
+            answer = described if is_head else self.admitted(query, user_id, request_id)
+            status_code, kind, body = answer
+        headers = [*headers_of(status_code, kind)]
+        if not is_head:
+            headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _refusal(self, query: bytes) -> Answer | None:
+        """Why a login with this query has no slate, as far as is known before it is made."""
+        if query and requested_length(query) is None:
+            return OUT_OF_RANGE
+        return NOT_PUBLISHED if self.logins is None else None
 
     def admitted(self, query: bytes, user_id: str, request: bytes = b"") -> Answer:
         """The answer to a login with our token; it never waits, and raises nothing.
@@ -75,3 +91,29 @@ class Api(Service):
         except Exception:
             log.exception("A login failed.")
             return UNFORESEEN
+
+
+def _as_routed(scope: Message) -> Message:
+    """The request as routes know it: by a path, and HEAD as the GET that it describes.
+
+    A client may send a whole URL as the target of its request (RFC 9112, section 3.2.2); uvicorn
+    over h11 takes that for the path.
+    """
+    if scope["path"].startswith("/") and scope["method"] != "HEAD":
+        return scope
+    path = scope["path"]
+    if not path.startswith("/"):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return {**scope, "path": path, "method": method}
+
+
+def _without_body(send: Send) -> Send:
+    """The answer to HEAD: its start, and nothing behind it (RFC 9110, section 9.3.2)."""
+
+    async def head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return head

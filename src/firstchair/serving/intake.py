@@ -1,17 +1,19 @@
-"""Posted events: each judged as ingestion would, refused ones told, accepted ones as lines for the spool."""
+"""Posted events: judged as by ingestion; accepted ones become lines of the spool."""
 
+import gzip
 import io
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import orjson
-
 if TYPE_CHECKING:
     from firstchair.sources import Record
 
+# Of a body as sent, and again once it is unpacked.
 MAX_BODY_BYTES = 4 << 20
+GZIP_FAULTS = (EOFError, gzip.BadGzipFile, zlib.error)
 MAX_EVENTS = 1_000
 
 
@@ -32,16 +34,21 @@ class Taken:
     rejected: list[Rejection]
 
 
+def unpacked(body: bytes) -> bytes:
+    """The bytes of a gzip body, of more than `MAX_BODY_BYTES` one more than that.
+
+    Raises:
+        EOFError, gzip.BadGzipFile, zlib.error: It is cut, no gzip, or damaged (`GZIP_FAULTS`).
+    """
+    with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+        return file.read(MAX_BODY_BYTES + 1)
+
+
 def records_in(body: bytes) -> "list[Record]":
-    """Records of a body, which is a JSON array or JSON Lines; of more than `MAX_EVENTS`, one more than that."""
+    """The records of a body, read as an event object is; at most one more than `MAX_EVENTS`."""
     from firstchair.sources import records_of
 
-    try:
-        whole = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return list(islice(records_of(io.BytesIO(body)), MAX_EVENTS + 1))
-    items = whole if isinstance(whole, list) else [whole]
-    return [_numbered(place, orjson.dumps(item)) for place, item in enumerate(items[: MAX_EVENTS + 1])]
+    return list(islice(records_of(io.BytesIO(body)), MAX_EVENTS + 1))
 
 
 def judge(records: "list[Record]", now: datetime) -> tuple[Taken, list[bytes]]:
@@ -50,16 +57,10 @@ def judge(records: "list[Record]", now: datetime) -> tuple[Taken, list[bytes]]:
 
     found = [Rejection(one.index, one.reason, one.detail) for one in refusals(records, now=now)]
     refused = {refusal.index for refusal in found}
-    lines = [
-        orjson.dumps(orjson.loads(record.text), option=orjson.OPT_APPEND_NEWLINE)
-        for place, record in enumerate(records)
-        if place not in refused
-    ]
+    lines = [_line(record) for place, record in enumerate(records) if place not in refused]
     return Taken(len(lines), found), lines
 
 
-def _numbered(place: int, text: bytes) -> "Record":
-    from firstchair.sources import Record, records_of
-
-    found = next(records_of(io.BytesIO(text)))
-    return Record(place + 1, found.text, found.refused, found.detail)
+def _line(record: "Record") -> bytes:
+    """The record's own bytes on one line: JSON has line breaks between its parts only."""
+    return record.text.replace("\r", " ").replace("\n", " ").encode() + b"\n"

@@ -4,7 +4,6 @@ No disk survives here, so a login waits for its impressions to be in the event s
 from `{home}/published`, a file system that the function mounts.
 """
 
-import hmac
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -20,6 +19,7 @@ from firstchair.serving.answers import (
     OUT_OF_RANGE,
     UNAUTHORIZED,
     Answer,
+    is_bearer,
     named_user,
     refused,
     requested_length,
@@ -35,11 +35,12 @@ class LambdaLogins:
 
     def __init__(self, diskless: Diskless, *, token: str) -> None:
         self.diskless = diskless
-        self._bearer = b"Bearer " + token.encode()
+        self._token = token.encode()
 
     def answer(self, event: Mapping[str, Any], now: float) -> dict[str, Any]:
-        """The response of format 2.0 to one event."""
+        """The response of format 2.0 to one event; to HEAD without a body, and no slate is made."""
         status_code, media_type, body = self._answer(event, now)
+        body = b"" if event["requestContext"]["http"]["method"] == "HEAD" else body
         headers = {"content-type": media_type.decode()}
         return {"statusCode": status_code, "headers": headers, "body": body.decode(), "isBase64Encoded": False}
 
@@ -48,13 +49,18 @@ class LambdaLogins:
         if user_id is None:
             return NOT_FOUND
         headers = {name.lower(): value.encode() for name, value in (event.get("headers") or {}).items()}
-        if not hmac.compare_digest(headers.get("authorization", b""), self._bearer):
+        if not is_bearer(headers.get("authorization", b""), self._token):
             return UNAUTHORIZED
         k = requested_length(event.get("rawQueryString", "").encode())
         if k is None:
             return OUT_OF_RANGE
         self.diskless.reload()
-        made = self.diskless.login([user_id], k=k, now=now, request=headers.get("idempotency-key", b""))
+        if event["requestContext"]["http"]["method"] == "HEAD":
+            return NOT_PUBLISHED if self.diskless.logins is None else (200, JSON, b"")
+        return self._login(user_id, k, now, headers.get("idempotency-key", b""))
+
+    def _login(self, user_id: str, k: int, now: float, request: bytes) -> Answer:
+        made = self.diskless.login([user_id], k=k, now=now, request=request)
         if made is None:
             return NOT_PUBLISHED
         (body,), parcel = made
@@ -93,7 +99,7 @@ def _user_id(event: Mapping[str, Any]) -> str | None:
     if stage != "/$default" and path.startswith(f"{stage}/"):
         path = path[len(stage) :]
     found = named_user(path)
-    if context["http"]["method"] != "GET" or found is None:
+    if context["http"]["method"] not in {"GET", "HEAD"} or found is None:
         return None
     named: str | None = (event.get("pathParameters") or {}).get("user_id")
     return unquote(found) if named is None else named

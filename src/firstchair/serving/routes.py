@@ -31,6 +31,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+# Headers of an answer of that status.
+HEADERS_OF = {401: {"www-authenticate": "Bearer"}, 415: {"accept-encoding": "gzip"}}
+
+
 def routes(api: "Service") -> FastAPI:
     """Everything but logins."""
 
@@ -102,7 +106,12 @@ def _service(app: FastAPI, api: "Service") -> None:
         dependencies=secured,
         status_code=202,
         summary="Events, as a JSON array or JSON Lines",
-        responses=PROBLEMS | {413: PROBLEMS[422] | {"description": "too large"}},
+        responses=PROBLEMS
+        | {
+            400: PROBLEMS[422] | {"description": "the body cannot be unpacked"},
+            413: PROBLEMS[422] | {"description": "too large"},
+            415: PROBLEMS[422] | {"description": "encoded by something else than gzip"},
+        },
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -111,7 +120,7 @@ def _service(app: FastAPI, api: "Service") -> None:
         },
     )
     async def events(request: Request) -> intake.Taken:
-        body = await _body(request)
+        body = await _plain_body(request)
         records = await asyncio.to_thread(intake.records_in, body)
         if len(records) > intake.MAX_EVENTS:
             raise Refused(413, "too_large", f"There are over {intake.MAX_EVENTS:,} events.", "Send fewer events.")
@@ -153,12 +162,34 @@ class Refused(Exception):
         self.problem = (status_code, code, title, detail)
 
 
+TOO_LARGE = f"The body is over {intake.MAX_BODY_BYTES:,} bytes."
+
+
+async def _plain_body(request: Request) -> bytes:
+    """The body, unpacked where it is gzip; bounded before and after."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity", "gzip", "x-gzip"}:
+        what = f"A body encoded by {coding[:60]} cannot be read."
+        raise Refused(415, "unsupported_encoding", what, "Send it plain, or as gzip.")
+    body = await _body(request)
+    if coding in {"", "identity"}:
+        return body
+    try:
+        body = await asyncio.to_thread(intake.unpacked, body)
+    except intake.GZIP_FAULTS as error:
+        what = f"The body cannot be unpacked: {error}."
+        raise Refused(400, "bad_encoding", what, "Send whole gzip data, or plain.") from error
+    if len(body) > intake.MAX_BODY_BYTES:
+        raise Refused(413, "too_large", TOO_LARGE, "Send fewer events.")
+    return body
+
+
 async def _body(request: Request) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > intake.MAX_BODY_BYTES:
-            raise Refused(413, "too_large", f"The body is over {intake.MAX_BODY_BYTES:,} bytes.", "Send fewer events.")
+            raise Refused(413, "too_large", TOO_LARGE, "Send fewer events.")
         parts.append(part)
     return b"".join(parts)
 
@@ -195,8 +226,7 @@ def _fault_page(status_code: int, what: str, remedy: str) -> Response:
 def _faults(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     def told(_: Request, error: Refused) -> Response:
-        headers = {"www-authenticate": "Bearer"} if error.problem[0] == 401 else {}
-        return _problem_response(*error.problem, headers)
+        return _problem_response(*error.problem, HEADERS_OF.get(error.problem[0], {}))
 
     @app.exception_handler(FirstchairError)
     def fault(request: Request, error: FirstchairError) -> Response:

@@ -105,6 +105,9 @@ async def _asked(request: Request) -> _Asked | Answer:
     k = requested_length(attributes)
     if k is None:
         return OUT_OF_RANGE
+    if request.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+        what = "An encoded body cannot be read."
+        return refused(415, "unsupported_encoding", what, "Send it plain.")
     body = await _body(request)
     if body is None:
         return refused(413, "too_large", f"The body is over {MAX_BODY_BYTES:,} bytes.", "Send fewer users.")

@@ -1,7 +1,6 @@
 """What a worker keeps running behind its interface: lists that are mapped anew, the spool, what is heard of today."""
 
 import gc
-import hmac
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstchair.errors import ModelError
+from firstchair.serving.answers import is_bearer
 from firstchair.serving.delivery import DELIVER_SECONDS, Courier
 from firstchair.serving.hearing import Hearing
 from firstchair.serving.logins import Logins
@@ -47,7 +47,7 @@ class Service:
 
     def __init__(self, config: ApiConfig) -> None:
         self.config = config
-        self._bearer = b"Bearer " + config.token.encode()
+        self._token = config.token.encode()
         self.spool = Spool(config.spool)
         self.hearing = Hearing(
             config.spool / "signals",
@@ -109,8 +109,8 @@ class Service:
         self.served = named
 
     def allows(self, authorization: bytes) -> bool:
-        """Whether this value of the header is our token's, compared in constant time."""
-        return hmac.compare_digest(authorization, self._bearer)
+        """Whether this value of the header carries our token."""
+        return is_bearer(authorization, self._token)
 
     def published(self) -> Published | None:
         """What is served now; None before the first."""

@@ -89,7 +89,7 @@ def _packed(lines: Iterable[bytes]) -> bytes:
 def expanded(line: bytes) -> bytes:
     """The events of one line, a line each: itself, or the impressions of the slate that it is."""
     held = orjson.loads(line)
-    if "slate" not in held:
+    if "event_id" in held:  # an event may have a field of any name, also `slate`
         return line
     slate, first = held["slate"], held["source_seq"]
     common = {

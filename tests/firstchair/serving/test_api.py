@@ -296,6 +296,133 @@ def test_json_lines_are_taken_too_and_a_broken_line_is_named(worker: tuple[Api, 
     assert [(r["index"], r["reason"]) for r in answer["rejected"]] == [(1, "not_json")]
 
 
+def test_an_event_is_spooled_as_it_was_sent(config: ApiConfig, worker: tuple[Api, Client]) -> None:
+    api, ask = worker
+    # Lines of the spool that stand for impressions have a `slate`; the number is over 64 bits.
+    event = EVENT | {"slate": {"items": []}, "big": 10**30, "text": "ü\u2028"}
+
+    answer = ask("POST", "/v1/events", content=json.dumps(event, indent=2, ensure_ascii=False))
+    api.stop()
+
+    assert answer.json() == {"accepted": 1, "rejected": []}
+    assert delivered(config) == [event]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", (0, [(0, "not_json")])),
+        (b"[]", (0, [])),
+        (b"{1}{1}[", (0, [(0, "not_json"), (1, "not_json"), (2, "not_json")])),
+        (b'{"event_id":"a","event_id":"b"}', (0, [(0, "not_json")])),
+        (json.dumps(EVENT).encode() * 2, (2, [])),
+        (json.dumps([EVENT, EVENT]).encode() * 2, (4, [])),
+        (json.dumps(EVENT).encode() + b"\x00", (1, [(1, "not_json")])),
+        (json.dumps([EVENT, EVENT]).encode()[:-5], (1, [(1, "not_json")])),
+        (json.dumps(EVENT | {"event_type": "play", "track_id": "t", "ms_played": 86_400_001}).encode(),
+         (0, [(0, "out_of_range")])),
+    ],
+)  # fmt: skip
+def test_every_record_of_a_body_is_accounted_for(
+    worker: tuple[Api, Client], body: bytes, expected: tuple[int, list[tuple[int, str]]]
+) -> None:
+    answer = worker[1]("POST", "/v1/events", content=body)
+
+    taken = answer.json()
+    found = taken["accepted"], [(one["index"], one["reason"]) for one in taken["rejected"]]
+    assert (answer.status_code, found) == (202, expected)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "identity", ""])
+def test_a_body_may_be_packed(worker: tuple[Api, Client], coding: str) -> None:
+    body = json.dumps([EVENT]).encode()
+    packed = gzip.compress(body[:9]) + gzip.compress(body[9:])
+    headers = TOKEN | ({"Content-Encoding": coding} if coding else {})
+
+    answer = worker[1]("POST", "/v1/events", content=packed if "gzip" in coding.lower() else body, headers=headers)
+
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "rejected": []})
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "expected"),
+    [
+        ("gzip", b"plain", 400),
+        ("gzip", gzip.compress(b"[]" * 99)[:-9], 400),
+        ("gzip", gzip.compress(b"[]")[:-8] + bytes(8), 400),
+        ("gzip", gzip.compress(b" " * (1 << 26), compresslevel=1), 413),
+        ("gzip", b"x" * (5 << 20), 413),
+        ("br", b"[]", 415),
+        ("gzip, gzip", b"[]", 415),
+    ],
+    ids=["plain", "cut", "damaged", "a bomb", "large", "brotli", "twice"],
+)
+def test_a_body_that_cannot_be_unpacked_is_a_problem(
+    worker: tuple[Api, Client], coding: str, body: bytes, expected: int
+) -> None:
+    answer = worker[1]("POST", "/v1/events", content=body, headers=TOKEN | {"Content-Encoding": coding})
+
+    assert (answer.status_code, answer.json()["status"]) == (expected, expected)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers.get("accept-encoding") == ("gzip" if expected == 415 else None)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR "])
+@pytest.mark.parametrize("path", ["/v1/champion", "/v1/users/user-1/recommendations"])
+def test_the_scheme_of_the_token_may_be_in_any_case(
+    put_out: PutOut, worker: tuple[Api, Client], scheme: str, path: str
+) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+
+    allowed = ask("GET", path, headers={"Authorization": f"{scheme} a test's token"})
+    others = ("Basic a test's token", "a test's token", "Bearer A TEST'S TOKEN", "Bearer", "")
+
+    assert allowed.status_code == 200
+    refused = [ask("GET", path, headers={"Authorization": other}) for other in others]
+    assert [answer.status_code for answer in refused] == [401] * len(others)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/champion", "/v1/decisions"],
+)
+def test_head_is_get_without_its_body(put_out: PutOut, worker: tuple[Api, Client], path: str) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+
+    head, get = ask("HEAD", path), ask("GET", path)
+
+    assert (head.status_code, head.content) == (get.status_code, b"") == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+@pytest.mark.parametrize(("query", "headers", "expected"), [("", TOKEN, 200), ("?k=0", TOKEN, 422), ("", {}, 401)])
+def test_head_of_a_login_shows_nothing_to_nobody(
+    put_out: PutOut,
+    config: ApiConfig,
+    worker: tuple[Api, Client],
+    query: str,
+    headers: dict[str, str],
+    expected: int,
+) -> None:
+    api, ask = worker
+    put_out()
+    api.reload()
+
+    head = ask("HEAD", f"/v1/users/user-1/recommendations{query}", headers=headers)
+    api.stop()
+
+    assert (head.status_code, head.content) == (expected, b"")
+    assert delivered(config) == []
+
+
+def test_head_where_only_post_is_says_so(worker: tuple[Api, Client]) -> None:
+    assert worker[1]("HEAD", "/v1/events").status_code == 405
+
+
 @pytest.mark.parametrize(
     ("method", "path", "more", "expected"),
     [

@@ -73,6 +73,28 @@ def test_a_login_gets_the_slate_that_the_api_would_show(
     assert [item["artist_id"] for item in told["items"]] == [published.artist_ids[a] for a in expected.artists]
 
 
+def test_the_scheme_of_the_token_may_be_in_any_case(put_out: PutOut, function: LambdaLogins) -> None:
+    put_out()
+
+    for scheme in ("bearer", "BEARER"):
+        asked = event(headers={"authorization": f"{scheme} a test's token"})
+        assert function.answer(asked, NOON)["statusCode"] == 200
+
+
+def test_head_shows_nothing_to_nobody(put_out: PutOut, function: LambdaLogins, settings: Settings) -> None:
+    head = {"http": {"method": "HEAD", "path": PATH}, "stage": "$default"}
+    before = function.answer(event(requestContext=head), NOON)
+    put_out()
+
+    after = function.answer(event(requestContext=head), NOON)
+
+    assert [(answer["statusCode"], answer["body"]) for answer in (before, after)] == [
+        (503, ""),
+        (200, ""),
+    ]
+    assert delivered(settings) == []
+
+
 def test_impressions_are_in_the_store_when_the_answer_is_given(
     put_out: PutOut, function: LambdaLogins, settings: Settings
 ) -> None:

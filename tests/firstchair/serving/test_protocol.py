@@ -49,7 +49,7 @@ class Link:
         headers = {}
         while line := self.file.readline().strip().decode():
             name, _, value = line.partition(": ")
-            headers[name] = value
+            headers[name.lower()] = value
         size = 0 if without_body else int(headers["content-length"])
         return Told(status_code, headers, self.file.read(size))
 
@@ -90,7 +90,8 @@ def port(home: Path) -> Iterator[int]:
 def asgi_port(home: Path) -> Iterator[int]:
     """Of a uvicorn that is told nothing of our protocol, over the same lists."""
     port = settings_of(home).api_port
-    options = ("--factory", "--ws", "none", "--no-access-log", "--log-level", "warning", "--port", str(port))
+    quiet = ("--no-access-log", "--log-level", "warning")
+    options = ("--factory", "--http", "h11", "--ws", "none", *quiet, "--port", str(port))
     command = (sys.executable, "-m", "uvicorn", *options, "firstchair.serving.worker:app")
     known = {"HOME": str(home), "API_TOKEN": TOKEN, "PSEUDONYM_KEY": "a benchmark's key"}
     with running(command, port, "/readyz", {f"FIRSTCHAIR_{name}": value for name, value in known.items()}):
@@ -260,6 +261,82 @@ def test_a_connection_that_is_not_kept_ends_with_its_answer(port: int, linked: L
     assert linked.heard().headers["connection"] == "close"
     assert linked.is_cut()
     assert slates_told(port) == before + 1
+
+
+RECORDS = [
+    {"event_id": "e1", "event_type": "login", "occurred_at": "2026-02-01T09:00:00Z"}
+    | {"user_id": "user-1", "source": "app", "source_seq": 1},
+    {"event_id": "e2"},
+    7,
+]
+POSTED = b"\n".join(orjson.dumps(record) for record in RECORDS)
+LENGTH = f"Content-Length: {len(POSTED)}"
+CHUNKED = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (POSTED[:9], POSTED[9:])) + b"0\r\n\r\n"
+IN_CHUNKS = "Transfer-Encoding: chunked"
+# As the HttpClient of a stock JDK sends it over cleartext.
+H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk")
+WEBSOCKET = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+
+
+def posting(*headers: str) -> bytes:
+    return asking("/v1/events", AUTHORIZED, *headers, method="POST")
+
+
+def accounted(answer: Told) -> tuple[int, int, list[int]]:
+    taken = orjson.loads(answer.body)
+    return answer.status_code, taken["accepted"], [one["index"] for one in taken["rejected"]]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        posting(LENGTH) + POSTED,
+        posting(IN_CHUNKS) + CHUNKED,
+        posting(LENGTH, *H2C) + POSTED,
+        posting(IN_CHUNKS, *H2C) + CHUNKED,
+        posting(LENGTH, *WEBSOCKET) + POSTED,
+        posting(LENGTH, "Upgrade: h2c") + POSTED,
+        posting(LENGTH, "Connection: Upgrade", "Upgrade: TLS/1.0") + POSTED,
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 2, 50])
+@pytest.mark.parametrize("login_before", [False, True])
+def test_a_202_accounts_for_every_record_of_the_body(
+    linked: Link, asked: bytes, pieces: int, login_before: bool
+) -> None:
+    if login_before:
+        linked.send(asking(LOGIN, AUTHORIZED))
+        linked.heard()
+
+    # The second of two pieces is the body alone, as clients send it that write head and body apart.
+    size = asked.index(b"\r\n\r\n") + 4 if pieces == 2 else -(-len(asked) // pieces)
+    for place in range(0, len(asked), size):
+        linked.send(asked[place : place + size])
+
+    assert accounted(linked.heard()) == (202, 1, [1, 2])
+    linked.send(asking("/healthz"))
+    assert linked.heard().status_code == 200
+
+
+def test_a_client_who_waits_for_leave_to_send_the_body_loses_nothing(linked: Link) -> None:
+    linked.send(posting(LENGTH, "Expect: 100-continue"))
+    leave = linked.heard(without_body=True)
+
+    linked.send(POSTED)
+
+    assert leave.status_code == 100
+    assert accounted(linked.heard()) == (202, 1, [1, 2])
+
+
+def test_posts_that_do_not_wait_for_answers_lose_nothing(linked: Link) -> None:
+    plain, upgrading = posting(LENGTH) + POSTED, posting(IN_CHUNKS, *H2C) + CHUNKED
+
+    linked.send(plain + asking(LOGIN, AUTHORIZED) + upgrading + plain + asking(LOGIN, AUTHORIZED))
+    answers = [linked.heard() for _ in range(5)]
+
+    posts = [answer for answer in answers if answer.status_code == 202]
+    assert [answer.status_code for answer in answers] == [202, 200, 202, 202, 200]
+    assert [accounted(answer) for answer in posts] == [(202, 1, [1, 2])] * 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

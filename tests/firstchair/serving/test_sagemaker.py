@@ -109,6 +109,7 @@ def test_what_cannot_be_answered_is_a_problem_document(
         ({"content": b"{broken"}, 422),
         ({"content": b'"user-1"\n{broken', "headers": LINES}, 422),
         ({"content": b"[" + b" " * (1 << 20) + b"]"}, 413),
+        ({"content": gzip.compress(b'["user-1"]'), "headers": {"content-encoding": "gzip"}}, 415),
         ({"json": ["user-1"], "headers": {"x-amzn-sagemaker-custom-attributes": "k=51"}}, 422),
     ]
     for more, expected in asked:

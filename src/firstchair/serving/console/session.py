@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from firstchair.serving.answers import is_bearer
+
 COOKIE = "firstchair_session"
 LASTS = timedelta(hours=12)
 PURPOSE = b"firstchair console"
@@ -34,7 +36,7 @@ class Sessions:
 
     def knows_header(self, authorization: str) -> bool:
         """Whether an Authorization header carries it."""
-        return hmac.compare_digest(authorization.encode("latin-1", "replace"), b"Bearer " + self._token)
+        return is_bearer(authorization.encode("latin-1", "replace"), self._token)
 
     def cookie(self, now: datetime) -> str:
         """Value of the cookie of a new session: expiry, a nonce, and the seal of both."""
