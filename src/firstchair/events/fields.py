@@ -47,13 +47,6 @@ FIELDS = (
     Field("surface", TEXT, (EventType.IMPRESSION,), required=False),
 )
 NAMES = tuple(dict.fromkeys(field.name for field in FIELDS))
-# Never kept, wherever a sender puts them.
-PII = (
-    *("email", "e_mail", "birth_date", "birthdate", "date_of_birth", "age", "gender"),
-    *("latitude", "longitude", "lat", "lon", "lng", "coordinates", "location"),
-    *("ip", "ip_address", "phone", "phone_number", "address"),
-    *("name", "first_name", "last_name", "user_name", "username"),
-)
 
 
 def names_of(kind: EventType) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from firstchair.events.masking import masked, without_pii
 from firstchair.events.parsing import parse
+from firstchair.events.personal import without_shapes
 from firstchair.lake import Engine, Lake
 from firstchair.lake import tables as t
 from firstchair.sources import Record, user_key
@@ -133,7 +134,7 @@ def _refusals(engine: Engine, chunk: Chunk, key: bytes) -> pa.Table:
     rows = [dict(zip(REFUSED, row, strict=True)) for row in sorted([*unread, *unparsed], key=lambda row: row[:2])]
     for row in rows:
         row["raw"] = masked(row["raw"], pseudonymise)
-        row["detail"] = masked(row["detail"], pseudonymise) if "@" in row["detail"] else row["detail"]
+        row["detail"] = without_shapes(row["detail"])
     return pa.Table.from_pylist(rows, schema=pa.schema([t.QUARANTINE_EVENTS.schema.field(name) for name in REFUSED]))
 
 
