@@ -36,10 +36,18 @@ def loaded(report: Any) -> Screen:
     """What `load` wrote, and which of it is real."""
     rows = [("users", report.users), ("artists", report.artists), ("tracks", report.tracks)]
     rows += [("objects", report.objects), *sorted(report.events.items())]
+    panels = (
+        ("real", report.real),
+        ("composed", report.composed),
+        ("left out", report.left_out),
+    )
     return [
         table(f"{report.name}, {report.first_date} to {report.last_date}", ("what", "count"), rows),
-        Panel("\n".join(f"· {line}" for line in report.real), title="real", title_align="left"),
-        Panel("\n".join(f"· {line}" for line in report.composed), title="composed", title_align="left"),
+        *(
+            Panel("\n".join(f"· {line}" for line in lines), title=title, title_align="left")
+            for title, lines in panels
+            if lines
+        ),
     ]
 
 
@@ -134,6 +142,8 @@ def status(found: PlatformStatus) -> Screen:
         ),
     ]
     parts += _refusals(found.refused)
+    if found.skipped is not None:
+        parts.append(Text(f"! {found.skipped.sentence()}", style="yellow"))
     parts += [_alert(alert) for alert in found.alerts] or [Text("No open alert.")]
     return [*parts, *_mark(found.simulated)]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from firstchair.datasets.composition import Dataset
+from firstchair.datasets.composition import Dataset, in_order
 from firstchair.datasets.profiles import PROFILES, read_profiles
 from firstchair.datasets.tables import read_tsv, whole_numbers
 
@@ -38,8 +38,11 @@ class _Listening:
     found_on: Whole
 
 
-def compose(path: Path, seed: int, days: int, start: date) -> Dataset:
-    """The data set over `days` days from `start`; everything composed is drawn by `seed`."""
+def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dataset:
+    """The data set over `days` days from `start`; everything composed is drawn by `seed`.
+
+    It is small enough for memory, so nothing is written to `scratch`.
+    """
     rng = np.random.default_rng(seed)
     artists = read_tsv(path / "artists.dat", ["id", "name"])
     pairs = read_tsv(path / "user_artists.dat", ["userID", "artistID", "weight"])
@@ -50,11 +53,21 @@ def compose(path: Path, seed: int, days: int, start: date) -> Dataset:
     listening = _Listening(user, artist, count, np.where(late, late_days, early_days))
     lengths = rng.integers(150_000, 330_000, size=(len(artists), TRACKS_PER_ARTIST))
     ids = whole_numbers(artists, "id", path / "artists.dat")
-    found = Dataset(
+    midnight = int(datetime.combine(start, time(), tzinfo=UTC).timestamp() * 1000)
+    place = {int(number): row for row, number in enumerate(ids)}
+    events = [
+        *_plays(listening, lengths, place, days, rng),
+        *_follows(listening),
+        *_slates(listening, ids, days, rng),
+    ]
+    return Dataset(
         source="hetrec-lastfm",
         users=_users(path, np.unique(user), start, rng),
         artists=_artists(path, artists, ids, listening),
         tracks=_tracks(artists, ids, lengths),
+        first=start,
+        last=start + timedelta(days=days - 1),
+        events=in_order((midnight + ms, kind, f"lastfm-{user}", fields) for ms, kind, user, fields in events),
         real=(
             f"{len(np.unique(user)):,} users, {len(ids):,} artists with their names, and who plays whom",
             "play counts (damped to 1 to 8 plays a pair), genres (the most frequent tags)",
@@ -67,11 +80,6 @@ def compose(path: Path, seed: int, days: int, start: date) -> Dataset:
             else "signup; age, gender and country are unknown, because lastfm-1k is not beside this folder",
         ),
     )
-    midnight = int(datetime.combine(start, time(), tzinfo=UTC).timestamp() * 1000)
-    place = {int(number): row for row, number in enumerate(ids)}
-    events = [*_plays(listening, lengths, place, days, rng), *_follows(listening), *_slates(listening, ids, days, rng)]
-    found.add((midnight + ms, kind, f"lastfm-{user}", fields) for ms, kind, user, fields in events)
-    return found
 
 
 def _users(path: Path, users: Whole, start: date, rng: np.random.Generator) -> list[tuple[Any, ...]]:

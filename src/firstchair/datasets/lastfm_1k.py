@@ -1,51 +1,200 @@
-"""lastfm-1k: real profiles, and the real plays that the published sample holds."""
+"""lastfm-1k: real profiles and real plays, of the published set or of its sample."""
 
-import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from firstchair.datasets.composition import Dataset
-from firstchair.datasets.profiles import read_profiles
-from firstchair.datasets.tables import read_tsv
+import duckdb
+import pyarrow as pa
 
-PLAYS = "userid-timestamp-artid-artname-traid-traname.sample.tsv"
-COLUMNS = ["user_id", "played_at", "artist_id", "artist", "track_id", "track"]
+from firstchair.datasets.composition import Dataset, Event, Rows
+from firstchair.datasets.profiles import Profile, read_profiles
+from firstchair.errors import SourceError
+
+NAME = "userid-timestamp-artid-artname-traid-traname"
+# As published, and a sample of it.
+PLAYS = (f"{NAME}.tsv", f"{NAME}.sample.tsv")
+COLUMNS = ("user_id", "played_at", "artist_id", "artist", "track_id", "track")
 TRACK_MS = 210_000
+NAMES = ("line", "user_id", "ms", *COLUMNS[2:])
+ROWS_AT_ONCE = 50_000
+# The published set has 19 million plays: they are sorted on disk, not in memory.
+MEMORY = "1GB"
 
 
-def compose(path: Path, seed: int, days: int, start: date) -> Dataset:
-    """Profiles and plays with their own times; `seed`, `days` and `start` have nothing to decide here."""
+def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dataset:
+    """Profiles and plays with their own times; `seed`, `days` and `start` decide nothing here.
+
+    A line of another width, a play without a time, user, artist or title, and one of a user without
+    a profile are left out and counted. So are repetitions of user, time and title.
+
+    Args:
+        path: Folder with the profiles and the plays, as published or the sample.
+        seed: Not used.
+        days: Not used.
+        start: Not used.
+        scratch: Folder for about as many bytes as the plays have.
+
+    Raises:
+        SourceError: A file is missing, or none of its lines is a play.
+    """
     profiles = read_profiles(path)
-    rows = read_tsv(path / PLAYS, COLUMNS, header=False).drop_duplicates(["user_id", "played_at", "track"])
-    rows["artist_id"] = _or_hash(rows["artist_id"], rows["artist"])
-    rows["track_id"] = _or_hash(rows["track_id"], rows["artist"] + "\n" + rows["track"])
-    artists = rows.drop_duplicates("artist_id")
-    tracks = rows.drop_duplicates("track_id")
-    first = datetime.fromisoformat(rows["played_at"].min()) - timedelta(days=365)
-    users = [
-        (p.user_id, None, None, p.age, p.gender, None, None, p.country, p.registered or first, None) for p in profiles
-    ]
-    found = Dataset(
+    file = _plays_file(path)
+    connection = duckdb.connect(str(scratch / "plays.duckdb"), config={"memory_limit": MEMORY})
+    left_out = _read(connection, file, {profile.user_id for profile in profiles})
+    connection.execute(_PLAYS)
+    found = connection.execute("select count(*), min(ms), max(ms) from plays").fetchall()
+    rows, first, last = found[0]
+    if not rows:
+        raise _unreadable(file, f"none of its lines is a play ({'; '.join(left_out) or 'it is empty'})")
+    if (repeated := _count(connection, "raw") - rows) > 0:
+        left_out.append(f"{repeated:,} plays that repeat user, time and title of another")
+    return Dataset(
         source="lastfm-1k",
-        users=users,
-        artists=[(row.artist_id, row.artist, None, None, []) for row in artists.itertuples()],
-        tracks=[(row.track_id, row.artist_id, row.track, TRACK_MS, None) for row in tracks.itertuples()],
+        users=_users(profiles, _instant(first)),
+        artists=_streamed(connection, _ARTISTS),
+        tracks=_streamed(connection, _TRACKS),
+        events=_events(connection),
+        first=_instant(first).date(),
+        last=_instant(last).date(),
         real=("profiles, artists, tracks, and the time of every play",),
-        composed=("length of every track and milliseconds played (a whole track of 3:30)", "signup where it is blank"),
+        composed=(
+            "length of every track and milliseconds played (a whole track of 3:30)",
+            "signup where it is blank",
+        ),
+        left_out=tuple(left_out),
     )
-    known = {p.user_id for p in profiles}
-    found.add(_event(row) for row in rows.itertuples() if row.user_id in known)
-    return found
 
 
-def _event(row: Any) -> tuple[int, str, str, dict[str, Any]]:
-    ms = int(datetime.fromisoformat(row.played_at).astimezone(UTC).timestamp() * 1000)
-    fields = {"artist_id": row.artist_id, "track_id": row.track_id, "ms_played": TRACK_MS, "slate_id": None}
-    return ms, "play", row.user_id, fields
+# An artist or track without an id goes by a digest of its name, so that one name is one thing.
+_PLAYS = """
+    create table plays as
+    select line, user_id, ms, artist, track,
+           coalesce(nullif(artist_id, ''), left(sha256(artist), 24)) as artist_id,
+           coalesce(nullif(track_id, ''), left(sha256(artist || chr(10) || track), 24)) as track_id
+    from raw
+    where line in (select min(line) from raw group by user_id, ms, track)
+"""
+_ARTISTS = """
+    select artist_id, arg_min(artist, line), null, null, []::varchar[]
+    from plays group by artist_id order by min(line)
+"""
+_TRACKS = f"""
+    select track_id, arg_min(artist_id, line), arg_min(track, line), {TRACK_MS}, null
+    from plays group by track_id order by min(line)
+"""
+_IN_ORDER = "select ms, user_id, artist_id, track_id from plays order by ms, user_id, line"
 
 
-def _or_hash(ids: Any, names: Any) -> Any:
-    """Ids, and where one is missing, a digest of the name, so that the same name is the same thing."""
-    digests = names.map(lambda name: hashlib.sha256(name.encode()).hexdigest()[:24])
-    return ids.where(ids != "", digests)
+def _plays_file(folder: Path) -> Path:
+    for name in PLAYS:
+        if (folder / name).exists():
+            return folder / name
+    raise _unreadable(folder / PLAYS[0], f"neither it nor {PLAYS[1]} is there")
+
+
+def _read(connection: duckdb.DuckDBPyConnection, file: Path, known: set[str]) -> list[str]:
+    """Table `raw` of the plays that are whole; what was left out, in words."""
+    bad: Counter[str] = Counter()
+    first: dict[str, int] = {}
+
+    def plays() -> Iterator[tuple[Any, ...]]:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                play = _play(line, known)
+                if isinstance(play, str):
+                    bad[play] += 1
+                    first.setdefault(play, number)
+                else:
+                    yield (number, *play)
+
+    found = plays()
+    connection.execute(
+        "create table raw (line bigint, user_id varchar, ms bigint, artist_id varchar, "
+        "artist varchar, track_id varchar, track varchar)"
+    )
+    while rows := list(islice(found, ROWS_AT_ONCE)):
+        columns = zip(*rows, strict=True)
+        connection.register("batch", pa.table(list(map(pa.array, columns)), names=NAMES))
+        connection.execute("insert into raw select * from batch")
+    return [f"{count:,} lines with {why} (first: line {first[why]:,})" for why, count in bad.most_common()]
+
+
+def _play(line: bytes, known: set[str]) -> "tuple[str | int, ...] | str":
+    """A play in the columns of `NAMES` without its line, or what is wrong with it."""
+    try:
+        fields = line.rstrip(b"\r\n").decode().split("\t")
+    except UnicodeDecodeError:
+        return "bytes that are not UTF-8"
+    if len(fields) != len(COLUMNS):
+        return f"another number of columns than {len(COLUMNS)}"
+    user_id, played_at, artist_id, artist, track_id, track = fields
+    ms = _milliseconds(played_at)
+    if ms is None:
+        return "no instant"
+    if not (artist or artist_id) or not track:
+        return "no artist or no title"
+    if user_id not in known:
+        return "a user who has no profile"
+    return user_id, ms, artist_id, artist, track_id, track
+
+
+def _milliseconds(played_at: str) -> int | None:
+    try:
+        instant = datetime.fromisoformat(played_at)
+    except ValueError:
+        return None
+    return None if instant.tzinfo is None else int(instant.timestamp() * 1000)
+
+
+def _instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)
+
+
+def _users(profiles: list[Profile], first: datetime) -> list[tuple[Any, ...]]:
+    """Accounts; where signup is blank, a year before the first play of all."""
+    before = first - timedelta(days=365)
+    return [
+        (
+            p.user_id,
+            None,
+            None,
+            p.age,
+            p.gender,
+            None,
+            None,
+            p.country,
+            p.registered or before,
+            None,
+        )
+        for p in profiles
+    ]
+
+
+def _events(connection: duckdb.DuckDBPyConnection) -> Iterator[Event]:
+    for ms, user_id, artist_id, track_id in _streamed(connection, _IN_ORDER):
+        own = {"artist_id": artist_id, "track_id": track_id, "ms_played": TRACK_MS}
+        yield ms, "play", user_id, own | {"slate_id": None}
+
+
+def _streamed(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
+    """Rows of a query, a part of them at a time."""
+    cursor = connection.cursor().execute(query)
+    while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        yield from rows
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(connection.execute(f"select count(*) from {table}").fetchall()[0][0])
+
+
+def _unreadable(file: Path, why: str) -> SourceError:
+    return SourceError(
+        f"{file.name} cannot be read: {why}.",
+        where=str(file),
+        data="Nothing was written; the sources stay as they were.",
+        remedy="Point to the unpacked data set, with all its files as published.",
+    )

@@ -1,22 +1,22 @@
 """`firstchair load`: one public data set into both sources."""
 
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from firstchair.datasets import hetrec, lastfm_1k
-from firstchair.datasets.composition import Dataset
+from firstchair.datasets.composition import Dataset, Rows
 from firstchair.errors import SettingsError
 from firstchair.world import Store, deliver_day, replace_accounts
 
 Progress = Callable[[int, int], None]
-Rows = Iterable[Sequence[Any]]
 
-DATASETS: dict[str, Callable[[Path, int, int, date], Dataset]] = {
+DATASETS: dict[str, Callable[[Path, int, int, date, Path], Dataset]] = {
     "hetrec-lastfm": hetrec.compose,
     "lastfm-1k": lastfm_1k.compose,
 }
@@ -24,7 +24,7 @@ DATASETS: dict[str, Callable[[Path, int, int, date], Dataset]] = {
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What was written, and which of it is real: a line of text for each."""
+    """What was written, which of it is real, and what was left out: a line of text for each."""
 
     name: str
     users: int
@@ -36,6 +36,7 @@ class LoadReport:
     last_date: date
     real: tuple[str, ...]
     composed: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def load(
@@ -74,22 +75,49 @@ def load(
             data="Nothing was written.",
             remedy=f"Choose one of {', '.join(DATASETS)}.",
         )
-    found = DATASETS[name](path, seed, days, start)
-    replace_accounts(accounts, users=found.users, artists=found.artists, tracks=found.tracks)
-    store = Store(events_url, truth)
-    for number, (day, lines) in enumerate(sorted(found.lines.items())):
-        deliver_day(store, day, {found.source: lines})
+    with tempfile.TemporaryDirectory() as scratch:
+        found = DATASETS[name](path, seed, days, start, Path(scratch))
+        return _written(name, found, accounts, Store(events_url, truth), progress)
+
+
+def _written(
+    name: str,
+    found: Dataset,
+    accounts: sa.URL,
+    store: Store,
+    progress: Progress | None,
+) -> LoadReport:
+    catalogue: Counter[str] = Counter()
+    replace_accounts(
+        accounts,
+        users=found.users,
+        artists=_counted(found.artists, catalogue, "artists"),
+        tracks=_counted(found.tracks, catalogue, "tracks"),
+    )
+    events: Counter[str] = Counter()
+    dates = []
+    for day in found.days():
+        deliver_day(store, day.day, {found.source: day.lines})
+        events += day.counts
+        dates.append(day.day)
         if progress is not None:
-            progress(number + 1, len(found.lines))
+            progress((day.day - found.first).days + 1, (found.last - found.first).days + 1)
     return LoadReport(
         name=name,
         users=len(found.users),
-        artists=len(found.artists),
-        tracks=len(found.tracks),
+        artists=catalogue["artists"],
+        tracks=catalogue["tracks"],
         objects=len(store.names),
-        events=dict(sorted(found.counts.items())),
-        first_date=min(found.lines),
-        last_date=max(found.lines),
+        events=dict(sorted(events.items())),
+        first_date=dates[0],
+        last_date=dates[-1],
         real=found.real,
         composed=found.composed,
+        left_out=tuple(found.left_out),
     )
+
+
+def _counted(rows: Rows, counts: Counter[str], name: str) -> Rows:
+    for row in rows:
+        counts[name] += 1
+        yield row

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from firstchair.datasets import LoadReport, load
+from firstchair.datasets import lastfm_1k as lastfm_1k_module
 from firstchair.datasets.profiles import PROFILES, read_profiles
 from firstchair.errors import SettingsError, SourceError
 
@@ -163,6 +165,71 @@ def test_plays_of_lastfm_1k_keep_their_time_and_odd_profiles_their_oddity(
         ("user_000002", None, "f", "PE"),
         ("user_000003", None, None, None),
     ]
+
+
+def test_the_set_as_published_is_read_with_its_odd_lines_left_out_and_counted(
+    loading: Loading, lastfm_1k: Path, tmp_path: Path, accounts: sa.URL
+) -> None:
+    (lastfm_1k / "userid-timestamp-artid-artname-traid-traname.sample.tsv").unlink()
+    play = b'user_000001\t2009-05-0%dT00:00:00Z\taaa\tSaid "Low\t\tTitle \rwith a break\n'
+    (lastfm_1k / "userid-timestamp-artid-artname-traid-traname.tsv").write_bytes(
+        play % 3
+        + play % 1
+        + b"user_000001\t2009-05-04T00:00:00Z\taaa\tLow\n"
+        + b"user_000001\t2009-05-04T00:00:00Z\taaa\tLow\tttt\tTitle\tmore\n"
+        + b"user_000001\t2009-05-04T00:00:00Z\taaa\tLow\tttt\t\n"
+        + b"user_000001\tyesterday\taaa\tLow\tttt\tTitle\n"
+        + b"user_000001\t2009-05-04T00:00:00Z\taaa\tLow\tttt\tTitle \xff\n"
+        + b"user_000009\t2009-05-04T00:00:00Z\taaa\tLow\tttt\tTitle\n"
+        + play % 3
+        + play % 2
+        + b"user_000002\t2009-05-04T00:0"
+    )
+
+    report = loading("lastfm-1k", lastfm_1k)
+
+    assert [e["occurred_at"][:10] for e in events(tmp_path)] == [f"2009-05-0{day}" for day in (1, 2, 3)]
+    assert [e["source_seq"] for e in events(tmp_path)] == [0, 1, 2]
+    assert rows(accounts, "select artist_id, name from artists") == [("aaa", 'Said "Low')]
+    assert rows(accounts, "select title from tracks") == [("Title \rwith a break",)]
+    assert (report.artists, report.tracks, report.events) == (1, 1, {"play": 3})
+    assert list(report.left_out) == [
+        "3 lines with another number of columns than 6 (first: line 3)",
+        "1 lines with no artist or no title (first: line 5)",
+        "1 lines with no instant (first: line 6)",
+        "1 lines with bytes that are not UTF-8 (first: line 7)",
+        "1 lines with a user who has no profile (first: line 8)",
+        "1 plays that repeat user, time and title of another",
+    ]
+
+
+def test_plays_of_any_number_take_the_memory_of_a_batch(
+    lastfm_1k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "user_000001\t2009-05-04T23:%02d:%02dZ\tartist-%d\tArtist\ttrack-%d\t" + "Title " * 50 + "%d"
+    plays = [line % (n // 60 % 60, n % 60, n % 500, n, n) for n in range(20_000)]
+    file = lastfm_1k / "userid-timestamp-artid-artname-traid-traname.tsv"
+    file.write_text("\n".join(plays))
+    monkeypatch.setattr(lastfm_1k_module, "ROWS_AT_ONCE", 1_000)
+    del plays
+
+    tracemalloc.start()
+    found = lastfm_1k_module.compose(lastfm_1k, 1, 1, START, tmp_path)
+    tracks = sum(1 for _ in found.tracks)
+    times = [ms for ms, _, _, _ in found.events]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (tracks, len(times)) == (20_000, 20_000)
+    assert times == sorted(times)
+    assert peak < file.stat().st_size / 2
+
+
+def test_a_folder_without_plays_names_both_files(loading: Loading, lastfm_1k: Path) -> None:
+    (lastfm_1k / "userid-timestamp-artid-artname-traid-traname.sample.tsv").unlink()
+
+    with pytest.raises(SourceError, match=r"traname\.tsv .* nor .*traname\.sample\.tsv is there"):
+        loading("lastfm-1k", lastfm_1k)
 
 
 def test_countries_of_profiles_are_exact_names(tmp_path: Path) -> None:
