@@ -56,10 +56,16 @@ def evaluate(
 
 
 def _drawn(found: dict[str, Any]) -> list[RenderableType]:
-    rows = [(name, value) for name, value in found.items() if name not in ("settings", "chosen_by")]
+    apart = ("settings", "chosen_by", "formats")
+    rows = [(name, value) for name, value in found.items() if name not in apart]
     said = ", ".join(f"{name} {value}" for name, value in found["settings"].items()) or "none"
     title = f"{found['model']}, full ranking, training items excluded"
-    return [table(title, ("what", "value"), rows[1:]), Text(f"Settings: {said}. Chosen by: {found['chosen_by']}.")]
+    train, test = found["formats"]
+    read = f"Read as {train}" if train == test else f"Read as {train}; the test file as {test}"
+    return [
+        table(title, ("what", "value"), rows[1:]),
+        Text(f"{read}. Settings: {said}. Chosen by: {found['chosen_by']}."),
+    ]
 
 
 @app.command()

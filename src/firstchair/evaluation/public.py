@@ -1,4 +1,4 @@
-"""Public splits: two files of a user and his items a line, as the data every model is fitted on."""
+"""Public splits: two files of users and items, as the data every model is fitted on."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from firstchair.errors import EvidenceError
+from firstchair.evaluation.public_files import LISTS, read_pairs
 from firstchair.models import LabelledHistory, TrainingData
 
 # The split has no days; nothing that is read from it depends on this one.
@@ -24,28 +24,36 @@ class PublicSplit:
 
     positives: float32 CSR (n_users, n_artists), 1 where the test file has the pair; rows and columns are
     those of `train`. A user of the test file alone is a cold one.
+    formats: how both files were read.
     """
 
     train: TrainingData
     positives: sparse.csr_matrix
+    formats: tuple[str, str] = (LISTS, LISTS)
 
 
 def read_public_split(train: Path, test: Path, *, seed: int) -> PublicSplit:
     """Both files as one split; a fifth of each user's items in `train` is held out as labels by `seed`.
 
-    Each line: user id, then item ids, apart by spaces. The order of items carries no meaning.
+    Formats as `read_pairs` knows them. The order of items carries no meaning.
 
     Raises:
-        EvidenceError: A file holds no pair, or is not text.
+        EvidenceError: A file holds no pair, is not text, or its format cannot be recognised.
     """
-    given = [_read(path) for path in (train, test)]
-    user_keys = np.unique(np.concatenate([users for users, _ in given]))
-    artist_ids = np.unique(np.concatenate([items for _, items in given]))
+    given = read_pairs(train, test)
+    user_keys = np.unique(np.concatenate([pairs.users for pairs in given]))
+    artist_ids = np.unique(np.concatenate([pairs.items for pairs in given]))
     shape = (len(user_keys), len(artist_ids))
     known, wanted = (
-        _ones(np.searchsorted(user_keys, users), np.searchsorted(artist_ids, items), shape) for users, items in given
+        _ones(
+            np.searchsorted(user_keys, pairs.users),
+            np.searchsorted(artist_ids, pairs.items),
+            shape,
+        )
+        for pairs in given
     )
-    return PublicSplit(with_held_out(as_training_data(user_keys, artist_ids, known), seed=seed), wanted)
+    data = with_held_out(as_training_data(user_keys, artist_ids, known), seed=seed)
+    return PublicSplit(data, wanted, (given[0].format, given[1].format))
 
 
 def as_training_data(
@@ -92,28 +100,6 @@ def held_out(matrix: sparse.csr_matrix, *, seed: int, share: float) -> tuple[spa
         for values, mask in parts
     )
     return kept, held
-
-
-def _read(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_]]:
-    """User and item of each pair, in the order of the file."""
-    try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, f"It cannot be read: {error}.") from error
-    items = [item for line in lines for item in line[1:]]
-    if not items:
-        raise _unreadable(path, f"None of its {len(lines)} lines holds a user and an item.")
-    users = np.repeat([line[0] for line in lines if line], [len(line) - 1 for line in lines if line])
-    return users.astype(str), np.array(items, dtype=str)
-
-
-def _unreadable(path: Path, what: str) -> EvidenceError:
-    return EvidenceError(
-        what,
-        where=str(path),
-        data="No model was fitted.",
-        remedy="Write a line a user: his id, then the ids of his items, apart by spaces.",
-    )
 
 
 def _ones(row: npt.NDArray[np.int64], column: npt.NDArray[np.int64], shape: tuple[int, int]) -> sparse.csr_matrix:

@@ -29,6 +29,7 @@ VALIDATION_USERS = 3_000
 class PublicEvaluation:
     """Full-ranking quality at k of a model fitted on a public split; metrics are means over `users`, 0..1.
 
+    formats: how the training and the test file were read.
     settings: What it was fitted with; chosen_by: where they come from. fit_seconds: the fit alone, without
     reading files and choosing settings. gini, coverage 0..1, novelty in bits: of the lists.
     peak_memory_mb: of this process so far. per_user: recall and ndcg, float64 (users,), in order of user ids.
@@ -49,6 +50,7 @@ class PublicEvaluation:
     fit_seconds: float
     recommend_seconds: float
     peak_memory_mb: float
+    formats: tuple[str, str]
     settings: dict[str, Any]
     chosen_by: str
     per_user: dict[str, Values]
@@ -83,6 +85,7 @@ def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> Pub
         fit_seconds=fit_seconds,
         recommend_seconds=recommend_seconds,
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        formats=split.formats,
         settings=settings,
         chosen_by=chosen_by,
         per_user=found,

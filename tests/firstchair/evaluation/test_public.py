@@ -67,6 +67,93 @@ def test_a_file_without_pairs_is_refused(tmp_path: Path, content: bytes) -> None
     assert caught.value.where.endswith("train.txt")
 
 
+PAIRS = {("1", "10"), ("1", "11"), ("1", "12"), ("2", "10"), ("2", "13")}
+LISTS = "lists: a user, then items"
+FORMATS: dict[str, tuple[str, str, str]] = {
+    "lists": ("1 10 11 12\n2 10 13\n", "1 14\n2 14 15\n", LISTS),
+    "lists behind a byte-order mark": ("\ufeff1 10 11 12\n2 10 13\n", "\ufeff1 14\n2 14 15\n", LISTS),
+    "lists with line ends of Windows": ("1 10 11 12\r\n2 10 13\r\n", "1 14\r\n2 14 15\r\n", LISTS),
+    "lists under a header": ("user_id item_ids\n1 10 11 12\n2 10 13\n", "user items\n1 14\n2 14 15\n", LISTS),
+    "lists apart by commas": ("1,10,11,12\n2,10,13\n", "1,14\n2,14,15\n", LISTS),
+    "pairs": ("1 10\n1 11\n1 12\n2 10\n2 13\n", "1 14\n2 14\n2 15\n", LISTS),
+    "MovieLens 100k": (
+        "1\t10\t5\t881250949\n1\t11\t3\t891717742\n1\t12\t1\t878887116\n2\t10\t5\t880606923\n"
+        "2\t13\t1\t886397596\n",
+        "1\t14\t5\t884182806\n2\t14\t3\t881171488\n2\t15\t4\t891628467\n",
+        "one pair a line: user, item, rating, time",
+    ),
+    "MovieLens 1M": (
+        "1::10::5::978300760\n1::11::3::978302109\n1::12::4::978301968\n2::10::3::978300275\n"
+        "2::13::5::978824291\n",
+        "1::14::5::978824268\n2::14::3::978302039\n2::15::5::978302268\n",
+        "one pair a line: user, item, rating, time",
+    ),
+    "MovieLens with names": (
+        "userId,movieId,rating,timestamp\n1,10,4.0,964982703\n1,11,4.0,964981247\n1,12,5.0,1\n"
+        "2,10,0.5,1\n2,13,3.5,1\n",
+        "userId,movieId,rating,timestamp\n1,14,4.0,1\n2,14,4.0,1\n2,15,4.0,1\n",
+        "one pair a line: userId, movieId, rating, timestamp",
+    ),
+    "RecBole": (
+        "item_id:token\tuser_id:token\trating:float\n10\t1\t4\n11\t1\t4\n12\t1\t4\n10\t2\t4\n13\t2\t4\n",
+        "item_id:token\tuser_id:token\trating:float\n14\t1\t4\n14\t2\t4\n15\t2\t4\n",
+        "one pair a line: user_id:token, item_id:token, rating:float",
+    ),
+    "triples": (
+        "1 10 5\n1 11 3\n1 12 1.5\n2 10 4\n2 13 1\n", "1 14 5\n2 14 3\n2 15 4\n",
+        "one pair a line: user, item, rating",
+    ),
+    "play counts under a header": (
+        "userID\tartistID\tweight\n1\t10\t13883\n1\t11\t1\n1\t12\t7\n2\t10\t9\n2\t13\t6\n",
+        "userID\tartistID\tweight\n1\t14\t1\n2\t14\t1\n2\t15\t1\n",
+        "one pair a line: userID, artistID, weight",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_usual_formats_are_the_same_pairs(tmp_path: Path, name: str) -> None:
+    train, test, read_as = FORMATS[name]
+    (tmp_path / "train").write_bytes(train.encode())
+    (tmp_path / "test").write_bytes(test.encode())
+
+    split = read_public_split(tmp_path / "train", tmp_path / "test", seed=1)
+
+    users, items = split.train.user_keys, split.train.artist_ids
+    found = [
+        {(str(users[row]), str(items[column])) for row, column in zip(*matrix.nonzero(), strict=True)}
+        for matrix in (split.train.confidence, split.positives)
+    ]
+    assert found == [PAIRS, {("1", "14"), ("2", "14"), ("2", "15")}]
+    assert set(split.formats) == {read_as}
+
+
+def test_a_test_file_of_one_item_a_user_is_read_as_the_training_file_is(tmp_path: Path) -> None:
+    (tmp_path / "train").write_text("1 10 5\n1 11 3\n2 10 4\n")
+    (tmp_path / "test").write_text("1 12 5\n2 12 1\n")
+
+    split = read_public_split(tmp_path / "train", tmp_path / "test", seed=1)
+
+    assert split.train.artist_ids.tolist() == ["10", "11", "12"]
+    assert split.positives.nnz == 2
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("1 10 250\n1 11 7000\n2 10 33\n", "lists: a user, then items or one pair a line"),
+        ('{"user": 1, "item": 2}\n', "JSON"),
+        ("user_id,timestamp\n1,2\n", "names no item: user_id, timestamp"),
+    ],
+)
+def test_a_format_that_is_not_recognised_is_refused(tmp_path: Path, train: str, message: str) -> None:
+    (tmp_path / "train").write_text(train)
+    (tmp_path / "test").write_text("1 12\n")
+
+    with pytest.raises(EvidenceError, match=message):
+        read_public_split(tmp_path / "train", tmp_path / "test", seed=1)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_that_two_files_can_feed_is_evaluated(files: tuple[Path, Path], model: str) -> None:
     split = read_public_split(*files, seed=1)
@@ -106,6 +193,7 @@ def test_the_command_prints_one_document(
     document = json.loads(result.stdout)
     assert document["recall"] > 0.9
     assert {"recall", "ndcg", "users", "fit_seconds", "model", "k", "settings"} <= set(document)
+    assert document["formats"] == [LISTS, LISTS]
 
 
 def test_an_unknown_model_is_bad_usage(files: tuple[Path, Path]) -> None:
