@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         skipped,
         skipped_of,
         stale_days,
+        waiting_days,
     )
     from firstchair.events.shares import Lost, lost_before, records_sql, require_usable, unusable
     from firstchair.events.vocabulary import EventType, Reason
@@ -54,6 +55,7 @@ __all__ = [
     "stale_days",
     "unusable",
     "waiting",
+    "waiting_days",
 ]
 
 __getattr__ = deferred(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -15,6 +15,7 @@ class Reconciliation:
 
     read: records of all objects read. accepted: rows of silver/events. duplicates: repeated event_ids.
     quarantined: rows of quarantine/events by reason. gaps: missing sequence numbers by source.
+    waiting: landed events whose day has not been built with them, such as those of today.
     """
 
     read: int
@@ -23,15 +24,21 @@ class Reconciliation:
     conflicting_duplicates: int
     quarantined: dict[str, int]
     gaps: dict[str, int]
+    waiting: int = 0
+
+    @property
+    def accounted(self) -> int:
+        """Records with a known fate, those that wait for their day to be built included."""
+        return self.accepted + self.duplicates + sum(self.quarantined.values()) + self.waiting
 
     @property
     def balanced(self) -> bool:
-        """Read = accepted + duplicates + quarantined."""
-        return self.read == self.accepted + self.duplicates + sum(self.quarantined.values())
+        """Every record read has exactly one fate, or waits for its day to be built."""
+        return self.read == self.accounted
 
 
 def reconcile(lake: Lake) -> Reconciliation:
-    """Count every record read by its fate; events whose day is not built yet leave it unbalanced."""
+    """Count every record read by its fate."""
     with connect() as connection:
         read, duplicates, conflicts = connection.execute(
             "select coalesce(sum(records), 0)::bigint, coalesce(sum(duplicates), 0)::bigint, "
@@ -40,7 +47,30 @@ def reconcile(lake: Lake) -> Reconciliation:
         reasons = connection.execute(
             f"select reason, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} group by reason order by reason"
         ).fetchall()
-    return Reconciliation(read, lake.count(t.EVENTS), duplicates, conflicts, dict(reasons), sequence_gaps(lake))
+    accepted, waiting = lake.count(t.EVENTS), sum(day.events for day in waiting_days(lake))
+    return Reconciliation(read, accepted, duplicates, conflicts, dict(reasons), sequence_gaps(lake), waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingDay:
+    """A day with landed events that it was not built with, and when the last event of it was read."""
+
+    day: date
+    events: int
+    read_at: datetime
+
+
+def waiting_days(lake: Lake) -> list[WaitingDay]:
+    """Days that want building for events that have landed, ascending."""
+    with connect() as connection:
+        rows = connection.execute(f"""
+            select event_date, sum(landed)::bigint, max(ingested_at) from (
+                select event_date, 1 as landed, ingested_at from {lake.scan(t.BRONZE_EVENTS)}
+                union all select event_date, -1, null from {lake.scan(t.EVENTS)}
+                union all select event_date, -1, null from {lake.scan(t.QUARANTINE_EVENTS)} where batch_id is null
+            ) group by event_date having sum(landed) > 0 order by event_date
+        """).fetchall()
+    return [WaitingDay(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +181,26 @@ def skipped(lake: Lake) -> Skipped | None:
     return skipped_of(SkippedObjects(row["ending"], row["objects"], row["bytes"], row["first"]) for row in rows)
 
 
-def sequence_gaps(lake: Lake) -> dict[str, int]:
-    """Numbers missing between the least and the greatest of each source, refused records counted as seen."""
+def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
+    """Numbers missing between the least and the greatest of each source, refused records counted as seen.
+
+    Args:
+        lake: The tables.
+        before: Only numbers up to the last one of an event before this day (UTC): what is missing
+            among newer ones may still be under way.
+    """
+    until = "true" if before is None else f"event_date < date '{before}'"
     with connect() as connection:
         rows = connection.execute(f"""
+            with seen as (
+                select source, source_seq, event_date from {lake.scan(t.BRONZE_EVENTS)}
+                union all select source, source_seq, event_date from {lake.scan(t.QUARANTINE_EVENTS)}),
+            settled as (
+                select source, max(source_seq) as newest from seen where {until} group by source)
             select source, max(source_seq) - min(source_seq) + 1 - count(distinct source_seq)
-            from (select source, source_seq from {lake.scan(t.BRONZE_EVENTS)}
-                  union all select source, source_seq from {lake.scan(t.QUARANTINE_EVENTS)})
-            where source is not null and source_seq >= 0 group by source order by source
+            from seen join settled using (source)
+            where source is not null and source_seq >= 0 and source_seq <= newest
+            group by source order by source
         """).fetchall()
     return dict(rows)
 

@@ -1,215 +1,255 @@
-"""What is wrong now, from state alone: each with a stable code and a sentence for the person on call."""
+"""What is looked at all the time, from state alone; what fails is an alert for the person on call."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from firstchair import events
+from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
-from firstchair.operations.alert_guides import guide_of
 from firstchair.operations.platform import Platform
-from firstchair.promotion import ALIAS_MOVED, REFRESH, Reason, Stage, out_of_line
-from firstchair.promotion.evidence_record import arms_of_entry
+from firstchair.promotion import ALIAS_MOVED, REFRESH, Entry, Reason, Stage, condition_checks, out_of_line
 
 if TYPE_CHECKING:
     import dagster as dg
 
+PASSES, FAILS = CheckState.PASSES, CheckState.FAILS
+UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
+ONE_DAY = timedelta(days=1)
 STALE_AFTER = timedelta(days=2)
+# A complete day has its lists by then: the daily run begins 2.5 hours after its end.
+BUILT_AFTER = timedelta(hours=6)
 # A rollback, or a probation that ended without a confirmation, is shown to a person for so long.
 ROLLBACK_DAYS = 3
-# A run that failed longer ago is history, even where nobody did its work.
+# A run that failed longer ago, and whose work nobody did, is history.
 FAILED_RUN_DAYS = 7
-# Stages of a refit that was judged and did not take over.
+# Stages of a refit that was judged and did not take over, and what only more test users can mend.
 HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
-# The newest changes of champion that an alert names.
-MOST_RELEASES = 3
+UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
 SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that is wrong: a stable code, and a sentence for the person on call.
-
-    cause: the likely one. remedy: what to do. link: page of the console to look at. They are the
-    code's own (`alert_guides`) where a look at the state says nothing better.
-    """
+    """One thing that is wrong: a stable code, and a sentence for the person on call."""
 
     code: str
     text: str
-    cause: str = ""
-    remedy: str = ""
-    link: str = ""
-
-    def told(self) -> str:
-        """All of it in one text."""
-        parts = (self.text, f"Likely cause: {self.cause}", f"What to do: {self.remedy}", f"See {self.link}")
-        return " ".join(part for part in parts if not part.endswith((": ", "See ")))
 
 
 def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Alert, ...]:
-    """What is wrong with data, lists, engagement, the split, decisions, aliases, runs and checks.
+    """What is wrong now: the checks of `watch` that fail, at most one of a code."""
+    return alerts_of(watch(platform, instance))
 
-    At most one of a code. With `instance`, Dagster's runs and the newest outcome of every blocking
-    asset check are looked at; without it, what `alert_sensor` last found of them is told.
+
+def alerts_of(checks: Sequence[Check]) -> tuple[Alert, ...]:
+    """The checks that fail, at most one of a code, the first of each."""
+    failing = [check for check in checks if check.state is FAILS]
+    return tuple({check.name: Alert(check.name, check.detail) for check in reversed(failing)}.values())[::-1]
+
+
+def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Check, ...]:
+    """Look at data, lists, engagement, the split, decisions, aliases, checks and runs.
+
+    Args:
+        platform: The platform, and the instant to look at it.
+        instance: Where Dagster keeps its runs and checks; without it, what `alert_sensor` last found
+            of them is told.
+
+    Returns:
+        One check or more of a code; one that names no fault where there is none.
     """
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
-        nothing = Alert("no_data", "No event has been read yet: deliver events and run `firstchair run`.")
-        return tuple(_guided(alert, platform) for alert in (nothing, *_runs(platform, instance)))
+        what = "No event has been read yet: deliver events and run `firstchair run`."
+        return (Check("no_data", FAILS, what), *_runs(platform, instance))
     try:
         last = platform.complete_days()[1]
     except RunError as error:
-        nothing = Alert("no_data", f"{error.what} {error.remedy}")
-        found = [nothing, *_changed(platform), *_runs(platform, instance)]
-        return tuple(_guided(alert, platform) for alert in found)
-    found = [
+        what = f"{error.what} {error.remedy}"
+        return (Check("no_data", FAILS, what), *_changed(platform), *_runs(platform, instance))
+    return (
+        Check("no_data", PASSES, f"{reconciliation.read:,} records have been read."),
         *_changed(platform),
         *_freshness(platform, last),
         *_records(platform, reconciliation, last),
         *_quality(platform, last),
-    ]
-    found += [*_engagement(platform, last), *_moved(platform), *_decisions(platform), *_runs(platform, instance)]
-    once = tuple({alert.code: alert for alert in reversed(found)}.values())[::-1]
-    return tuple(_guided(alert, platform) for alert in once)
-
-
-def _guided(alert: Alert, platform: Platform) -> Alert:
-    """The alert with what is known of its code, where it does not say better itself."""
-    guide = guide_of(alert.code)
-    return replace(
-        alert,
-        cause=alert.cause or guide.cause,
-        remedy=alert.remedy or guide.remedy,
-        link=alert.link or platform.settings.page(guide.page),
+        _engagement(platform, last),
+        _moved(platform),
+        *_decisions(platform),
+        *_runs(platform, instance),
     )
 
 
-def _freshness(platform: Platform, last: date) -> Iterator[Alert]:
-    if platform.now.date() - last > STALE_AFTER:
-        yield Alert("stale_data", f"The newest complete day of events is {last}.")
+def _freshness(platform: Platform, last: date) -> Iterator[Check]:
+    stale = platform.now.date() - last > STALE_AFTER
+    yield Check("stale_data", FAILS if stale else PASSES, f"The newest complete day of events is {last}.")
     lists = platform.lake.partitions(t.RECOMMENDATIONS)
-    if not lists or lists[-1] <= last:
-        yield Alert("stale_lists", f"The newest lists are of {lists[-1] if lists else 'no day'}.")
+    late = (not lists or lists[-1] <= last) and _is_due(platform.now, last)
+    told = f"The newest lists are of {lists[-1] if lists else 'no day'}"
+    yield Check("stale_lists", FAILS if late else PASSES, f"{told}, the newest complete day of events is {last}.")
 
 
-def _records(platform: Platform, reconciliation: events.Reconciliation, last: date) -> Iterator[Alert]:
-    if (why := platform.unusable(last + timedelta(days=1))) is not None:
-        yield Alert("quarantine_rate", f"Nothing is built on {last}: {why}")
-    if not reconciliation.balanced:
-        yield Alert("records_unaccounted", "Read is not accepted + duplicates + quarantined; rebuild the days.")
-    if holes := {source: count for source, count in reconciliation.gaps.items() if count}:
-        told = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
-        yield Alert("sequence_gaps", f"Sequence numbers are missing: {told}.")
+def _is_due(now: datetime, day: date) -> bool:
+    """Whether a day is over for so long that it should be built."""
+    return now >= datetime.combine(day + ONE_DAY, time(), UTC) + BUILT_AFTER
 
 
-def _changed(platform: Platform) -> Iterator[Alert]:
-    if names := events.changed_objects(platform.lake):
-        yield Alert(
-            "changed_objects",
-            f"{len(names):,} object(s) were written again after they were read, first {names[0]}: what they "
-            "hold now is not read. Deliver it in objects with new names.",
-        )
+def _records(platform: Platform, found: events.Reconciliation, last: date) -> Iterator[Check]:
+    why = platform.unusable(last + ONE_DAY)
+    what = "Few records of the newest complete day, and of all days, are missing."
+    yield Check("quarantine_rate", FAILS if why else PASSES, f"Nothing is built on {last}: {why}" if why else what)
+    yield Check("records_unaccounted", PASSES if found.balanced else FAILS, _accounted(found))
+    yield _unbuilt(platform, last)
+    before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
+    holes = {name: n for name, n in events.sequence_gaps(platform.lake, before=before).items() if n}
+    named = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
+    told = f"Sequence numbers are missing before {before}: {named or 'none'}."
+    yield Check("sequence_gaps", FAILS if holes else PASSES, told)
 
 
-def _moved(platform: Platform) -> Iterator[Alert]:
+def _accounted(found: events.Reconciliation) -> str:
+    refused = sum(found.quarantined.values())
+    fates = (
+        f"{found.accepted:,} accepted, {found.duplicates:,} duplicates, {refused:,} in quarantine and "
+        f"{found.waiting:,} waiting for their day to be built"
+    )
+    if found.balanced:
+        return f"All {found.read:,} records are accounted for: {fates}."
+    return (
+        f"{found.read:,} records were read, and {found.accounted:,} are accounted for: {fates}. A table was "
+        "changed by something else than firstchair: restore it, or read the objects into a new lake."
+    )
+
+
+def _unbuilt(platform: Platform, last: date) -> Check:
+    """Complete days whose events wait for long: their build, or their rebuild, does not happen."""
+    found = [
+        day
+        for day in events.waiting_days(platform.lake)
+        if day.day <= last and _is_due(platform.now, day.day) and platform.now - day.read_at >= BUILT_AFTER
+    ]
+    if not found:
+        return Check("unbuilt_days", PASSES, "No event of a complete day waits for long.")
+    waiting = sum(day.events for day in found)
+    told = f"{waiting:,} events of {len(found):,} day(s) wait to be built, the first of {found[0].day}"
+    return Check("unbuilt_days", FAILS, f"{told}: run `firstchair run`, or look why `rebuild` does not.")
+
+
+def _changed(platform: Platform) -> Iterator[Check]:
+    names = events.changed_objects(platform.lake)
+    if not names:
+        yield Check("changed_objects", PASSES, "No object was written again after it was read.")
+        return
+    told = f"{len(names):,} object(s) were written again after they were read, first {names[0]}"
+    yield Check(
+        "changed_objects", FAILS, f"{told}: what they hold now is not read. Deliver it in objects with new names."
+    )
+
+
+def _moved(platform: Platform) -> Check:
     """What somebody moved behind our back, now or within the last day."""
     last = platform.ledger.last()
     if last is None:
-        return
+        return Check("alias_moved", NOT_APPLICABLE, "There is no champion yet.")
     if ALIAS_MOVED in last.reason_codes and platform.now - last.decided_at < STALE_AFTER / 2:
-        yield Alert("alias_moved", last.reasons[0])
-        return
+        return Check("alias_moved", FAILS, last.reasons[0])
     pointed = out_of_line(platform.registry, platform.ledger)
     if pointed and platform.registry.followed() == last.sequence:
-        yield Alert("alias_moved", f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}.")
+        told = f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
+        return Check("alias_moved", FAILS, told)
+    return Check("alias_moved", PASSES, f"Aliases are as entry {last.sequence} has them.")
 
 
-def _quality(platform: Platform, last: date) -> Iterator[Alert]:
+def _quality(platform: Platform, last: date) -> Iterator[Check]:
     """The newest complete day's own figures; older days are told by the gate that leaves them out."""
     import monitoring
 
-    for row in monitoring.quality_of(platform.lake, last, last):
+    if last not in platform.lake.partitions(t.DATA_QUALITY):
+        what = f"Nothing is measured of {last} yet."
+        yield Check("data_quality", UNKNOWN, what, f"the monitoring of {last}")
+        return
+    failing = monitoring.quality_of(platform.lake, last, last)
+    for row in failing:
         if row["measure"] == "refused":
-            yield Alert("quarantine_rate", f"{row['value']:.1%} of the records of {last} are in quarantine.")
-        elif row["measure"] == "impossible_listening":
-            yield Alert(
-                "impossible_listening",
-                f"{row['value']:,.0f} account(s) played more on {last} than a day has hours, "
-                f"{row['of']:,} plays in all; these do not count in popularity.",
-            )
+            told = f"{row['value']:.1%} of the records of {last} are in quarantine."
+            yield Check("quarantine_rate", FAILS, told)
         elif row["blocks"]:
-            yield Alert(
-                "failed_check", f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
-            )
+            told = f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
+            yield Check("failed_check", FAILS, told)
+    if not any(row["blocks"] for row in failing):
+        yield Check("data_quality", PASSES, f"No figure of {last} keeps it from decisions.")
 
 
-def _engagement(platform: Platform, last: date) -> Iterator[Alert]:
+def _engagement(platform: Platform, last: date) -> Check:
     import monitoring
 
-    rules, as_of = monitoring.load_rules().engagement, last + timedelta(days=1)
-    change = monitoring.engagement_regression(platform.lake, as_of=as_of, days=1, rules=rules).get(as_of)
-    if change is not None and change.fallen:
-        (first, newest), (before, until) = change.recent, change.before
-        text = (
-            f"CTR of {first} to {newest} is {change.recent_ctr:.2%}: {change.relative_change:+.1%} "
-            f"against {before} to {until} ({change.before_ctr:.2%})."
-        )
-        yield Alert("engagement_regression", text, cause=_released(platform, before, newest))
+    rules, as_of = monitoring.load_rules(), last + ONE_DAY
+    days = rules.triggers.engagement_regression.hold_days
+    found = monitoring.engagement_regression(platform.lake, as_of=as_of, days=days, rules=rules.engagement)
+    name, change = "engagement_regression", found.get(as_of)
+    if change is None or len(found) < days:
+        missing = f"{rules.engagement.recent_days} complete days with clicks, and a week and more before them"
+        return Check(name, UNKNOWN, "The CTR of the last days cannot be compared.", missing)
+    told = f"CTR of the last complete days is {change.relative_change:+.1%} against the days before."
+    fallen = all(one.fallen for one in found.values())
+    return Check(name, FAILS if fallen else PASSES, told)
 
 
-def _released(platform: Platform, first: date, last: date) -> str:
-    """Versions that began to serve in these days, in words; empty where none did."""
-    found = []
-    for entry in platform.ledger.champion_changes():
-        _, treatment = arms_of_entry(entry)
-        if treatment is not None and first <= entry.as_of <= last:
-            found.append(f"entry {entry.sequence} of {entry.as_of} ({entry.decision} {treatment.name})")
-    if not found:
-        return ""
-    more = f" and {len(found) - MOST_RELEASES} before" if len(found) > MOST_RELEASES else ""
-    return (
-        f"the champion changed in these days: {', '.join(found[:MOST_RELEASES])}{more}. "
-        "Versions before and after were not shown on the same days, so this compares days and not "
-        "versions; the gate compares versions."
-    )
-
-
-def _decisions(platform: Platform) -> Iterator[Alert]:
+def _decisions(platform: Platform) -> Iterator[Check]:
     """A broken split; a refit that was held; a rollback or an unconfirmed champion that is still new."""
     entries = platform.ledger.entries(limit=50)
-    checks = entries[0].evidence.get("checks", ()) if entries else ()
-    for check in checks:
-        if check.get("name") in SAMPLE_RATIO_CHECKS and not check.get("passes", True):
-            yield Alert("sample_ratio", f"The split is not as planned: {check.get('detail', '')}")
-    refresh = next((e for e in entries if e.evidence["kind"] == REFRESH), None)
-    if refresh is not None and refresh.stage_after in HELD_STAGES:
-        yield Alert(
-            "refresh_held",
-            f"The refit of {refresh.as_of} does not take over from version {refresh.champion_after}: "
-            f"{' '.join(refresh.reasons)}",
-        )
+    yield _split(entries)
+    yield _refresh(entries)
     back = next((entry for entry in entries if entry.decision == "roll_back"), None)
     if back is not None and platform.now - back.decided_at < timedelta(days=ROLLBACK_DAYS):
-        yield Alert("rollback", f"Version {back.champion_before} was rolled back: {' '.join(back.reasons)}")
+        text = f"Version {back.champion_before} was rolled back: {' '.join(back.reasons)}"
+        yield Check("rollback", FAILS, text)
     over = next((entry for entry in entries if Reason.PROBATION_OVER in entry.reason_codes), None)
     if over is not None and platform.now - over.decided_at < timedelta(days=ROLLBACK_DAYS):
         text = f"Version {over.champion_after} was never confirmed: {' '.join(over.reasons)}"
-        yield Alert("unconfirmed", text)
+        yield Check("unconfirmed", FAILS, text)
 
 
-def _runs(platform: Platform, instance: "dg.DagsterInstance | None") -> Iterator[Alert]:
-    """Runs that failed and whose work nobody has done since; asset checks that failed at last."""
+def _split(entries: Sequence[Entry]) -> Check:
+    """Whether users were assigned to the arms as planned."""
+    found = condition_checks(entries[0].evidence) if entries else ()
+    split = next((check for check in found if check.name in SAMPLE_RATIO_CHECKS), None)
+    if split is None:
+        return Check("sample_ratio", NOT_APPLICABLE, "No version is compared before users.")
+    prefix = "The split is not as planned: " if split.state is FAILS else ""
+    return Check("sample_ratio", split.state, f"{prefix}{split.detail}", split.missing)
+
+
+def _refresh(entries: Sequence[Entry]) -> Check:
+    name, entry = "refresh_held", next((e for e in entries if e.evidence["kind"] == REFRESH), None)
+    if entry is None:
+        return Check(name, NOT_APPLICABLE, "No refit of the champion has been judged.")
+    if entry.stage_after not in HELD_STAGES:
+        return Check(name, PASSES, f"The refit of {entry.as_of} has taken over, or is before users.")
+    told = (
+        f"The refit of {entry.as_of} does not take over from version {entry.champion_after}: {' '.join(entry.reasons)}"
+    )
+    if set(entry.reason_codes) <= UNPROVEN:
+        return Check(name, UNKNOWN, told, "test users enough to prove it no worse")
+    return Check(name, FAILS, told)
+
+
+def _runs(platform: Platform, instance: "dg.DagsterInstance | None") -> Iterator[Check]:
+    """Runs that failed, and asset checks whose newest outcome is a failure."""
     if instance is None:
         for incident in platform.journal.incidents(only_open=True):
             if incident.code in {"failed_run", "failed_check"}:
-                yield Alert(incident.code, incident.detail)
+                yield Check(incident.code, FAILS, incident.detail)
         return
     from dagster_project.execution import failed_checks, failed_runs
 
-    if failed := failed_checks(instance):
-        yield Alert("failed_check", f"Failed at their last run: {', '.join(failed)}.")
-    if runs := failed_runs(instance, since=platform.now - timedelta(days=FAILED_RUN_DAYS)):
-        more = f" {len(runs) - 1:,} more failed before it." if len(runs) > 1 else ""
-        yield Alert("failed_run", f"{runs[0].sentence()}{more}")
+    checks = failed_checks(instance)
+    told = f"Failed at their last run: {', '.join(checks)}." if checks else "No check failed at its last run."
+    yield Check("failed_check", FAILS if checks else PASSES, told)
+    runs = failed_runs(instance, since=platform.now - timedelta(days=FAILED_RUN_DAYS))
+    more = f" {len(runs) - 1:,} more failed before it." if len(runs) > 1 else ""
+    told = f"{runs[0].sentence()}{more}" if runs else "The work of every run is done."
+    yield Check("failed_run", FAILS if runs else PASSES, told)
