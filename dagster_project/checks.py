@@ -3,6 +3,7 @@
 import dagster as dg
 
 from dagster_project.metadata import shown_as
+from firstchair.definitions.checks import Check, CheckState
 
 LANDED_ADDS_UP = dg.AssetCheckSpec(
     "landed_adds_up",
@@ -45,11 +46,42 @@ EVERY_USER_SERVED = dg.AssetCheckSpec(
 )
 
 
-def verdict(spec: dg.AssetCheckSpec, passed: bool, *, warn: bool = False, **metadata: object) -> dg.AssetCheckResult:
-    """The outcome of a check; with `warn` a failure is shown and stops nothing."""
+def verdict(
+    spec: dg.AssetCheckSpec,
+    passed: bool,
+    *,
+    of: int,
+    what: str,
+    none: CheckState = CheckState.NOT_ENOUGH_DATA,
+    warn: bool = False,
+    **metadata: object,
+) -> dg.AssetCheckResult:
+    """The outcome of a check over `of` things; where there are none, it is not that it passed.
+
+    Args:
+        spec: The check.
+        passed: Whether it holds.
+        of: How many there are.
+        what: What they are.
+        none: The state where there are none.
+        warn: A failure is shown and stops nothing.
+        metadata: Figures beside it.
+    """
+    if of == 0:
+        missing = what if none is CheckState.NOT_ENOUGH_DATA else ""
+        return outcome(spec, Check(spec.name, none, f"There are no {what}.", missing))
+    state = CheckState.PASSES if passed else CheckState.FAILS
+    return outcome(spec, Check(spec.name, state, f"{of:,} {what}."), warn=warn, **metadata)
+
+
+def outcome(spec: dg.AssetCheckSpec, check: Check, *, warn: bool = False, **metadata: object) -> dg.AssetCheckResult:
+    """A check of the domain as Dagster shows it: without enough data it has not passed, and stops nothing."""
+    fails = check.state is CheckState.FAILS
+    shown = {name: shown_as(value) for name, value in metadata.items()}
     return dg.AssetCheckResult(
         check_name=spec.name,
-        passed=passed,
-        severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
-        metadata={name: shown_as(value) for name, value in metadata.items() if shown_as(value) is not None},
+        passed=check.state in {CheckState.PASSES, CheckState.NOT_APPLICABLE},
+        severity=dg.AssetCheckSeverity.ERROR if fails and not warn else dg.AssetCheckSeverity.WARN,
+        description=check.sentence(),
+        metadata={"state": check.state.words, **{n: value for n, value in shown.items() if value is not None}},
     )

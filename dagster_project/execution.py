@@ -10,6 +10,7 @@ from itertools import takewhile
 
 import dagster as dg
 import psutil
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from dagster_shared.error import SerializableErrorInfo
 
 from firstchair.errors import RunError
@@ -19,6 +20,8 @@ WORK_TAG, STATE_TAG = "firstchair/work", "firstchair/state"
 FAILED = dg.DagsterRunStatus.FAILURE
 ENDED = {dg.DagsterRunStatus.SUCCESS, FAILED, dg.DagsterRunStatus.CANCELED}
 LONGEST_WAIT_MINUTES = 60
+# Of one piece of work, newest first; landing has one of its own every few minutes.
+REMEMBERED_RUNS = 50
 DOMAIN_ERRORS = "firstchair.errors."
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
@@ -143,7 +146,8 @@ def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime) -> tup
     """Run key under which to ask now; without one, why not."""
     if _is_under_way(instance, wanted.job):
         return None, f"a run of {wanted.job} is under way."
-    earlier = instance.get_run_records(filters=dg.RunsFilter(tags={WORK_TAG: wanted.work}))
+    of_it = dg.RunsFilter(tags={WORK_TAG: wanted.work})
+    earlier = instance.get_run_records(filters=of_it, limit=REMEMBERED_RUNS)
     same = [one.dagster_run for one in earlier if one.dagster_run.tags.get(STATE_TAG) == wanted.state]
     if same and same[0].status is not FAILED:
         return None, f"its run {same[0].run_id[:8]} has ended ({same[0].status.value.lower()})."
@@ -167,6 +171,46 @@ def _is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
 def _ended(record: dg.RunRecord) -> float:
     """Seconds since 1970 at which a run ended."""
     return record.end_time or record.update_timestamp.timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A run that waits or works.
+
+    status: As Dagster has it, such as `queued` or `started`. why: Causes of a retraining, else empty.
+    """
+
+    run_id: str
+    job: str
+    partition: str | None
+    status: str
+    since: datetime
+    why: str
+
+    def sentence(self) -> str:
+        """All of it in words."""
+        of_day = f" for {self.partition}" if self.partition else ""
+        because = f" because of {self.why}" if self.why else ""
+        return f"{self.job}{of_day}{because}: {self.status} since {self.since:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def runs_under_way(instance: dg.DagsterInstance) -> tuple[UnderWay, ...]:
+    """Runs that wait or work, oldest first."""
+    statuses = [status for status in dg.DagsterRunStatus if status not in ENDED]
+    records = instance.get_run_records(filters=dg.RunsFilter(statuses=statuses))
+    return tuple(_under_way(record) for record in reversed(records))
+
+
+def _under_way(record: dg.RunRecord) -> UnderWay:
+    run = record.dagster_run
+    since = record.start_time or record.create_timestamp.timestamp()
+    why = run.tags.get("firstchair/causes", "").replace(",", ", ")
+    partition, status = run.tags.get("dagster/partition"), run.status.value.lower()
+    return UnderWay(run.run_id, _job(run), partition, status, datetime.fromtimestamp(since, UTC), why)
+
+
+def _job(run: dg.DagsterRun) -> str:
+    return "firstchair" if run.job_name.startswith("__") else run.job_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +252,7 @@ def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun
         return None
     if not undone and _succeeded_since(instance, run.job_name, ended):
         return None
-    job = "firstchair" if run.job_name.startswith("__") else run.job_name
+    job = _job(run)
     partition = run.tags.get("dagster/partition")
     cause = _cause(instance, run.run_id)
     return FailedRun(run.run_id, job, partition, datetime.fromtimestamp(ended, UTC), tuple(sorted(open_now)), cause)
@@ -257,8 +301,14 @@ def failed_checks(instance: dg.DagsterInstance) -> list[str]:
 
     specs = [spec for spec in vars(checks).values() if isinstance(spec, dg.AssetCheckSpec) and spec.blocking]
     newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([spec.key for spec in specs])
-    failed = [key for key, record in newest.items() if record.status.value == "FAILED"]
+    failed = [key for key, record in newest.items() if record.status.value == "FAILED" and _is_error(record)]
     return sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in failed)
+
+
+def _is_error(record: AssetCheckExecutionRecord) -> bool:
+    """Whether a failure is one, and not the lack of data, which warns."""
+    event = None if record.event is None else record.event.dagster_event
+    return event is None or event.asset_check_evaluation_data.severity is dg.AssetCheckSeverity.ERROR
 
 
 def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
 import dagster as dg
 from pydantic import Field
@@ -13,13 +13,13 @@ from firstchair.operations import Platform, open_platform
 from firstchair.operations.work import Work, writing
 
 
-class PlatformResource(dg.ConfigurableResource[Any]):
+class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
     """The lake, sources, registry and ledger that the settings name."""
 
     now: str = Field(default="", description="RFC 3339 instant to run at; empty: the wall clock")
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PlatformResource"]:
         """Hold the lock of all writers for the whole run; a sensor, which writes no table, needs none."""
         if context.run is None:
             yield self

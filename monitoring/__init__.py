@@ -5,7 +5,7 @@ from monitoring.churn import ChurnReport, build_churn
 from monitoring.drift import Champion, DriftReport, build_drift
 from monitoring.engagement import EngagementReport, build_engagement, engagement_summary
 from monitoring.overfit import OverfitReport, build_overfit
-from monitoring.quality import QualityReport, build_quality, quality_of
+from monitoring.quality import QualityReport, build_quality, quality_checks, quality_of
 from monitoring.regression import Regression, engagement_regression
 from monitoring.rules import Rules, Trigger, load_rules
 from monitoring.survival import SurvivalReport, build_survival
@@ -34,6 +34,7 @@ __all__ = [
     "engagement_regression",
     "engagement_summary",
     "load_rules",
+    "quality_checks",
     "quality_of",
     "track",
 ]

@@ -1,12 +1,12 @@
 """Data quality of each day: what was refused and why, what is missing, what came late, who is silent."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from firstchair.definitions.bounds import DAY_MS
-from firstchair.definitions.checks import Check, CheckState
+from firstchair.definitions.checks import Check, CheckState, overall
 from firstchair.events import records_sql
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
@@ -21,6 +21,8 @@ IMPOSSIBLE = "impossible_listening"
 GRACE_HOURS = 3
 # A source is expected on a day if it was heard on as many of the days before.
 EXPECTED_DAYS, WEEK_DAYS = 5, 7
+WEEK = timedelta(days=WEEK_DAYS)
+PASSES, FAILS, UNKNOWN = CheckState.PASSES, CheckState.FAILS, CheckState.NOT_ENOUGH_DATA
 COLUMNS = (("measure", "measure"), ("key", "of"), ("value", "value"), ("of", "records"), ("threshold", "limit"),
            ("fails", "fails"), ("blocks", "blocks decisions"))  # fmt: skip
 
@@ -31,6 +33,7 @@ class QualityReport:
 
     rows: figures. failing: days with a figure over its limit. blocked: days that no decision may rest on.
     refused: share of the last day's records in quarantine, by reason. report: the page of the last day.
+    checks: of the last day, as `quality_checks`. usable: those of them on which decisions rest, as one.
     """
 
     rows: int
@@ -38,6 +41,8 @@ class QualityReport:
     blocked: tuple[date, ...]
     refused: dict[str, float]
     report: Path | None
+    checks: tuple[Check, ...]
+    usable: Check
 
 
 def build_quality(
@@ -48,7 +53,7 @@ def build_quality(
     refused: records in quarantine that were not delivered again ÷ records, over all and by reason
     (`firstchair.events.shares` says what day a record is of).
     sequence_gaps: numbers missing before an event of the day, by source.
-    late: events that came after the day's evening had been brought in, ÷ events.
+    late: events that came after the day's evening had been brought in, ÷ events; not measured before.
     silent: 1 where a source that is heard on most days was not heard on the day.
     impossible_listening: accounts whose plays last longer than the day, of so many plays of theirs;
     their plays do not count in popularity (`firstchair.features.artist_statistics`).
@@ -68,7 +73,7 @@ def build_quality(
     rows = table.to_pylist()
     newest = [row for row in rows if row["event_date"] == last]
     heading = Heading(f"Data quality, {last}", (), is_simulated(lake))
-    checks = [_check(row) for row in newest if row["threshold"] is not None]
+    checks = quality_checks(lake, last, rules)
     page = report_folder and cells_page(
         "data_quality", newest, COLUMNS, checks, heading=heading, day=last, folder=report_folder
     )
@@ -78,15 +83,9 @@ def build_quality(
         blocked=tuple(sorted({row["event_date"] for row in rows if row["blocks"]})),
         refused={row["key"]: row["value"] for row in newest if row["measure"] == REFUSED and row["key"] != ALL},
         report=page,
+        checks=checks,
+        usable=overall("day_usable", [check for check in checks if check.name != GAPS]),
     )
-
-
-def _check(row: dict[str, Any]) -> Check:
-    """What a test of the page says of a figure with a limit."""
-    blocks = "; no decision may use the day" if row["blocks"] else ""
-    figures = f"{row['value']:.4g} of {row['of']:,} records, limit {row['threshold']:.4g}{blocks}."
-    state = CheckState.FAILS if row["fails"] else CheckState.PASSES
-    return Check(f"{row['measure']}, {row['key']}", state, figures)
 
 
 def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
@@ -96,6 +95,50 @@ def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
     return list(rows.to_pylist())
 
 
+def quality_checks(lake: Lake, day: date, rules: QualityRules | None = None) -> tuple[Check, ...]:
+    """What the figures of a day come to, one check a measure; too few records or days decide nothing.
+
+    Raises:
+        LakeError: gold/data_quality cannot be read.
+    """
+    rules = rules or load_rules().quality
+    rows = lake.read(t.DATA_QUALITY, f"event_date = date '{day}'").to_pylist()
+    earlier = sum(day - WEEK <= other < day for other in lake.partitions(t.DATA_QUALITY))
+    return (
+        _share_check(REFUSED, rows, rules, f"records of {day}"),
+        _share_check(LATE, rows, rules, f"events of {day} that were read after its end"),
+        _silence_check(rows, earlier),
+        _gaps_check(rows),
+    )
+
+
+def _share_check(measure: str, rows: list[dict[str, Any]], rules: QualityRules, of: str) -> Check:
+    row = next((row for row in rows if row["measure"] == measure and row["key"] == ALL), None)
+    if row is None or row["of"] < rules.min_records:
+        found = 0 if row is None else row["of"]
+        return Check(measure, UNKNOWN, f"{found:,} of at least {rules.min_records:,}.", f"{of}")
+    told = f"{row['value']:.1%} of {row['of']:,}, limit {row['threshold']:.0%}."
+    return Check(measure, FAILS if row["fails"] else PASSES, told)
+
+
+def _silence_check(rows: list[dict[str, Any]], earlier: int) -> Check:
+    silent = sorted(row["key"] for row in rows if row["measure"] == SILENT)
+    if silent:
+        return Check(SILENT, FAILS, f"Nothing was heard of {', '.join(silent)}.")
+    if earlier < EXPECTED_DAYS or not rows:
+        missing = f"{EXPECTED_DAYS} days before, with records" if rows else "records of the day"
+        return Check(SILENT, UNKNOWN, f"{earlier} days before it are known.", missing)
+    return Check(SILENT, PASSES, "Every source that is expected was heard.")
+
+
+def _gaps_check(rows: list[dict[str, Any]]) -> Check:
+    holes = {row["key"]: int(row["value"]) for row in rows if row["measure"] == GAPS}
+    if holes:
+        named = ", ".join(f"{count:,} of {source}" for source, count in sorted(holes.items()))
+        return Check(GAPS, FAILS, f"Sequence numbers are missing: {named}.")
+    if not rows:
+        return Check(GAPS, UNKNOWN, "Nothing is known of the day.", "records of the day")
+    return Check(GAPS, PASSES, "No sequence number is missing.")
 def _listening(lake: Lake, first: date, last: date) -> str:
     """SQL of `listening`: milliseconds and plays of each account and day of the stretch."""
     return f"""
@@ -161,7 +204,7 @@ def _late(rules: QualityRules) -> str:
             select l.day, '{LATE}' as measure, '{ALL}' as key,
                    count(*) filter (l.ingested_at > e.until) / count(*) as value, count(*) as "of",
                    {rules.max_late} as threshold
-            from landed l left join evening e using (day) group by l.day)"""
+            from landed l join evening e using (day) group by l.day)"""
 
 
 def _silent() -> str:

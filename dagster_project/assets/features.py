@@ -27,8 +27,8 @@ def user_features(context: dg.AssetExecutionContext, platform: PlatformResource)
     p.require_usable(as_of_of(context))
     report = features.build_user_features(p.lake, as_of=as_of_of(context))
     checks = [
-        verdict(FEATURES_NO_LEAK, report.leaked_rows == 0, leaked_rows=report.leaked_rows),
-        verdict(FEATURES_VALID, report.validation.passed, failures=report.validation.by_expectation),
+        verdict(FEATURES_NO_LEAK, report.leaked_rows == 0, of=report.rows, what="rows"),
+        verdict(FEATURES_VALID, report.validation.passed, of=report.rows, what="rows"),
     ]
     return dg.MaterializeResult(
         metadata=described(report), check_results=checks, data_version=dg.DataVersion(report.fingerprint)
@@ -48,7 +48,7 @@ def interactions(context: dg.AssetExecutionContext, platform: PlatformResource) 
     p = platform.open()
     p.require_usable(as_of_of(context))
     report = features.build_interactions(p.lake, as_of=as_of_of(context))
-    checks = [verdict(MATRIX_NO_LEAK, report.leaked_rows == 0, leaked_rows=report.leaked_rows)]
+    checks = [verdict(MATRIX_NO_LEAK, report.leaked_rows == 0, of=report.rows, what="rows")]
     return dg.MaterializeResult(
         metadata=described(report), check_results=checks, data_version=dg.DataVersion(report.fingerprint)
     )

@@ -6,6 +6,8 @@ from dagster_project.checks import FEW_REFUSED, LANDED_ADDS_UP, verdict
 from dagster_project.metadata import described
 from dagster_project.resources import PlatformResource
 from firstchair import events, privacy
+from firstchair.definitions.checks import CheckState
+from firstchair.lake.tables import OBJECTS
 
 OWNERS = ["team:data"]
 
@@ -18,7 +20,10 @@ def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
         p.lake, events_url=p.settings.events_url, pseudonym_key=p.settings.secret_pseudonym_key(), now=p.now
     )
     why = p.unusable(p.now.date())
-    checks = [verdict(LANDED_ADDS_UP, report.balanced), verdict(FEW_REFUSED, why is None, why=why or "")]
+    checks = [
+        verdict(LANDED_ADDS_UP, report.balanced, of=report.read, what="new records", none=CheckState.NOT_APPLICABLE),
+        verdict(FEW_REFUSED, why is None, of=p.lake.count(OBJECTS), what="objects read", why=why or ""),
+    ]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)
 
 

@@ -8,7 +8,7 @@ import monitoring
 from dagster_project.assets.models import FAMILY_MODELS
 from dagster_project.assets.recommendations import recommendations
 from dagster_project.assets.validation import silver_events
-from dagster_project.checks import DAY_USABLE, verdict
+from dagster_project.checks import DAY_USABLE, outcome
 from dagster_project.metadata import described, report_page, run_page
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
@@ -90,7 +90,7 @@ def data_quality(context: dg.AssetExecutionContext, platform: PlatformResource) 
     p = platform.open()
     first, last = days_of(context)
     report = monitoring.build_quality(p.lake, first=first, last=last, report_folder=p.settings.reports)
-    checks = [verdict(DAY_USABLE, not report.blocked, warn=True, days=", ".join(map(str, report.blocked)))]
+    checks = [outcome(DAY_USABLE, report.usable, warn=True, blocked_days=", ".join(map(str, report.blocked)))]
     return dg.MaterializeResult(
         metadata=described(report, report=report_page(report.report, p.settings), console=p.settings.page("quality")),
         check_results=checks,

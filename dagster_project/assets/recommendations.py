@@ -25,7 +25,7 @@ def recommendations(context: dg.AssetExecutionContext, platform: PlatformResourc
     report = serving.build_recommendations(
         p.lake, p.registry, as_of=as_of_of(context), list_length=p.settings.list_length
     )
-    checks = [verdict(EVERY_USER_SERVED, report.users_without_list == 0, users_without_list=report.users_without_list)]
+    checks = [verdict(EVERY_USER_SERVED, report.users_without_list == 0, of=report.users, what="users")]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)
 
 

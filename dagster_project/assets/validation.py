@@ -23,7 +23,9 @@ def silver_events(context: dg.AssetExecutionContext, platform: PlatformResource)
     """Accepted events of the day; those that fail expectations/events.json are in quarantine with their reason."""
     report = events.build_events(platform.open().lake, *days_of(context))
     checks = [
-        verdict(SILVER_ADDS_UP, report.balanced),
-        verdict(NO_GAPS, not any(report.gaps.values()), warn=True, gaps=report.gaps),
+        verdict(SILVER_ADDS_UP, report.balanced, of=report.landed, what="events landed"),
+        verdict(
+            NO_GAPS, not any(report.gaps.values()), of=len(report.gaps), what="sources", warn=True, gaps=report.gaps
+        ),
     ]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.checks import LANDED_ADDS_UP
+from dagster_project.checks import LANDED_ADDS_UP, verdict
 from dagster_project.execution import (
     PROCESS_TAG,
     close_orphans,
@@ -105,6 +105,26 @@ def test_a_check_is_failed_while_its_newest_outcome_is() -> None:
         found.append(failed_checks(instance))
 
     assert found == [[], ["landed_events: landed_adds_up"], []]
+
+
+def test_a_check_over_nothing_has_not_passed_and_is_no_failure() -> None:
+    instance = dg.DagsterInstance.ephemeral()
+
+    @dg.asset(name="landed_events", check_specs=[LANDED_ADDS_UP])
+    def landed() -> dg.MaterializeResult:
+        return dg.MaterializeResult(check_results=[verdict(LANDED_ADDS_UP, True, of=0, what="records read now")])
+
+    @dg.asset(deps=[landed])
+    def below() -> None:
+        pass
+
+    result = dg.materialize([landed, below], instance=instance)
+
+    (check,) = result.get_asset_check_evaluations()
+    assert result.success
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert str(check.description).startswith("not enough data (missing: records read now)")
+    assert failed_checks(instance) == []
 
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

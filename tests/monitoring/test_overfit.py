@@ -62,5 +62,6 @@ def test_the_gap_stands_with_its_interval_and_a_page(lake: Lake, tmp_path: Path)
     assert row["gap"] == pytest.approx(0.2)
     assert row["gap_upper"] - row["gap"] == pytest.approx(1.96 * np.sqrt(2 * 0.1**2 / 400), rel=0.1)
     assert (row["usual_gap"], row["overfit"]) == (None, False)
+    assert report.checks["als"].startswith("not enough data (missing: earlier days with models")
     assert report.report == tmp_path / "overfit" / "2026-03-01.html"
     assert report.report.exists()

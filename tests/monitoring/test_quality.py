@@ -4,10 +4,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from firstchair.definitions.checks import CheckState
 from firstchair.events import blocked_days
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
-from monitoring import build_quality, quality_of
+from monitoring import build_quality, quality_checks, quality_of
 
 FIRST = date(2026, 3, 1)
 ONE_DAY = timedelta(days=1)
@@ -141,3 +142,46 @@ def test_a_blocked_day_is_known_to_who_decides_until_it_is_mended(landing: Landi
 
     assert blocked == [FIRST + 3 * ONE_DAY]
     assert blocked_days(landing.lake, FIRST, last) == []
+
+
+def states(lake: Lake, day: int) -> dict[str, CheckState]:
+    return {check.name: check.state for check in quality_checks(lake, FIRST + day * ONE_DAY)}
+
+
+def test_a_day_as_it_should_be_passes_and_the_first_days_cannot_tell_who_is_silent(landing: Landing) -> None:
+    measured(landing)
+
+    assert set(states(landing.lake, 6).values()) == {CheckState.PASSES}
+    assert states(landing.lake, 1)["silent"] is CheckState.NOT_ENOUGH_DATA
+
+
+def test_a_day_that_is_not_read_after_its_end_cannot_be_late(lake: Lake) -> None:
+    landing = Landing(lake)
+    landing.landed(0, "web", days_later=0)
+
+    report = build_quality(lake, first=FIRST, last=FIRST, report_folder=None)
+
+    assert states(lake, 0)["late"] is CheckState.NOT_ENOUGH_DATA
+    assert report.usable.state is CheckState.NOT_ENOUGH_DATA
+    assert "events of 2026-03-01 that were read after its end" in report.usable.missing
+
+
+def test_few_records_and_none_have_no_outcome(lake: Lake) -> None:
+    landing = Landing(lake)
+    landing.landed(0, "web", 20)
+    build_quality(lake, first=FIRST, last=FIRST + ONE_DAY, report_folder=None)
+
+    assert states(lake, 0)["refused"] is CheckState.NOT_ENOUGH_DATA
+    assert set(states(lake, 1).values()) == {CheckState.NOT_ENOUGH_DATA}
+
+
+def test_what_blocks_a_day_fails_and_holes_do_not_block(landing: Landing) -> None:
+    landing.refused(3, "bad_type", 60, of_object="ios-3")
+    landing.landed(7, "web", 1, from_seq=9_000)
+    last = FIRST + 7 * ONE_DAY
+    build_quality(landing.lake, first=FIRST, last=last, report_folder=None)
+    report = build_quality(landing.lake, first=last, last=last, report_folder=None)
+
+    assert states(landing.lake, 3)["refused"] is CheckState.FAILS
+    assert states(landing.lake, 7)["sequence_gaps"] is CheckState.FAILS
+    assert report.usable.state is CheckState.PASSES

@@ -1,5 +1,6 @@
 """The outcome of a check: it passes, it fails, the data do not say, or it does not apply."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,3 +44,17 @@ class Check:
         """
         lacking = f" (missing: {self.missing})" if self.missing else ""
         return f"{self.state.words}{lacking}: {self.detail}"
+
+
+def overall(name: str, checks: Sequence[Check]) -> Check:
+    """Several checks as one: it fails where one does, else lacks data where one does.
+
+    >>> found = [Check("a", CheckState.PASSES, "1 of 1"), Check("b", CheckState.NOT_ENOUGH_DATA, "0", "days")]
+    >>> overall("both", found).sentence()
+    'not enough data (missing: days): a: passes: 1 of 1; b: not enough data (missing: days): 0'
+    """
+    told = "; ".join(f"{check.name}: {check.sentence()}" for check in checks)
+    for state in (CheckState.FAILS, CheckState.NOT_ENOUGH_DATA):
+        if found := [check for check in checks if check.state is state]:
+            return Check(name, state, told, ", ".join(filter(None, (check.missing for check in found))))
+    return Check(name, CheckState.PASSES, told)

@@ -173,10 +173,11 @@ def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
         yield Condition(f"drift:{kind}", rules.triggers.drift, days, told, {"columns": named})
     changes = monitoring.engagement_regression(lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement)
     fallen = {day: change.fallen for day, change in changes.items()}
-    change = changes[as_of].relative_change if as_of in changes else 0.0
-    recent = f"the last {rules.engagement.recent_days} complete days"
-    told = f"CTR of {recent} is {change:+.1%} against the days before."
-    yield Condition("engagement_regression", rules.triggers.engagement_regression, fallen, told, {"change": change})
+    if as_of in changes:
+        change, rule = changes[as_of].relative_change, rules.triggers.engagement_regression
+        recent = f"the last {rules.engagement.recent_days} complete days"
+        told = f"CTR of {recent} is {change:+.1%} against the days before."
+        yield Condition("engagement_regression", rule, fallen, told, {"change": change})
     overfit = lake.read(t.OVERFIT, f"{window} and overfit").to_pylist()
     families = sorted(row["family"] for row in overfit if row["as_of"] == as_of)
     days = dict.fromkeys((row["as_of"] for row in overfit), True)

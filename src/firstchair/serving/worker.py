@@ -2,7 +2,7 @@
 
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firstchair.serving.api import Api, ApiConfig
 from firstchair.settings import load_settings
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from firstchair.promotion import Entry, Ledger, Registry, Status
+    from firstchair.promotion import Ledger, Registry, Status
     from firstchair.serving.published import Published
 
 
@@ -38,8 +38,10 @@ def app() -> Api:
 
         return status(*memory())
 
-    def decisions() -> "list[Entry]":
-        return memory()[1].entries()
+    def decisions() -> list[dict[str, Any]]:
+        from firstchair.promotion import entry_document
+
+        return [entry_document(entry) for entry in memory()[1].entries()]
 
     def console(published: "Callable[[], Published | None]") -> "ASGIApp":
         from firstchair.operations.console import open_console
