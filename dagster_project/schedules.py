@@ -8,6 +8,7 @@ from dagster_project.execution import Wanted, requests
 from dagster_project.partitions import daily
 from dagster_project.resources import PlatformResource
 from firstchair.operations import triggers
+from firstchair.operations.start import settled_at
 
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
@@ -62,8 +63,9 @@ def daily_schedule(context: dg.ScheduleEvaluationContext, platform: PlatformReso
     p = platform.open()
     due = triggers.day_due(p)
     pipeline_of_day = Wanted(f"daily-{due.day}", pipeline.name, day=due.day, only_again=due.built)
-    wanted = [] if due.why else [pipeline_of_day]
-    yield from requests(context.instance, wanted, now=p.now, idle=due.why)
+    until = settled_at(p)
+    why = due.why if until is None else f"The home has just been started: no day is built before {until:%H:%M} UTC."
+    yield from requests(context.instance, [] if why else [pipeline_of_day], now=p.now, idle=why)
 
 
 JOBS = [landing, rebuild, retraining, decision, pipeline]

@@ -10,6 +10,7 @@ from dagster_project.schedules import Requests, decision, landing, rebuild, retr
 from firstchair import events
 from firstchair.lake.tables import BRONZE_EVENTS
 from firstchair.operations import alerts, triggers, webhook
+from firstchair.operations.start import settled_at
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
 ONE_DAY = timedelta(days=1)
@@ -25,7 +26,7 @@ def landing_sensor(context: dg.SensorEvaluationContext, platform: PlatformResour
     wanted += [
         Wanted(f"rebuild-{day}", rebuild.name, state=version, day=day)
         for day in events.stale_days(p.lake)
-        if day < p.now.date() and not waiting.objects
+        if day < p.now.date()
     ]
     idle = "No new object under events_url, and no built day has late events."
     yield from requests(context.instance, wanted, now=p.now, idle=idle)
@@ -37,11 +38,14 @@ def retraining_sensor(context: dg.SensorEvaluationContext, platform: PlatformRes
     p = platform.open()
     due = triggers.retraining_due(p)
     wanted = []
-    if due is not None:
+    until = settled_at(p)
+    if due is not None and until is None:
         tags = {"firstchair/cause": due.cause, "firstchair/causes": ",".join(due.causes)}
         work, causes = f"retraining-{due.as_of}", "-".join(due.causes)
         wanted = [Wanted(work, retraining.name, state=causes, day=due.as_of - ONE_DAY, tags=tags)]
     idle = "No cause: the newest models were fitted on the newest features, and nothing has drifted."
+    if until is not None:
+        idle = f"The home has just been started: nothing is fitted before {until:%H:%M} UTC."
     yield from requests(context.instance, wanted, now=p.now, idle=idle)
 
 

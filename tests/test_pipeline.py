@@ -79,6 +79,14 @@ def test_the_champion_has_an_entry_in_a_ledger_that_verifies(lived: Lived) -> No
     assert checked["entries"] == len(lived.ledger)
 
 
+def test_every_entry_tells_the_state_of_its_checks_and_what_is_missing(lived: Lived) -> None:
+    checks = [check for entry in lived.ledger for check in entry["checks"]]
+
+    assert {"not_enough_data"} <= {check["state"] for check in checks}
+    assert all(bool(check["missing"]) == (check["state"] == "not_enough_data") for check in checks)
+    assert "ndcg_at_10" in {check["name"] for check in checks}
+
+
 def test_who_was_champion_at_a_time_is_answered(service: Service) -> None:
     before = service.ask("decisions", "--at", "2020-01-01T00:00:00Z")
     now = service.ask("decisions", "--at", "2100-01-01T00:00:00Z")

@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="address that the API listens at")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the API")
     api_workers: int = Field(1, ge=1, le=256, description="processes that answer logins")
+    settle_minutes: int = Field(30, ge=0, description="after a home's first start nothing heavy begins by itself")
     dagster_port: int = Field(3000, ge=1, le=65535, description="port of the Dagster webserver")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of the MLflow UI")
 

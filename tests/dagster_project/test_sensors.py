@@ -169,6 +169,22 @@ def test_an_alert_is_told_while_it_lasts_and_posted_once(inside: Lived, alerts_r
     assert alerts_received.count("stale_data") == 1
 
 
+def test_after_the_first_start_of_a_home_nothing_heavy_begins_for_a_stated_while(inside: Lived) -> None:
+    mark = Path(inside.service.home) / "first-start"
+    mark.write_text(NOW.isoformat())
+    try:
+        with features_of(inside.service.lake, AS_OF + timedelta(days=3)), daily_due(inside):
+            waits = [ask("retraining_sensor"), ask_daily()]
+            later = NOW + timedelta(minutes=30)
+            begins = [ask("retraining_sensor", now=later), ask_daily(now=later)]
+    finally:
+        mark.unlink()
+
+    assert [tick.run_requests for tick in waits] == [[], []]
+    assert all("before 03:30 UTC" in str(tick.skip_message) for tick in waits)
+    assert [len(tick.run_requests or []) for tick in begins] == [1, 1]
+
+
 @pytest.mark.usefixtures("inside")
 def test_a_run_that_failed_is_an_alert_whoever_started_it() -> None:
     instance = dg.DagsterInstance.ephemeral()
@@ -177,6 +193,7 @@ def test_a_run_that_failed_is_an_alert_whoever_started_it() -> None:
     instance.report_run_failed(run, "The disk is full.")
 
     told = str(ask("alert_sensor", instance=instance).skip_message)
+    ask("alert_sensor")  # by an instance without that run: it is over
 
     assert "The run of landing failed at " in told
     assert "The disk is full." in told
@@ -260,8 +277,9 @@ def daily_due(inside: Lived) -> Iterator[None]:
     ],
 )
 def test_a_failed_run_is_asked_for_again_and_one_that_works_or_ended_well_is_not(
-    inside: Lived, due: Any, asks: str, job: str
+    inside: Lived, due: Any, asks: str, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_SETTLE_MINUTES", "0")
     instance = dg.DagsterInstance.local_temp()
 
     def asked(later_seconds: int = 0) -> list[dg.RunRequest]:

@@ -205,6 +205,8 @@ def up(
 
 
 def _up(platform: Any, *, no_ui: bool = False) -> None:
+    from firstchair.operations.start import settled_at
+    from firstchair.operations.status import settling_sentence
     from firstchair.operations.up import Service
     from firstchair.operations.up import up as keep_up
 
@@ -217,6 +219,8 @@ def _up(platform: Any, *, no_ui: bool = False) -> None:
 
     def started(services: Sequence[Service]) -> None:
         console.print(screens.addresses(services))
+        if (until := settled_at(platform)) is not None:
+            console.print(settling_sentence(until))
         console.file.flush()
 
     keep_up(platform, answers=answers, started=started, no_ui=no_ui)
@@ -254,22 +258,27 @@ def decisions(
 ) -> None:
     """The ledger; who was champion at a time; hash chain check."""
     from firstchair import operations
+    from firstchair.operations.status import waiting_candidates, waiting_sentence
+    from firstchair.promotion import entry_document
 
     with at_work("decisions"):
-        ledger = operations.open_platform().ledger
+        platform = operations.open_platform()
+        ledger = platform.ledger
         if verify:
             checked = ledger.verify()
         elif at is not None:
             champion = ledger.champion_at(_instant(at))
         else:
             entries = ledger.entries()
+            waiting = waiting_sentence(waiting_candidates(platform), ledger.last())
     if verify:
         show(checked, as_json=as_json, screen=lambda: screens.verification(checked))
         raise typer.Exit(0 if checked.ok else 1)
     if at is not None:
         show({"at": at, "entry": champion}, as_json=as_json, screen=lambda: screens.champion_at(at, champion))
     else:
-        show(entries, as_json=as_json, screen=lambda: screens.decisions(entries))
+        documents = [entry_document(entry) for entry in entries]
+        show(documents, as_json=as_json, screen=lambda: screens.decisions(entries, waiting))
 
 
 def _instant(text: str) -> datetime:

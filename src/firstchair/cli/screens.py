@@ -141,11 +141,11 @@ def status(found: PlatformStatus) -> Screen:
             ],
         ),
     ]
+    parts += _work(found)
     parts += _refusals(found.refused)
     if found.skipped is not None:
         parts.append(Text(f"! {found.skipped.sentence()}", style="yellow"))
-    parts += [_alert(alert) for alert in found.alerts] or [Text("No open alert.")]
-    return [*parts, *_mark(found.simulated)]
+    return [*parts, *_checks(found), *_mark(found.simulated)]
 
 
 def _alert(alert: Alert) -> Text:
@@ -159,6 +159,34 @@ def _alert(alert: Alert) -> Text:
 def _mark(simulated: bool) -> list[RenderableType]:
     """The mark of figures that are of no real service."""
     return [Text(SIMULATED, style="yellow")] if simulated else []
+
+
+def _work(found: PlatformStatus) -> list[RenderableType]:
+    """What is at work and why, what waits, and for what."""
+    from firstchair.operations.status import settling_sentence
+
+    parts = [Text(found.work.sentence() if found.work is not None else "Nothing is at work on the tables.")]
+    parts += [Text(f"Dagster: {run.sentence()}") for run in found.runs]
+    if found.waiting:
+        parts.append(Text(found.waiting_for))
+    if found.starts_at is not None:
+        parts.append(Text(settling_sentence(found.starts_at)))
+    return parts
+
+
+def _checks(found: PlatformStatus) -> list[RenderableType]:
+    """What fails in full, what lacks data with what is missing, and how many pass."""
+    parts: list[RenderableType] = [_alert(alert) for alert in found.alerts]
+    parts = parts or [Text("No open alert.")]
+    states = [str(check.state) for check in found.checks]
+    parts += [
+        Text(f"? {check.name}: {check.sentence()}", style="yellow")
+        for check in found.checks
+        if check.state == "not_enough_data"
+    ]
+    idle = ", ".join(check.name for check in found.checks if check.state == "not_applicable")
+    told = f"{states.count('passes')} checks pass{f'; not applicable: {idle}' if idle else ''}."
+    return [*parts, Text(told)]
 
 
 def _stage(roles: Any) -> str:
@@ -189,8 +217,8 @@ def listener(listed: Preview) -> Screen:
     return [table(title, ("#", "artist", "id", "score", "reason"), rows), *fallback, *_mark(listed.simulated)]
 
 
-def decisions(entries: Sequence[Any]) -> Screen:
-    """The ledger, newest first."""
+def decisions(entries: Sequence[Any], waiting: str = "") -> Screen:
+    """The ledger, newest first, and what waits for a decision."""
     from firstchair.promotion import explained
 
     if not entries:
@@ -198,7 +226,8 @@ def decisions(entries: Sequence[Any]) -> Screen:
     rows = [
         (str(e.decided_at)[:19], str(e.as_of), e.decision, e.champion_after, explained(e).sentence) for e in entries
     ]
-    return [table("Decisions", ("decided", "as of", "decision", "champion", "verdict"), rows)]
+    columns = ("decided", "as of", "decision", "champion", "verdict")
+    return [table("Decisions", columns, rows), *([Text(waiting)] if waiting else [])]
 
 
 def champion_at(at: str, entry: Any) -> Screen:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from firstchair.lake import tables as t
 from firstchair.operations.alerts import Alert, open_alerts
 from firstchair.operations.platform import Platform, open_platform
+from firstchair.operations.status import doing
 from firstchair.promotion import Entry, ManualDecision, promote_by_hand, roll_back_by_hand
 from firstchair.serving.console import ConsoleConfig, Sources, console
 from firstchair.serving.published import Published
@@ -46,6 +47,7 @@ def console_config(platform: Platform) -> ConsoleConfig:
         reports=settings.reports,
         addresses={"Dagster": settings.dagster_address, "MLflow": settings.mlflow_models},
         alerts=_alerts(platform),
+        doing=_doing(platform),
         causes=lambda: platform.journal.triggers(limit=CAUSES),
         by_hand=ConsoleDecisions(platform),
     )
@@ -84,6 +86,16 @@ class ConsoleDecisions:
         now = datetime.now(UTC)
         days = self.platform.lake.partitions(t.RECOMMENDATIONS)
         return ManualDecision(person, reason, now, max(days, default=now.date()))
+
+
+def _doing(platform: Platform) -> Callable[[], tuple[str, ...]]:
+    """Looks at what is at work when it is asked, but not again within `ALERTS_SECONDS`."""
+
+    @lru_cache(maxsize=1)
+    def found(tick: int) -> tuple[str, ...]:
+        return doing(replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC)))
+
+    return lambda: found(int(datetime.now(UTC).timestamp()) // ALERTS_SECONDS)
 
 
 def _alerts(platform: Platform) -> Callable[[], tuple[Alert, ...]]:

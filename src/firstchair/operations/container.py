@@ -10,6 +10,7 @@ import sys
 
 from firstchair.errors import FirstchairError, RunError
 from firstchair.operations.platform import open_platform
+from firstchair.operations.start import note_first_start
 from firstchair.operations.up import LEAN, services
 
 EVERY_ADDRESS = "0.0.0.0"
@@ -35,6 +36,7 @@ def become(name: str) -> None:
         )
     if name.startswith("dagster"):
         prepare_home(platform.settings)
+        note_first_start(platform)
     os.environ.update(LEAN)
     command = found[name].command
     os.execv(command[0], command)

@@ -15,6 +15,7 @@ from types import FrameType
 from firstchair.databases import forget_dead_handles, to_driver
 from firstchair.errors import RunError
 from firstchair.operations.platform import Platform
+from firstchair.operations.start import note_first_start
 from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
@@ -97,7 +98,8 @@ def up(
     embedded Postgres stays where another process still uses it.
 
 
-    With `no_ui`, only those that no browser opens: the API and the daemon.
+    With `no_ui`, only those that no browser opens: the API and the daemon. The first start of a home is
+    written down, since retraining and the daily build wait a while after it.
 
     Raises:
         RunError: A port is taken, or a service died more often than `RESTARTS` times.
@@ -107,6 +109,7 @@ def up(
     wanted = tuple(service for service in services(platform) if not (no_ui and service.name in PAGES))
     _require_free_ports(wanted)
     prepare_home(platform.settings)
+    note_first_start(platform)
     logs = platform.settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what goes to the background deaf to Ctrl-C

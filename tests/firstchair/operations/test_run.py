@@ -1,6 +1,7 @@
 """A run in this process over the lived service: what blocks it, and that it can be spared everything."""
 
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,9 @@ from firstchair.lake import tables as t
 from firstchair.operations import open_platform, run
 from firstchair.operations.platform import Platform
 from firstchair.operations.run import AFTER, FEATURES, HISTORY, MODELS
-from firstchair.operations.work import WRITER, at_work
+from firstchair.operations.status import doing, status, waiting_candidates, waiting_sentence
+from firstchair.operations.work import WRITER, at_work, writing
+from firstchair.promotion import Decision, Ledger, Phase, Stage
 from tests.service import LAST_DAY, Lived
 
 MORNING = datetime(2026, 1, 31, 6, tzinfo=UTC)
@@ -98,3 +101,64 @@ def test_a_run_that_is_spared_everything_ends_well(platform: Platform) -> None:
     report = run(platform, without=(*HISTORY, *FEATURES, *MODELS, *AFTER))
 
     assert (report.last, report.model_days) == (LAST_DAY, (LAST_DAY,))
+
+
+def test_status_names_what_is_at_work_and_which_runs_wait(platform: Platform) -> None:
+    instance = open_instance(platform.settings)
+    tags = {"firstchair/causes": "drift,volume", "dagster/partition": str(LAST_DAY)}
+    working = dg.DagsterRun(
+        job_name="retraining", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED, tags=tags
+    )
+    instance.add_run(working)
+    try:
+        with writing(platform.databases.ledger, who="firstchair run", why="all days", wait=False):
+            found, told = status(platform), doing(platform)
+    finally:
+        instance.report_run_canceled(working)
+    idle = status(platform)
+
+    assert found.work is not None
+    assert found.work.sentence().startswith("firstchair run (process ")
+    assert found.work.sentence().endswith(": all days.")
+    assert [run.sentence().partition(" since ")[0] for run in found.runs] == [
+        "retraining for 2026-01-30 because of drift, volume: started"
+    ]
+    assert told == (found.work.sentence(),)
+    assert (idle.work, idle.runs, doing(platform)) == (None, (), ())
+
+
+def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(platform: Platform, ledger: Ledger) -> None:
+    versions = {version.family: version for version in platform.registry.versions(as_of=AS_OF)}
+    waiting, trending = versions["xgboost"], versions["trending"]
+    phase = Phase(Stage.CANARY, versions["content"].version, versions["als"].version, 0.5, "salt", AS_OF)
+    before = replace(platform, ledger=ledger)
+    ledger.append(
+        Decision(
+            decision_id="canary",
+            decided_at=MORNING,
+            as_of=AS_OF,
+            decision="hold",
+            champion_before=phase.standing,
+            champion_after=phase.standing,
+            challenger=phase.on_trial,
+            stage_before="shadow",
+            stage_after="canary",
+            reason_codes=("shadow_passed",),
+            reasons=("It is better on test days.",),
+            evidence={"kind": "challenge", "phase": phase.record()},
+            data_fingerprint="f" * 32,
+            actor="run",
+        )
+    )
+    platform.registry.set_stage(waiting.version, Stage.CANDIDATE)
+    try:
+        found = waiting_candidates(before)
+    finally:
+        platform.registry.set_stage(waiting.version, Stage(waiting.stage))
+
+    assert waiting_candidates(platform) == ()
+    assert waiting.version in {version.version for version in found}
+    assert trending.version not in {version.version for version in found}
+    told = waiting_sentence(found, ledger.last())
+    assert f"wait until the canary of version {phase.on_trial} is over" in told
+    assert f"{waiting.version} (xgboost)" in told

@@ -73,7 +73,7 @@ class ConsoleConfig:
 
     k_anonymity: a cell of fewer users is not shown. reports: folder of the pages that monitoring keeps. addresses: of
     the other UIs, by name. alerts: what is wrong now. causes: of retrainings,
-    newest first, those kept quiet too. by_hand: what a person may do.
+    newest first, those kept quiet too. by_hand: what a person may do. doing: what is at work and what waits.
     """
 
     lake: Lake
@@ -83,6 +83,7 @@ class ConsoleConfig:
     alerts: Callable[[], Sequence[Alert]]
     causes: Callable[[], Sequence[Cause]]
     by_hand: ByHand
+    doing: Callable[[], Sequence[str]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,12 +38,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Everything on the page. `served`: version of the champion whose lists are served, None before the first."""
+    """Everything on the page. `served`: version of the champion whose lists are served, None before the first.
+
+    doing: what is at work and what waits, a sentence each.
+    """
 
     champion: seats.Seat | None
     challenger: seats.Seat | None
     served: str | None
     alerts: tuple[Alert, ...]
+    doing: tuple[str, ...]
     freshness: tuple[Freshness, ...]
     figures: tuple[Figure, ...]
     figures_of: date | None
@@ -64,6 +68,7 @@ def now_page(sources: Sources, today: date) -> Now:
         challenger=seats.challenger(entries, known),
         served=None if published is None else published.roles["champion"].version,
         alerts=tuple(sources.config.alerts()),
+        doing=tuple(sources.config.doing()),
         freshness=_freshness(sources, today),
         figures=_figures(settled[-1]) if settled else (),
         figures_of=settled[-1]["event_date"] if settled else None,
