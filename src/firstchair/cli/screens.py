@@ -165,7 +165,9 @@ def _work(found: PlatformStatus) -> list[RenderableType]:
     """What is at work and why, what waits, and for what."""
     from firstchair.operations.status import settling_sentence
 
-    parts = [Text(found.work.sentence() if found.work is not None else "Nothing is at work on the tables.")]
+    parts: list[RenderableType] = [
+        Text(found.work.sentence() if found.work is not None else "Nothing is at work on the tables.")
+    ]
     parts += [Text(f"Dagster: {run.sentence()}") for run in found.runs]
     if found.waiting:
         parts.append(Text(found.waiting_for))
