@@ -35,7 +35,7 @@ def main() -> None:
     arguments.add_argument("--worlds", type=int, default=20)
     arguments.add_argument("--first-seed", type=int, default=1)
     arguments.add_argument("--users", type=int, default=300)
-    arguments.add_argument("--scenario", default="no-difference")
+    arguments.add_argument("--scenario", default="steady")
     arguments.add_argument("--decisions", action="store_true")
     asked = arguments.parse_args()
     seeds = range(asked.first_seed, asked.first_seed + asked.worlds)

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
         stale_days,
         waiting_days,
     )
-    from firstchair.events.shares import Lost, lost_before, records_sql, require_usable, unusable
+    from firstchair.events.shares import REFUSED_REMEDY, Lost, lost_before, records_sql, require_usable, unusable
     from firstchair.events.vocabulary import EventType, Reason
 
 __all__ = [
+    "REFUSED_REMEDY",
     "CatalogueReport",
     "EventType",
     "EventsReport",

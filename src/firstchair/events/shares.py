@@ -19,6 +19,10 @@ from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 
 ONE_DAY = timedelta(days=1)
+REFUSED_REMEDY = (
+    "Correct them (docs/operating.md says what each reason means), deliver them in objects with new "
+    "names, since an object is read once, then run `firstchair run`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +122,7 @@ def require_usable(lake: Lake, *, as_of: date, limit: float) -> None:
         f"{why}{reasons}",
         where=t.QUARANTINE_EVENTS.name,
         data=f"Nothing was built as of {as_of}; earlier lists stay.",
-        remedy=(
-            "Correct the records (docs/operating.md says what each reason means), deliver them in "
-            "objects with new names, since an object is read once, then run `firstchair run`."
-        ),
+        remedy=REFUSED_REMEDY,
     )
 
 

@@ -17,7 +17,6 @@ from firstchair.databases import open_databases
 from firstchair.errors import FirstchairError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.operations.platform import REFUSED_REMEDY
 from firstchair.promotion import open_memory
 from firstchair.settings import Settings
 from firstchair.sources import EventStore
@@ -101,7 +100,7 @@ def _events(settings: Settings) -> Finding:
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     why = events.unusable(lake, as_of=tomorrow, limit=settings.max_quarantine_rate)
     few = why is None and 2 * refused.records < refused.read
-    return Finding("events", few, f"{detail}; {refused.sentence()}", REFUSED_REMEDY)
+    return Finding("events", few, f"{detail}; {refused.sentence()}", events.REFUSED_REMEDY)
 
 
 def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
@@ -118,7 +117,7 @@ def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
         f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: {reasons} "
         f"(first: {name} line {record.line}: {found[0].detail})"
     )
-    return Finding("events", 2 * len(found) < len(records), told, REFUSED_REMEDY)
+    return Finding("events", 2 * len(found) < len(records), told, events.REFUSED_REMEDY)
 
 
 def _databases(settings: Settings) -> Finding:

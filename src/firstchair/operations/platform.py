@@ -25,11 +25,6 @@ from firstchair.promotion import (
 )
 from firstchair.settings import Settings, load_settings
 
-REFUSED_REMEDY = (
-    "Correct them (docs/operating.md says what each reason means), deliver them in objects with new "
-    "names, since an object is read once, then run `firstchair run`."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -139,7 +134,7 @@ class Platform:
             f"No event was accepted: {refused.sentence()}",
             where=self.settings.events_url,
             data="Nothing was built; the records are in quarantine/events.",
-            remedy=REFUSED_REMEDY,
+            remedy=events.REFUSED_REMEDY,
         )
 
 
