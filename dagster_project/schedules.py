@@ -61,11 +61,10 @@ def daily_schedule(context: dg.ScheduleEvaluationContext, platform: PlatformReso
     `_get_existing_run_for_request`), so what was asked for before is read from the runs themselves.
     """
     p = platform.open()
-    due = triggers.day_due(p)
-    pipeline_of_day = Wanted(f"daily-{due.day}", pipeline.name, day=due.day, only_again=due.built)
-    until = settled_at(p)
+    due, until = triggers.day_due(p), settled_at(p)
     why = due.why if until is None else f"The home has just been started: no day is built before {until:%H:%M} UTC."
-    yield from requests(context.instance, [] if why else [pipeline_of_day], now=p.now, idle=why)
+    wanted = [] if why else [Wanted(f"daily-{due.day}", pipeline.name, day=due.day, only_again=due.built)]
+    yield from requests(context.instance, wanted, now=p.now, idle=why)
 
 
 JOBS = [landing, rebuild, retraining, decision, pipeline]

@@ -122,7 +122,8 @@ def waiting_sentence(versions: Sequence[promotion.Version], last: promotion.Entr
     if not versions or last is None or last.phase is None:
         return ""
     named = ", ".join(f"{version.version} ({version.family})" for version in versions)
+    waiting = "1 candidate waits" if len(versions) == 1 else f"{len(versions)} candidates wait"
     return (
-        f"{len(versions)} candidates as of {versions[0].as_of} wait until the {last.phase.stage} of version "
+        f"{waiting} (as of {versions[0].as_of}) until the {last.phase.stage} of version "
         f"{last.phase.on_trial} is over: {named}."
     )

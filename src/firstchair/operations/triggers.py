@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from firstchair import events, serving
+from firstchair.errors import RunError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family
@@ -70,21 +71,21 @@ class DecisionDue:
 class DayDue:
     """The newest complete day of events, and whether it is to be built; where it is not, `why`.
 
-    built: It has lists, so that only a run of it that failed is to be done again.
+    day: None where there is none. built: It has lists, so that only a run of it that failed is to be
+    done again.
     """
 
-    day: date
+    day: date | None
     built: bool
     why: str = ""
 
 
 def day_due(platform: Platform) -> DayDue:
-    """What is to be done about the newest complete day.
-
-    Raises:
-        RunError: There is no complete day.
-    """
-    day = platform.complete_days()[1]
+    """What is to be done about the newest complete day."""
+    try:
+        day = platform.complete_days()[1]
+    except RunError as none:
+        return DayDue(None, built=False, why=none.what)
     built = day + ONE_DAY in platform.lake.partitions(t.RECOMMENDATIONS)
     why = platform.unusable(day + ONE_DAY)
     return DayDue(day, built, "" if why is None else f"Nothing is built on {day}: {why}")

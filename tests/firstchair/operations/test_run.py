@@ -160,5 +160,5 @@ def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(platform: P
     assert waiting.version in {version.version for version in found}
     assert trending.version not in {version.version for version in found}
     told = waiting_sentence(found, ledger.last())
-    assert f"wait until the canary of version {phase.on_trial} is over" in told
+    assert f"until the canary of version {phase.on_trial} is over" in told
     assert f"{waiting.version} (xgboost)" in told
