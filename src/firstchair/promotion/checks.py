@@ -38,7 +38,7 @@ WAITS_FOR = {
     "segments_seen": "users in the segments that are named",
 }
 # Conditions on clicks that hold where there are none to compare.
-OF_CLICKS = {"data_quality", "sample_ratio", "novelty", "believable", "signs_agree"}
+OF_CLICKS = {"data_quality", "sample_ratio", "believable", "signs_agree"}
 OF_SEGMENTS = {"segments_unharmed", "segments_seen", "segment_screen", "segment_strict"}
 BOTH_ARMS = "users with impressions in both arms"
 UNREAD = {
@@ -121,7 +121,8 @@ def _unread(found: Record, record: Record, metrics: Mapping[str, Check]) -> Outc
         "not_overfit": record.get("overfit") is None,
         "off_policy": not (record.get("off_policy") or {}).get("supported"),
         "no_deterioration": passes and all(check.state is UNKNOWN for check in metrics.values()),
-        **dict.fromkeys(OF_CLICKS, _clicks_unknown(record)),
+        **dict.fromkeys(OF_CLICKS, passes and _clicks_unknown(record)),
+        "novelty": _clicks_unknown(record),
         **dict.fromkeys(OF_SEGMENTS, passes and not record.get("segments")),
     }
     return (UNKNOWN, UNREAD.get(name, BOTH_ARMS)) if lacking.get(name) else None

@@ -71,6 +71,14 @@ def test_conditions_on_clicks_that_nobody_made_have_no_outcome() -> None:
     assert set(states(record).values()) == {UNKNOWN}
 
 
+def test_a_broken_split_fails_though_nobody_clicked() -> None:
+    checks = [{"name": name, "passes": False, "detail": ""} for name in ("sample_ratio", "data_quality", "novelty")]
+
+    found = states({"metrics": [metric("clicks_per_100", "success")], "checks": checks})
+
+    assert found == {"sample_ratio": FAILS, "data_quality": FAILS, "novelty": UNKNOWN}
+
+
 def test_what_only_more_users_can_mend_lacks_data_and_what_is_proven_fails() -> None:
     checks = [
         {"name": "users", "passes": False, "detail": "3 of 500."},
