@@ -236,11 +236,17 @@ class FailedRun:
 def failed_runs(instance: dg.DagsterInstance, *, since: datetime) -> list[FailedRun]:
     """Runs that failed since then and whose work is not done, newest first, whoever started them.
 
+    Of those that tried the same, the newest stands for all.
     The work of a run is done once each asset that it did not materialise has been, or, where it
     came to none, once a later run of the same job has succeeded.
     """
     recent = dg.RunsFilter(statuses=[FAILED], updated_after=since)
-    found = (_failed_run(instance, record) for record in instance.get_run_records(filters=recent))
+    newest: dict[tuple[object, ...], dg.RunRecord] = {}
+    for record in instance.get_run_records(filters=recent, limit=REMEMBERED_RUNS):
+        run = record.dagster_run
+        same = (run.job_name, run.tags.get("dagster/partition"), run.asset_selection)
+        newest.setdefault(same, record)
+    found = (_failed_run(instance, record) for record in newest.values())
     return [failed for failed in found if failed is not None]
 
 
@@ -291,7 +297,7 @@ def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
     events = [e for entry in instance.all_logs(run_id, of_type=kinds) if (e := entry.dagster_event) is not None]
     step = next((event for event in events if event.is_step_failure), None)
     if step is not None:
-        return f"{step.step_key}: {_said(step.step_failure_data.error)}"
+        return f"{step.step_key}: {_message(step.step_failure_data.error)}"
     return next((str(event.message) for event in events), "its process ended without a word.")
 
 
@@ -314,7 +320,7 @@ def _is_error(record: AssetCheckExecutionRecord) -> bool:
 def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
     failed = [event for event in result.all_events if event.is_step_failure]
     steps = [str(event.step_key) for event in failed]
-    cause = _said(failed[0].step_failure_data.error) if failed else "no step failed, but the run did"
+    cause = _message(failed[0].step_failure_data.error) if failed else "no step failed, but the run did"
     return RunError(
         f"{', '.join(steps) or 'The run'} failed: {cause}",
         where=f"Dagster run {run_id}",
@@ -323,7 +329,7 @@ def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
     )
 
 
-def _said(error: SerializableErrorInfo | None) -> str:
+def _message(error: SerializableErrorInfo | None) -> str:
     """The words of a step's failure: below Dagster's own is what the domain said."""
     said = error.cause if error is not None and error.cause is not None else error
     return said.message.strip().removeprefix(DOMAIN_ERRORS) if said is not None else "it gave no cause"

@@ -24,7 +24,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         if context.run is None:
             yield self
             return
-        _tell_process(context.instance, context.run)
+        _record_process(context.instance, context.run)
 
         def waits(other: Work) -> None:
             if context.log is not None:
@@ -39,7 +39,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         return open_platform(now=datetime.fromisoformat(self.now) if self.now else datetime.now(UTC))
 
 
-def _tell_process(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:
+def _record_process(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:
     """Write down whose process a run is, so that it can be closed should the process be gone."""
     if instance is not None and PROCESS_TAG not in run.tags:
         instance.add_run_tags(run.run_id, {PROCESS_TAG: process_tag()})
@@ -53,5 +53,5 @@ def _who(run: dg.DagsterRun) -> str:
 def _why(run: dg.DagsterRun) -> str:
     day = run.tags.get("dagster/partition")
     causes = run.tags.get("firstchair/causes")
-    told = (f"for {day}" if day else "", f"because of {causes.replace(',', ', ')}" if causes else "")
-    return ", ".join(filter(None, told))
+    parts = (f"for {day}" if day else "", f"because of {causes.replace(',', ', ')}" if causes else "")
+    return ", ".join(filter(None, parts))

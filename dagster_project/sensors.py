@@ -65,7 +65,7 @@ def promotion_sensor(context: dg.SensorEvaluationContext, platform: PlatformReso
 def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """What is wrong now goes to the journal, the log and alert_webhook_url, once for each time it begins and ends.
 
-    Runs whose process is gone are marked failed first, so that they are told and asked for again.
+    Runs whose process is gone are marked failed first, so that they are reported and asked for again.
     """
     p = platform.open()
     close_orphans(context.instance)

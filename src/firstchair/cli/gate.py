@@ -64,7 +64,7 @@ def promote(
     from firstchair.operations import manual, open_platform
 
     with at_work("promote"):
-        entry = manual.promote(open_platform(), version=version, reason=_said(reason), told=_told)
+        entry = manual.promote(open_platform(), version=version, reason=_said(reason), notify=_notify)
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
 
 
@@ -76,7 +76,7 @@ def rollback(
     from firstchair.operations import manual, open_platform
 
     with at_work("rollback"):
-        entry = manual.roll_back(open_platform(), reason=_said(reason), told=_told)
+        entry = manual.roll_back(open_platform(), reason=_said(reason), notify=_notify)
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
 
 
@@ -109,7 +109,7 @@ def replay(
     raise typer.Exit(1 if differs else 0)
 
 
-def _told(text: str) -> None:
+def _notify(text: str) -> None:
     typer.echo(text, err=True)
 
 

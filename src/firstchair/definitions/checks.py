@@ -53,8 +53,8 @@ def overall(name: str, checks: Sequence[Check]) -> Check:
     >>> overall("both", found).sentence()
     'not enough data (missing: days): a: passes: 1 of 1; b: not enough data (missing: days): 0'
     """
-    told = "; ".join(f"{check.name}: {check.sentence()}" for check in checks)
+    figures = "; ".join(f"{check.name}: {check.sentence()}" for check in checks)
     for state in (CheckState.FAILS, CheckState.NOT_ENOUGH_DATA):
         if found := [check for check in checks if check.state is state]:
-            return Check(name, state, told, ", ".join(filter(None, (check.missing for check in found))))
-    return Check(name, CheckState.PASSES, told)
+            return Check(name, state, figures, ", ".join(filter(None, (check.missing for check in found))))
+    return Check(name, CheckState.PASSES, figures)

@@ -56,7 +56,7 @@ def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> t
     Args:
         platform: The platform, and the instant to look at it.
         instance: Where Dagster keeps its runs and checks; without it, what `alert_sensor` last found
-            of them is told.
+            of them is reported.
 
     Returns:
         One check or more of a code; one that names no fault where there is none.
@@ -88,8 +88,8 @@ def _freshness(platform: Platform, last: date) -> Iterator[Check]:
     yield Check("stale_data", FAILS if stale else PASSES, f"The newest complete day of events is {last}.")
     lists = platform.lake.partitions(t.RECOMMENDATIONS)
     late = (not lists or lists[-1] <= last) and _is_due(platform.now, last)
-    told = f"The newest lists are of {lists[-1] if lists else 'no day'}"
-    yield Check("stale_lists", FAILS if late else PASSES, f"{told}, the newest complete day of events is {last}.")
+    text = f"The newest lists are of {lists[-1] if lists else 'no day'}"
+    yield Check("stale_lists", FAILS if late else PASSES, f"{text}, the newest complete day of events is {last}.")
 
 
 def _is_due(now: datetime, day: date) -> bool:
@@ -106,8 +106,8 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
     before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
     holes = {name: n for name, n in events.sequence_gaps(platform.lake, before=before).items() if n}
     named = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
-    told = f"Sequence numbers are missing before {before}: {named or 'none'}."
-    yield Check("sequence_gaps", FAILS if holes else PASSES, told)
+    text = f"Sequence numbers are missing before {before}: {named or 'none'}."
+    yield Check("sequence_gaps", FAILS if holes else PASSES, text)
 
 
 def _accounted(found: events.Reconciliation) -> str:
@@ -134,8 +134,8 @@ def _unbuilt(platform: Platform, last: date) -> Check:
     if not found:
         return Check("unbuilt_days", PASSES, "No event of a complete day waits for long.")
     waiting = sum(day.events for day in found)
-    told = f"{waiting:,} events of {len(found):,} day(s) wait to be built, the first of {found[0].day}"
-    return Check("unbuilt_days", FAILS, f"{told}: run `firstchair run`, or look why `rebuild` does not.")
+    text = f"{waiting:,} events of {len(found):,} day(s) wait to be built, the first of {found[0].day}"
+    return Check("unbuilt_days", FAILS, f"{text}: run `firstchair run`, or look why `rebuild` does not.")
 
 
 def _changed(platform: Platform) -> Iterator[Check]:
@@ -143,9 +143,9 @@ def _changed(platform: Platform) -> Iterator[Check]:
     if not names:
         yield Check("changed_objects", PASSES, "No object was written again after it was read.")
         return
-    told = f"{len(names):,} object(s) were written again after they were read, first {names[0]}"
+    text = f"{len(names):,} object(s) were written again after they were read, first {names[0]}"
     yield Check(
-        "changed_objects", FAILS, f"{told}: what they hold now is not read. Deliver it in objects with new names."
+        "changed_objects", FAILS, f"{text}: what they hold now is not read. Deliver it in objects with new names."
     )
 
 
@@ -158,13 +158,13 @@ def _moved(platform: Platform) -> Check:
         return Check("alias_moved", FAILS, last.reasons[0])
     pointed = out_of_line(platform.registry, platform.ledger)
     if pointed and platform.registry.followed() == last.sequence:
-        told = f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
-        return Check("alias_moved", FAILS, told)
+        text = f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
+        return Check("alias_moved", FAILS, text)
     return Check("alias_moved", PASSES, f"Aliases are as entry {last.sequence} has them.")
 
 
 def _quality(platform: Platform, last: date) -> Iterator[Check]:
-    """The newest complete day's own figures; older days are told by the gate that leaves them out."""
+    """The newest complete day's own figures; the gate leaves out older bad days itself."""
     import monitoring
 
     if last not in platform.lake.partitions(t.DATA_QUALITY):
@@ -174,11 +174,11 @@ def _quality(platform: Platform, last: date) -> Iterator[Check]:
     failing = monitoring.quality_of(platform.lake, last, last)
     for row in failing:
         if row["measure"] == "refused":
-            told = f"{row['value']:.1%} of the records of {last} are in quarantine."
-            yield Check("quarantine_rate", FAILS, told)
+            text = f"{row['value']:.1%} of the records of {last} are in quarantine."
+            yield Check("quarantine_rate", FAILS, text)
         elif row["blocks"]:
-            told = f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
-            yield Check("failed_check", FAILS, told)
+            text = f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
+            yield Check("failed_check", FAILS, text)
     if not any(row["blocks"] for row in failing):
         yield Check("data_quality", PASSES, f"No figure of {last} keeps it from decisions.")
 
@@ -193,9 +193,9 @@ def _engagement(platform: Platform, last: date) -> Check:
     if change is None or len(found) < days:
         missing = f"{rules.engagement.recent_days} complete days with clicks, and a week and more before them"
         return Check(name, UNKNOWN, "The CTR of the last days cannot be compared.", missing)
-    told = f"CTR of the last complete days is {change.relative_change:+.1%} against the days before."
+    text = f"CTR of the last complete days is {change.relative_change:+.1%} against the days before."
     fallen = all(one.fallen for one in found.values())
-    return Check(name, FAILS if fallen else PASSES, told)
+    return Check(name, FAILS if fallen else PASSES, text)
 
 
 def _decisions(platform: Platform) -> Iterator[Check]:
@@ -229,12 +229,12 @@ def _refresh(entries: Sequence[Entry]) -> Check:
         return Check(name, NOT_APPLICABLE, "No refit of the champion has been judged.")
     if entry.stage_after not in HELD_STAGES:
         return Check(name, PASSES, f"The refit of {entry.as_of} has taken over, or is before users.")
-    told = (
+    text = (
         f"The refit of {entry.as_of} does not take over from version {entry.champion_after}: {' '.join(entry.reasons)}"
     )
     if set(entry.reason_codes) <= UNPROVEN:
-        return Check(name, UNKNOWN, told, "test users enough to prove it no worse")
-    return Check(name, FAILS, told)
+        return Check(name, UNKNOWN, text, "test users enough to prove it no worse")
+    return Check(name, FAILS, text)
 
 
 def _runs(platform: Platform, instance: "dg.DagsterInstance | None") -> Iterator[Check]:
@@ -247,9 +247,9 @@ def _runs(platform: Platform, instance: "dg.DagsterInstance | None") -> Iterator
     from dagster_project.execution import failed_checks, failed_runs
 
     checks = failed_checks(instance)
-    told = f"Failed at their last run: {', '.join(checks)}." if checks else "No check failed at its last run."
-    yield Check("failed_check", FAILS if checks else PASSES, told)
+    text = f"Failed at their last run: {', '.join(checks)}." if checks else "No check failed at its last run."
+    yield Check("failed_check", FAILS if checks else PASSES, text)
     runs = failed_runs(instance, since=platform.now - timedelta(days=FAILED_RUN_DAYS))
     more = f" {len(runs) - 1:,} more failed before it." if len(runs) > 1 else ""
-    told = f"{runs[0].sentence()}{more}" if runs else "The work of every run is done."
-    yield Check("failed_run", FAILS if runs else PASSES, told)
+    text = f"{runs[0].sentence()}{more}" if runs else "The work of every run is done."
+    yield Check("failed_run", FAILS if runs else PASSES, text)

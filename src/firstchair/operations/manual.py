@@ -10,13 +10,13 @@ from firstchair.operations.platform import Platform
 from firstchair.operations.work import writing
 from firstchair.promotion import Entry, ManualDecision, promote_by_hand, roll_back_by_hand
 
-Told = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
-def promote(platform: Platform, *, version: str, reason: str, told: Told = lambda _: None) -> Entry:
+def promote(platform: Platform, *, version: str, reason: str, notify: Notify = lambda _: None) -> Entry:
     """Promote a version by hand and publish its lists.
 
-    `told` is called where the lists follow later, because another writer is at work.
+    `notify` is called where the lists follow later, because another writer is at work.
 
     Raises:
         LedgerError, ModelError: It cannot be; nothing was written.
@@ -29,20 +29,20 @@ def promote(platform: Platform, *, version: str, reason: str, told: Told = lambd
         users=platform.lake.count(t.USERS),
         salt=platform.settings.arm_salt,
     )
-    _publish(platform, entry.as_of, told)
+    _publish(platform, entry.as_of, notify)
     return entry
 
 
-def roll_back(platform: Platform, *, reason: str, told: Told = lambda _: None) -> Entry:
+def roll_back(platform: Platform, *, reason: str, notify: Notify = lambda _: None) -> Entry:
     """Bring back the champion before, and publish its lists.
 
-    `told` is called where the lists follow later, because another writer is at work.
+    `notify` is called where the lists follow later, because another writer is at work.
 
     Raises:
         LedgerError: There is no version to bring back; nothing was written.
     """
     entry = roll_back_by_hand(platform.registry, platform.ledger, _manual(platform, reason))
-    _publish(platform, entry.as_of, told)
+    _publish(platform, entry.as_of, notify)
     return entry
 
 
@@ -52,7 +52,7 @@ def _manual(platform: Platform, reason: str) -> ManualDecision:
     return ManualDecision(getpass.getuser(), reason, platform.now, as_of)
 
 
-def _publish(platform: Platform, as_of: date, told: Told) -> None:
+def _publish(platform: Platform, as_of: date, notify: Notify) -> None:
     """Publish the day's lists again; a version without any gets them first.
 
     The decision stands and waits for nobody. Its lists do, since they may have to be made: a run of
@@ -75,4 +75,4 @@ def _publish(platform: Platform, as_of: date, told: Told) -> None:
                 days=(day, day),
             )
     except WriterBusyError as busy:
-        told(f"The decision stands; its lists are published after what is at work now. {busy.what}")
+        notify(f"The decision stands; its lists are published after what is at work now. {busy.what}")

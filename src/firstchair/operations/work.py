@@ -85,7 +85,7 @@ def writing(
 
     Args:
         url: Database of the ledger.
-        who: The command or the run, as others are told.
+        who: The command or the run, as others are text.
         why: What for.
         wait: Whether to wait for another writer to end.
         waits: Called with the other writer before the wait begins.
@@ -106,14 +106,14 @@ def writing(
             if other is not None:
                 waits(other)
             stack.enter_context(advisory_lock(url, WRITER, wait=True))
-        stack.enter_context(_told(url, Work(who, why, _process(), datetime.now(UTC))))
+        stack.enter_context(_recorded(url, Work(who, why, _process(), datetime.now(UTC))))
         _OURS.add(ours)
         stack.callback(_OURS.discard, ours)
         yield
 
 
 @contextmanager
-def _told(url: sa.URL, work: Work) -> Iterator[None]:
+def _recorded(url: sa.URL, work: Work) -> Iterator[None]:
     """The work in the table for as long as the block runs; what a killed process left is replaced."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     values = {**asdict(work), "backend": lock_backend(url, WRITER)}
@@ -130,9 +130,9 @@ def _process() -> str:
 
 
 def _busy(url: sa.URL, other: Work | None) -> WriterBusyError:
-    told = "Another writer has just ended." if other is None else other.sentence()
+    text = "Another writer has just ended." if other is None else other.sentence()
     return WriterBusyError(
-        f"The tables have one writer at a time: {told}",
+        f"The tables have one writer at a time: {text}",
         where=url.render_as_string(),
         data="Nothing was read or written.",
         remedy="Wait for it to end (`firstchair status` says who is at work), then run again.",
