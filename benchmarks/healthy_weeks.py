@@ -1,12 +1,15 @@
-"""Which alerts a healthy week raises, and which a week with a fault: looked at seven times a day, counted by kind.
+"""Which alerts a healthy week raises, and which a week with a fault, by kind.
 
-Run with `python -m benchmarks.healthy_weeks [--worlds N] [--users N] [--scenario NAME] [--decisions]`. After four
-weeks of history, seven days are lived: the day's events are delivered just after midnight, the day is built at 02:30,
-and at noon some events of the day that is not over arrive through the API. The alerts are those of `alert_sensor`.
+Run with `python -m benchmarks.healthy_weeks [--worlds N] [--users N] [--scenario NAME]
+[--decisions]`. After four weeks of history, seven days are lived: the day's events are delivered
+just after midnight, the day is built at 02:30, and at noon some events of the day that is not over
+arrive through the API. The alerts are those of `alert_sensor`, which looks seven times a day.
 
-The tables are built by the code of the pipeline, without Dagster; in place of models and lists stands one row, so that
-nothing is decided. With `--decisions` each morning is a whole `run` with all families and the gate, on what was
-published the day before, which takes a minute a day. In a scenario with an incident it happens on the third day.
+The tables are built by the code of the pipeline, without Dagster; in place of models and lists
+stands one row, so that nothing is decided. With `--decisions` each morning is a whole `run` with
+all families and the gate, on what was published the day before, which takes a minute a day. In a
+scenario with an incident it happens on the third day. Where delivery is imperfect, the world plants
+a hole in the sequence numbers of a source, which is to be found.
 """
 
 import argparse
@@ -23,7 +26,7 @@ from typing import Any
 START, HISTORY, WEEK = date(2026, 1, 1), 28, 7
 INCIDENT_ON = HISTORY + 2
 ONE_DAY = timedelta(days=1)
-# Hours and minutes after the end of a day at which the sensor looks; the day is built after the first two.
+# Hours and minutes after the end of a day at which the sensor looks; the build follows the second.
 NIGHT, MORNING = ((0, 5), (2, 29)), ((3, 0), (6, 1), (12, 5), (18, 0), (23, 59))
 BUILD, NOON = time(2, 30, tzinfo=UTC), time(12, tzinfo=UTC)
 API_EVENTS = 20
@@ -46,15 +49,19 @@ def main() -> None:
         print(f"seed {seed}: {len(told)} kinds", flush=True)
         for code, (at, text) in told.items():
             print(f"  {code} at {at:%a %d %H:%M}: {text}", flush=True)
-    print(f"{asked.scenario}: {asked.worlds} weeks, worlds with an alert by kind: {dict(worlds) or 'none'}.")
+    found = dict(worlds) or "none"
+    print(f"{asked.scenario}: {asked.worlds} weeks, worlds with an alert by kind: {found}.")
 
 
-def watch(scenario: str, seed: int, users: int, *, decisions: bool) -> dict[str, tuple[datetime, str]]:
+Alerts = dict[str, tuple[datetime, str]]
+
+
+def watch(scenario: str, seed: int, users: int, *, decisions: bool) -> Alerts:
     """The alerts of one world by code, each with its first look and what it said there."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FIRSTCHAIR_HOME"] = folder
         lived = _Lived(scenario, seed, users, decisions=decisions)
-        told: dict[str, tuple[datetime, str]] = {}
+        told: Alerts = {}
         for at, alerts in lived.week():
             for alert in alerts:
                 told.setdefault(alert.code, (at, alert.text))
@@ -68,7 +75,10 @@ class _Lived:
         from firstchair.operations import open_platform
         from firstchair.world import World, WorldSpec
 
-        self.platform, self.decisions = open_platform(now=datetime(2026, 1, 1, tzinfo=UTC)), decisions
+        self.platform, self.decisions = (
+            open_platform(now=datetime(2026, 1, 1, tzinfo=UTC)),
+            decisions,
+        )
         settings = self.platform.settings
         spec = WorldSpec(users, 200, HISTORY + WEEK, seed, START, scenario, INCIDENT_ON)
         self.world = World(
@@ -151,20 +161,24 @@ def _at(day: date, clock: tuple[int, int]) -> datetime:
 
 
 def _build_tables(p: Any, first: date, last: date) -> None:
-    """What the daily run builds of events and monitoring, late days too, and a row in place of the lists."""
+    """What the daily run builds of events and monitoring, and a row in place of the lists."""
     import pyarrow as pa
 
     from firstchair import events, privacy
     from firstchair.lake import tables as t
     from monitoring import build_engagement, build_quality
 
-    privacy.build_users(p.lake, p.databases.accounts, pseudonym_key=p.settings.secret_pseudonym_key(), now=p.now)
+    key = p.settings.secret_pseudonym_key()
+    privacy.build_users(p.lake, p.databases.accounts, pseudonym_key=key, now=p.now)
     events.build_catalogue(p.lake, p.databases.accounts)
     first = min([first, *(day for day in events.stale_days(p.lake) if day <= last)])
     events.build_events(p.lake, first, last)
     build_engagement(p.lake, first=first, last=last, k_anonymity=p.settings.k_anonymity)
     build_quality(p.lake, first=first, last=last, report_folder=None)
-    stub = dict.fromkeys(t.RECOMMENDATIONS.schema.names) | {"as_of": last + ONE_DAY, "user_key": "nobody"}
+    stub = dict.fromkeys(t.RECOMMENDATIONS.schema.names) | {
+        "as_of": last + ONE_DAY,
+        "user_key": "nobody",
+    }
     lists = pa.Table.from_pylist([stub], schema=t.RECOMMENDATIONS.schema)
     p.lake.replace_partition(t.RECOMMENDATIONS, lists, last + ONE_DAY)
 

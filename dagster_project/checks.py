@@ -33,16 +33,28 @@ DAY_USABLE = dg.AssetCheckSpec(
     description="Nothing blocks decisions that use the day: few refused and late records, no silent source.",
 )
 FEATURES_NO_LEAK = dg.AssetCheckSpec(
-    "no_leak", asset="user_features", blocking=True, description="Nothing at or after as_of reached a feature."
+    "no_leak",
+    asset="user_features",
+    blocking=True,
+    description="Nothing at or after as_of reached a feature.",
 )
 FEATURES_VALID = dg.AssetCheckSpec(
-    "expectations", asset="user_features", blocking=True, description="The suite expectations/user_features.json."
+    "expectations",
+    asset="user_features",
+    blocking=True,
+    description="The suite expectations/user_features.json.",
 )
 MATRIX_NO_LEAK = dg.AssetCheckSpec(
-    "no_leak", asset="interactions", blocking=True, description="Nothing at or after as_of reached the matrix."
+    "no_leak",
+    asset="interactions",
+    blocking=True,
+    description="Nothing at or after as_of reached the matrix.",
 )
 EVERY_USER_SERVED = dg.AssetCheckSpec(
-    "every_user_has_a_list", asset="recommendations", blocking=True, description="Cold users included."
+    "every_user_has_a_list",
+    asset="recommendations",
+    blocking=True,
+    description="Cold users included.",
 )
 
 
@@ -74,8 +86,14 @@ def verdict(
     return outcome(spec, Check(spec.name, state, f"{of:,} {what}."), warn=warn, **metadata)
 
 
-def outcome(spec: dg.AssetCheckSpec, check: Check, *, warn: bool = False, **metadata: object) -> dg.AssetCheckResult:
-    """A check of the domain as Dagster shows it: without enough data it has not passed, and stops nothing."""
+def outcome(
+    spec: dg.AssetCheckSpec,
+    check: Check,
+    *,
+    warn: bool = False,
+    **metadata: object,
+) -> dg.AssetCheckResult:
+    """A check of the domain as Dagster shows it; one without enough data has not passed."""
     fails = check.state is CheckState.FAILS
     shown = {name: shown_as(value) for name, value in metadata.items()}
     return dg.AssetCheckResult(
@@ -83,5 +101,8 @@ def outcome(spec: dg.AssetCheckSpec, check: Check, *, warn: bool = False, **meta
         passed=check.state in {CheckState.PASSES, CheckState.NOT_APPLICABLE},
         severity=dg.AssetCheckSeverity.ERROR if fails and not warn else dg.AssetCheckSeverity.WARN,
         description=check.sentence(),
-        metadata={"state": check.state.words, **{n: value for n, value in shown.items() if value is not None}},
+        metadata={
+            "state": check.state.words,
+            **{n: value for n, value in shown.items() if value is not None},
+        },
     )

@@ -20,7 +20,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PlatformResource"]:
-        """Hold the lock of all writers for the whole run; a sensor, which writes no table, needs none."""
+        """Hold the lock of all writers for the whole run; a sensor writes no table and needs none."""
         if context.run is None:
             yield self
             return
@@ -53,5 +53,8 @@ def _who(run: dg.DagsterRun) -> str:
 def _why(run: dg.DagsterRun) -> str:
     day = run.tags.get("dagster/partition")
     causes = run.tags.get("firstchair/causes")
-    parts = (f"for {day}" if day else "", f"because of {causes.replace(',', ', ')}" if causes else "")
+    parts = (
+        f"for {day}" if day else "",
+        f"because of {causes.replace(',', ', ')}" if causes else "",
+    )
     return ", ".join(filter(None, parts))

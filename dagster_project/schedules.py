@@ -23,7 +23,12 @@ landing = dg.define_asset_job(
 rebuild = dg.define_asset_job(
     "rebuild",
     selection=dg.AssetSelection.assets(
-        "silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence"
+        "silver_events",
+        "engagement_daily",
+        "engagement_baselines",
+        "churn",
+        "data_quality",
+        "evidence",
     ),
     partitions_def=daily,
     description="A day again, after late events reached it.",
@@ -62,8 +67,11 @@ def daily_schedule(context: dg.ScheduleEvaluationContext, platform: PlatformReso
     """
     p = platform.open()
     due, until = triggers.day_due(p), settled_at(p)
-    why = due.why if until is None else f"The home has just been started: no day is built before {until:%H:%M} UTC."
-    wanted = [] if why else [Wanted(f"daily-{due.day}", pipeline.name, day=due.day, only_again=due.built)]
+    why = due.why
+    if until is not None:
+        why = f"The home has just been started: no day is built before {until:%H:%M} UTC."
+    work = Wanted(f"daily-{due.day}", pipeline.name, day=due.day, only_again=due.built)
+    wanted = [] if why else [work]
     yield from requests(context.instance, wanted, now=p.now, idle=why)
 
 

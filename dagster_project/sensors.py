@@ -65,10 +65,16 @@ def promotion_sensor(context: dg.SensorEvaluationContext, platform: PlatformReso
 def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """What is wrong now goes to the journal, the log and alert_webhook_url, once for each time it begins and ends.
 
-    Runs whose process is gone are marked failed first, so that they are reported and asked for again.
+    Runs whose process is gone are marked failed first: they are reported and asked for again.
     """
     p = platform.open()
     close_orphans(context.instance)
     found = alerts.open_alerts(p, context.instance)
-    webhook.tell(p.journal, found, url=p.settings.alert_webhook_url, key=p.settings.secret_webhook_key(), now=p.now)
+    webhook.tell(
+        p.journal,
+        found,
+        url=p.settings.alert_webhook_url,
+        key=p.settings.secret_webhook_key(),
+        now=p.now,
+    )
     return dg.SkipReason("; ".join(alert.text for alert in found) or "Nothing is wrong.")

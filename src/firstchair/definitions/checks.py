@@ -49,12 +49,14 @@ class Check:
 def overall(name: str, checks: Sequence[Check]) -> Check:
     """Several checks as one: it fails where one does, else lacks data where one does.
 
-    >>> found = [Check("a", CheckState.PASSES, "1 of 1"), Check("b", CheckState.NOT_ENOUGH_DATA, "0", "days")]
-    >>> overall("both", found).sentence()
+    >>> found = Check("a", CheckState.PASSES, "1 of 1")
+    >>> unknown = Check("b", CheckState.NOT_ENOUGH_DATA, "0", "days")
+    >>> overall("both", [found, unknown]).sentence()
     'not enough data (missing: days): a: passes: 1 of 1; b: not enough data (missing: days): 0'
     """
     figures = "; ".join(f"{check.name}: {check.sentence()}" for check in checks)
     for state in (CheckState.FAILS, CheckState.NOT_ENOUGH_DATA):
         if found := [check for check in checks if check.state is state]:
-            return Check(name, state, figures, ", ".join(filter(None, (check.missing for check in found))))
+            missing = ", ".join(check.missing for check in found if check.missing)
+            return Check(name, state, figures, missing)
     return Check(name, CheckState.PASSES, figures)

@@ -17,5 +17,6 @@ def overfit_check(row: Mapping[str, Any]) -> Check:
         missing = "earlier days with models of this family"
         return Check(row["family"], CheckState.NOT_ENOUGH_DATA, f"{gap}.", missing)
     state = CheckState.FAILS if row["overfit"] else CheckState.PASSES
-    usual = f"usual {row['usual_gap']:.4f}, test {row['test']:.4f} of usually {row['usual_test']:.4f}"
-    return Check(row["family"], state, f"{gap}, {usual}.")
+    usual = f"usual {row['usual_gap']:.4f}"
+    test = f"test {row['test']:.4f} of usually {row['usual_test']:.4f}"
+    return Check(row["family"], state, f"{gap}, {usual}, {test}.")

@@ -1,4 +1,4 @@
-"""How much of a day was refused and never delivered again: what may not be built on, read from tables.
+"""How much of a day was refused and never delivered again, read from tables: it may not be built on.
 
 A record's day is that of its event. Where it was refused before that was known, it is the day that
 most events of its object are of, else the day it was read.
@@ -20,8 +20,8 @@ from firstchair.lake import tables as t
 
 ONE_DAY = timedelta(days=1)
 REFUSED_REMEDY = (
-    "Correct them (docs/operating.md says what each reason means), deliver them in objects with new "
-    "names, since an object is read once, then run `firstchair run`."
+    "Correct them (docs/operating.md says what each reason means), deliver them in objects with "
+    "new names, since an object is read once, then run `firstchair run`."
 )
 
 
@@ -153,7 +153,8 @@ def records_sql(lake: Lake) -> str:
         select p.day, p.reason, p.source, p.source_seq, p.object_url, p.unparsed,
                case when not p.unparsed then true
                     when not p.nameless then a.event_id is null
-                    else row_number() over (partition by p.day, p.nameless order by p.object_url, p.line)
+                    else row_number() over (
+                             partition by p.day, p.nameless order by p.object_url, p.line)
                          > coalesce(s.records, 0) end as lost
         from placed p left join again a using (event_id) left join since s on s.day = p.day;
     """

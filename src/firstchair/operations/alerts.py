@@ -1,4 +1,4 @@
-"""What is looked at all the time, from state alone; what fails is an alert for the person on call."""
+"""What is watched all the time, from state alone; what fails is an alert for the person on call."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,15 @@ from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
 from firstchair.operations.platform import Platform
-from firstchair.promotion import ALIAS_MOVED, REFRESH, Entry, Reason, Stage, condition_checks, out_of_line
+from firstchair.promotion import (
+    ALIAS_MOVED,
+    REFRESH,
+    Entry,
+    Reason,
+    Stage,
+    condition_checks,
+    out_of_line,
+)
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -39,7 +47,10 @@ class Alert:
     text: str
 
 
-def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Alert, ...]:
+def open_alerts(
+    platform: Platform,
+    instance: "dg.DagsterInstance | None" = None,
+) -> tuple[Alert, ...]:
     """What is wrong now: the checks of `watch` that fail, at most one of a code."""
     return alerts_of(watch(platform, instance))
 
@@ -47,7 +58,8 @@ def open_alerts(platform: Platform, instance: "dg.DagsterInstance | None" = None
 def alerts_of(checks: Sequence[Check]) -> tuple[Alert, ...]:
     """The checks that fail, at most one of a code, the first of each."""
     failing = [check for check in checks if check.state is FAILS]
-    return tuple({check.name: Alert(check.name, check.detail) for check in reversed(failing)}.values())[::-1]
+    by_code = {check.name: Alert(check.name, check.detail) for check in reversed(failing)}
+    return tuple(by_code.values())[::-1]
 
 
 def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Check, ...]:
@@ -55,8 +67,8 @@ def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> t
 
     Args:
         platform: The platform, and the instant to look at it.
-        instance: Where Dagster keeps its runs and checks; without it, what `alert_sensor` last found
-            of them is reported.
+        instance: Where Dagster keeps its runs and checks; without it, what `alert_sensor` last
+            found of them is reported.
 
     Returns:
         One check or more of a code; one that names no fault where there is none.
@@ -85,11 +97,16 @@ def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> t
 
 def _freshness(platform: Platform, last: date) -> Iterator[Check]:
     stale = platform.now.date() - last > STALE_AFTER
-    yield Check("stale_data", FAILS if stale else PASSES, f"The newest complete day of events is {last}.")
+    newest = f"The newest complete day of events is {last}."
+    yield Check("stale_data", FAILS if stale else PASSES, newest)
     lists = platform.lake.partitions(t.RECOMMENDATIONS)
     late = (not lists or lists[-1] <= last) and _is_due(platform.now, last)
     text = f"The newest lists are of {lists[-1] if lists else 'no day'}"
-    yield Check("stale_lists", FAILS if late else PASSES, f"{text}, the newest complete day of events is {last}.")
+    yield Check(
+        "stale_lists",
+        FAILS if late else PASSES,
+        f"{text}, the newest complete day of events is {last}.",
+    )
 
 
 def _is_due(now: datetime, day: date) -> bool:
@@ -100,7 +117,11 @@ def _is_due(now: datetime, day: date) -> bool:
 def _records(platform: Platform, found: events.Reconciliation, last: date) -> Iterator[Check]:
     why = platform.unusable(last + ONE_DAY)
     what = "Few records of the newest complete day, and of all days, are missing."
-    yield Check("quarantine_rate", FAILS if why else PASSES, f"Nothing is built on {last}: {why}" if why else what)
+    yield Check(
+        "quarantine_rate",
+        FAILS if why else PASSES,
+        f"Nothing is built on {last}: {why}" if why else what,
+    )
     yield Check("records_unaccounted", PASSES if found.balanced else FAILS, _accounted(found))
     yield _unbuilt(platform, last)
     before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
@@ -113,29 +134,29 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
 def _accounted(found: events.Reconciliation) -> str:
     refused = sum(found.quarantined.values())
     fates = (
-        f"{found.accepted:,} accepted, {found.duplicates:,} duplicates, {refused:,} in quarantine and "
-        f"{found.waiting:,} waiting for their day to be built"
+        f"{found.accepted:,} accepted, {found.duplicates:,} duplicates, {refused:,} in quarantine "
+        f"and {found.waiting:,} waiting for their day to be built"
     )
     if found.balanced:
         return f"All {found.read:,} records are accounted for: {fates}."
     return (
-        f"{found.read:,} records were read, and {found.accounted:,} are accounted for: {fates}. A table was "
-        "changed by something else than firstchair: restore it, or read the objects into a new lake."
+        f"{found.read:,} records were read, and {found.accounted:,} are accounted for: {fates}. "
+        "A table was changed by something else than firstchair: restore it, or read the objects "
+        "into a new lake."
     )
 
 
 def _unbuilt(platform: Platform, last: date) -> Check:
     """Complete days whose events wait for long: their build, or their rebuild, does not happen."""
-    found = [
-        day
-        for day in events.waiting_days(platform.lake)
-        if day.day <= last and _is_due(platform.now, day.day) and platform.now - day.read_at >= BUILT_AFTER
-    ]
+    since = platform.now - BUILT_AFTER
+    waiting_long = (day for day in events.waiting_days(platform.lake) if day.read_at <= since)
+    found = [day for day in waiting_long if day.day <= last and _is_due(platform.now, day.day)]
     if not found:
         return Check("unbuilt_days", PASSES, "No event of a complete day waits for long.")
     waiting = sum(day.events for day in found)
-    text = f"{waiting:,} events of {len(found):,} day(s) wait to be built, the first of {found[0].day}"
-    return Check("unbuilt_days", FAILS, f"{text}: run `firstchair run`, or look why `rebuild` does not.")
+    text = f"{waiting:,} events of {len(found):,} day(s), first {found[0].day}, wait to be built"
+    remedy = "run `firstchair run`, or look why `rebuild` does not."
+    return Check("unbuilt_days", FAILS, f"{text}: {remedy}")
 
 
 def _changed(platform: Platform) -> Iterator[Check]:
@@ -145,7 +166,9 @@ def _changed(platform: Platform) -> Iterator[Check]:
         return
     text = f"{len(names):,} object(s) were written again after they were read, first {names[0]}"
     yield Check(
-        "changed_objects", FAILS, f"{text}: what they hold now is not read. Deliver it in objects with new names."
+        "changed_objects",
+        FAILS,
+        f"{text}: what they hold now is not read. Deliver it in objects with new names.",
     )
 
 
@@ -188,18 +211,25 @@ def _engagement(platform: Platform, last: date) -> Check:
 
     rules, as_of = monitoring.load_rules(), last + ONE_DAY
     days = rules.triggers.engagement_regression.hold_days
-    found = monitoring.engagement_regression(platform.lake, as_of=as_of, days=days, rules=rules.engagement)
+    found = monitoring.engagement_regression(
+        platform.lake,
+        as_of=as_of,
+        days=days,
+        rules=rules.engagement,
+    )
     name, change = "engagement_regression", found.get(as_of)
     if change is None or len(found) < days:
-        missing = f"{rules.engagement.recent_days} complete days with clicks, and a week and more before them"
+        recent = rules.engagement.recent_days
+        missing = f"{recent} complete days with clicks, and a week and more before them"
         return Check(name, UNKNOWN, "The CTR of the last days cannot be compared.", missing)
-    text = f"CTR of the last complete days is {change.relative_change:+.1%} against the days before."
+    fall = f"{change.relative_change:+.1%}"
+    text = f"CTR of the last complete days is {fall} against the days before."
     fallen = all(one.fallen for one in found.values())
     return Check(name, FAILS if fallen else PASSES, text)
 
 
 def _decisions(platform: Platform) -> Iterator[Check]:
-    """A broken split; a refit that was held; a rollback or an unconfirmed champion that is still new."""
+    """A broken split; a refit that was held; a rollback or an unconfirmed champion, if still new."""
     entries = platform.ledger.entries(limit=50)
     yield _split(entries)
     yield _refresh(entries)
@@ -228,10 +258,10 @@ def _refresh(entries: Sequence[Entry]) -> Check:
     if entry is None:
         return Check(name, NOT_APPLICABLE, "No refit of the champion has been judged.")
     if entry.stage_after not in HELD_STAGES:
-        return Check(name, PASSES, f"The refit of {entry.as_of} has taken over, or is before users.")
-    text = (
-        f"The refit of {entry.as_of} does not take over from version {entry.champion_after}: {' '.join(entry.reasons)}"
-    )
+        text = f"The refit of {entry.as_of} has taken over, or is before users."
+        return Check(name, PASSES, text)
+    held = f"The refit of {entry.as_of} does not take over from version {entry.champion_after}"
+    text = f"{held}: {' '.join(entry.reasons)}"
     if set(entry.reason_codes) <= UNPROVEN:
         return Check(name, UNKNOWN, text, "test users enough to prove it no worse")
     return Check(name, FAILS, text)
@@ -247,7 +277,8 @@ def _runs(platform: Platform, instance: "dg.DagsterInstance | None") -> Iterator
     from dagster_project.execution import failed_checks, failed_runs
 
     checks = failed_checks(instance)
-    text = f"Failed at their last run: {', '.join(checks)}." if checks else "No check failed at its last run."
+    failed = f"Failed at their last run: {', '.join(checks)}."
+    text = failed if checks else "No check failed at its last run."
     yield Check("failed_check", FAILS if checks else PASSES, text)
     runs = failed_runs(instance, since=platform.now - timedelta(days=FAILED_RUN_DAYS))
     more = f" {len(runs) - 1:,} more failed before it." if len(runs) > 1 else ""

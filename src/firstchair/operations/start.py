@@ -25,8 +25,8 @@ def note_first_start(platform: Platform) -> datetime:
 def settled_at(platform: Platform) -> datetime | None:
     """When retraining and the daily build may start by themselves; None where they may.
 
-    They wait for the setting `settle_minutes` after the first start, so that whoever has just made a
-    home, such as a demo's, sees it before it works on. A home whose services were never started by
+    They wait for the setting `settle_minutes` after the first start, so that whoever has just made
+    a home, such as a demo's, sees it before it works on. A home whose services were never started by
     `up` or a container does not wait.
     """
     path = platform.settings.home / MARK

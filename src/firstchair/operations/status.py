@@ -1,4 +1,4 @@
-"""`firstchair status`: who plays first chair, since when and why; what is at work and what waits; what is wrong."""
+"""`firstchair status`: roles, what is at work and what waits, how fresh it all is, what is wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """Roles from the registry and the ledger, newest day of each table, what was refused or skipped, checks, alerts.
+    """Roles, newest day of each table, what was refused or skipped, checks, alerts, work.
 
     work: what writes the tables now; None where nothing does. runs: Dagster runs that wait or work.
     waiting: the newest candidates, while a stage with traffic keeps the gate from judging them.
@@ -76,7 +76,7 @@ def status(platform: Platform) -> PlatformStatus:
 
 
 def doing(platform: Platform) -> tuple[str, ...]:
-    """What is at work and what waits, a sentence each, without asking Dagster; empty where nothing is."""
+    """What is at work and what waits, a sentence each, without asking Dagster."""
     work, until = at_work(platform.databases.ledger), settled_at(platform)
     found = (
         "" if work is None else work.sentence(),
@@ -89,13 +89,13 @@ def doing(platform: Platform) -> tuple[str, ...]:
 def settling_sentence(until: datetime) -> str:
     """Until when nothing heavy begins after the first start of a home."""
     return (
-        "First start of this home: retraining and the daily build do not begin by themselves before "
-        f"{until:%Y-%m-%d %H:%M} UTC (settle_minutes)."
+        "First start of this home: retraining and the daily build do not begin by themselves "
+        f"before {until:%Y-%m-%d %H:%M} UTC (settle_minutes)."
     )
 
 
 def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
-    """The newest day's candidates while a stage with traffic is under way, whose two versions are frozen.
+    """The newest day's candidates while a stage with traffic is under way: its versions are frozen.
 
     Nothing is decided about them until it is over; none without a stage.
     """

@@ -85,7 +85,7 @@ def writing(
 
     Args:
         url: Database of the ledger.
-        who: The command or the run, as others are text.
+        who: The command or the run, as others read it.
         why: What for.
         wait: Whether to wait for another writer to end.
         waits: Called with the other writer before the wait begins.
@@ -114,7 +114,7 @@ def writing(
 
 @contextmanager
 def _recorded(url: sa.URL, work: Work) -> Iterator[None]:
-    """The work in the table for as long as the block runs; what a killed process left is replaced."""
+    """Keep the work in the table while the block runs; what a killed process left is replaced."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     values = {**asdict(work), "backend": lock_backend(url, WRITER)}
     row = pg.insert(WORK).values(lock=WRITER, **values)

@@ -89,7 +89,8 @@ def _metric(metric: Record, record: Record) -> Check:
         return Check(name, PASSES, f"{effect}; proven to be {asked}.")
     if upper <= margin:
         return Check(name, FAILS, f"{effect}; it is not {asked}.")
-    return Check(name, UNKNOWN, f"{effect}; not proven to be {asked}.", f"an interval above {margin:.0%}")
+    missing = f"an interval above {margin:.0%}"
+    return Check(name, UNKNOWN, f"{effect}; not proven to be {asked}.", missing)
 
 
 def _harm(passes: bool, effect: str) -> tuple[CheckState, str]:
@@ -100,7 +101,8 @@ def _harm(passes: bool, effect: str) -> tuple[CheckState, str]:
 
 def _missing(metric: str) -> str:
     if metric in LABELS:
-        return f"final churn labels of users of both arms, {LABELS[metric]} days after a day of the stage"
+        days = LABELS[metric]
+        return f"final churn labels of users of both arms, {days} days after a day of the stage"
     return BOTH_ARMS
 
 

@@ -66,7 +66,9 @@ def test_a_record_whose_id_is_accepted_later_is_not_lost_and_another_one_does_no
     assert (others, events.lost_before(delivery.lake, AS_OF)[0].lost) == (300, 0)
 
 
-def test_a_healthy_day_may_be_built_after_a_bad_one_unless_too_much_of_all_is_lost(delivery: Delivery) -> None:
+def test_a_healthy_day_may_be_built_after_a_bad_one_unless_too_much_of_all_is_lost(
+    delivery: Delivery,
+) -> None:
     def next_day(number: int) -> dict[str, Any]:
         return make_event(number, occurred_at="2026-01-06T10:00:00Z")
 
@@ -90,7 +92,9 @@ def test_a_few_broken_lines_of_a_small_day_stop_nothing(delivery: Delivery) -> N
     assert unusable(delivery) is None
 
 
-def test_what_validation_refuses_counts_until_the_day_is_built_with_it_known(delivery: Delivery) -> None:
+def test_what_validation_refuses_counts_until_the_day_is_built_with_it_known(
+    delivery: Delivery,
+) -> None:
     delivery.put("a.jsonl", *[make_event(n, user_id="nobody") for n in range(300)])
     delivery.ingest()
     before = unusable(delivery)

@@ -107,7 +107,10 @@ def test_status_names_what_is_at_work_and_which_runs_wait(platform: Platform) ->
     instance = open_instance(platform.settings)
     tags = {"firstchair/causes": "drift,volume", "dagster/partition": str(LAST_DAY)}
     working = dg.DagsterRun(
-        job_name="retraining", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED, tags=tags
+        job_name="retraining",
+        run_id=str(uuid.uuid4()),
+        status=dg.DagsterRunStatus.STARTED,
+        tags=tags,
     )
     instance.add_run(working)
     try:

@@ -26,7 +26,11 @@ def engine(url: sa.URL) -> sa.Engine:
 
 def held_by_another(url: sa.URL, engine: sa.Engine) -> None:
     """Write down, as another process would, who holds the lock."""
-    values = {"lock": WRITER, "backend": lock_backend(url, WRITER), "who": "Dagster run 1a2b3c4d of retraining"}
+    values = {
+        "lock": WRITER,
+        "backend": lock_backend(url, WRITER),
+        "who": "Dagster run 1a2b3c4d of retraining",
+    }
     values |= {
         "why": "because of drift",
         "process": "process 7 on elsewhere",
@@ -87,7 +91,10 @@ def test_one_that_waits_is_told_for_whom_and_then_goes_on(url: sa.URL, engine: s
 
 
 def test_what_a_process_does_within_its_own_work_waits_for_nothing(url: sa.URL) -> None:
-    with writing(url, who="firstchair run", wait=False), writing(url, who="Dagster run", wait=False):
+    with (
+        writing(url, who="firstchair run", wait=False),
+        writing(url, who="Dagster run", wait=False),
+    ):
         inner = at_work(url)
     with writing(url, who="again", wait=False):
         again = at_work(url)

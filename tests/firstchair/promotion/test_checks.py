@@ -18,7 +18,14 @@ UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
 def metric(name: str, role: str, **values: Any) -> dict[str, Any]:
     """A metric's record of which nothing is known, but for `values`."""
     unknown = dict.fromkeys(("champion", "challenger", "relative_difference", "se", "lower", "upper", "log_e"))
-    return {"name": name, "role": role, **unknown, "margin": 0.0, "passes": role == "deterioration", **values}
+    return {
+        "name": name,
+        "role": role,
+        **unknown,
+        "margin": 0.0,
+        "passes": role == "deterioration",
+        **values,
+    }
 
 
 def known(name: str, role: str, lower: float, upper: float, **values: Any) -> dict[str, Any]:
@@ -31,14 +38,22 @@ def known(name: str, role: str, lower: float, upper: float, **values: Any) -> di
     [
         (metric("churned_14", "deterioration"), UNKNOWN, "14 days after"),
         (metric("listen_through", "guardrail"), UNKNOWN, "both arms"),
-        (known("ctr_pooled", "deterioration", -0.1, 0.1, log_e=None), UNKNOWN, "500 users of each arm"),
+        (
+            known("ctr_pooled", "deterioration", -0.1, 0.1, log_e=None),
+            UNKNOWN,
+            "500 users of each arm",
+        ),
         (known("ctr_pooled", "deterioration", -0.1, 0.1), PASSES, ""),
         (known("ctr_pooled", "deterioration", -0.3, -0.2, passes=False), FAILS, ""),
         (known("clicks_per_100", "success", 0.01, 0.1, passes=True), PASSES, ""),
         (known("clicks_per_100", "success", -0.01, 0.1, passes=False), UNKNOWN, "above 0%"),
         (known("clicks_per_100", "success", -0.1, -0.01, passes=False), FAILS, ""),
         (known("active_days", "guardrail", -0.09, -0.02, margin=-0.15, passes=True), PASSES, ""),
-        (known("active_days", "guardrail", -0.09, 0.02, margin=-0.02, passes=False), UNKNOWN, "above -2%"),
+        (
+            known("active_days", "guardrail", -0.09, 0.02, margin=-0.02, passes=False),
+            UNKNOWN,
+            "above -2%",
+        ),
         (known("active_days", "guardrail", -0.09, -0.03, margin=-0.02, passes=False), FAILS, ""),
     ],
 )
@@ -61,7 +76,14 @@ def states(record: dict[str, Any]) -> dict[str, CheckState]:
 
 
 def test_conditions_on_clicks_that_nobody_made_have_no_outcome() -> None:
-    names = ("data_quality", "sample_ratio", "believable", "signs_agree", "no_deterioration", "segments_unharmed")
+    names = (
+        "data_quality",
+        "sample_ratio",
+        "believable",
+        "signs_agree",
+        "no_deterioration",
+        "segments_unharmed",
+    )
     record = {
         "metrics": [metric("clicks_per_100", "success"), metric("churned_7", "deterioration")],
         "checks": [{"name": name, "passes": True, "detail": ""} for name in names],
@@ -123,7 +145,14 @@ def test_of_a_single_user_nothing_passes() -> None:
 
 
 def test_a_family_without_earlier_days_is_not_called_steady() -> None:
-    row = {"family": "als", "gap": 0.1, "gap_lower": 0.05, "gap_upper": 0.15, "test": 0.2, "overfit": False}
+    row = {
+        "family": "als",
+        "gap": 0.1,
+        "gap_lower": 0.05,
+        "gap_upper": 0.15,
+        "test": 0.2,
+        "overfit": False,
+    }
     usual = {"usual_gap": 0.1, "usual_test": 0.2}
 
     assert overfit_check({**row, "usual_gap": None, "usual_test": None}).state is UNKNOWN
