@@ -127,7 +127,8 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
     before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
     holes = {name: n for name, n in events.sequence_gaps(platform.lake, before=before).items() if n}
     named = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
-    text = f"Sequence numbers are missing before {before}: {named or 'none'}."
+    text = f"Sequence numbers are missing before {before}: {named}."
+    text = text if holes else f"No sequence number is missing before {before}."
     yield Check("sequence_gaps", FAILS if holes else PASSES, text)
 
 
