@@ -139,6 +139,8 @@ def _gaps_check(rows: list[dict[str, Any]]) -> Check:
     if not rows:
         return Check(GAPS, UNKNOWN, "Nothing is known of the day.", "records of the day")
     return Check(GAPS, PASSES, "No sequence number is missing.")
+
+
 def _listening(lake: Lake, first: date, last: date) -> str:
     """SQL of `listening`: milliseconds and plays of each account and day of the stretch."""
     return f"""

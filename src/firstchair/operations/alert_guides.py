@@ -46,9 +46,14 @@ GUIDES: Mapping[str, Guide] = {
         "quality",
     ),
     "records_unaccounted": Guide(
-        "A run was stopped between reading and building.",
-        "Run `firstchair run`: it builds the days again.",
+        "A table was changed by something else than firstchair.",
+        "Restore the table from a backup, or read the objects into a new lake.",
         "quality",
+    ),
+    "unbuilt_days": Guide(
+        "The rebuild of days that late events reached does not run, or fails.",
+        "Run `firstchair run`, or look in Dagster why `rebuild` does not.",
+        "lineage",
     ),
     "sequence_gaps": Guide(
         "Objects are late or were lost on the way.",

@@ -1,6 +1,6 @@
 """What is watched all the time, from state alone; what fails is an alert for the person on call."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from firstchair import events
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
+from firstchair.operations.alert_guides import guide_of
 from firstchair.operations.platform import Platform
 from firstchair.promotion import (
     ALIAS_MOVED,
@@ -19,9 +20,12 @@ from firstchair.promotion import (
     condition_checks,
     out_of_line,
 )
+from firstchair.promotion.evidence_record import arms_of_entry
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from monitoring import Regression
 
 PASSES, FAILS = CheckState.PASSES, CheckState.FAILS
 UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
@@ -36,15 +40,35 @@ FAILED_RUN_DAYS = 7
 # Stages of a refit that was judged and did not take over, and what only more test users can mend.
 HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
 UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
+# The newest changes of champion that an alert names.
+MOST_RELEASES = 3
+REGRESSION = "engagement_regression"
 SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that is wrong: a stable code, and a sentence for the person on call."""
+    """One thing that is wrong: a stable code, and a sentence for the person on call.
+
+    cause: the likely one. remedy: what to do. link: page of the console to look at. They are the
+    code's own (`alert_guides`) where a look at the state says nothing better.
+    """
 
     code: str
     text: str
+    cause: str = ""
+    remedy: str = ""
+    link: str = ""
+
+    def told(self) -> str:
+        """All of it in one text."""
+        parts = (
+            self.text,
+            f"Likely cause: {self.cause}",
+            f"What to do: {self.remedy}",
+            f"See {self.link}",
+        )
+        return " ".join(part for part in parts if not part.endswith((": ", "See ")))
 
 
 def open_alerts(
@@ -52,14 +76,21 @@ def open_alerts(
     instance: "dg.DagsterInstance | None" = None,
 ) -> tuple[Alert, ...]:
     """What is wrong now: the checks of `watch` that fail, at most one of a code."""
-    return alerts_of(watch(platform, instance))
+    return alerts_of(watch(platform, instance), platform)
 
 
-def alerts_of(checks: Sequence[Check]) -> tuple[Alert, ...]:
-    """The checks that fail, at most one of a code, the first of each."""
+def alerts_of(checks: Sequence[Check], platform: Platform) -> tuple[Alert, ...]:
+    """The checks that fail, at most one of a code, the first of each, with what is known of it."""
     failing = [check for check in checks if check.state is FAILS]
-    by_code = {check.name: Alert(check.name, check.detail) for check in reversed(failing)}
-    return tuple(by_code.values())[::-1]
+    by_code = {check.name: check for check in reversed(failing)}
+    return tuple(_guided(check, platform) for check in by_code.values())[::-1]
+
+
+def _guided(check: Check, platform: Platform) -> Alert:
+    guide = guide_of(check.name)
+    released = _released(platform) if check.name == REGRESSION else ""
+    link = platform.settings.page(guide.page)
+    return Alert(check.name, check.detail, released or guide.cause, guide.remedy, link)
 
 
 def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> tuple[Check, ...]:
@@ -200,6 +231,12 @@ def _quality(platform: Platform, last: date) -> Iterator[Check]:
         if row["measure"] == "refused":
             text = f"{row['value']:.1%} of the records of {last} are in quarantine."
             yield Check("quarantine_rate", FAILS, text)
+        elif row["measure"] == "impossible_listening":
+            text = (
+                f"{row['value']:,.0f} account(s) played more on {last} than a day has hours, "
+                f"{row['of']:,} plays in all; these do not count in popularity."
+            )
+            yield Check("impossible_listening", FAILS, text)
         elif row["blocks"]:
             text = f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
             yield Check("failed_check", FAILS, text)
@@ -210,23 +247,54 @@ def _quality(platform: Platform, last: date) -> Iterator[Check]:
 def _engagement(platform: Platform, last: date) -> Check:
     import monitoring
 
-    rules, as_of = monitoring.load_rules(), last + ONE_DAY
+    rules = monitoring.load_rules()
     days = rules.triggers.engagement_regression.hold_days
-    found = monitoring.engagement_regression(
-        platform.lake,
-        as_of=as_of,
-        days=days,
-        rules=rules.engagement,
-    )
-    name, change = "engagement_regression", found.get(as_of)
+    found = _regressions(platform, last)
+    change = found.get(last + ONE_DAY)
     if change is None or len(found) < days:
         recent = rules.engagement.recent_days
         missing = f"{recent} complete days with clicks, and a week and more before them"
-        return Check(name, UNKNOWN, "The CTR of the last days cannot be compared.", missing)
-    fall = f"{change.relative_change:+.1%}"
-    text = f"CTR of the last complete days is {fall} against the days before."
+        return Check(REGRESSION, UNKNOWN, "The CTR of the last days cannot be compared.", missing)
+    (first, newest), (before, until) = change.recent, change.before
+    text = (
+        f"CTR of {first} to {newest} is {change.recent_ctr:.2%}: {change.relative_change:+.1%} "
+        f"against {before} to {until} ({change.before_ctr:.2%})."
+    )
     fallen = all(one.fallen for one in found.values())
-    return Check(name, FAILS if fallen else PASSES, text)
+    return Check(REGRESSION, FAILS if fallen else PASSES, text)
+
+
+def _regressions(platform: Platform, last: date) -> "Mapping[date, Regression]":
+    """Change of CTR at the newest mornings, as many as the trigger asks for."""
+    import monitoring
+
+    rules = monitoring.load_rules()
+    return monitoring.engagement_regression(
+        platform.lake,
+        as_of=last + ONE_DAY,
+        days=rules.triggers.engagement_regression.hold_days,
+        rules=rules.engagement,
+    )
+
+
+def _released(platform: Platform) -> str:
+    """Versions that began to serve in the days whose CTR fell; empty where none did."""
+    last = platform.complete_days()[1]
+    change = _regressions(platform, last)[last + ONE_DAY]
+    found = []
+    for entry in platform.ledger.champion_changes():
+        _, treatment = arms_of_entry(entry)
+        if treatment is not None and change.before[0] <= entry.as_of <= change.recent[1]:
+            decided = f"({entry.decision} {treatment.name})"
+            found.append(f"entry {entry.sequence} of {entry.as_of} {decided}")
+    if not found:
+        return ""
+    more = f" and {len(found) - MOST_RELEASES} before" if len(found) > MOST_RELEASES else ""
+    return (
+        f"the champion changed in these days: {', '.join(found[:MOST_RELEASES])}{more}. "
+        "Versions before and after were not shown on the same days, so this compares days and not "
+        "versions; the gate compares versions."
+    )
 
 
 def _decisions(platform: Platform) -> Iterator[Check]:
