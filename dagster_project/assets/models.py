@@ -8,6 +8,7 @@ from dagster_project.metadata import cause_of, described, run_page
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
 from firstchair import promotion
+from firstchair.definitions.mlflow_pages import model_page
 from firstchair.models import FAMILIES, Family, FamilyEntry, model_name
 
 OWNERS = ["team:ml"]
@@ -36,7 +37,7 @@ def _model(family: Family, entry: FamilyEntry) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata=described(
                 candidate.version,
-                mlflow=f"{p.settings.mlflow_address}/#/models/{promotion.NAME}/versions/{candidate.version.version}",
+                mlflow=f"{p.settings.mlflow_address}/{model_page(promotion.NAME, candidate.version.version)}",
                 fitted_now=candidate.fitted_now,
                 **p.registry.metrics(candidate.version),
             ),

@@ -220,11 +220,6 @@ class Settings(BaseSettings):
         """Where `firstchair up` serves the MLflow UI."""
         return f"http://127.0.0.1:{self.mlflow_port}"
 
-    @property
-    def mlflow_models(self) -> str:
-        """Address of the registered model in MLflow's pages: its first page says nothing of models."""
-        return f"{self.mlflow_address}/#/models/artist-recommender"
-
     def secret_pseudonym_key(self) -> bytes:
         """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set."""
         return (self.pseudonym_key.get_secret_value() or _kept_secret(self.home / "pseudonym_key")).encode()

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 
-# Tags that MLflow's pages read (3.17.2); the first keeps an experiment of models from opening as one of
-# traces, the last is where its `Share` button keeps the state of a table.
+# Tags that MLflow's pages read (3.17.2); the last is where their `Share` button keeps the state of a table.
 KIND, NOTE = "mlflow.experimentKind", "mlflow.note.content"
 PRIMARY = "mlflow.experiment.primaryMetric.name"
 VIEW = "figures"
+# Without it the pages open for chat traces: no menu leads to models, and an experiment shows its usage.
+FOR_MODELS = "workflowType=machine_learning"
 SHARED_VIEW = f"mlflow.sharedViewState.{VIEW}"
 
 
@@ -33,17 +34,28 @@ def view_of_runs(experiment: str) -> str:
     """Path within MLflow's pages of an experiment's table of runs, with the columns of its tags.
 
     >>> view_of_runs("1")
-    '#/experiments/1/runs?viewStateShareKey=figures'
+    '#/experiments/1/runs?viewStateShareKey=figures&workflowType=machine_learning'
     """
-    return f"#/experiments/{experiment}/runs?viewStateShareKey={VIEW}"
+    return f"#/experiments/{experiment}/runs?viewStateShareKey={VIEW}&{FOR_MODELS}"
+
+
+def model_page(model: str, version: str | None = None) -> str:
+    """Path within MLflow's pages of a registered model, or of one of its versions.
+
+    >>> model_page("artist-recommender", "7")
+    '#/models/artist-recommender/versions/7?workflowType=machine_learning'
+    """
+    of_version = "" if version is None else f"/versions/{version}"
+    return f"#/models/{model}{of_version}?{FOR_MODELS}"
 
 
 def described_run(sentences: Sequence[str], links: Mapping[str, str], *, simulated: bool) -> str:
-    """Description of a run or a version as Markdown.
+    """Description of a run or a version as Markdown; tables show its beginning.
 
-    >>> described_run(["ALS."], {"Dagster run": "http://d/runs/1"}, simulated=True).splitlines()[0]
-    '**Simulated data: no figure here is of a real service.**'
+    >>> described_run(["ALS."], {}, simulated=True)
+    'ALS. Simulated data: no figure here is of a real service.'
     """
-    mark = ["**Simulated data: no figure here is of a real service.**"] if simulated else []
+    first, *others = sentences
+    mark = " Simulated data: no figure here is of a real service." if simulated else ""
     named = [" · ".join(f"[{name}]({address})" for name, address in links.items())] if links else []
-    return "\n\n".join([*mark, *sentences, *named])
+    return "\n\n".join([f"{first}{mark}", *others, *named])

@@ -7,11 +7,12 @@ from functools import lru_cache
 
 from fastapi import APIRouter
 
+from firstchair.definitions.mlflow_pages import model_page
 from firstchair.lake import tables as t
 from firstchair.operations.alerts import Alert, open_alerts
 from firstchair.operations.platform import Platform, open_platform
 from firstchair.operations.status import doing
-from firstchair.promotion import Entry, ManualDecision, promote_by_hand, roll_back_by_hand
+from firstchair.promotion import NAME, Entry, ManualDecision, promote_by_hand, roll_back_by_hand
 from firstchair.serving.console import ConsoleConfig, Sources, console
 from firstchair.serving.published import Published
 from firstchair.settings import Settings
@@ -45,7 +46,10 @@ def console_config(platform: Platform) -> ConsoleConfig:
         lake=platform.lake,
         k_anonymity=settings.k_anonymity,
         reports=settings.reports,
-        addresses={"Dagster": settings.dagster_address, "MLflow": settings.mlflow_models},
+        addresses={
+            "Dagster": settings.dagster_address,
+            "MLflow": f"{settings.mlflow_address}/{model_page(NAME)}",
+        },
         alerts=_alerts(platform),
         doing=_doing(platform),
         causes=lambda: platform.journal.triggers(limit=CAUSES),

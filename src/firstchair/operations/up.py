@@ -13,9 +13,11 @@ from pathlib import Path
 from types import FrameType
 
 from firstchair.databases import forget_dead_handles, to_driver
+from firstchair.definitions.mlflow_pages import model_page
 from firstchair.errors import RunError
 from firstchair.operations.platform import Platform
 from firstchair.operations.start import note_first_start
+from firstchair.promotion import NAME
 from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
@@ -74,7 +76,7 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
                 *("--default-artifact-root", (s.home / "mlartifacts").as_uri()),
             ),
             s.mlflow_address,
-            s.mlflow_models,
+            f"{s.mlflow_address}/{model_page(NAME)}",
         ),
     )
 

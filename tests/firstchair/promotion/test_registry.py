@@ -232,8 +232,8 @@ def test_mlflows_pages_say_what_a_version_is_why_it_was_fitted_and_what_was_deci
     described = client.get_model_version(NAME, version.version)
     run = client.get_run(version.run_id)
     assert described.description == (
-        "**Simulated data: no figure here is of a real service.**\n\n"
-        f"XGBoost, fitted on everything before {AS_OF}.\n\n"
+        f"XGBoost, fitted on everything before {AS_OF}. "
+        "Simulated data: no figure here is of a real service.\n\n"
         "Cause of the training: drift of country.\n\n"
         "test_ndcg_at_10 0.2500.\n\n"
         "[Dagster run](http://dagster/runs/7)\n\n"
@@ -249,5 +249,5 @@ def test_mlflows_pages_say_what_a_version_is_why_it_was_fitted_and_what_was_deci
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     view = json.loads(experiment.tags["mlflow.sharedViewState.figures"])
     assert "metrics.`test_ndcg_at_10`" in view["selectedColumns"]
-    runs = f"#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=figures"
+    runs = f"#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=figures&workflowType=machine_learning"
     assert runs in client.get_registered_model(NAME).description

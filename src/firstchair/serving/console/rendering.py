@@ -98,6 +98,7 @@ def _environment() -> Environment:
         metric=metric_name,
         check_words=check_words,
         commands=_commands,
+        of_version=lambda address, number: address.replace("?", f"/versions/{number}?", 1),
         own_path=lambda address: urlsplit(address).path or "/",
         family=family_title,
         model=lambda version, families: model_title(version, families.get(version)),
