@@ -1,5 +1,6 @@
 """Churn at 7 and 14 days, by segment and the model that served; labels that can still change are marked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import NormalDist
@@ -40,6 +41,7 @@ def build_churn(
     k_anonymity: int,
     late_tolerance_days: int,
     known_until: date,
+    releases: Mapping[date, str] | None = None,
 ) -> ChurnReport:
     """Put the churn cells of these as_of (both included) in place of those partitions.
 
@@ -60,6 +62,7 @@ def build_churn(
         k_anonymity: Least users of a cell.
         late_tolerance_days: Days an event may be late.
         known_until: First day (UTC) without complete data.
+        releases: Names by day, marked in the picture of the report.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -82,7 +85,7 @@ def build_churn(
         mature=sum(table.column("mature").to_pylist()),
         simulated=any(table.column("simulated").to_pylist()),
         rates={name: points[-1][1] for name, points in lines.items() if points},
-        plot=line_plot(lines, title="Churn" + simulated_mark(whole), ylabel="share of users"),
+        plot=line_plot(lines, title="Churn" + simulated_mark(whole), ylabel="share of users", releases=releases),
     )
 
 

@@ -1,5 +1,6 @@
 """Engagement by day, segment and model version: impressions, clicks, listen-through, follows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import NormalDist
@@ -53,7 +54,14 @@ class EngagementReport:
     by_segment: tuple[dict[str, Any], ...]
 
 
-def build_engagement(lake: Lake, *, first: date, last: date, k_anonymity: int) -> EngagementReport:
+def build_engagement(
+    lake: Lake,
+    *,
+    first: date,
+    last: date,
+    k_anonymity: int,
+    releases: Mapping[date, str] | None = None,
+) -> EngagementReport:
     """Put the cells of the days `first` to `last` (both included) in place of those partitions.
 
     The `SLATE_DAYS` days before `first` are built too, because what was shown on them may be
@@ -75,6 +83,8 @@ def build_engagement(lake: Lake, *, first: date, last: date, k_anonymity: int) -
     null where nothing was shown or played. Counts are those of the events. In a ratio of sums no
     user weighs more than 50 mean users of the cell (`firstchair.definitions.bounds`).
 
+    `releases`, names by day, are marked in the pictures of the report.
+
     Raises:
         LakeError: A table cannot be read; nothing is written.
     """
@@ -90,9 +100,21 @@ def build_engagement(lake: Lake, *, first: date, last: date, k_anonymity: int) -
         rows=cells.num_rows,
         days=len(set(cells.column("event_date").to_pylist())),
         simulated=any(cells.column("simulated").to_pylist()),
-        ctr_by_day=by_day(whole, "event_date", {"all": "ctr"}, title="CTR", ylabel="clicks ÷ impressions"),
+        ctr_by_day=by_day(
+            whole,
+            "event_date",
+            {"all": "ctr"},
+            title="CTR",
+            ylabel="clicks ÷ impressions",
+            releases=releases,
+        ),
         listen_through_by_day=by_day(
-            whole, "event_date", {"all": "listen_through"}, title="Listen-through", ylabel="heard ÷ length"
+            whole,
+            "event_date",
+            {"all": "listen_through"},
+            title="Listen-through",
+            ylabel="heard ÷ length",
+            releases=releases,
         ),
         by_segment=tuple(engagement_summary(lake, first=summary_first, last=last, k_anonymity=k_anonymity)),
     )

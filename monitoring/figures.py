@@ -14,11 +14,19 @@ MAX_BARS = 15
 MARGIN = timedelta(days=1)
 
 
-def line_plot(series: Mapping[str, Sequence[tuple[date, float]]], *, title: str, ylabel: str) -> str:
+def line_plot(
+    series: Mapping[str, Sequence[tuple[date, float]]],
+    *,
+    title: str,
+    ylabel: str,
+    releases: Mapping[date, str] | None = None,
+) -> str:
     """Lines over days, one a name (at most `len(COLOURS)`), as a Markdown picture; `title` is its alternative text.
 
-    A day alone is a dot; without any point the picture says so.
+    A day alone is a dot; without any point the picture says so. `releases` are upright lines with a
+    name, on those of their days that the axis has.
     """
+    import matplotlib.dates as mdates
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     figure, axes = _axes(title)
@@ -29,6 +37,12 @@ def line_plot(series: Mapping[str, Sequence[tuple[date, float]]], *, title: str,
         return _without_data(figure, axes, title)
     shown = [day for _, points in drawn for day, _ in points]
     axes.set_xlim(min(shown) - MARGIN, max(shown) + MARGIN)
+    for day, name in (releases or {}).items():
+        if min(shown) <= day <= max(shown):
+            axes.axvline(mdates.date2num(day), color="#7b2233", linewidth=1, linestyle=":")
+            axes.annotate(
+                name, (mdates.date2num(day), 1), xycoords=("data", "axes fraction"), fontsize=7, color="#7b2233"
+            )
     days = AutoDateLocator(minticks=1, maxticks=8)
     axes.xaxis.set_major_locator(days)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(days))
@@ -52,7 +66,15 @@ def bar_plot(values: Mapping[str, float], *, title: str, xlabel: str) -> str:
     return figure_markdown(figure, title)
 
 
-def by_day(rows: Sequence[Mapping[str, Any]], day: str, lines: Mapping[str, str], *, title: str, ylabel: str) -> str:
+def by_day(
+    rows: Sequence[Mapping[str, Any]],
+    day: str,
+    lines: Mapping[str, str],
+    *,
+    title: str,
+    ylabel: str,
+    releases: Mapping[date, str] | None = None,
+) -> str:
     """Columns of a table's rows over its column `day`; `lines` names the line of each column; nulls are gaps.
 
     The title says where the rows are simulated.
@@ -60,7 +82,7 @@ def by_day(rows: Sequence[Mapping[str, Any]], day: str, lines: Mapping[str, str]
     series = {
         name: [(row[day], row[column]) for row in rows if row[column] is not None] for name, column in lines.items()
     }
-    return line_plot(series, title=title + simulated_mark(rows), ylabel=ylabel)
+    return line_plot(series, title=title + simulated_mark(rows), ylabel=ylabel, releases=releases)
 
 
 def simulated_mark(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -30,7 +30,13 @@ def engagement_daily(context: dg.AssetExecutionContext, platform: PlatformResour
     """Impressions, clicks, CTR and listen-through of the day by segment and model version."""
     p = platform.open()
     first, last = days_of(context)
-    report = monitoring.build_engagement(p.lake, first=first, last=last, k_anonymity=p.settings.k_anonymity)
+    report = monitoring.build_engagement(
+        p.lake,
+        first=first,
+        last=last,
+        k_anonymity=p.settings.k_anonymity,
+        releases=roles.releases(p),
+    )
     return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
@@ -53,6 +59,7 @@ def churn(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.M
         k_anonymity=p.settings.k_anonymity,
         late_tolerance_days=p.settings.late_tolerance_days,
         known_until=p.complete_days()[1] + ONE_DAY,
+        releases=roles.releases(p),
     )
     return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 

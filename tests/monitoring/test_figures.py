@@ -52,3 +52,11 @@ def test_a_title_says_where_rows_are_simulated_and_nulls_are_gaps() -> None:
 
     assert by_day(rows, "day", {"all": "ctr"}, title="CTR", ylabel="share").startswith("![CTR (simulated)](")
     assert by_day(rows[:4], "day", {"all": "ctr"}, title="CTR", ylabel="share").startswith("![CTR](")
+
+
+def test_a_release_within_the_days_is_drawn() -> None:
+    points = {"all": [(day, 0.1) for day in DAYS]}
+    plain = line_plot(points, title="T", ylabel="y")
+
+    assert line_plot(points, title="T", ylabel="y", releases={DAYS[1]: "XGBoost 7"}) != plain
+    assert line_plot(points, title="T", ylabel="y", releases={date(1999, 1, 1): "ALS 1"}) == plain

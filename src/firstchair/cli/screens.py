@@ -221,12 +221,20 @@ def listener(listed: Preview) -> Screen:
 
 def decisions(entries: Sequence[Any], waiting: str = "") -> Screen:
     """The ledger, newest first, and what waits for a decision."""
-    from firstchair.promotion import explained
+    from firstchair.promotion import explained, families_of, model_title
 
     if not entries:
         return [Text("No decision yet.")]
+    families = families_of(entries)
     rows = [
-        (str(e.decided_at)[:19], str(e.as_of), e.decision, e.champion_after, explained(e).sentence) for e in entries
+        (
+            str(e.decided_at)[:19],
+            str(e.as_of),
+            e.decision,
+            model_title(e.champion_after, families.get(e.champion_after)),
+            explained(e).sentence,
+        )
+        for e in entries
     ]
     columns = ("decided", "as of", "decision", "champion", "verdict")
     return [table("Decisions", columns, rows), *([Text(waiting)] if waiting else [])]

@@ -8,13 +8,17 @@ from firstchair.evaluation.tuning import Study
 PARENT = "mlflow.parentRunId"
 
 
-def log_study(study: Study, *, tracking_uri: str, experiment: str, fingerprint: str) -> str:
-    """Write the study and its trials into the experiment, which must exist; returns the run of the study."""
+def log_study(study: Study, *, tracking_uri: str, experiment: str, fingerprint: str, simulated: bool) -> str:
+    """Write the study and its trials into the experiment, which must exist; returns the run of the study.
+
+    `simulated`, whether some event behind it is, is a tag of every run.
+    """
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=tracking_uri)
     where = client.get_experiment_by_name(experiment).experiment_id
     tags = {"family": study.family, "data_fingerprint": fingerprint, "kind": "study"}
+    tags["simulated"] = str(simulated).lower()
     parent = client.create_run(where, run_name=f"study {study.family}", tags=tags).info.run_id
     for trial in study.trials:
         nested = {**tags, "kind": "trial", PARENT: parent}

@@ -18,6 +18,7 @@ from firstchair.promotion import (
     Reason,
     Stage,
     condition_checks,
+    explained,
     out_of_line,
 )
 from firstchair.promotion.evidence_record import arms_of_entry
@@ -304,8 +305,7 @@ def _decisions(platform: Platform) -> Iterator[Check]:
     yield _refresh(entries)
     back = next((entry for entry in entries if entry.decision == "roll_back"), None)
     if back is not None and platform.now - back.decided_at < timedelta(days=ROLLBACK_DAYS):
-        text = f"Version {back.champion_before} was rolled back: {' '.join(back.reasons)}"
-        yield Check("rollback", FAILS, text)
+        yield Check("rollback", FAILS, explained(back).sentence)
     over = next((entry for entry in entries if Reason.PROBATION_OVER in entry.reason_codes), None)
     if over is not None and platform.now - over.decided_at < timedelta(days=ROLLBACK_DAYS):
         text = f"Version {over.champion_after} was never confirmed: {' '.join(over.reasons)}"
@@ -329,8 +329,7 @@ def _refresh(entries: Sequence[Entry]) -> Check:
     if entry.stage_after not in HELD_STAGES:
         text = f"The refit of {entry.as_of} has taken over, or is before users."
         return Check(name, PASSES, text)
-    held = f"The refit of {entry.as_of} does not take over from version {entry.champion_after}"
-    text = f"{held}: {' '.join(entry.reasons)}"
+    text = f"{explained(entry).sentence} {' '.join(entry.reasons)}"
     if set(entry.reason_codes) <= UNPROVEN:
         return Check(name, UNKNOWN, text, "test users enough to prove it no worse")
     return Check(name, FAILS, text)

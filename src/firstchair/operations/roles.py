@@ -3,7 +3,7 @@
 from datetime import date
 from typing import TYPE_CHECKING
 
-from firstchair import models
+from firstchair import models, promotion
 from firstchair.operations.platform import Platform
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ def champion_before(platform: Platform, as_of: date) -> "Champion | None":
     if entry is None or entry.champion_after is None:
         return None
     return Champion(entry.champion_after, platform.registry.version(entry.champion_after).as_of)
+
+
+def releases(platform: Platform) -> dict[date, str]:
+    """Days from which on another version served, and its name."""
+    entries = platform.ledger.entries()
+    return promotion.releases(entries, promotion.families_of(entries))
 
 
 def baselines(platform: Platform) -> dict[str, str]:

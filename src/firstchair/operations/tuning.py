@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from firstchair.errors import EvidenceError
 from firstchair.evaluation.study_log import log_study
 from firstchair.evaluation.tuning import Study, Trial, tune
+from firstchair.lake import is_simulated
 from firstchair.models import Family, chosen_settings, load_training_data
 from firstchair.operations.platform import Platform
 from firstchair.promotion import NAME
@@ -46,5 +47,11 @@ def tune_family(
     study = tune(data.labelled, family, start=in_use, trials=trials, seed=platform.settings.seed, told=told)
     registry = platform.registry
     registry.ensure_experiment()
-    run_id = log_study(study, tracking_uri=registry.tracking_uri, experiment=NAME, fingerprint=data.fingerprint)
+    run_id = log_study(
+        study,
+        tracking_uri=registry.tracking_uri,
+        experiment=NAME,
+        fingerprint=data.fingerprint,
+        simulated=is_simulated(platform.lake),
+    )
     return TuningReport(as_of, study, in_use, run_id)

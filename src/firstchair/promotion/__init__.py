@@ -10,7 +10,15 @@ from firstchair.promotion.candidates import Candidate, enter_candidate, enter_re
 from firstchair.promotion.checks import condition_checks, entry_document, metric_checks
 from firstchair.promotion.context import REFRESH
 from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
-from firstchair.promotion.evidence_record import Arm, Look, family_title, look_of, model_title
+from firstchair.promotion.evidence_record import (
+    Arm,
+    Look,
+    families_of,
+    family_title,
+    look_of,
+    model_title,
+    releases,
+)
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_first_champion
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
@@ -66,6 +74,7 @@ __all__ = [
     "enter_reference",
     "entry_document",
     "explained",
+    "families_of",
     "family_title",
     "is_followed",
     "judge_challenger",
@@ -78,6 +87,7 @@ __all__ = [
     "out_of_line",
     "promote_by_hand",
     "reconcile_aliases",
+    "releases",
     "replay",
     "replay_all",
     "restore_aliases",

@@ -12,6 +12,7 @@ from firstchair.definitions.checks import Check
 from firstchair.evaluation.references import POPULARITY
 from firstchair.models import FAMILIES
 from firstchair.promotion.checks import condition_checks, metric_checks
+from firstchair.promotion.gate import Verb
 from firstchair.promotion.kinds import CHALLENGE, REFRESH, TRIAL
 from firstchair.promotion.ledger import Entry
 from firstchair.promotion.stages import Stage
@@ -166,6 +167,34 @@ def arms_of_entry(entry: Entry) -> tuple[Arm | None, Arm | None]:
         version = versions.get(name)
         found.append(None if version is None else Arm(version, model_title(version, families.get(name)), role))
     return found[0], found[1]
+
+
+def families_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """Family of each version that an entry names."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        named: Mapping[str, str | None] = entry.evidence.get("families") or {}
+        versions = {"challenger": entry.challenger, "champion": entry.champion_before}
+        versions |= entry.evidence.get("versions") or {}
+        pairs = ((number, named.get(role)) for role, number in versions.items())
+        found |= {number: family for number, family in pairs if number is not None and family is not None}
+    return found
+
+
+def releases(entries: Sequence[Entry], families: Mapping[str, str]) -> dict[date, str]:
+    """Days from which on another version served, oldest first, and its name. Entries: newest first.
+
+    A refit of the champion's family is no release of its own: a day stands here where the family changes,
+    or where a version was rolled back.
+    """
+    found = {}
+    for entry in reversed(entries):
+        after, before = entry.champion_after, entry.champion_before
+        same = before is not None and families.get(after or "") == families.get(before)
+        if after is None or after == before or (same and entry.decision != Verb.ROLL_BACK):
+            continue
+        found[entry.as_of] = model_title(after, families.get(after))
+    return found
 
 
 def steps(entries: Sequence[Entry]) -> dict[Step, tuple[Look, ...]]:

@@ -76,7 +76,7 @@ def test_mlflow_holds_a_run_for_the_study_and_one_nested_for_each_trial(registry
     found = study(trials=2)
     registry.ensure_experiment()
 
-    run_id = log_study(found, tracking_uri=registry.tracking_uri, experiment=NAME, fingerprint="toy")
+    run_id = log_study(found, tracking_uri=registry.tracking_uri, experiment=NAME, fingerprint="toy", simulated=False)
 
     client = MlflowClient(tracking_uri=registry.tracking_uri)
     experiment = client.get_experiment_by_name(NAME).experiment_id

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from firstchair.promotion import Entry, Explained, Verb, explained, model_title
+from firstchair.promotion import Entry, Explained, explained, families_of, model_title
+from firstchair.promotion import releases as released
 from firstchair.serving.console.charts import Mark
 from firstchair.serving.console.sources import Sources
 from firstchair.serving.published import Published
@@ -36,34 +37,15 @@ class Seat:
 
 def families(entries: Sequence[Entry], published: Published | None) -> dict[str, str]:
     """Family of each version that an entry or what is published names."""
-    found = {role.version: role.family for role in (published.roles.values() if published else ())}
-    for entry in entries:
-        named: Mapping[str, str | None] = entry.evidence.get("families") or {}
-        versions = {"challenger": entry.challenger, "champion": entry.champion_before}
-        versions |= entry.evidence.get("versions") or {}
-        pairs = ((number, named.get(role)) for role, number in versions.items())
-        found |= {number: family for number, family in pairs if number is not None and family is not None}
-    return found
+    served = {role.version: role.family for role in (published.roles.values() if published else ())}
+    return served | families_of(entries)
 
 
 def releases(sources: Sources) -> tuple[Mark, ...]:
-    """Days from which on another version served, oldest first, for the charts over days.
-
-    A refit of the champion's family is no release of its own: it is marked where the family changes,
-    or where a version was rolled back.
-    """
+    """Days from which on another version served, oldest first, for the charts over days."""
     entries = sources.ledger.entries()
-    known = families(entries, sources.published())
-    marks = []
-    for entry in reversed(entries):
-        after = entry.champion_after
-        if after is None or after == entry.champion_before:
-            continue
-        same = known.get(after) == known.get(entry.champion_before or "")
-        if same and entry.decision != Verb.ROLL_BACK:
-            continue
-        marks.append(Mark(entry.as_of, model_title(after, known.get(after))))
-    return tuple(marks)
+    found = released(entries, families(entries, sources.published()))
+    return tuple(Mark(day, name) for day, name in found.items())
 
 
 def champion(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | None:
