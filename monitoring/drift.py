@@ -31,6 +31,10 @@ ONE_DAY = timedelta(days=1)
 # Fewer users on a side, or fewer clicks behind a rate, say nothing; the order of the list is looked at so deep.
 MIN_USERS, MIN_CLICKS, DEPTH = 20, 10, 10
 SCORE = "predicted_score"
+RULE = (
+    "A column drifts where its p-value, corrected for their number (Holm), is under the threshold and its "
+    "effect reaches the least size."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +111,13 @@ def build_drift(
         return _nothing(lake, as_of, "No column could be compared.", left_out)
     drifted = {row["column"]: row["effect"] for row in rows if row["drifted"]}
     note = f"{len(drifted)} of {len(rows)} columns drifted from the {rules.reference_days} days before {until}."
-    heading = _heading(as_of, note, current_days, reference_days, simulated=now.simulated)
     panels = {column.name: column.panel for column in columns if column.panel is not None}
     few = [row["column"] for row in rows if min(row["users"], row["reference_users"]) < k_anonymity]
     shown = [row for row in rows if row["column"] not in few]
     unseen = left_out | dict.fromkeys(few, f"fewer than {k_anonymity} users on one side are not shown")
-    path = report_folder and drift_page(shown, panels, unseen, heading=heading, as_of=as_of, folder=report_folder)
+    compared = f"{_span(current_days)} against {_span(reference_days)}."
+    heading = Heading(f"Drift, {as_of}", (note, compared, RULE, *_not_compared(unseen)), now.simulated)
+    path = report_folder and drift_page(shown, panels, heading=heading, as_of=as_of, folder=report_folder)
     common: dict[str, Any] = {"as_of": as_of, "reference_from": reference_days[0], "reference_until": until}
     # Relative to the folder of reports, which may be moved with its home.
     page = None
@@ -132,10 +137,14 @@ def _reference_days(lake: Lake, until: date, current: list[date], rules: DriftRu
     return [day for day in window if day.weekday() in weekdays] or window
 
 
-def _heading(as_of: date, note: str, now: list[date], then: list[date], *, simulated: bool) -> Heading:
-    compared = f"{now[0]} to {now[-1]} ({len(now)} days) against {len(then)} days of {then[0]} to {then[-1]}."
-    rule = "A column drifts where its p-value, corrected for their number (Holm), is under the threshold"
-    return Heading(f"Drift, {as_of}", (note, compared, f"{rule} and its effect reaches the least size."), simulated)
+def _span(days: list[date]) -> str:
+    return f"{days[0]} to {days[-1]} ({len(days)} days)"
+
+
+def _not_compared(unseen: dict[str, str]) -> Iterator[str]:
+    """Columns without a panel and why, in a sentence."""
+    if unseen:
+        yield f"Not compared: {'; '.join(f'{name}, {why}' for name, why in sorted(unseen.items()))}."
 
 
 def _nothing(lake: Lake, as_of: date, note: str, left_out: dict[str, str]) -> DriftReport:

@@ -52,7 +52,6 @@ class Heading:
 def drift_page(
     rows: Sequence[Mapping[str, Any]],
     panels: Mapping[str, Panel],
-    left_out: Mapping[str, str],
     *,
     heading: Heading,
     as_of: date,
@@ -67,7 +66,6 @@ def drift_page(
     Args:
         rows: Columns compared, as in gold/drift.
         panels: What is drawn, by column.
-        left_out: Columns that could not be compared, and why.
         heading: Of the page.
         as_of: Day of the page.
         folder: Of all reports.
@@ -75,7 +73,6 @@ def drift_page(
     m = _metrics()
     first_drifted = sorted(rows, key=lambda row: (not row["drifted"], -abs(row["effect"]) / row["min_effect"]))
     cells = _texts([{**row, "verdict": _word(row["drifted"])} for row in first_drifted], DRIFT_COLUMNS)
-    cells += [[name, "", why, *[""] * (len(DRIFT_COLUMNS) - 3)] for name, why in sorted(left_out.items())]
     drifted = sum(row["drifted"] for row in rows)
     table = m.PublishedCells(title="Verdict by column", value_of=float(drifted), cells=cells)
     drawn = [
@@ -157,7 +154,7 @@ def _metrics() -> Any:
         SingleValueCalculation,
         SingleValueMetric,
     )
-    from evidently.legacy.renderers.html_widgets import plotly_data, table_data
+    from evidently.legacy.renderers.html_widgets import plotly_data, table_data, text_widget
     from evidently.legacy.tests.base_test import TestStatus
 
     class OwnVerdict(MetricTest):  # type: ignore[misc]
@@ -220,14 +217,14 @@ def _metrics() -> Any:
             bars = [_bars(data.as_dataframe(), self.metric.column, name, colour) for name, colour, data in sides]
             layout = {
                 "barmode": "group",
-                "height": 320,
-                "title": {"text": self.metric.says, "font": {"size": 13}, "x": 0.02, "xanchor": "left"},
-                "margin": {"t": 60, "b": 80},
                 "yaxis": {"tickformat": ".1%", "rangemode": "tozero"},
                 "xaxis": {"type": "category"},
                 "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.1},
             }
-            found.widget = [plotly_data(title=self.metric.title, data=bars, layout=layout)]
+            found.widget = [
+                text_widget(title=self.metric.title, text=self.metric.says),
+                plotly_data(title="", data=bars, layout=layout),
+            ]
             return found, None
 
         def display_name(self) -> str:
