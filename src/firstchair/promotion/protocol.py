@@ -25,12 +25,6 @@ def follow(registry: Registry, entry: Entry) -> None:
     returns = entry.stage_after == Stage.ROLLED_BACK
     if entry.challenger is not None and entry.stage_after is not None:
         registry.set_stage(entry.challenger, Stage(entry.stage_after), decision=entry.decision_id)
-        registry.describe_decision(
-            entry.challenger,
-            sequence=entry.sequence,
-            decision_id=entry.decision_id,
-            sentence=explained(entry).sentence,
-        )
     if entry.champion_after is not None:
         if changed and entry.champion_before is not None:
             if returns:
@@ -42,6 +36,14 @@ def follow(registry: Registry, entry: Entry) -> None:
     if (challenger := challenger_after(entry)) is not None:
         _point(registry, Alias.CHALLENGER, challenger)
     registry.note_followed(entry.sequence)
+    # Last, since nothing rests on a description.
+    if entry.challenger is not None:
+        registry.describe_decision(
+            entry.challenger,
+            sequence=entry.sequence,
+            decision_id=entry.decision_id,
+            sentence=explained(entry).sentence,
+        )
 
 
 def _retire(registry: Registry, entry: Entry) -> None:
