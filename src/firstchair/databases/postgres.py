@@ -158,7 +158,7 @@ def _socket_in_a_plain_folder(data: Path) -> Iterator[None]:
     chosen = postgres_server.find_suitable_socket_dir
     name = f"firstchair-{hashlib.sha256(os.fsencode(data)).hexdigest()[:10]}"
     elsewhere = postgres_server.PostgresServer.runtime_path / name
-    postgres_server.find_suitable_socket_dir = lambda _data, runtime: chosen(elsewhere, runtime)
+    postgres_server.find_suitable_socket_dir = lambda pgdata, runtime_path: chosen(elsewhere, runtime_path)
     elsewhere.mkdir(parents=True, exist_ok=True)
     try:
         yield
