@@ -24,6 +24,8 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     "left_out": ("Few rows are left out", "Too many rows are left out of an arm"),
     "outliers": ("No user outweighs the others", "A user outweighs the others"),
     "sample_ratio": ("Users are split as planned", "Users are not split as planned"),
+    "left_out": ("Hardly any evidence was left out", "Too much evidence was left out"),
+    "outliers": ("No account has far more impressions than others", "An account counts less than it did"),
     "users": ("Both arms have enough users", "An arm has too few users"),
     "superior": ("Clicks are proven better", "Clicks are not proven better"),
     "listen_through_not_inferior": (
