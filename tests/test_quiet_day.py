@@ -16,6 +16,8 @@ DAYS = 4
 LAST_DAY = date(2026, 1, DAYS)
 QUIET_DAY = LAST_DAY + timedelta(days=1)
 QUIET_AS_OF = QUIET_DAY + timedelta(days=1)
+# Of a clock that is years off.
+STRAY_DAY = date(2003, 5, 1)
 
 
 def drop_login(service: Service, day: date) -> None:
@@ -26,7 +28,7 @@ def drop_login(service: Service, day: date) -> None:
         "event_type": "login",
         "occurred_at": f"{day}T12:00:00Z",
         "user_id": user_id(1),
-        "source": "quiet",
+        "source": f"quiet-{day}",
         "source_seq": 0,
     }
     (landing / f"quiet-{day}.json").write_text(json.dumps(login))
@@ -37,9 +39,13 @@ def test_a_day_with_a_single_login_is_lived_through(new_home: Callable[[str], Pa
     world = ("--users", 60, "--artists", 40, "--days", DAYS, "--seed", 3, "--start", "2026-01-01")
     service.json("simulate", *world)
     drop_login(service, QUIET_DAY)
+    drop_login(service, STRAY_DAY)
 
     service.json("run", "--from", LAST_DAY)
 
+    (stray,) = service.rows(t.QUARANTINE_EVENTS, f"event_date = date '{STRAY_DAY}'")
+    assert stray["reason"] == "out_of_range"
+    assert service.lake.partitions(t.EVENTS) == [date(2026, 1, 1) + timedelta(days=n) for n in range(DAYS + 1)]
     entries = service.ask("decisions")
     users = service.lake.count(t.USERS)
     assert not service.lake.count(t.OFFLINE_EVIDENCE, f"as_of = date '{QUIET_AS_OF}'")

@@ -6,6 +6,14 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.events.acceptance import EventsReport, build_events
+    from firstchair.events.calendar import (
+        StrayDays,
+        days_to_build,
+        event_days,
+        events_by_day,
+        set_aside_strays,
+        stray_days,
+    )
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
     from firstchair.events.checking import Refusal, refusals
     from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
@@ -14,7 +22,6 @@ if TYPE_CHECKING:
         Refused,
         Skipped,
         blocked_days,
-        event_days,
         reconcile,
         refused,
         sequence_gaps,
@@ -38,11 +45,14 @@ __all__ = [
     "Refusal",
     "Refused",
     "Skipped",
+    "StrayDays",
     "blocked_days",
     "build_catalogue",
     "build_events",
     "changed_objects",
+    "days_to_build",
     "event_days",
+    "events_by_day",
     "ingest",
     "lost_before",
     "reconcile",
@@ -51,9 +61,11 @@ __all__ = [
     "refused",
     "require_usable",
     "sequence_gaps",
+    "set_aside_strays",
     "skipped",
     "skipped_of",
     "stale_days",
+    "stray_days",
     "unusable",
     "waiting",
     "waiting_days",
@@ -62,5 +74,5 @@ __all__ = [
 __getattr__ = deferred(
     __name__,
     __all__,
-    ("vocabulary", "checking", "acceptance", "catalogue", "ingestion", "reconciliation", "shares"),
+    ("vocabulary", "checking", "calendar", "acceptance", "catalogue", "ingestion", "reconciliation", "shares"),
 )

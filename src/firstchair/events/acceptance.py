@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from firstchair.errors import LakeError
+from firstchair.events.calendar import quarantined, set_aside_strays
 from firstchair.events.reconciliation import sequence_gaps
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -53,20 +54,23 @@ class EventsReport:
 def build_events(lake: Lake, first: date, last: date) -> EventsReport:
     """Put the accepted events of the days `first` to `last` (both included) in place of those partitions.
 
-    The same tables result from one call over a range and from one call a day.
+    The same tables result from one call over a range and from one call a day. Stray days
+    (`firstchair.events.calendar`) are in quarantine whole and are none of the days built.
 
     Raises:
         LakeError: Users or catalogue were never read; nothing is written.
     """
     _require(lake)
-    quarantined: Counter[str] = Counter()
+    if (span := set_aside_strays(lake)) is not None:
+        first, last = max(first, span[0]), min(last, span[1])
+    reasons: Counter[str] = Counter()
     landed = 0
     for start, end in _stretches(lake, first, last):
         refused, count = _build(lake, start, end)
-        quarantined.update(refused)
+        reasons.update(refused)
         landed += count
     rows, users, late = _counted(lake, first, last)
-    return EventsReport(rows, landed, dict(quarantined), late, users, sequence_gaps(lake))
+    return EventsReport(rows, landed, dict(reasons), late, users, sequence_gaps(lake))
 
 
 def _stretches(lake: Lake, first: date, last: date) -> Iterator[tuple[date, date]]:
@@ -78,6 +82,8 @@ def _stretches(lake: Lake, first: date, last: date) -> Iterator[tuple[date, date
                 f"where event_date between date '{first}' and date '{last}' group by event_date"
             ).fetchall()
         )
+    if first > last:
+        return
     start, held = first, 0
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         if day > start and held + counts.get(day, 0) > ROWS_AT_ONCE:
@@ -104,15 +110,16 @@ def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
         connection.execute(_checked(lake, first, last))
         frame = connection.execute(f"select {', '.join(CHECKED)} from checked order by n").df()
         connection.register("refusals", _refusals(frame))
-        quarantined = connection.sql(_QUARANTINED).to_arrow_table()
+        columns = quarantined("reason", "detail")
+        refused = connection.sql(f"select {columns} from checked join refusals using (n) order by n").to_arrow_table()
         names = ", ".join(t.EVENTS.schema.names)
         accepted = connection.sql(
             f"select {names} from checked where n not in (select n from refusals) order by n"
         ).to_arrow_table()
     stretch = f"event_date >= '{first}' and event_date <= '{last}'"
-    lake.replace_where(t.QUARANTINE_EVENTS, quarantined, f"batch_id is null and {stretch}")
+    lake.replace_where(t.QUARANTINE_EVENTS, refused, f"batch_id is null and {stretch}")
     lake.replace_range(t.EVENTS, accepted, first, last)
-    return quarantined.column("reason").to_pylist(), len(frame)
+    return refused.column("reason").to_pylist(), len(frame)
 
 
 def _checked(lake: Lake, first: date, last: date) -> str:
@@ -136,16 +143,6 @@ def _checked(lake: Lake, first: date, last: date) -> str:
         left join (select track_id from {lake.scan(t.TRACKS)}) s on s.track_id = b.track_id
         where b.event_date between date '{first}' and date '{last}';
     """
-
-
-# `raw` is rebuilt from the columns: the record itself was sound, and holds no account key any more.
-_QUARANTINED = f"""
-    select object_url, line, reason, detail,
-           json_merge_patch('{{}}', to_json({{{", ".join(f"'{name}': {name}" for name in t.EVENTS.schema.names)}}}))
-               ::varchar as raw,
-           ingested_at as quarantined_at, event_id, source, source_seq, event_date, null::varchar as batch_id
-    from checked join refusals using (n) order by n
-"""
 
 
 def _refusals(frame: "pd.DataFrame") -> pa.Table:

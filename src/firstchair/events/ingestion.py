@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstchair.events.calendar import set_aside_strays
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -94,6 +95,7 @@ def ingest(
         report = _added(report, _read(lake, store, names, states, pseudonym_key, now))
         if progress is not None:
             progress(report.objects, len(sizes))
+    set_aside_strays(lake)
     return replace(report, changed=changed, skipped=sum(one.objects for one in listing.skipped))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from firstchair.events.calendar import event_days
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.sources import SkippedObjects
@@ -206,7 +207,11 @@ def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
 
 
 def stale_days(lake: Lake) -> list[date]:
-    """Days with landed events that are neither accepted nor in quarantine, ascending: they want building."""
+    """Days with landed events that are neither accepted nor in quarantine, ascending: they want building.
+
+    Stray days are none of them, since building them changes nothing.
+    """
+    span = event_days(lake)
     with connect() as connection:
         rows = connection.execute(f"""
             select event_date from (
@@ -215,13 +220,7 @@ def stale_days(lake: Lake) -> list[date]:
                 union all select event_date, -1 from {lake.scan(t.QUARANTINE_EVENTS)} where batch_id is null
             ) group by event_date having sum(landed) <> 0 order by event_date
         """).fetchall()
-    return [row[0] for row in rows]
-
-
-def event_days(lake: Lake) -> tuple[date, date] | None:
-    """First and last day (UTC) of the landed events; None where there are none."""
-    days = lake.partitions(t.BRONZE_EVENTS)
-    return (days[0], days[-1]) if days else None
+    return [] if span is None else [day for (day,) in rows if span[0] <= day <= span[1]]
 
 
 def blocked_days(lake: Lake, first: date, last: date) -> list[date]:

@@ -171,6 +171,23 @@ class Lake:
         values = {dict(p).get(str(table.partition_by)) for p in snapshot.partitions()}
         return sorted(value if isinstance(value, date) else date.fromisoformat(str(value)) for value in values if value)
 
+    def partition_rows(self, table: Table) -> dict[date, int]:
+        """Number of rows of each day that holds any, ascending; the table's log alone tells them."""
+        snapshot = self.snapshot(table)
+        if snapshot is None:
+            return {}
+        files = pa.table(snapshot.get_add_actions(flatten=True))
+        days, rows = files.column(f"partition.{table.partition_by}"), files.column("num_records")
+        if rows.null_count:  # written by something that keeps no statistics
+            query = f"select {table.partition_by}, count(*) from {self.scan(table)} group by all"
+            with connect() as connection:
+                found = dict(connection.execute(query).fetchall())
+        else:
+            found = dict.fromkeys(self.partitions(table), 0)
+            for day, count in zip(days.to_pylist(), rows.to_pylist(), strict=True):
+                found[day if isinstance(day, date) else date.fromisoformat(str(day))] += count
+        return {day: found[day] for day in sorted(found) if found[day]}
+
     def count(self, table: Table, where: str = "true") -> int:
         """Number of rows that `where` (DuckDB SQL) names."""
         with connect() as connection:

@@ -25,6 +25,11 @@ GUIDES: Mapping[str, Guide] = {
         "Read the run in Dagster and mend the cause; it is asked for again by itself, or run `firstchair run`.",
         "lineage",
     ),
+    "stray_days": Guide(
+        "The clock of a device or of a server is years off.",
+        "Look at the samples for the source and set its clock; what is in quarantine needs nothing else.",
+        "quality",
+    ),
     "changed_objects": Guide(
         "A producer writes to an object again instead of adding a new one.",
         "Deliver the records again in an object with a new name.",

@@ -156,6 +156,7 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
     )
     yield Check("records_unaccounted", PASSES if found.balanced else FAILS, _accounted(found))
     yield _unbuilt(platform, last)
+    yield _strays(platform)
     before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
     holes = {name: n for name, n in events.sequence_gaps(platform.lake, before=before).items() if n}
     named = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
@@ -190,6 +191,17 @@ def _unbuilt(platform: Platform, last: date) -> Check:
     text = f"{waiting:,} events of {len(found):,} day(s), first {found[0].day}, wait to be built"
     remedy = "run `firstchair run`, or look why `rebuild` does not."
     return Check("unbuilt_days", FAILS, f"{text}: {remedy}")
+
+
+def _strays(platform: Platform) -> Check:
+    strays = events.stray_days(platform.lake, read_since=platform.now - STALE_AFTER)
+    if not strays:
+        return Check("stray_days", PASSES, "No event of a day far from all others was read of late.")
+    text = (
+        f"{strays.events:,} event(s) of {strays.days:,} day(s) long before all others, "
+        f"first {strays.first}, are in quarantine."
+    )
+    return Check("stray_days", FAILS, text)
 
 
 def _changed(platform: Platform) -> Iterator[Check]:

@@ -1,8 +1,9 @@
 """`firstchair run`: the same assets as in the Dagster UI, in this process, day after day."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 from firstchair import events
@@ -49,7 +50,8 @@ def run(
 
     Days before the newest lists are built anew only where events reached them since. With `first`, every day
     from there gets features, models and lists of its own; without it, every day since the newest lists, or the
-    last day alone where there are none yet. A day of which too much was refused gets none.
+    last day alone where there are none yet. A day without an event gets none, but for the last, nor does one of
+    which too much was refused, and of a long pause nothing is built (`firstchair.events.days_to_build`).
 
     With `hold_models`, no family is fitted on a day on which a stage with traffic is under way: its versions are
     frozen, and nobody would hear a new one. Assets named in `without` are left as they are, such as reports that
@@ -88,8 +90,10 @@ class _Run:
         model_days = self._model_days(first, last, earliest)
         data_days = self._data_days(first, last, earliest)
         of_a_day = self._wanted((*FEATURES, *MODELS, *AFTER))
-        self.total += len(self._wanted(HISTORY)) + len(model_days) * len(of_a_day)
-        self._materialise(self._wanted(HISTORY), (data_days[0], data_days[-1]))
+        stretches = list(_stretches(data_days))
+        self.total += len(stretches) * len(self._wanted(HISTORY)) + len(model_days) * len(of_a_day)
+        for stretch in stretches:
+            self._materialise(self._wanted(HISTORY), stretch)
         self.platform.require_accepted()
         self.platform.require_usable(last + ONE_DAY)
         built_days = []
@@ -101,8 +105,7 @@ class _Run:
             held = MODELS if self.hold_models and self._auditioning() else ()
             self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
             built_days.append(day)
-        history_days = (data_days[-1] - data_days[0]).days + 1
-        return RunReport(data_days[0], last, history_days, tuple(built_days), tuple(self.runs))
+        return RunReport(data_days[0], last, len(data_days), tuple(built_days), tuple(self.runs))
 
     def _wanted(self, assets: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in assets if name not in self.without)
@@ -150,15 +153,18 @@ class _Run:
             start = _within(first, earliest, last, "--from")
         else:
             start = max(complete) + ONE_DAY if complete else last
-        return _days(start, last)
+        present = events.events_by_day(self.platform.lake)
+        return tuple(day for day in _days(start, last) if day in present or day == last)
 
     def _data_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
         """Days whose events are new or have changed, on to `last`: what came late reaches all that follow it."""
         days = _days(earliest, last)
         built = self._built(self._wanted(HISTORY), days)
         stale = [day for day in events.stale_days(self.platform.lake) if day <= last]
-        missing = [day for day in days if day not in built]
-        return _days(min([*stale, *missing[:1], first or last]), last)
+        existing = events.days_to_build(self.platform.lake, earliest, last)
+        missing = [day for day in existing if day not in built]
+        start = min([*stale, *missing[:1], first or last])
+        return tuple(day for day in existing if day >= start) or (last,)
 
     def _built(self, assets: tuple[str, ...], days: tuple[date, ...]) -> set[date]:
         """Of `days`, those that all `assets` have been materialised for; none where the lake is gone."""
@@ -172,6 +178,16 @@ class _Run:
 
 def _days(first: date, last: date) -> tuple[date, ...]:
     return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
+
+
+def _stretches(days: tuple[date, ...]) -> Iterator[tuple[date, date]]:
+    """First and last day of each run of consecutive days."""
+    start = days[0]
+    for day, after in pairwise(days):
+        if after - day > ONE_DAY:
+            yield start, day
+            start = after
+    yield start, days[-1]
 
 
 def _within(day: date, earliest: date, latest: date, option: str) -> date:

@@ -21,8 +21,6 @@ MEASURED: Mapping[str, str] = {
 # Each check of the gate, as it holds and as it does not.
 CHECKS: Mapping[str, tuple[str, str]] = {
     "data_quality": ("Records are complete in both arms", "Records are not complete"),
-    "left_out": ("Few rows are left out", "Too many rows are left out of an arm"),
-    "outliers": ("No user outweighs the others", "A user outweighs the others"),
     "sample_ratio": ("Users are split as planned", "Users are not split as planned"),
     "left_out": ("Hardly any evidence was left out", "Too much evidence was left out"),
     "outliers": ("No account has far more impressions than others", "An account counts less than it did"),

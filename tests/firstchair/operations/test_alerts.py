@@ -142,6 +142,23 @@ def test_too_many_refused_records_are_told(platform: Platform) -> None:
     assert "quarantine_rate" in codes(platform, max_quarantine_rate=0.001)
 
 
+@pytest.mark.parametrize(("day", "told"), [(date(2003, 5, 1), True), (FRESH.date(), False)])
+def test_a_day_long_before_all_others_is_told(platform: Platform, day: date, told: bool) -> None:
+    row = dict.fromkeys(t.QUARANTINE_EVENTS.schema.names)
+    row |= {"reason": "out_of_range", "detail": "stray day: apart", "event_date": day, "quarantined_at": FRESH}
+    platform.lake.append(t.QUARANTINE_EVENTS, pa.Table.from_pylist([row], schema=t.QUARANTINE_EVENTS.schema))
+    try:
+        texts = {alert.code: alert.text for alert in open_alerts(platform)}
+    finally:
+        platform.lake.delete(t.QUARANTINE_EVENTS, "detail = 'stray day: apart'")
+
+    assert ("stray_days" in texts) is told
+    if told:
+        assert texts["stray_days"] == (
+            "1 event(s) of 1 day(s) long before all others, first 2003-05-01, are in quarantine."
+        )
+
+
 def test_a_champion_that_was_never_confirmed_is_shown_to_a_person_for_some_days(
     platform: Platform,
     ledger: Ledger,
