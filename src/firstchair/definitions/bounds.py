@@ -3,8 +3,7 @@
 A ratio of sums is that of whoever holds its weight, and with all of it in one hand its standard
 error tends to 0. So the weight of a user (impressions, or milliseconds of tracks) counts at most
 `MOST_AVERAGES` times the mean of all users, the user's own rate staying as it is. With n users a
-user then holds at most 50 / n of the whole. In the audition's world of 100,000 users the largest
-user is 24 times the mean, so users as they usually are count in full.
+user then holds at most 50 / n of the whole.
 
 Popularity counts plays, so there a user's plays of one artist have a limit of their own, and a day
 with more listening than it has hours does not count at all.
