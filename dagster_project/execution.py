@@ -20,6 +20,8 @@ WORK_TAG, STATE_TAG = "firstchair/work", "firstchair/state"
 FAILED = dg.DagsterRunStatus.FAILURE
 ENDED = {dg.DagsterRunStatus.SUCCESS, FAILED, dg.DagsterRunStatus.CANCELED}
 LONGEST_WAIT_MINUTES = 60
+# Two readings of a process's start differ by less.
+SAME_START_SECONDS = 2
 # Of one piece of work, newest first; landing has one of its own every few minutes.
 REMEMBERED_RUNS = 50
 DOMAIN_ERRORS = "firstchair.errors."
@@ -90,14 +92,22 @@ def close_orphans(instance: dg.DagsterInstance) -> int:
 
 
 def process_tag() -> str:
-    """This process, by its machine and number."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """This process, by its machine, number and start: numbers are given out again."""
+    began = psutil.Process().create_time()
+    return f"{socket.gethostname()}:{os.getpid()}:{began:.0f}"
 
 
 def _is_alive(process: str) -> bool:
     """Whether a process may be at work; of another machine nobody here knows."""
-    host, _, number = process.rpartition(":")
-    return host != socket.gethostname() or psutil.pid_exists(int(number))
+    host, _, rest = process.partition(":")
+    if host != socket.gethostname():
+        return True
+    number, _, began = rest.partition(":")
+    try:
+        found = psutil.Process(int(number)).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return not began or abs(found - float(began)) <= SAME_START_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +162,7 @@ def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime) -> tup
     if same and same[0].status is not FAILED:
         return None, f"its run {same[0].run_id[:8]} has ended ({same[0].status.value.lower()})."
     failures = list(takewhile(lambda one: one.dagster_run.status is FAILED, earlier))
-    if wanted.only_again and not failures:
+    if wanted.only_again and (not failures or _failed_run(instance, failures[0]) is None):
         return None, "it is done."
     if failures:
         wait = 60 * min(LONGEST_WAIT_MINUTES, 2 ** (len(failures) - 1))
@@ -160,7 +170,9 @@ def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime) -> tup
         if now < again:
             return None, f"its run has failed and is asked for again later, at {again:%H:%M:%S} UTC."
     key = "-".join(filter(None, (wanted.work, wanted.state)))
-    return (f"{key}-again-{len(same)}" if same else key), ""
+    # A key that was used is never taken again, and no more runs than these are counted.
+    more = f"-{same[0].run_id[:8]}" if len(earlier) == REMEMBERED_RUNS and same else ""
+    return (f"{key}-again-{len(same)}{more}" if same else key), ""
 
 
 def _is_under_way(instance: dg.DagsterInstance, job: str) -> bool:

@@ -40,7 +40,8 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
 def _record_process(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:
     """Write down whose process a run is, so that it can be closed should the process be gone."""
-    if instance is not None and PROCESS_TAG not in run.tags:
+    # A run that a person starts again from another has the other's tags.
+    if instance is not None and run.tags.get(PROCESS_TAG) != process_tag():
         instance.add_run_tags(run.run_id, {PROCESS_TAG: process_tag()})
 
 

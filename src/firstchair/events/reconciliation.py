@@ -46,7 +46,8 @@ def reconcile(lake: Lake) -> Reconciliation:
             f"coalesce(sum(conflicting_duplicates), 0)::bigint from {lake.scan(t.OBJECTS)} where status = 'done'"
         ).fetchall()[0]
         reasons = connection.execute(
-            f"select reason, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} group by reason order by reason"
+            f"select reason, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} "
+            f"where {_whole(lake)} group by reason order by reason"
         ).fetchall()
     accepted, waiting = lake.count(t.EVENTS), sum(day.events for day in waiting_days(lake))
     return Reconciliation(read, accepted, duplicates, conflicts, dict(reasons), sequence_gaps(lake), waiting)
@@ -67,11 +68,18 @@ def waiting_days(lake: Lake) -> list[WaitingDay]:
         rows = connection.execute(f"""
             select event_date, sum(landed)::bigint, max(ingested_at) from (
                 select event_date, 1 as landed, ingested_at from {lake.scan(t.BRONZE_EVENTS)}
+                where {_whole(lake)}
                 union all select event_date, -1, null from {lake.scan(t.EVENTS)}
                 union all select event_date, -1, null from {lake.scan(t.QUARANTINE_EVENTS)} where batch_id is null
             ) group by event_date having sum(landed) > 0 order by event_date
         """).fetchall()
     return [WaitingDay(*row) for row in rows]
+
+
+def _whole(lake: Lake) -> str:
+    """SQL that leaves out the rows of a batch that is being read, or whose reading was killed."""
+    started = f"select batch_id from {lake.scan(t.OBJECTS)} where status = 'started'"
+    return f"(batch_id is null or batch_id not in ({started}))"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 
 from firstchair.definitions.loss import loss
 from firstchair.errors import DataError
+from firstchair.events.calendar import SET_ASIDE
 from firstchair.events.reconciliation import refused
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -151,7 +152,8 @@ def records_sql(lake: Lake) -> str:
             select day, count(*) as records from landed join asked using (day)
             where ingested_at > asked.since group by day)
         select p.day, p.reason, p.source, p.source_seq, p.object_url, p.unparsed,
-               case when not p.unparsed then true
+               case when {SET_ASIDE} then false  -- a clock was off; nobody can deliver it again
+                    when not p.unparsed then true
                     when not p.nameless then a.event_id is null
                     else row_number() over (
                              partition by p.day, p.nameless order by p.object_url, p.line)

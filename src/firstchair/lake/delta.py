@@ -229,7 +229,8 @@ def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection to an in-memory DuckDB in UTC that installs no extension and downloads nothing.
 
     Connections without a limit are to one database of this process, because opening a database costs more than
-    most queries: name what is made in it `temp`, then it is of the connection alone. One with a `memory_limit`
+    most queries: name what is made in it `temp`, then it is of the connection alone,
+    and set nothing but what is a session's. One with a `memory_limit`
     (such as "2GiB") has a database of its own. What exceeds a limit, or most of the machine's memory, goes to a
     folder under the system's temporary one, which is removed with the database.
     """

@@ -1,5 +1,7 @@
 """The first start of a home: for a while after it nothing heavy begins by itself."""
 
+import os
+import socket
 from datetime import UTC, datetime, timedelta
 
 from firstchair.operations.platform import Platform
@@ -14,11 +16,14 @@ def note_first_start(platform: Platform) -> datetime:
         That instant.
     """
     path = platform.settings.home / MARK
+    temporary = path.with_name(f".{MARK}.{socket.gethostname()}.{os.getpid()}")
+    temporary.write_text(datetime.now(UTC).isoformat(), encoding="ascii")
     try:
-        with path.open("x", encoding="ascii") as mark:
-            mark.write(datetime.now(UTC).isoformat())
+        os.link(temporary, path)  # whole, or not at all; the one that is there stands
     except FileExistsError:
         pass
+    finally:
+        temporary.unlink()
     return datetime.fromisoformat(path.read_text(encoding="ascii"))
 
 

@@ -36,7 +36,6 @@ def write_matrices(
         V16 (users,), ascending: 16 bytes of key each, in the order of the rows.
     """
     with connect() as connection:
-        connection.execute("set preserve_insertion_order = true")
         connection.register("stranger", stranger)
         connection.execute(_numbered(lake, as_of, list(versions.values()), length))
         _write_catalogue(connection, folder)
