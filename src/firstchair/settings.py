@@ -130,7 +130,7 @@ class Settings(BaseSettings):
         0.5, ge=0, le=0.9, description="users outside the holdout who see a challenger in its decision stage"
     )
     holdout_share: float = Field(0.01, ge=0, le=0.1, description="users who see trending for good")
-    fold_in: bool = Field(True, description="a login counts what the user did since his list was made")
+    fold_in: bool = Field(True, description="a login counts what the user did since their list was made")
     api_host: str = Field("127.0.0.1", description="address that the API listens at")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the API")
     api_workers: int = Field(1, ge=1, le=256, description="processes that answer logins")

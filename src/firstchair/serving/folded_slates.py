@@ -1,4 +1,4 @@
-"""The slate of a listener who has done something today: his list as it would be had the batch known it."""
+"""The slate of a user who has done something today: their list as it would be had the batch known it."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -88,8 +88,8 @@ def folded_slate(
     - One whose arm shows trending, or a ranker too large to be published, keeps the list, less what
       they took up or refused today.
     - A listener without a list gets one by the champion where the champion is of ALS, else by the ALS of the day in
-      the role `cold_start`. It is his own, so `fallback` is null (or "stale", where the lists are). Where nothing
-      can be folded he gets what is trending, less what he took up.
+      the role `cold_start`. It is their own, so `fallback` is null (or "stale", where the lists are). Where nothing
+      can be folded they get what is trending, less what they took up.
 
     One slot may be given to chance as in `make_slate`; E holds the rest of the folded list and, without those
     shown, taken up or refused, what the listener's published lists (or that for strangers) hold.

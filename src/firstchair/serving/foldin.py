@@ -35,7 +35,7 @@ class Uptake:
 
     @property
     def left_out(self) -> frozenset[int]:
-        """Artists not to be shown today: he has them now, or does not want them."""
+        """Artists not to be shown today: the user has them now, or does not want them."""
         return self.refused | self.strengths.keys()
 
 
@@ -48,8 +48,9 @@ def uptake(
 ) -> Uptake:
     """Signals as `features.interactions` counts them, undecayed; skips and artists of no catalogue say nothing.
 
-    Of follow and unfollow the latest stands, ties by event_id. A follow that stands adds its strength even if he
-    followed already: his row does not tell. An unfollow that stands is a refusal unless he clicked or played today.
+    Of follow and unfollow the latest stands, ties by event_id. A follow that stands adds its strength even if they
+    followed already: their row does not tell. An unfollow that stands is a refusal unless they clicked or played
+    today.
 
     Args:
         signals: Of one listener; no order needed.
@@ -89,11 +90,11 @@ def folded_row(row: Row, today: Uptake, *, faded: float = 1.0, settings: Confide
     The formula of `ConfidenceSettings` turned around gives the strengths behind the row: r = epsilon (e^(c-1) - 1),
     sum s = sum r / (1 - sum r / activity_scale), s = r (1 + sum s / activity_scale). Today's are added undecayed,
     and confidence follows anew. An artist refused today has preference 0 whatever was before; a stated refusal of
-    the row stays unless he took the artist up.
+    the row stays unless they took the artist up.
 
     Args:
         row: The user's published row.
-        today: What he said since.
+        today: Their signals since.
         faded: Factor of decay of the row's strengths since their day, > 0 and <= 1.
         settings: Constants of the matrix.
     """
@@ -148,10 +149,10 @@ def fold(
     faded: float = 1.0,
     settings: ConfidenceSettings = STANDARD,
 ) -> Folded | None:
-    """The best `k` artists with today's signals in the listener's row; None where he likes nobody the model knows.
+    """The best `k` artists with today's signals in the user's row; None where they like nobody the model knows.
 
     One solve of equation 4 of Hu, Koren and Volinsky (2008), as the batch does it. Left out are artists with a
-    positive signal in the row, and those he took up or refused today.
+    positive signal in the row, and those they took up or refused today.
     """
     whole = folded_row(row, today, faded=faded, settings=settings)
     artists, confidence = whole.artists, whole.confidence

@@ -69,7 +69,7 @@ def publish(
     one corrupt; those that show users a version that was rolled back or rejected do not.
 
     Raises:
-        ModelError: There is no champion, or no list of his for that day; what is published stays.
+        ModelError: There is no champion, or no list of it for that day; what is published stays.
     """
     roles = _roles(lake, registry, as_of)
     if roles is None:
