@@ -97,6 +97,10 @@ class Registered:
         """One a family."""
         return {version.family: version for version in self.known.values()}
 
+    def find(self, number: str) -> Version | None:
+        """The version of that number."""
+        return next((version for version in self.known.values() if version.version == number), None)
+
     def load(self, version: Version) -> "FirstArtists":
         """What strangers are shown."""
         return FirstArtists()

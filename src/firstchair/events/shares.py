@@ -74,7 +74,7 @@ def lost_before(lake: Lake, as_of: date) -> tuple[Lost, Lost]:
             with lost as (
                 select object_url, count(*) as refused, count(*) filter (lost) as lost, max(day) as day
                 from refused where unparsed group by object_url)
-            select count(*), count(*) filter (lost.lost = objects.records),
+            select count(*), count(*) filter (bytes_refused > 0 and lost.lost = objects.records),
                    coalesce(sum(bytes), 0)::bigint,
                    coalesce(sum(bytes_refused * lost.lost // lost.refused), 0)::bigint
             from {lake.scan(t.OBJECTS)} objects

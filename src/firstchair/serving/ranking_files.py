@@ -106,7 +106,8 @@ def ranker_files(
     files[f"{stem}.cells.npy"] = np.vstack([cells, nowhere])[user]
     for name, (_, lift) in zip(CELLS, day.lifts, strict=True):
         files[f"{stem}.lift.{name}.npy"] = np.ascontiguousarray(_padded(lift.T, 0)[column].T)
-    return files, {**told, "cells": dict(zip(CELLS, day.cells, strict=True))}
+    # Pairs, because the manifest sorts the names of an object.
+    return files, {**told, "cells": list(zip(CELLS, day.cells, strict=True))}
 
 
 def _padded(rows: npt.NDArray[np.float32], value: float) -> npt.NDArray[np.float32]:

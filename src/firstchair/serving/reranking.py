@@ -46,8 +46,8 @@ class Reranker:
         self.users, self.artists, self.cells = (
             mapped(folder / f"{stem}.{name}.npy") for name in ("users", "artists", "cells")
         )
-        self.lifts = [mapped(folder / f"{stem}.lift.{name}.npy") for name in told["cells"]]
-        self.named: Mapping[str, Sequence[str]] = told["cells"]
+        self.lifts = [mapped(folder / f"{stem}.lift.{name}.npy") for name, _ in told["cells"]]
+        self.named: Mapping[str, Sequence[str]] = dict(told["cells"])
         self.artist_ids = np.array(artist_ids, dtype=str)
         self.as_of = as_of
         self._folder = folder / stem

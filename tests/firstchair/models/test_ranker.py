@@ -119,8 +119,8 @@ def test_labels_of_the_last_days_decide_when_to_stop(sources: Sources, data: Tra
 def test_how_to_learn_is_not_chosen_by_what_slates_led_to(sources: Sources, data: TrainingData, dated: bool) -> None:
     history = replace(labelled(data), later=a_third(labelled(data).positives) if dated else None)
 
-    unled, _ = trained(sources, history, seed=1, objectives=OBJECTIVES)
-    led, booster = trained(sources, replace(history, prompted=history.positives), seed=1, objectives=OBJECTIVES)
+    unled, *_ = trained(sources, history, seed=1, objectives=OBJECTIVES)
+    led, booster, _ = trained(sources, replace(history, prompted=history.positives), seed=1, objectives=OBJECTIVES)
 
     assert unled is not None
     assert led is not None

@@ -13,7 +13,7 @@ from tests.service import Service
 WORLD = (
     "--users", 700, "--artists", 400, "--days", 20, "--seed", 2, "--scenario", "better-challenger",
 )  # fmt: skip
-# One process for all days. ALS has three factors alone, so that the ranker is better than it. On the
+# One process for all days. ALS has eight factors alone, so that the ranker is better than it. On the
 # first day too few users are tested for a proof; on the second only ALS is fitted, and spoilt.
 SCRIPT = """
 import os
@@ -30,7 +30,7 @@ NEEDED = {
     "xgboost_model", "trending_model", "popularity_reference", *LISTS,
 }
 SPARED = {*HISTORY, *MODELS, *LISTS, *MONITORING} - NEEDED
-chosen._documents()["platform"]["families"]["als"]["settings"]["factors"] = 3
+chosen._documents()["platform"]["families"]["als"]["settings"]["factors"] = 8
 
 def run(day, *, least_users, without=()):
     os.environ["FIRSTCHAIR_MIN_TEST_USERS"] = str(least_users)

@@ -113,8 +113,8 @@ def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(history: Lak
     for prefix, rows in (("test", unprompted), ("test_prompted", prompted)):
         for metric in ("recall_at_20", "ndcg_at_10"):
             mean = np.mean([row[metric] for row in rows])
-            assert version.metrics[f"{prefix}_{metric}"] == pytest.approx(mean)
-    assert 0 < version.metrics["test_prompted_share"] < 1
+            assert registry.metrics(version)[f"{prefix}_{metric}"] == pytest.approx(mean)
+    assert 0 < registry.metrics(version)["test_prompted_share"] < 1
 
 
 def _fetched(registry: Registry, uri: str, folder: Path) -> str:

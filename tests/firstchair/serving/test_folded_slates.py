@@ -191,7 +191,9 @@ def test_one_slate_for_one_day_and_the_same_signals(published: Published) -> Non
 @pytest.fixture
 def ranked(put_out_matrix: PutOut, platform: Registry, lake: Lake, users: list[str]) -> Path:
     """Lists of a champion of XGBoost, of users of whom something is known beside their row."""
-    known = {"user_key": [user_key(user, KEY) for user in users], "country": ["CL", "SE"] * (len(users) // 2)}
+    # More countries than age groups: their numbers are told apart.
+    countries = [("CL", "DE", "FR", "SE", "US")[number % 5] for number in range(len(users))]
+    known = {"user_key": [user_key(user, KEY) for user in users], "country": countries}
     created = {"created_at": [datetime(2025, 1, 1, tzinfo=UTC)] * len(users), "age_group": ["25-34"] * len(users)}
     absent = {name: pa.nulls(len(users), t.USERS.schema.field(name).type) for name in t.USERS.schema.names}
     lake.overwrite(t.USERS, pa.table(absent | {k: pa.array(v) for k, v in (known | created).items()}))
