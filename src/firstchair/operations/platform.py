@@ -113,6 +113,18 @@ class Platform:
         limit = self.settings.max_quarantine_rate
         return events.unusable(self.lake, as_of=as_of, limit=limit)
 
+    def with_refused(self, failure: RunError) -> RunError:
+        """The failure and, where too much was refused as well, how much and why."""
+        refused = events.refused(self.lake)
+        if refused is None or self.unusable(self.now.date() + timedelta(days=1)) is None:
+            return failure
+        return RunError(
+            f"{failure.what} Beside it, {refused.sentence()}",
+            where=failure.where,
+            data=failure.data,
+            remedy=f"{failure.remedy} {events.REFUSED_REMEDY}",
+        )
+
     def require_usable(self, as_of: date) -> None:
         """Nothing where the days before `as_of` may be built on.
 

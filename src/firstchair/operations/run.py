@@ -124,7 +124,10 @@ class _Run:
         landing = dg.Definitions(
             assets=dg.load_assets_from_modules([ingestion]), resources={"platform": PlatformResource()}
         )
-        self._materialise(("landed_events", "users", "catalogue"), None, landing)
+        try:
+            self._materialise(("landed_events", "users", "catalogue"), None, landing)
+        except RunError as error:
+            raise self.platform.with_refused(error) from error
 
     def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: Any = None) -> None:
         from dagster_project.execution import materialise
