@@ -149,8 +149,9 @@ class _Lived:
         platform = replace(self.platform, now=now)
         if self.decisions:
             from firstchair.operations import run
+            from firstchair.operations.run import MONITORING
 
-            run(platform, last=last, without=("data_drift", "survival", "overfit", "monitoring_run"))
+            run(platform, last=last, without=MONITORING)
             return
         _build_tables(platform, first, last)
 

@@ -18,7 +18,12 @@ from firstchair.errors import RunError
 PROCESS_TAG = "firstchair/process"
 WORK_TAG, STATE_TAG = "firstchair/work", "firstchair/state"
 FAILED = dg.DagsterRunStatus.FAILURE
-ENDED = {dg.DagsterRunStatus.SUCCESS, FAILED, dg.DagsterRunStatus.CANCELED}
+# Statuses of a run that waits or works.
+OPEN = [
+    status
+    for status in dg.DagsterRunStatus
+    if status not in {dg.DagsterRunStatus.SUCCESS, FAILED, dg.DagsterRunStatus.CANCELED}
+]
 LONGEST_WAIT_MINUTES = 60
 # Two readings of a process's start differ by less.
 SAME_START_SECONDS = 2
@@ -141,7 +146,8 @@ def requests(
         now: The instant of asking.
         idle: What is said where nothing is wanted.
     """
-    found = [(one, *_attempt(instance, one, now)) for one in wanted]
+    busy = {job for job in {one.job for one in wanted} if _is_under_way(instance, job)}
+    found = [(one, *_attempt(instance, one, now, busy=one.job in busy)) for one in wanted]
     for one, key, _ in found:
         if key is not None:
             tags = {WORK_TAG: one.work, STATE_TAG: one.state, **one.tags}
@@ -152,9 +158,9 @@ def requests(
         yield dg.SkipReason("; ".join(why) or idle)
 
 
-def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime) -> tuple[str | None, str]:
-    """Run key under which to ask now; without one, why not."""
-    if _is_under_way(instance, wanted.job):
+def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime, *, busy: bool) -> tuple[str | None, str]:
+    """Run key under which to ask now; without one, why not. busy: a run of its job is under way."""
+    if busy:
         return None, f"a run of {wanted.job} is under way."
     of_it = dg.RunsFilter(tags={WORK_TAG: wanted.work})
     earlier = instance.get_run_records(filters=of_it, limit=REMEMBERED_RUNS)
@@ -176,8 +182,7 @@ def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime) -> tup
 
 
 def _is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
-    statuses = [status for status in dg.DagsterRunStatus if status not in ENDED]
-    return bool(instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=statuses), limit=1))
+    return bool(instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=OPEN), limit=1))
 
 
 def _ended(record: dg.RunRecord) -> float:
@@ -208,8 +213,7 @@ class UnderWay:
 
 def runs_under_way(instance: dg.DagsterInstance) -> tuple[UnderWay, ...]:
     """Runs that wait or work, oldest first."""
-    statuses = [status for status in dg.DagsterRunStatus if status not in ENDED]
-    records = instance.get_run_records(filters=dg.RunsFilter(statuses=statuses))
+    records = instance.get_run_records(filters=dg.RunsFilter(statuses=OPEN))
     return tuple(_under_way(record) for record in reversed(records))
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from statistics import NormalDist
 
 from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
-from firstchair.definitions.bounds import bounds_sql
+from firstchair.definitions.bounds import bounds_sql, counted_sql
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect
@@ -142,6 +142,4 @@ def _compared(k_anonymity: int) -> str:
 
 
 def _counted(name: str, weight: str) -> str:
-    """SQL of a measure of a user as it counts: scaled as their weight, whole as sums have to be."""
-    bound = f"of_{weight}.bound"
-    return f"case when {weight} > {bound} then round({name} * ({bound} / {weight})) else {name} end as {name}"
+    return f"{counted_sql(name, weight=weight, bound=f'of_{weight}.bound')} as {name}"

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from firstchair.definitions.attribution import SLATE_DAYS
-from firstchair.definitions.bounds import bounds_sql
+from firstchair.definitions.bounds import bounds_sql, counted_sql
 from firstchair.features.segments import ALL, Segment, published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -188,11 +188,12 @@ def _cells(k_anonymity: int) -> str:
             from by_user b join {published} p using ({cell}) where p.published is not null),
         users as materialized (select {cell}, user_key, {_sums()} from published group by all),
         weighed as (
-            select u.*, {_counted("impressions", "b")}, {_counted("clicks", "b")},
-                   {_counted("follows", "b")}, {_counted("track_ms", "l")}, {_counted("heard_ms", "l")}
+            select u.*, {_counted("impressions", "impressions")}, {_counted("clicks", "impressions")},
+                   {_counted("follows", "impressions")}, {_counted("track_ms", "track_ms")},
+                   {_counted("heard_ms", "track_ms")}
             from users u
-            left join {bounds_sql("users", cell=cell, weight="impressions")} b using ({cell})
-            left join {bounds_sql("users", cell=cell, weight="track_ms")} l using ({cell})),
+            left join {bounds_sql("users", cell=cell, weight="impressions")} of_impressions using ({cell})
+            left join {bounds_sql("users", cell=cell, weight="track_ms")} of_track_ms using ({cell})),
         sums as (
             select {cell}, {_sums()}, count(*) filter (impressions > 0) as users,
                    sum(counted_clicks) as c, sum(counted_impressions) as n, sum(counted_follows) as f,
@@ -216,9 +217,5 @@ def _cells(k_anonymity: int) -> str:
     """
 
 
-def _counted(name: str, bounds: str) -> str:
-    """SQL of a measure of a user as it counts: scaled as their weight, whole as sums have to be."""
-    weight = "impressions" if bounds == "b" else "track_ms"
-    return f"""
-        case when {weight} > {bounds}.bound then round({name} * ({bounds}.bound / {weight}))::hugeint
-             else {name} end as counted_{name}"""
+def _counted(name: str, weight: str) -> str:
+    return f"{counted_sql(name, weight=weight, bound=f'of_{weight}.bound')} as counted_{name}"

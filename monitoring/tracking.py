@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstchair.definitions.attribution import SLATE_DAYS
-from firstchair.definitions.mlflow_pages import NOTE, described_run, experiment_tags
+from firstchair.definitions.mlflow_pages import NOTE, described_run, ensure_experiment, experiment_tags
 from firstchair.errors import RunError
 from firstchair.features.segments import ALL
 from firstchair.lake import Lake, is_simulated
@@ -101,7 +101,8 @@ def _write(
     from mlflow import MlflowClient
 
     client: Any = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-    experiment = _experiment(client, artifact_root)
+    columns = experiment_tags(ABOUT, COLUMNS, tags=("as_of", "simulated"))
+    experiment = ensure_experiment(client, EXPERIMENT, artifact_root=artifact_root, tags=columns)
     about = f"Engagement, churn, drift, overfitting and data quality of the days before {as_of}."
     note = described_run([about], links, simulated=simulated)
     tags = {"as_of": as_of.isoformat(), "simulated": str(simulated).lower(), NOTE: note}
@@ -113,18 +114,6 @@ def _write(
         client.log_artifact(run.info.run_id, str(page), page.parent.name)
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
-
-
-def _experiment(client: Any, artifact_root: Path) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
-    artifact_root.mkdir(parents=True, exist_ok=True)
-    tags = experiment_tags(ABOUT, COLUMNS, tags=("as_of", "simulated"))
-    location = artifact_root.absolute().as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=tags))
 
 
 def _allowed(name: str) -> str:

@@ -22,16 +22,6 @@ from scipy import sparse
 HISTORY_DAYS = 28
 START = date(2026, 1, 1)
 FAMILIES = ("als", "xgboost", "item-item", "trending", "popularity")
-# After the first morning the champion serves on, and nothing else is fitted, measured or reported.
-SPARED = (
-    "engagement_daily",
-    "engagement_baselines",
-    "churn",
-    "data_drift",
-    "survival",
-    "overfit",
-    "monitoring_run",
-)
 
 
 def main() -> None:
@@ -52,9 +42,9 @@ def main() -> None:
 
 def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
     """The lake before any list was shown, and after the last day; each with its `as_of`."""
-    from firstchair.models import Family, model_name
     from firstchair.operations import open_platform, run
     from firstchair.operations.living import PlatformService
+    from firstchair.operations.run import MODELS, MONITORING
     from firstchair.world import World, WorldSpec
 
     platform = open_platform()
@@ -66,7 +56,8 @@ def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
         events_url=platform.settings.events_url,
         truth=Path(platform.settings.home) / "truth",
     )
-    models = (*(model_name(family) for family in Family), "popularity_reference")
+    # After the first morning the champion serves on, and nothing else is fitted, measured or reported.
+    spared = ("engagement_daily", "engagement_baselines", "churn", *MONITORING)
 
     def morning(last: date, *without: str) -> date:
         today = last + timedelta(days=1)
@@ -79,11 +70,11 @@ def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
 
     for _ in range(HISTORY_DAYS):
         last = world.step()
-    yield platform.lake, morning(last, *SPARED)
+    yield platform.lake, morning(last, *spared)
     service = PlatformService(platform, asked.users)
     for _ in range(asked.days):
         service.reload()
-        today = morning(world.step(service), *SPARED, *models)
+        today = morning(world.step(service), *spared, *MODELS)
     yield platform.lake, today
 
 

@@ -5,6 +5,7 @@ import hmac
 import os
 import re
 import secrets
+import socket
 from pathlib import Path
 from typing import Literal, Self
 
@@ -283,17 +284,23 @@ def _renamed(old: str) -> SettingsError:
 
 
 def _kept_secret(path: Path, first: str = "") -> str:
-    """The secret in `path`; written atomically with mode 0600 the first time, by default one that nobody knows."""
+    """The secret in `path`; written with mode 0600 the first time, by default one that nobody knows."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(first or secrets.token_hex(32))
-        try:
-            os.link(temporary, path)  # fails where another process was first: its secret stands
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
+        write_once(path, first or secrets.token_hex(32), mode=0o600)
     return path.read_text().strip()
+
+
+def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file whole, or not at all where it is there: of several processes the first one's text stands."""
+    # In two containers over one home a process may have the same number.
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()

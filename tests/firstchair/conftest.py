@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from firstchair import models
-from firstchair.databases import Databases, to_driver
+from firstchair.databases import Databases
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.promotion import GateRules, Ledger, Registry
 from tests.firstchair.models.toys import checkerboard
-from tests.firstchair.promotion.conftest import AS_OF, HISTORY_DAYS, Audition, Copies, logins, rules
+from tests.firstchair.promotion.conftest import AS_OF, HISTORY_DAYS, Audition, Copies, logins, registry_at, rules
 from tests.firstchair.promotion.test_live import Stand
 
 
@@ -24,15 +24,14 @@ from tests.firstchair.promotion.test_live import Stand
 def mlflow_template(session_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Name of a database that holds MLflow's tables and nothing else."""
     url = session_databases.mlflow
-    registry = Registry(to_driver(url, "psycopg2").render_as_string(hide_password=False), tmp_path_factory.mktemp("ml"))
+    registry = registry_at(url, tmp_path_factory.mktemp("ml"))
     assert registry.alias("champion") is None
     return str(url.database)
 
 
 @pytest.fixture
 def registry(new_database: Callable[[str], sa.URL], mlflow_template: str, tmp_path: Path) -> Registry:
-    url = to_driver(new_database(mlflow_template), "psycopg2")
-    return Registry(url.render_as_string(hide_password=False), tmp_path / "ml")
+    return registry_at(new_database(mlflow_template), tmp_path / "ml")
 
 
 @pytest.fixture
@@ -67,8 +66,7 @@ def registered(
 ) -> Audition:
     """A history, and versions of every family for `AS_OF`, which take longest to enter."""
     folder = tmp_path_factory.mktemp("registered")
-    tracking = to_driver(new_session_database(mlflow_template), "psycopg2")
-    registry = Registry(tracking.render_as_string(hide_password=False), folder / "ml")
+    registry = registry_at(new_session_database(mlflow_template), folder / "ml")
     ledger = Ledger(new_session_database())
     ledger.migrate()
     a = Audition(Lake(str(folder / "lake")), registry, ledger, fitted, GateRules())

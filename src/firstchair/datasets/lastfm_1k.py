@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from firstchair.datasets.composition import Dataset, Event, Rows
 from firstchair.datasets.profiles import Profile, read_profiles
-from firstchair.errors import SourceError
+from firstchair.datasets.tables import unreadable
 
 NAME = "userid-timestamp-artid-artname-traid-traname"
 # As published, and a sample of it.
@@ -49,7 +49,7 @@ def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dat
     found = connection.execute("select count(*), min(ms), max(ms) from plays").fetchall()
     rows, first, last = found[0]
     if not rows:
-        raise _unreadable(file, f"none of its lines is a play ({'; '.join(left_out) or 'it is empty'})")
+        raise unreadable(file, f"none of its lines is a play ({'; '.join(left_out) or 'it is empty'})")
     if (repeated := _count(connection, "raw") - rows) > 0:
         left_out.append(f"{repeated:,} plays that repeat user, time and title of another")
     return Dataset(
@@ -93,7 +93,7 @@ def _plays_file(folder: Path) -> Path:
     for name in PLAYS:
         if (folder / name).exists():
             return folder / name
-    raise _unreadable(folder / PLAYS[0], f"neither it nor {PLAYS[1]} is there")
+    raise unreadable(folder / PLAYS[0], f"neither it nor {PLAYS[1]} is there")
 
 
 def _read(connection: duckdb.DuckDBPyConnection, file: Path, known: set[str]) -> list[str]:
@@ -189,12 +189,3 @@ def _streamed(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(connection.execute(f"select count(*) from {table}").fetchall()[0][0])
-
-
-def _unreadable(file: Path, why: str) -> SourceError:
-    return SourceError(
-        f"{file.name} cannot be read: {why}.",
-        where=str(file),
-        data="Nothing was written; the sources stay as they were.",
-        remedy="Point to the unpacked data set, with all its files as published.",
-    )

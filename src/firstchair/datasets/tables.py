@@ -10,8 +10,8 @@ import pandas as pd
 from firstchair.errors import SourceError
 
 
-def read_tsv(path: Path, columns: Sequence[str], *, encoding: str = "utf-8", header: bool = True) -> pd.DataFrame:
-    """A tab-separated file as text columns; empty cells are empty texts.
+def read_tsv(path: Path, columns: Sequence[str], *, encoding: str = "utf-8") -> pd.DataFrame:
+    """A tab-separated file with a header, as text columns; empty cells are empty texts.
 
     Raises:
         SourceError: The file is missing, not in that encoding, or has a line of another width.
@@ -20,8 +20,7 @@ def read_tsv(path: Path, columns: Sequence[str], *, encoding: str = "utf-8", hea
         frame: pd.DataFrame = pd.read_csv(
             path,
             sep="\t",
-            names=list(columns) if not header else None,
-            header=0 if header else None,
+            header=0,
             dtype=str,
             encoding=encoding,
             keep_default_na=False,
@@ -30,9 +29,9 @@ def read_tsv(path: Path, columns: Sequence[str], *, encoding: str = "utf-8", hea
         frame = frame.set_axis([name.lstrip("#") for name in frame.columns], axis=1)
         return frame[list(columns)]
     except FileNotFoundError as error:
-        raise _unreadable(path, "it is not there") from error
+        raise unreadable(path, "it is not there") from error
     except (pd.errors.ParserError, UnicodeDecodeError, KeyError) as error:
-        raise _unreadable(path, str(error).strip()) from error
+        raise unreadable(path, str(error).strip()) from error
 
 
 def whole_numbers(frame: pd.DataFrame, name: str, path: Path) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -45,11 +44,12 @@ def whole_numbers(frame: pd.DataFrame, name: str, path: Path) -> np.ndarray[tupl
     bad = np.flatnonzero(numbers.isna().to_numpy())
     if len(bad):
         cell = frame[name].iloc[int(bad[0])]
-        raise _unreadable(path, f"line {int(bad[0]) + 2}, column {name}: {cell!r} is no whole number")
+        raise unreadable(path, f"line {int(bad[0]) + 2}, column {name}: {cell!r} is no whole number")
     return np.asarray(numbers, dtype=np.int64)
 
 
-def _unreadable(path: Path, why: str) -> SourceError:
+def unreadable(path: Path, why: str) -> SourceError:
+    """The fault of a file of a data set that cannot be read."""
     return SourceError(
         f"{path.name} cannot be read: {why}.",
         where=str(path),

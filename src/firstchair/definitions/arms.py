@@ -18,8 +18,6 @@ CHAMPION, CHALLENGER, PREVIOUS, HOLDOUT = "champion", "challenger", "previous", 
 # Shares of the challenger before the decision stage, ascending; up to the largest one only safety is
 # tested.
 RAMP_SHARES = (0.05, 0.20)
-# Share of the challenger in the decision stage where the setting `canary_share` names no other.
-DECISION_SHARE = 0.5
 # (least users of the population, share of them): how many keep the previous champion in probation.
 # With a smaller control group harm would not be found in time (GATE section 4).
 PROBATION_CONTROL_SHARES = ((100_000, 0.10), (50_000, 0.20), (0, 0.50))

@@ -89,3 +89,15 @@ def bounds_sql(users: str, *, cell: str, weight: str) -> str:
                 window descending as (partition by {cell} order by {weight} desc, user_key))
             where {MOST_AVERAGES} * larger < users)
         where weight <= bound group by all)"""
+
+
+def counted_sql(part: str, *, weight: str, bound: str) -> str:
+    """Write a user's part as it counts: scaled as the weight, whole so that sums are exact.
+
+    Args:
+        part: Column, such as clicks; the weight itself too.
+        weight: Column of the weight.
+        bound: Column `bound` of `bounds_sql`.
+    """
+    scaled = f"round({part} * ({bound} / {weight}))::hugeint"
+    return f"case when {weight} > {bound} then {scaled} else {part} end"

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 # Tags that MLflow's pages read (3.17.2); the last is where their `Share` button keeps the state of a table.
 KIND, NOTE = "mlflow.experimentKind", "mlflow.note.content"
@@ -28,6 +30,18 @@ def experiment_tags(description: str, metrics: Sequence[str], *, tags: Sequence[
         PRIMARY: metrics[0],
         SHARED_VIEW: json.dumps(view),
     }
+
+
+def ensure_experiment(client: Any, name: str, *, artifact_root: Path, tags: Mapping[str, str]) -> str:
+    """Number of an experiment; made where there is none, restored where MLflow deleted it."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+    artifact_root.mkdir(parents=True, exist_ok=True)
+    location = artifact_root.absolute().as_uri()
+    return str(client.create_experiment(name, artifact_location=location, tags=dict(tags)))
 
 
 def view_of_runs(experiment: str) -> str:

@@ -65,8 +65,10 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     started = time.perf_counter()
     model = Popularity(split.train) if family == POPULARITY else fit(Family(family), split.train, seed=seed)
     fit_seconds = time.perf_counter() - started
-    rows, artists, found = _on_test(model, split.train, split.positives)
-    prompted_rows, _, prompted = _on_test(model, split.train, split.prompted)
+    users = np.flatnonzero(np.diff((split.positives + split.prompted).indptr) > 0).astype(np.int64)
+    lists = model.recommend(split.train, users, DEPTH).artists
+    rows, artists, found = _on_test(users, lists, split.positives)
+    prompted_rows, _, prompted = _on_test(users, lists, split.prompted)
     metrics = {f"test_{name}": value for name, value in _means(found).items()}
     metrics |= {f"test_prompted_{name}": value for name, value in _means(prompted).items()}
     if taken_up := split.positives.nnz + split.prompted.nnz:
@@ -92,11 +94,11 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
 
 
 def _on_test(
-    model: Recommender | Popularity, train: TrainingData, positives: sparse.csr_matrix
+    users: Rows, lists: npt.NDArray[np.int32], positives: sparse.csr_matrix
 ) -> tuple[Rows, npt.NDArray[np.int32], RankingMetrics]:
-    """Users with a positive (rows of `train`), their lists, and the lists' metrics."""
-    rows = np.flatnonzero(np.diff(positives.indptr) > 0).astype(np.int64)
-    artists = model.recommend(train, rows, DEPTH).artists
+    """Those of `users` (rows of the training data) with a positive, their lists, and the lists' metrics."""
+    judged = np.diff(positives.indptr)[users] > 0
+    rows, artists = users[judged], lists[judged]
     return rows, artists, ranking_metrics(artists, positives[rows])
 
 

@@ -35,6 +35,7 @@ NAMES = _set(
     "phonenumber mobilenumber telephonenumber streetaddress postalcode postaladdress zipcode "
     "latlong latlng lonlat geopoint geoip homeaddress yearsold"
 )
+PERSONAL = WORDS | NAMES
 # Long enough to stand in no other word.
 STEMS = ("email", "birth", "latitude", "longitude", "firstname", "lastname", "ipaddr", "geoloc")
 # How the name of an account's key ends.
@@ -86,7 +87,7 @@ def is_personal(name: str) -> bool:
         or joined in NAMES
         or "".join(words) in NAMES
         or any(stem in joined for stem in STEMS)
-        or _without_owner(joined) in WORDS | NAMES
+        or any(joined.removeprefix(owner) in PERSONAL for owner in OWNERS)
     )
 
 
@@ -114,11 +115,3 @@ def _words(name: str) -> list[str]:
     """Lower-case words of a name in camel case or with separators; digits are left out."""
     plain = unicodedata.normalize("NFKC", name)
     return _WORD.findall(_CAMEL.sub(" ", plain).lower())
-
-
-def _without_owner(joined: str) -> str:
-    """A name without separators less the word before it that only says whose it is."""
-    for owner in OWNERS:
-        if joined.startswith(owner) and len(joined) > len(owner):
-            return joined[len(owner) :]
-    return joined

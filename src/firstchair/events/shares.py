@@ -11,6 +11,7 @@ where it has no event and none of its records came again.
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from firstchair.definitions.loss import loss
 from firstchair.errors import DataError
@@ -20,6 +21,8 @@ from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 
 ONE_DAY = timedelta(days=1)
+# What `lost_before` reads.
+READ = (t.OBJECTS, t.OBJECT_SIZES, t.BRONZE_EVENTS, t.QUARANTINE_EVENTS)
 REFUSED_REMEDY = (
     "Correct them (docs/operating.md says what each reason means), deliver them in objects with "
     "new names, since an object is read once, then run `firstchair run`."
@@ -56,7 +59,15 @@ class Lost:
 
 
 def lost_before(lake: Lake, as_of: date) -> tuple[Lost, Lost]:
-    """What was lost of the last day before `as_of` (records alone), and of all days before it."""
+    """What was lost of the last day before `as_of` (records alone), and of all days before it.
+
+    Read anew only where a table has a new version.
+    """
+    return _lost_before(lake, as_of, tuple(map(lake.version, READ)))
+
+
+@lru_cache(maxsize=8)
+def _lost_before(lake: Lake, as_of: date, _versions: tuple[int, ...]) -> tuple[Lost, Lost]:
     with connect() as connection:
         connection.execute(records_sql(lake))
         rows = connection.execute(

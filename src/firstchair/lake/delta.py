@@ -169,7 +169,7 @@ class Lake:
         if snapshot is None:
             return []
         values = {dict(p).get(str(table.partition_by)) for p in snapshot.partitions()}
-        return sorted(value if isinstance(value, date) else date.fromisoformat(str(value)) for value in values if value)
+        return sorted(_day(value) for value in values if value)
 
     def partition_rows(self, table: Table) -> dict[date, int]:
         """Number of rows of each day that holds any, ascending; the table's log alone tells them."""
@@ -178,14 +178,15 @@ class Lake:
             return {}
         files = pa.table(snapshot.get_add_actions(flatten=True))
         days, rows = files.column(f"partition.{table.partition_by}"), files.column("num_records")
+        found: dict[date, int] = {}
         if rows.null_count:  # written by something that keeps no statistics
             query = f"select {table.partition_by}, count(*) from {self.scan(table)} group by all"
             with connect() as connection:
                 found = dict(connection.execute(query).fetchall())
         else:
-            found = dict.fromkeys(self.partitions(table), 0)
-            for day, count in zip(days.to_pylist(), rows.to_pylist(), strict=True):
-                found[day if isinstance(day, date) else date.fromisoformat(str(day))] += count
+            for value, number in zip(days.to_pylist(), rows.to_pylist(), strict=True):
+                day = _day(value)
+                found[day] = found.get(day, 0) + number
         return {day: found[day] for day in sorted(found) if found[day]}
 
     def count(self, table: Table, where: str = "true") -> int:
@@ -259,6 +260,11 @@ def _open(**limits: str) -> duckdb.DuckDBPyConnection:
         "preserve_insertion_order": False,
     }
     return duckdb.connect(config=config | limits)
+
+
+def _day(value: Any) -> date:
+    """The value of a partition, which the log holds as a date or as its text."""
+    return value if isinstance(value, date) else date.fromisoformat(str(value))
 
 
 def _conform(data: ArrowData, table: Table) -> ArrowData:

@@ -59,11 +59,6 @@ class TakenUp:
     unprompted: sparse.csr_matrix
     prompted: sparse.csr_matrix
 
-    @property
-    def all(self) -> sparse.csr_matrix:
-        """Both."""
-        return sparse.csr_matrix(self.unprompted + self.prompted)
-
 
 def taken_up(lake: Lake, *, start: date, end: date) -> TakenUp:
     """What users first took up from `start` to `end` (exclusive), of all users × artists."""
@@ -109,13 +104,14 @@ class _Loader:
 
     def labelled(self, cutoff: date, as_of: date) -> LabelledHistory:
         last_third = as_of - timedelta(days=(as_of - cutoff).days // 3)
-        taken = self.taken_up(cutoff, as_of)
+        found = features.first_taken(self.history, start=cutoff, end=as_of).to_pyarrow()
+        later = found.filter(pc.field("first_on") >= last_third)
         return LabelledHistory(
             data=self.at(cutoff),
-            positives=taken.all,
+            positives=self._ones(found),
             slates=self.slates(cutoff, as_of),
-            later=self.taken_up(last_third, as_of).all if last_third < as_of else None,
-            prompted=taken.prompted,
+            later=self._ones(later) if last_third < as_of else None,
+            prompted=self._ones(found.filter(pc.field("prompted"))),
         )
 
     def slates(self, start: date, end: date) -> Slates | None:

@@ -159,7 +159,9 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
     yield _unbuilt(platform, last)
     yield _strays(platform)
     before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
-    holes = {name: n for name, n in events.sequence_gaps(platform.lake, before=before).items() if n}
+    # Holes before a day are among all holes, which have been counted.
+    settled = events.sequence_gaps(platform.lake, before=before) if any(found.gaps.values()) else {}
+    holes = {name: n for name, n in settled.items() if n}
     named = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
     text = f"Sequence numbers are missing before {before}: {named}."
     text = text if holes else f"No sequence number is missing before {before}."

@@ -1,10 +1,9 @@
 """The first start of a home: for a while after it nothing heavy begins by itself."""
 
-import os
-import socket
 from datetime import UTC, datetime, timedelta
 
 from firstchair.operations.platform import Platform
+from firstchair.settings import write_once
 
 MARK = "first-start"
 
@@ -16,14 +15,7 @@ def note_first_start(platform: Platform) -> datetime:
         That instant.
     """
     path = platform.settings.home / MARK
-    temporary = path.with_name(f".{MARK}.{socket.gethostname()}.{os.getpid()}")
-    temporary.write_text(datetime.now(UTC).isoformat(), encoding="ascii")
-    try:
-        os.link(temporary, path)  # whole, or not at all; the one that is there stands
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
+    write_once(path, datetime.now(UTC).isoformat())
     return datetime.fromisoformat(path.read_text(encoding="ascii"))
 
 

@@ -100,10 +100,9 @@ def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
     Nothing is decided about them until it is over; none without a stage.
     """
     last = platform.ledger.last()
-    days = platform.lake.partitions(t.USER_FEATURES)
     if last is None or last.phase is None:
         return ()
-    for day in reversed(days):
+    for day in reversed(platform.lake.partitions(t.USER_FEATURES)):
         found = platform.registry.versions(as_of=day)
         if found:
             frozen = {last.phase.on_trial, last.phase.standing}

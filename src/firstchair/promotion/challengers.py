@@ -53,7 +53,8 @@ def first_version(context: DecisionContext) -> Version:
 def evaluate_first_champion(context: DecisionContext, version: Version) -> StageTransition:
     """Make a version the first champion, because something has to serve; the entry says what was proven."""
     families = (POPULARITY, version.family)
-    evidence = _evidence(context, families, version.data_fingerprint, version)
+    rows = _both(context, families, t.OFFLINE_EVIDENCE)
+    evidence = _offline(families, rows, (version.data_fingerprint,) * 2, None)
     verdict = judge_first_champion(evidence, context.rules.offline)
     return StageTransition(
         kind=FIRST_CHAMPION,
@@ -264,24 +265,15 @@ def _against_serving(
     training days as the challenger's, so both must come from the same data of the day.
     """
     families = (serving.family, challenger.family)
+    unseen = _both(context, families, t.OFFLINE_EVIDENCE)
     itself = context.per_user_of_version(serving.version, CHALLENGE)
     if itself.num_rows:
-        theirs = context.per_user(challenger.family)
-        _require_same_users(context, (f"version {serving.version}", challenger.family), (itself, theirs))
-        rows, fingerprint, measured = (itself, theirs), challenger.data_fingerprint, ITSELF
+        rows, fingerprint, measured = (itself, unseen[1]), challenger.data_fingerprint, ITSELF
+        _require_same_users(context, (f"version {serving.version}", challenger.family), rows)
     else:
-        rows = _both(context, families, t.OFFLINE_EVIDENCE)
-        fingerprint = recipe.data_fingerprint
-        measured = RECIPE
-    splits = _splits(context, families)
+        rows, fingerprint, measured = unseen, recipe.data_fingerprint, RECIPE
+    splits = _splits(context, families, unseen)
     return _offline(families, rows, (fingerprint, challenger.data_fingerprint), splits), measured
-
-
-def _evidence(
-    context: DecisionContext, families: tuple[str, str], fingerprint: str, challenger: Version
-) -> OfflineEvidence:
-    rows = _both(context, families, t.OFFLINE_EVIDENCE)
-    return _offline(families, rows, (fingerprint, challenger.data_fingerprint), None)
 
 
 def _offline(
@@ -337,9 +329,9 @@ def _require_same_users(context: DecisionContext, names: tuple[str, str], rows: 
     )
 
 
-def _splits(context: DecisionContext, families: tuple[str, str]) -> TwoSplits | None:
+def _splits(context: DecisionContext, families: tuple[str, str], unseen: tuple[pa.Table, pa.Table]) -> TwoSplits | None:
     """NDCG@10 of both families on training and on test days; None where none was kept of the former."""
-    trained, unseen = (_both(context, families, kept) for kept in (t.TRAINING_EVIDENCE, t.OFFLINE_EVIDENCE))
+    trained = _both(context, families, t.TRAINING_EVIDENCE)
     if not trained[0].num_rows:
         return None
     ours, theirs = (

@@ -120,7 +120,7 @@ class _Day:
             if (transition := evaluate_stage(context, phase)) is not None:
                 write(context, self.ledger, transition, self.origin)
         elif not any(entry.evidence["kind"] == TRIAL for entry in context.entries):
-            self._champion()
+            self._champion(context)
             self._challengers()
 
     def _context(self) -> DecisionContext:
@@ -135,9 +135,8 @@ class _Day:
             holdout_share=self.holdout_share,
         )
 
-    def _champion(self) -> None:
+    def _champion(self, context: DecisionContext) -> None:
         """Make a first champion, or judge a refit of the serving version once a day."""
-        context = self._context()
         serving = context.champion()
         if serving is None:
             transition = evaluate_first_champion(context, first_version(context))

@@ -15,13 +15,12 @@ from firstchair.features.segments import UNKNOWN
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.promotion.stages import Phase, arms_of
-from firstchair.promotion.trial.evidence import BEFORE_DAYS
+from firstchair.promotion.trial.evidence import ARMS, BEFORE_DAYS
 
 # A label changes until its days are over; an outcome may follow its impression by less.
 REACHES_BACK = max(churn.HORIZONS_DAYS)
 # SQL of the first day of a label's horizon, in a row of the day `p.day`.
 LABEL_CUT = "(p.day + 1)"
-ARMS = ("champion", "challenger")
 
 
 @dataclass(frozen=True, slots=True)

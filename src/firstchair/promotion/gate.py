@@ -97,7 +97,7 @@ def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference 
         return Verdict(Verb.REJECT, (Reason.WORSE,), (_said(evidence, "NDCG@10", ndcg),), metrics)
     shortfalls = [
         (Reason.TOO_FEW_USERS, ndcg.users < rules.min_test_users,
-         _users_said(ndcg.users, rules)),
+         users_said(ndcg.users, rules)),
         (Reason.LEAK_ALARM, ndcg.relative_difference > rules.leak_alarm,
          f"NDCG@10 better by {ndcg.relative_difference:.0%}; "
          f"over {percent(rules.leak_alarm)} a person has to look first."),
@@ -129,7 +129,7 @@ def _incomparable(evidence: OfflineEvidence, rules: OfflineRules, error: Evidenc
     users = len(evidence.champion_ndcg)
     enough = users >= rules.min_test_users
     checks = (
-        check_record(Reason.TOO_FEW_USERS, enough, _users_said(users, rules)),
+        check_record(Reason.TOO_FEW_USERS, enough, users_said(users, rules)),
         check_record(Reason.NOT_SUPERIOR, False, error.what),
     )
     missing = [(Reason(check["name"]), check["detail"]) for check in checks if not check["passes"]]
@@ -199,7 +199,8 @@ def check_record(name: str, passes: bool, detail: str) -> dict[str, Any]:
     return {"name": name, "passes": passes, "detail": detail}
 
 
-def _users_said(users: int, rules: OfflineRules) -> str:
+def users_said(users: int, rules: OfflineRules) -> str:
+    """How many test users there were, and how many a proof wants."""
     return f"{users:,} test users; a proof wants {rules.min_test_users:,}."
 
 

@@ -76,13 +76,17 @@ def out_of_line(registry: Registry, ledger: Ledger) -> dict[str, str | None]:
     last = ledger.last()
     if last is None:
         return {}
-    wanted = {Alias.CHAMPION: last.champion_after}
-    challenger = challenger_after(last)
-    if challenger is None or registry.find(challenger) is not None:
-        wanted[Alias.CHALLENGER] = challenger
-    found = {alias: registry.alias(alias) for alias, number in wanted.items() if number is not None}
-    pointed = {str(alias): None if version is None else version.version for alias, version in found.items()}
-    return {name: number for name, number in pointed.items() if number != wanted[Alias(name)]}
+    wanted = {Alias.CHAMPION: last.champion_after, Alias.CHALLENGER: challenger_after(last)}
+    moved: dict[str, str | None] = {}
+    for alias, number in wanted.items():
+        if number is None:
+            continue
+        found = registry.alias(alias)
+        pointed = None if found is None else found.version
+        if pointed == number or (alias is Alias.CHALLENGER and registry.find(number) is None):
+            continue
+        moved[str(alias)] = pointed
+    return moved
 
 
 def is_followed(registry: Registry, ledger: Ledger) -> bool:

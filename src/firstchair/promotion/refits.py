@@ -15,7 +15,7 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import TrainingData, load_training_data, taken_up
 from firstchair.promotion.context import REFRESH, DecisionContext, StageTransition
-from firstchair.promotion.gate import Verb, Verdict, check_record, metric_record
+from firstchair.promotion.gate import Verb, Verdict, check_record, metric_record, users_said
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.rules import GateRules, OfflineRules, percent
@@ -163,7 +163,7 @@ def judge_refit(serving: pa.Table, refit: pa.Table, *, catalogue: int, offline: 
         (
             Reason.TOO_FEW_USERS,
             found.users >= offline.min_test_users,
-            f"{found.users:,} test users; a proof wants {offline.min_test_users:,}.",
+            users_said(found.users, offline),
         ),
         *_list_checks(change, offline),
     )

@@ -4,7 +4,7 @@ import logging
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from firstchair.definitions.mlflow_pages import NOTE, described_run, experiment_tags, view_of_runs
+from firstchair.definitions.mlflow_pages import NOTE, described_run, ensure_experiment, experiment_tags, view_of_runs
 from firstchair.errors import ModelError
 from firstchair.models import FAMILIES, Family, Recommender, load
 from firstchair.promotion.stages import Stage
@@ -209,22 +209,27 @@ class Registry:
         Raises:
             ModelError: The registry does not answer.
         """
-        from mlflow.exceptions import MlflowException
-
         if not re.fullmatch(r"[0-9]{1,9}", number):
             return None
-        with _answering(f"read version {number}"):
+        return self._own(f"read version {number}", lambda: self._client.get_model_version(NAME, number))
+
+    def _own(self, deed: str, ask: Callable[[], Any]) -> Version | None:
+        """The version that MLflow answers with; None where it has none, or one without our tags."""
+        from mlflow.exceptions import MlflowException
+
+        with _answering(deed):
             try:
-                found = self._client.get_model_version(NAME, number)
-                return self._described(found) if found.tags.keys() >= TAGS else None
+                found = ask()
             except MlflowException as error:
                 if error.error_code not in ABSENT:
                     raise
                 return None
+            return self._described(found) if found.tags.keys() >= TAGS else None
 
     def _unknown(self, number: str) -> ModelError:
         known = self.versions()
-        newest = [v for v in known if v.as_of == max(version.as_of for version in known)]
+        day = max((v.as_of for v in known), default=None)
+        newest = [v for v in known if v.as_of == day]
         named = ", ".join(f"{v.version} ({v.family})" for v in newest)
         was_there = known and number.isdigit() and int(number) < max(int(v.version) for v in known)
         gone = "It was deleted in MLflow, or lost its tags there. " if was_there else ""
@@ -283,16 +288,7 @@ class Registry:
         Raises:
             ModelError: The registry does not answer; nothing is known of the alias.
         """
-        from mlflow.exceptions import MlflowException
-
-        with _answering(f"read alias {name}"):
-            try:
-                found = self._client.get_model_version_by_alias(NAME, str(name))
-                return self._described(found) if found.tags.keys() >= TAGS else None
-            except MlflowException as error:
-                if error.error_code not in ABSENT:
-                    raise
-                return None
+        return self._own(f"read alias {name}", lambda: self._client.get_model_version_by_alias(NAME, str(name)))
 
     def set_alias(self, name: str, number: str) -> None:
         """Point the alias at a version; only ever after its entry in the ledger.
@@ -360,15 +356,8 @@ class Registry:
 
     def ensure_experiment(self) -> str:
         """Number of the experiment; made where there is none, restored where MLflow deleted it."""
-        found = self._client.get_experiment_by_name(NAME)
-        if found is not None:
-            if found.lifecycle_stage == "deleted":
-                self._client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
-        self.artifact_root.mkdir(parents=True, exist_ok=True)
-        location = self.artifact_root.absolute().as_uri()
         tags = experiment_tags(ABOUT_RUNS, COLUMNS, tags=("family", "as_of", "cause", "simulated"))
-        return str(self._client.create_experiment(NAME, artifact_location=location, tags=tags))
+        return ensure_experiment(self._client, NAME, artifact_root=self.artifact_root, tags=tags)
 
     def _ensure_registered(self) -> None:
         from mlflow.exceptions import MlflowException

@@ -10,7 +10,6 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.serving.batch import RecommendationsReport, build_recommendations
-    from firstchair.serving.lists import RecommendedArtist
     from firstchair.serving.preview import Preview, preview
     from firstchair.serving.publishing import PublishReport, publish, publish_day, would_assign
     from firstchair.serving.served import Served, serves
@@ -19,7 +18,6 @@ __all__ = [
     "Preview",
     "PublishReport",
     "RecommendationsReport",
-    "RecommendedArtist",
     "Served",
     "build_recommendations",
     "preview",
@@ -29,4 +27,4 @@ __all__ = [
     "would_assign",
 ]
 
-__getattr__ = deferred(__name__, __all__, ("lists", "preview", "served", "batch", "publishing"))
+__getattr__ = deferred(__name__, __all__, ("preview", "served", "batch", "publishing"))

@@ -55,35 +55,30 @@ class Api(Service):
         status_code, kind, body = UNAUTHORIZED
         if self.allows(given.get(b"authorization", b"")):
             request_id = given.get(b"idempotency-key", b"")
-            # HEAD makes no slate: nobody would see what it counted as shown.
-            described = self._refusal(query) or (200, JSON, b"")
-            answer = described if is_head else self.admitted(query, user_id, request_id)
-            status_code, kind, body = answer
+            status_code, kind, body = self.admitted(query, user_id, request_id, is_head=is_head)
         headers = [*headers_of(status_code, kind)]
         if not is_head:
             headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _refusal(self, query: bytes) -> Answer | None:
-        """Why a login with this query has no slate, as far as is known before it is made."""
-        if query and requested_length(query) is None:
-            return OUT_OF_RANGE
-        return NOT_PUBLISHED if self.logins is None else None
-
-    def admitted(self, query: bytes, user_id: str, request: bytes = b"") -> Answer:
+    def admitted(self, query: bytes, user_id: str, request: bytes = b"", *, is_head: bool = False) -> Answer:
         """The answer to a login with our token; it never waits, and raises nothing.
 
         Args:
             query: What stands behind the path's question mark.
             user_id: Without escapes.
             request: The client's own id of the request, empty where it gave none.
+            is_head: Only the head is asked for. No slate is made: nobody would see what it
+                counted as shown.
         """
         k = requested_length(query) if query else DEFAULT_K
         if k is None:
             return OUT_OF_RANGE
         if self.logins is None:
             return NOT_PUBLISHED
+        if is_head:
+            return 200, JSON, b""
         try:
             return 200, JSON, self.logins.login(user_id, k, time.time(), request)
         except OSError as error:

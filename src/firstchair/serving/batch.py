@@ -61,13 +61,10 @@ def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_l
     )
 
 
-def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> tuple[str, ...]:
+def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> None:
     """Make the lists of champion and challenger where they have none for a day that has lists.
 
     A decision after the day's lists were made may have given the role to a version that had none.
-
-    Returns:
-        Numbers of the versions whose lists were made.
     """
     listed = listed_versions(lake, as_of)
     missing = [
@@ -76,14 +73,14 @@ def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_lengt
         if version is not None and version.version not in listed
     ]
     if not listed or not missing:
-        return ()
+        return
     data = load_training_data(lake, as_of=as_of, labels=False)
-    tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
-    for done, version in enumerate(missing):
-        reader = _whole([version], registry, data, list_length, tally, after=missing[:done])
-        with _cause_named(tally, missing[: done + 1]):
-            lake.replace_where(t.RECOMMENDATIONS, reader, f"as_of = '{as_of}' and model_version = '{version.version}'")
-    return tuple(version.version for version in missing)
+    for version in missing:
+        tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
+        reader = _whole([version], registry, data, list_length, tally)
+        of_version = f"as_of = '{as_of}' and model_version = '{version.version}'"
+        with _cause_named(tally, [version]):
+            lake.replace_where(t.RECOMMENDATIONS, reader, of_version)
 
 
 def listed_versions(lake: Lake, as_of: date) -> set[str]:
@@ -109,15 +106,13 @@ def _whole(
     data: TrainingData,
     list_length: int,
     tally: _Tally,
-    *,
-    after: Sequence[Version] = (),
 ) -> pa.RecordBatchReader:
     """The lists of the versions; its end is a fault where a user got none, so that nothing is committed."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for version in versions:
             yield from _batches(version, registry, data, list_length, tally)
-        _require_lists(tally, [*after, *versions])
+        _require_lists(tally, versions)
 
     return pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches())
 

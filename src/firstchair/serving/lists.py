@@ -1,6 +1,5 @@
 """The list for users of whom nothing is known: what is trending."""
 
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -16,44 +15,26 @@ from firstchair.models import Family, TrainingData
 from firstchair.promotion import Registry, Version
 
 
-@dataclass(frozen=True, slots=True)
-class RecommendedArtist:
-    """One item of a list; `score` in -1..1."""
+def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) -> pa.Table:
+    """The list for a listener of whom nothing is known, by the trending model of the day.
 
-    position: int
-    artist_id: str
-    name: str | None
-    score: float
-    reason: str
-
-
-def _items(lake: Lake, rows: pa.Table) -> tuple[RecommendedArtist, ...]:
-    wanted = ", ".join("'" + str(artist).replace("'", "''") + "'" for artist in rows.column("artist_id").to_pylist())
-    named = lake.read(t.ARTISTS, f"artist_id in ({wanted})")
-    names = dict(zip(named.column("artist_id").to_pylist(), named.column("name").to_pylist(), strict=True))
-    return tuple(
-        RecommendedArtist(row["position"], row["artist_id"], names.get(row["artist_id"]), row["score"], row["reason"])
-        for row in rows.sort_by("position").to_pylist()
-    )
-
-
-def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) -> tuple[RecommendedArtist, ...]:
-    """The list for a listener of whom nothing is known, by the trending model of the day."""
+    Returns:
+        position, artist_id, score and reason in the types of gold/recommendations, best first.
+    """
     model = registry.load(trending_of(registry, as_of))
     data = _nobody(lake, as_of)
     row = np.zeros(1, dtype=np.int64)
     lists = model.recommend(data, row, k)
     reasons = model.explain(data, row, lists).sentences
     found = lists.artists[0] >= 0
-    rows = pa.table(
-        {
-            "position": pa.array(np.arange(1, int(found.sum()) + 1)),
-            "artist_id": pa.array(data.artist_ids[lists.artists[0][found]], pa.string()),
-            "score": pa.array(lists.scores[0][found].astype(np.float64)),
-            "reason": pa.array(reasons[0][found], pa.string()),
-        }
-    )
-    return _items(lake, rows)
+    columns = {
+        "position": np.arange(1, int(found.sum()) + 1),
+        "artist_id": data.artist_ids[lists.artists[0][found]],
+        "score": lists.scores[0][found],
+        "reason": reasons[0][found],
+    }
+    schema = pa.schema([t.RECOMMENDATIONS.schema.field(name) for name in columns])
+    return pa.table({name: pa.array(values).cast(schema.field(name).type) for name, values in columns.items()})
 
 
 def trending_of(registry: Registry, as_of: date) -> Version:

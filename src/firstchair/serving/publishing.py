@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 import firstchair
 from firstchair.definitions.arms import CHALLENGER, CHAMPION, HOLDOUT, PREVIOUS, Arms, Bounds
@@ -164,7 +163,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         partial,
         as_of=contents.as_of,
         versions={role: version.version for role, version in contents.roles.items()},
-        stranger=_stranger(lake, registry, contents),
+        stranger=trending_for_strangers(lake, registry, contents.as_of, contents.length),
         length=contents.length,
     )
     halves = keys.view(">u8").reshape(len(keys), 2).astype(np.uint64)
@@ -230,13 +229,6 @@ def _fold(
         artists=artists,
     )
     return told | {"rankers": rankers}
-
-
-def _stranger(lake: Lake, registry: Registry, contents: _Contents) -> pa.Table:
-    items = trending_for_strangers(lake, registry, contents.as_of, contents.length)
-    kept = [name for name in t.RECOMMENDATIONS.schema.names if name in {"position", "artist_id", "score", "reason"}]
-    schema = pa.schema([t.RECOMMENDATIONS.schema.field(name) for name in kept])
-    return pa.Table.from_pylist([{name: getattr(item, name) for name in kept} for item in items], schema=schema)
 
 
 def _described(version: Version) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from firstchair.serving.factors import Factors, factors_of, mapped
 from firstchair.serving.foldin import Folded, scores_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from firstchair.models import TrainingData
     from firstchair.models.ranker import Ranker
 
@@ -54,7 +56,14 @@ class Reranker:
 
     def load(self) -> None:
         """Read the model, so that no login waits for it."""
-        self.model  # noqa: B018 it is kept
+        self.model, self._catalogue  # noqa: B018 they are kept
+
+    @cached_property
+    def _catalogue(self) -> "pd.DataFrame":
+        """The artists, of whom nothing more is told; one frame for all logins."""
+        import pandas as pd
+
+        return pd.DataFrame(index=self.artist_ids)
 
     @cached_property
     def model(self) -> "Ranker":
@@ -114,6 +123,6 @@ class Reranker:
             artist_ids=self.artist_ids,
             confidence=sparse.csr_matrix(row, shape),
             users=pd.DataFrame([of_cells], index=[""]),
-            artists=pd.DataFrame(index=self.artist_ids),
+            artists=self._catalogue,
             fingerprint="",
         )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from firstchair.databases import to_driver
 from firstchair.evaluation import POPULARITY
-from firstchair.lake import Lake
+from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.promotion import Deciding, GateRules, Ledger, OfflineRules, Registry, decide
@@ -65,14 +65,7 @@ class Audition:
         for family, level in {**LEVELS, **levels}.items():
             spread = noise * rng.standard_normal(USERS)
             values = level + spread - spread.mean()
-            rows = {
-                "as_of": [as_of] * USERS,
-                "family": [family] * USERS,
-                "user_key": [f"u{number:05d}" for number in range(USERS)],
-                **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), values),
-            }
-            table = pa.table(rows, schema=t.OFFLINE_EVIDENCE.schema)
-            self.lake.replace_where(t.OFFLINE_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
+            self._put(t.OFFLINE_EVIDENCE, as_of, family, range(USERS), values)
 
     def register(self, as_of: date, *, fingerprint: str = "", apart: str = "") -> None:
         """Versions of every family for a day, of which `apart` was fitted on other data than the rest."""
@@ -83,31 +76,29 @@ class Audition:
 
     def remember(self, as_of: date = AS_OF, **levels: float) -> None:
         """What families remember of their training days, as a mean NDCG per user."""
+        users = range(USERS // 2, USERS // 2 + USERS)
         for family, level in levels.items():
             rng = np.random.default_rng(as_of.toordinal())
-            rows = {
-                "as_of": [as_of] * USERS,
-                "family": [family] * USERS,
-                "user_key": [f"u{number + USERS // 2:05d}" for number in range(USERS)],
-                **dict.fromkeys(
-                    ("recall_at_20", "ndcg_at_10", "ndcg_at_20"), level + 0.05 * rng.standard_normal(USERS)
-                ),
-            }
-            table = pa.table(rows, schema=t.TRAINING_EVIDENCE.schema)
-            self.lake.replace_where(t.TRAINING_EVIDENCE, table, f"as_of = '{as_of}' and family = '{family}'")
+            values = level + 0.05 * rng.standard_normal(USERS)
+            self._put(t.TRAINING_EVIDENCE, as_of, family, users, values)
 
     def led_to(self, as_of: date = AS_OF, **levels: float) -> None:
         """What families find of what slates led half of the users to, as a value of each user."""
+        users = range(USERS // 2)
         for family, level in levels.items():
-            rows = {
-                "as_of": [as_of] * (USERS // 2),
-                "family": [family] * (USERS // 2),
-                "user_key": [f"u{number:05d}" for number in range(USERS // 2)],
-                **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), [level] * (USERS // 2)),
-            }
-            table = pa.table(rows, schema=t.PROMPTED_EVIDENCE.schema)
-            where = f"as_of = '{as_of}' and family = '{family}'"
-            self.lake.replace_where(t.PROMPTED_EVIDENCE, table, where)
+            values = np.full(len(users), level)
+            self._put(t.PROMPTED_EVIDENCE, as_of, family, users, values)
+
+    def _put(self, table: Table, as_of: date, family: str, users: range, values: Any) -> None:
+        """A value of each user, the same for every metric, in place of the family's of the day."""
+        rows = {
+            "as_of": [as_of] * len(users),
+            "family": [family] * len(users),
+            "user_key": [f"u{number:05d}" for number in users],
+            **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), values),
+        }
+        where = f"as_of = '{as_of}' and family = '{family}'"
+        self.lake.replace_where(table, pa.table(rows, schema=table.schema), where)
 
     def enter_without_test_users(self, as_of: date = AS_OF) -> None:
         """Versions of every family for a day that has training evidence alone."""
@@ -150,6 +141,12 @@ def logins(first: date, days: int) -> pa.Table:
     return pa.table(columns | known).cast(t.EVENTS.schema)
 
 
+def registry_at(url: sa.URL, artifacts: Path) -> Registry:
+    """The registry whose MLflow keeps its tables in that database."""
+    tracking = to_driver(url, "psycopg2").render_as_string(hide_password=False)
+    return Registry(tracking, artifacts)
+
+
 class Copies:
     """Makes auditions that go on from where another stands, each with a lake, registry and ledger of its own."""
 
@@ -160,11 +157,10 @@ class Copies:
         lake = Lake(str(self._folder / f"audition-{next(self._made)}" / "lake"))
         shutil.copytree(a.lake.url, lake.url)
         ledger, mlflow = a.ledger.url.database, sa.make_url(a.registry.tracking_uri).database
-        tracking = to_driver(self._new_database(str(mlflow)), "psycopg2")
         return replace(
             a,
             lake=lake,
-            registry=Registry(tracking.render_as_string(hide_password=False), a.registry.artifact_root),
+            registry=registry_at(self._new_database(str(mlflow)), a.registry.artifact_root),
             ledger=Ledger(self._new_database(str(ledger))),
         )
 

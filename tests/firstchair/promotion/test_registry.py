@@ -21,6 +21,7 @@ from firstchair.models import Family, Recommender
 from firstchair.promotion import NAME, Registry, Stage, Training, Version
 from firstchair.promotion.artifact_paths import follow_home
 from tests.firstchair.models.toys import AS_OF, checkerboard
+from tests.firstchair.promotion.conftest import registry_at
 
 
 def entered(registry: Registry, model: Recommender, as_of: date = AS_OF, data: str = "one") -> Version:
@@ -86,8 +87,7 @@ def test_a_copied_home_writes_its_versions_into_itself(
     shutil.copytree(registry.artifact_root, tmp_path / "mlcopy")
 
     follow_home(database, NAME, tmp_path / "mlcopy")
-    copied = to_driver(database, "psycopg2").render_as_string(hide_password=False)
-    copy = Registry(copied, tmp_path / "mlcopy")
+    copy = registry_at(database, tmp_path / "mlcopy")
     version = entered(copy, fitted[Family.RANDOM])
 
     assert copy.load(version).family == "random"

@@ -7,7 +7,6 @@ from datetime import datetime
 from firstchair.promotion import Entry, Explained, explained, families_of, model_title
 from firstchair.promotion import releases as released
 from firstchair.serving.console.charts import Mark
-from firstchair.serving.console.sources import Sources
 from firstchair.serving.published import Published
 
 # Stages of who sits; a version of the past that had one of them has left it.
@@ -41,11 +40,12 @@ def families(entries: Sequence[Entry], published: Published | None) -> dict[str,
     return served | families_of(entries)
 
 
-def releases(sources: Sources) -> tuple[Mark, ...]:
-    """Days from which on another version served, oldest first, for the charts over days."""
-    entries = sources.ledger.entries()
-    found = released(entries, families(entries, sources.published()))
-    return tuple(Mark(day, name) for day, name in found.items())
+def releases(entries: Sequence[Entry], known: Mapping[str, str]) -> tuple[Mark, ...]:
+    """Days from which on another version served, oldest first, for the charts over days.
+
+    Entries: newest first. known: their `families`.
+    """
+    return tuple(Mark(day, name) for day, name in released(entries, known).items())
 
 
 def champion(entries: Sequence[Entry], known: Mapping[str, str]) -> Seat | None:

@@ -48,7 +48,8 @@ def drift_page(sources: Sources, day: date | None) -> Drift:
         """,
         sources.config.k_anonymity,
     )
-    marks = seats.releases(sources)
+    entries = sources.ledger.entries()
+    marks = seats.releases(entries, seats.families(entries, sources.published()))
     return Drift(
         day=chosen,
         days=tuple(reversed(days)),

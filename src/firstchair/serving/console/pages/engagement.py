@@ -77,13 +77,15 @@ def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> En
     newest = settled[-1]["event_date"] if settled else None
     today = [row for row in cells if row["event_date"] == newest]
     labels = _labels(sources, segment, span_days)
-    marks = seats.releases(sources)
+    entries = sources.ledger.entries()
+    known = seats.families(entries, sources.published())
+    marks = seats.releases(entries, known)
     return Engagement(
         segment=str(segment),
         span_days=span_days,
         newest=newest,
         charts=tuple(_chart(measure, cells, marks) for measure in MEASURES),
-        by_family=_by_family(sources, span_days, marks),
+        by_family=_by_family(sources, span_days, known, marks),
         forest=_forest(today, _overall(sources, newest)),
         cells=tuple(today),
         churn=tuple(
@@ -92,7 +94,7 @@ def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> En
         ),
         churn_cells=_final(labels),
         survival=survival_chart(sources, segment),
-        baselines=baseline_forest(sources),
+        baselines=baseline_forest(sources, known),
     )
 
 
@@ -205,9 +207,8 @@ def _forest(today: Sequence[Row], overall: float | None) -> Forest:
     )
 
 
-def _by_family(sources: Sources, span_days: int, marks: tuple[Mark, ...]) -> LineChart:
+def _by_family(sources: Sources, span_days: int, known: Mapping[str, str], marks: tuple[Mark, ...]) -> LineChart:
     """CTR of the versions by family: a refreshed champion is a new version each day."""
-    known = seats.families(sources.ledger.entries(), sources.published())
     cells = rows(
         f"""
         select event_date, model_version, impressions, clicks,

@@ -60,7 +60,8 @@ class Now:
 def now_page(sources: Sources, today: date) -> Now:
     """Read the state of the platform; nothing is changed."""
     entries, published = sources.ledger.entries(), sources.published()
-    known, marks = seats.families(entries, published), seats.releases(sources)
+    known = seats.families(entries, published)
+    marks = seats.releases(entries, known)
     daily = _daily(sources)
     settled = [row for row in daily if row["mature"]] or daily
     return Now(

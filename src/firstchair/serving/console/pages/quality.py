@@ -9,7 +9,7 @@ from firstchair import events
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.serving.console import seats
-from firstchair.serving.console.charts import Form, LineChart, Point, Reference, Series
+from firstchair.serving.console.charts import Form, LineChart, Mark, Point, Reference, Series
 from firstchair.serving.console.sources import Row, Sources, rows
 
 SAMPLES = 3
@@ -56,16 +56,25 @@ class Quality:
 def quality_page(sources: Sources) -> Quality:
     """Counts over all history, each from the table that holds the records."""
     fates, stale_days = _counted(sources.lake, _versions(sources.lake))
+    entries = sources.ledger.entries()
+    marks = seats.releases(entries, seats.families(entries, sources.published()))
     return Quality(
         fates=fates,
         reasons=_reasons(sources.lake, fates),
         by_day=_measure(
-            sources,
+            sources.lake,
             "refused",
             "Refused records",
             "Records in quarantine ÷ records of a day; over the limit fails.",
+            marks,
         ),
-        late=_measure(sources, "late", "Late events", "Events that came after the day's evening had been brought in."),
+        late=_measure(
+            sources.lake,
+            "late",
+            "Late events",
+            "Events that came after the day's evening had been brought in.",
+            marks,
+        ),
         failing=_failing(sources.lake),
         accounts=_accounts(sources),
         stale_days=stale_days,
@@ -110,11 +119,11 @@ def _samples(found: Sequence[Row], reason: str) -> tuple[Sample, ...]:
     )
 
 
-def _measure(sources: Sources, measure: str, title: str, says: str) -> LineChart:
+def _measure(lake: Lake, measure: str, title: str, says: str, marks: tuple[Mark, ...]) -> LineChart:
     """A measure of gold/data_quality over all sources, with its limit."""
     found = rows(
         f"""
-        select event_date, value, threshold from {sources.lake.scan(t.DATA_QUALITY)} where measure = ? and key = 'all'
+        select event_date, value, threshold from {lake.scan(t.DATA_QUALITY)} where measure = ? and key = 'all'
         qualify event_date > max(event_date) over () - {DAYS} order by event_date
         """,
         measure,
@@ -123,7 +132,7 @@ def _measure(sources: Sources, measure: str, title: str, says: str) -> LineChart
     limit = found[-1]["threshold"] if found else None
     references = () if limit is None else (Reference("limit", limit),)
     lines = (Series(measure, points),) if points else ()
-    return LineChart(title, says, lines, Form.SHARE, references, marks=seats.releases(sources))
+    return LineChart(title, says, lines, Form.SHARE, references, marks=marks)
 
 
 def _failing(lake: Lake) -> tuple[Row, ...]:

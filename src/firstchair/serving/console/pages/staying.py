@@ -1,9 +1,10 @@
 """How long users stay, and versions against baselines: parts of the engagement page."""
 
+from collections.abc import Mapping
+
 from firstchair.features.segments import ALL, Segment
 from firstchair.lake import tables as t
 from firstchair.promotion import model_title
-from firstchair.serving.console import seats
 from firstchair.serving.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
 from firstchair.serving.console.sources import Sources, rows
 
@@ -38,9 +39,11 @@ def survival_chart(sources: Sources, segment: Segment) -> LineChart:
     )  # fmt: skip
 
 
-def baseline_forest(sources: Sources) -> Forest:
-    """Click-through of each version against that of the holdout, or of slots drawn at random."""
-    known = seats.families(sources.ledger.entries(), sources.published())
+def baseline_forest(sources: Sources, known: Mapping[str, str]) -> Forest:
+    """Click-through of each version against that of the holdout, or of slots drawn at random.
+
+    known: family by version.
+    """
     found = rows(
         f"""
         select * from {sources.lake.scan(t.BASELINES)} where users >= ? and baseline_users >= ?
