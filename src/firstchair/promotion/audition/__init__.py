@@ -1,7 +1,21 @@
 """The gate before worlds whose truth is known: how often it decides rightly."""
 
 from firstchair.promotion.audition.audition import AuditionReport, ScenarioResult, audition
-from firstchair.promotion.audition.panel import Effect, Panel, simulate_panel
+from firstchair.promotion.audition.behaviour import World
+from firstchair.promotion.audition.effects import Effect
+from firstchair.promotion.audition.panel import Panel, simulate_panel
 from firstchair.promotion.audition.scenarios import SCENARIOS, Scenario
+from firstchair.promotion.audition.worlds import WORLDS
 
-__all__ = ["SCENARIOS", "AuditionReport", "Effect", "Panel", "Scenario", "ScenarioResult", "audition", "simulate_panel"]
+__all__ = [
+    "SCENARIOS",
+    "WORLDS",
+    "AuditionReport",
+    "Effect",
+    "Panel",
+    "Scenario",
+    "ScenarioResult",
+    "World",
+    "audition",
+    "simulate_panel",
+]

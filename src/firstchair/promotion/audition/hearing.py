@@ -6,7 +6,8 @@ from datetime import date, timedelta
 import numpy as np
 from scipy.special import ndtri
 
-from firstchair.promotion.audition.panel import DAYS, Panel, simulate_panel
+from firstchair.promotion.audition.behaviour import DAYS
+from firstchair.promotion.audition.panel import Panel, simulate_panel
 from firstchair.promotion.audition.scenarios import Scenario
 from firstchair.promotion.gate import OfflineEvidence, Verb, judge_challenger
 from firstchair.promotion.rules import LiveRules, OfflineRules

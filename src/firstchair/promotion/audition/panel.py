@@ -1,57 +1,63 @@
-"""The audition's world: users with tastes that drift, a challenger with a planted effect."""
+"""A simulated stage: users of both arms, what they did on its days and in the days before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.definitions.lifecycle import LONG_TERM, NEW
-from firstchair.promotion.trial.evidence import BEFORE, BEFORE_DAYS, MEASURES, Codes, Segment, Values
+from firstchair.definitions import churn
+from firstchair.promotion.audition.behaviour import (
+    ALL_DAYS,
+    DAYS,
+    Behaviour,
+    World,
+    offsets_of,
+)
+from firstchair.promotion.audition.draws import Floats, binomial
+from firstchair.promotion.audition.effects import Effect
+from firstchair.promotion.audition.worlds import STEADY
+from firstchair.promotion.trial.evidence import (
+    BEFORE,
+    BEFORE_DAYS,
+    MEASURES,
+    Codes,
+    Segment,
+    Values,
+)
 
-DAYS, SLATE = 35, 10
-SHARES = np.array([0.20, 0.16, 0.13, 0.12, 0.10, 0.08, 0.06, 0.05, 0.035, 0.025, 0.025, 0.015])
-# The segment with 12 % of the users, which some scenarios harm.
-HARMED = 3
-NEW_SHARE = 0.25
-DRIFT, DRIFT_SD = 0.85, 0.45
-HEAVY_SHARE = 0.15
-TRACK_MS = 200_000.0
 LATE_DAYS, LATE_MISSING = 2, 0.40
-LOST_SHARE = 0.06
-NOVELTY_UNTIL, NOVELTY_TURNED = 10, 20
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What the challenger changes, relative to the champion.
-
-    clicks, listen_through: for everybody. segment_clicks: instead, in the harmed segment. heavy_clicks: instead,
-    for the `HEAVY_SHARE` of users with most slates. later_clicks: what clicks turn to between day 10 and day 20.
-    late: of the newest days, part of the challenger's impressions is still missing. lost: part of the challenger's
-    users who click little never reach the tables. account: impressions that one of the challenger's
-    users has each day, without a click; 0 where there is no such account.
-    """
-
-    clicks: float = 0.0
-    listen_through: float = 0.0
-    segment_clicks: float | None = None
-    heavy_clicks: float | None = None
-    later_clicks: float | None = None
-    late: bool = False
-    lost: bool = False
-    account: int = 0
+# What is kept of each day before the stage; the columns of `BEFORE` are its sums.
+HISTORY = tuple(name.removeprefix("pre_").removesuffix("_days") for name in BEFORE)
+# Newest days whose arrays are kept, since the gate reads a day again while it may still change.
+KEPT_DAYS = 6
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Simulated users and days, as the gate reads evidence; float64 (days, users) by measure."""
+    """Simulated users and days, as the gate reads evidence.
+
+    Attributes:
+        arm: int8 (n_users,), 0 champion, 1 challenger.
+        segments: By name.
+        before: By name of `BEFORE`, float64 (n_users,): the sums of `history`.
+        history: By name of `HISTORY`, float32 (BEFORE_DAYS, n_users), oldest day first.
+        offsets: The rows of day d of the stage are offsets[d] to offsets[d + 1].
+        user: int64 (n_rows,), one row a user and day on which they were active.
+        rows: By name of `MEASURES` without `active` and `followed`, float64 (n_rows,).
+        late: Whether impressions of the challenger arrive late.
+    """
 
     arm: npt.NDArray[np.int8]
     segments: Mapping[str, Segment]
     before: Mapping[str, Values]
-    table: Mapping[str, Values]
+    history: Mapping[str, Floats]
+    offsets: Codes
+    user: Codes
+    rows: Mapping[str, Values]
     late: bool
+    _days: dict[int, dict[str, Values]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def days(self) -> int:
@@ -63,130 +69,130 @@ class Panel:
         """Number of users."""
         return len(self.arm)
 
-    def day(self, day: int, *, today: int) -> dict[str, Values]:
-        """What each user did on a day; where delivery is late, as much of it as is known today."""
-        found = {name: self.table[name][day] for name in MEASURES}
-        if self.late and today - day < LATE_DAYS:
-            found["impressions"] = np.where(
-                self.arm == 1, np.floor(found["impressions"] * (1 - LATE_MISSING)), found["impressions"]
-            )
+    @cached_property
+    def active(self) -> npt.NDArray[np.bool_]:
+        """Whether a user was active, bool (DAYS, n_users)."""
+        found = np.zeros((DAYS, self.users), dtype=np.bool_)
+        found[np.repeat(np.arange(DAYS), np.diff(self.offsets)), self.user] = True
         return found
 
+    def day(self, day: int, *, today: int) -> dict[str, Values]:
+        """What each user did on a day, read-only; where delivery is late, as much as is known."""
+        if day not in self._days:
+            self._days.pop(day - KEPT_DAYS, None)
+            self._days[day] = self._whole(day)
+        found = self._days[day]
+        if self.late and today - day < LATE_DAYS:
+            shown = found["impressions"]
+            known = np.where(self.arm == 1, np.floor(shown * (1 - LATE_MISSING)), shown)
+            return found | {"impressions": known}
+        return found
+
+    def _whole(self, day: int) -> dict[str, Values]:
+        here = slice(self.offsets[day], self.offsets[day + 1])
+        found = {"active": self.active[day].astype(np.float64), "followed": np.zeros(self.users)}
+        for name, values in self.rows.items():
+            found[name] = np.zeros(self.users)
+            found[name][self.user[here]] = values[here]
+        for values in found.values():
+            values.flags.writeable = False
+        return {name: found[name] for name in MEASURES}
+
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
-        """No churn is simulated."""
-        assert day >= 0 and name
-        return np.array([], dtype=np.int64), np.array([])
+        """Churn labels of users active on a day, 0 or 1; none while the days after are open."""
+        horizon = churn.LABELS[name]
+        if day + horizon >= DAYS:
+            return np.array([], dtype=np.int64), np.array([])
+        users = self.user[self.offsets[day] : self.offsets[day + 1]]
+        after = self.active[day + 1 : day + 1 + horizon, users]
+        return users, (~after.any(axis=0)).astype(np.float64)
 
 
-def simulate_panel(users: int, effect: Effect, *, seed: int) -> Panel:
-    """Users of both arms over a stage of `DAYS` days, with what they did in the 28 days before.
+def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEADY) -> Panel:
+    """Simulate users of both arms over a stage of `DAYS` days and the 28 days before it.
 
-    Activity Beta(.9, 1.7), slates 1 + Poisson(.6 lognormal) of ten, click rate Beta(1.6, 25) with an AR(1) drift
-    (phi .85, sd .45), a weekly season, listen-through N(.60, .12).
+    Args:
+        users: Number of users, split evenly and at random between the arms.
+        effect: What the challenger changes.
+        seed: The same seed gives the same panel.
+        world: What is assumed about users.
     """
     rng = np.random.default_rng(seed)
     arm = rng.permutation(users) % 2
-    segment = rng.choice(len(SHARES), users, p=SHARES / SHARES.sum())
-    new = rng.random(users) < NEW_SHARE
-    activity = rng.beta(0.9, 1.7, users)
-    slates = 0.6 * rng.lognormal(0.0, 0.75, users)
-    rate = rng.beta(1.6, 25, users)
-    depth = np.clip(rng.normal(0.60, 0.12, users), 0.05, 0.98)
-    season = 1 + 0.1 * np.sin(2 * np.pi * np.arange(BEFORE_DAYS + DAYS) / 7)
-    active = rng.random((BEFORE_DAYS + DAYS, users), dtype=np.float32) < season[:, None] * activity
-    impressions = np.zeros(active.shape)
-    where = np.nonzero(active)
-    impressions[where] = SLATE * (1 + rng.poisson(slates[where[1]]))
-    chance = np.minimum(rate * _drift(rng, active.shape), 0.9)
-    heavy = (activity * (1 + slates)) >= np.quantile(activity * (1 + slates), 1 - HEAVY_SHARE)
-    lift = 1 + (arm == 1) * _effects(effect, segment, heavy)
-    stage = _stage(
-        rng, impressions[BEFORE_DAYS:], chance[BEFORE_DAYS:] * lift, depth * (1 + effect.listen_through * arm)
-    )
-    stage["active"] = active[BEFORE_DAYS:].astype(np.float64)
-    stage["followed"] = np.broadcast_to(0.0, stage["active"].shape)
+    treated = arm == 1
+    found = world.draw(rng, users)
+    recorded = effect.recorded(rng, found, treated)
+    found = found.only(effect.remaining(rng, found, treated) & recorded[found.user])
+    measured = _measured(rng, found, effect, treated, world)
+    day, user = found.day, found.user
     if effect.account:
-        _run_by_a_program(stage, user=int(np.flatnonzero(arm == 1)[0]), impressions=effect.account)
-    before = _before(rng, impressions[:BEFORE_DAYS], chance[:BEFORE_DAYS], depth)
-    before["pre_active_days"] = active[:BEFORE_DAYS].sum(axis=0).astype(np.float64)
-    kept = _kept(rng, effect, arm, rate)
-    names = tuple(f"country {number:02d}" for number in range(len(SHARES)))
+        program = int(np.argmax(treated))
+        day, user, measured = _with_program(day, user, measured, program, effect.account)
+    kept = np.flatnonzero(recorded)
+    number = np.cumsum(recorded) - 1
+    user, offsets = number[user], offsets_of(day)
+    start = int(offsets[BEFORE_DAYS])
+    cells = day[:start] * len(kept) + user[:start]
+    history = {name: _history(measured.get(name), cells, len(kept)) for name in HISTORY}
     return Panel(
         arm=arm[kept].astype(np.int8),
-        segments={
-            "country": Segment(names, segment[kept]),
-            "lifecycle": Segment((LONG_TERM, NEW), new[kept].astype(np.int64)),
+        segments={n: Segment(s.values, s.codes[kept]) for n, s in found.segments.items()},
+        before={
+            column: history[name].sum(axis=0, dtype=np.float64)
+            for column, name in zip(BEFORE, HISTORY, strict=True)
         },
-        before={name: before[name][kept] for name in BEFORE},
-        table=stage if kept.all() else {name: stage[name][:, kept] for name in MEASURES},
+        history=history,
+        offsets=offsets[BEFORE_DAYS:] - start,
+        user=user[start:],
+        rows={name: values[start:] for name, values in measured.items()},
         late=effect.late,
     )
 
 
-def _drift(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Multipliers of the click rate with mean 1, an AR(1) in the logarithm."""
-    steps = rng.standard_normal(shape, dtype=np.float32) * np.float32(DRIFT_SD * np.sqrt(1 - DRIFT**2))
-    steps[0] *= np.float32(1 / np.sqrt(1 - DRIFT**2))
-    for day in range(1, shape[0]):
-        steps[day] += np.float32(DRIFT) * steps[day - 1]
-    return np.asarray(np.exp(steps - np.float32(DRIFT_SD**2 / 2)), dtype=np.float32)
-
-
-def _effects(effect: Effect, segment: Codes, heavy: npt.NDArray[np.bool_]) -> Values:
-    """Relative effect on clicks by day and user."""
-    of_user = np.full(len(segment), effect.clicks)
-    if effect.segment_clicks is not None:
-        of_user[segment == HARMED] = effect.segment_clicks
-    if effect.heavy_clicks is not None:
-        of_user[heavy] = effect.heavy_clicks
-    if effect.later_clicks is None:
-        return np.tile(of_user, (DAYS, 1))
-    turned = np.clip((np.arange(DAYS) - NOVELTY_UNTIL) / (NOVELTY_TURNED - NOVELTY_UNTIL), 0, 1)[:, None]
-    return np.asarray(of_user * (1 - turned) + effect.later_clicks * turned)
-
-
-def _stage(rng: np.random.Generator, impressions: Values, chance: Values, depth: Values) -> dict[str, Values]:
-    clicks = np.zeros(impressions.shape)
-    where = np.nonzero(impressions)
-    clicks[where] = rng.binomial(impressions[where].astype(np.int64), np.minimum(chance[where], 1.0))
-    played = np.nonzero(clicks)
-    plays = clicks[played]
-    noise = rng.normal(0, 0.25, len(plays)) / np.sqrt(plays)
-    ms = np.zeros(impressions.shape)
-    ms[played] = TRACK_MS * plays * np.clip(depth[played[1]] + noise, 0, 1)
+def _measured(
+    rng: np.random.Generator,
+    found: Behaviour,
+    effect: Effect,
+    treated: npt.NDArray[np.bool_],
+    world: World,
+) -> dict[str, Values]:
+    """The measures of each cell, float64 (n_cells,)."""
+    clicks = binomial(rng, found.impressions, effect.chances(found, treated))
+    played = np.flatnonzero(clicks)
+    user, plays = found.user[played], clicks[played]
+    in_stage = treated[user] & (found.day[played] >= BEFORE_DAYS)
+    depth = found.depth[user] * (1 + effect.listen_through * in_stage)
+    track_ms, ms_played = np.zeros(len(clicks)), np.zeros(len(clicks))
+    track_ms[played] = plays * found.track_ms[user]
+    ms_played[played] = track_ms[played] * world.listened(rng, plays, depth)
+    counted = clicks.astype(np.float64)
     return {
-        "impressions": impressions,
-        "clicks": clicks,
-        "plays": clicks,
-        "ms_played": ms,
-        "track_ms": clicks * TRACK_MS,
+        "impressions": found.impressions.astype(np.float64),
+        "clicks": counted,
+        "plays": counted,
+        "ms_played": ms_played,
+        "track_ms": track_ms,
     }
 
 
-def _run_by_a_program(stage: dict[str, Values], *, user: int, impressions: int) -> None:
-    """Let a user do nothing each day but fetch lists."""
-    for name in ("clicks", "ms_played", "track_ms"):
-        stage[name][:, user] = 0
-    stage["impressions"][:, user] = impressions
-    stage["active"][:, user] = 1
-
-
-def _before(rng: np.random.Generator, impressions: Values, chance: Values, depth: Values) -> dict[str, Values]:
-    shown = impressions.sum(axis=0)
-    mean = np.divide((impressions * chance).sum(axis=0), shown, out=np.zeros(len(shown)), where=shown > 0)
-    clicks = rng.binomial(shown.astype(np.int64), np.minimum(mean, 1.0)).astype(np.float64)
-    noise = rng.normal(0, 0.25, len(shown)) / np.sqrt(np.maximum(clicks, 1))
-    return {
-        "pre_impressions": shown,
-        "pre_clicks": clicks,
-        "pre_track_ms": clicks * TRACK_MS,
-        "pre_ms_played": clicks * TRACK_MS * np.clip(depth + noise, 0, 1),
+def _with_program(
+    day: Codes, user: Codes, measured: dict[str, Values], program: int, impressions: int
+) -> tuple[Codes, Codes, dict[str, Values]]:
+    """Let a user do nothing on each day of the stage but fetch slates."""
+    others = (user != program) | (day < BEFORE_DAYS)
+    day = np.concatenate([day[others], np.arange(BEFORE_DAYS, ALL_DAYS)])
+    user = np.concatenate([user[others], np.full(DAYS, program)])
+    order = np.argsort(day, kind="stable")
+    fetched = {name: np.full(DAYS, impressions * (name == "impressions")) for name in measured}
+    joined = {
+        name: np.concatenate([values[others], fetched[name]])[order]
+        for name, values in measured.items()
     }
+    return day[order], user[order], joined
 
 
-def _kept(rng: np.random.Generator, effect: Effect, arm: Codes, rate: Values) -> npt.NDArray[np.bool_]:
-    """Everybody, or all but the lost: of the challenger's users one in `LOST_SHARE`, from the half that clicks less."""
-    if not effect.lost:
-        return np.ones(len(arm), dtype=np.bool_)
-    low = (arm == 1) & (rate < np.median(rate))
-    return np.asarray(~(low & (rng.random(len(arm)) < 2 * LOST_SHARE)))
+def _history(values: Values | None, cells: Codes, users: int) -> Floats:
+    """The cells before the stage as days by users; without values, whether there is a cell."""
+    found = np.zeros((BEFORE_DAYS, users), dtype=np.float32)
+    found.ravel()[cells] = 1 if values is None else values[: len(cells)]
+    return found

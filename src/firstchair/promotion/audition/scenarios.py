@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from scipy.stats import binom
 
-from firstchair.promotion.audition.panel import Effect
+from firstchair.promotion.audition.effects import Effect
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,21 @@
 import numpy as np
 import pytest
 
-from firstchair.promotion.audition import SCENARIOS, Effect, simulate_panel
+from firstchair.promotion.audition import SCENARIOS, Effect, Panel, simulate_panel
 from firstchair.promotion.audition.audition import Limit
+from firstchair.promotion.audition.behaviour import DAYS
+from firstchair.promotion.audition.effects import HARMED
 from firstchair.promotion.audition.hearing import hear
-from firstchair.promotion.audition.panel import HARMED
 from firstchair.promotion.audition.scenarios import accepted
 from firstchair.promotion.rules import LiveRules
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def totals(panel: Panel) -> dict[str, np.ndarray]:
+    """Sums over the stage by measure, a value a user."""
+    days = [panel.day(day, today=DAYS) for day in range(DAYS)]
+    return {name: sum(day[name] for day in days) for name in days[0]}
 
 
 def test_the_scenarios_are_those_of_the_specification() -> None:
@@ -38,7 +45,7 @@ def test_a_count_outside_its_limits_fails() -> None:
 
 def test_the_world_has_the_effect_that_was_planted() -> None:
     panel = simulate_panel(30_000, Effect(0.30, segment_clicks=-0.30), seed=2)
-    clicks, shown = (panel.table[name].sum(axis=0) for name in ("clicks", "impressions"))
+    clicks, shown = (totals(panel)[name] for name in ("clicks", "impressions"))
     harmed = panel.segments["country"].codes == HARMED
 
     def lift(users: np.ndarray) -> float:

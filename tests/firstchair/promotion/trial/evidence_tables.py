@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
-from firstchair.promotion.audition.panel import DAYS
+from firstchair.promotion.audition.behaviour import DAYS
 from firstchair.promotion.trial import COLUMNS
+from firstchair.promotion.trial.evidence import MEASURES
 
 FIRST_DAY = date(2026, 3, 1)
 DATES = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
@@ -24,12 +25,16 @@ def evidence_of(
     """
     panel = simulate_panel(users, effect or Effect(), seed=seed)
     gone = (panel.arm == 1) & (np.random.default_rng(seed).random(panel.users) < left)
-    active = np.asarray(panel.table["active"][:days] > 0)
+    active = panel.active[:days].copy()
     active[3:] &= ~gone
     day, user = np.nonzero(active)
     silent = np.flatnonzero(~active.any(axis=0))
     day, user = np.concatenate([np.zeros(len(silent), dtype=np.int64), day]), np.concatenate([silent, user])
-    measures = {name: np.where(active, panel.table[name][:days], 0.0)[day, user] for name in panel.table}
+    known = [panel.day(number, today=days) for number in range(days)]
+    measures = {
+        name: np.where(active, [found[name] for found in known], 0.0)[day, user]
+        for name in MEASURES
+    }
     return pa.table(_columns(panel, day, user, measures, _labels(active, day, user))).select(COLUMNS)
 
 
@@ -39,8 +44,6 @@ def _columns(panel: Panel, day: Any, user: Any, measures: dict[str, Any], labels
         "day": pa.array([FIRST_DAY + timedelta(days=int(number)) for number in day], pa.date32()),
         "user_key": [f"{number:032x}" for number in user],
         "arm": np.where(panel.arm[user] == 1, "challenger", "champion"),
-        "age_group": ["unknown"] * len(user),
-        "gender": ["unknown"] * len(user),
         **texts,
         **measures,
         **labels,

@@ -13,7 +13,7 @@ from firstchair.evaluation.moments import Moments, compare
 from firstchair.evaluation.sequential import log_e, rho_for
 from firstchair.promotion import Verb
 from firstchair.promotion.audition import Effect, simulate_panel
-from firstchair.promotion.audition.panel import DAYS
+from firstchair.promotion.audition.behaviour import DAYS
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial import TrialDecision, as_evidence, decide
 from firstchair.promotion.trial.looks import Looks

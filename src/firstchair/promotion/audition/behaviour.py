@@ -1,0 +1,95 @@
+"""What the users of a world do on the days on which they are active."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from firstchair.promotion.audition.draws import Floats
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Segment, Values
+
+# Days of a stage, and of a world with the days before the stage.
+DAYS = 35
+ALL_DAYS = BEFORE_DAYS + DAYS
+COUNTRY = "country"
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """Users and their active days, as they are without a challenger.
+
+    A cell is a user and a day on which they are active; cells are sorted by day.
+
+    Attributes:
+        segments: By name, fixed before the stage.
+        volume: Expected impressions a day, float (n_users,).
+        rate: Expected clicks an impression, float (n_users,).
+        depth: Expected share of a track that is heard, 0..1, float (n_users,).
+        track_ms: Mean length of the tracks that a user plays, float (n_users,).
+        day: int (n_cells,), 0 the first of the `BEFORE_DAYS` days before the stage.
+        user: int (n_cells,).
+        impressions: int (n_cells,), at least 1.
+        chance: Chance that an impression is clicked, float32 (n_cells,).
+    """
+
+    segments: Mapping[str, Segment]
+    volume: Values
+    rate: Values
+    depth: Values
+    track_ms: Values
+    day: Codes
+    user: Codes
+    impressions: Codes
+    chance: Floats
+
+    @property
+    def users(self) -> int:
+        """Number of users."""
+        return len(self.rate)
+
+    def only(self, cells: npt.NDArray[np.bool_]) -> "Behaviour":
+        """The same users with these cells alone."""
+        if cells.all():
+            return self
+        return replace(
+            self,
+            day=self.day[cells],
+            user=self.user[cells],
+            impressions=self.impressions[cells],
+            chance=self.chance[cells],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Assumptions about users.
+
+    Attributes:
+        name: Of the world.
+        assumes: In words.
+        draw: Draws a number of users and what they do.
+        listened: Draws the share of their tracks that was heard, 0..1 (n_cells,), from the number
+            of plays of each cell and the share that is expected.
+    """
+
+    name: str
+    assumes: str
+    draw: Callable[[np.random.Generator, int], Behaviour]
+    listened: Callable[[np.random.Generator, Codes, Values], Values]
+
+
+def offsets_of(day: Codes) -> Codes:
+    """Where the cells of each day begin, int64 (ALL_DAYS + 1,): of day d at offsets[d]."""
+    return np.searchsorted(day, np.arange(ALL_DAYS + 1))
+
+
+def cells_of(active: npt.NDArray[np.bool_]) -> tuple[Codes, Codes, Codes]:
+    """Day, user and place in the flat array of each cell in which somebody is active.
+
+    Args:
+        active: bool (ALL_DAYS, n_users), C order.
+    """
+    place = np.flatnonzero(active)
+    day = np.repeat(np.arange(len(active)), np.count_nonzero(active, axis=1))
+    return day, place - day * active.shape[1], place

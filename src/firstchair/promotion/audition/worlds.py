@@ -1,0 +1,287 @@
+"""Worlds of the audition: what is assumed about users, so that no rule is tuned to one of them.
+
+`STEADY` has days that are independent but for taste, `BURSTY` users who come and go in spells,
+`HEAVY_TAILED` few users with most of the impressions and days with lost records. A click has a
+chance of about 6 % in each, and a user is active on a fifth to a third of the days.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from firstchair.definitions.lifecycle import LONG_TERM, NEW, NEW_DAYS
+from firstchair.privacy.generalisation import AGE_GROUPS
+from firstchair.promotion.audition.behaviour import (
+    ALL_DAYS,
+    COUNTRY,
+    DAYS,
+    Behaviour,
+    World,
+    cells_of,
+)
+from firstchair.promotion.audition.draws import Floats, binomial, poisson
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, UNKNOWN, Codes, Segment, Values
+
+TRACK_MS = 200_000.0
+SLATE = 10
+MOST_CHANCE = 0.9
+
+# Shares of the segments, and how much more active or more given to clicks their users are; in
+# `STEADY` the shares alone count.
+COUNTRY_SHARES = np.array(
+    [0.20, 0.16, 0.13, 0.12, 0.10, 0.08, 0.06, 0.05, 0.035, 0.025, 0.025, 0.015]
+)
+COUNTRY_ACTIVITY = np.array([1.1, 1.0, 0.9, 1.0, 1.2, 0.8, 1.0, 1.1, 0.7, 1.0, 1.3, 0.9])
+COUNTRY_CLICKS = np.array([1.0, 0.9, 1.2, 1.0, 0.8, 1.1, 1.0, 1.3, 1.0, 0.7, 1.0, 1.2])
+GENDERS = ("female", "male", "other", UNKNOWN)
+GENDER_SHARES = np.array([0.46, 0.46, 0.02, 0.06])
+GENDER_CLICKS = np.array([1.05, 0.97, 1.1, 0.8])
+AGE_SHARES = np.array([0.05, 0.22, 0.27, 0.17, 0.11, 0.07, 0.04, 0.07])
+AGE_ACTIVITY = np.array([1.2, 1.2, 1.0, 0.9, 0.85, 0.8, 0.8, 0.7])
+NEW_SHARE, NEW_ACTIVITY = 0.25, 0.6
+
+# STEADY: taste drifts as an AR(1) in the logarithm.
+DRIFT, DRIFT_SD = 0.85, 0.45
+
+# Worlds to which users come: shares of those who came in the days before and during the stage.
+JOINED_BEFORE, JOINED_DURING = 0.12, 0.04
+LONG_AGO = -365
+
+# BURSTY: medians of the days in and between spells of activity; chance of a day in either.
+SPELL_DAYS, BREAK_DAYS = 2.0, 4.0
+IN_SPELL, BETWEEN = 0.75, 0.04
+# Daily hazard of leaving for good.
+LEAVE, LEAVE_NEW = 0.0015, 0.006
+# Taste takes a step of a random walk every third day.
+TASTE_DAYS, TASTE_SD = 3, 0.12
+
+# HEAVY_TAILED: Pareto tail of the impressions a user sees on an active day, and of how many a
+# programmatic reader sees.
+TAIL, SMALLEST = 1.7, 12.0
+MOST_SEEN = 30.0
+READERS, READS = 0.001, 100.0
+NEVER_CLICKS = 0.06
+LOST_DAYS, MOST_LOST = 3, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Users who differ by segment: factors of activity and clicks with mean 1, day of joining."""
+
+    segments: dict[str, Segment]
+    activity: Values
+    clicks: Values
+    new: npt.NDArray[np.bool_]
+    joined: Codes
+
+
+def _steady(rng: np.random.Generator, users: int) -> Behaviour:
+    """Draw users whose days are independent of each other, but for a taste that drifts.
+
+    Activity Beta(.9, 1.7), slates 1 + Poisson(.6 lognormal) of ten, click rate Beta(1.6, 25) with
+    an AR(1) drift, a weekly season, listen-through N(.60, .12); segments say nothing.
+    """
+    activity = rng.beta(0.9, 1.7, users)
+    slates = 0.6 * rng.lognormal(0.0, 0.75, users)
+    rate = rng.beta(1.6, 25, users)
+    season = 1 + 0.1 * np.sin(2 * np.pi * np.arange(ALL_DAYS) / 7)
+    chance = season.astype(np.float32)[:, None] * activity.astype(np.float32)
+    day, user, place = cells_of(rng.random(chance.shape, dtype=np.float32) < chance)
+    drift = np.exp(_drift(rng, chance.shape).ravel()[place] - np.float32(DRIFT_SD**2 / 2))
+    return Behaviour(
+        segments=_segments(rng, users, rng.random(users) < NEW_SHARE),
+        volume=activity * (1 + slates),
+        rate=rate,
+        depth=np.clip(rng.normal(0.60, 0.12, users), 0.05, 0.98),
+        track_ms=np.full(users, TRACK_MS),
+        day=day,
+        user=user,
+        impressions=SLATE * (1 + poisson(rng, slates.astype(np.float32)[user])),
+        chance=np.minimum(rate.astype(np.float32)[user] * drift, np.float32(MOST_CHANCE)),
+    )
+
+
+def _drift(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Draw the AR(1) of each user, with its stationary standard deviation on the first day."""
+    steps = rng.standard_normal(shape, dtype=np.float32)
+    steps *= np.float32(DRIFT_SD * np.sqrt(1 - DRIFT**2))
+    steps[0] *= np.float32(1 / np.sqrt(1 - DRIFT**2))
+    for day in range(1, shape[0]):
+        steps[day] += np.float32(DRIFT) * steps[day - 1]
+    return steps
+
+
+def _partly_heard(rng: np.random.Generator, plays: Codes, depth: Values) -> Values:
+    """The expected share with an error that shrinks with the number of plays."""
+    return np.clip(depth + rng.normal(0, 0.25, len(plays)) / np.sqrt(plays), 0, 1)
+
+
+def _bursty(rng: np.random.Generator, users: int) -> Behaviour:
+    """Draw users who are active in spells, join, leave for good, and slowly change their taste.
+
+    A two-state Markov chain with rates of each user, lognormal; a habit of the weekend; click rate
+    lognormal with a random walk in the logarithm; slates geometric.
+    """
+    people = _people(rng, users)
+    active = _spells(rng, people)
+    active &= _present(rng, people)
+    day, user, place = cells_of(active)
+    rate = np.minimum(0.047 * people.clicks * rng.lognormal(0.0, 0.65, users), 0.5)
+    slates = 0.8 * people.activity * rng.lognormal(-0.18, 0.6, users)
+    step = place + (day // TASTE_DAYS - day) * users
+    taste = rng.standard_normal((-(-ALL_DAYS // TASTE_DAYS), users), dtype=np.float32)
+    np.cumsum(TASTE_SD * taste, axis=0, out=taste)
+    taste -= np.float32(TASTE_SD**2 / 2) * np.arange(1, len(taste) + 1, dtype=np.float32)[:, None]
+    more = rng.standard_exponential(len(user), dtype=np.float32) * slates.astype(np.float32)[user]
+    return Behaviour(
+        segments=people.segments,
+        volume=np.bincount(user, minlength=users) * (1 + slates),
+        rate=rate,
+        depth=rng.beta(9, 6, users),
+        track_ms=TRACK_MS * rng.lognormal(-0.02, 0.2, users),
+        day=day,
+        user=user,
+        impressions=SLATE * (1 + more.astype(np.int64)),
+        chance=np.minimum(
+            rate.astype(np.float32)[user] * np.exp(taste.ravel()[step]), np.float32(MOST_CHANCE)
+        ),
+    )
+
+
+def _spells(rng: np.random.Generator, people: _People) -> npt.NDArray[np.bool_]:
+    """Draw the days of activity, bool (ALL_DAYS, n_users)."""
+    users = len(people.activity)
+    end = 1 / np.maximum(1, SPELL_DAYS * rng.lognormal(0.0, 0.7, users))
+    begin = np.minimum(1, people.activity / (BREAK_DAYS * rng.lognormal(0.0, 1.6, users)))
+    habit = np.exp(rng.normal(0.0, 0.3, users))
+    weekday, weekend = (
+        np.minimum(IN_SPELL * factor, 0.98).astype(np.float32) for factor in (habit**-0.4, habit)
+    )
+    in_spell = rng.random(users) < begin / (begin + end)
+    turn, come = (rng.random((ALL_DAYS, users), dtype=np.float32) for _ in range(2))
+    active = np.empty((ALL_DAYS, users), dtype=np.bool_)
+    begin, end = begin.astype(np.float32), end.astype(np.float32)
+    for day in range(ALL_DAYS):
+        # Whoever joins comes to stay for a while.
+        in_spell |= people.joined == day - BEFORE_DAYS
+        chance = np.where(in_spell, weekend if day % 7 in (5, 6) else weekday, np.float32(BETWEEN))
+        active[day] = come[day] < chance
+        in_spell ^= turn[day] < np.where(in_spell, end, begin)
+    return active
+
+
+def _present(rng: np.random.Generator, people: _People) -> npt.NDArray[np.bool_]:
+    """Days from joining to leaving for good, bool (ALL_DAYS, n_users)."""
+    hazard = np.where(people.new, LEAVE_NEW, LEAVE)
+    stays = rng.standard_exponential(len(hazard)) / hazard
+    left = np.maximum(people.joined, -BEFORE_DAYS) + 1 + stays
+    days = np.arange(-BEFORE_DAYS, DAYS)[:, None]
+    return (days >= people.joined) & (days < left)
+
+
+def _all_or_little(rng: np.random.Generator, plays: Codes, depth: Values) -> Values:
+    """Each track is heard to its end, or a third of it."""
+    little = 1 / 3
+    ends = np.clip((depth - little) / (1 - little), 0, 1)
+    return little + (1 - little) * binomial(rng, plays, ends.astype(np.float32)) / plays
+
+
+def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
+    """Draw users of whom few see most, whose days are independent, with days of lost records.
+
+    Activity Beta(.8, 2.5), impressions Pareto by user times exponential by day, one user in a
+    thousand with a hundred times as many; some never click, the others Beta(1.8, 24), less the more
+    they see; a lognormal shock of each day.
+    """
+    people = _people(rng, users)
+    activity = np.minimum(rng.beta(0.8, 2.5, users) * people.activity, 0.97)
+    seen = SMALLEST * (1 + rng.pareto(TAIL, users))
+    clicks = people.clicks * (seen / SMALLEST) ** -0.2 * (rng.random(users) >= NEVER_CLICKS)
+    seen = np.minimum(seen, MOST_SEEN * SMALLEST)
+    seen[rng.random(users) < READERS] = READS * seen.mean()
+    rate = np.minimum(1.06 * rng.beta(1.8, 24, users) * clicks, 0.6)
+    days = np.arange(-BEFORE_DAYS, DAYS)[:, None]
+    common = np.exp(rng.normal(0, 0.06, ALL_DAYS)) * (
+        1 + 0.15 * np.isin(np.arange(ALL_DAYS) % 7, (5, 6))
+    )
+    kept = common * (1 - _lost(rng))
+    chance = kept.astype(np.float32)[:, None] * activity.astype(np.float32)
+    active = rng.random(chance.shape, dtype=np.float32) < chance
+    active &= days >= people.joined
+    day, user, _ = cells_of(active)
+    shock = rng.standard_normal(len(user), dtype=np.float32) * np.float32(0.4)
+    shown = rng.standard_exponential(len(user), dtype=np.float32) * seen.astype(np.float32)[user]
+    return Behaviour(
+        segments=people.segments,
+        volume=activity * seen,
+        rate=rate,
+        depth=rng.beta(9, 6, users),
+        track_ms=TRACK_MS * rng.lognormal(-0.02, 0.2, users),
+        day=day,
+        user=user,
+        impressions=1 + shown.astype(np.int64),
+        chance=np.minimum(
+            rate.astype(np.float32)[user] * np.exp(shock - np.float32(0.08)),
+            np.float32(MOST_CHANCE),
+        ),
+    )
+
+
+def _lost(rng: np.random.Generator) -> Values:
+    """Share of the records of each day that is lost in both arms; all on one day of the stage."""
+    lost = np.zeros(ALL_DAYS)
+    lost[rng.choice(ALL_DAYS, LOST_DAYS, replace=False)] = rng.uniform(0.2, MOST_LOST, LOST_DAYS)
+    lost[BEFORE_DAYS + rng.integers(1, DAYS)] = 1
+    return lost
+
+
+def _people(rng: np.random.Generator, users: int) -> _People:
+    joined = np.full(users, LONG_AGO)
+    when = rng.random(users)
+    before, during = when < JOINED_BEFORE, when > 1 - JOINED_DURING
+    joined[before] = rng.integers(-BEFORE_DAYS, 0, int(before.sum()))
+    joined[during] = rng.integers(0, DAYS, int(during.sum()))
+    new = joined > -NEW_DAYS
+    segments = _segments(rng, users, new)
+    country, age, gender = (segments[name].codes for name in (COUNTRY, "age_group", "gender"))
+    activity = COUNTRY_ACTIVITY[country] * AGE_ACTIVITY[age] * np.where(new, NEW_ACTIVITY, 1.0)
+    clicks = COUNTRY_CLICKS[country] * GENDER_CLICKS[gender]
+    return _People(segments, activity / activity.mean(), clicks / clicks.mean(), new, joined)
+
+
+def _segments(
+    rng: np.random.Generator, users: int, new: npt.NDArray[np.bool_]
+) -> dict[str, Segment]:
+    countries = tuple(f"country {number:02d}" for number in range(len(COUNTRY_SHARES)))
+    return {
+        COUNTRY: Segment(countries, _codes(rng, users, COUNTRY_SHARES)),
+        "lifecycle": Segment((LONG_TERM, NEW), new.astype(np.int64)),
+        "age_group": Segment(AGE_GROUPS, _codes(rng, users, AGE_SHARES)),
+        "gender": Segment(GENDERS, _codes(rng, users, GENDER_SHARES)),
+    }
+
+
+def _codes(rng: np.random.Generator, users: int, shares: Values) -> Codes:
+    return np.searchsorted(np.cumsum(shares / shares.sum())[:-1], rng.random(users), side="right")
+
+
+STEADY = World(
+    "steady",
+    "days independent but for a taste that drifts; segments say nothing",
+    _steady,
+    _partly_heard,
+)
+BURSTY = World(
+    "bursty",
+    "spells of activity, habits of the weekend, users who join and leave, taste a random walk",
+    _bursty,
+    _all_or_little,
+)
+HEAVY_TAILED = World(
+    "heavy_tailed",
+    "few users with most impressions, users who join, independent days, days of lost records",
+    _heavy_tailed,
+    _all_or_little,
+)
+WORLDS = {world.name: world for world in (STEADY, BURSTY, HEAVY_TAILED)}
