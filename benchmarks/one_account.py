@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 
 from firstchair.promotion.audition import Effect, simulate_panel
-from firstchair.promotion.audition.hearing import DATES
+from firstchair.promotion.audition.simulation_run import DATES
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial import Trial, TrialDecision

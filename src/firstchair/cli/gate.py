@@ -42,14 +42,27 @@ def decide(
 
 @app.command()
 def audition(
-    seeds: Annotated[int, typer.Option(min=1, help="Times that each scenario is played.")] = 60,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, help="Times that each scenario is played in each world."),
+    ] = 60,
+    worlds: Annotated[
+        str | None,
+        typer.Option(help="Names of simulated worlds, with commas; default all."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the gate's acceptance scenarios; print the rate of each decision."""
+    from firstchair.promotion.audition import WORLDS
     from firstchair.promotion.audition import audition as hold_audition
 
+    names = list(dict.fromkeys((worlds or ",".join(WORLDS)).split(",")))
+    unknown = [name for name in names if name not in WORLDS]
+    if unknown:
+        known = ", ".join(WORLDS)
+        raise typer.BadParameter(f"No world is called {', '.join(unknown)}; choose from {known}.")
     with at_work("audition") as advance:
-        report = hold_audition(seeds=seeds, progress=advance)
+        report = hold_audition(seeds=seeds, worlds=names, progress=advance)
     show(report, as_json=as_json, screen=lambda: gate_screens.audition(report))
     raise typer.Exit(0 if report.passes else 1)
 

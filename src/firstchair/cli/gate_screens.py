@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firstchair.definitions.checks import Check
     from firstchair.promotion import Entry, LiveRules, Replayed
     from firstchair.promotion.audition import AuditionReport, ScenarioResult
+    from firstchair.promotion.audition.audition import Limit
     from firstchair.promotion.trial import MetricFinding, TrialDecision
 
 Screen = Sequence[RenderableType]
@@ -123,7 +124,7 @@ def daily(found: Sequence[TrialDecision]) -> Screen:
 
 
 def audition(report: AuditionReport) -> Screen:
-    """Rates of every scenario, two naive rules beside them, and what was accepted."""
+    """Rates of every scenario by world, two naive rules beside them, and what was accepted."""
     heads = (
         "scenario",
         "planted",
@@ -137,34 +138,42 @@ def audition(report: AuditionReport) -> Screen:
         "daily t",
         "as it should",
     )
-    rows = [_scenario(s) for s in report.scenarios]
+    rates = [
+        table(
+            f"{world} ({assumes}), {report.seeds} seeds",
+            heads,
+            [_scenario(s) for s in report.scenarios if s.world == world],
+        )
+        for world, assumes in report.worlds.items()
+    ]
     counts = [
-        (s.name, limit.what, limit.count, _accepted(limit.least, limit.most), limit.passes)
+        (s.world, s.name, limit.what, limit.count, _accepted(limit), limit.passes)
         for s in report.scenarios
         for limit in s.limits
     ]
     codes = [
-        (s.name, ", ".join(f"{code} {count}" for code, count in list(s.codes.items())[:5])) for s in report.scenarios
+        (s.world, s.name, ", ".join(f"{code} {count}" for code, count in list(s.codes.items())[:5]))
+        for s in report.scenarios
     ]
     verdict = "Every count is accepted." if report.passes else "Some counts are not accepted."
     return [
-        table(f"Audition with {report.seeds} seeds; bare, daily t: how often two naive rules promote", heads, rows),
-        table("Counts", ("scenario", "what", "count", "accepted", "passes"), counts),
-        table("Reasons", ("scenario", "runs by reason code"), codes),
+        *rates,
+        Text("Rates with their Monte Carlo error; bare, daily t: how often naive rules promote."),
+        table("Counts", ("world", "scenario", "what", "count", "accepted", "passes"), counts),
+        table("Reasons", ("world", "scenario", "runs by reason code"), codes),
         Text(verdict, style="green" if report.passes else "red"),
     ]
 
 
 def _scenario(s: ScenarioResult) -> tuple[object, ...]:
-    own = [f"{s.rates[name]:.3f}" for name in ("promote", "hold", "reject")]
+    own = [f"{s.rates[name]:.3f} ± {s.errors[name]:.3f}" for name in ("promote", "hold", "reject")]
     naive = [f"{found['promote']:.2f}" for found in (s.bare, s.t_test)]
-    return (s.name, s.planted, s.users, s.runs, *own, f"{s.median_day:.0f}", *naive, s.passes)
+    passes = s.passes if s.limits else None
+    return (s.name, s.planted, s.users, s.runs, *own, f"{s.median_day:.0f}", *naive, passes)
 
 
-def _accepted(least: int | None, most: int | None) -> str:
-    if most is not None:
-        return f"at most {most}"
-    return f"at least {least}"
+def _accepted(limit: Limit) -> str:
+    return f"at least {limit.least}" if limit.most is None else f"at most {limit.most}"
 
 
 def by_hand(entry: Entry) -> Screen:

@@ -1,4 +1,4 @@
-"""The audition: every scenario many times, the rates of each decision, and whether they are as they should be."""
+"""The audition: scenarios in worlds many times, the rate of each decision, what is accepted."""
 
 import multiprocessing
 from collections import Counter
@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstchair.promotion.audition.hearing import Hearing, hear
+from firstchair.promotion.audition.behaviour import DAYS
 from firstchair.promotion.audition.scenarios import SCENARIOS, Scenario, accepted
+from firstchair.promotion.audition.simulation_run import SimulationRun, run_scenario
+from firstchair.promotion.audition.worlds import WORLDS
 from firstchair.promotion.rules import LiveRules
 
 PROCESSES = 2
 DECISIONS = ("promote", "hold", "reject")
 
 Progress = Callable[[str, int, int], None]
-Task = tuple[Scenario, int, LiveRules]
+# Scenario, name of the world, seed, rules.
+Task = tuple[Scenario, str, int, LiveRules]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +34,40 @@ class Limit:
     @property
     def passes(self) -> bool:
         """Whether the count is accepted."""
-        return (self.least is None or self.count >= self.least) and (self.most is None or self.count <= self.most)
+        enough = self.least is None or self.count >= self.least
+        return enough and (self.most is None or self.count <= self.most)
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """Rates over the runs of a scenario, 0..1 by decision; `bare` and `t_test` those of two naive rules.
+    """What the gate made of a scenario in a world.
 
-    median_day: of the decisions. codes: runs by reason code. detectable: median minimum detectable effect.
+    Attributes:
+        world: Name of the world.
+        name: Name of the scenario.
+        planted: The effect in words.
+        expected: The right decision, in words.
+        users: Of the population.
+        runs: Number of seeds.
+        rates: Rate of each decision, 0..1.
+        errors: Monte Carlo standard error of each rate.
+        bare: Rates of a rule that takes the higher mean on day 14.
+        t_test: Rates of a rule that takes the first day with p < 0.05.
+        median_day: Of the decisions.
+        codes: Runs by reason code.
+        detectable: Median minimum detectable effect, relative; None where none is known.
+        limits: Counts and what is accepted.
+        passes: Whether all counts are accepted.
     """
 
+    world: str
     name: str
     planted: str
     expected: str
     users: int
     runs: int
     rates: dict[str, float]
+    errors: dict[str, float]
     bare: dict[str, float]
     t_test: dict[str, float]
     median_day: float
@@ -58,9 +79,17 @@ class ScenarioResult:
 
 @dataclass(frozen=True, slots=True)
 class AuditionReport:
-    """Every scenario; `passes` where all counts are accepted. Seeds are 1 to `seeds`."""
+    """Every scenario in every world.
+
+    Attributes:
+        seeds: The seeds are 1 to this.
+        worlds: What each world assumes, by its name.
+        passes: Whether all counts are accepted.
+        scenarios: World by world.
+    """
 
     seeds: int
+    worlds: dict[str, str]
     passes: bool
     scenarios: tuple[ScenarioResult, ...]
 
@@ -68,69 +97,104 @@ class AuditionReport:
 def audition(
     *,
     seeds: int,
+    worlds: Sequence[str] = tuple(WORLDS),
+    scenarios: Sequence[Scenario] = SCENARIOS,
     rules: LiveRules | None = None,
     processes: int = PROCESSES,
     progress: Progress | None = None,
 ) -> AuditionReport:
-    """Play every scenario with the seeds 1 to `seeds` (large worlds a fifth of them)."""
+    """Play scenarios in worlds.
+
+    Args:
+        seeds: The seeds are 1 to this; large populations get a fifth of them.
+        worlds: Names out of `WORLDS`, each once.
+        scenarios: Each once.
+        rules: Of the gate, the defaults where none are given.
+        processes: Processes to play in.
+        progress: Called with world and scenario, runs done, and runs in all.
+    """
     tasks = [
-        (scenario, seed, rules or LiveRules())
-        for scenario in sorted(SCENARIOS, key=lambda s: -s.users)
+        (scenario, world, seed, rules or LiveRules())
+        for scenario in sorted(scenarios, key=lambda s: -s.users)
+        for world in worlds
         for seed in range(1, scenario.seeds(seeds) + 1)
     ]
-    heard: dict[str, list[Hearing]] = {scenario.name: [] for scenario in SCENARIOS}
-    for done, hearing in enumerate(_all(tasks, processes), 1):
-        heard[hearing.scenario].append(hearing)
+    runs: dict[tuple[str, str], list[SimulationRun]] = {
+        (world, scenario.name): [] for world in worlds for scenario in scenarios
+    }
+    for done, run in enumerate(_all(tasks, processes), 1):
+        runs[run.world, run.scenario].append(run)
         if progress is not None and (done % 20 == 0 or done == len(tasks)):
-            progress(hearing.scenario, done, len(tasks))
-    results = tuple(_result(scenario, heard[scenario.name]) for scenario in SCENARIOS)
-    return AuditionReport(seeds, all(result.passes for result in results), results)
+            progress(f"{run.world} {run.scenario}", done, len(tasks))
+    by_name = {scenario.name: scenario for scenario in scenarios}
+    results = tuple(_result(world, by_name[name], found) for (world, name), found in runs.items())
+    assumed = {world: WORLDS[world].assumes for world in worlds}
+    return AuditionReport(seeds, assumed, all(result.passes for result in results), results)
 
 
-def _all(tasks: Sequence[Task], processes: int) -> Iterator[Hearing]:
+def _all(tasks: Sequence[Task], processes: int) -> Iterator[SimulationRun]:
     if processes == 1:
-        yield from map(_hear, tasks)
+        yield from map(_run, tasks)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_hear, tasks, chunksize=4)
+        yield from pool.map(_run, tasks, chunksize=4)
 
 
-def _hear(task: Task) -> Hearing:
-    scenario, seed, rules = task
-    return hear(scenario, seed=seed, rules=rules)
+def _run(task: Task) -> SimulationRun:
+    scenario, world, seed, rules = task
+    return run_scenario(scenario, seed=seed, rules=rules, world=WORLDS[world])
 
 
-def _result(scenario: Scenario, heard: Sequence[Hearing]) -> ScenarioResult:
-    limits = tuple(_limits(scenario, heard))
+def _result(world: str, scenario: Scenario, runs: Sequence[SimulationRun]) -> ScenarioResult:
+    limits = tuple(_limits(scenario, runs))
+    rates = _rates([run.decision for run in runs])
     return ScenarioResult(
+        world=world,
         name=scenario.name,
         planted=scenario.planted,
         expected=scenario.expected,
         users=scenario.users,
-        runs=len(heard),
-        rates=_rates([hearing.decision for hearing in heard]),
-        bare=_rates([hearing.bare for hearing in heard]),
-        t_test=_rates([hearing.t_test for hearing in heard]),
-        median_day=float(np.median([hearing.day for hearing in heard])),
-        codes=dict(Counter(code for hearing in heard for code in hearing.codes).most_common()),
-        detectable=_median([hearing.detectable for hearing in heard]),
+        runs=len(runs),
+        rates=rates,
+        errors={name: monte_carlo_error(rate, len(runs)) for name, rate in rates.items()},
+        bare=_rates([run.bare for run in runs]),
+        t_test=_rates([run.t_test for run in runs]),
+        median_day=float(np.median([run.day for run in runs])),
+        codes=dict(Counter(code for run in runs for code in run.codes).most_common()),
+        detectable=_median([run.detectable for run in runs]),
         limits=limits,
         passes=all(limit.passes for limit in limits),
     )
 
 
-def _limits(scenario: Scenario, heard: Sequence[Hearing]) -> Iterator[Limit]:
+def monte_carlo_error(rate: float, runs: int) -> float:
+    """Standard error of a rate over runs.
+
+    The rate is drawn towards a half by one run (Jeffreys' prior), so that a rate of 0 has an error.
+
+    >>> round(monte_carlo_error(0.5, 400), 3), round(monte_carlo_error(0.0, 400), 3)
+    (0.025, 0.002)
+    """
+    drawn = (rate * runs + 0.5) / (runs + 1)
+    return float(np.sqrt(drawn * (1 - drawn) / runs))
+
+
+def _limits(scenario: Scenario, runs: Sequence[SimulationRun]) -> Iterator[Limit]:
     for decision, rate in scenario.at_most.items():
-        count = sum(hearing.decision == decision for hearing in heard)
-        yield Limit(f"{decision} <= {rate:.0%}", count, None, accepted(rate, len(heard), at_most=True))
+        count = sum(run.decision == decision for run in runs)
+        most = accepted(rate, len(runs), at_most=True)
+        yield Limit(f"{decision} <= {rate:.0%}", count, None, most)
     for decision, rate in scenario.at_least.items():
-        in_time = [h for h in heard if scenario.reject_by is None or h.day <= scenario.reject_by]
-        count = sum(hearing.decision == decision for hearing in in_time)
-        yield Limit(f"{decision} >= {rate:.0%}", count, accepted(rate, len(heard), at_most=False), None)
+        by = scenario.reject_by or DAYS
+        count = sum(run.decision == decision and run.day <= by for run in runs)
+        least = accepted(rate, len(runs), at_most=False)
+        yield Limit(f"{decision} >= {rate:.0%}", count, least, None)
     if scenario.hold_code is not None:
-        held = [hearing for hearing in heard if hearing.decision == "hold"]
-        said = sum(scenario.hold_code in h.codes and (h.every_look or not scenario.every_look) for h in held)
-        yield Limit(f"holds that say {scenario.hold_code}", said, int(np.ceil(scenario.hold_share * len(held))), None)
+        held = [run for run in runs if run.decision == "hold"]
+        saying = [run for run in held if scenario.hold_code in run.codes]
+        given = sum(run.every_look or not scenario.every_look for run in saying)
+        least = int(np.ceil(scenario.hold_share * len(held)))
+        yield Limit(f"holds for {scenario.hold_code}", given, least, None)
 
 
 def _rates(decisions: Sequence[str]) -> dict[str, float]:

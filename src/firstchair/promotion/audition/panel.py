@@ -134,13 +134,11 @@ def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEA
     start = int(offsets[BEFORE_DAYS])
     cells = day[:start] * len(kept) + user[:start]
     history = {name: _history(measured.get(name), cells, len(kept)) for name in HISTORY}
+    sums = [days.sum(axis=0, dtype=np.float64) for days in history.values()]
     return Panel(
         arm=arm[kept].astype(np.int8),
         segments={n: Segment(s.values, s.codes[kept]) for n, s in found.segments.items()},
-        before={
-            column: history[name].sum(axis=0, dtype=np.float64)
-            for column, name in zip(BEFORE, HISTORY, strict=True)
-        },
+        before=dict(zip(BEFORE, sums, strict=True)),
         history=history,
         offsets=offsets[BEFORE_DAYS:] - start,
         user=user[start:],
@@ -184,11 +182,9 @@ def _with_program(
     user = np.concatenate([user[others], np.full(DAYS, program)])
     order = np.argsort(day, kind="stable")
     fetched = {name: np.full(DAYS, impressions * (name == "impressions")) for name in measured}
-    joined = {
-        name: np.concatenate([values[others], fetched[name]])[order]
-        for name, values in measured.items()
-    }
-    return day[order], user[order], joined
+    for name, values in measured.items():
+        measured[name] = np.concatenate([values[others], fetched[name]])[order]
+    return day[order], user[order], measured
 
 
 def _history(values: Values | None, cells: Codes, users: int) -> Floats:

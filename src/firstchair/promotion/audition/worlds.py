@@ -29,9 +29,9 @@ MOST_CHANCE = 0.9
 
 # Shares of the segments, and how much more active or more given to clicks their users are; in
 # `STEADY` the shares alone count.
-COUNTRY_SHARES = np.array(
-    [0.20, 0.16, 0.13, 0.12, 0.10, 0.08, 0.06, 0.05, 0.035, 0.025, 0.025, 0.015]
-)
+COUNTRY_SHARES = np.array([
+    0.20, 0.16, 0.13, 0.12, 0.10, 0.08, 0.06, 0.05, 0.035, 0.025, 0.025, 0.015,
+])  # fmt: skip
 COUNTRY_ACTIVITY = np.array([1.1, 1.0, 0.9, 1.0, 1.2, 0.8, 1.0, 1.1, 0.7, 1.0, 1.3, 0.9])
 COUNTRY_CLICKS = np.array([1.0, 0.9, 1.2, 1.0, 0.8, 1.1, 1.0, 1.3, 1.0, 0.7, 1.0, 1.2])
 GENDERS = ("female", "male", "other", UNKNOWN)
@@ -45,14 +45,15 @@ NEW_SHARE, NEW_ACTIVITY = 0.25, 0.6
 DRIFT, DRIFT_SD = 0.85, 0.45
 
 # Worlds to which users come: shares of those who came in the days before and during the stage.
-JOINED_BEFORE, JOINED_DURING = 0.12, 0.04
+JOINED_BEFORE, JOINED_DURING = 0.12, 0.03
 LONG_AGO = -365
 
-# BURSTY: medians of the days in and between spells of activity; chance of a day in either.
-SPELL_DAYS, BREAK_DAYS = 2.0, 4.0
-IN_SPELL, BETWEEN = 0.75, 0.04
+# BURSTY: medians of the days of a spell of activity and of a break, and the least of both; chance
+# of activity on a day of a break.
+SPELL_DAYS, BREAK_DAYS, LEAST_DAYS = 3.0, 3.5, 2.0
+BETWEEN = 0.03
 # Daily hazard of leaving for good.
-LEAVE, LEAVE_NEW = 0.0015, 0.006
+LEAVE, LEAVE_NEW = 0.0008, 0.004
 # Taste takes a step of a random walk every third day.
 TASTE_DAYS, TASTE_SD = 3, 0.12
 
@@ -62,7 +63,10 @@ TAIL, SMALLEST = 1.7, 12.0
 MOST_SEEN = 30.0
 READERS, READS = 0.001, 100.0
 NEVER_CLICKS = 0.06
+SHOCK_SD = 0.4
 LOST_DAYS, MOST_LOST = 3, 0.6
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class _People:
     segments: dict[str, Segment]
     activity: Values
     clicks: Values
-    new: npt.NDArray[np.bool_]
+    new: Flags
     joined: Codes
 
 
@@ -98,7 +102,7 @@ def _steady(rng: np.random.Generator, users: int) -> Behaviour:
         day=day,
         user=user,
         impressions=SLATE * (1 + poisson(rng, slates.astype(np.float32)[user])),
-        chance=np.minimum(rate.astype(np.float32)[user] * drift, np.float32(MOST_CHANCE)),
+        chance=_chance(rate, user, drift),
     )
 
 
@@ -143,21 +147,19 @@ def _bursty(rng: np.random.Generator, users: int) -> Behaviour:
         day=day,
         user=user,
         impressions=SLATE * (1 + more.astype(np.int64)),
-        chance=np.minimum(
-            rate.astype(np.float32)[user] * np.exp(taste.ravel()[step]), np.float32(MOST_CHANCE)
-        ),
+        chance=_chance(rate, user, np.exp(taste.ravel()[step])),
     )
 
 
-def _spells(rng: np.random.Generator, people: _People) -> npt.NDArray[np.bool_]:
+def _spells(rng: np.random.Generator, people: _People) -> Flags:
     """Draw the days of activity, bool (ALL_DAYS, n_users)."""
     users = len(people.activity)
-    end = 1 / np.maximum(1, SPELL_DAYS * rng.lognormal(0.0, 0.7, users))
-    begin = np.minimum(1, people.activity / (BREAK_DAYS * rng.lognormal(0.0, 1.6, users)))
-    habit = np.exp(rng.normal(0.0, 0.3, users))
-    weekday, weekend = (
-        np.minimum(IN_SPELL * factor, 0.98).astype(np.float32) for factor in (habit**-0.4, habit)
-    )
+    spell = SPELL_DAYS * rng.lognormal(0.0, 0.5, users)
+    pause = BREAK_DAYS / people.activity * rng.lognormal(0.0, 1.3, users)
+    end, begin = (1 / np.maximum(LEAST_DAYS, days) for days in (spell, pause))
+    often, habit = rng.beta(3, 1, users), np.exp(rng.normal(0.0, 0.3, users))
+    weekday = np.minimum(often * habit**-0.4, 0.98).astype(np.float32)
+    weekend = np.minimum(often * habit, 0.98).astype(np.float32)
     in_spell = rng.random(users) < begin / (begin + end)
     turn, come = (rng.random((ALL_DAYS, users), dtype=np.float32) for _ in range(2))
     active = np.empty((ALL_DAYS, users), dtype=np.bool_)
@@ -171,7 +173,7 @@ def _spells(rng: np.random.Generator, people: _People) -> npt.NDArray[np.bool_]:
     return active
 
 
-def _present(rng: np.random.Generator, people: _People) -> npt.NDArray[np.bool_]:
+def _present(rng: np.random.Generator, people: _People) -> Flags:
     """Days from joining to leaving for good, bool (ALL_DAYS, n_users)."""
     hazard = np.where(people.new, LEAVE_NEW, LEAVE)
     stays = rng.standard_exponential(len(hazard)) / hazard
@@ -202,15 +204,13 @@ def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
     seen[rng.random(users) < READERS] = READS * seen.mean()
     rate = np.minimum(1.06 * rng.beta(1.8, 24, users) * clicks, 0.6)
     days = np.arange(-BEFORE_DAYS, DAYS)[:, None]
-    common = np.exp(rng.normal(0, 0.06, ALL_DAYS)) * (
-        1 + 0.15 * np.isin(np.arange(ALL_DAYS) % 7, (5, 6))
-    )
-    kept = common * (1 - _lost(rng))
+    weekend = 1 + 0.15 * np.isin(np.arange(ALL_DAYS) % 7, (5, 6))
+    kept = weekend * np.exp(rng.normal(0, 0.06, ALL_DAYS)) * (1 - _lost(rng))
     chance = kept.astype(np.float32)[:, None] * activity.astype(np.float32)
     active = rng.random(chance.shape, dtype=np.float32) < chance
     active &= days >= people.joined
     day, user, _ = cells_of(active)
-    shock = rng.standard_normal(len(user), dtype=np.float32) * np.float32(0.4)
+    shock = rng.standard_normal(len(user), dtype=np.float32) * np.float32(SHOCK_SD)
     shown = rng.standard_exponential(len(user), dtype=np.float32) * seen.astype(np.float32)[user]
     return Behaviour(
         segments=people.segments,
@@ -221,11 +221,13 @@ def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
         day=day,
         user=user,
         impressions=1 + shown.astype(np.int64),
-        chance=np.minimum(
-            rate.astype(np.float32)[user] * np.exp(shock - np.float32(0.08)),
-            np.float32(MOST_CHANCE),
-        ),
+        chance=_chance(rate, user, np.exp(shock - np.float32(SHOCK_SD**2 / 2))),
     )
+
+
+def _chance(rate: Values, user: Codes, factor: Floats) -> Floats:
+    """Chance of a click of each cell: the user's rate times a factor of the day."""
+    return np.minimum(rate.astype(np.float32)[user] * factor, np.float32(MOST_CHANCE))
 
 
 def _lost(rng: np.random.Generator) -> Values:
@@ -250,9 +252,7 @@ def _people(rng: np.random.Generator, users: int) -> _People:
     return _People(segments, activity / activity.mean(), clicks / clicks.mean(), new, joined)
 
 
-def _segments(
-    rng: np.random.Generator, users: int, new: npt.NDArray[np.bool_]
-) -> dict[str, Segment]:
+def _segments(rng: np.random.Generator, users: int, new: Flags) -> dict[str, Segment]:
     countries = tuple(f"country {number:02d}" for number in range(len(COUNTRY_SHARES)))
     return {
         COUNTRY: Segment(countries, _codes(rng, users, COUNTRY_SHARES)),

@@ -1,14 +1,27 @@
 """The audition itself: the world it plays, what it counts, what it prints."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from firstchair.promotion.audition import SCENARIOS, Effect, Panel, simulate_panel
+from firstchair.cli import app
+from firstchair.promotion.audition import (
+    SCENARIOS,
+    WORLDS,
+    AuditionReport,
+    Effect,
+    Panel,
+    audition,
+    simulate_panel,
+)
 from firstchair.promotion.audition.audition import Limit
 from firstchair.promotion.audition.behaviour import DAYS
 from firstchair.promotion.audition.effects import HARMED
-from firstchair.promotion.audition.hearing import hear
 from firstchair.promotion.audition.scenarios import accepted
+from firstchair.promotion.audition.simulation_run import run_scenario
 from firstchair.promotion.rules import LiveRules
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
@@ -22,8 +35,10 @@ def totals(panel: Panel) -> dict[str, np.ndarray]:
 
 def test_the_scenarios_are_those_of_the_specification() -> None:
     assert list(BY_NAME) == [
-        "null", "better5", "better10", "offline_lies", "worse10", "segment_harm_large", "segment_harm_small",
-        "ctr_bait", "srm_biased", "late_events", "novelty", "small", "power_users", "leak",
+        "null", "better5", "better10", "worse5", "worse10", "offline_lies",
+        "segment_harm_large", "segment_harm_small", "ctr_bait", "users_driven_away",
+        "less_active", "less_listened", "srm_biased", "late_events", "novelty",
+        "small", "small10", "medium5", "medium10", "power_users", "leak",
     ]  # fmt: skip
     assert BY_NAME["segment_harm_large"].seeds(60) == 12
 
@@ -59,18 +74,83 @@ def test_the_world_has_the_effect_that_was_planted() -> None:
 def test_the_same_seed_is_heard_alike() -> None:
     scenario = BY_NAME["small"]
 
-    assert hear(scenario, seed=4, rules=LiveRules()) == hear(scenario, seed=4, rules=LiveRules())
+    first, again = (run_scenario(scenario, seed=4, rules=LiveRules()) for _ in range(2))
+
+    assert first == again
 
 
 def test_a_leak_is_held_before_any_user_sees_it() -> None:
-    heard = hear(BY_NAME["leak"], seed=1, rules=LiveRules())
+    heard = run_scenario(BY_NAME["leak"], seed=1, rules=LiveRules())
 
     assert (heard.decision, heard.day, heard.codes) == ("hold", 0, ("leak_alarm",))
 
 
 def test_naive_rules_believe_what_late_data_tell_them() -> None:
-    heard = hear(BY_NAME["late_events"], seed=1, rules=LiveRules())
+    heard = run_scenario(BY_NAME["late_events"], seed=1, rules=LiveRules())
 
     assert (heard.bare, heard.t_test) == ("promote", "promote")
     assert heard.decision != "promote"
     assert heard.every_look
+
+
+def test_the_report_has_every_scenario_in_every_world_with_its_error() -> None:
+    played = [replace(BY_NAME["small"], users=500), BY_NAME["leak"]]
+    reached = []
+
+    report = audition(
+        seeds=3,
+        worlds=["steady", "bursty"],
+        scenarios=played,
+        processes=1,
+        progress=lambda name, done, total: reached.append((name, done, total)),
+    )
+
+    assert [(found.world, found.name, found.runs) for found in report.scenarios] == [
+        (world, scenario.name, 3) for world in ("steady", "bursty") for scenario in played
+    ]
+    assert list(report.worlds) == ["steady", "bursty"]
+    leak = report.scenarios[1]
+    assert leak.rates == {"promote": 0, "hold": 1, "reject": 0}
+    assert leak.errors["hold"] == pytest.approx(np.sqrt(0.125 * 0.875 / 3))
+    assert leak.codes == {"leak_alarm": 3}
+    assert report.passes is all(found.passes for found in report.scenarios)
+    assert [counts for _, *counts in reached] == [[12, 12]]
+
+
+def test_a_rejection_after_its_day_does_not_count() -> None:
+    late = replace(BY_NAME["worse10"], users=2_000, reject_by=2)
+
+    report = audition(seeds=2, worlds=["steady"], scenarios=[late], processes=1)
+
+    assert [(limit.what, limit.count, limit.passes) for limit in report.scenarios[0].limits] == [
+        ("reject >= 99%", 0, False)
+    ]
+
+
+def test_a_world_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    found = CliRunner().invoke(app, ["audition", "--worlds", "steady,flat"])
+
+    assert found.exit_code == 2
+    assert "No world is called flat" in found.output
+    assert all(world in found.output for world in WORLDS)
+
+
+def test_the_report_is_drawn_world_by_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = audition(seeds=1, worlds=["steady"], scenarios=[BY_NAME["leak"]], processes=1)
+    asked = {}
+
+    def play(**given: object) -> AuditionReport:
+        asked.update(given)
+        return short
+
+    monkeypatch.setattr("firstchair.promotion.audition.audition", play)
+
+    drawn = CliRunner().invoke(app, ["audition", "--seeds", "1", "--worlds", "steady"])
+    document = CliRunner().invoke(app, ["audition", "--seeds", "1", "--worlds", "steady", "--json"])
+
+    assert drawn.exit_code == 0
+    assert asked["worlds"] == ["steady"]
+    assert "steady (" in drawn.stdout
+    assert "1.000 ± 0.433" in drawn.stdout
+    errors = json.loads(document.stdout)["scenarios"][0]["errors"]
+    assert errors["hold"] == pytest.approx(0.433, abs=1e-3)

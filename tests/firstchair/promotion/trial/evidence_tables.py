@@ -31,10 +31,8 @@ def evidence_of(
     silent = np.flatnonzero(~active.any(axis=0))
     day, user = np.concatenate([np.zeros(len(silent), dtype=np.int64), day]), np.concatenate([silent, user])
     known = [panel.day(number, today=days) for number in range(days)]
-    measures = {
-        name: np.where(active, [found[name] for found in known], 0.0)[day, user]
-        for name in MEASURES
-    }
+    whole = {name: np.array([found[name] for found in known]) for name in MEASURES}
+    measures = {name: (values * active)[day, user] for name, values in whole.items()}
     return pa.table(_columns(panel, day, user, measures, _labels(active, day, user))).select(COLUMNS)
 
 

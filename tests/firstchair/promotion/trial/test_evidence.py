@@ -76,9 +76,9 @@ def left_out(found: TrialDecision) -> tuple[bool, str]:
 
 
 def in_both_arms(table: pa.Table, users: int) -> pa.Table:
-    """The users of the last rows fall to the other arm after four days."""
-    keys = table.column("user_key").to_pylist()
-    moved = set(list(dict.fromkeys(reversed(keys)))[:users])
+    """Some users of the first four days fall to the other arm after them."""
+    early = table.filter(pc.less_equal(table.column("day"), date(2026, 3, 4)))
+    moved = set(list(dict.fromkeys(reversed(early.column("user_key").to_pylist())))[:users])
     later = pc.and_(pc.greater(table.column("day"), date(2026, 3, 4)), pc.is_in(table["user_key"], pa.array([*moved])))
     other = pc.if_else(pc.equal(table.column("arm"), "champion"), "challenger", "champion")
     return put("arm", pc.if_else(later, other, table.column("arm")).to_pylist())(table)

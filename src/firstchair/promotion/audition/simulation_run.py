@@ -1,0 +1,133 @@
+"""One run: a simulated stage before the gate until it decides, and before two naive rules."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+from scipy.special import ndtri
+
+from firstchair.promotion.audition.behaviour import DAYS, World
+from firstchair.promotion.audition.panel import LATE_DAYS, Panel, simulate_panel
+from firstchair.promotion.audition.scenarios import Scenario
+from firstchair.promotion.audition.worlds import STEADY
+from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger
+from firstchair.promotion.rules import LiveRules, OfflineRules
+from firstchair.promotion.trial import Trial, TrialDecision
+from firstchair.promotion.trial.evidence import Codes, Values
+
+DATES = [date(2026, 1, 1) + timedelta(days=day) for day in range(DAYS)]
+BARE_DAY = 14
+OFFLINE_USERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationRun:
+    """What came of one seed.
+
+    Attributes:
+        world: Name of the world.
+        scenario: Name of the scenario.
+        seed: Of the run.
+        decision: Of the gate.
+        day: On which it fell; 0 in shadow.
+        codes: Its reasons.
+        every_look: Whether the scenario's hold code stood at every look.
+        bare: Decision by the higher mean on day 14.
+        t_test: Decision by the first day with p < 0.05, two-sided.
+        detectable: Minimum detectable effect at the end, relative; None in shadow.
+    """
+
+    world: str
+    scenario: str
+    seed: int
+    decision: str
+    day: int
+    codes: tuple[str, ...]
+    every_look: bool
+    bare: str
+    t_test: str
+    detectable: float | None
+
+
+def run_scenario(
+    scenario: Scenario,
+    *,
+    seed: int,
+    rules: LiveRules,
+    world: World = STEADY,
+) -> SimulationRun:
+    """Play a scenario once in a world, until the gate promotes or rejects or the days are over."""
+    panel = simulate_panel(scenario.users, scenario.effect, seed=seed, world=world)
+    bare, t_test = _naive(panel)
+    every_look = True
+    last: Verdict | TrialDecision | None = _in_shadow(scenario, seed)
+    if last is None:
+        for last in Trial(panel, DATES, rules).decisions():
+            if last.decision is not Verb.HOLD:
+                break
+            every_look &= scenario.hold_code in last.reason_codes
+    assert last is not None
+    return SimulationRun(
+        world=world.name,
+        scenario=scenario.name,
+        seed=seed,
+        decision=str(last.decision),
+        day=last.days if isinstance(last, TrialDecision) else 0,
+        codes=last.reason_codes,
+        every_look=every_look,
+        bare=bare,
+        t_test=t_test,
+        detectable=(last.minimum_detectable_effect if isinstance(last, TrialDecision) else None),
+    )
+
+
+def _in_shadow(scenario: Scenario, seed: int) -> Verdict | None:
+    """What the offline gate decides where it keeps the challenger out of canary."""
+    if scenario.offline_lift is None:
+        return None
+    evidence = _offline(scenario.offline_lift, seed)
+    verdict = judge_challenger(evidence, OfflineRules(seed=seed))
+    return verdict if verdict.decision is not Verb.PROMOTE else None
+
+
+def _offline(lift: float, seed: int) -> OfflineEvidence:
+    """Paired NDCG of test users with a planted lift."""
+    rng = np.random.default_rng(seed)
+    champion = rng.gamma(2, 0.1, OFFLINE_USERS)
+    challenger = champion * (1 + lift) + rng.normal(0, 0.02, OFFLINE_USERS)
+    return OfflineEvidence("als", "xgboost", "same", "same", *2 * (champion, challenger))
+
+
+def _naive(panel: Panel) -> tuple[str, str]:
+    """What two common rules make of the same days as they arrive."""
+    arms = [np.flatnonzero(panel.arm == arm) for arm in (0, 1)]
+    settled = {name: np.zeros(panel.users) for name in ("clicks", "impressions")}
+    bare, t_test = str(Verb.HOLD), str(Verb.HOLD)
+    for today in range(DAYS):
+        first_open = max(0, today - LATE_DAYS + 1)
+        arrived = [panel.day(day, today=today) for day in range(first_open, today + 1)]
+        clicks, shown = (sum((day[name] for day in arrived), settled[name]) for name in settled)
+        difference, z = _difference(clicks, shown, arms)
+        if today + 1 == BARE_DAY:
+            bare = str(Verb.PROMOTE if difference > 0 else Verb.REJECT)
+        if t_test == str(Verb.HOLD) and abs(z) > ndtri(0.975):
+            t_test = str(Verb.PROMOTE if z > 0 else Verb.REJECT)
+        if today + 1 >= BARE_DAY and t_test != str(Verb.HOLD):
+            break
+        if today + 1 >= LATE_DAYS:
+            whole = panel.day(first_open, today=DAYS)
+            settled = {name: total + whole[name] for name, total in settled.items()}
+    return bare, t_test
+
+
+def _difference(clicks: Values, shown: Values, arms: list[Codes]) -> tuple[float, float]:
+    """Difference of the mean click rates over users, and its z."""
+    means, variances = [], []
+    for users in arms:
+        of_arm = shown[users]
+        seen = of_arm > 0
+        rates = clicks[users][seen] / of_arm[seen]
+        means.append(rates.mean())
+        variances.append(rates.var(ddof=1) / len(rates))
+    difference = float(means[1] - means[0])
+    return difference, difference / float(np.sqrt(sum(variances)))
