@@ -13,14 +13,19 @@ Codes = npt.NDArray[np.int64]
 
 
 class Moments(NamedTuple):
-    """Sums over users, each float64 of one shape: count, y, y², x, xy, x²; y the metric, x its covariate."""
+    """Sums over users, each float64 of one shape.
+
+    With weight w, value y, the part p of it that was foretold, and r = y - p: the count, and the sums
+    of w, w r, w p, w², w² r and w² r².
+    """
 
     n: Values
-    y: Values
-    yy: Values
-    x: Values
-    xy: Values
-    xx: Values
+    w: Values
+    wr: Values
+    wp: Values
+    ww: Values
+    wwr: Values
+    wwrr: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +44,102 @@ class Contrast:
     n_treatment: Values
 
 
-def moments(y: Values, x: Values, cells: Codes, n_cells: int) -> Moments:
+def moments(
+    y: Values,
+    foretold: Values,
+    cells: Codes,
+    n_cells: int,
+    weights: Values | None = None,
+) -> Moments:
     """Sums of the values of users by cell; users whose y is NaN do not count.
 
     Args:
         y: float64 (n_users,), one value a user: the unit that was randomised (Deng et al. 2018).
-        x: float64 (n_users,), from before the stage.
+        foretold: float64 (n_users,), what the days before foretell of y (`adjustment.Adjustment`).
         cells: int64 (n_users,), 0 to n_cells - 1.
         n_cells: Length of each sum.
+        weights: float64 (n_users,), not negative; None counts every user once.
     """
     known = ~np.isnan(y)
     if not known.all():
-        y, x, cells = y[known], x[known], cells[known]
-    weights = (y, y * y, x, x * y, x * x)
+        y, foretold, cells = y[known], foretold[known], cells[known]
+        weights = None if weights is None else weights[known]
     counted = np.bincount(cells, minlength=n_cells).astype(np.float64)
-    return Moments(counted, *(np.bincount(cells, found, n_cells).astype(np.float64) for found in weights))
+    r = y - foretold
+
+    def summed(values: Values) -> Values:
+        return np.bincount(cells, values, n_cells).astype(np.float64)
+
+    if weights is None:
+        plain, spread = summed(r), summed(r * r)
+        return Moments(counted, counted, plain, summed(foretold), counted, plain, spread)
+    squares = weights * weights
+    return Moments(
+        counted,
+        summed(weights),
+        summed(weights * r),
+        summed(weights * foretold),
+        summed(squares),
+        summed(squares * r),
+        summed(squares * r * r),
+    )
 
 
 def compare(control: Moments, treatment: Moments) -> Contrast:
-    """Relative difference of the arms' means, adjusted by the covariate (CUPED, Deng et al. 2013, section 3).
+    """Relative difference of the arms' means, adjusted by what was foretold.
 
-    theta is the covariance over the variance of x within arms, so it is the slope of an ordinary regression of y on
-    arm and x; the error is the delta method's for a ratio of two independent means (Deng et al. 2018, section 3.2).
+    A mean is that of what was not foretold in the arm, and of what was foretold in both (Deng et al.
+    2013, "Improving the sensitivity of online controlled experiments", section 3); the error is the
+    delta method's for a ratio of two independent means (Deng et al. 2018, section 3.2).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        within = [_centred(arm) for arm in (control, treatment)]
-        spread = within[0].xx + within[1].xx
-        theta = np.where(spread > 1e-12, (within[0].xy + within[1].xy) / spread, 0.0)
-        overall = (control.x + treatment.x) / (control.n + treatment.n)
-        means = [arm.y / arm.n - theta * (arm.x / arm.n - overall) for arm in (control, treatment)]
-        variances = [(arm.yy - 2 * theta * arm.xy + theta**2 * arm.xx) / (arm.n - 1) / arm.n for arm in within]
+        usual = (control.wp + treatment.wp) / (control.w + treatment.w)
+        rests = [arm.wr / arm.w for arm in (control, treatment)]
+        means = [usual + rest for rest in rests]
+        variances = [
+            _spread(arm, rest) / arm.w**2 * arm.n / (arm.n - 1)
+            for arm, rest in zip((control, treatment), rests, strict=True)
+        ]
         ratio = means[1] / means[0]
         se = np.sqrt(np.maximum(variances[1] + ratio**2 * variances[0], 0)) / means[0]
         sound = (control.n > 1) & (treatment.n > 1) & (means[0] > 0) & (se > 0)
-    return Contrast(means[0], means[1], ratio - 1, np.where(sound, se, np.nan), control.n, treatment.n)
+    known = np.where(sound, se, np.nan)
+    return Contrast(means[0], means[1], ratio - 1, known, control.n, treatment.n)
+
+
+def influence(
+    y: Values,
+    foretold: Values,
+    arm: npt.NDArray[np.int8],
+    weights: Values | None = None,
+) -> Values:
+    """How much each user moves the relative difference that `compare` finds between the arms.
+
+    The estimate is its expectation plus the sum of these values, up to terms that vanish faster than
+    the error; the sum of products of two looks' values is the covariance of their estimates.
+
+    Args:
+        y: float64 (n_users,), one value a user; NaN where there is none.
+        foretold: float64 (n_users,), as in `moments`.
+        arm: int8 (n_users,), 0 control, 1 treatment.
+        weights: float64 (n_users,), as in `moments`.
+
+    Returns:
+        float64 (n_users,); 0 for users without a value, and for all where there is no difference.
+    """
+    sums = moments(y, foretold, arm.astype(np.int64), 2, weights)
+    found = compare(*(Moments(*(values[[side]] for values in sums)) for side in (0, 1)))
+    moved = np.zeros(len(y))
+    if not np.isfinite(found.se[0]):
+        return moved
+    known = ~np.isnan(y)
+    for side in (0, 1):
+        inside = known & (arm == side)
+        rest = y[inside] - foretold[inside] - sums.wr[side] / sums.w[side]
+        sign = 1.0 if side else -float(found.treatment[0] / found.control[0])
+        counts = 1.0 if weights is None else weights[inside]
+        moved[inside] = sign * counts * rest / (sums.w[side] * float(found.control[0]))
+    return moved
 
 
 def compare_ratios(
@@ -104,8 +171,6 @@ def compare_ratios(
     return Contrast(*(np.array([value]) for value in (control, treatment, lift - 1, se, n_control, n_treatment)))
 
 
-def _centred(arm: Moments) -> Moments:
-    """Sums of squares and products about the means."""
-    return Moments(
-        arm.n, arm.y, arm.yy - arm.y**2 / arm.n, arm.x, arm.xy - arm.x * arm.y / arm.n, arm.xx - arm.x**2 / arm.n
-    )
+def _spread(arm: Moments, rest: Values) -> Values:
+    """Sum of the weighted squares about a mean."""
+    return np.asarray(arm.wwrr - 2 * rest * arm.wwr + rest**2 * arm.ww)

@@ -39,7 +39,7 @@ WAITS_FOR = {
 }
 # Conditions on clicks that hold where there are none to compare.
 OF_CLICKS = {"data_quality", "sample_ratio", "believable", "signs_agree"}
-OF_SEGMENTS = {"segments_unharmed", "segments_seen", "segment_screen", "segment_strict"}
+OF_SEGMENTS = {"segments_unharmed", "segments_seen", "segment_screen"}
 BOTH_ARMS = "users with impressions in both arms"
 UNREAD = {
     "not_overfit": "the metrics of both versions on their training days",

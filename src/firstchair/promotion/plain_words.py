@@ -35,7 +35,6 @@ CHECKS: Mapping[str, tuple[str, str]] = {
         "Active days are not proven not to suffer",
     ),
     "segment_screen": ("No segment looks worse", "A segment looks worse"),
-    "segment_strict": ("No segment may be much worse", "A segment may be much worse"),
     "segments_seen": ("Harm would be seen in every large segment", "Harm would not be seen in some segments"),
     "segments_unharmed": ("No segment is proven worse", "A segment is proven worse"),
     "no_deterioration": ("No metric is proven worse", "A metric is proven worse"),

@@ -51,7 +51,6 @@ class Reason(StrEnum):
     LISTEN_THROUGH_NOT_PROVEN = "listen_through_not_proven"
     ACTIVE_DAYS_NOT_PROVEN = "active_days_not_proven"
     SEGMENT_SCREEN = "segment_screen"
-    SEGMENT_STRICT = "segment_strict"
     SEGMENT_BLIND = "segment_blind"
     NOVELTY = "novelty"
     TOO_GOOD_TO_BE_TRUE = "too_good_to_be_true"

@@ -127,15 +127,21 @@ class LiveRules:
     max_days: AtLeastOne = 35
     """Days; longest decision stage."""
     alpha: Level = 0.05
-    """One-sided error of a metric over all looks together."""
+    """One-sided error of a guardrail, or of harm to clicks, over all looks together."""
+    success_alpha: Level = 0.01
+    """One-sided error of the success metric over all looks that decide."""
+    unweighted_z: Above0 = 1.0
+    """Standard errors by which clicks without weights are above zero at a promotion."""
+    harm_alpha: Level = 0.01
+    """One-sided error of harm to the guarded metrics, and to churn, over all looks together."""
+    success_days: AtLeastOne = 7
+    """Days of data before a success is read."""
     power: Fraction = 0.8
     """Chance with which a detectable effect would be found."""
     wanted_effect: Annotated[float | None, Field(gt=0, lt=1)] = None
     """Effect on clicks a decision stage must find; none binds nobody."""
     decision_share: Annotated[float, Field(ge=0, le=0.9)] = 0.5
     """Users who see the challenger in the decision stage."""
-    success_days: AtLeastOne = 7
-    """Days of data before a success is read."""
     harm_days: AtLeastOne = 3
     """Days of data before a harm is read."""
     segment_days: AtLeastOne = 7
@@ -158,26 +164,16 @@ class LiveRules:
     """E-value at which the arms count as assigned wrongly (Lindon and Malek)."""
     segment_users: Users = 300
     """Least users of an arm in a segment."""
-    segment_alpha: Level = 0.05
+    segment_alpha: Level = 0.02
     """One-sided error of harm over all segments (Holm)."""
-    screen_alpha: Level = 0.10
-    """One-sided p-value of one look under which the segment screen holds a promotion (Holm)."""
-    screen_release: Fraction = 0.30
-    """One-sided p-value of the segment above which its screen is lifted."""
-    contrast_alpha: Level = 0.10
-    """The same as `screen_alpha` for a segment against everybody else (Holm)."""
-    strict: bool = True
-    """Whether the strict segment screen holds a promotion."""
-    strict_margin: ShareAbove0 = 0.08
-    """Harm to a segment that the strict screen must exclude."""
-    strict_se: Above0 = 0.05
-    """Largest standard error that the strict screen reads."""
-    strict_z: Above0 = 0.84
-    """Standard errors of its one-sided bound."""
+    screen_harm: ShareAbove0 = 0.08
+    """Harm to a segment that a promotion has to exclude."""
+    screen_separation: Above0 = 3.8
+    """Standard errors between that harm and the effect of everybody else from which it can."""
+    contrast_alpha: Level = 0.01
+    """One-sided error with which any segment is worse than everybody else at a look (Holm)."""
     blind_share: ShareAbove0 = 0.05
     """Share of users from which a segment matters."""
-    blind_effect: ShareAbove0 = 0.08
-    """A larger detectable harm leaves the segment blind."""
     blind_needs_person: bool = False
     """Whether a blind segment that matters holds the promotion."""
     novelty_days: AtLeastOne = 7
@@ -186,12 +182,18 @@ class LiveRules:
     """Share by which the one-sided bound of those days may be below zero."""
     novelty_z: Above0 = 1.282
     """Standard errors of its one-sided bound."""
+    fall_z: Above0 = 1.645
+    """Standard errors by which the effect fell from the first `novelty_days` to the newest."""
+    fallen_z: Above0 = 2.33
+    """Standard errors by which an effect that fell must still be above zero."""
     twyman_limit: Above0 = 0.30
     """An effect whose lower bound is larger waits for a person (Twyman)."""
     twyman_z: Above0 = 2.33
     """Standard errors of its one-sided bound."""
     signs_alpha: Level = 0.05
-    """Two-sided error of effects whose signs must agree."""
+    """Two-sided error of one of two effects whose signs contradict each other."""
+    signs_z: Above0 = 0.84
+    """Standard errors that the other one is then away from zero."""
     left_out_share: Share = 0.01
     """Share of rows or users of an arm that may be left out of evidence; over it all is held."""
     user_weight: Annotated[float, Field(gt=1)] = MOST_AVERAGES
@@ -222,23 +224,24 @@ class LiveRules:
     """Share of users planned to be lost within a horizon."""
     least_cv: Above0 = 0.01
     """A smaller coefficient of variation counts as not known."""
-    prior_clicks: Annotated[float, Field(ge=0)] = 3.0
-    """Clicks that everybody's covariate is given, in `prior_impressions`."""
-    prior_impressions: Above0 = 50.0
-    """Impressions that everybody's covariate is given."""
+    prior_impressions: Above0 = 15.0
+    """Impressions at the mean rate that a user's click rate of before the stage is drawn by."""
+    prior_impressions_more: Above0 = 60.0
+    """The same for a second fact, drawn to the mean by more."""
+    usual_even_impressions: Above0 = 50.0
+    """Impressions over which chance varies a click rate as much as users do, where unknown."""
     prior_plays: Above0 = 3.0
-    """Mean plays that everybody's covariate is given."""
+    """Plays at the mean share that a user's share heard before the stage is drawn by."""
     usual_track_ms: Above0 = 200_000.0
-    """Milliseconds of a track where no play tells them."""
-    usual_listen_share: Share = 0.5
-    """Share of a track heard where no play before tells it."""
+    """Milliseconds that such a play lasts."""
+    fact_share: ShareAbove0 = 0.05
+    """Share of users from which a segment counts among the facts of before the stage."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         for least, most in (
             ("min_days", "max_days"),
             ("probation_min_days", "probation_max_days"),
-            ("screen_alpha", "screen_release"),
         ):
             low, high = getattr(self, least), getattr(self, most)
             if low > high:

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
+from firstchair.evaluation.adjustment import Adjustment, explained
+from firstchair.evaluation.moments import (
+    Contrast,
+    Moments,
+    compare,
+    compare_ratios,
+    influence,
+    moments,
+)
 
 RNG = np.random.default_rng(11)
 USERS = 5_000
@@ -12,9 +20,18 @@ X = RNG.gamma(2, 3, USERS)
 Y = 1 + 0.6 * X + RNG.normal(0, 2, USERS) + 0.4 * ARM
 
 
-def contrast(y: np.ndarray = Y, x: np.ndarray = X, arm: np.ndarray = ARM) -> Contrast:
-    found = moments(y, x, arm.astype(np.int64), 2)
+def contrast(
+    y: np.ndarray = Y,
+    x: np.ndarray = X,
+    arm: np.ndarray = ARM,
+    weights: np.ndarray | None = None,
+) -> Contrast:
+    found = moments(y, foretold(y, x, arm), arm.astype(np.int64), 2, weights)
     return compare(*(Moments(*(values[[side]] for values in found)) for side in (0, 1)))
+
+
+def foretold(y: np.ndarray, x: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    return Adjustment(x.reshape(len(x), -1), arm.astype(np.int8)).foretold(y)
 
 
 def test_the_adjusted_difference_is_the_arm_of_an_ordinary_regression() -> None:
@@ -69,3 +86,76 @@ def test_a_ratio_of_sums_counts_heavy_users_more_and_is_clustered_by_user() -> N
     rates = [clicked[first == side].sum() / shown[first == side].sum() for side in (0, 1)]
     assert (effects[0].control[0], effects[0].treatment[0]) == pytest.approx(tuple(rates))
     assert np.std([e.d[0] for e in effects]) == pytest.approx(np.mean([e.se[0] for e in effects]), rel=0.12)
+
+
+def test_several_facts_foretell_what_an_ordinary_regression_with_the_arm_does() -> None:
+    facts = np.column_stack([X, X**2, RNG.normal(0, 1, USERS), np.ones(USERS)])
+    design = np.column_stack([ARM, facts])
+    slopes = np.linalg.lstsq(design, Y, rcond=None)[0]
+
+    found = contrast(x=facts)
+
+    assert found.treatment[0] - found.control[0] == pytest.approx(slopes[0], abs=1e-6)
+    centred = foretold(Y, facts, ARM)
+    wanted = facts @ slopes[1:]
+    assert centred - centred.mean() == pytest.approx(wanted - wanted.mean(), abs=1e-6)
+
+
+def test_a_fact_told_twice_and_a_constant_one_change_nothing() -> None:
+    doubled = np.column_stack([X, X, np.full(USERS, 7.0)])
+
+    assert contrast(x=doubled).d[0] == pytest.approx(contrast().d[0], abs=1e-9)
+    assert contrast(x=doubled).se[0] == pytest.approx(contrast().se[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_slopes_are_those_of_the_users_with_a_value(share: float) -> None:
+    known = RNG.random(USERS) < share
+    holes = np.where(known, Y, np.nan)
+
+    found = foretold(holes, X, ARM)
+
+    wanted = foretold(Y[known], X[known], ARM[known])
+    assert found[known] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_what_is_explained_is_the_squared_correlation() -> None:
+    assert explained(Y, X) == pytest.approx(np.corrcoef(Y, X)[0, 1] ** 2)
+    assert explained(Y, np.zeros(USERS)) == 0.0
+    assert explained(np.full(USERS, np.nan), X) == 0.0
+
+
+def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> None:
+    steady = RNG.gamma(2, 3, USERS)
+    early = steady + RNG.normal(0, 3, USERS)
+    late = (early + steady + RNG.normal(0, 3, USERS)) / 2
+    arms = [RNG.permutation(ARM) for _ in range(400)]
+    both = np.array([[contrast(y, arm=arm).d[0] for y in (early, late)] for arm in arms])
+
+    moved = [influence(y, foretold(y, X, ARM), ARM.astype(np.int8)) for y in (early, late)]
+
+    assert np.sqrt(moved[0] @ moved[0]) == pytest.approx(contrast(early).se[0], rel=0.01)
+    together = moved[0] @ moved[1] / np.sqrt(moved[0] @ moved[0] * (moved[1] @ moved[1]))
+    assert together == pytest.approx(np.corrcoef(both.T)[0, 1], abs=0.03)
+
+
+def test_users_without_a_value_move_nothing() -> None:
+    holes = np.where(np.arange(USERS) < 100, np.nan, Y)
+
+    moved = influence(holes, foretold(holes, X, ARM), ARM.astype(np.int8))
+
+    assert not moved[:100].any()
+    assert moved[100:].all()
+
+
+def test_weights_by_precision_make_the_error_smaller_and_keep_it_honest() -> None:
+    shown = RNG.pareto(1.2, USERS) * 5 + 1
+    rate = 1 + 0.2 * RNG.normal(0, 1, USERS) + RNG.normal(0, 1, USERS) / np.sqrt(shown)
+    weights = shown / (shown + 25)
+    arms = [RNG.permutation(ARM) for _ in range(400)]
+
+    plain, weighted = contrast(rate), contrast(rate, weights=weights)
+
+    assert weighted.se[0] < 0.8 * plain.se[0]
+    effects = [contrast(rate, arm=arm, weights=weights).d[0] for arm in arms]
+    assert np.std(effects) == pytest.approx(weighted.se[0], rel=0.12)

@@ -34,7 +34,7 @@ Make = Callable[..., Audition]
 # Three steps of a day or a few: what is shown here is the way through them.
 LIVE = LiveRules(
     min_days=4, max_days=6, success_days=3, segment_days=3, ramp_days=1, ramp_days_small=1,
-    success_users=500, probation_min_days=4, listen_margin=0.10, active_margin=0.10, strict=False,
+    success_users=500, probation_min_days=4, listen_margin=0.10, active_margin=0.10,
 )  # fmt: skip
 USERS = 6_000
 

@@ -32,7 +32,7 @@ some_rules = st.builds(
         min_days=st.integers(1, 35),
         wanted_effect=st.none() | shares,
         sample_ratio_e=st.floats(1.001, 1e6) | st.integers(2, 1_000).map(float),
-        strict=st.booleans(),
+        blind_needs_person=st.booleans(),
     ),
 )
 
@@ -88,7 +88,7 @@ def test_a_recorded_rule_out_of_its_range_is_named(part: str, name: str, value: 
         ("alpha", 0.5, "less than 0.5"),
         ("twyman_limit", float("inf"), "finite"),
         ("planned_cv", float("nan"), "finite"),
-        ("strict", 1, "boolean"),
+        ("blind_needs_person", 1, "boolean"),
         ("min_days", 36, "min_days 36 exceeds max_days 35"),
         ("probation_max_days", 27, "probation_min_days 28 exceeds probation_max_days 27"),
     ],

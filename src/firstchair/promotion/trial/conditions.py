@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from scipy.special import ndtr, ndtri
 
 from firstchair.evaluation.sample_ratio import log_e_sample_ratio
-from firstchair.evaluation.sequential import log_e
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules, percent
 from firstchair.promotion.trial.evidence import LeftOut
@@ -89,36 +89,74 @@ def both_arms(counts: tuple[int, int], least: int) -> Condition:
     return Condition("users", code, min(counts) >= least, detail)
 
 
-def superior(reading: Reading, *, data_days: int, rules: LiveRules) -> Condition:
-    """Whether the success metric is proven better, not before `success_days`."""
-    found = log_e(reading.d, reading.se, rho=reading.rho) if reading.known else -math.inf
-    passes = found >= -math.log(rules.alpha) and data_days >= rules.success_days
+def superior(
+    reading: Reading,
+    unweighted: Reading,
+    bounds: Mapping[Metric, float],
+    rules: LiveRules,
+) -> Condition:
+    """Whether clicks are proven better at a look that decides, and those of the usual user agree.
+
+    Weights favour active users. Without them everybody counts once, and the effect has to be above
+    zero by `unweighted_z` standard errors: who helps some users at the cost of most is not better.
+    """
+    weighted, plain = bounds.get(Metric.CLICKS), bounds.get(Metric.CLICKS_UNWEIGHTED)
     return Condition(
         "superior",
         Reason.NOT_SUPERIOR,
-        passes,
-        said(Metric.CLICKS, reading, found, rules),
+        proven(reading, weighted) and proven(unweighted, plain),
+        f"{said(Metric.CLICKS, reading, weighted, rules)} {said(Metric.CLICKS_UNWEIGHTED, unweighted, plain, rules)}",
     )
 
 
-def not_inferior(metric: Metric, reading: Reading, margin: float, rules: LiveRules) -> Condition:
-    """Whether a guardrail is proven to be worse by less than its margin."""
-    found = log_e(reading.d, reading.se, rho=reading.rho, null=-margin) if reading.known else -math.inf
+def not_inferior(
+    metric: Metric,
+    reading: Reading,
+    margin: float,
+    bound: float | None,
+    rules: LiveRules,
+) -> Condition:
+    """Whether a guardrail is proven to be worse by less than its margin at a look that decides."""
     asked = f"At most {percent(margin)} worse is to be proven."
-    detail = f"{said(metric, reading, found, rules)} {asked}"
-    code = Reason(f"{metric}_not_proven")
-    return Condition(f"{metric}_not_inferior", code, found >= -math.log(rules.alpha), detail)
+    return Condition(
+        f"{metric}_not_inferior",
+        Reason(f"{metric}_not_proven"),
+        proven(reading, bound, margin),
+        f"{said(metric, reading, bound, rules, margin)} {asked}",
+    )
 
 
-def lasting(newest: Reading, rules: LiveRules) -> Condition:
-    """Whether the effect is still there in the newest days."""
-    bound, level = newest.d - rules.novelty_z * newest.se, percent_of(rules.novelty_z)
-    passes = newest.known and newest.d > 0 and bound > -rules.novelty_margin
+def proven(reading: Reading, bound: float | None, margin: float = 0.0) -> bool:
+    """Whether an effect above minus the margin is proven; never at a look that decides nothing."""
+    return bound is not None and reading.known and reading.d + margin >= bound * reading.se
+
+
+def lasting(first: Reading, newest: Reading, fall_se: float, rules: LiveRules) -> Condition:
+    """Whether the effect is still there in the newest days.
+
+    Where it fell from the first days to the newest, the newest alone have to prove that it is above
+    zero. Where it did not, they may not speak against it.
+
+    Args:
+        first: Of the oldest `novelty_days`.
+        newest: Of as many of the newest.
+        fall_se: Standard error of the difference of the two.
+        rules: What the gate asks for.
+    """
+    fall = newest.d - first.d
+    fell = bool(np.isfinite(fall_se)) and fall < -rules.fall_z * fall_se
+    z = rules.fallen_z if fell else rules.novelty_z
+    bound = newest.d - z * newest.se
+    least = 0.0 if fell else -rules.novelty_margin
+    passes = newest.known and newest.d > 0 and bound > least
+    change = f"From the first {rules.novelty_days} days to the last it changed by {100 * fall:+.1f} points"
+    told = f"{change} (standard error {100 * fall_se:.1f}). " if np.isfinite(fall_se) else ""
     return Condition(
         "novelty",
         Reason.NOVELTY,
         passes,
-        f"Over the last {rules.novelty_days} days {newest.d:+.1%}, {level} bound {bound:+.1%}.",
+        f"{told}Over the last {rules.novelty_days} days {newest.d:+.1%}, "
+        f"{percent_of(z)} bound {bound:+.1%}; wanted is more than {least:+.1%}.",
     )
 
 
@@ -139,20 +177,31 @@ def believable(reading: Reading, rules: LiveRules) -> Condition:
 
 def signs_agree(per_user: Reading, pooled: Reading, rules: LiveRules) -> Condition:
     """Whether the mean over users and the ratio of sums do not contradict each other."""
-    z = float(ndtri(1 - rules.signs_alpha / 2))
     opposite = per_user.d * pooled.d < 0
-    significant = any(r.known and abs(r.d) > z * r.se for r in (per_user, pooled))
+    sizes = sorted(abs(r.d) / r.se if r.known else 0.0 for r in (per_user, pooled))
+    significant = sizes[1] > float(ndtri(1 - rules.signs_alpha / 2)) and sizes[0] > rules.signs_z
     detail = f"Mean over users {per_user.d:+.1%}, ratio of sums {pooled.d:+.1%}."
     return Condition("signs_agree", Reason.SIGNS_DISAGREE, not (opposite and significant), detail)
 
 
-def said(metric: Metric, reading: Reading, found: float, rules: LiveRules) -> str:
+def said(
+    metric: Metric,
+    reading: Reading,
+    bound: float | None,
+    rules: LiveRules,
+    margin: float = 0.0,
+) -> str:
     """A metric in one sentence."""
     if not reading.known:
         return f"{metric}: no effect can be told yet."
+    z = (reading.d + margin) / reading.se
+    if bound is None:
+        wanted = f"decided from day {rules.min_days} on"
+    else:
+        wanted = f"wanted {bound:.2f}" if math.isfinite(bound) else "no look is left"
     return (
         f"{metric} {reading.treatment:.4g} against {reading.control:.4g}, {reading.d:+.1%} "
-        f"(standard error {reading.se:.1%}); e = {math.exp(min(found, 30)):,.3g}, wanted {1 / rules.alpha:g}."
+        f"(standard error {reading.se:.1%}); z = {z:.2f}, {wanted}."
     )
 
 
@@ -164,7 +213,7 @@ def missing(conditions: Mapping[str, Condition] | tuple[Condition, ...]) -> list
 
 def told_blind(blind: list[str], rules: LiveRules) -> str:
     """Segments that matter and in which harm cannot be seen, in a sentence."""
-    least, harm = percent(rules.blind_share), percent(rules.blind_effect)
+    least, harm = percent(rules.blind_share), percent(rules.screen_harm)
     if not blind:
         return f"In every segment of {least} of users and more a harm of {harm} would be found."
     return (

@@ -10,7 +10,9 @@ from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.measures import Reading
 from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
 
-# Tested for harm beside the success metric; together they spend one alpha.
+# Tested for harm: all but clicks without weights, which are the same clicks read less exactly.
+HARMED = tuple(metric for metric in Metric if metric is not Metric.CLICKS_UNWEIGHTED)
+# Those beside clicks and churn, which spend one alpha together.
 GUARDED = (Metric.LISTEN_THROUGH, Metric.ACTIVE_DAYS, Metric.CTR_POOLED)
 
 
@@ -25,7 +27,8 @@ class HarmWatch:
         """Test every metric; nothing is read before `harm_days` of whole data or under `harm_users` an arm."""
         if data_days < self.rules.harm_days:
             return self.fired
-        for metric, reading in readings.items():
+        for metric in HARMED:
+            reading = readings[metric]
             found = self.log_e(metric, reading)
             if metric not in self.fired and found is not None and found >= self.threshold(metric):
                 self.fired[metric] = (
@@ -37,11 +40,13 @@ class HarmWatch:
     def threshold(self, metric: Metric) -> float:
         """Logarithm of the e-value that proves harm.
 
-        The success metric has an alpha of its own; the guarded metrics share one in equal parts
-        (Bonferroni), and so do the horizons of churn.
+        Clicks have `alpha`; the guarded metrics share one `harm_alpha` in equal parts (Bonferroni),
+        and the horizons of churn another.
         """
-        family = next((f for f in (GUARDED, tuple(CHURN_HORIZONS)) if metric in f), (metric,))
-        return math.log(len(family) / self.rules.alpha)
+        for family in (GUARDED, tuple(CHURN_HORIZONS)):
+            if metric in family:
+                return math.log(len(family) / self.rules.harm_alpha)
+        return math.log(1 / self.rules.alpha)
 
     def log_e(self, metric: Metric, reading: Reading) -> float | None:
         """Evidence that the challenger is worse; None where too little is known."""

@@ -53,14 +53,15 @@ class Look:
     """One daily look at a stage.
 
     day: days of the stage so far. data_days: of those, the first ones whose data are whole. totals: by name of
-    `MEASURES`, sums of each user over the data days. recent: clicks and impressions over the newest `novelty_days`
-    of them, newest over `window_days`. labels: latest final churn label of each user by column, NaN where none is.
-    gaps: what shows that newer days are not whole, empty where they are.
+    `MEASURES`, sums of each user over the data days. first, recent: clicks and impressions over the oldest and the
+    newest `novelty_days` of them, newest over the newest `window_days`. labels: latest final churn label of each user
+    by column, NaN where none is. gaps: what shows that newer days are not whole, empty where they are.
     """
 
     day: int
     data_days: int
     totals: Day
+    first: Day
     recent: Day
     newest: Day
     labels: Mapping[str, Values]
@@ -79,11 +80,14 @@ class Looks:
         settled = {name: np.zeros(days.users) for name in MEASURES}
         labels = {str(name): np.full(days.users, np.nan) for name in CHURN_HORIZONS}
         kept: deque[Day] = deque(maxlen=max(rules.novelty_days, rules.window_days))
+        oldest: list[Day] = []
         balance = _Balance(days.arm, days.before["pre_impressions"], rules)
         for today in range(days.days):
             if (arrived := today - rules.data_days) >= 0:
                 kept.append(days.day(arrived, today=today))
                 balance.settle(kept[-1])
+                if len(oldest) < rules.novelty_days:
+                    oldest.append(kept[-1])
                 for name in settled:
                     settled[name] += kept[-1][name]
             newest = [days.day(day, today=today) for day in range(max(0, arrived + 1), today + 1)]
@@ -95,6 +99,7 @@ class Looks:
                 day=today + 1,
                 data_days=today + 1 - len(newest) + len(whole),
                 totals={name: sum((day[name] for day in whole), total) for name, total in settled.items()},
+                first=_summed([*oldest, *whole][: rules.novelty_days], days.users),
                 recent=_summed(known[-rules.novelty_days :], days.users),
                 newest=_summed(known[-rules.window_days :], days.users),
                 labels=labels,

@@ -18,7 +18,6 @@ REMEDIES = {
     Reason.DATA_QUALITY: "Wait for the missing impressions, or deliver them.",
     Reason.EVIDENCE_LEFT_OUT: "Find out what writes the rows that were left out, and write them anew.",
     Reason.SEGMENT_SCREEN: "The segments named must stop looking worse; a person may look.",
-    Reason.SEGMENT_STRICT: "The segments named need to be measured better: more users or days.",
     Reason.SEGMENT_BLIND: "A person has to accept that harm in the segments named cannot be seen.",
     Reason.NOVELTY: "The effect of the newest days must be above zero.",
     Reason.TOO_GOOD_TO_BE_TRUE: "A person has to look for a leak or a fault in the logs.",

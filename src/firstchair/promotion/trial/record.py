@@ -3,29 +3,43 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from scipy.special import ndtri
+
 from firstchair.evaluation.sequential import detectable, log_e, radius
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.conditions import Condition
+from firstchair.promotion.trial.conditions import Condition, proven
 from firstchair.promotion.trial.decision import Check, MetricFinding
 from firstchair.promotion.trial.evidence import ARMS
 from firstchair.promotion.trial.harm import HarmWatch
 from firstchair.promotion.trial.measures import Outlier, Reading
+from firstchair.promotion.trial.proofs import margins
 from firstchair.promotion.trial.rules import Metric
 
 # Outliers that a check describes one by one.
 DESCRIBED = 3
-ROLES = {Metric.CLICKS: "success", Metric.LISTEN_THROUGH: "guardrail", Metric.ACTIVE_DAYS: "guardrail"}
+ROLES = {
+    Metric.CLICKS: "success",
+    Metric.CLICKS_UNWEIGHTED: "guardrail",
+    Metric.LISTEN_THROUGH: "guardrail",
+    Metric.ACTIVE_DAYS: "guardrail",
+}
 
 
 def metric_findings(
     readings: Mapping[Metric, Reading],
+    bounds: Mapping[Metric, float],
     harm: HarmWatch,
     rules: LiveRules,
 ) -> tuple[MetricFinding, ...]:
-    """Every metric with the bounds of its confidence sequence and what its role asks."""
-    margins = {Metric.LISTEN_THROUGH: rules.listen_margin, Metric.ACTIVE_DAYS: rules.active_margin}
+    """Every metric with the bounds of its confidence sequence and what its role asks.
+
+    Where a look decides, the lower bound of the success metric and of a guardrail is that of its
+    repeated test; else it is that of the confidence sequence, which holds at every look.
+    """
+    allowed = margins(rules)
     return tuple(
-        _finding(metric, reading, margins.get(metric, 0.0), harm, rules) for metric, reading in readings.items()
+        _finding(metric, reading, allowed.get(metric, 0.0), bounds.get(metric), harm, rules)
+        for metric, reading in readings.items()
     )
 
 
@@ -33,6 +47,7 @@ def _finding(
     metric: Metric,
     r: Reading,
     margin: float,
+    bound: float | None,
     harm: HarmWatch,
     rules: LiveRules,
 ) -> MetricFinding:
@@ -54,7 +69,11 @@ def _finding(
         )
     distance = radius(r.se, rho=r.rho, alpha=rules.alpha)
     found = harm.log_e(metric, r) if role == "deterioration" else log_e(r.d, r.se, rho=r.rho, null=-margin)
-    proven = found is not None and found >= -math.log(rules.alpha)
+    lower = r.d - distance
+    holds = found is not None and found >= -math.log(rules.alpha)
+    if bound is not None:
+        lower = r.d - bound * r.se if math.isfinite(bound) else lower
+        holds = proven(r, bound, margin)
     return MetricFinding(
         name=str(metric),
         role=role,
@@ -62,11 +81,11 @@ def _finding(
         challenger=r.treatment,
         relative_difference=r.d,
         se=r.se,
-        lower=r.d - distance,
+        lower=lower,
         upper=r.d + distance,
         log_e=found,
         margin=-margin if margin else 0.0,
-        passes=metric not in harm.fired and (role == "deterioration" or proven),
+        passes=metric not in harm.fired and (role == "deterioration" or holds),
     )
 
 
@@ -101,8 +120,13 @@ def outliers_check(found: Sequence[Outlier], rules: LiveRules) -> Check:
     return Check("outliers", False, detail)
 
 
-def detectable_effect(reading: Reading, rules: LiveRules) -> float | None:
-    """Effect on the success metric that the stage would find by now with `power`."""
+def detectable_effect(reading: Reading, bound: float | None, rules: LiveRules) -> float | None:
+    """Effect on the success metric that the stage would find by now with `power`.
+
+    Before the looks that decide, it is what a confidence sequence would find.
+    """
     if not reading.known:
         return None
+    if bound is not None and math.isfinite(bound):
+        return float(bound + ndtri(rules.power)) * reading.se
     return detectable(reading.se, rho=reading.rho, alpha=rules.alpha, power=rules.power)

@@ -9,6 +9,7 @@ class Metric(StrEnum):
     """What is measured of each user."""
 
     CLICKS = "clicks_per_100"
+    CLICKS_UNWEIGHTED = "clicks_unweighted"
     LISTEN_THROUGH = "listen_through"
     ACTIVE_DAYS = "active_days"
     CTR_POOLED = "ctr_pooled"

@@ -22,19 +22,17 @@ Flags = npt.NDArray[np.bool_]
 class SegmentWatch:
     """What is remembered of each segment from look to look, in the order of `cells.parts` without the first.
 
-    log_e: largest e-value for harm so far. screened: held back by the screen until it is lifted.
+    log_e: largest e-value for harm so far.
     """
 
     cells: Cells
     rho: Values
     rules: LiveRules
     log_e: Values = field(init=False)
-    screened: Flags = field(init=False)
 
     def __post_init__(self) -> None:
         count = len(self.cells.parts) - 1
         self.log_e = np.full(count, -np.inf)
-        self.screened = np.zeros(count, dtype=np.bool_)
 
     def large(self, found: Contrast) -> Flags:
         """Segments with users enough to speak of."""
@@ -56,38 +54,40 @@ class SegmentWatch:
         return fallen
 
     def screen(self, found: Contrast, rest: Contrast) -> Flags:
-        """Segments that look worse at a decision (-> hold), each held until its p is over `screen_release`.
+        """Segments that look worse at a look that decides (-> hold).
 
-        Two screens of one look, both one-sided with Holm: the segment is worse than the champion; and its effect is
-        worse than that of everybody else while it is below 0. The second compares two measured effects, so where the
-        others gain it finds a harmed segment of half the size that the first one needs.
+        Two explanations of a segment's effect are compared: that it is the effect of everybody else,
+        and that the segment is harmed by `screen_harm`. Where they lie `screen_separation` standard
+        errors apart or more, the segment is held when it is closer to harm (the likelihood ratio
+        test of two normal means). Any other segment is held where it is worse than everybody else
+        beyond chance, Holm over all of them, and below zero.
+
+        Args:
+            found: Clicks in each segment, the first of everybody.
+            rest: Clicks of everybody but each segment.
         """
         large, rules = self.large(found), self.rules
+        se = np.hypot(found.se[1:], rest.se[1:])
+        closer_to_harm = found.d[1:] < (rest.d[1:] - rules.screen_harm) / 2
         with np.errstate(invalid="ignore"):
-            worse = ndtr(found.d[1:] / found.se[1:])
-            apart = ndtr((found.d[1:] - rest.d[1:]) / np.hypot(found.se[1:], rest.se[1:]))
-        fallen = holm(np.where(large, worse, np.nan), alpha=rules.screen_alpha)
-        fallen |= holm(np.where(large, apart, np.nan), alpha=rules.contrast_alpha) & (found.d[1:] < 0)
-        self.screened = (self.screened & ~(worse > rules.screen_release)) | fallen
-        return self.screened
+            apart = ndtr((found.d[1:] - rest.d[1:]) / se)
+        fallen = holm(np.where(large, apart, np.nan), alpha=rules.contrast_alpha)
+        return np.asarray((self._separable(found, rest) & closer_to_harm) | (fallen & (found.d[1:] < 0)))
 
-    def short_of_strict(self, found: Contrast) -> Flags:
-        """Segments that cannot be told from a harm of `strict_margin` (-> hold); those with larger errors are blind."""
-        large, rules = self.large(found), self.rules
-        measured = large & (np.nan_to_num(found.se[1:], nan=np.inf) <= rules.strict_se)
-        return np.asarray(measured & (found.d[1:] - rules.strict_z * found.se[1:] <= -rules.strict_margin))
+    def _separable(self, found: Contrast, rest: Contrast) -> Flags:
+        """Segments in which harm could be told from the effect of everybody else."""
+        se = np.hypot(found.se[1:], rest.se[1:])
+        gap = rest.d[1:] + self.rules.screen_harm
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.large(found) & (gap >= self.rules.screen_separation * se))
 
     def blind(self, found: Contrast) -> Flags:
-        """Segments in which harm could not be found: too small for any screen, or measured too coarsely.
-
-        Coarse is an error that the strict screen does not read, or in a segment that matters a detectable effect over
-        `blind_effect`.
-        """
+        """Segments in which a harm of `screen_harm` could not be told from no effect."""
         se = np.nan_to_num(found.se[1:], nan=np.inf)
         effect = detectable_once(1.0, alpha=self.rules.alpha, power=self.rules.power) * se
-        coarse = (se > self.rules.strict_se) | (self._matters(found) & (effect > self.rules.blind_effect))
         present = found.n_control[1:] + found.n_treatment[1:] > 0
-        return np.asarray(present & (~self.large(found) | coarse))
+        unseen = ~self.large(found) | (effect > self.rules.screen_harm)
+        return np.asarray(present & unseen)
 
     def blind_and_matters(self, found: Contrast) -> Flags:
         """Those of them with so many users that a person should know (`segment_blind`)."""

@@ -5,29 +5,30 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from firstchair.definitions.arms import RAMP_SHARES
-from firstchair.evaluation.moments import Contrast
+from firstchair.evaluation.adjustment import Adjustment
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
-from firstchair.promotion.rules import LiveRules, percent
+from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial import conditions as ask
 from firstchair.promotion.trial.conditions import Condition, SampleRatio, missing
 from firstchair.promotion.trial.decision import TrialDecision
 from firstchair.promotion.trial.evidence import Evidence, LeftOut
+from firstchair.promotion.trial.facts import facts
 from firstchair.promotion.trial.harm import HarmWatch, deteriorated
 from firstchair.promotion.trial.looks import Days, Look, Looks
 from firstchair.promotion.trial.measures import (
     Cells,
-    Plan,
-    Reading,
-    clicks_per_100,
+    Readings,
+    adjusted_clicks,
     exposed,
     outliers,
-    plan,
     read,
     window,
 )
 from firstchair.promotion.trial.outlook import Outlook
+from firstchair.promotion.trial.planning import Plan, plan
 from firstchair.promotion.trial.probation import ProbationWatch
+from firstchair.promotion.trial.proofs import Proofs, fall_se, margins
 from firstchair.promotion.trial.record import (
     checks_of,
     detectable_effect,
@@ -46,8 +47,8 @@ class _Seen:
     """Everything read at one look."""
 
     look: Look
-    readings: dict[Metric, Reading]
-    by_segment: Contrast
+    found: Readings
+    bounds: dict[Metric, float]
     counts: tuple[int, int]
     ratio: Condition
     harm: dict[Metric, str]
@@ -74,12 +75,14 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.cells = Cells(self.days)
-        self.fixed = plan(self.days, self.cells, share=self.share, rules=self.rules)
+        self.fixed = plan(self.days, self.cells.sizes, share=self.share, rules=self.rules)
         self._few_left_out = ask.few_left_out(self.left_out, self.rules)
         self._ratio = SampleRatio(self.share, self.rules)
         self._harm = HarmWatch(self.rules)
         self._segments = SegmentWatch(self.cells, self.fixed.segment_rho, self.rules)
         self._probation = ProbationWatch(self.fixed.rho, self.rules)
+        self._facts = Adjustment(facts(self.days.before, self.days.segments, self.rules), self.days.arm)
+        self._proofs = Proofs(self.days, self.rules)
         self._outlook = Outlook(self.rules)
 
     def decisions(self) -> Iterator[TrialDecision]:
@@ -88,24 +91,24 @@ class Trial:
             yield self._decide(self._see(look))
 
     def _see(self, look: Look) -> _Seen:
-        readings, by_segment = read(look, self.days, self.cells, self.fixed, self.rules)
+        found = read(look, self.days, self.cells, self._facts, self.fixed, self.rules)
         counts = exposed(look, self.days)
         assigned = (int((self.days.arm == 0).sum()), int((self.days.arm == 1).sum()))
         harmed: list[str] = []
         if look.data_days >= self.rules.segment_days:
-            harmed = self._segments.names(self._segments.harmed(by_segment))
+            harmed = self._segments.names(self._segments.harmed(found.segments))
         return _Seen(
             look=look,
-            readings=readings,
-            by_segment=by_segment,
+            found=found,
+            bounds=self._proofs.look(look, found.values) if self._decides else {},
             counts=counts,
             ratio=self._ratio.look(counts, assigned),
-            harm=self._harm.look(readings, data_days=look.data_days, day=look.day),
+            harm=self._harm.look(found.metrics, data_days=look.data_days, day=look.day),
             harmed=harmed,
         )
 
     def _decide(self, seen: _Seen) -> TrialDecision:
-        self._outlook.look(seen.look, seen.readings[Metric.CLICKS])
+        self._outlook.look(seen.look, seen.found.metrics[Metric.CLICKS])
         if not self._few_left_out.passes or not seen.ratio.passes or min(seen.counts) == 0:
             arms = ask.both_arms(seen.counts, self.rules.success_users)
             asked = (*self._of_data(seen), arms)
@@ -116,7 +119,12 @@ class Trial:
             return self._in_probation(seen)
         if seen.harm or seen.harmed:
             return self._reject(seen)
-        return self._in_ramp(seen) if self.share <= max(RAMP_SHARES) + 1e-9 else self._in_decision(seen)
+        return self._in_decision(seen) if self._decides else self._in_ramp(seen)
+
+    @property
+    def _decides(self) -> bool:
+        """Whether it is the stage that decides a promotion."""
+        return self.stage == CANARY and self.share > max(RAMP_SHARES) + 1e-9
 
     def _of_data(self, seen: _Seen) -> tuple[Condition, ...]:
         """What is asked of the evidence itself, the whole newest days first."""
@@ -138,7 +146,7 @@ class Trial:
             return self._over(seen, asked)
         if missing(asked):
             return self._hold(seen, asked)
-        blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
+        blind = self._segments.names(self._segments.blind_and_matters(seen.found.segments))
         extra = (Reason.SEGMENT_BLIND,) if blind else ()
         if rules.shortened():
             extra = (*extra, Reason.SHORTENED_STAGE)
@@ -156,20 +164,20 @@ class Trial:
         )
 
     def _conditions(self, seen: _Seen) -> tuple[Condition, ...]:
-        rules, readings, look = self.rules, seen.readings, seen.look
-        clicks = readings[Metric.CLICKS]
-        recent = window(look.recent, self.days, self.cells, clicks.rho, rules)
-        blind = self._segments.names(self._segments.blind_and_matters(seen.by_segment))
+        rules, readings, look = self.rules, seen.found.metrics, seen.look
+        clicks, bounds = readings[Metric.CLICKS], seen.bounds
+        blind = self._segments.names(self._segments.blind_and_matters(seen.found.segments))
         return (
             *self._of_data(seen),
             ask.both_arms(seen.counts, rules.success_users),
-            ask.superior(clicks, data_days=look.data_days, rules=rules),
-            ask.not_inferior(Metric.LISTEN_THROUGH, readings[Metric.LISTEN_THROUGH], rules.listen_margin, rules),
-            ask.not_inferior(Metric.ACTIVE_DAYS, readings[Metric.ACTIVE_DAYS], rules.active_margin, rules),
-            *self._segment_conditions(seen),
-            ask.lasting(recent, rules),
+            ask.superior(clicks, readings[Metric.CLICKS_UNWEIGHTED], bounds, rules),
+            *(
+                ask.not_inferior(metric, readings[metric], margin, bounds.get(metric), rules)
+                for metric, margin in margins(rules).items()
+            ),
+            *((self._segment_condition(seen), self._lasting(look)) if bounds else ()),
             ask.believable(clicks, rules),
-            ask.signs_agree(clicks, readings[Metric.CTR_POOLED], rules),
+            ask.signs_agree(readings[Metric.CLICKS_UNWEIGHTED], readings[Metric.CTR_POOLED], rules),
             Condition(
                 "segments_seen",
                 Reason.SEGMENT_BLIND,
@@ -178,25 +186,24 @@ class Trial:
             ),
         )
 
-    def _segment_conditions(self, seen: _Seen) -> tuple[Condition, ...]:
-        if seen.look.day < self.rules.min_days:
-            return ()
-        rest = self.cells.compare_rest(*clicks_per_100(seen.look.totals, self.days, self.rules))
-        screened = self._segments.names(self._segments.screen(seen.by_segment, rest))
-        strict = self._segments.names(self._segments.short_of_strict(seen.by_segment))
-        return (
-            Condition(
-                "segment_screen",
-                Reason.SEGMENT_SCREEN,
-                not screened,
-                ask.listed(screened, "look worse"),
-            ),
-            Condition(
-                "segment_strict",
-                Reason.SEGMENT_STRICT,
-                not (strict and self.rules.strict),
-                ask.listed(strict, f"may be worse by {percent(self.rules.strict_margin)}"),
-            ),
+    def _lasting(self, look: Look) -> Condition:
+        first = adjusted_clicks(look.first, self._facts, self.fixed)
+        newest = adjusted_clicks(look.recent, self._facts, self.fixed)
+        return ask.lasting(
+            window(first, self.cells, self.fixed),
+            window(newest, self.cells, self.fixed),
+            fall_se(first, newest, self.days),
+            self.rules,
+        )
+
+    def _segment_condition(self, seen: _Seen) -> Condition:
+        rest = self.cells.compare_rest(seen.found.values[Metric.CLICKS])
+        screened = self._segments.names(self._segments.screen(seen.found.segments, rest))
+        return Condition(
+            "segment_screen",
+            Reason.SEGMENT_SCREEN,
+            not screened,
+            ask.listed(screened, "look worse"),
         )
 
     def _in_ramp(self, seen: _Seen) -> TrialDecision:
@@ -226,9 +233,10 @@ class Trial:
     def _in_probation(self, seen: _Seen) -> TrialDecision:
         """The new champion against the control group that keeps the previous one."""
         look, rules = seen.look, self.rules
-        newest = window(look.newest, self.days, self.cells, self.fixed.rho[Metric.CLICKS], rules)
-        alarms = self._probation.look(seen.readings, newest, look, seen.harm)
-        asked = (*self._of_data(seen), *self._probation.conditions(seen.readings, newest))
+        shown = adjusted_clicks(look.newest, self._facts, self.fixed)
+        newest = window(shown, self.cells, self.fixed)
+        alarms = self._probation.look(seen.found.metrics, newest, look, seen.harm)
+        asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
         if alarms:
             return self._decision(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
         if look.day >= rules.probation_max_days and not asked[0].passes:
@@ -301,21 +309,23 @@ class Trial:
             day=self.dates[seen.look.day - 1],
             stage=self.stage,
             days=seen.look.day,
-            metrics=metric_findings(seen.readings, self._harm, self.rules),
-            segments=self._segments.findings(seen.by_segment, harmed),
+            metrics=metric_findings(seen.found.metrics, seen.bounds, self._harm, self.rules),
+            segments=self._segments.findings(seen.found.segments, harmed),
             checks=(
                 *checks_of(
                     asked,
                     seen.harm,
                     seen.harmed,
-                    self._segments.names(self._segments.blind(seen.by_segment)),
+                    self._segments.names(self._segments.blind(seen.found.segments)),
                 ),
                 outliers_check(outliers(seen.look, self.days, self.rules), self.rules),
             ),
-            minimum_detectable_effect=detectable_effect(seen.readings[Metric.CLICKS], self.rules),
+            minimum_detectable_effect=detectable_effect(
+                seen.found.metrics[Metric.CLICKS], seen.bounds.get(Metric.CLICKS), self.rules
+            ),
             reason_codes=codes,
             reasons=reasons,
-            outlook=self._outlook.lines(verb, codes, seen.readings, self.stage),
+            outlook=self._outlook.lines(verb, codes, seen.found.metrics, self.stage),
             planned_detectable_effect=self.fixed.detectable if self.stage == CANARY else None,
             wanted_effect=self.rules.wanted_effect if self.stage == CANARY else None,
         )

@@ -139,7 +139,7 @@ def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
         return next(check.detail for check in last.checks if check.name == "segments_seen")
 
     # So wide that no segment is blind for its error.
-    wide = replace(RULES, strict_se=1.0, blind_effect=1.0)
+    wide = replace(RULES, screen_harm=1.0)
     assert "country 00" not in blind(replace(wide, segment_users=smallest))
     assert "country 00" in blind(replace(wide, segment_users=smallest + 1))
 
@@ -285,7 +285,7 @@ def test_what_is_printed_are_the_rules_that_decided(
     effect: float,
     power: float,
 ) -> None:
-    rules = replace(RULES, blind_share=share, blind_effect=effect, power=power)
+    rules = replace(RULES, blind_share=share, screen_harm=effect, power=power)
 
     assert f"every segment of {percent(share)} of users" in told_blind([], rules)
     assert f"a harm of {percent(effect)} in 1 segment(s)" in told_blind(["country CL"], rules)
@@ -331,4 +331,5 @@ def test_looking_daily_is_looking_at_each_shorter_history() -> None:
 
     found = decide(shorter, RULES)
     assert found.decision is daily[6].decision
-    assert found.metrics[0].champion == daily[6].metrics[0].champion
+    # Users who come later count among those by whom a rate of before the stage is judged.
+    assert found.metrics[0].champion == pytest.approx(daily[6].metrics[0].champion, rel=1e-4)

@@ -9,13 +9,17 @@ import pyarrow.compute as pc
 import pytest
 from scipy.stats import kstest, norm
 
-from firstchair.evaluation.moments import Moments, compare
+from firstchair.evaluation.adjustment import Adjustment
+from firstchair.evaluation.moments import Moments, compare, influence
+from firstchair.evaluation.repeated import RepeatedTest
 from firstchair.evaluation.sequential import log_e, rho_for
 from firstchair.promotion import Verb
 from firstchair.promotion.audition import Effect, simulate_panel
-from firstchair.promotion.audition.behaviour import DAYS
+from firstchair.promotion.audition.behaviour import DAYS, World
+from firstchair.promotion.audition.worlds import WORLDS
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial import TrialDecision, as_evidence, decide
+from firstchair.promotion.trial.facts import facts
 from firstchair.promotion.trial.looks import Looks
 from firstchair.promotion.trial.measures import clicks_per_100
 from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
@@ -100,28 +104,38 @@ def test_a_day_left_out_makes_the_stage_a_day_longer_and_changes_nothing_else(ta
     assert core(read_all) != core(usual)
 
 
-def test_fresh_assignments_of_recorded_users_are_promoted_as_rarely_as_promised() -> None:
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_fresh_assignments_of_recorded_users_err_as_rarely_as_promised(world: World) -> None:
     salts, users = 1_000, 4_000
-    panel = simulate_panel(users, Effect(), seed=77)
+    panel = simulate_panel(users, Effect(), seed=77, world=world)
     rng = np.random.default_rng(78)
     arms = np.array([rng.permutation(users) % 2 for _ in range(salts)], dtype=np.float64)
+    known_before = facts(panel.before, panel.segments, LiveRules())
+    first = arms[0].astype(np.int8)
+    fitted = Adjustment(known_before, first)
     rho = rho_for(0.93 * np.sqrt(4 / users), alpha=RULES.alpha)
-    most = np.full(salts, -np.inf)
+    test = RepeatedTest(RULES.alpha)
+    harm, promoted = np.full(salts, -np.inf), np.zeros(salts, dtype=np.bool_)
     at_fourteen = np.zeros(salts)
 
     for look in Looks(panel, replace(RULES, data_days=1)):
-        y, x = clicks_per_100(look.totals, panel, LiveRules())
-        y, known = np.nan_to_num(y), (~np.isnan(y)).astype(float)
-        values = (known, y, y * y, x * known, x * y, x * x * known)
-        sums = np.column_stack(values)
+        y = clicks_per_100(look.totals)
+        foretold = fitted.foretold(y)
+        seen = ~np.isnan(y)
+        rest = np.where(seen, y - foretold, 0.0)
+        sums = np.column_stack([seen, seen, rest, foretold * seen, seen, rest, rest**2])
         treatment = arms @ sums
         found = compare(Moments(*(sums.sum(axis=0) - treatment).T), Moments(*treatment.T))
-        if look.day >= RULES.success_days:
-            most = np.maximum(most, log_e(found.d, found.se, rho=np.full(salts, rho)))
+        if look.day >= RULES.harm_days:
+            harm = np.maximum(harm, log_e(-found.d, found.se, rho=np.full(salts, rho)))
         if look.day == 14:
             at_fourteen = norm.sf(found.d / found.se)
+        if look.day >= RULES.min_days:
+            moved = influence(y, foretold, first)
+            promoted |= found.d >= test.critical(moved, share=look.day / DAYS) * found.se
 
     assert look.day == DAYS
     # At a level of 0.05, more than 73 of 1,000 come once in a thousand times.
-    assert (most >= np.log(1 / RULES.alpha)).sum() <= 73
+    assert (harm >= np.log(1 / RULES.alpha)).sum() <= 73
+    assert 25 <= promoted.sum() <= 73
     assert kstest(at_fourteen, "uniform").pvalue > 0.001

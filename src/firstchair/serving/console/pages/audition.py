@@ -23,6 +23,7 @@ from firstchair.serving.console.sources import Sources, rows
 ERRORS = 1.96
 NAMES = {
     "clicks_per_100": "Clicks per 100",
+    "clicks_unweighted": "Clicks per 100, unweighted",
     "listen_through": "Listen-through",
     "active_days": "Active days",
     "ctr_pooled": "CTR, pooled",

@@ -1,0 +1,114 @@
+"""How much of what users do in a stage the days before it foretell, and what more facts would add.
+
+`python -m benchmarks.variance_explained [--users N] [--seeds N]` prints for each of the audition's
+worlds, metric and day: the share of the variance explained and the standard error of the relative
+effect, with the metric's own rate of the 28 days before alone, with the gate's facts, and with facts
+that evidence does not hold (active days of the last one and two weeks, clicks of the last week, days
+since the last activity and the first one). Means over seeds.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+
+from firstchair.evaluation.adjustment import Adjustment, explained
+from firstchair.promotion.audition import Effect, Panel, simulate_panel
+from firstchair.promotion.audition.behaviour import World
+from firstchair.promotion.audition.worlds import WORLDS
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
+from firstchair.promotion.trial.facts import facts
+from firstchair.promotion.trial.looks import Look, Looks
+from firstchair.promotion.trial.measures import Adjusted, Cells, read
+from firstchair.promotion.trial.planning import Plan, plan
+from firstchair.promotion.trial.rules import Metric
+
+RULES = LiveRules()
+DAYS = (7, 21, 35)
+METRICS = (Metric.CLICKS, Metric.LISTEN_THROUGH, Metric.ACTIVE_DAYS)
+
+
+def main() -> None:
+    """Print the table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--users", type=int, default=20_000)
+    arguments.add_argument("--seeds", type=int, default=5)
+    options = arguments.parse_args()
+    rows = [
+        row
+        for world in WORLDS.values()
+        for seed in range(1, options.seeds + 1)
+        for row in _rows(world, options.users, seed)
+    ]
+    keys = ["world", "metric", "day", "facts"]
+    found = pd.DataFrame(rows, columns=[*keys, "explained", "se"])
+    means = found.groupby(keys, sort=False).mean().unstack("facts")
+    print(means.to_string(float_format=lambda value: f"{value:.4f}"))
+
+
+def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
+    panel = simulate_panel(users, Effect(), seed=seed, world=world)
+    cells = Cells(panel)
+    fixed = plan(panel, cells.sizes, share=0.5, rules=RULES)
+    known = facts(panel.before, panel.segments, RULES)
+    wider = np.column_stack([known, _standardised(_recent(panel.history))])
+    fits = {
+        "gate": Adjustment(known, panel.arm),
+        "more": Adjustment(wider, panel.arm),
+    }
+    own = _own(panel.before)
+    for look in Looks(panel, RULES):
+        if look.day not in DAYS:
+            continue
+        for metric in METRICS:
+            alone = Adjustment(_standardised(own[metric][:, None]), panel.arm)
+            for name, fit in {"own rate": alone, **fits}.items():
+                yield (world.name, str(metric), look.day, name, *_found(look, metric, panel, cells, fit, fixed))
+
+
+def _found(look: Look, metric: Metric, panel: Panel, cells: Cells, fit: Adjustment, fixed: Plan) -> tuple[float, float]:
+    values: Adjusted = read(look, panel, cells, fit, fixed, RULES).values[metric]
+    se = float(cells.compare_all(values).se[0])
+    return explained(values.y, values.foretold), se
+
+
+def _own(before: Mapping[str, Values]) -> dict[Metric, Values]:
+    """Each metric's own rate of the days before, drawn to the mean where little is known."""
+    heard = before["pre_ms_played"].sum() / before["pre_track_ms"].sum()
+    prior = RULES.prior_plays * RULES.usual_track_ms
+    return {
+        Metric.CLICKS: (before["pre_clicks"] + 3) / (before["pre_impressions"] + 50),
+        Metric.LISTEN_THROUGH: (before["pre_ms_played"] + prior * heard) / (before["pre_track_ms"] + prior),
+        Metric.ACTIVE_DAYS: before["pre_active_days"] / BEFORE_DAYS,
+    }
+
+
+def _recent(history: Mapping[str, np.ndarray]) -> np.ndarray:
+    active = history["active"] > 0
+    ever = active.any(axis=0)
+    idle = np.where(ever, active[::-1].argmax(axis=0), BEFORE_DAYS)
+    since_first = np.where(ever, BEFORE_DAYS - active.argmax(axis=0), 0)
+    shown = history["impressions"][-7:].sum(axis=0)
+    return np.column_stack(
+        [
+            active[-7:].sum(axis=0),
+            active[-14:].sum(axis=0),
+            (history["clicks"][-7:].sum(axis=0) + 1) / (shown + 15),
+            np.log1p(shown),
+            np.log1p(idle),
+            np.log1p(since_first),
+        ]
+    ).astype(np.float64)
+
+
+def _standardised(columns: np.ndarray) -> np.ndarray:
+    return np.asarray((columns - columns.mean(axis=0)) / columns.std(axis=0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Bounds of a test that is repeated on a few planned looks at one growing set of users."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+Values = npt.NDArray[np.float64]
+
+# Paths of the null distribution: a level of 0.05 is met within 0.001, one of 0.01 within 0.0004.
+PATHS = 2**15
+PATHS_SEED = 20_260_101
+
+
+def spent(share: float, *, alpha: float) -> float:
+    """Error that may be spent by a share of the longest experiment.
+
+    alpha ln(1 + (e - 1) share), the spending function of Lan and DeMets (1983, "Discrete sequential
+    boundaries for clinical trials") that resembles Pocock's bounds.
+
+    >>> round(spent(0.6, alpha=0.05), 4), spent(1.0, alpha=0.05)
+    (0.0354, 0.05)
+    """
+    return float(alpha * np.log1p((np.e - 1) * min(max(share, 0.0), 1.0)))
+
+
+class RepeatedTest:
+    """Critical values of a one-sided test at planned looks, together of error alpha under the null.
+
+    The estimates of the looks rest on the same users and are therefore correlated, neither as
+    independent increments would be nor in any way known before. Their correlation is measured: that
+    of the estimates' influence values, one a user. Given it, the z-values of the looks so far are
+    normal under the null; the critical value of a look is where the paths of that distribution which
+    have crossed so far are the share that may be spent by then (Lan and DeMets 1983, with the
+    covariance itself in the place of an assumed one; Jennison and Turnbull 2000, "Group sequential
+    methods with applications to clinical trials", section 3.1).
+    """
+
+    def __init__(self, alpha: float) -> None:
+        self.alpha = alpha
+        self._directions: list[npt.NDArray[np.float32]] = []
+        self._factors: list[Values] = []
+        self._crossed = np.zeros(PATHS, dtype=np.bool_)
+
+    def critical(self, influence: Values, *, share: float) -> float:
+        """The critical z-value of the next look; positive infinity where nothing may be spent.
+
+        Args:
+            influence: float64 (n_users,), how much each user moves the estimate of this look, 0 where
+                they do not count; the users are the same at every look.
+            share: Of the longest experiment that is over, 0..1, not below that of the look before.
+        """
+        direction = influence.astype(np.float32)
+        length = float(np.linalg.norm(direction))
+        if length == 0:
+            return np.inf
+        direction /= length
+        row = self._row([float(before @ direction) for before in self._directions])
+        self._directions.append(direction)
+        return self._spend(row, share)
+
+    def planned(self, correlations: Sequence[float], *, share: float) -> float:
+        """The same for a look whose correlations with the looks before are assumed, oldest first."""
+        return self._spend(self._row(correlations), share)
+
+    def _row(self, correlations: Sequence[float]) -> Values:
+        """The next row of the Cholesky factor of the looks' correlations."""
+        row = np.zeros(len(self._factors) + 1)
+        for place, factor in enumerate(self._factors):
+            if factor[place] > 0:
+                row[place] = (correlations[place] - row[:place] @ factor[:place]) / factor[place]
+        row[-1] = np.sqrt(max(0.0, 1.0 - float(row[:-1] @ row[:-1])))
+        # A look without anything new repeats the one before it.
+        row[-1] = row[-1] if row[-1] > 1e-4 else 0.0
+        self._factors.append(row)
+        return row
+
+    def _spend(self, row: Values, share: float) -> float:
+        level = spent(share, alpha=self.alpha)
+        z = np.zeros(PATHS)
+        for place, weight in enumerate(row):
+            z += weight * _steps(place)
+        waiting = z[~self._crossed]
+        allowed = int(level * PATHS) - (PATHS - len(waiting))
+        if allowed <= 0:
+            return np.inf
+        first = len(row) == 1
+        bound = float(-ndtri(level) if first else np.partition(waiting, -allowed)[-allowed])
+        self._crossed |= z >= bound
+        return bound
+
+
+@lru_cache
+def planned_bound(min_days: int, max_days: int, alpha: float) -> float:
+    """The z-value wanted on the last day, as planned before a stage.
+
+    Its looks are taken to be as correlated as means of s and t independent days, sqrt(s / t). Where
+    users keep their habits the correlation is higher and the bound of the stage itself lower.
+    """
+    test = RepeatedTest(alpha)
+    bound = np.inf
+    for day in range(min_days, max_days + 1):
+        before = [float(np.sqrt(earlier / day)) for earlier in range(min_days, day)]
+        bound = test.planned(before, share=day / max_days)
+    return bound
+
+
+@lru_cache(maxsize=512)
+def _steps(look: int) -> Values:
+    """A standard normal step of every path at a look: its quantiles in a random order."""
+    order = np.random.default_rng([PATHS_SEED, look]).permutation(PATHS)
+    return np.asarray(ndtri((order + 0.5) / PATHS))

@@ -1,0 +1,64 @@
+"""What is known of each user from before a stage, as columns of a regression."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, Segment, Values
+
+# A column that varies less, relative to its mean, says nothing.
+LEAST_SPREAD = 1e-9
+
+
+def facts(before: Mapping[str, Values], segments: Mapping[str, Segment], rules: LiveRules) -> Values:
+    """Facts of the days before a stage, which foretell what users do in it.
+
+    Every metric is adjusted by the same facts (`firstchair.evaluation.adjustment`): rates of clicks
+    and of listening, drawn to the mean of all users the more the less is known of a user; how much
+    they saw; on how many days they were active; the segments of `fact_share` of the users and more.
+
+    Returns:
+        float64 (n_users, n_facts), each column with mean 0 and variance 1.
+    """
+    columns = [*_rates(before, rules), *_activity(before)]
+    columns += _parts(segments, rules.fact_share)
+    table = np.column_stack(columns)
+    centred = table - table.mean(axis=0)
+    spread = centred.std(axis=0)
+    varies = spread > LEAST_SPREAD * np.maximum(1.0, np.abs(table).max(axis=0))
+    return np.asarray(centred[:, varies] / spread[varies])
+
+
+def _rates(before: Mapping[str, Values], rules: LiveRules) -> Iterator[Values]:
+    shown, clicks = before["pre_impressions"], before["pre_clicks"]
+    for weight in (rules.prior_impressions, rules.prior_impressions_more):
+        yield _drawn(clicks, shown, weight, rules)
+    prior = rules.prior_plays * rules.usual_track_ms
+    yield _drawn(before["pre_ms_played"], before["pre_track_ms"], prior, rules)
+
+
+def _activity(before: Mapping[str, Values]) -> Iterator[Values]:
+    active = before["pre_active_days"] / BEFORE_DAYS
+    yield active
+    yield active**2
+    yield np.log1p(before["pre_impressions"])
+    yield (active == 0).astype(np.float64)
+
+
+def _parts(segments: Mapping[str, Segment], least: float) -> Iterator[npt.NDArray[np.float64]]:
+    for segment in segments.values():
+        counts = np.bincount(segment.codes, minlength=len(segment.values))
+        for code in np.flatnonzero(counts >= least * len(segment.codes)):
+            yield (segment.codes == code).astype(np.float64)
+
+
+def _drawn(top: Values, bottom: Values, weight: float, rules: LiveRules) -> Values:
+    """Each user's ratio, drawn to that of all as if they had `weight` more of the denominator."""
+    counted = bounded(bottom, most=rules.user_weight)
+    whole = float(counted.sum())
+    heard = bounded_parts(top, bottom, most=rules.user_weight)
+    usual = float(heard.sum()) / whole if whole else 0.0
+    return np.asarray((top + weight * usual) / (bottom + weight))

@@ -1,0 +1,141 @@
+"""What a stage will find, planned from the days before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.evaluation.repeated import planned_bound
+from firstchair.evaluation.sequential import rho_for
+from firstchair.promotion.rules import LiveRules
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
+from firstchair.promotion.trial.looks import Days
+from firstchair.promotion.trial.ratios import each_ratio, pooled
+from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
+
+# How far a service's own number of impressions may lie from the usual one, as a factor.
+FARTHEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is fixed before a stage.
+
+    Attributes:
+        rho: Precision that the test of harm to a metric mixes with.
+        segment_rho: That of clicks in each segment, float64 (n_parts,), in the order of `Cells.parts`.
+        even_impressions: A click rate over so many impressions differs by chance as much as the
+            rates of users differ.
+        detectable: Relative effect on clicks that a stage which decides would find by its last day
+            with `power`.
+    """
+
+    rho: Mapping[Metric, float]
+    segment_rho: Values
+    even_impressions: float
+    detectable: float
+
+
+def plan(days: Days, sizes: Values, *, share: float, rules: LiveRules) -> Plan:
+    """Plan a stage from the errors that the days before it foretell.
+
+    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in those days.
+
+    Args:
+        days: Users and what is known of them from before the stage.
+        sizes: Users of each segment, float64 (n_parts,).
+        share: Planned share of the challenger.
+        rules: What the gate asks for.
+    """
+    planned = {metric: planned_se(days, metric, share, rules) for metric in Metric}
+    clicks = planned[Metric.CLICKS] * np.sqrt(days.users / np.maximum(sizes, 1))
+    last = planned_se(days, Metric.CLICKS, rules.decision_share, rules, rules.max_days)
+    bound = planned_bound(rules.min_days, rules.max_days, rules.success_alpha)
+    return Plan(
+        rho={metric: rho_for(se, alpha=rules.alpha) for metric, se in planned.items()},
+        segment_rho=np.array([rho_for(float(se), alpha=rules.alpha) for se in clicks]),
+        even_impressions=_even_impressions(days.before, rules),
+        detectable=float(bound + ndtri(rules.power)) * last,
+    )
+
+
+def planned_se(
+    days: Days,
+    metric: Metric,
+    share: float,
+    rules: LiveRules,
+    stage_days: int = BEFORE_DAYS,
+) -> float:
+    """Standard error of the relative effect on a metric after some days of a stage."""
+    arms = np.array([1 - share, share]) * days.users
+    return _planned_cv(days.before, metric, rules, stage_days) * float(np.sqrt((1 / arms).sum()))
+
+
+def _planned_cv(
+    before: Mapping[str, Values],
+    metric: Metric,
+    rules: LiveRules,
+    stage_days: int,
+) -> float:
+    if metric in CHURN_HORIZONS:
+        return float(np.sqrt((1 - rules.planned_churn) / rules.planned_churn))
+    if metric is Metric.CLICKS:
+        return _clicks_cv(before, rules, stage_days)
+    impressions, tracks = before["pre_impressions"], before["pre_track_ms"]
+    if metric is Metric.CTR_POOLED:
+        clicks = bounded_parts(before["pre_clicks"], impressions, most=rules.user_weight)
+        shown = bounded(impressions, most=rules.user_weight)
+        rate = pooled(clicks, shown)
+        known = (clicks - rate * shown) / (rate * shown.mean()) if rate else np.array([])
+        return _known_cv(float(np.std(known)) if len(known) else 0.0, rules)
+    values = {
+        Metric.CLICKS_UNWEIGHTED: each_ratio(before["pre_clicks"], impressions),
+        Metric.LISTEN_THROUGH: each_ratio(before["pre_ms_played"], tracks),
+        Metric.ACTIVE_DAYS: before["pre_active_days"] / BEFORE_DAYS,
+    }
+    found = values[metric][np.isfinite(values[metric])]
+    mean = float(found.mean()) if len(found) >= rules.harm_users else 0.0
+    cv = float(found.std()) / mean if mean > 0 else 0.0
+    return _known_cv(cv, rules) * float(np.sqrt(1 - rules.planned_r2))
+
+
+def _clicks_cv(before: Mapping[str, Values], rules: LiveRules, stage_days: int) -> float:
+    """Of users weighted by n / (n + k), whose rates differ by s² and by chance s² k / n.
+
+    The variance of their mean is s² / sum of the weights; n grows with the days of the stage.
+    """
+    shown = before["pre_impressions"] * stage_days / BEFORE_DAYS
+    even = _even_impressions(before, rules)
+    weight = float((shown / (shown + even)).mean()) if len(shown) else 0.0
+    rate = pooled(before["pre_clicks"], before["pre_impressions"])
+    if not weight or not 0 < rate < 1 or (shown > 0).sum() < rules.harm_users:
+        return rules.planned_cv * float(np.sqrt(1 - rules.planned_r2))
+    between = (1 - rate) / (rate * even)
+    return float(np.sqrt(between / weight * (1 - rules.planned_r2)))
+
+
+def _even_impressions(before: Mapping[str, Values], rules: LiveRules) -> float:
+    """K = p (1 - p) / s² with the variance s² between users' rates, by moments.
+
+    s² is the variance of the rates of the days before, less what chance adds to it.
+    """
+    usual = rules.usual_even_impressions
+    seen = before["pre_impressions"] > 0
+    shown = before["pre_impressions"][seen]
+    if len(shown) < rules.harm_users:
+        return usual
+    rates = before["pre_clicks"][seen] / shown
+    counts = shown / (shown + usual)
+    mean = float((counts * rates).sum() / counts.sum())
+    chance = mean * (1 - mean)
+    total = float((counts * (rates - mean) ** 2).sum() / counts.sum())
+    between = total - chance * float((counts / shown).sum() / counts.sum())
+    if chance <= 0 or between <= 0:
+        return usual
+    return float(np.clip(chance / between, usual / FARTHEST, usual * FARTHEST))
+
+
+def _known_cv(cv: float, rules: LiveRules) -> float:
+    return cv if cv > rules.least_cv else rules.planned_cv
