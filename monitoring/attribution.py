@@ -4,7 +4,7 @@ from datetime import date
 
 from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
 from firstchair.features.segments import UNKNOWN, follower_tiers
-from firstchair.lake import Lake
+from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t
 
 MEASURES = ("impressions", "clicks", "plays", "heard_ms", "track_ms", "follows")
@@ -26,7 +26,7 @@ def facts(lake: Lake, *, first: date, last: date) -> str:
     """
     return f"""
         create temp view happened as
-        select * from {lake.scan(t.EVENTS)}
+        select * from {under_current_artists(lake, t.EVENTS)}
         where event_date between date '{first}' - {SLATE_DAYS} and date '{last}' + {SLATE_DAYS};
         create temp table shown as
         select event_date, user_key, artist_id, model_version, clicked, followed, plays, simulated

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
 from firstchair.definitions.bounds import bounds_sql, counted_sql
-from firstchair.lake import Lake
+from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t
 from monitoring.engine import connect
 
@@ -73,7 +73,7 @@ def _answered(lake: Lake, first: date, last: date) -> str:
     """SQL of `answered`: impressions and clicks of the window of each day, by user and what filled the slot."""
     return f"""
         create temp view happened as
-        select * from {lake.scan(t.EVENTS)}
+        select * from {under_current_artists(lake, t.EVENTS)}
         where event_date >= date '{first}' - {WINDOW_DAYS - 1}
               and event_date <= date '{last}' + {SLATE_DAYS};
         create temp table answered as

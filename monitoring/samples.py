@@ -8,7 +8,7 @@ import pandas as pd
 from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.lifecycle import lifecycle_sql
 from firstchair.features.segments import UNKNOWN, follower_tiers
-from firstchair.lake import Lake
+from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t
 from monitoring.engine import connect
 
@@ -66,10 +66,11 @@ def _events(lake: Lake, days: list[date], sampled: str) -> str:
     listing = ", ".join(f"date '{day}'" for day in days)
     return f"""
         create temp table happened as
-        select * from {lake.scan(t.EVENTS)} where event_date in ({listing}) and {sampled};
+        select * from {under_current_artists(lake, t.EVENTS)}
+        where event_date in ({listing}) and {sampled};
         create temp table played_before as
         select user_key, artist_id, min(event_date) as first_on, max(event_date) as last_on
-        from {lake.scan(t.EVENTS)}
+        from {under_current_artists(lake, t.EVENTS)}
         where event_type in ('play', 'click', 'follow') and event_date <= date '{days[-1]}' and {sampled} group by all;
     """
 

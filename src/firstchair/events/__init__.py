@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         stale_days,
         waiting_days,
     )
+    from firstchair.events.redirects import check_redirects
     from firstchair.events.shares import REFUSED_REMEDY, Lost, lost_before, records_sql, require_usable, unusable
     from firstchair.events.vocabulary import EventType, Reason
 
@@ -50,6 +51,7 @@ __all__ = [
     "build_catalogue",
     "build_events",
     "changed_objects",
+    "check_redirects",
     "days_to_build",
     "event_days",
     "events_by_day",
@@ -74,5 +76,15 @@ __all__ = [
 __getattr__ = deferred(
     __name__,
     __all__,
-    ("vocabulary", "checking", "calendar", "acceptance", "catalogue", "ingestion", "reconciliation", "shares"),
+    (
+        "vocabulary",
+        "checking",
+        "calendar",
+        "acceptance",
+        "catalogue",
+        "ingestion",
+        "reconciliation",
+        "redirects",
+        "shares",
+    ),
 )

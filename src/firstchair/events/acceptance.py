@@ -11,7 +11,7 @@ import pyarrow as pa
 from firstchair.errors import LakeError
 from firstchair.events.calendar import quarantined, set_aside_strays
 from firstchair.events.reconciliation import sequence_gaps
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, merged_artists
 from firstchair.lake import tables as t
 from firstchair.validation import validate
 
@@ -139,7 +139,9 @@ def _checked(lake: Lake, first: date, last: date) -> str:
         from {bronze} b
         left join taken k on k.source = b.source and k.source_seq = b.source_seq
         left join (select user_key from {lake.scan(t.USERS)}) u on u.user_key = b.user_key
-        left join (select artist_id from {lake.scan(t.ARTISTS)}) a on a.artist_id = b.artist_id
+        left join (
+            select artist_id from {lake.scan(t.ARTISTS)}
+            union select artist_id from {merged_artists(lake)}) a on a.artist_id = b.artist_id
         left join (select track_id from {lake.scan(t.TRACKS)}) s on s.track_id = b.track_id
         where b.event_date between date '{first}' and date '{last}';
     """

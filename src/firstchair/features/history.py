@@ -14,7 +14,8 @@ from firstchair.lake import tables as lake_tables
 class History:
     """The Ibis tables of one engine that features are made of.
 
-    events: silver/events, one row per accepted event, all days.
+    events: silver/events, one row per accepted event, all days; a merged artist is the one it was
+        merged into.
     users, artists, tracks: silver/users, silver/artists, silver/tracks as they stand now. Accounts and
         catalogue are not versioned, so only events are cut by `as_of`.
     """

@@ -2,7 +2,24 @@
 
 from firstchair.lake.delta import ArrowData, Lake, connect
 from firstchair.lake.engine import Engine
+from firstchair.lake.redirects import (
+    holds_merged,
+    merged_artists,
+    redirects_of,
+    under_current_artists,
+)
 from firstchair.lake.simulation import is_simulated
 from firstchair.lake.tables import Table
 
-__all__ = ["ArrowData", "Engine", "Lake", "Table", "connect", "is_simulated"]
+__all__ = [
+    "ArrowData",
+    "Engine",
+    "Lake",
+    "Table",
+    "connect",
+    "holds_merged",
+    "is_simulated",
+    "merged_artists",
+    "redirects_of",
+    "under_current_artists",
+]

@@ -5,7 +5,8 @@ from ibis.backends.duckdb import Backend
 
 from firstchair.errors import SettingsError
 from firstchair.lake.delta import Lake, connect
-from firstchair.lake.tables import Table
+from firstchair.lake.redirects import under_current_artists
+from firstchair.lake.tables import EVENTS, Table
 
 ENGINES = ("duckdb",)
 
@@ -30,10 +31,14 @@ class Engine:
         self.backend: Backend = ibis.duckdb.from_connection(self.connection)
 
     def table(self, table: Table) -> ibis.Table:
-        """All rows of the table's present snapshot; no row where it was never written."""
+        """All rows of the table's present snapshot; no row where it was never written.
+
+        A merged artist is the one it was merged into (`under_current_artists`) in silver/events.
+        """
         names = ", ".join(f'"{name}"' for name in table.schema.names)
         view = table.name.replace("/", "_")
-        self.connection.execute(f"create or replace temp view {view} as select {names} from {self.lake.scan(table)}")
+        rows = under_current_artists(self.lake, table) if table is EVENTS else self.lake.scan(table)
+        self.connection.execute(f"create or replace temp view {view} as select {names} from {rows}")
         return self.backend.table(view)
 
     def __enter__(self) -> "Engine":

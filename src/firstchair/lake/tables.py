@@ -131,6 +131,15 @@ ARTISTS = _table(
     followers=pa.int64(),
     genres=pa.list_(pa.string()),
 )
+# Artists that the catalogue says were merged into another. redirect_to: the end of the chain, an
+# artist of silver/artists; null where the redirect is not followed, `fault` says why.
+ARTIST_REDIRECTS = _table(
+    "silver/artist_redirects",
+    artist_id=pa.string(),
+    stated=pa.string(),  # what the catalogue has
+    redirect_to=pa.string(),
+    fault=pa.string(),  # circle, unknown_artist; null where it is followed
+)
 TRACKS = _table(
     "silver/tracks",
     track_id=pa.string(),
@@ -421,6 +430,7 @@ ALL_TABLES = (
     QUARANTINE_USERS,
     USERS,
     ARTISTS,
+    ARTIST_REDIRECTS,
     TRACKS,
     USER_FEATURES,
     INTERACTIONS,

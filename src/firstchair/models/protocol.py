@@ -1,7 +1,7 @@
 """What every recommender is: fitted on one day's data, asked for lists, kept as plain files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -42,6 +42,8 @@ class TrainingData:
     newest_signal_on: UTC day of the newest positive signal in `confidence`; before `as_of`, or there is a leak.
     recent: 1 where the newest positive signal of a pair is of the last 7 days, float32 CSR like `confidence`; None
         where signals have no days.
+    redirects: current artist by each merged one, by which a model fitted before the merge finds its
+        artists.
     repeats: whether lists may hold what a user has taken: asked for to see what a model remembers.
     """
 
@@ -56,6 +58,7 @@ class TrainingData:
     newest_signal_on: date | None = None
     repeats: bool = False
     recent: sparse.csr_matrix | None = None
+    redirects: Mapping[str, str] = field(default_factory=dict)
 
     def warm(self) -> npt.NDArray[np.bool_]:
         """Bool (n_users,): whether a user has a positive signal at all."""

@@ -1,6 +1,6 @@
 """From scores to lists: the best of what is not yet taken, in an order that ties cannot shake."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -89,10 +89,33 @@ def chunks(rows: Rows, width: int) -> Iterator[Rows]:
         yield rows[start : start + step]
 
 
+def current_ids(
+    artist_ids: npt.NDArray[np.str_],
+    redirects: Mapping[str, str],
+) -> npt.NDArray[np.str_]:
+    """A model's artists, in its order, by the ids that they have now.
+
+    A merged artist takes the id of the one it was merged into where the model does not know that
+    one: an artist who was renamed keeps what was learnt. Where it does, or where several were
+    merged into one, the others keep ids that the catalogue no longer has.
+    """
+    merged = np.flatnonzero(np.isin(artist_ids, list(redirects))) if redirects else []
+    if not len(merged):
+        return artist_ids
+    found, known = artist_ids.astype(object), set(artist_ids.tolist())
+    for place in merged:
+        target = redirects[str(artist_ids[place])]
+        if target not in known:
+            found[place] = target
+            known.add(target)
+    return found.astype(str)
+
+
 def columns_for(data: TrainingData, artist_ids: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
     """Column of `data` of each of a model's artists; -1 for one that the catalogue no longer has."""
     if np.array_equal(data.artist_ids, artist_ids):
         return np.arange(len(artist_ids), dtype=np.int64)
+    artist_ids = current_ids(artist_ids, data.redirects)
     place = np.searchsorted(data.artist_ids, artist_ids)
     place = np.minimum(place, max(0, len(data.artist_ids) - 1))
     return np.where(data.artist_ids[place] == artist_ids, place, -1).astype(np.int64)

@@ -14,7 +14,7 @@ from firstchair.models.blend import standardised
 from firstchair.models.content import Content
 from firstchair.models.item_item import ItemItem
 from firstchair.models.protocol import TrainingData
-from firstchair.models.selection import Floats, Rows, best
+from firstchair.models.selection import Floats, Rows, best, current_ids
 from firstchair.models.trending import Trending
 
 CANDIDATES_EACH = 100
@@ -59,6 +59,11 @@ class Sources:
         for model in self.models.values():
             model.fit(data, seed=seed)
         return self
+
+    def rename(self, redirects: Mapping[str, str]) -> None:
+        """Let each know its artists by the ids that they have now (`current_ids`)."""
+        for model in self.models.values():
+            model.artist_ids = current_ids(model.artist_ids, redirects)
 
     def __getitem__(self, name: str) -> Any:
         return self.models[name]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from firstchair import features
-from firstchair.lake import Engine, Lake, Table
+from firstchair.lake import Engine, Lake, Table, holds_merged, redirects_of
 from firstchair.lake import tables as t
 from firstchair.models.protocol import LabelledHistory, Slates, TrainingData
 
@@ -29,8 +29,9 @@ PAIRS = ["user_key", "artist_id", "confidence", "preference", "last_signal_on"]
 def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> TrainingData:
     """Everything known before `as_of`, and with `labels` what users took up in the last days before it.
 
-    Read from gold where that day was built, else computed by the same definitions. The labels' days are
-    `LABEL_DAYS`, or a third of a shorter history.
+    Read from gold where that day was built, and built with the artists as they are now, else
+    computed by the same definitions. The labels' days are `LABEL_DAYS`, or a third of a shorter
+    history.
 
     Raises:
         LakeError: A table cannot be read.
@@ -75,6 +76,7 @@ class _Loader:
         self.user_keys = _sorted(lake.read(t.USERS), "user_key")
         self.artist_ids = _sorted(lake.read(t.ARTISTS), "artist_id")
         self.built = {table.name: set(lake.partitions(table)) for table in (t.USER_FEATURES, t.INTERACTIONS)}
+        self.redirects = redirects_of(lake)
 
     def first_day(self) -> date | None:
         days = self.lake.partitions(t.EVENTS)
@@ -95,6 +97,7 @@ class _Loader:
             labelled=labelled,
             recent=self._ones(pairs.filter(pc.field("last_signal_on") >= as_of - timedelta(days=RECENT_DAYS))),
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
+            redirects=self.redirects,
         )
 
     def taken_up(self, start: date, end: date) -> TakenUp:
@@ -130,11 +133,16 @@ class _Loader:
         return Slates(slate[known].astype(np.int64), row[known], column[known], taken=taken, **numbers)
 
     def _rows(self, table: Table, definition: Any, columns: list[str], as_of: date) -> pa.Table:
-        if as_of in self.built[table.name]:
+        if as_of in self.built[table.name] and not self._is_outdated(table, as_of):
             rows = self.lake.read(table, f"as_of = date '{as_of}'").select(columns)
         else:
             rows = definition(self.history, as_of=as_of).select(columns).to_pyarrow()
         return rows.sort_by([(name, "ascending") for name in columns if name in ("user_key", "artist_id")])
+
+    def _is_outdated(self, table: Table, as_of: date) -> bool:
+        """Whether the day was built by artist, and before one of its artists was merged."""
+        by_artist, of_day = "artist_id" in table.schema.names, f"as_of = date '{as_of}'"
+        return by_artist and holds_merged(self.lake, table, of_day)
 
     def _artists(self, as_of: date) -> pd.DataFrame:
         catalogue = self.lake.read(t.ARTISTS).to_pandas().set_index("artist_id")

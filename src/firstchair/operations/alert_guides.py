@@ -35,6 +35,11 @@ GUIDES: Mapping[str, Guide] = {
         "Deliver the records again in an object with a new name.",
         "quality",
     ),
+    "artist_redirects": Guide(
+        "An artist was merged into one that was deleted, or two were merged into each other.",
+        "Correct `redirect_to` of the named artists in the catalogue; the next reading follows it.",
+        "quality",
+    ),
     "stale_data": Guide(
         "Deliveries have stopped, or the daily run has.",
         "See whether new objects arrive under the events URL, and whether the daily run of Dagster succeeded.",

@@ -118,6 +118,7 @@ def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> t
     return (
         Check("no_data", PASSES, f"{reconciliation.read:,} records have been read."),
         *_changed(platform),
+        events.check_redirects(platform.lake),
         *_freshness(platform, last),
         *_records(platform, reconciliation, last),
         *_quality(platform, last),

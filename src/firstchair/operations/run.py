@@ -11,6 +11,7 @@ from firstchair.errors import RunError
 from firstchair.lake import tables as t
 from firstchair.models import Family, model_name
 from firstchair.operations.platform import Platform
+from firstchair.operations.triggers import lists_with_merged
 from firstchair.operations.work import writing
 
 # Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
@@ -105,7 +106,16 @@ class _Run:
             held = MODELS if self.hold_models and self._auditioning() else ()
             self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
             built_days.append(day)
+        self._renew_lists()
         return RunReport(data_days[0], last, len(data_days), tuple(built_days), tuple(self.runs))
+
+    def _renew_lists(self) -> None:
+        """Publish the served lists again where they hold an artist that was merged since."""
+        due = lists_with_merged(self.platform)
+        if due is not None and self._wanted(("published_lists",)):
+            day = due.as_of - ONE_DAY
+            self.total += 1
+            self._materialise(("published_lists",), (day, day))
 
     def _wanted(self, assets: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in assets if name not in self.without)

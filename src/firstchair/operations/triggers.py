@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstchair import events, serving
 from firstchair.errors import RunError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, holds_merged
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.operations.causes import Patience, outcome
@@ -92,7 +92,10 @@ def day_due(platform: Platform) -> DayDue:
 
 
 def decisions_due(platform: Platform) -> list[DecisionDue]:
-    """Days without an entry, else the last one where aliases or published lists are not what its entry says."""
+    """Days without an entry, else the last one where aliases or published lists are not right.
+
+    They are right where they are as its entry says, and lists hold no merged artist.
+    """
     last = platform.ledger.last()
     number = 0 if last is None else last.sequence
     days = undecided(platform.lake, platform.registry, platform.ledger)
@@ -101,7 +104,20 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
     if not is_followed(platform.registry, platform.ledger):
         moved = out_of_line(platform.registry, platform.ledger)
         return [DecisionDue(last.as_of, f"aliases-{last.sequence}-{moved}")]
+    if (merged := lists_with_merged(platform)) is not None:
+        return [merged]
     return _unserved(platform, last)
+
+
+def lists_with_merged(platform: Platform) -> DecisionDue | None:
+    """The day whose served lists hold an artist that was merged since; None where none does."""
+    served = serving.serves(platform.settings.published)
+    version = platform.lake.version(t.ARTIST_REDIRECTS)
+    if served is None or served.redirects == version:
+        return None
+    if not holds_merged(platform.lake, t.RECOMMENDATIONS, f"as_of = date '{served.as_of}'"):
+        return None
+    return DecisionDue(served.as_of, f"merged-{version}")
 
 
 def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:

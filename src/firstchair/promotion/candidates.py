@@ -14,7 +14,15 @@ from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion.registry import Registry, Training, Version
 
 EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)
-READ = (t.EVENTS, t.USERS, t.ARTISTS, t.TRACKS, t.USER_FEATURES, t.INTERACTIONS)
+READ = (
+    t.EVENTS,
+    t.USERS,
+    t.ARTISTS,
+    t.ARTIST_REDIRECTS,
+    t.TRACKS,
+    t.USER_FEATURES,
+    t.INTERACTIONS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ READ: Mapping[str, tuple[t.Table, ...]] = {
         t.TRAINING_EVIDENCE,
         t.VERSION_EVIDENCE,
         t.EVENTS,
+        t.ARTIST_REDIRECTS,
         t.RECOMMENDATIONS,
         t.DATA_QUALITY,
     ),

@@ -12,7 +12,7 @@ from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.lifecycle import lifecycle_sql
 from firstchair.events import blocked_days
 from firstchair.features.segments import UNKNOWN
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.stages import Phase, arms_of
 from firstchair.promotion.trial.evidence import ARMS, BEFORE_DAYS
@@ -139,7 +139,8 @@ def _happened(lake: Lake, earliest: date) -> str:
     """SQL of `happened`: events of users in an arm; `shown`: what came of what they were shown."""
     return f"""
         create temp table happened as
-        select e.* from {lake.scan(t.EVENTS)} e join assigned using (user_key) where event_date >= date '{earliest}';
+        select e.* from {under_current_artists(lake, t.EVENTS)} e join assigned using (user_key)
+        where event_date >= date '{earliest}';
         create temp table shown as
         select user_key, event_date, clicked, followed, plays from ({shown_sql("happened")});
         create temp view lengths as

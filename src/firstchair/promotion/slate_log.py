@@ -11,7 +11,7 @@ import pyarrow as pa
 from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
 from firstchair.evaluation.off_policy import SlateLog
 from firstchair.events import blocked_days
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.ledger import Entry
 from firstchair.promotion.protocol import challenger_after
@@ -88,7 +88,7 @@ def _shown(lake: Lake, days: list[Shadowed], before: date) -> str:
     dates = ", ".join(f"date '{day}'" for day in sorted(reach) if day < before)
     return f"""
         create temp view happened as
-        select * from {lake.scan(t.EVENTS)} where event_date in ({dates});
+        select * from {under_current_artists(lake, t.EVENTS)} where event_date in ({dates});
         create temp table shown as {shown_sql("happened")};
     """
 
@@ -112,7 +112,7 @@ def _slates(lake: Lake, days: list[Shadowed], length: int) -> str:
         lists as (
             select r.user_key, s.slate_id, r.model_version, list(r.artist_id) as whole,
                    list(r.artist_id order by r.position) filter (r.position <= {length}) as first
-            from {lake.scan(t.RECOMMENDATIONS)} r
+            from {under_current_artists(lake, t.RECOMMENDATIONS)} r
             join slates s on r.user_key = s.user_key and r.as_of = s.day
                 and r.model_version in (s.champion, s.challenger)
             where r.as_of in ({dates}) group by all)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from firstchair.errors import ModelError
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, merged_artists
 from firstchair.lake import tables as t
 from firstchair.models import Lists, TrainingData, load_training_data
 from firstchair.promotion import Alias, Registry, Version
@@ -61,26 +61,39 @@ def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_l
     )
 
 
-def add_missing_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> None:
-    """Make the lists of champion and challenger where they have none for a day that has lists.
+def complete_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> None:
+    """Make missing lists, and anew those that hold a merged artist, on a day with lists.
 
-    A decision after the day's lists were made may have given the role to a version that had none.
+    A decision after the day's lists were made may have given the role of champion or challenger to
+    a version that had none, and the catalogue may have merged an artist since.
     """
     listed = listed_versions(lake, as_of)
-    missing = [
-        version
-        for version in aliased_versions(registry, as_of)
-        if version is not None and version.version not in listed
-    ]
-    if not listed or not missing:
+    if not listed:
+        return
+    aliased = [version for version in aliased_versions(registry, as_of) if version is not None]
+    missing = [version for version in aliased if version.version not in listed]
+    outdated = [registry.find(number) for number in _holding_merged(lake, as_of)]
+    wanted = [*missing, *(version for version in outdated if version is not None)]
+    if not wanted:
         return
     data = load_training_data(lake, as_of=as_of, labels=False)
-    for version in missing:
+    for version in wanted:
         tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
         reader = _whole([version], registry, data, list_length, tally)
         of_version = f"as_of = '{as_of}' and model_version = '{version.version}'"
         with _cause_named(tally, [version]):
             lake.replace_where(t.RECOMMENDATIONS, reader, of_version)
+
+
+def _holding_merged(lake: Lake, as_of: date) -> list[str]:
+    """Numbers of the versions whose lists of the day hold an artist that was merged since."""
+    with connect() as connection:
+        rows = connection.execute(
+            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} "
+            f"join {merged_artists(lake)} using (artist_id) where as_of = date '{as_of}' "
+            "order by all"
+        ).fetchall()
+    return [number for (number,) in rows]
 
 
 def listed_versions(lake: Lake, as_of: date) -> set[str]:

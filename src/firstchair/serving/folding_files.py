@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, redirects_of
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.models.als import ALS
+from firstchair.models.selection import current_ids
 from firstchair.promotion import Registry, Version
 from firstchair.serving.factors import track_key
 
@@ -53,23 +54,28 @@ def folding_files(
         return {}, None
     files = _rows(lake, as_of, keys, artists) | _tracks(lake)
     models: dict[str, dict[str, float]] = {}
+    redirects = redirects_of(lake)
     for number, version in versions.items():
         model = registry.load(version)
         assert isinstance(model, ALS), f"version {number} is tagged {version.family}"
-        arrays, models[number] = factor_files(model, artists, stem=f"als.{number}")
+        stem = f"als.{number}"
+        arrays, models[number] = factor_files(model, artists, redirects=redirects, stem=stem)
         files |= arrays
     return files, {"models": models, "stranger": next(iter(versions))}
 
 
-def factor_files(model: ALS, artists: npt.NDArray[np.str_], *, stem: str) -> tuple[Files, dict[str, float]]:
+def factor_files(
+    model: ALS, artists: npt.NDArray[np.str_], *, redirects: Mapping[str, str], stem: str
+) -> tuple[Files, dict[str, float]]:
     """An ALS over the catalogue: arrays by file name, and what the manifest says of them.
 
     Args:
         model: The fitted model.
         artists: The catalogue, ascending.
+        redirects: Current artist by each merged one.
         stem: What the names of the files begin with.
     """
-    place, kept = places(artists, model.artist_ids)
+    place, kept = places(artists, current_ids(model.artist_ids, redirects))
     vectors = np.zeros((len(artists), model.factors), dtype=np.float32)
     vectors[place[kept]] = model.artist_factors[kept]
     longest = max(float(np.linalg.norm(model.artist_factors, axis=1).max(initial=0)), 1e-12)

@@ -3,6 +3,7 @@
 from firstchair.definitions.arms import HOLDOUT
 
 POINTER, VERSIONS, MANIFEST = "CURRENT", "versions", "manifest.json"
+REDIRECTS = "redirects.json"
 FORMAT = 5
 # Earlier releases wrote format 4, which differs in the name of one role, see `role_named`.
 READABLE = (4, FORMAT)

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from firstchair.definitions.lifecycle import NEW
 from firstchair.errors import ModelError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, redirects_of
 from firstchair.lake import tables as t
 from firstchair.models import Family, TrainingData
 from firstchair.promotion import Registry, Version
@@ -66,4 +66,5 @@ def _nobody(lake: Lake, as_of: date) -> TrainingData:
         users=pd.DataFrame([unknown], index=[""]),
         artists=artists,
         fingerprint="",
+        redirects=redirects_of(lake),
     )

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, redirects_of
 from firstchair.lake import tables as t
-from firstchair.serving.layout import NOBODY, SCORE_UNITS
+from firstchair.serving.layout import NOBODY, REDIRECTS, SCORE_UNITS
 
 ROWS_AT_ONCE = 1 << 20
 STRANGER = "stranger"
@@ -22,7 +22,9 @@ KINDS = {"artists": (np.int32, NOBODY), "scores": (np.int16, 0), "reasons": (np.
 def write_matrices(
     lake: Lake, folder: Path, *, as_of: date, versions: Mapping[str, str], stranger: pa.Table, length: int
 ) -> npt.NDArray[np.void]:
-    """Write catalogue, reasons, and artists, scores and reasons (users, length) of each role; the users' keys.
+    """Write catalogue, redirects and reasons, and the matrices of each role; the users' keys.
+
+    The matrices of a role are artists, scores and reasons, (users, length) each.
 
     Args:
         lake: Holds gold/recommendations and the catalogue.
@@ -39,6 +41,7 @@ def write_matrices(
         connection.register("stranger", stranger)
         connection.execute(_numbered(lake, as_of, list(versions.values()), length))
         _write_catalogue(connection, folder)
+        (folder / REDIRECTS).write_bytes(orjson.dumps(redirects_of(lake)))
         _write_reasons(connection, folder)
         keys = connection.sql("select user_key from users order by n").to_arrow_table().column("user_key")
         for role, version in versions.items():

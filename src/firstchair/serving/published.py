@@ -18,7 +18,15 @@ import orjson
 from firstchair.definitions.arms import HOLDOUT, Bounds, role_at
 from firstchair.errors import ModelError
 from firstchair.serving.factors import Folding, open_folding
-from firstchair.serving.layout import MANIFEST, NOBODY, POINTER, READABLE, VERSIONS, role_named
+from firstchair.serving.layout import (
+    MANIFEST,
+    NOBODY,
+    POINTER,
+    READABLE,
+    REDIRECTS,
+    VERSIONS,
+    role_named,
+)
 from firstchair.serving.prefault import prefault_for_reading
 from firstchair.serving.reranking import Reranker
 
@@ -62,7 +70,8 @@ class Published:
     key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view
     (2^16 + 1,), the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for
     arms. arms: roles by bucket. stranger: the list of users of whom nothing is known; unknown_users:
-    the model behind it. artist_ids, names: JSON texts of the catalogue, by number. reason_text,
+    the model behind it. artist_ids, names: JSON texts of the catalogue, by number. redirects: the
+    current artist by each that was merged into it. reason_text,
     reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not
     published. rankers: by registered version, those that order their users' fold-ins anew.
     code_version: of what made the lists.
@@ -83,6 +92,7 @@ class Published:
     buckets: memoryview
     arms: Bounds
     artist_ids: list[str]
+    redirects: dict[str, str]
     names: list[str | None]
     reason_offsets: memoryview
     reason_text: mmap.mmap
@@ -106,7 +116,8 @@ class Published:
         return NOBODY
 
     def number_of(self, artist_id: str) -> int:
-        """Number of an artist; `NOBODY` where the catalogue does not have him."""
+        """Number of an artist, or of the one it was merged into; `NOBODY` where there is none."""
+        artist_id = self.redirects.get(artist_id, artist_id)
         place = bisect_left(self.artist_ids, artist_id)
         return place if place < len(self.artist_ids) and self.artist_ids[place] == artist_id else NOBODY
 
@@ -169,6 +180,9 @@ def _open(folder: Path) -> Published:
     catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
     artist_ids = [artist_id for artist_id, _ in catalogue]
     as_of = date.fromisoformat(manifest["as_of"])
+    # Earlier releases published no redirects.
+    known = REDIRECTS in manifest["files"]
+    redirects = orjson.loads((folder / REDIRECTS).read_bytes()) if known else {}
     # Earlier releases published no rankers.
     rankers = (manifest["folding"] or {}).get("rankers", {})
     key_high = _mapped(folder / "key_high.npy")
@@ -188,6 +202,7 @@ def _open(folder: Path) -> Published:
         buckets=_mapped(folder / "buckets.npy"),
         arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
         artist_ids=artist_ids,
+        redirects=redirects,
         names=[name for _, name in catalogue],
         reason_offsets=_mapped(folder / "reason_offsets.npy"),
         reason_text=_text(folder / "reasons.json"),

@@ -17,12 +17,13 @@ import numpy.typing as npt
 import firstchair
 from firstchair.definitions.arms import CHALLENGER, CHAMPION, HOLDOUT, PREVIOUS, Arms, Bounds
 from firstchair.errors import ModelError
-from firstchair.lake import Lake, is_simulated
+from firstchair.features import build_interactions
+from firstchair.lake import Lake, holds_merged, is_simulated
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.promotion import Alias, Registry, Version
 from firstchair.promotion.stages import REMOVED
-from firstchair.serving.batch import add_missing_lists, aliased_versions, listed_versions
+from firstchair.serving.batch import aliased_versions, complete_lists, listed_versions
 from firstchair.serving.folding_files import folding_files, folding_versions
 from firstchair.serving.layout import FORMAT, MANIFEST, POINTER, VERSIONS
 from firstchair.serving.lists import trending_for_strangers, trending_of
@@ -106,14 +107,17 @@ def publish_day(
     list_length: int,
     arms: Arms,
 ) -> PublishReport:
-    """Publish the lists of `as_of`; champion and challenger get theirs first where they have none.
+    """Publish the lists of `as_of`; what is missing of them, or no longer right, is made first.
 
-    They have none where the day's decision gave the role to a version after its lists were made.
+    Champion and challenger have no lists where the day's decision gave them the role afterwards;
+    matrix and lists are no longer right where they hold an artist that was merged since.
 
     Raises:
         ModelError: There is no champion, or trending has no list; what is published stays.
     """
-    add_missing_lists(lake, registry, as_of=as_of, list_length=list_length)
+    if holds_merged(lake, t.INTERACTIONS, f"as_of = date '{as_of}'"):
+        build_interactions(lake, as_of=as_of)
+    complete_lists(lake, registry, as_of=as_of, list_length=list_length)
     return publish(lake, registry, as_of=as_of, root=root, list_length=list_length, arms=arms)
 
 
@@ -177,6 +181,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         "users": len(keys),
         "length": contents.length,
         "simulated": is_simulated(lake),
+        "redirects_version": lake.version(t.ARTIST_REDIRECTS),
         "code_version": firstchair.__version__,
         "roles": {role: _described(version) for role, version in contents.roles.items()},
         "unknown_users": _described(trending_of(registry, contents.as_of)),

@@ -62,6 +62,7 @@ def write_rankers(
     for number, version in versions.items():
         model = registry.load(version)
         assert isinstance(model, Ranker), f"version {number} is tagged {version.family}"
+        model.sources.rename(data.redirects)
         model.sources.models["trending"] = model.sources["trending"].counted(data)
         model.save(folder / f"ranker.{number}")
         if _bytes(folder / f"ranker.{number}") > MOST_BYTES:
@@ -98,7 +99,8 @@ def ranker_files(
     user, known = places(data.user_keys, np.array([key.hex() for key in keys.tolist()], dtype=str))
     column, listed = places(data.artist_ids, artists)
     user, column = np.where(known, user, -1), np.where(listed, column, -1)
-    files, told = factor_files(model.sources["als"], artists, stem=stem)
+    als = model.sources["als"]
+    files, told = factor_files(als, artists, redirects=data.redirects, stem=stem)
     files[f"{stem}.users.npy"] = _padded(day.users, np.nan)[user]
     files[f"{stem}.artists.npy"] = _padded(day.artists, np.nan)[column]
     cells = np.column_stack([cell for cell, _ in day.lifts])

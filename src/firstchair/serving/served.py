@@ -11,12 +11,16 @@ from firstchair.serving.layout import MANIFEST, POINTER, VERSIONS, role_named
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Name and day of the published version, the champion's registered version, roles by bucket."""
+    """Name and day of the published version, the champion's registered version, roles by bucket.
+
+    redirects: version of silver/artist_redirects that was known; None where it is not told.
+    """
 
     published: str
     as_of: date
     champion: str
     arms: Bounds
+    redirects: int | None
 
 
 def serves(root: Path) -> Served | None:
@@ -31,4 +35,5 @@ def serves(root: Path) -> Served | None:
         as_of=date.fromisoformat(manifest["as_of"]),
         champion=manifest["roles"]["champion"]["version"],
         arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
+        redirects=manifest.get("redirects_version"),
     )

@@ -27,6 +27,8 @@ ARTISTS = sa.Table(
     sa.Column("followers", sa.BigInteger),
     sa.Column("genres", sa.ARRAY(sa.Text)),
 )
+# A column that the table of artists may have: the artist that this one was merged into.
+REDIRECT_TO: sa.Column[str] = sa.Column("redirect_to", sa.Text)
 TRACKS = sa.Table(
     "tracks",
     metadata,

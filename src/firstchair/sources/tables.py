@@ -18,17 +18,28 @@ CALENDAR: tuple[tuple[type[Any], Any, Any], ...] = (
 )
 
 
-def read_table(url: sa.URL, table: sa.Table) -> Iterator[pd.DataFrame]:
+def read_table(
+    url: sa.URL,
+    table: sa.Table,
+    *,
+    optional: Sequence[sa.Column[Any]] = (),
+) -> Iterator[pd.DataFrame]:
     """Frames of up to `ROWS_AT_ONCE` rows in the order of the table's key, all of one snapshot.
 
     Every frame has all columns of the contract as objects: None where the source has null,
     or a date or instant outside the years 1 to 9999.
+
+    Args:
+        url: The account database.
+        table: As the contract has it.
+        optional: Further columns that the source's table may have; all null where it does not.
 
     Raises:
         SourceError: The database cannot be reached, or lacks the table or a column.
     """
     columns = [_readable(column) for column in table.columns]
     with _connected(url, table) as connection:
+        columns += _optional(connection, table, optional)
         rows = connection.execution_options(stream_results=True).execute(
             sa.select(*columns).order_by(*table.primary_key.columns)
         )
@@ -68,6 +79,18 @@ def _connected(url: sa.URL, table: sa.Table) -> Iterator[sa.Connection]:
         ) from error
     finally:
         engine.dispose()
+
+
+def _optional(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[sa.Column[Any]]
+) -> list[sa.ColumnElement[Any]]:
+    """Those columns of the source's table, null for one that it does not have."""
+    if not columns:
+        return []
+    present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    found = (sa.column(one.name) if one.name in present else sa.null() for one in columns)
+    pairs = zip(found, columns, strict=True)
+    return [sa.cast(value, one.type).label(one.name) for value, one in pairs]
 
 
 def _frame(rows: sa.CursorResult[Any], chunk: Sequence[Sequence[Any]]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from firstchair import events
@@ -126,3 +127,17 @@ def test_a_refused_event_keeps_its_place_and_its_columns_without_the_account(del
     assert (row["event_id"], row["source"], row["source_seq"]) == ("event-2", "app", 2)
     assert '"ms_played":-5' in row["raw"]
     assert "user-ann" not in row["raw"]
+
+
+def test_an_event_of_a_merged_artist_is_accepted_as_it_was_sent(delivery: Any, event: Any) -> None:
+    merged = [{"artist_id": "merged", "stated": "artist-1", "redirect_to": "artist-1"}]
+    whole = [dict.fromkeys(t.ARTIST_REDIRECTS.schema.names) | row for row in merged]
+    rows = pa.Table.from_pylist(whole, schema=t.ARTIST_REDIRECTS.schema)
+    delivery.lake.overwrite(t.ARTIST_REDIRECTS, rows)
+    delivery.put("a.jsonl", event(1, artist_id="merged"), event(2, artist_id="stranger"))
+    delivery.ingest()
+
+    delivery.build()
+
+    assert [row["artist_id"] for row in delivery.rows(t.EVENTS)] == ["merged"]
+    assert delivery.reasons() == {"unknown_artist": 1}

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from firstchair.databases import Databases
 from firstchair.errors import SourceError
 from firstchair.events import build_catalogue
-from firstchair.lake import Lake
+from firstchair.lake import Lake, redirects_of
 from firstchair.lake import tables as t
 from firstchair.sources import accounts
 
@@ -51,6 +51,47 @@ def test_a_second_snapshot_takes_the_place_of_the_first(source: sa.Engine, lake:
     build_catalogue(lake, source.url)
 
     assert [row["name"] for row in lake.read(t.ARTISTS).to_pylist()] == ["new"]
+
+
+def test_a_merged_artist_is_none_any_more_and_its_tracks_are_the_others(
+    source: sa.Engine,
+    lake: Lake,
+) -> None:
+    put(source, accounts.ARTISTS, *({"artist_id": name} for name in "abcde"))
+    put(source, accounts.TRACKS, {"track_id": "t", "artist_id": "a"}, {"track_id": "u"})
+    with source.begin() as connection:
+        connection.execute(sa.text("alter table artists add column redirect_to text"))
+        for artist, target in (("a", "b"), ("b", "c"), ("d", "gone")):
+            connection.execute(
+                sa.text("update artists set redirect_to = :target where artist_id = :artist"),
+                {"artist": artist, "target": target},
+            )
+
+    report = build_catalogue(lake, source.url)
+    first = lake.version(t.ARTIST_REDIRECTS)
+    build_catalogue(lake, source.url)
+
+    assert (report.artists, report.merged, report.circles, report.unknown_targets) == (3, 2, 0, 1)
+    assert lake.read(t.ARTISTS).column("artist_id").to_pylist() == ["c", "d", "e"]
+    assert redirects_of(lake) == {"a": "c", "b": "c"}
+    owners = {row["track_id"]: row["artist_id"] for row in lake.read(t.TRACKS).to_pylist()}
+    assert owners == {"t": "c", "u": None}
+    assert lake.version(t.ARTIST_REDIRECTS) == first
+
+
+def test_a_redirect_that_is_taken_back_makes_an_artist_again(source: sa.Engine, lake: Lake) -> None:
+    put(source, accounts.ARTISTS, {"artist_id": "a"}, {"artist_id": "b"})
+    with source.begin() as connection:
+        connection.execute(sa.text("alter table artists add column redirect_to text"))
+        connection.execute(sa.text("update artists set redirect_to = 'b' where artist_id = 'a'"))
+    build_catalogue(lake, source.url)
+    with source.begin() as connection:
+        connection.execute(sa.text("update artists set redirect_to = null"))
+
+    report = build_catalogue(lake, source.url)
+
+    assert (report.artists, report.merged) == (2, 0)
+    assert redirects_of(lake) == {}
 
 
 def test_a_source_without_the_tables_is_a_source_error(databases: Databases, lake: Lake) -> None:

@@ -137,6 +137,44 @@ def test_newer_data_with_other_artists_is_served_by_their_names(model: Recommend
     assert (lists.artists[:, 0] >= 0).all()
 
 
+def test_an_artist_renamed_since_the_fit_keeps_what_was_learnt(
+    model: Recommender,
+    data: TrainingData,
+) -> None:
+    names = {"a010": "a010 renamed"}
+    renamed = replace(
+        data,
+        artist_ids=np.array([names.get(artist, artist) for artist in data.artist_ids]),
+        artists=data.artists.rename(index=names),
+        redirects=names,
+    )
+
+    found, before = (model.recommend(known, ROWS, 15) for known in (renamed, data))
+
+    assert (before.artists == 10).any()
+    assert same(found, before)
+
+
+def test_an_artist_merged_into_one_that_the_model_knows_leaves_the_others_as_they_were(
+    model: Recommender, data: TrainingData
+) -> None:
+    left = data.artist_ids != "a010"
+    confidence = sparse.csr_matrix(data.confidence.toarray()[:, left])
+    merged = replace(
+        data,
+        artist_ids=data.artist_ids[left],
+        artists=data.artists[left],
+        confidence=confidence,
+        recent=None,
+        redirects={"a010": "a012"},
+    )
+
+    lists = model.recommend(merged, ROWS, 15)
+
+    assert (lists.artists[:, 0] >= 0).all()
+    assert lists.artists.max() < left.sum()
+
+
 def test_nobody_asked_for_gets_no_list(model: Recommender, data: TrainingData) -> None:
     nobody = np.zeros(0, dtype=np.int64)
 

@@ -1,10 +1,12 @@
 """A run in this process over the lived service: what blocks it, and that it can be spared everything."""
 
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -19,10 +21,12 @@ from firstchair.errors import DataError, RunError, WriterBusyError
 from firstchair.lake import tables as t
 from firstchair.operations import open_platform, run
 from firstchair.operations.platform import Platform
-from firstchair.operations.run import AFTER, FEATURES, HISTORY, MODELS
+from firstchair.operations.run import AFTER, FEATURES, HISTORY, MODELS, MONITORING
 from firstchair.operations.status import doing, status, waiting_candidates, waiting_sentence
+from firstchair.operations.triggers import decisions_due
 from firstchair.operations.work import WRITER, at_work, writing
 from firstchair.promotion import Decision, Ledger, Phase, Stage
+from firstchair.serving.published import open_published
 from tests.service import LAST_DAY, Lived
 
 MORNING = datetime(2026, 1, 31, 6, tzinfo=UTC)
@@ -165,3 +169,44 @@ def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(platform: P
     told = waiting_sentence(found, ledger.last())
     assert f"until the canary of version {phase.on_trial} is over" in told
     assert f"{waiting.version} (xgboost)" in told
+
+
+@pytest.fixture
+def restored(platform: Platform, tmp_path: Path) -> Iterator[sa.Engine]:
+    """The account database of a service whose tables and lists are put back after the test."""
+    folders = (Path(platform.settings.lake_url), platform.settings.published)
+    for folder in folders:
+        shutil.copytree(folder, tmp_path / folder.name)
+    source = sa.create_engine(platform.databases.accounts, poolclass=sa.pool.NullPool)
+    yield source
+    with source.begin() as connection:
+        connection.execute(sa.text("alter table artists drop column if exists redirect_to"))
+    for folder in folders:
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / folder.name, folder)
+
+
+def test_an_artist_merged_since_the_newest_lists_is_in_none_that_are_served_after_a_run(
+    platform: Platform, restored: sa.Engine
+) -> None:
+    everything = (*HISTORY, *FEATURES, *MODELS, "evidence", "promotion_decision", "recommendations")
+    served = open_published(platform.settings.published)
+    gone, target = (served.artist_ids[n] for n in served.columns["champion"].artists[:2])
+    with restored.begin() as connection:
+        connection.execute(sa.text("alter table artists add column redirect_to text"))
+        connection.execute(
+            sa.text("update artists set redirect_to = :target where artist_id = :gone"),
+            {"target": target, "gone": gone},
+        )
+    assert decisions_due(platform) == []
+
+    run(platform, without=(*everything, *MONITORING))
+
+    found = open_published(platform.settings.published)
+    assert found.as_of == served.as_of
+    assert gone not in found.artist_ids
+    assert found.number_of(gone) == found.number_of(target)
+    assert platform.lake.count(t.EVENTS, f"artist_id = '{gone}'") > 0
+    listed = f"artist_id = '{gone}' and as_of = '{AS_OF}'"
+    assert platform.lake.count(t.RECOMMENDATIONS, listed) == 0
+    assert decisions_due(platform) == []

@@ -3,19 +3,22 @@
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from firstchair.errors import ModelError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion import Registry, Stage
-from firstchair.serving import publish
+from firstchair.serving import publish, publish_day
 from firstchair.serving.diskless import Parcels
 from firstchair.serving.logins import Logins
 from firstchair.serving.published import current, open_published
 from firstchair.serving.publishing import KEPT_VERSIONS, point_to
+from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import (
     ALL_CHAMPION,
     AS_OF,
@@ -163,3 +166,54 @@ def test_nothing_is_published_without_a_champions_lists(lake: Lake, platform: Re
         publish(lake, platform, as_of=AS_OF, root=tmp_path / "p", list_length=LENGTH, arms=ALL_CHAMPION)
     with pytest.raises(ModelError, match="No whole published version"):
         open_published(tmp_path / "p")
+
+
+@pytest.fixture
+def merged(put_out_matrix: PutOut, lake: Lake, users: list[str]) -> Path:
+    """Published lists and a matrix that hold a003, which the catalogue then merged into a005."""
+    root = put_out_matrix()
+    keys = [user_key(user, KEY) for user in users]
+    at = datetime.combine(AS_OF - timedelta(days=3), time(12), tzinfo=UTC)
+    follows = [
+        {"event_id": f"e{n}", "event_type": "follow", "occurred_at": at, "event_date": at.date()}
+        | {"user_key": key, "source": "app", "source_seq": n, "simulated": False}
+        | {"artist_id": "a003"}
+        for n, key in enumerate(keys)
+    ]
+    catalogue = lake.read(t.ARTISTS, "artist_id <> 'a003'")
+    redirect = {"artist_id": "a003", "stated": "a005", "redirect_to": "a005", "fault": None}
+    known = [{"user_key": key, "created_at": at, "country": "CL"} for key in keys]
+    for table, rows in ((t.USERS, known), (t.EVENTS, follows), (t.ARTIST_REDIRECTS, [redirect])):
+        lake.overwrite(table, pa.Table.from_pylist(rows, schema=table.schema))
+    lake.overwrite(t.ARTISTS, catalogue)
+    return root
+
+
+def test_a_merged_artist_is_in_no_list_that_is_published_afterwards(
+    merged: Path, platform: Registry, lake: Lake
+) -> None:
+    assert "a003" in open_published(merged).artist_ids
+
+    publish_day(lake, platform, as_of=AS_OF, root=merged, list_length=LENGTH, arms=ALL_CHAMPION)
+
+    published = open_published(merged)
+    lists = [
+        columns.artists[row * LENGTH : (row + 1) * LENGTH].tolist()
+        for columns in published.columns.values()
+        for row in range(published.users)
+    ]
+    assert "a003" not in published.artist_ids
+    assert all(len(set(listed)) == LENGTH and min(listed) >= 0 for listed in lists)
+    assert lake.count(t.RECOMMENDATIONS, "artist_id = 'a003'") == 0
+
+
+def test_what_a_user_did_with_a_merged_artist_is_in_their_row_and_counts_today(
+    merged: Path, platform: Registry, lake: Lake
+) -> None:
+    publish_day(lake, platform, as_of=AS_OF, root=merged, list_length=LENGTH, arms=ALL_CHAMPION)
+
+    published = open_published(merged)
+    target = published.number_of("a005")
+    assert published.folding is not None
+    assert published.folding.row(0).liked.tolist() == [target]
+    assert published.number_of("a003") == target != -1
