@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from firstchair.definitions.bounds import DAY_MS
+from firstchair.definitions.bounds import DAY_MS, bounds_sql, counted_sql
 from firstchair.definitions.checks import Check, CheckState, overall
 from firstchair.events import records_sql
 from firstchair.lake import Lake, is_simulated
@@ -54,6 +54,7 @@ def build_quality(
     (`firstchair.events.shares` says what day a record is of).
     sequence_gaps: numbers missing before an event of the day, by source.
     late: events that came after the day's evening had been brought in, ÷ events; not measured before.
+    A user weighs in it as in `firstchair.definitions.bounds`.
     silent: 1 where a source that is heard on most days was not heard on the day.
     impossible_listening: accounts whose plays last longer than the day, of so many plays of theirs;
     their plays do not count in popularity (`firstchair.features.artist_statistics`).
@@ -196,17 +197,27 @@ def _gaps() -> str:
 
 def _late(rules: QualityRules) -> str:
     over = f'"of" >= {rules.min_records} and value > {rules.max_late}'
+
+    def counted(part: str) -> str:
+        return counted_sql(f"u.{part}", weight="u.n", bound="b.bound")
+
     return f"""
         select *, {over} as fails, {over} as blocks from (
             with batches as (select distinct ingested_at from landed),
             evening as (
                 select d.day, min(b.ingested_at) + interval {GRACE_HOURS} hours as until
                 from (select distinct day from landed) d
-                join batches b on b.ingested_at >= (d.day + 1)::timestamp at time zone 'UTC' group by d.day)
-            select l.day, '{LATE}' as measure, '{ALL}' as key,
-                   count(*) filter (l.ingested_at > e.until) / count(*) as value, count(*) as "of",
+                join batches b on b.ingested_at >= (d.day + 1)::timestamp at time zone 'UTC'
+                group by d.day),
+            users as (
+                select l.day, coalesce(l.user_key, '') as user_key, count(*) as n,
+                       count(*) filter (l.ingested_at > e.until) as late
+                from landed l join evening e using (day) group by all)
+            select u.day, '{LATE}' as measure, '{ALL}' as key,
+                   sum({counted("late")}) / sum({counted("n")}) as value, sum(u.n) as "of",
                    {rules.max_late} as threshold
-            from landed l join evening e using (day) group by l.day)"""
+            from users u left join {bounds_sql("users", cell="day", weight="n")} b using (day)
+            group by u.day)"""
 
 
 def _silent() -> str:

@@ -21,14 +21,22 @@ class Landing:
         self.lake, self.number = lake, 0
 
     def landed(
-        self, day: int, source: str, count: int = 300, *, days_later: int = 1, from_seq: int | None = None
+        self,
+        day: int,
+        source: str,
+        count: int = 300,
+        *,
+        days_later: int = 1,
+        from_seq: int | None = None,
+        users: int = 300,
     ) -> None:
         on, self.number = FIRST + day * ONE_DAY, self.number + count
         start = 1_000 * day if from_seq is None else from_seq
         read = datetime(on.year, on.month, on.day, 2, 30, tzinfo=UTC) + days_later * ONE_DAY
         rows = [
             {"event_id": f"{source}{day}-{days_later}-{n}", "event_date": on, "source": source, "source_seq": start + n,
-             "object_url": f"{source}-{day}", "ingested_at": read}
+             "object_url": f"{source}-{day}", "ingested_at": read,
+             "user_key": f"{source}{n % users}"}
             for n in range(count)
         ]  # fmt: skip
         self._append(t.BRONZE_EVENTS, rows)
@@ -109,6 +117,17 @@ def test_much_that_came_days_later_blocks_the_day_it_is_of(landing: Landing) -> 
     landing.landed(2, "late", 400, days_later=3)
 
     assert (2, "late", "all", 0.4) in measured(landing)
+
+
+def test_what_one_account_delivers_late_weighs_no_more_than_the_bound(landing: Landing) -> None:
+    landing.landed(2, "late", 400, days_later=3, users=1)
+
+    assert not [found for found in measured(landing) if found[1] == "late"]
+    of_day = f"measure = 'late' and event_date = date '{FIRST + 2 * ONE_DAY}'"
+    row = landing.lake.read(t.DATA_QUALITY, of_day)
+    # The account counts as c = 50 (600 + c) / 601 events.
+    assert row["value"].to_pylist() == [pytest.approx(54 / 654, abs=0.001)]
+    assert row["of"].to_pylist() == [1_000]
 
 
 def test_history_read_at_once_is_not_late(lake: Lake) -> None:

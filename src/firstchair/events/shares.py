@@ -145,7 +145,7 @@ def records_sql(lake: Lake) -> str:
     """
     return f"""
         create temp view landed as
-        select event_date as day, event_id, source, source_seq, object_url, ingested_at
+        select event_date as day, event_id, user_key, source, source_seq, object_url, ingested_at
         from {lake.scan(t.BRONZE_EVENTS)};
         create temp table refused as
         with of_object as (

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from firstchair.definitions.bounds import bounded
 from firstchair.models.protocol import LabelledHistory, Slates
 from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
 from firstchair.models.selection import Floats, Rows, cells, chunks
@@ -207,9 +208,13 @@ def _of_candidates(table: PairTable, labelled: LabelledHistory, rows: Rows) -> t
 
 
 def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> Labelled | None:
-    """Shown items as groups of a slate, weighed by the inverse of their propensity; groups begin after the users'."""
+    """Shown items as groups of a slate, weighed by the inverse of their propensity.
+
+    Groups begin after the users'. A user's slates are as many as `firstchair.definitions.bounds`
+    allows, so that what one account was shown a million times teaches no more than that.
+    """
     counts = np.bincount(slates.slate)
-    drawn = rng.permutation(len(counts))
+    drawn = within_bounds(rng.permutation(len(counts)), counts, slates)
     kept_slates = drawn[np.cumsum(counts[drawn]) <= MAX_SLATE_ITEMS]
     kept = np.flatnonzero(np.isin(slates.slate, kept_slates))
     if not slates.taken[kept].any():
@@ -218,6 +223,31 @@ def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> La
     weight = np.minimum(1 / slates.propensity[kept], MAX_INVERSE_PROPENSITY).astype(np.float32)
     group = slates.slate[kept] + len(table.day.users)
     return Labelled(features, slates.taken[kept].astype(np.float32), group, weight)
+
+
+def within_bounds(drawn: Rows, counts: npt.NDArray[np.int64], slates: Slates) -> Rows:
+    """Leave out drawn slates that go beyond the bound of their user's items.
+
+    Args:
+        drawn: int64, numbers of slates, each at most once.
+        counts: int64, items of each slate, by its number.
+        slates: What was shown.
+
+    Returns:
+        int64, the other ones in their order.
+    """
+    shown = np.bincount(slates.row).astype(np.float64)
+    most = bounded(shown)
+    if most is shown:
+        return drawn
+    user = np.zeros(len(counts), dtype=np.int64)
+    user[slates.slate] = slates.row
+    order = np.argsort(user[drawn], kind="stable")
+    owner, items = user[drawn][order], counts[drawn][order]
+    before = np.cumsum(items) - items
+    first = np.searchsorted(owner, owner)
+    within = before + items - before[first] <= most[owner]
+    return drawn[np.sort(order[within])]
 
 
 def _with(known: Labelled, shown: Labelled) -> Labelled:

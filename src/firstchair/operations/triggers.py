@@ -7,8 +7,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from firstchair import events, serving
+from firstchair.definitions.bounds import bounded
 from firstchair.errors import RunError
-from firstchair.lake import Lake, holds_merged
+from firstchair.lake import Lake, connect, holds_merged
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.operations.causes import Patience, outcome
@@ -215,10 +216,21 @@ def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> I
         return
     old = {as_of: age >= rules.triggers.schedule.max_age_days}
     yield Condition("schedule", rules.triggers.schedule, old, f"The newest models are {age} days old.", {"age": age})
-    new = lake.count(t.EVENTS, f"event_date >= date '{fitted}' and event_date < date '{as_of}'")
-    growth = new / max(1, lake.count(t.EVENTS, f"event_date < date '{fitted}'"))
+    growth = _growth(lake, fitted, as_of)
     grown = {as_of: growth >= rules.triggers.volume.min_growth}
     yield Condition("volume", rules.triggers.volume, grown, f"Events have grown by {growth:.0%}.", {"growth": growth})
+
+
+def _growth(lake: Lake, fitted: date, as_of: date) -> float:
+    """Events from `fitted` on ÷ those before it, the weight of each user bounded in both."""
+    with connect() as connection:
+        counts = connection.execute(f"""
+            select count(*) filter (event_date >= date '{fitted}')::double as new,
+                   count(*) filter (event_date < date '{fitted}')::double as before
+            from {lake.scan(t.EVENTS)} where event_date < date '{as_of}' group by user_key
+        """).fetchnumpy()
+    new, before = (float(bounded(counts[name]).sum()) for name in ("new", "before"))
+    return new / max(1.0, before)
 
 
 def _newest_models(platform: Platform, as_of: date) -> date | None:

@@ -10,7 +10,7 @@ from scipy import sparse
 from firstchair.models import LabelledHistory, Lists, Slates, TrainingData
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
-from firstchair.models.ranker_training import OBJECTIVES, TREES_UNWATCHED, trained
+from firstchair.models.ranker_training import OBJECTIVES, TREES_UNWATCHED, trained, within_bounds
 from firstchair.models.sources import Sources
 from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard
 
@@ -102,6 +102,32 @@ def test_slates_are_learnt_even_where_the_watched_labels_contradict_them(
         return float(margin[against.taken].mean() - margin[~against.taken].mean())
 
     assert gap(labelled(data)) < 0 < gap(replace(labelled(data), slates=against))
+
+
+def test_an_account_that_was_shown_a_million_things_teaches_as_much_as_the_bound_allows() -> None:
+    users, account = 600, 7
+    owner = np.concatenate([np.arange(users), np.full(30_000, account)])
+    row = np.repeat(np.random.default_rng(1).permutation(owner), 2)
+    count = len(owner)
+    position, chance = np.tile([1, 2], count), np.full(2 * count, 0.5)
+    number = np.repeat(np.arange(count), 2)
+    logged = Slates(number, row, row % ARTISTS, position, chance, row % 2 == 0)
+    drawn, counts = np.random.default_rng(2).permutation(count), np.bincount(number)
+
+    kept = within_bounds(drawn, counts, logged)
+
+    shown = np.bincount(row.reshape(-1, 2)[kept, 0], minlength=users) * 2
+    assert (np.delete(shown, account) == 2).all()
+    # c = 50 (599 * 2 + c) / 600, in whole slates.
+    assert shown[account] == 2 * int(50 * 599 * 2 / 550 / 2)
+    assert kept.tolist() == [slate for slate in drawn.tolist() if slate in set(kept.tolist())]
+
+
+def test_slates_of_users_who_were_shown_alike_are_all_learnt(data: TrainingData) -> None:
+    logged = slates(data)
+    drawn = np.arange(200)
+
+    assert within_bounds(drawn, np.bincount(logged.slate), logged) is drawn
 
 
 def test_labels_of_the_last_days_decide_when_to_stop(sources: Sources, data: TrainingData) -> None:
