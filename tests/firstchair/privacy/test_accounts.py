@@ -129,10 +129,11 @@ def located(count: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize("default", [date(1970, 1, 1), date(1900, 1, 1)])
 def test_a_date_of_birth_that_far_more_accounts_share_than_chance_allows_is_unknown(
-    source: sa.Engine, lake: Lake
+    source: sa.Engine, lake: Lake, default: date
 ) -> None:
-    epoch = {"birth_date": date(1970, 1, 1)}
+    epoch = {"birth_date": default}
     aged = [{"user_id": f"epoch-{n}", "age": 20, **epoch} for n in range(20)]
     put(source, *located(120), *aged, {"user_id": "epoch-bare", **epoch})
 

@@ -419,6 +419,15 @@ def test_head_of_a_login_shows_nothing_to_nobody(
     assert delivered(config) == []
 
 
+@pytest.mark.parametrize("path", ["/", "/decisions", "/nosuch"])
+def test_head_of_a_page_answers_as_get_does(worker: tuple[Api, Client], path: str) -> None:
+    page = {"Accept": "text/html"}
+    head, get = (worker[1](method, path, headers=page) for method in ("HEAD", "GET"))
+
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
 def test_head_where_only_post_is_says_so(worker: tuple[Api, Client]) -> None:
     assert worker[1]("HEAD", "/v1/events").status_code == 405
 
