@@ -37,6 +37,8 @@ from firstchair.serving.ranking_files import ranker_files
 from firstchair.serving.reranking import Reranker
 
 K, SHOWN, ROW, TODAY = 50, 10, 80, 3
+# Kinds of listeners, so that the ranker has something to learn and grows trees.
+TASTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,11 @@ def ranked(artists: int, listeners: int) -> None:
 
 
 def _listening(artists: int, rng: np.random.Generator, users: int = 2_000) -> TrainingData:
-    """Users who like some forty artists each, by popularity; two thirds known before the labels."""
+    """Users who like some forty artists each, by popularity and taste; two thirds known before."""
     popularity = 1 / np.arange(1, artists + 1)
-    liked = rng.random((users, artists)) < np.minimum(40 * popularity / popularity.sum(), 0.6)
+    own = rng.integers(TASTES, size=users)[:, None] == np.arange(artists) % TASTES
+    chance = 40 * popularity / popularity.sum() * np.where(own, 5.0, 0.5)
+    liked = rng.random((users, artists)) < np.minimum(chance, 0.6)
     later = (rng.random(liked.shape) < 1 / 3) & liked
     matrices = (sparse.csr_matrix(2.0 * cells) for cells in (liked, liked & ~later))
     whole, earlier = (_data(matrix, rng) for matrix in matrices)
