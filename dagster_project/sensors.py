@@ -8,6 +8,7 @@ from dagster_project.execution import Wanted, close_orphans, requests
 from dagster_project.resources import PlatformResource
 from dagster_project.schedules import Requests, decision, landing, rebuild, retraining
 from firstchair import events
+from firstchair.lake import is_simulated
 from firstchair.lake.tables import BRONZE_EVENTS
 from firstchair.operations import alerts, triggers, webhook
 from firstchair.operations.start import settled_at
@@ -70,11 +71,10 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
     p = platform.open()
     close_orphans(context.instance)
     found = alerts.open_alerts(p, context.instance)
-    webhook.tell(
-        p.journal,
-        found,
-        url=p.settings.alert_webhook_url,
-        key=p.settings.secret_webhook_key(),
-        now=p.now,
+    receiver = webhook.Receiver(
+        p.settings.alert_webhook_url,
+        p.settings.secret_webhook_key(),
+        simulated=is_simulated(p.lake),
     )
+    webhook.tell(p.journal, found, receiver, now=p.now)
     return dg.SkipReason("; ".join(alert.text for alert in found) or "Nothing is wrong.")

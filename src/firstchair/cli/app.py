@@ -14,6 +14,7 @@ from rich.console import Console
 import firstchair
 from firstchair.cli import screens
 from firstchair.cli.output import Advance, at_work, show
+from firstchair.definitions.checks import CheckState
 from firstchair.errors import FirstchairError
 from firstchair.settings import load_settings
 
@@ -297,4 +298,4 @@ def doctor(as_json: AsJson = False) -> None:
     with at_work("doctor"):
         findings = examine(load_settings())
     show(findings, as_json=as_json, screen=lambda: screens.doctor(findings))
-    raise typer.Exit(0 if all(finding.passes for finding in findings) else 1)
+    raise typer.Exit(1 if any(finding.state is CheckState.FAILS for finding in findings) else 0)

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from firstchair.cli.output import table
+from firstchair.definitions.checks import CheckState
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
@@ -259,8 +260,16 @@ def verification(checked: Any) -> Screen:
 
 def doctor(findings: Sequence[Finding]) -> Screen:
     """What was looked at, and what to do."""
-    rows = [(f.name, "well" if f.passes else "not well", f.detail, "" if f.passes else f.remedy) for f in findings]
+    rows = [(f.name, f.state.words, _found(f), f.remedy if _fails(f) else "") for f in findings]
     return [table("Doctor", ("what", "state", "found", "what to do"), rows)]
+
+
+def _found(finding: Finding) -> str:
+    return f"{finding.detail} (missing: {finding.missing})" if finding.missing else finding.detail
+
+
+def _fails(finding: Finding) -> bool:
+    return finding.state is CheckState.FAILS
 
 
 def addresses(services: Sequence[Service]) -> RenderableType:

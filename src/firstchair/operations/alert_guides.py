@@ -105,6 +105,12 @@ GUIDES: Mapping[str, Guide] = {
         "Look at data quality of these days, and decide by hand whether the champion stays.",
         "decisions",
     ),
+    "version_deleted": Guide(
+        "Somebody deleted the version in MLflow's own pages.",
+        "A canary ends by itself, and the next version may audition. In place of a champion put "
+        "another with `firstchair promote VERSION --reason TEXT`.",
+        "decisions",
+    ),
     "alias_moved": Guide(
         "Somebody moved an alias in MLflow's own pages.",
         "Nothing: aliases follow the ledger. To change the champion use `firstchair promote`.",

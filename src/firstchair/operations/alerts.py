@@ -37,6 +37,8 @@ STALE_AFTER = timedelta(days=2)
 BUILT_AFTER = timedelta(hours=6)
 # A rollback, or a probation that ended without a confirmation, is shown to a person for so long.
 ROLLBACK_DAYS = 3
+# The end of a canary whose version was deleted is shown to a person for so long.
+LOST_CANARY_DAYS = 3
 # A run that failed longer ago, and whose work nobody did, is history.
 FAILED_RUN_DAYS = 7
 # Stages of a refit that was judged and did not take over, and what only more test users can mend.
@@ -124,6 +126,7 @@ def watch(platform: Platform, instance: "dg.DagsterInstance | None" = None) -> t
         *_quality(platform, last),
         _engagement(platform, last),
         _moved(platform),
+        _deleted(platform),
         *_decisions(platform),
         *_runs(platform, instance),
     )
@@ -244,6 +247,22 @@ def _moved(platform: Platform) -> Check:
         text = f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
         return Check("alias_moved", FAILS, text)
     return Check("alias_moved", PASSES, f"Aliases are as entry {last.sequence} has them.")
+
+
+def _deleted(platform: Platform) -> Check:
+    """A version that somebody deleted in MLflow: the champion's, or one in canary of late."""
+    name, last = "version_deleted", platform.ledger.last()
+    if last is None or last.champion_after is None:
+        return Check(name, NOT_APPLICABLE, "There is no champion yet.")
+    if platform.registry.find(last.champion_after) is None:
+        champion = f"Champion {last.champion_after}"
+        text = f"{champion} was deleted in MLflow; its published lists are served."
+        return Check(name, FAILS, text)
+    entries = platform.ledger.entries(limit=50)
+    lost = next((e for e in entries if Reason.VERSION_DELETED in e.reason_codes), None)
+    if lost is not None and platform.now - lost.decided_at < timedelta(days=LOST_CANARY_DAYS):
+        return Check(name, FAILS, lost.reasons[0])
+    return Check(name, PASSES, f"Champion {last.champion_after} is in MLflow.")
 
 
 def _quality(platform: Platform, last: date) -> Iterator[Check]:

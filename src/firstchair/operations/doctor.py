@@ -14,14 +14,17 @@ from urllib.request import urlopen
 
 from firstchair import events
 from firstchair.databases import open_databases
+from firstchair.definitions.checks import CheckState
 from firstchair.errors import FirstchairError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.operations.alert_guides import guide_of
 from firstchair.promotion import open_memory
 from firstchair.settings import Settings
 from firstchair.sources import EventStore
 
 NEEDED = ("dagster", "mlflow", "evidently", "great-expectations", "implicit", "xgboost", "pandas", "sqlalchemy")
+PASSES, FAILS, UNKNOWN = CheckState.PASSES, CheckState.FAILS, CheckState.NOT_ENOUGH_DATA
 FREE_GIB = 2
 # Records looked at where nothing has been ingested yet.
 SAMPLED_OBJECTS, SAMPLED_RECORDS = 5, 100
@@ -31,16 +34,20 @@ OUR_ANSWERS = (b'"status":"ok"', b'"dagster_webserver_version"', b"OK")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: whether it is well, what was found, and what to do."""
+    """One thing looked at: its state, what was found, and what to do where it fails.
+
+    missing: the data without which there is no outcome; empty in every other state.
+    """
 
     name: str
-    passes: bool
+    state: CheckState
     detail: str
     remedy: str = ""
+    missing: str = ""
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
-    """Look at Python, packages, disk, ports, sources, databases, lake and models; each on its own."""
+    """Look at what a run needs, from Python to the ports; each on its own."""
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("python", _python),
         ("packages", _packages),
@@ -48,6 +55,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("events", lambda: _events(settings)),
         ("databases", lambda: _databases(settings)),
         ("lake", lambda: _lake(settings)),
+        ("catalogue", lambda: _catalogue(settings)),
         ("models", lambda: _models(settings)),
         ("ports", lambda: _ports(settings)),
     )
@@ -58,12 +66,17 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except FirstchairError as error:
-        return Finding(name, False, error.what, error.remedy)
+        return Finding(name, FAILS, error.what, error.remedy)
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("python", sys.version_info >= (3, 11), version, "Use Python 3.11 or 3.12.")
+    state = _state(sys.version_info >= (3, 11))
+    return Finding("python", state, version, "Use Python 3.11 or 3.12.")
+
+
+def _state(passes: bool) -> CheckState:
+    return PASSES if passes else FAILS
 
 
 def _packages() -> Finding:
@@ -74,13 +87,14 @@ def _packages() -> Finding:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     detail = f"missing: {', '.join(missing)}" if missing else f"{len(NEEDED)} of {len(NEEDED)} are here"
-    return Finding("packages", not missing, detail, "Run `make setup`.")
+    return Finding("packages", _state(not missing), detail, "Run `make setup`.")
 
 
 def _disk(settings: Settings) -> Finding:
     settings.home.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.home).free / 2**30
-    return Finding("disk", free >= FREE_GIB, f"{free:.1f} GiB free at {settings.home}", f"Free {FREE_GIB} GiB.")
+    detail = f"{free:.1f} GiB free at {settings.home}"
+    return Finding("disk", _state(free >= FREE_GIB), detail, f"Free {FREE_GIB} GiB.")
 
 
 def _events(settings: Settings) -> Finding:
@@ -92,7 +106,7 @@ def _events(settings: Settings) -> Finding:
     detail = detail if skipped is None else f"{detail}; {skipped.sentence()}"
     if not names:
         remedy = "Deliver event objects there, or make some with `firstchair simulate`."
-        return Finding("events", False, detail, remedy)
+        return Finding("events", FAILS, detail, remedy)
     lake = Lake(settings.lake_url)
     refused = events.refused(lake)
     if refused is None:
@@ -100,7 +114,8 @@ def _events(settings: Settings) -> Finding:
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     why = events.unusable(lake, as_of=tomorrow, limit=settings.max_quarantine_rate)
     few = why is None and 2 * refused.records < refused.read
-    return Finding("events", few, f"{detail}; {refused.sentence()}", events.REFUSED_REMEDY)
+    told = f"{detail}; {refused.sentence()}"
+    return Finding("events", _state(few), told, events.REFUSED_REMEDY)
 
 
 def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
@@ -110,26 +125,37 @@ def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
     ]
     found = events.refusals([record for _, record in records], now=datetime.now(UTC))
     if not found:
-        return Finding("events", True, detail)
+        return Finding("events", PASSES, detail)
     name, record = records[found[0].index]
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in Counter(f.reason for f in found).most_common(3))
     told = (
         f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: {reasons} "
         f"(first: {name} line {record.line}: {found[0].detail})"
     )
-    return Finding("events", 2 * len(found) < len(records), told, events.REFUSED_REMEDY)
+    few = _state(2 * len(found) < len(records))
+    return Finding("events", few, told, events.REFUSED_REMEDY)
 
 
 def _databases(settings: Settings) -> Finding:
     databases = open_databases(settings)
-    return Finding("databases", True, f"answering at {databases.ledger.render_as_string()}")
+    return Finding("databases", PASSES, f"answering at {databases.ledger.render_as_string()}")
 
 
 def _lake(settings: Settings) -> Finding:
     lake = Lake(settings.lake_url)
     versions = {table.name: lake.version(table) for table in t.ALL_TABLES}
     written = sum(version >= 0 for version in versions.values())
-    return Finding("lake", True, f"{written} of {len(versions)} tables written at {settings.lake_url}")
+    detail = f"{written} of {len(versions)} tables written at {settings.lake_url}"
+    if not written:
+        return Finding("lake", UNKNOWN, detail, missing="the first run")
+    return Finding("lake", PASSES, detail)
+
+
+def _catalogue(settings: Settings) -> Finding:
+    """Whether what the catalogue says of merged artists can be followed."""
+    found = events.check_redirects(Lake(settings.lake_url))
+    remedy = guide_of(found.name).remedy
+    return Finding("catalogue", found.state, found.detail, remedy, found.missing)
 
 
 def _models(settings: Settings) -> Finding:
@@ -137,10 +163,11 @@ def _models(settings: Settings) -> Finding:
     registry, ledger = open_memory(settings, open_databases(settings))
     last = ledger.last()
     if last is None or last.champion_after is None:
-        return Finding("models", True, "no champion yet")
+        return Finding("models", UNKNOWN, "no champion yet", missing="the first decision")
     champion = registry.version(last.champion_after)
     registry.load(champion)
-    return Finding("models", True, f"champion {champion.version} ({champion.family}) can be read")
+    detail = f"champion {champion.version} ({champion.family}) can be read"
+    return Finding("models", PASSES, detail)
 
 
 def _ports(settings: Settings) -> Finding:
@@ -150,7 +177,7 @@ def _ports(settings: Settings) -> Finding:
     served = f"`firstchair up` answers at {', '.join(map(str, taken))}" if taken else "free"
     detail = f"in use by something else: {', '.join(map(str, strange))}" if strange else served
     remedy = "End what listens there, or set FIRSTCHAIR_API_PORT, _DAGSTER_PORT or _MLFLOW_PORT."
-    return Finding("ports", not strange, detail, remedy)
+    return Finding("ports", _state(not strange), detail, remedy)
 
 
 def _is_ours(port: int, path: str) -> bool:

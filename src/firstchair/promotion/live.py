@@ -7,6 +7,7 @@ from typing import Any
 from firstchair.events import blocked_days
 from firstchair.lake import tables as t
 from firstchair.promotion.context import TRIAL, DecisionContext, StageTransition
+from firstchair.promotion.evidence_record import families_of
 from firstchair.promotion.exposure import stage_rows
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.stages import Outcome, Phase, Stage, after
@@ -72,9 +73,8 @@ def _transition(
 
 
 def _findings(context: DecisionContext, phase: Phase, found: TrialDecision, left_out: list[date]) -> dict[str, Any]:
-    standing = context.registry.version(phase.standing)
     versions = {"champion": phase.standing, "challenger": phase.on_trial}
-    families = {"champion": standing.family, "challenger": context.registry.version(phase.on_trial).family}
+    families = {role: _family(context, number) for role, number in versions.items()}
     record = asdict(found)
     kept = ("metrics", "segments", "minimum_detectable_effect", "planned_detectable_effect", "wanted_effect", "days",
             "outlook")  # fmt: skip
@@ -87,6 +87,12 @@ def _findings(context: DecisionContext, phase: Phase, found: TrialDecision, left
         "phase_before": phase.record(),
         "shortened": list(context.rules.live.shortened()),
     }
+
+
+def _family(context: DecisionContext, number: str) -> str | None:
+    """Family of a version, by the ledger where it was deleted in MLflow."""
+    found = context.registry.find(number)
+    return families_of(context.past).get(number) if found is None else found.family
 
 
 def _days_left_out(left_out: list[date]) -> tuple[dict[str, Any], ...]:

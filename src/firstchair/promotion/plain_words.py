@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.promotion.evidence_record import Look, Metric, look_of
 from firstchair.promotion.gate import Verb
-from firstchair.promotion.kinds import CHALLENGE, FIRST_CHAMPION, REFRESH, TRIAL
+from firstchair.promotion.kinds import CHALLENGE, FIRST_CHAMPION, LOST_CANARY, REFRESH, TRIAL
 from firstchair.promotion.ledger import BY_HAND, Entry
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.stages import Stage
@@ -113,6 +113,12 @@ TEMPLATES: Mapping[str, Sequence[tuple[str, str]]] = {
         (f"to {Stage.CANARY}", "{treatment}, a refit, passed on test days and goes into canary."),
         (f"to {Stage.REJECTED}", "{treatment}, a refit, is rejected; {control} stays champion."),
         ("", "{treatment}, a refit, is held: it is not proven to be no worse than {control}."),
+    ),
+    LOST_CANARY: (
+        (
+            "",
+            "The canary of {treatment} is over: it was deleted in MLflow. {control} stays champion.",
+        ),
     ),
     FIRST_CHAMPION: (("", "{treatment} is the first champion: there was none before."),),
     BY_HAND: (

@@ -1,10 +1,14 @@
 """From entry to aliases: every step harmless to repeat, and what somebody else moved is noticed."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 
+from firstchair.promotion.evidence_record import families_of
+from firstchair.promotion.kinds import LOST_CANARY
 from firstchair.promotion.ledger import Decision, Entry, Ledger
 from firstchair.promotion.plain_words import explained
+from firstchair.promotion.reasons import Reason
 from firstchair.promotion.registry import Alias, Registry
 from firstchair.promotion.stages import Stage
 
@@ -16,15 +20,16 @@ def follow(registry: Registry, entry: Entry) -> None:
 
     `previous` is the version that the champion took over from; after a rollback there is none, since
     the one that served before was removed. `previous` and `challenger` point nowhere where their
-    version was deleted in MLflow.
+    version was deleted in MLflow, and such a version gets no tag and no description.
 
     Raises:
         ModelError: The registry does not answer, or the champion is not there.
     """
     changed = entry.champion_after != entry.champion_before
     returns = entry.stage_after == Stage.ROLLED_BACK
-    if entry.challenger is not None and entry.stage_after is not None:
-        registry.set_stage(entry.challenger, Stage(entry.stage_after), decision=entry.decision_id)
+    about = None if entry.challenger is None else registry.find(entry.challenger)
+    if about is not None and entry.stage_after is not None:
+        registry.set_stage(about.version, Stage(entry.stage_after), decision=entry.decision_id)
     if entry.champion_after is not None:
         if changed and entry.champion_before is not None:
             if returns:
@@ -37,9 +42,9 @@ def follow(registry: Registry, entry: Entry) -> None:
         _point(registry, Alias.CHALLENGER, challenger)
     registry.note_followed(entry.sequence)
     # Last, since nothing rests on a description.
-    if entry.challenger is not None:
+    if about is not None:
         registry.describe_decision(
-            entry.challenger,
+            about.version,
             sequence=entry.sequence,
             decision_id=entry.decision_id,
             sentence=explained(entry).sentence,
@@ -90,9 +95,20 @@ def out_of_line(registry: Registry, ledger: Ledger) -> dict[str, str | None]:
 
 
 def is_followed(registry: Registry, ledger: Ledger) -> bool:
-    """Whether the last entry was followed to its end and nothing was moved since."""
+    """Whether the last entry was followed to its end, and nothing was moved or deleted since."""
     last = ledger.last()
-    return last is None or (registry.followed() == last.sequence and not out_of_line(registry, ledger))
+    if last is None:
+        return True
+    followed = registry.followed() == last.sequence and not out_of_line(registry, ledger)
+    return followed and not _lost_canary(registry, last)
+
+
+def _lost_canary(registry: Registry, entry: Entry) -> bool:
+    """Whether a canary is under way whose version was deleted in MLflow."""
+    phase = entry.phase
+    if phase is None or phase.stage is not Stage.CANARY:
+        return False
+    return registry.find(phase.on_trial) is None
 
 
 def reconcile_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> bool:
@@ -100,13 +116,16 @@ def reconcile_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> b
 
     After a crash the entry is followed to its end. Where it had been, somebody else moved the alias: that gets an
     entry of its own, and the alias is put back. Whoever wants it moved says so with `firstchair promote`.
+    A canary whose version was deleted in MLflow ends with an entry, and none is promoted.
     """
     last = ledger.last()
     if last is None or is_followed(registry, ledger):
         return False
     moved = out_of_line(registry, ledger)
-    if registry.followed() == last.sequence:
+    if moved and registry.followed() == last.sequence:
         last = ledger.append(_moved(last, moved, now))
+    if _lost_canary(registry, last):
+        last = ledger.append(_deleted(last, families_of(ledger.entries()), now))
     follow(registry, last)
     return True
 
@@ -131,6 +150,44 @@ def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision
             "moved": moved,
             "phase": last.evidence.get("phase"),
             "challenger_after": challenger_after(last),
+        },
+        data_fingerprint=last.data_fingerprint,
+        actor="reconciliation",
+    )
+
+
+def _deleted(last: Entry, families: Mapping[str, str], now: datetime) -> Decision:
+    """The end of a canary whose version is gone."""
+    phase = last.phase
+    assert phase is not None
+    identity = f"{LOST_CANARY} {last.sequence} {phase.on_trial}"
+    reason = (
+        f"Version {phase.on_trial} was deleted in MLflow during its canary, so the stage is over "
+        f"and its users see champion {phase.standing} again. MLflow brings no version back: the "
+        "next one of the family may audition."
+    )
+    return Decision(
+        decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+        decided_at=now,
+        as_of=last.as_of,
+        decision="hold",
+        champion_before=last.champion_after,
+        champion_after=last.champion_after,
+        challenger=phase.on_trial,
+        stage_before=str(Stage.CANARY),
+        stage_after=str(Stage.RETIRED),
+        reason_codes=(Reason.VERSION_DELETED,),
+        reasons=(reason,),
+        evidence={
+            "kind": LOST_CANARY,
+            "phase_before": phase.record(),
+            "phase": None,
+            "challenger_after": None,
+            "versions": {"champion": phase.standing, "challenger": phase.on_trial},
+            "families": {
+                "champion": families.get(phase.standing),
+                "challenger": families.get(phase.on_trial),
+            },
         },
         data_fingerprint=last.data_fingerprint,
         actor="reconciliation",

@@ -69,3 +69,4 @@ class Reason(StrEnum):
     # By a person.
     BY_HAND = "by_hand"
     ALIAS_MOVED = "alias_moved"
+    VERSION_DELETED = "version_deleted"

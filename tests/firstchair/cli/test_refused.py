@@ -36,7 +36,7 @@ def test_run_status_and_doctor_say_what_was_refused_and_why(service: Service) ->
     assert "were refused" in found["alerts"][0]["text"]
     for examined in (before, after):
         events = next(f for f in json.loads(examined.stdout) if f["name"] == "events")
-        assert (events["passes"], "missing_field" in events["detail"]) == (False, True)
+        assert (events["state"], "missing_field" in events["detail"]) == ("fails", True)
 
 
 def test_the_screen_of_status_says_it_too(service: Service) -> None:

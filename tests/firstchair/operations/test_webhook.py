@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
 from firstchair.databases import Databases
+from firstchair.operations import webhook
 from firstchair.operations.alerts import Alert
 from firstchair.operations.journal import Journal
 from firstchair.operations.webhook import DELIVERY, SIGNATURE, signature, tell
@@ -25,7 +27,7 @@ class Receiver:
 
     faults: int = 0
     asked: int = 0
-    taken: list[dict[str, str]] = field(default_factory=list)
+    taken: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -71,7 +73,8 @@ def journal(databases: Databases) -> Journal:
 def ticks(journal: Journal, url: str | None, *seen: tuple[Alert, ...], minutes: int = 5) -> None:
     """One look every few minutes, each finding these alerts."""
     for number, found in enumerate(seen):
-        tell(journal, found, url=url, key=KEY, now=START + number * timedelta(minutes=minutes))
+        now = START + number * timedelta(minutes=minutes)
+        tell(journal, found, webhook.Receiver(url, KEY, simulated=False), now=now)
 
 
 def test_a_receiver_that_fails_twice_gets_each_alert_once_and_its_end_once(
@@ -121,7 +124,25 @@ def test_without_an_address_incidents_are_kept_and_one_that_lasts_is_told_once_t
     journal: Journal, receiver: Receiver
 ) -> None:
     ticks(journal, None, (STALE, GAPS), (GAPS,))
-    tell(journal, (GAPS,), url=receiver.url, key=KEY, now=START + timedelta(hours=1))
+    to = webhook.Receiver(receiver.url, KEY, simulated=False)
+    tell(journal, (GAPS,), to, now=START + timedelta(hours=1))
 
     assert receiver.events() == [("sequence_gaps", "opened")]
     assert {incident.code for incident in journal.incidents()} == {"stale_data", "sequence_gaps"}
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_every_post_says_whether_the_home_is_simulated(
+    journal: Journal,
+    receiver: Receiver,
+    simulated: bool,
+) -> None:
+    to = webhook.Receiver(receiver.url, KEY, simulated=simulated)
+
+    for number, found in enumerate(((STALE,), ())):
+        tell(journal, found, to, now=START + timedelta(minutes=number))
+
+    assert [post["simulated"] for post in receiver.taken] == [simulated, simulated]
+    mark = "Simulated data, no real service: "
+    assert [post["text"].startswith(mark) for post in receiver.taken] == [simulated, simulated]
+    assert all(STALE.text in post["text"] for post in receiver.taken)

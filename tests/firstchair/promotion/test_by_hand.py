@@ -11,10 +11,14 @@ from firstchair.promotion import (
     NAME,
     ManualDecision,
     Stage,
+    explained,
+    is_followed,
     promote_by_hand,
+    replay,
     restore_aliases,
     roll_back_by_hand,
     rollback_target,
+    spans,
     undecided,
 )
 from firstchair.promotion.audition import Effect
@@ -67,16 +71,54 @@ def test_a_champion_that_was_deleted_in_mlflow_gives_way_to_a_promotion_by_hand(
     assert not restore_aliases(a.registry, a.ledger, now=NOW)
 
 
-def test_a_challenger_that_was_deleted_in_mlflow_stops_no_champion(stand: Stand) -> None:
-    a = stand.a
-    MlflowClient(tracking_uri=a.registry.tracking_uri).delete_model_version(NAME, stand.xgboost)
-    entries = len(a.ledger.entries())
+def deleted(a: Audition, version: str) -> None:
+    MlflowClient(tracking_uri=a.registry.tracking_uri).delete_model_version(NAME, version)
 
-    for _ in range(3):
-        restore_aliases(a.registry, a.ledger, now=NOW)
 
+def test_a_canary_whose_version_was_deleted_in_mlflow_ends(stand: Stand) -> None:
+    a, before = stand.a, stand.a.ledger.entries()
+    deleted(a, stand.xgboost)
+    assert not is_followed(a.registry, a.ledger)
+
+    changed = [restore_aliases(a.registry, a.ledger, now=NOW) for _ in range(3)]
+
+    ended, *others = a.ledger.entries()
+    assert (changed, others) == ([True, False, False], before)
+    assert (ended.decision, ended.reason_codes) == ("hold", ("version_deleted",))
+    assert (ended.stage_before, ended.stage_after, ended.phase) == ("canary", "retired", None)
+    assert ended.champion_after == stand.als
     assert a.aliases() == {"champion": stand.als, "challenger": None, "previous": None}
-    assert len(a.ledger.entries()) == entries
+    title = f"The canary of XGBoost {stand.xgboost} is over: it was deleted in MLflow."
+    assert explained(ended).sentence == f"{title} ALS {stand.als} stays champion."
+    assert "may audition" in ended.reasons[0]
+    assert replay(a.lake, a.registry, a.ledger, ended.decision_id).outcome == "not_computed"
+
+
+def test_evidence_for_a_version_that_was_deleted_promotes_nobody(stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.25), 4)
+    deleted(stand.a, stand.xgboost)
+
+    outcome = stand.decide(first)
+
+    assert (outcome.champion, stand.phase) == (stand.als, None)
+    assert outcome.entries[0].reason_codes == ("version_deleted",)
+    assert spans(stand.a.ledger)[-1].last_day is not None
+
+
+def test_a_probation_goes_on_where_the_version_before_was_deleted(stand: Stand) -> None:
+    a, first = stand.a, stand.climb()
+    stand.live(Effect(0.25), 4)
+    stand.decide(first + 4)
+    stand.live(Effect(0.10), 4)
+    deleted(a, stand.als)
+
+    confirmed = stand.decide(first + 8).entries[0]
+
+    assert confirmed.reason_codes == ("confirmed",)
+    assert confirmed.evidence["families"] == {"champion": "als", "challenger": "xgboost"}
+    again = replay(a.lake, a.registry, a.ledger, confirmed.decision_id)
+    assert again.outcome == "reproduced"
 
 
 def test_a_rollback_after_a_rollback_by_the_gate_does_not_undo_it(stand: Stand) -> None:

@@ -62,16 +62,23 @@ class Outlook:
         more = max(least, self._days_until(needed - information))
         if more == 0:
             return "The success metric needs no further day."
-        within = "within" if day + more <= self.rules.max_days else "beyond"
+        longest = self.rules.max_days
+        if day + more > longest:
+            effect = f"An effect that stays {clicks.d:+.1%}"
+            return f"{effect} cannot be proven within the stage's {longest} days."
         return (
-            f"If the effect stays {clicks.d:+.1%}, about {more} more day(s) prove it, {within} the stage's "
-            f"{self.rules.max_days} days."
+            f"If the effect stays {clicks.d:+.1%}, about {more:.0f} more day(s) prove it, within "
+            f"the stage's {longest} days."
         )
 
-    def _days_until(self, lacking: float) -> int:
-        """Days until the information lacking is there, at the pace of the newer half of the looks."""
+    def _days_until(self, lacking: float) -> float:
+        """Whole days until the information lacking is there; infinity where none comes any more.
+
+        It comes at the pace of the newer half of the looks.
+        """
         if lacking <= 0:
             return 0
         (first, start), (last, end) = self.gathered[len(self.gathered) // 2], self.gathered[-1]
         pace = (end - start) / (last - first) if last > first else end / last
-        return math.ceil(lacking / pace) if pace > 0 else 10_000
+        days = lacking / pace if pace > 0 else math.inf
+        return math.ceil(days) if math.isfinite(days) else math.inf

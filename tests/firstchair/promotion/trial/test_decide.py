@@ -1,5 +1,6 @@
 """The gate on live evidence of simulated users whose truth is known."""
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -320,6 +321,19 @@ def test_a_person_is_told_how_many_days_are_missing() -> None:
 
     assert found.decision is Verb.HOLD
     assert "more day(s) prove it" in " ".join(found.outlook)
+
+
+def test_no_more_days_are_told_than_the_stage_has() -> None:
+    tables = (evidence_of(Effect(0.02), users=2_000, days=6, seed=seed) for seed in (3, 4))
+    found = [one for table in tables for one in decide_daily(as_evidence(table), RULES)]
+    told = [(one.days, " ".join(one.outlook)) for one in found]
+
+    more = [(days, int(n)) for days, text in told for n in re.findall(r"about (\d+) more day", text)]
+    beyond = [text for _, text in told if "cannot be proven within the stage's 35 days" in text]
+    assert more
+    assert all(days + number <= RULES.max_days for days, number in more)
+    assert beyond
+    assert not any("more day" in text for text in beyond)
 
 
 def test_looking_daily_is_looking_at_each_shorter_history() -> None:
