@@ -1,10 +1,13 @@
 """A crowd of listeners whose days are drawn from known chances, written as silver tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -17,7 +20,7 @@ ARTISTS, SHOWN = 40, 10
 
 @dataclass
 class Crowd:
-    """`live` writes a day: who comes, what he is shown, clicks and plays."""
+    """`live` writes days: who comes, what they are shown, clicks and plays."""
 
     lake: Lake
     users: int
@@ -51,10 +54,18 @@ class Crowd:
             ),
         )
 
-    def live(
+    def live(self, *days: int, **as_told: Any) -> None:
+        """Days by their number after the start, each as `drawn` says, in one commit."""
+        self.lake.append(t.EVENTS, pa.concat_tables([self.drawn(number, **as_told) for number in days]))
+
+    def live_each(self, days: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        """As `live`, for days that differ."""
+        self.lake.append(t.EVENTS, pa.concat_tables([self.drawn(number, **changed) for number, changed in days]))
+
+    def drawn(
         self, number: int, *, ctr: float = 0.1, heard: float = 0.5, only: str | None = None, comes: float = 0.5
-    ) -> None:
-        """Day `number` after the start; `only` one country comes, where it is named."""
+    ) -> pa.Table:
+        """Events of day `number` after the start; `only` one country comes, where it is named."""
         day = START + number * ONE_DAY
         there = np.flatnonzero((self.rng.random(self.users) < comes) & ((self.country == only) | (only is None)))
         who = np.repeat(there, SHOWN)
@@ -63,13 +74,14 @@ class Crowd:
         clicked = np.flatnonzero(self.rng.random(len(who)) < ctr)
         played = np.repeat(there, 3)
         ms = np.minimum(self.rng.gamma(2.0, 500 * heard, len(played)), 1_000).astype(int)
-        parts = [
-            self._events(day, "login", there),
-            self._events(day, "impression", who, artists=artists, slates=who, position=slots + 1),
-            self._events(day, "click", who[clicked], artists=artists[clicked], slates=who[clicked]),
-            self._events(day, "play", played, artists=(played * 5 + number) % ARTISTS, ms_played=ms),
-        ]
-        self.lake.replace_partition(t.EVENTS, pa.concat_tables(parts), day)
+        return pa.concat_tables(
+            [
+                self._events(day, "login", there),
+                self._events(day, "impression", who, artists=artists, slates=who, position=slots + 1),
+                self._events(day, "click", who[clicked], artists=artists[clicked], slates=who[clicked]),
+                self._events(day, "play", played, artists=(played * 5 + number) % ARTISTS, ms_played=ms),
+            ]
+        )
 
     def _events(
         self,
@@ -82,22 +94,22 @@ class Crowd:
     ) -> pa.Table:
         count = len(who)
         columns: dict[str, object] = {
-            "event_id": [f"{kind}-{day}-{n}" for n in range(count)],
-            "event_type": [kind] * count,
-            "occurred_at": [datetime(day.year, day.month, day.day, 12, tzinfo=UTC)] * count,
-            "event_date": [day] * count,
+            "event_id": numbered(f"{kind}-{day}-", np.arange(count)),
+            "event_type": pa.repeat(kind, count),
+            "occurred_at": pa.repeat(datetime(day.year, day.month, day.day, 12, tzinfo=UTC), count),
+            "event_date": pa.repeat(day, count),
             "user_key": self.keys[who],
-            "source": ["test"] * count,
-            "simulated": [self.simulated] * count,
+            "source": pa.repeat("test", count),
+            "simulated": pa.repeat(self.simulated, count),
             **numbers,
         }
         if artists is not None:
-            columns["artist_id"] = [f"a{n}" for n in artists]
+            columns["artist_id"] = numbered("a", artists)
         if slates is not None:
-            columns |= {"slate_id": [f"{day}-{n}" for n in slates], "model_version": ["1"] * count}
-            columns["propensity"] = [0.99] * count
+            columns |= {"slate_id": numbered(f"{day}-", slates), "model_version": pa.repeat("1", count)}
+            columns["propensity"] = pa.repeat(0.99, count)
         if kind == "play":
-            columns["track_id"] = ["t"] * count
+            columns["track_id"] = pa.repeat("t", count)
         return self._table(t.EVENTS, columns, count)
 
     def _keep(self, table: t.Table, columns: dict[str, object], rows: int) -> None:
@@ -110,3 +122,8 @@ class Crowd:
             for f in table.schema
         }
         return pa.table(whole, schema=table.schema)
+
+
+def numbered(prefix: str, numbers: np.ndarray) -> pa.Array:
+    """The prefix and a number, as text."""
+    return pc.binary_join_element_wise(prefix, pa.array(numbers).cast(pa.string()), "")

@@ -27,8 +27,8 @@ def compared(lake: Lake, as_of: date, champion: Champion | None = CHAMPION, fold
 def watched(lake: Lake, *, users: int = 600, days: int = 30, seed: int = 1, **changed: object) -> DriftReport:
     """The drift on the day after a history whose last two days are as `changed` says."""
     crowd = Crowd(lake, users, seed)
-    for number in range(days):
-        crowd.live(number, **(changed if number >= days - 2 else {}))  # type: ignore[arg-type]
+    crowd.live(*range(days - 2))
+    crowd.live(days - 2, days - 1, **changed)
     return compared(lake, START + days * ONE_DAY)
 
 
@@ -70,8 +70,7 @@ def test_among_many_users_a_change_of_no_size_is_significant_and_no_drift(lake: 
 
 def test_the_reference_is_the_champions_and_slow_drift_adds_up(lake: Lake) -> None:
     crowd = Crowd(lake, 600)
-    for number in range(50):
-        crowd.live(number, ctr=0.16 * (1 - max(0, number - FITTED) / 40))
+    crowd.live_each((number, {"ctr": 0.16 * (1 - max(0, number - FITTED) / 40)}) for number in range(50))
     as_of = START + 50 * ONE_DAY
 
     against_champion = compared(lake, as_of)
@@ -83,8 +82,8 @@ def test_the_reference_is_the_champions_and_slow_drift_adds_up(lake: Lake) -> No
 
 def test_days_are_held_against_the_same_weekdays(lake: Lake) -> None:
     crowd = Crowd(lake, 600)
-    for number in range(35):
-        crowd.live(number, ctr=0.2 if (START + number * ONE_DAY).weekday() >= 5 else 0.08)
+    of_weekends = [(START + number * ONE_DAY).weekday() >= 5 for number in range(35)]
+    crowd.live_each((number, {"ctr": 0.2 if free else 0.08}) for number, free in enumerate(of_weekends))
 
     found = [compared(lake, START + number * ONE_DAY).drifted for number in range(28, 36)]
 
@@ -102,8 +101,8 @@ def shown(report: DriftReport) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("changed", [{}, {"ctr": 0.04}, {"only": "CL"}])
 def test_the_page_says_of_each_column_what_the_table_says(lake: Lake, tmp_path: Path, changed: dict[str, Any]) -> None:
     crowd = Crowd(lake, 400)
-    for number in range(12):
-        crowd.live(number, **(changed if number >= 10 else {}))
+    crowd.live(*range(10))
+    crowd.live(10, 11, **changed)
 
     report = compared(lake, START + 12 * ONE_DAY, None, tmp_path)
 
@@ -124,10 +123,9 @@ def test_the_page_says_of_each_column_what_the_table_says(lake: Lake, tmp_path: 
 
 def test_one_user_of_a_new_country_is_no_drift_and_is_not_drawn(lake: Lake, tmp_path: Path) -> None:
     crowd = Crowd(lake, 400)
-    for number in range(12):
-        if number == 10:
-            crowd.comes_from(0, "GR")
-        crowd.live(number, comes=1.0)
+    crowd.live(*range(10), comes=1.0)
+    crowd.comes_from(0, "GR")
+    crowd.live(10, 11, comes=1.0)
 
     report = compared(lake, START + 12 * ONE_DAY, None, tmp_path)
 
@@ -142,8 +140,7 @@ def test_one_user_of_a_new_country_is_no_drift_and_is_not_drawn(lake: Lake, tmp_
 @pytest.mark.parametrize("simulated", [False, True])
 def test_the_page_is_titled_marked_and_loads_nothing(lake: Lake, tmp_path: Path, simulated: bool) -> None:
     crowd = Crowd(lake, 200, simulated=simulated)
-    for number in range(12):
-        crowd.live(number)
+    crowd.live(*range(12))
 
     report = compared(lake, START + 12 * ONE_DAY, None, tmp_path)
 

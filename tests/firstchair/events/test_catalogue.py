@@ -1,12 +1,12 @@
 """The catalogue of the account database, as a snapshot in the lake."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from firstchair.databases import Databases
 from firstchair.errors import SourceError
 from firstchair.events import build_catalogue
 from firstchair.lake import Lake, redirects_of
@@ -15,9 +15,9 @@ from firstchair.sources import accounts
 
 
 @pytest.fixture
-def source(databases: Databases) -> sa.Engine:
+def source(new_database: Callable[[], sa.URL]) -> sa.Engine:
     """The account database with its tables, empty."""
-    engine = sa.create_engine(databases.accounts, poolclass=sa.pool.NullPool)
+    engine = sa.create_engine(new_database(), poolclass=sa.pool.NullPool)
     accounts.metadata.create_all(engine)
     return engine
 
@@ -94,13 +94,13 @@ def test_a_redirect_that_is_taken_back_makes_an_artist_again(source: sa.Engine, 
     assert redirects_of(lake) == {}
 
 
-def test_a_source_without_the_tables_is_a_source_error(databases: Databases, lake: Lake) -> None:
+def test_a_source_without_the_tables_is_a_source_error(new_database: Callable[[], sa.URL], lake: Lake) -> None:
     with pytest.raises(SourceError, match="artists"):
-        build_catalogue(lake, databases.accounts)
+        build_catalogue(lake, new_database())
 
     assert lake.version(t.ARTISTS) == -1
 
 
-def test_a_source_that_is_away_is_a_source_error(databases: Databases, lake: Lake) -> None:
+def test_a_source_that_is_away_is_a_source_error(new_database: Callable[[], sa.URL], lake: Lake) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
-        build_catalogue(lake, databases.accounts.set(database="not_there"))
+        build_catalogue(lake, new_database().set(database="not_there"))

@@ -1,5 +1,6 @@
 """When a condition causes something: only if it lasts, once an episode, and never twice in a short time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -8,7 +9,6 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
-from firstchair.databases import Databases
 from firstchair.operations.causes import outcome
 from firstchair.operations.journal import Journal, TriggerRecord
 
@@ -62,8 +62,8 @@ def test_noise_cannot_flap(seed: int) -> None:
 
 
 @pytest.fixture
-def journal(databases: Databases) -> Journal:
-    made = Journal(databases.ledger)
+def journal(new_database: Callable[[], sa.URL]) -> Journal:
+    made = Journal(new_database())
     made.migrate()
     made.migrate()
     return made

@@ -2,15 +2,15 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from firstchair.databases import Databases
 from firstchair.operations import webhook
 from firstchair.operations.alerts import Alert
 from firstchair.operations.journal import Journal
@@ -64,8 +64,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def journal(databases: Databases) -> Journal:
-    made = Journal(databases.ledger)
+def journal(new_database: Callable[[], sa.URL]) -> Journal:
+    made = Journal(new_database())
     made.migrate()
     return made
 

@@ -2,21 +2,23 @@
 
 import os
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from firstchair.databases import Databases, advisory_lock, lock_backend
+from firstchair.databases import advisory_lock, lock_backend
 from firstchair.errors import RunError
 from firstchair.operations.journal import Journal
 from firstchair.operations.work import WORK, WRITER, Work, at_work, writing
 
 
 @pytest.fixture
-def url(databases: Databases) -> sa.URL:
-    Journal(databases.ledger).migrate()
-    return databases.ledger
+def url(new_database: Callable[[], sa.URL]) -> sa.URL:
+    made = new_database()
+    Journal(made).migrate()
+    return made
 
 
 @pytest.fixture

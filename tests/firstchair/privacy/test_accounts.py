@@ -1,5 +1,6 @@
 """Accounts into the lake: every user with what is known, nothing exact, every refused row named."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from firstchair.databases import Databases
 from firstchair.errors import SourceError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
@@ -20,8 +20,8 @@ SINCE = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def source(databases: Databases) -> sa.Engine:
-    engine = sa.create_engine(databases.accounts, poolclass=sa.pool.NullPool)
+def source(new_database: Callable[[], sa.URL]) -> sa.Engine:
+    engine = sa.create_engine(new_database(), poolclass=sa.pool.NullPool)
     accounts.metadata.create_all(engine)
     return engine
 

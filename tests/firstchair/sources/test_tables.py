@@ -1,18 +1,18 @@
 """Tables of the account database, whatever their owners put into them."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import pytest
 import sqlalchemy as sa
 
-from firstchair.databases import Databases
 from firstchair.errors import SourceError
 from firstchair.sources import accounts, read_table, tables, value_counts
 
 
 @pytest.fixture
-def source(databases: Databases) -> sa.Engine:
-    engine = sa.create_engine(databases.accounts, poolclass=sa.pool.NullPool)
+def source(new_database: Callable[[], sa.URL]) -> sa.Engine:
+    engine = sa.create_engine(new_database(), poolclass=sa.pool.NullPool)
     accounts.metadata.create_all(engine)
     return engine
 
