@@ -1,4 +1,4 @@
-"""Evidence that may be looked at every day: e-process, running bounds and detectable effects in information time."""
+"""Evidence that may be looked at every day: e-process, bounds, detectable effects in information time."""
 
 from typing import overload
 
@@ -49,17 +49,6 @@ def log_e(d: float | Values, se: float | Values, *, rho: float | Values, null: f
     return float(found) if np.ndim(found) == 0 else np.asarray(found)
 
 
-def log_e_two_sided(d: float, se: float, *, rho: float) -> float:
-    """The same against both sides at once (mixture sequential probability ratio test, Johari et al. 2022).
-
-    >>> round(log_e_two_sided(0.05, 0.0131, rho=877.803), 4)
-    5.3138
-    """
-    information = 1 / se**2
-    spread = information + rho
-    return float(0.5 * np.log(rho / spread) + (d * information) ** 2 / (2 * spread))
-
-
 def radius(se: float, *, rho: float, alpha: float) -> float:
     """Distance of the one-sided confidence sequence at 1 - alpha from the estimate; valid at all looks together.
 
@@ -81,13 +70,3 @@ def detectable_once(se: float, *, alpha: float, power: float) -> float:
 def detectable(se: float, *, rho: float, alpha: float, power: float) -> float:
     """Effect that the confidence sequence at this error would find with that power."""
     return radius(se, rho=rho, alpha=alpha) + float(ndtri(power)) * se
-
-
-def information_needed(d: float, *, rho: float, alpha: float, null: float = 0.0) -> float | None:
-    """Information (1 / se²) at which an effect that stays `d` is proven above `null`; None where it never is."""
-    if d <= null:
-        return None
-    candidates = np.geomspace(1.0, 1e10, 2_000)
-    proven = log_e(np.full(len(candidates), d), candidates**-0.5, rho=np.full(len(candidates), rho), null=null)
-    reached = np.flatnonzero(proven >= -np.log(alpha))
-    return float(candidates[reached[0]]) if len(reached) else None

@@ -99,7 +99,7 @@ def current_ids(
     one: an artist who was renamed keeps what was learnt. Where it does, or where several were
     merged into one, the others keep ids that the catalogue no longer has.
     """
-    merged = np.flatnonzero(np.isin(artist_ids, list(redirects))) if redirects else []
+    merged = np.flatnonzero(np.isin(artist_ids, list(redirects)))
     if not len(merged):
         return artist_ids
     found, known = artist_ids.astype(object), set(artist_ids.tolist())

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from firstchair.evaluation.sequential import information_needed
+from firstchair.evaluation.repeated import planned_bound
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
@@ -56,10 +56,12 @@ class Outlook:
     def _success(self, clicks: Reading) -> str:
         day, information = self.gathered[-1]
         least = max(0, self.rules.min_days - day)
-        needed = information_needed(clicks.d, rho=clicks.rho, alpha=self.rules.alpha) if clicks.known else None
-        if needed is None:
+        if not clicks.known or clicks.d <= 0:
             return "No number of days proves an effect that is not above zero; it would have to turn first."
-        more = max(least, self._days_until(needed - information))
+        rules = self.rules
+        bound = planned_bound(rules.min_days, rules.max_days, rules.success_alpha)
+        # z = d sqrt(information) has to reach the bound.
+        more = max(least, self._days_until((bound / clicks.d) ** 2 - information))
         if more == 0:
             return "The success metric needs no further day."
         longest = self.rules.max_days

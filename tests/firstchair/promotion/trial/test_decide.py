@@ -324,7 +324,7 @@ def test_a_person_is_told_how_many_days_are_missing() -> None:
 
 
 def test_no_more_days_are_told_than_the_stage_has() -> None:
-    tables = (evidence_of(Effect(0.02), users=2_000, days=6, seed=seed) for seed in (3, 4))
+    tables = (evidence_of(Effect(0.05), users=2_000, days=6, seed=seed) for seed in (3, 4))
     found = [one for table in tables for one in decide_daily(as_evidence(table), RULES)]
     told = [(one.days, " ".join(one.outlook)) for one in found]
 
