@@ -23,7 +23,7 @@ class Behaviour:
 
     Attributes:
         segments: By name, fixed before the stage.
-        volume: Expected impressions a day, float (n_users,).
+        volume: Impressions that a user is given to, in any unit, float (n_users,).
         rate: Expected clicks an impression, float (n_users,).
         depth: Expected share of a track that is heard, 0..1, float (n_users,).
         track_ms: Mean length of the tracks that a user plays, float (n_users,).
@@ -70,13 +70,13 @@ class World:
         assumes: In words.
         draw: Draws a number of users and what they do.
         listened: Draws the share of their tracks that was heard, 0..1 (n_cells,), from the number
-            of plays of each cell and the share that is expected.
+            of plays of each cell and the share that is expected, float32.
     """
 
     name: str
     assumes: str
     draw: Callable[[np.random.Generator, int], Behaviour]
-    listened: Callable[[np.random.Generator, Codes, Values], Values]
+    listened: Callable[[np.random.Generator, Floats, Floats], Floats]
 
 
 def offsets_of(day: Codes) -> Codes:

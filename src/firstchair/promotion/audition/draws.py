@@ -16,25 +16,25 @@ LEAST_LOG_NONE = -16.0
 LEAST_TERM = 1e-8
 
 
-def binomial(rng: np.random.Generator, trials: Counts, chance: Floats) -> Counts:
+def binomial(rng: np.random.Generator, trials: Counts | Floats, chance: Floats) -> Counts:
     """Draw binomial counts.
 
     Args:
         rng: Source of the draws.
-        trials: Integers (n_draws,), >= 0.
+        trials: Whole numbers (n_draws,), >= 0.
         chance: Of each trial, 0..1, float32 (n_draws,).
 
     Returns:
         int64 (n_draws,).
     """
-    n = trials.astype(np.float32)
+    n = trials.astype(np.float32, copy=False)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_none = n * np.log1p(-chance)
         odds = chance / (1 - chance)
     many = np.flatnonzero(~(log_none >= LEAST_LOG_NONE))
     log_none[many] = 0
     found = _search(rng, np.exp(log_none), -odds, (n + 1) * odds)
-    found[many] = rng.binomial(trials[many], chance[many])
+    found[many] = rng.binomial(trials[many].astype(np.int64), chance[many])
     return found
 
 

@@ -45,7 +45,7 @@ class Panel:
         history: By name of `HISTORY`, float32 (BEFORE_DAYS, n_users), oldest day first.
         offsets: The rows of day d of the stage are offsets[d] to offsets[d + 1].
         user: int64 (n_rows,), one row a user and day on which they were active.
-        rows: By name of `MEASURES` without `active` and `followed`, float64 (n_rows,).
+        rows: By name of `MEASURES` without `active` and `followed`, float32 (n_rows,).
         late: Whether impressions of the challenger arrive late.
     """
 
@@ -55,7 +55,7 @@ class Panel:
     history: Mapping[str, Floats]
     offsets: Codes
     user: Codes
-    rows: Mapping[str, Values]
+    rows: Mapping[str, Floats]
     late: bool
     _days: dict[int, dict[str, Values]] = field(default_factory=dict, init=False, repr=False)
 
@@ -82,11 +82,23 @@ class Panel:
             self._days.pop(day - KEPT_DAYS, None)
             self._days[day] = self._whole(day)
         found = self._days[day]
-        if self.late and today - day < LATE_DAYS:
-            shown = found["impressions"]
-            known = np.where(self.arm == 1, np.floor(shown * (1 - LATE_MISSING)), shown)
-            return found | {"impressions": known}
+        if self._is_open(day, today):
+            return found | {"impressions": self._arrived(found["impressions"], self.arm)}
         return found
+
+    def clicks(self, day: int, *, today: int) -> tuple[Codes, Floats, Floats]:
+        """Users active on a day, their clicks, and their impressions as far as is known."""
+        here = slice(self.offsets[day], self.offsets[day + 1])
+        users, shown = self.user[here], self.rows["impressions"][here]
+        if self._is_open(day, today):
+            shown = self._arrived(shown, self.arm[users])
+        return users, self.rows["clicks"][here], shown
+
+    def _is_open(self, day: int, today: int) -> bool:
+        return self.late and today - day < LATE_DAYS
+
+    def _arrived(self, shown: Floats, arm: Codes) -> Floats:
+        return np.where(arm == 1, np.floor(shown * (1 - LATE_MISSING)), shown)
 
     def _whole(self, day: int) -> dict[str, Values]:
         here = slice(self.offsets[day], self.offsets[day + 1])
@@ -153,19 +165,22 @@ def _measured(
     effect: Effect,
     treated: npt.NDArray[np.bool_],
     world: World,
-) -> dict[str, Values]:
-    """The measures of each cell, float64 (n_cells,)."""
+) -> dict[str, Floats]:
+    """The measures of each cell, float32 (n_cells,)."""
     clicks = binomial(rng, found.impressions, effect.chances(found, treated))
     played = np.flatnonzero(clicks)
-    user, plays = found.user[played], clicks[played]
-    in_stage = treated[user] & (found.day[played] >= BEFORE_DAYS)
-    depth = found.depth[user] * (1 + effect.listen_through * in_stage)
-    track_ms, ms_played = np.zeros(len(clicks)), np.zeros(len(clicks))
-    track_ms[played] = plays * found.track_ms[user]
-    ms_played[played] = track_ms[played] * world.listened(rng, plays, depth)
-    counted = clicks.astype(np.float64)
+    user, plays = found.user[played], clicks[played].astype(np.float32)
+    depth = found.depth.astype(np.float32)[user]
+    if effect.listen_through:
+        in_stage = treated[user] & (found.day[played] >= BEFORE_DAYS)
+        depth *= 1 + np.float32(effect.listen_through) * in_stage
+    length = plays * found.track_ms.astype(np.float32)[user]
+    track_ms, ms_played = np.zeros((2, len(clicks)), dtype=np.float32)
+    track_ms[played] = length
+    ms_played[played] = length * world.listened(rng, plays, depth)
+    counted = clicks.astype(np.float32)
     return {
-        "impressions": found.impressions.astype(np.float64),
+        "impressions": found.impressions.astype(np.float32),
         "clicks": counted,
         "plays": counted,
         "ms_played": ms_played,
@@ -174,20 +189,20 @@ def _measured(
 
 
 def _with_program(
-    day: Codes, user: Codes, measured: dict[str, Values], program: int, impressions: int
-) -> tuple[Codes, Codes, dict[str, Values]]:
+    day: Codes, user: Codes, measured: dict[str, Floats], program: int, impressions: int
+) -> tuple[Codes, Codes, dict[str, Floats]]:
     """Let a user do nothing on each day of the stage but fetch slates."""
     others = (user != program) | (day < BEFORE_DAYS)
     day = np.concatenate([day[others], np.arange(BEFORE_DAYS, ALL_DAYS)])
     user = np.concatenate([user[others], np.full(DAYS, program)])
     order = np.argsort(day, kind="stable")
-    fetched = {name: np.full(DAYS, impressions * (name == "impressions")) for name in measured}
+    fetched = {name: np.float32(0) for name in measured} | {"impressions": np.float32(impressions)}
     for name, values in measured.items():
-        measured[name] = np.concatenate([values[others], fetched[name]])[order]
+        measured[name] = np.concatenate([values[others], np.full(DAYS, fetched[name])])[order]
     return day[order], user[order], measured
 
 
-def _history(values: Values | None, cells: Codes, users: int) -> Floats:
+def _history(values: Floats | None, cells: Codes, users: int) -> Floats:
     """The cells before the stage as days by users; without values, whether there is a cell."""
     found = np.zeros((BEFORE_DAYS, users), dtype=np.float32)
     found.ravel()[cells] = 1 if values is None else values[: len(cells)]

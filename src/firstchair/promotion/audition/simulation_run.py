@@ -13,7 +13,7 @@ from firstchair.promotion.audition.worlds import STEADY
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger
 from firstchair.promotion.rules import LiveRules, OfflineRules
 from firstchair.promotion.trial import Trial, TrialDecision
-from firstchair.promotion.trial.evidence import Codes, Values
+from firstchair.promotion.trial.evidence import Values
 
 DATES = [date(2026, 1, 1) + timedelta(days=day) for day in range(DAYS)]
 BARE_DAY = 14
@@ -100,13 +100,15 @@ def _offline(lift: float, seed: int) -> OfflineEvidence:
 
 def _naive(panel: Panel) -> tuple[str, str]:
     """What two common rules make of the same days as they arrive."""
-    arms = [np.flatnonzero(panel.arm == arm) for arm in (0, 1)]
-    settled = {name: np.zeros(panel.users) for name in ("clicks", "impressions")}
+    arms = np.array([panel.arm == 0, panel.arm == 1], dtype=np.float64)
+    settled = np.zeros((2, panel.users))
     bare, t_test = str(Verb.HOLD), str(Verb.HOLD)
     for today in range(DAYS):
-        first_open = max(0, today - LATE_DAYS + 1)
-        arrived = [panel.day(day, today=today) for day in range(first_open, today + 1)]
-        clicks, shown = (sum((day[name] for day in arrived), settled[name]) for name in settled)
+        clicks, shown = settled.copy()
+        for day in range(max(0, today - LATE_DAYS + 1), today + 1):
+            users, clicked, seen = panel.clicks(day, today=today)
+            clicks[users] += clicked
+            shown[users] += seen
         difference, z = _difference(clicks, shown, arms)
         if today + 1 == BARE_DAY:
             bare = str(Verb.PROMOTE if difference > 0 else Verb.REJECT)
@@ -115,19 +117,16 @@ def _naive(panel: Panel) -> tuple[str, str]:
         if today + 1 >= BARE_DAY and t_test != str(Verb.HOLD):
             break
         if today + 1 >= LATE_DAYS:
-            whole = panel.day(first_open, today=DAYS)
-            settled = {name: total + whole[name] for name, total in settled.items()}
+            users, clicked, seen = panel.clicks(today - LATE_DAYS + 1, today=DAYS)
+            settled[0, users] += clicked
+            settled[1, users] += seen
     return bare, t_test
 
 
-def _difference(clicks: Values, shown: Values, arms: list[Codes]) -> tuple[float, float]:
-    """Difference of the mean click rates over users, and its z."""
-    means, variances = [], []
-    for users in arms:
-        of_arm = shown[users]
-        seen = of_arm > 0
-        rates = clicks[users][seen] / of_arm[seen]
-        means.append(rates.mean())
-        variances.append(rates.var(ddof=1) / len(rates))
-    difference = float(means[1] - means[0])
-    return difference, difference / float(np.sqrt(sum(variances)))
+def _difference(clicks: Values, shown: Values, arms: Values) -> tuple[float, float]:
+    """Difference of the mean click rates over users, and its z; arms: 0 or 1 (2, n_users)."""
+    rates = np.divide(clicks, shown, out=np.zeros_like(clicks), where=shown > 0)
+    counts, sums, squares = (arms @ values for values in (shown > 0, rates, rates**2))
+    errors = (squares - sums**2 / counts) / (counts - 1) / counts
+    difference = float(sums[1] / counts[1] - sums[0] / counts[0])
+    return difference, difference / float(np.sqrt(errors.sum()))

@@ -5,48 +5,29 @@
 chance of about 6 % in each, and a user is active on a fifth to a third of the days.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
-from firstchair.definitions.lifecycle import LONG_TERM, NEW, NEW_DAYS
-from firstchair.privacy.generalisation import AGE_GROUPS
 from firstchair.promotion.audition.behaviour import (
     ALL_DAYS,
-    COUNTRY,
     DAYS,
     Behaviour,
     World,
     cells_of,
+    offsets_of,
 )
 from firstchair.promotion.audition.draws import Floats, binomial, poisson
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, UNKNOWN, Codes, Segment, Values
+from firstchair.promotion.audition.people import Flags, People, draw_people, draw_segments
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Values
 
 TRACK_MS = 200_000.0
 SLATE = 10
 MOST_CHANCE = 0.9
 
-# Shares of the segments, and how much more active or more given to clicks their users are; in
-# `STEADY` the shares alone count.
-COUNTRY_SHARES = np.array([
-    0.20, 0.16, 0.13, 0.12, 0.10, 0.08, 0.06, 0.05, 0.035, 0.025, 0.025, 0.015,
-])  # fmt: skip
-COUNTRY_ACTIVITY = np.array([1.1, 1.0, 0.9, 1.0, 1.2, 0.8, 1.0, 1.1, 0.7, 1.0, 1.3, 0.9])
-COUNTRY_CLICKS = np.array([1.0, 0.9, 1.2, 1.0, 0.8, 1.1, 1.0, 1.3, 1.0, 0.7, 1.0, 1.2])
-GENDERS = ("female", "male", "other", UNKNOWN)
-GENDER_SHARES = np.array([0.46, 0.46, 0.02, 0.06])
-GENDER_CLICKS = np.array([1.05, 0.97, 1.1, 0.8])
-AGE_SHARES = np.array([0.05, 0.22, 0.27, 0.17, 0.11, 0.07, 0.04, 0.07])
-AGE_ACTIVITY = np.array([1.2, 1.2, 1.0, 0.9, 0.85, 0.8, 0.8, 0.7])
-NEW_SHARE, NEW_ACTIVITY = 0.25, 0.6
-
-# STEADY: taste drifts as an AR(1) in the logarithm.
+# STEADY: share of new users, and taste that drifts as an AR(1) in the logarithm.
+NEW_SHARE = 0.25
 DRIFT, DRIFT_SD = 0.85, 0.45
-
-# Worlds to which users come: shares of those who came in the days before and during the stage.
-JOINED_BEFORE, JOINED_DURING = 0.12, 0.03
-LONG_AGO = -365
+# The gap before a user's first active day: nothing is kept over it.
+FIRST_GAP = ALL_DAYS
 
 # BURSTY: medians of the days of a spell of activity and of a break, and the least of both; chance
 # of activity on a day of a break.
@@ -66,19 +47,6 @@ NEVER_CLICKS = 0.06
 SHOCK_SD = 0.4
 LOST_DAYS, MOST_LOST = 3, 0.6
 
-Flags = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class _People:
-    """Users who differ by segment: factors of activity and clicks with mean 1, day of joining."""
-
-    segments: dict[str, Segment]
-    activity: Values
-    clicks: Values
-    new: Flags
-    joined: Codes
-
 
 def _steady(rng: np.random.Generator, users: int) -> Behaviour:
     """Draw users whose days are independent of each other, but for a taste that drifts.
@@ -91,10 +59,10 @@ def _steady(rng: np.random.Generator, users: int) -> Behaviour:
     rate = rng.beta(1.6, 25, users)
     season = 1 + 0.1 * np.sin(2 * np.pi * np.arange(ALL_DAYS) / 7)
     chance = season.astype(np.float32)[:, None] * activity.astype(np.float32)
-    day, user, place = cells_of(rng.random(chance.shape, dtype=np.float32) < chance)
-    drift = np.exp(_drift(rng, chance.shape).ravel()[place] - np.float32(DRIFT_SD**2 / 2))
+    day, user, _ = cells_of(rng.random(chance.shape, dtype=np.float32) < chance)
+    drift = np.exp(_drift(rng, day, user, users) - np.float32(DRIFT_SD**2 / 2))
     return Behaviour(
-        segments=_segments(rng, users, rng.random(users) < NEW_SHARE),
+        segments=draw_segments(rng, users, rng.random(users) < NEW_SHARE),
         volume=activity * (1 + slates),
         rate=rate,
         depth=np.clip(rng.normal(0.60, 0.12, users), 0.05, 0.98),
@@ -106,19 +74,30 @@ def _steady(rng: np.random.Generator, users: int) -> Behaviour:
     )
 
 
-def _drift(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Draw the AR(1) of each user, with its stationary standard deviation on the first day."""
-    steps = rng.standard_normal(shape, dtype=np.float32)
-    steps *= np.float32(DRIFT_SD * np.sqrt(1 - DRIFT**2))
-    steps[0] *= np.float32(1 / np.sqrt(1 - DRIFT**2))
-    for day in range(1, shape[0]):
-        steps[day] += np.float32(DRIFT) * steps[day - 1]
-    return steps
+def _drift(rng: np.random.Generator, day: Codes, user: Codes, users: int) -> Floats:
+    """Draw the AR(1) of each user on their active days alone, float32 (n_cells,).
+
+    Over a gap of g days it keeps DRIFT^g of its value, and its variance stays what it is.
+    """
+    kept = (DRIFT ** np.arange(FIRST_GAP + 1)).astype(np.float32)
+    kept[FIRST_GAP] = 0
+    renewed = np.float32(DRIFT_SD) * np.sqrt(1 - kept**2)
+    found = rng.standard_normal(len(user), dtype=np.float32)
+    state, last = np.zeros(users, dtype=np.float32), np.full(users, -FIRST_GAP)
+    offsets = offsets_of(day)
+    for number in range(ALL_DAYS):
+        here = slice(offsets[number], offsets[number + 1])
+        who = user[here]
+        gap = np.minimum(number - last[who], FIRST_GAP)
+        found[here] = kept[gap] * state[who] + renewed[gap] * found[here]
+        state[who], last[who] = found[here], number
+    return found
 
 
-def _partly_heard(rng: np.random.Generator, plays: Codes, depth: Values) -> Values:
+def _partly_heard(rng: np.random.Generator, plays: Floats, depth: Floats) -> Floats:
     """The expected share with an error that shrinks with the number of plays."""
-    return np.clip(depth + rng.normal(0, 0.25, len(plays)) / np.sqrt(plays), 0, 1)
+    error = rng.standard_normal(len(plays), dtype=np.float32) * np.float32(0.25)
+    return np.clip(depth + error / np.sqrt(plays), 0, 1)
 
 
 def _bursty(rng: np.random.Generator, users: int) -> Behaviour:
@@ -127,7 +106,7 @@ def _bursty(rng: np.random.Generator, users: int) -> Behaviour:
     A two-state Markov chain with rates of each user, lognormal; a habit of the weekend; click rate
     lognormal with a random walk in the logarithm; slates geometric.
     """
-    people = _people(rng, users)
+    people = draw_people(rng, users)
     active = _spells(rng, people)
     active &= _present(rng, people)
     day, user, place = cells_of(active)
@@ -151,7 +130,7 @@ def _bursty(rng: np.random.Generator, users: int) -> Behaviour:
     )
 
 
-def _spells(rng: np.random.Generator, people: _People) -> Flags:
+def _spells(rng: np.random.Generator, people: People) -> Flags:
     """Draw the days of activity, bool (ALL_DAYS, n_users)."""
     users = len(people.activity)
     spell = SPELL_DAYS * rng.lognormal(0.0, 0.5, users)
@@ -173,7 +152,7 @@ def _spells(rng: np.random.Generator, people: _People) -> Flags:
     return active
 
 
-def _present(rng: np.random.Generator, people: _People) -> Flags:
+def _present(rng: np.random.Generator, people: People) -> Flags:
     """Days from joining to leaving for good, bool (ALL_DAYS, n_users)."""
     hazard = np.where(people.new, LEAVE_NEW, LEAVE)
     stays = rng.standard_exponential(len(hazard)) / hazard
@@ -182,11 +161,11 @@ def _present(rng: np.random.Generator, people: _People) -> Flags:
     return (days >= people.joined) & (days < left)
 
 
-def _all_or_little(rng: np.random.Generator, plays: Codes, depth: Values) -> Values:
+def _all_or_little(rng: np.random.Generator, plays: Floats, depth: Floats) -> Floats:
     """Each track is heard to its end, or a third of it."""
-    little = 1 / 3
+    little = np.float32(1 / 3)
     ends = np.clip((depth - little) / (1 - little), 0, 1)
-    return little + (1 - little) * binomial(rng, plays, ends.astype(np.float32)) / plays
+    return little + (1 - little) * binomial(rng, plays, ends).astype(np.float32) / plays
 
 
 def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
@@ -196,7 +175,7 @@ def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
     thousand with a hundred times as many; some never click, the others Beta(1.8, 24), less the more
     they see; a lognormal shock of each day.
     """
-    people = _people(rng, users)
+    people = draw_people(rng, users)
     activity = np.minimum(rng.beta(0.8, 2.5, users) * people.activity, 0.97)
     seen = SMALLEST * (1 + rng.pareto(TAIL, users))
     clicks = people.clicks * (seen / SMALLEST) ** -0.2 * (rng.random(users) >= NEVER_CLICKS)
@@ -236,34 +215,6 @@ def _lost(rng: np.random.Generator) -> Values:
     lost[rng.choice(ALL_DAYS, LOST_DAYS, replace=False)] = rng.uniform(0.2, MOST_LOST, LOST_DAYS)
     lost[BEFORE_DAYS + rng.integers(1, DAYS)] = 1
     return lost
-
-
-def _people(rng: np.random.Generator, users: int) -> _People:
-    joined = np.full(users, LONG_AGO)
-    when = rng.random(users)
-    before, during = when < JOINED_BEFORE, when > 1 - JOINED_DURING
-    joined[before] = rng.integers(-BEFORE_DAYS, 0, int(before.sum()))
-    joined[during] = rng.integers(0, DAYS, int(during.sum()))
-    new = joined > -NEW_DAYS
-    segments = _segments(rng, users, new)
-    country, age, gender = (segments[name].codes for name in (COUNTRY, "age_group", "gender"))
-    activity = COUNTRY_ACTIVITY[country] * AGE_ACTIVITY[age] * np.where(new, NEW_ACTIVITY, 1.0)
-    clicks = COUNTRY_CLICKS[country] * GENDER_CLICKS[gender]
-    return _People(segments, activity / activity.mean(), clicks / clicks.mean(), new, joined)
-
-
-def _segments(rng: np.random.Generator, users: int, new: Flags) -> dict[str, Segment]:
-    countries = tuple(f"country {number:02d}" for number in range(len(COUNTRY_SHARES)))
-    return {
-        COUNTRY: Segment(countries, _codes(rng, users, COUNTRY_SHARES)),
-        "lifecycle": Segment((LONG_TERM, NEW), new.astype(np.int64)),
-        "age_group": Segment(AGE_GROUPS, _codes(rng, users, AGE_SHARES)),
-        "gender": Segment(GENDERS, _codes(rng, users, GENDER_SHARES)),
-    }
-
-
-def _codes(rng: np.random.Generator, users: int, shares: Values) -> Codes:
-    return np.searchsorted(np.cumsum(shares / shares.sum())[:-1], rng.random(users), side="right")
 
 
 STEADY = World(
