@@ -34,11 +34,17 @@ def registry(new_database: Callable[[str], sa.URL], mlflow_template: str, tmp_pa
     return registry_at(new_database(mlflow_template), tmp_path / "ml")
 
 
+@pytest.fixture(scope="session")
+def ledger_template(new_session_database: Callable[[], sa.URL]) -> str:
+    """Name of a database that holds an empty ledger."""
+    url = new_session_database()
+    Ledger(url).migrate()
+    return str(url.database)
+
+
 @pytest.fixture
-def ledger(new_database: Callable[[], sa.URL]) -> Ledger:
-    found = Ledger(new_database())
-    found.migrate()
-    return found
+def ledger(new_database: Callable[[str], sa.URL], ledger_template: str) -> Ledger:
+    return Ledger(new_database(ledger_template))
 
 
 @pytest.fixture(scope="session")

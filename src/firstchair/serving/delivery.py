@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from firstchair.serving.spooled import deliver
+from firstchair.serving.spooled import deliver, undelivered
 
 DELIVER_SECONDS = 1.0
 END_SECONDS = 10.0
@@ -30,27 +30,41 @@ class Courier:
     """
 
     def __init__(self, spool: Path, events_url: str) -> None:
+        self._spool = spool
         self._told = orjson.dumps([str(spool), events_url], option=orjson.OPT_APPEND_NEWLINE)
         self._process: subprocess.Popen[bytes] | None = None
 
     def keep(self) -> None:
         """Start it where it does not run."""
-        if self._process is not None and self._process.poll() is None:
-            return
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._started()
+            give_way(self._process.pid)
+
+    def _started(self) -> subprocess.Popen[bytes]:
         command = (sys.executable, "-m", "firstchair.serving.delivery")
         # A process group of its own: what ends the worker's whole group must not end the last delivery. But no session
         # of its own: to Linux that is a group of its own for the scheduler too (sched(7), "The autogroup feature"), to
         # which it is the equal of the worker whatever its priority.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
-        give_way(self._process.pid)
-        assert self._process.stdin is not None
-        self._process.stdin.write(self._told)
-        self._process.stdin.flush()
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
+        assert process.stdin is not None
+        process.stdin.write(self._told)
+        process.stdin.flush()
+        return process
 
     def end(self) -> None:
-        """Let it deliver what is closed by now; where the store is away, it is left to try once more alone."""
-        self.keep()
-        assert self._process is not None
+        """Deliver what is closed by now; where the store is away, a process is left to try once more alone.
+
+        It is a new process: nobody is answered any more, so it need not give way, and the one that
+        does would wait on a busy machine for as long as anybody else works. A process may not raise
+        its own priority again. What is killed in the middle of a segment is delivered whole by the
+        next, as the same object.
+        """
+        if self._process is not None:
+            with self._process as giving_way:
+                giving_way.kill()
+        if not undelivered(self._spool)[0]:
+            return
+        self._process = self._started()
         with suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=END_SECONDS)
 

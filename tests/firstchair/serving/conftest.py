@@ -1,11 +1,14 @@
 """A catalogue, models of a day, and lists that stand in the table."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from firstchair.definitions.arms import Arms
 from firstchair.lake import Lake
@@ -14,6 +17,7 @@ from firstchair.models import Family, Recommender
 from firstchair.privacy import user_key
 from firstchair.promotion import Registry
 from firstchair.serving import publish
+from tests.firstchair.promotion.conftest import registry_at
 
 KEY = b"a test's key"
 AS_OF = date(2026, 2, 1)
@@ -43,9 +47,24 @@ def keep(lake: Lake, user: str, as_of: date, artists: list[str], version: str = 
     lake.append(t.RECOMMENDATIONS, lists(user, as_of, artists, version))
 
 
-@pytest.fixture
-def platform(lake: Lake, registry: Registry, fitted: dict[Family, Recommender]) -> Registry:
-    """Version 1 is champion (ALS), 2 challenger (XGBoost), 3 trending; the lists are the test's own."""
+@dataclass(frozen=True)
+class Stocked:
+    """A catalogue and models of a day, to start from: tests take copies, or read."""
+
+    registry: Registry
+    lake: Lake
+
+
+@pytest.fixture(scope="session")
+def stocked(
+    new_session_database: Callable[[str], sa.URL],
+    mlflow_template: str,
+    fitted: dict[Family, Recommender],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stocked:
+    """Version 1 is champion (ALS), 2 challenger (XGBoost), 3 trending; there are no lists."""
+    folder = tmp_path_factory.mktemp("stocked")
+    lake, registry = Lake(str(folder / "lake")), registry_at(new_session_database(mlflow_template), folder / "ml")
     unknown = {name: pa.nulls(len(ARTISTS), t.ARTISTS.schema.field(name).type) for name in t.ARTISTS.schema.names}
     known = {"artist_id": pa.array(ARTISTS), "name": pa.array([f'The "{artist}"s' for artist in ARTISTS])}
     lake.overwrite(t.ARTISTS, pa.table(unknown | known, schema=t.ARTISTS.schema))
@@ -53,7 +72,15 @@ def platform(lake: Lake, registry: Registry, fitted: dict[Family, Recommender]) 
         registry.register(fitted[family], as_of=AS_OF, data_fingerprint="one", metrics={}, seed=1, simulated=False)
     registry.set_alias("champion", CHAMPION)
     registry.set_alias("challenger", CHALLENGER)
-    return registry
+    return Stocked(registry, lake)
+
+
+@pytest.fixture
+def platform(stocked: Stocked, lake: Lake, new_database: Callable[[str], sa.URL]) -> Registry:
+    """A registry and a lake of the test's own, as `stocked`."""
+    shutil.copytree(stocked.lake.url, lake.url)
+    mlflow = str(sa.make_url(stocked.registry.tracking_uri).database)
+    return registry_at(new_database(mlflow), stocked.registry.artifact_root)
 
 
 def shifted(start: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,12 +13,15 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psutil
 import pytest
 
+from firstchair.lake import Lake
 from firstchair.promotion import Ledger, Registry, status
+from firstchair.serving import delivery
 from firstchair.serving.api import Api, ApiConfig
 from firstchair.serving.logins import MAX_K
-from tests.firstchair.serving.conftest import KEY, LENGTH
+from tests.firstchair.serving.conftest import KEY, LENGTH, Stocked
 
 TOKEN = {"Authorization": "Bearer a test's token"}
 EVENT = {
@@ -30,6 +34,13 @@ EVENT = {
     "artist_id": "a001",
 }
 PutOut = Callable[..., Path]
+
+
+@pytest.fixture
+def platform(stocked: Stocked, lake: Lake) -> Registry:
+    """A lake of the test's own; the registry is only read here, and all tests' own."""
+    shutil.copytree(stocked.lake.url, lake.url)
+    return stocked.registry
 
 
 @pytest.fixture
@@ -189,6 +200,20 @@ def test_accepted_events_are_in_the_store_and_refused_ones_are_told_why(
         (4, "out_of_range"),
     ]
     assert delivered(config) == [EVENT]
+
+
+def test_what_is_spooled_is_delivered_at_the_end_though_the_courier_gets_no_processor(
+    config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, ask = worker
+    (courier,) = (child for child in psutil.Process().children() if delivery.__name__ in child.cmdline())
+    courier.suspend()
+
+    ask("POST", "/v1/events", json=[EVENT])
+    api.stop()
+
+    assert delivered(config) == [EVENT]
+    assert not courier.is_running()
 
 
 def clicks(user: str, *artists: str) -> list[dict[str, Any]]:

@@ -28,11 +28,11 @@ Enter = Callable[[], TestClient]
 
 
 @pytest.fixture
-def enter(stand: Stand, databases: Databases, tmp_path: Path) -> Enter:
+def enter(stand: Stand, session_databases: Databases, tmp_path: Path) -> Enter:
     """Gives a browser that has signed in to a console over the stand's ledger and registry."""
     a = stand.a
     journal = Journal(a.ledger.url)
-    platform = Platform(Settings(home=tmp_path / "home"), databases, a.lake, a.registry, a.ledger, journal, NOW)
+    platform = Platform(Settings(home=tmp_path / "home"), session_databases, a.lake, a.registry, a.ledger, journal, NOW)
     config = ConsoleConfig(
         lake=a.lake,
         k_anonymity=20,
