@@ -90,13 +90,11 @@ class Lake:
         """Put `data` in place of the partition `value`, in one commit; a rerun leaves the same rows."""
         column = table.partition_by
         assert column is not None, f"{table.name} has no partition"
-        self._ensure(table)
         write_deltalake(
-            self._location(table),
+            self._existing(table),
             _conform(data, table),
             mode="overwrite",
             predicate=f"{column} = '{value.isoformat()}'",
-            storage_options=dict(self.storage_options) or None,
             commit_properties=CommitProperties(custom_metadata={"firstchair.partition": value.isoformat()}),
         )
 
@@ -108,33 +106,27 @@ class Lake:
 
     def replace_where(self, table: Table, data: ArrowData, predicate: str) -> None:
         """Put `data` in place of the rows that `predicate` (Delta SQL) names, in one commit."""
-        self._ensure(table)
         write_deltalake(
-            self._location(table),
+            self._existing(table),
             _conform(data, table),
             mode="overwrite",
             predicate=predicate,
-            storage_options=dict(self.storage_options) or None,
         )
 
     def overwrite(self, table: Table, data: ArrowData) -> None:
         """Put `data` in place of the whole table, in one commit."""
-        self._ensure(table)
         write_deltalake(
-            self._location(table),
+            self._existing(table),
             _conform(data, table),
             mode="overwrite",
-            storage_options=dict(self.storage_options) or None,
         )
 
     def append(self, table: Table, data: ArrowData) -> None:
         """Add rows in one commit; the caller makes a repetition harmless."""
-        self._ensure(table)
         write_deltalake(
-            self._location(table),
+            self._existing(table),
             _conform(data, table),
             mode="append",
-            storage_options=dict(self.storage_options) or None,
         )
 
     def delete(self, table: Table, predicate: str) -> None:
@@ -213,14 +205,19 @@ class Lake:
         snapshot = self.snapshot(table)
         return MISSING if snapshot is None else snapshot.version()
 
-    def _ensure(self, table: Table) -> None:
-        DeltaTable.create(
-            self._location(table),
-            schema=table.schema,
-            mode="ignore",
-            partition_by=[table.partition_by] if table.partition_by else None,
-            storage_options=dict(self.storage_options) or None,
-        )
+    def _existing(self, table: Table) -> DeltaTable:
+        """The table as it stands now, opened once for a write; made where it is missing."""
+        options = dict(self.storage_options) or None
+        try:
+            return DeltaTable(self._location(table), storage_options=options)
+        except TableNotFoundError:
+            return DeltaTable.create(
+                self._location(table),
+                schema=table.schema,
+                mode="ignore",  # another process may make it now
+                partition_by=[table.partition_by] if table.partition_by else None,
+                storage_options=options,
+            )
 
     def _location(self, table: Table) -> str:
         return f"{self.url.rstrip('/')}/{table.name}"
