@@ -10,6 +10,8 @@ from firstchair.databases import open_databases, to_driver
 from firstchair.settings import Settings
 
 POSTGRES_URL = "FIRSTCHAIR_DAGSTER_POSTGRES_URL"
+# A connection is kept so long; in the midst of a long step, something between may cut an older one.
+KEPT_SECONDS, MORE_AT_ONCE = 60, 20
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -44,5 +46,10 @@ def prepare_home(settings: Settings) -> Path:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance that the webserver, the daemon and `firstchair run` share."""
-    return dg.DagsterInstance.from_config(str(prepare_home(settings)))
+    """The instance that the webserver, the daemon and `firstchair run` share.
+
+    Without a pool, Dagster opens a connection for each of the hundreds of records of a run.
+    """
+    instance = dg.DagsterInstance.from_config(str(prepare_home(settings)))
+    instance.optimize_for_webserver(statement_timeout=0, pool_recycle=KEPT_SECONDS, max_overflow=MORE_AT_ONCE)
+    return instance

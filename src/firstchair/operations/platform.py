@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import sqlalchemy as sa
 
 from firstchair import events
 from firstchair.databases import Databases, open_databases
@@ -160,14 +163,20 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     databases = open_databases(settings)
     registry, ledger = open_memory(settings, databases)
     registry.console = settings.api_address
-    journal = Journal(databases.ledger)
-    journal.migrate()
     return Platform(
         settings=settings,
         databases=databases,
         lake=Lake(settings.lake_url, engine=settings.engine),
         registry=registry,
         ledger=ledger,
-        journal=journal,
+        journal=_journal(databases.ledger),
         now=now or datetime.now(UTC),
     )
+
+
+@cache
+def _journal(url: sa.URL) -> Journal:
+    """The journal in its newest form; one a process, since each step of a run opens the platform."""
+    journal = Journal(url)
+    journal.migrate()
+    return journal

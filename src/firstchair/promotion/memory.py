@@ -1,5 +1,10 @@
 """The registry and the ledger that the settings name."""
 
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as sa
+
 from firstchair.databases import Databases, to_driver
 from firstchair.promotion.artifact_paths import follow_home
 from firstchair.promotion.ledger import Ledger
@@ -12,12 +17,18 @@ def open_memory(settings: Settings, databases: Databases) -> tuple[Registry, Led
 
     Where MLflow's database lies in the home too, artifacts are looked for where the home is now.
     """
-    ledger = Ledger(databases.ledger)
-    ledger.migrate()
     artifacts = settings.home / "mlartifacts"
-    if not settings.database_url and not settings.mlflow_tracking_uri:
-        follow_home(databases.mlflow, NAME, artifacts)
+    in_home = not settings.database_url and not settings.mlflow_tracking_uri
+    _prepare(databases.ledger, databases.mlflow if in_home else None, artifacts)
     tracking_uri = settings.mlflow_tracking_uri or to_driver(databases.mlflow, "psycopg2").render_as_string(
         hide_password=False
     )
-    return Registry(tracking_uri, artifacts), ledger
+    return Registry(tracking_uri, artifacts), Ledger(databases.ledger)
+
+
+@cache
+def _prepare(ledger: sa.URL, mlflow: sa.URL | None, artifacts: Path) -> None:
+    """Bring both up to date, once a process: each step of a run opens them anew."""
+    Ledger(ledger).migrate()
+    if mlflow is not None:
+        follow_home(mlflow, NAME, artifacts)
