@@ -122,7 +122,22 @@ def rows() -> Callable[[ir.Table], list[Row]]:
     return sorted_rows
 
 
+def compiled(table: ir.Table) -> Callable[[list[Row]], pa.Table]:
+    """Gives the table of other events than its history holds; compiled once, which takes longer than to run it."""
+    backend = table.get_backend()
+    query = backend.compile(table)
+
+    def made_of(events: list[Row]) -> pa.Table:
+        backend.con.register("given", pa.Table.from_pylist(events, schema=lake_tables.EVENTS.schema))
+        backend.con.execute("truncate events; insert into events from given")
+        return backend.con.sql(query).to_arrow_table()
+
+    return made_of
+
+
 def sorted_rows(table: ir.Table) -> list[Row]:
-    return sorted(
-        table.to_pyarrow().to_pylist(), key=lambda row: [str(row.get("user_key")), str(row.get("artist_id")), str(row)]
-    )
+    return in_order(table.to_pyarrow())
+
+
+def in_order(rows: pa.Table) -> list[Row]:
+    return sorted(rows.to_pylist(), key=lambda row: [str(row.get("user_key")), str(row.get("artist_id")), str(row)])

@@ -1,6 +1,6 @@
 """Fold-in, against what the batch makes of the same signals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from firstchair.models.als import ALS
 from firstchair.serving.factors import Factors, Row
 from firstchair.serving.foldin import Folded, Uptake, fold, folded_row, reasons, uptake
 from firstchair.serving.today import Signal
-from tests.firstchair.features.conftest import Scene
+from tests.firstchair.features.conftest import Scene, compiled
 from tests.firstchair.models.toys import ARTISTS, checkerboard, training_data
 
 AS_OF = date(2026, 2, 1)
@@ -67,19 +67,32 @@ def factors(als: ALS) -> Factors:
     return Factors("1", als.alpha, longest, als.artist_factors, als.gram, np.zeros(0, dtype=np.int64))
 
 
-def batch(scene: Scene, before: Sequence[Said], today: Sequence[Said], as_of: date) -> Row:
-    """Anna's row of the matrix."""
-    start = datetime(2026, 1, 20, tzinfo=UTC)
-    noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
-    events = [event(scene, one, start + timedelta(minutes=n)) for n, one in enumerate(before)]
-    events += [event(scene, one, noon + timedelta(minutes=n)) for n, one in enumerate(today)]
+Batch = Callable[[Sequence[Said], Sequence[Said]], Row]
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    """Makes Anna's row of the matrix out of what happened before and, where anything did, on the day itself."""
+    scene = Scene()
     tracks = [scene.track(f"t{n}", NAMES[n], TRACK_MS if n % 2 else None) for n in range(ARTISTS)]
-    history = scene.history(events, tracks=tracks)
-    rows = interactions(history, as_of=as_of, settings=UNDECAYED).order_by("artist_id").to_pyarrow()
-    return Row(
-        np.array([number_of(artist) for artist in rows.column("artist_id").to_pylist()], dtype=np.int32),
-        _signed(rows),
+    history = scene.history([], tracks=tracks)
+    yesterday, today = (
+        compiled(interactions(history, as_of=day, settings=UNDECAYED).order_by("artist_id"))
+        for day in (AS_OF, AS_OF + timedelta(days=1))
     )
+
+    def made_of(before: Sequence[Said], of_today: Sequence[Said]) -> Row:
+        start = datetime(2026, 1, 20, tzinfo=UTC)
+        noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
+        events = [event(scene, one, start + timedelta(minutes=n)) for n, one in enumerate(before)]
+        events += [event(scene, one, noon + timedelta(minutes=n)) for n, one in enumerate(of_today)]
+        rows = (today if of_today else yesterday)(events)
+        return Row(
+            np.array([number_of(artist) for artist in rows.column("artist_id").to_pylist()], dtype=np.int32),
+            _signed(rows),
+        )
+
+    return made_of
 
 
 def _signed(rows: pa.Table) -> np.ndarray:
@@ -112,10 +125,10 @@ heard_today = st.lists(
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=heard_before, today=heard_today)
 def test_a_fold_in_is_what_the_batch_makes_of_the_same_signals(
-    als: ALS, factors: Factors, before: list[Said], today: list[Said]
+    als: ALS, factors: Factors, batch: Batch, before: list[Said], today: list[Said]
 ) -> None:
-    published = batch(Scene(), before, [], AS_OF)
-    whole = training_data(dense(batch(Scene(), before, today, AS_OF + timedelta(days=1))), AS_OF)
+    published = batch(before, [])
+    whole = training_data(dense(batch(before, today)), AS_OF)
 
     up = taken_up(today)
     row = folded_row(published, up, settings=UNDECAYED)
