@@ -36,7 +36,7 @@ def planted(seed: int, *, users: int = 6_000, slates: int = 3, lift: float = 0.0
     shown = ranked.copy()
     explores = np.flatnonzero(rng.random(len(user)) < EXPLORATION)
     for row in explores:
-        outside = np.setdiff1d(np.arange(POOL), ranked[row])
+        outside = np.delete(np.arange(POOL), ranked[row])
         shown[row, rng.integers(K)] = rng.choice(outside)
     chance = LOOKS * np.take_along_axis(liking[user], shown, axis=1)
     log = SlateLog(user, ranked, shown, rng.random(chance.shape) < chance, np.full(len(user), POOL - K), EXPLORATION)

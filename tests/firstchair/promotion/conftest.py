@@ -62,10 +62,11 @@ class Audition:
         """
         self.register(as_of, fingerprint=fingerprint, apart=apart)
         rng = np.random.default_rng(as_of.toordinal())
+        values = {}
         for family, level in {**LEVELS, **levels}.items():
             spread = noise * rng.standard_normal(USERS)
-            values = level + spread - spread.mean()
-            self._put(t.OFFLINE_EVIDENCE, as_of, family, range(USERS), values)
+            values[family] = level + spread - spread.mean()
+        self._put(t.OFFLINE_EVIDENCE, as_of, range(USERS), values)
 
     def register(self, as_of: date, *, fingerprint: str = "", apart: str = "") -> None:
         """Versions of every family for a day, of which `apart` was fitted on other data than the rest."""
@@ -77,27 +78,27 @@ class Audition:
     def remember(self, as_of: date = AS_OF, **levels: float) -> None:
         """What families remember of their training days, as a mean NDCG per user."""
         users = range(USERS // 2, USERS // 2 + USERS)
-        for family, level in levels.items():
-            rng = np.random.default_rng(as_of.toordinal())
-            values = level + 0.05 * rng.standard_normal(USERS)
-            self._put(t.TRAINING_EVIDENCE, as_of, family, users, values)
+        spread = 0.05 * np.random.default_rng(as_of.toordinal()).standard_normal(USERS)
+        values = {family: level + spread for family, level in levels.items()}
+        self._put(t.TRAINING_EVIDENCE, as_of, users, values)
 
     def led_to(self, as_of: date = AS_OF, **levels: float) -> None:
         """What families find of what slates led half of the users to, as a value of each user."""
         users = range(USERS // 2)
-        for family, level in levels.items():
-            values = np.full(len(users), level)
-            self._put(t.PROMPTED_EVIDENCE, as_of, family, users, values)
+        values = {family: np.full(len(users), level) for family, level in levels.items()}
+        self._put(t.PROMPTED_EVIDENCE, as_of, users, values)
 
-    def _put(self, table: Table, as_of: date, family: str, users: range, values: Any) -> None:
-        """A value of each user, the same for every metric, in place of the family's of the day."""
+    def _put(self, table: Table, as_of: date, users: range, values: dict[str, Any]) -> None:
+        """A value of each user by family, the same for every metric, in place of the families' of the day."""
+        count = len(users) * len(values)
         rows = {
-            "as_of": [as_of] * len(users),
-            "family": [family] * len(users),
-            "user_key": [f"u{number:05d}" for number in users],
-            **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), values),
+            "as_of": [as_of] * count,
+            "family": [family for family in values for _ in users],
+            "user_key": [f"u{number:05d}" for number in users] * len(values),
+            **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), np.concatenate([*values.values()])),
         }
-        where = f"as_of = '{as_of}' and family = '{family}'"
+        families = ", ".join(f"'{family}'" for family in values)
+        where = f"as_of = '{as_of}' and family in ({families})"
         self.lake.replace_where(table, pa.table(rows, schema=table.schema), where)
 
     def enter_without_test_users(self, as_of: date = AS_OF) -> None:

@@ -44,25 +44,39 @@ def live_a_day(a: Audition, *, blur: float, users: int = 6_000, day: date = AS_O
         }
         lists.append(pa.table(columns).cast(t.RECOMMENDATIONS.schema))
     a.lake.replace_partition(t.RECOMMENDATIONS, pa.concat_tables(lists), day)
-    rows = []
+    shown, chance = ours[:, :K].copy(), np.full((users, K), 1 - EXPLORATION / K)
+    clicked = np.zeros((users, K), dtype=bool)
     for user in range(users):
-        shown = ours[user, :K].copy()
-        chance = np.full(K, 1 - EXPLORATION / K)
         if rng.random() < EXPLORATION:
-            outside = np.setdiff1d(np.union1d(ours[user], theirs[user]), shown)
+            outside = np.setdiff1d(np.union1d(ours[user], theirs[user]), shown[user])
             slot = rng.integers(K)
-            shown[slot], chance[slot] = rng.choice(outside), EXPLORATION / K / len(outside)
-        clicked = rng.random(K) < LOOKS * appeal[user, shown]
-        for place in range(K):
-            kept = {"user_key": keys[user], "slate_id": f"s{user}", "artist_id": names[shown[place]]}
-            told = {"position": place + 1, "model_version": champion, "propensity": chance[place]}
-            rows.append({"event_type": "impression", **kept, **told})
-            if clicked[place]:
-                rows.append({"event_type": "click", **kept, "position": place + 1})
-    for number, row in enumerate(rows):
-        noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-        row |= {"event_id": f"e{number}", "event_date": day, "occurred_at": noon}
-    a.lake.replace_partition(t.EVENTS, pa.Table.from_pylist(rows, schema=t.EVENTS.schema), day)
+            shown[user, slot], chance[user, slot] = rng.choice(outside), EXPLORATION / K / len(outside)
+        clicked[user] = rng.random(K) < LOOKS * appeal[user, shown[user]]
+    user, place = np.divmod(np.arange(users * K), K)
+    impressions = {
+        "user_key": np.array(keys)[user],
+        "slate_id": np.char.add("s", user.astype(str)),
+        "artist_id": names[shown.ravel()],
+        "position": place + 1,
+    }
+    clicks = {name: column[clicked.ravel()] for name, column in impressions.items()}
+    impressions["propensity"] = chance.ravel()
+    impressions["model_version"] = np.full(len(user), champion)
+    events = [happened("impression", day, impressions), happened("click", day, clicks)]
+    a.lake.replace_partition(t.EVENTS, pa.concat_tables(events), day)
+
+
+def happened(kind: str, day: date, columns: dict[str, np.ndarray]) -> pa.Table:
+    """Events of a kind at noon."""
+    count, noon = len(columns["user_key"]), datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    absent = {field.name: pa.nulls(count, field.type) for field in t.EVENTS.schema}
+    known = {
+        "event_id": np.char.add(kind, np.arange(count).astype(str)),
+        "event_type": pa.repeat(kind, count),
+        "event_date": pa.repeat(day, count),
+        "occurred_at": pa.repeat(noon, count),
+    }
+    return pa.table(absent | known | columns).cast(t.EVENTS.schema)
 
 
 def off_policy(a: Audition) -> dict[str, object]:
