@@ -56,23 +56,25 @@ class SegmentWatch:
     def screen(self, found: Contrast, rest: Contrast) -> Flags:
         """Segments that look worse at a look that decides (-> hold).
 
-        Two explanations of a segment's effect are compared: that it is the effect of everybody else,
-        and that the segment is harmed by `screen_harm`. Where they lie `screen_separation` standard
-        errors apart or more, the segment is held when it is closer to harm (the likelihood ratio
-        test of two normal means). Any other segment is held where it is worse than everybody else
-        beyond chance, Holm over all of them, and below zero.
+        Two explanations of an effect below zero are compared: that it is the effect of everybody
+        else, and that the segment is harmed by `screen_harm`. Where they lie `screen_separation`
+        standard errors apart or more, the segment is held when it is closer to harm (the likelihood
+        ratio test of two normal means). Any other segment is held where it is worse than everybody
+        else beyond chance, Holm over all of them.
 
         Args:
             found: Clicks in each segment, the first of everybody.
             rest: Clicks of everybody but each segment.
         """
-        large, rules = self.large(found), self.rules
-        se = np.hypot(found.se[1:], rest.se[1:])
-        closer_to_harm = found.d[1:] < (rest.d[1:] - rules.screen_harm) / 2
+        closer_to_harm = found.d[1:] < (rest.d[1:] - self.rules.screen_harm) / 2
         with np.errstate(invalid="ignore"):
-            apart = ndtr((found.d[1:] - rest.d[1:]) / se)
-        fallen = holm(np.where(large, apart, np.nan), alpha=rules.contrast_alpha)
-        return np.asarray((self._separable(found, rest) & closer_to_harm) | (fallen & (found.d[1:] < 0)))
+            apart = ndtr((found.d[1:] - rest.d[1:]) / np.hypot(found.se[1:], rest.se[1:]))
+        fallen = holm(
+            np.where(self.large(found), apart, np.nan),
+            alpha=self.rules.contrast_alpha,
+        )
+        worse = (self._separable(found, rest) & closer_to_harm) | fallen
+        return np.asarray(worse & (found.d[1:] < 0))
 
     def _separable(self, found: Contrast, rest: Contrast) -> Flags:
         """Segments in which harm could be told from the effect of everybody else."""
