@@ -33,8 +33,8 @@ def metric_findings(
 ) -> tuple[MetricFinding, ...]:
     """Every metric with the bounds of its confidence sequence and what its role asks.
 
-    Where a look decides, the lower bound of the success metric and of a guardrail is that of its
-    repeated test; else it is that of the confidence sequence, which holds at every look.
+    Where a look decides, the lower bound of the success metric and of a guardrail with a margin is
+    that of its repeated test; else it is that of the confidence sequence, which holds at every look.
     """
     allowed = margins(rules)
     return tuple(
@@ -72,7 +72,8 @@ def _finding(
     lower = r.d - distance
     holds = found is not None and found >= -math.log(rules.alpha)
     if bound is not None:
-        lower = r.d - bound * r.se if math.isfinite(bound) else lower
+        if math.isfinite(bound) and metric is not Metric.CLICKS_UNWEIGHTED:
+            lower = r.d - bound * r.se
         holds = proven(r, bound, margin)
     return MetricFinding(
         name=str(metric),
