@@ -328,7 +328,8 @@ def test_no_more_days_are_told_than_the_stage_has() -> None:
     found = [one for table in tables for one in decide_daily(as_evidence(table), RULES)]
     told = [(one.days, " ".join(one.outlook)) for one in found]
 
-    more = [(days, int(n)) for days, text in told for n in re.findall(r"about (\d+) more day", text)]
+    named = re.compile(r"about (\d+) more day")
+    more = [(days, int(n)) for days, text in told for n in named.findall(text)]
     beyond = [text for _, text in told if "cannot be proven within the stage's 35 days" in text]
     assert more
     assert all(days + number <= RULES.max_days for days, number in more)
