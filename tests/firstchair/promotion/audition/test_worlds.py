@@ -168,7 +168,7 @@ def test_users_of_the_bursty_world_have_habits_of_the_weekend() -> None:
 
 def test_users_of_the_bursty_world_leave_for_good() -> None:
     def gone(world: str) -> float:
-        """Share of those active in most of the first weeks who are never seen in the last ten days."""
+        """Share of those often active before who are never seen in the last ten days."""
         panel = panel_of(world)
         often = panel.history["active"][-14:].sum(axis=0) >= 7
         return float((~panel.active[-10:, often].any(axis=0)).mean())
@@ -228,7 +228,7 @@ def test_poisson_counts_have_their_distribution(mean: float) -> None:
 
 
 def _fits(found: np.ndarray, expected: stats.rv_discrete) -> bool:
-    """Whether the largest distance of the distribution functions is that of one in 10,000 samples."""
+    """Whether the distribution functions are no further apart than in 9,999 of 10,000 samples."""
     counts = np.bincount(found) / len(found)
     distance = np.abs(np.cumsum(counts) - expected.cdf(np.arange(len(counts)))).max()
     return bool(distance < np.sqrt(np.log(2 / 1e-4) / 2 / len(found)))
