@@ -128,7 +128,7 @@ class LiveRules:
     """Days; longest decision stage."""
     alpha: Level = 0.05
     """One-sided error of a guardrail, or of harm to clicks, over all looks together."""
-    success_alpha: Level = 0.01
+    success_alpha: Level = 0.005
     """One-sided error of the success metric over all looks that decide."""
     unweighted_z: Above0 = 1.0
     """Standard errors by which clicks without weights are above zero at a promotion."""
@@ -170,6 +170,8 @@ class LiveRules:
     """Harm to a segment that a promotion has to exclude."""
     screen_separation: Above0 = 3.8
     """Standard errors between that harm and the effect of everybody else from which it can."""
+    screen_odds: Annotated[float, Field(ge=1)] = 2.0
+    """Odds against harm to a segment before its effect is known."""
     contrast_alpha: Level = 0.01
     """One-sided error with which any segment is worse than everybody else at a look (Holm)."""
     blind_share: ShareAbove0 = 0.05

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.promotion.audition.draws import Floats
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Segment, Values
+
+Floats = npt.NDArray[np.float32]
 
 # Days of a stage, and of a world with the days before the stage.
 DAYS = 35

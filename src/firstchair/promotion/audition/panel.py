@@ -12,10 +12,10 @@ from firstchair.promotion.audition.behaviour import (
     ALL_DAYS,
     DAYS,
     Behaviour,
+    Floats,
     World,
     offsets_of,
 )
-from firstchair.promotion.audition.draws import Floats, binomial
 from firstchair.promotion.audition.effects import Effect
 from firstchair.promotion.audition.worlds import STEADY
 from firstchair.promotion.trial.evidence import (
@@ -86,10 +86,10 @@ class Panel:
             return found | {"impressions": self._arrived(found["impressions"], self.arm)}
         return found
 
-    def clicks(self, day: int, *, today: int) -> tuple[Codes, Floats, Floats]:
+    def clicks(self, day: int, *, today: int) -> tuple[Codes, Floats, Values]:
         """Users active on a day, their clicks, and their impressions as far as is known."""
         here = slice(self.offsets[day], self.offsets[day + 1])
-        users, shown = self.user[here], self.rows["impressions"][here]
+        users, shown = self.user[here], self.rows["impressions"][here].astype(np.float64)
         if self._is_open(day, today):
             shown = self._arrived(shown, self.arm[users])
         return users, self.rows["clicks"][here], shown
@@ -97,7 +97,7 @@ class Panel:
     def _is_open(self, day: int, today: int) -> bool:
         return self.late and today - day < LATE_DAYS
 
-    def _arrived(self, shown: Floats, arm: Codes) -> Floats:
+    def _arrived(self, shown: Values, arm: npt.NDArray[np.int8]) -> Values:
         return np.where(arm == 1, np.floor(shown * (1 - LATE_MISSING)), shown)
 
     def _whole(self, day: int) -> dict[str, Values]:
@@ -117,7 +117,7 @@ class Panel:
             return np.array([], dtype=np.int64), np.array([])
         users = self.user[self.offsets[day] : self.offsets[day + 1]]
         after = self.active[day + 1 : day + 1 + horizon, users]
-        return users, (~after.any(axis=0)).astype(np.float64)
+        return users, np.asarray(~after.any(axis=0), dtype=np.float64)
 
 
 def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEADY) -> Panel:
@@ -167,7 +167,7 @@ def _measured(
     world: World,
 ) -> dict[str, Floats]:
     """The measures of each cell, float32 (n_cells,)."""
-    clicks = binomial(rng, found.impressions, effect.chances(found, treated))
+    clicks = rng.binomial(found.impressions, effect.chances(found, treated))
     played = np.flatnonzero(clicks)
     user, plays = found.user[played], clicks[played].astype(np.float32)
     depth = found.depth.astype(np.float32)[user]

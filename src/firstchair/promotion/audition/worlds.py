@@ -11,11 +11,11 @@ from firstchair.promotion.audition.behaviour import (
     ALL_DAYS,
     DAYS,
     Behaviour,
+    Floats,
     World,
     cells_of,
     offsets_of,
 )
-from firstchair.promotion.audition.draws import Floats, binomial, poisson
 from firstchair.promotion.audition.people import Flags, People, draw_people, draw_segments
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Values
 
@@ -69,7 +69,7 @@ def _steady(rng: np.random.Generator, users: int) -> Behaviour:
         track_ms=np.full(users, TRACK_MS),
         day=day,
         user=user,
-        impressions=SLATE * (1 + poisson(rng, slates.astype(np.float32)[user])),
+        impressions=SLATE * (1 + rng.poisson(slates.astype(np.float32)[user])),
         chance=_chance(rate, user, drift),
     )
 
@@ -165,7 +165,7 @@ def _all_or_little(rng: np.random.Generator, plays: Floats, depth: Floats) -> Fl
     """Each track is heard to its end, or a third of it."""
     little = np.float32(1 / 3)
     ends = np.clip((depth - little) / (1 - little), 0, 1)
-    return little + (1 - little) * binomial(rng, plays, ends).astype(np.float32) / plays
+    return little + (1 - little) * rng.binomial(plays.astype(np.int64), ends).astype(np.float32) / plays
 
 
 def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
@@ -206,7 +206,8 @@ def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
 
 def _chance(rate: Values, user: Codes, factor: Floats) -> Floats:
     """Chance of a click of each cell: the user's rate times a factor of the day."""
-    return np.minimum(rate.astype(np.float32)[user] * factor, np.float32(MOST_CHANCE))
+    found: Floats = rate.astype(np.float32)[user] * factor
+    return np.minimum(found, np.float32(MOST_CHANCE))
 
 
 def _lost(rng: np.random.Generator) -> Values:

@@ -58,30 +58,22 @@ class SegmentWatch:
 
         Two explanations of an effect below zero are compared: that it is the effect of everybody
         else, and that the segment is harmed by `screen_harm`. Where they lie `screen_separation`
-        standard errors apart or more, the segment is held when it is closer to harm (the likelihood
-        ratio test of two normal means). Any other segment is held where it is worse than everybody
-        else beyond chance, Holm over all of them.
+        standard errors apart or more, the segment is held when harm is the more likely one, after
+        odds of `screen_odds` against it (Bayes' rule for two normal means). Any other segment is held
+        where it is worse than everybody else beyond chance, Holm over all of them.
 
         Args:
             found: Clicks in each segment, the first of everybody.
             rest: Clicks of everybody but each segment.
         """
-        closer_to_harm = found.d[1:] < (rest.d[1:] - self.rules.screen_harm) / 2
+        rules, variance = self.rules, found.se[1:] ** 2 + rest.se[1:] ** 2
+        gap, middle = rest.d[1:] + rules.screen_harm, (rest.d[1:] - rules.screen_harm) / 2
         with np.errstate(invalid="ignore"):
-            apart = ndtr((found.d[1:] - rest.d[1:]) / np.hypot(found.se[1:], rest.se[1:]))
-        fallen = holm(
-            np.where(self.large(found), apart, np.nan),
-            alpha=self.rules.contrast_alpha,
-        )
-        worse = (self._separable(found, rest) & closer_to_harm) | fallen
-        return np.asarray(worse & (found.d[1:] < 0))
-
-    def _separable(self, found: Contrast, rest: Contrast) -> Flags:
-        """Segments in which harm could be told from the effect of everybody else."""
-        se = np.hypot(found.se[1:], rest.se[1:])
-        gap = rest.d[1:] + self.rules.screen_harm
-        with np.errstate(invalid="ignore"):
-            return np.asarray(self.large(found) & (gap >= self.rules.screen_separation * se))
+            harmed = gap * (middle - found.d[1:]) > np.log(rules.screen_odds) * variance
+            apart = ndtr((found.d[1:] - rest.d[1:]) / np.sqrt(variance))
+            separable = self.large(found) & (gap >= rules.screen_separation * np.sqrt(variance))
+        fallen = holm(np.where(self.large(found), apart, np.nan), alpha=rules.contrast_alpha)
+        return np.asarray(((separable & harmed) | fallen) & (found.d[1:] < 0))
 
     def blind(self, found: Contrast) -> Flags:
         """Segments in which a harm of `screen_harm` could not be told from no effect."""

@@ -4,11 +4,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from firstchair.promotion.audition import WORLDS, Effect, Panel, simulate_panel
 from firstchair.promotion.audition.behaviour import DAYS
-from firstchair.promotion.audition.draws import binomial, poisson
 from firstchair.promotion.audition.panel import HISTORY
 from firstchair.promotion.trial.evidence import BEFORE, BEFORE_DAYS, SEGMENTS
 from tests.firstchair.promotion.audition.test_audition import totals
@@ -207,28 +205,3 @@ def test_users_join_in_the_weeks_before_and_during_the_stage(world: str) -> None
     assert 0.12 < new.mean() < 0.25
     assert days_before[new].mean() < 0.5 * days_before[~new].mean()
     assert panel.active[-7:, late].sum() > 2 * panel.active[:7, late].sum()
-
-
-@pytest.mark.parametrize(
-    ("trials", "chance"),
-    [(10, 0.06), (40, 0.3), (3, 0.9), (900, 0.06), (7, 1.0)],
-)
-def test_binomial_counts_have_their_distribution(trials: int, chance: float) -> None:
-    chances = np.full(20_000, chance, np.float32)
-    found = binomial(np.random.default_rng(1), np.full(20_000, trials), chances)
-
-    assert _fits(found, stats.binom(trials, np.float32(chance)))
-
-
-@pytest.mark.parametrize("mean", [0.0, 0.4, 9.0, 60.0])
-def test_poisson_counts_have_their_distribution(mean: float) -> None:
-    found = poisson(np.random.default_rng(2), np.full(20_000, mean, np.float32))
-
-    assert _fits(found, stats.poisson(np.float32(mean)))
-
-
-def _fits(found: np.ndarray, expected: stats.rv_discrete) -> bool:
-    """Whether the distribution functions are no further apart than in 9,999 of 10,000 samples."""
-    counts = np.bincount(found) / len(found)
-    distance = np.abs(np.cumsum(counts) - expected.cdf(np.arange(len(counts)))).max()
-    return bool(distance < np.sqrt(np.log(2 / 1e-4) / 2 / len(found)))
