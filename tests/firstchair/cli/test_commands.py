@@ -9,6 +9,7 @@ import firstchair
 from firstchair.cli import app
 from firstchair.events import Reason
 from firstchair.settings import Settings
+from tests.conftest import running
 from tests.service import Service
 
 ROOT = Path(__file__).parents[3]
@@ -46,10 +47,11 @@ def test_a_setting_that_cannot_be_used_is_told_in_two_lines(tmp_path: Path) -> N
 def test_before_any_run_each_command_says_what_to_do(tmp_path: Path) -> None:
     service = Service(tmp_path / "home")
 
-    assert "firstchair simulate" in service.run("run", code=1).stderr
-    assert "firstchair run" in service.run("recommend", "anybody", code=1).stderr
-    assert service.json("decisions") == []
-    assert service.json("status")["alerts"][0]["code"] == "no_data"
+    with running(service.home):  # not started and stopped again by each command
+        assert "firstchair simulate" in service.run("run", code=1).stderr
+        assert "firstchair run" in service.run("recommend", "anybody", code=1).stderr
+        assert service.ask("decisions") == []
+        assert service.ask("status")["alerts"][0]["code"] == "no_data"
 
 
 def test_an_instant_that_is_none_is_bad_usage(tmp_path: Path) -> None:

@@ -1,24 +1,27 @@
 """A user's own files of which nothing is accepted: each command says how many, why, where, what next."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import running
 from tests.service import Service
 
 LINES = 300
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
-    home = tmp_path_factory.mktemp("own") / "home"
+def service(new_home: Callable[[str], Path]) -> Iterator[Service]:
+    home = new_home("own")
     folder = home / "landing" / "events"
     folder.mkdir(parents=True)
     for name, field in (("plays.jsonl", "played_at"), ("more.jsonl", "time")):
         record = {"event_id": "1", "event_type": "play", field: "2026-01-05T10:00:00Z", "user_id": "me"}
         (folder / name).write_text("\n".join([json.dumps(record)] * LINES))
-    return Service(home)
+    with running(home):  # not started and stopped again by each command
+        yield Service(home)
 
 
 def test_run_status_and_doctor_say_what_was_refused_and_why(service: Service) -> None:
