@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,10 +13,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import pyarrow as pa
-
 from firstchair.cli import main
-from firstchair.lake import Lake, Table
+from firstchair.lake import Lake, Table, connect
+from firstchair.lake.tables import ALL_TABLES
 from tests import forks
 
 COMMAND = Path(sys.executable).parent / "firstchair"
@@ -66,12 +66,25 @@ class Service:
     def rows(self, table: Table, where: str = "true") -> list[dict[str, Any]]:
         return self.lake.read(table, where).to_pylist()
 
-    def content(self, table: Table) -> list[str]:
-        """All rows as text in a fixed order, without the instant a record was read at."""
-        data: pa.Table = self.lake.read(table)
+    def content(self, table: Table) -> tuple[Any, ...]:
+        """Number and digest of all rows in any order, without the instant a record was read at."""
         of_the_reading = {"ingested_at", "quarantined_at", "report_path", "store_version"}
-        kept = [name for name in data.column_names if name not in of_the_reading]
-        return sorted(json.dumps(row, default=str, sort_keys=True) for row in data.select(kept).to_pylist())
+        kept = ", ".join(f'"{name}"' for name in table.schema.names if name not in of_the_reading)
+        query = f"""
+            select count(*), coalesce(sum(md5_number_lower(cast(t as varchar))), 0)
+            from (select {kept} from {self.lake.scan(table)}) t
+        """
+        with connect() as connection:
+            return connection.execute(query).fetchone() or ()
+
+    def contents(self) -> dict[str, tuple[Any, ...]]:
+        """Content of every table by its name."""
+        return {table.name: self.content(table) for table in ALL_TABLES}
+
+
+def different(one: dict[str, tuple[Any, ...]], other: dict[str, tuple[Any, ...]]) -> list[str]:
+    """Names of the tables whose contents differ."""
+    return [name for name in one if one[name] != other[name]]
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,8 @@ class Lived:
     ledger: list[dict[str, Any]]
 
 
-def simulated(home: Path) -> Service:
+def simulated(home: Path, world: Sequence[object] = WORLD) -> Service:
     """A small service with its sources written and nothing run yet."""
     service = Service(home)
-    service.json("simulate", *WORLD)
+    service.json("simulate", *world)
     return service

@@ -1,14 +1,13 @@
 """The whole loop on a small simulated service, through the commands a person types."""
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from firstchair.lake import tables as t
-from tests.service import LAST_DAY, Lived, Service, simulated
+from tests.service import LAST_DAY, Lived, Service, different
 
 AS_OF = LAST_DAY + timedelta(days=1)
 FAMILIES = {"als", "item-item", "blend", "xgboost", "content", "trending", "random"}
@@ -139,37 +138,13 @@ def test_no_account_key_or_address_is_anywhere_in_what_we_keep(service: Service)
     assert found == []
 
 
-def contents(service: Service) -> dict[str, list[str]]:
-    return {table.name: service.content(table) for table in t.ALL_TABLES}
+def test_a_second_run_changes_no_table(lived: Lived) -> None:
+    before = lived.service.contents()
 
-
-def different(one: dict[str, list[str]], other: dict[str, list[str]]) -> list[str]:
-    return [name for name in one if one[name] != other[name]]
-
-
-@pytest.fixture(scope="module")
-def tables(service: Service) -> dict[str, list[str]]:
-    """What one run that nothing interrupted wrote."""
-    return contents(service)
-
-
-def test_a_second_run_changes_no_table(lived: Lived, tables: dict[str, list[str]]) -> None:
     lived.service.run("run")
 
-    assert different(tables, contents(lived.service)) == []
+    assert different(before, lived.service.contents()) == []
     assert lived.service.ask("decisions") == lived.ledger
-
-
-def test_a_run_killed_again_and_again_ends_in_the_same_tables(
-    tables: dict[str, list[str]], new_home: Callable[[str], Path]
-) -> None:
-    killed = simulated(new_home("killed"))
-
-    for asset in ("landed_events", "silver_events", "xgboost_model", "recommendations"):
-        killed.kill_at(asset, "run")
-    killed.run("run")
-
-    assert different(tables, contents(killed)) == []
 
 
 def test_a_day_outside_the_data_is_refused_in_two_lines(service: Service) -> None:
