@@ -22,6 +22,7 @@ from tests.service import Lived, simulated
 os.environ.update(TELEMETRY_OFF)
 
 MOST_WORKERS = 4
+MEMORY, PLENTY_BYTES = Path("/dev/shm"), 8 << 30
 # Modules over the `lived` service stay in one process: it is built once, and a test that changes it for a moment
 # does so beside nobody.
 LIVED = (
@@ -35,15 +36,34 @@ LIVED = (
     "tests/firstchair/serving/console/test_pages.py",
     "tests/firstchair/serving/console/test_session.py",
 )
-# Then what takes longest, so that all processes end at about the same time.
+# Then what takes longest, by its processor time, so that all processes end at about the same time.
 LONGEST = (
     *LIVED,
-    "tests/firstchair/promotion/test_kill.py",
+    "tests/firstchair/promotion/test_bad_refit.py",
     "tests/firstchair/operations/test_demo.py",
-    "tests/firstchair/promotion/test_live.py",
+    "tests/test_killed_run.py",
+    "tests/firstchair/promotion/test_decisions.py",
+    "tests/firstchair/promotion/test_kill.py",
     "tests/test_quiet_day.py",
+    "tests/firstchair/promotion/test_by_hand.py",
+    "tests/firstchair/serving/test_api.py",
+    "tests/monitoring/test_drift.py",
     "tests/firstchair/serving/test_server.py",
+    "tests/firstchair/serving/test_protocol.py",
+    "tests/firstchair/serving/test_folded_slates.py",
+    "tests/firstchair/promotion/test_live.py",
+    "tests/firstchair/world/test_simulate.py",
+    "tests/firstchair/serving/console/test_by_hand.py",
+    "tests/firstchair/privacy/test_accounts.py",
+    "tests/firstchair/serving/test_publish.py",
+    "tests/firstchair/promotion/test_candidates.py",
+    "tests/firstchair/promotion/test_veto.py",
+    "tests/firstchair/events/test_ingestion.py",
     "tests/firstchair/serving/test_api_fuzz.py",
+    "tests/firstchair/features/test_builds.py",
+    "tests/firstchair/evaluation/test_off_policy.py",
+    "tests/firstchair/cli/test_commands.py",
+    "tests/firstchair/cli/test_refused.py",
 )
 
 
@@ -88,9 +108,11 @@ def new_home() -> Iterator[Callable[[str], Path]]:
     """Names a home that does not exist yet, in a folder of its own; removed after all tests.
 
     The folder is not pytest's: each start of pytest on the machine closes that one to other users, and where
-    root runs the tests, Postgres runs as another user.
+    root runs the tests, Postgres runs as another user. It is in memory where there is plenty: tests
+    would wait for the disk.
     """
-    root = Path(tempfile.mkdtemp(prefix="firstchair-tests-"))
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > PLENTY_BYTES
+    root = Path(tempfile.mkdtemp(prefix="firstchair-tests-", dir=MEMORY if in_memory else None))
 
     def call(name: str) -> Path:
         (root / name).mkdir()
@@ -106,7 +128,7 @@ def running(home: Path) -> Iterator[Databases]:
     found = open_databases(Settings(home=home))
     admin = sa.create_engine(found.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:  # what a test writes need not outlive a power cut
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
             connection.execute(sa.text(f"alter system set {setting} = off"))
         connection.execute(sa.text("select pg_reload_conf()"))
     admin.dispose()
@@ -135,7 +157,8 @@ def making(server: Databases) -> Iterator[Callable[[str], sa.URL]]:
                 sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"),
                 {"name": template},
             )
-            connection.execute(sa.text(f'create database "{made[-1]}" template "{template}"'))
+            # As files: through the log, as is the default, all is written twice.
+            connection.execute(sa.text(f'create database "{made[-1]}" template "{template}" strategy file_copy'))
         return server.ledger.set(database=made[-1])
 
     yield make
@@ -177,7 +200,7 @@ def lived(new_home: Callable[[str], Path]) -> Iterator[Lived]:
     home = new_home("lived in é, #1 (a)? 100 %")
     with running(home):  # not started and stopped again by each command
         service = simulated(home)
-        yield Lived(service, service.json("run"), service.json("status"), service.json("decisions"))
+        yield Lived(service, service.json("run"), service.ask("status"), service.ask("decisions"))
 
 
 @pytest.fixture
