@@ -16,13 +16,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from firstchair.evaluation.adjustment import Adjustment, explained
+from firstchair.evaluation.adjustment import explained
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.audition.behaviour import World
 from firstchair.promotion.audition.worlds import WORLDS
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
-from firstchair.promotion.trial.facts import facts
+from firstchair.promotion.trial.facts import Forecast, facts
 from firstchair.promotion.trial.looks import Look, Looks
 from firstchair.promotion.trial.measures import Adjusted, Cells, read
 from firstchair.promotion.trial.planning import Plan, plan
@@ -57,21 +57,18 @@ def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
     fixed = plan(panel, cells.sizes, share=0.5, rules=RULES)
     known = facts(panel.before, panel.segments, RULES)
     wider = np.column_stack([known, _standardised(_recent(panel.history))])
-    fits = {
-        "gate": Adjustment(known, panel.arm),
-        "more": Adjustment(wider, panel.arm),
-    }
     own = _own(panel.before)
     for look in Looks(panel, RULES):
         if look.day not in DAYS:
             continue
         for metric in METRICS:
-            alone = Adjustment(_standardised(own[metric][:, None]), panel.arm)
-            for name, fit in {"own rate": alone, **fits}.items():
+            alone = _standardised(own[metric][:, None])
+            for name, given in (("own rate", alone), ("gate", known), ("more", wider)):
+                fit = Forecast(given, panel.arm)
                 yield (world.name, str(metric), look.day, name, *_found(look, metric, panel, cells, fit, fixed))
 
 
-def _found(look: Look, metric: Metric, panel: Panel, cells: Cells, fit: Adjustment, fixed: Plan) -> tuple[float, float]:
+def _found(look: Look, metric: Metric, panel: Panel, cells: Cells, fit: Forecast, fixed: Plan) -> tuple[float, float]:
     values: Adjusted = read(look, panel, cells, fit, fixed, RULES).values[metric]
     se = float(cells.compare_all(values).se[0])
     return explained(values.y, values.foretold), se

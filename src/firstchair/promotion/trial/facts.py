@@ -6,11 +6,46 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.evaluation.adjustment import Adjustment
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Segment, Values
+from firstchair.promotion.trial.rules import Metric
 
 # A column that varies less, relative to its mean, says nothing.
 LEAST_SPREAD = 1e-9
+# A fit is made anew when the days it rests on have grown by this factor.
+GROWTH = 1.25
+
+
+class Forecast:
+    """What the facts of before a stage foretell of each metric.
+
+    Any fixed function of these facts adjusts without bias, so a fit may be used again: it is made
+    anew only as the stage grows.
+
+    Args:
+        known: Facts of each user, float64 (n_users, n_facts).
+        arm: int8 (n_users,).
+    """
+
+    def __init__(self, known: Values, arm: npt.NDArray[np.int8]) -> None:
+        self._adjustment = Adjustment(known, arm)
+        self._fits: dict[Metric, tuple[int, Values]] = {}
+
+    def of(self, metric: Metric, y: Values, *, data_days: int) -> Values:
+        """What is foretold of a metric, float64 (n_users,), up to a constant.
+
+        Args:
+            metric: A fit of it is used again where one is there that is recent enough.
+            y: The users' values, NaN for those without one.
+            data_days: Days of the stage that the values rest on.
+        """
+        days, fit = self._fits.get(metric, (0, None))
+        if fit is None or data_days >= GROWTH * days:
+            fit = self._adjustment.foretold(y)
+            # A fit on nobody is none.
+            self._fits[metric] = (data_days if fit.any() else 0, fit)
+        return fit
 
 
 def facts(before: Mapping[str, Values], segments: Mapping[str, Segment], rules: LiveRules) -> Values:

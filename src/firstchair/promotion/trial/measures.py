@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from firstchair.definitions.bounds import bounded
-from firstchair.evaluation.adjustment import Adjustment
 from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import Values
+from firstchair.promotion.trial.facts import Forecast
 from firstchair.promotion.trial.looks import Day, Days, Look
 from firstchair.promotion.trial.planning import Plan
 from firstchair.promotion.trial.ratios import each_ratio
@@ -107,11 +107,11 @@ def read(
     look: Look,
     days: Days,
     cells: Cells,
-    known: Adjustment,
+    forecast: Forecast,
     fixed: Plan,
     rules: LiveRules,
 ) -> Readings:
-    """Read every metric of a look, adjusted by the facts that are `known` of each user.
+    """Read every metric of a look, adjusted by what the days before the stage foretell of it.
 
     Clicks in 100 impressions, of users who saw any, once with users weighted by how well their rate
     is known and once without weights; the share that was heard of the plays that users started; the
@@ -119,14 +119,14 @@ def read(
     lost, of those of whom it is known; and the ratio of all clicks to all impressions.
     """
     total = look.totals
-    clicks = adjusted_clicks(total, known, fixed)
+    clicks = adjusted_clicks(total, forecast, fixed, data_days=look.data_days)
     others = {
         Metric.LISTEN_THROUGH: each_ratio(total["ms_played"], total["track_ms"]),
         Metric.ACTIVE_DAYS: total["active"] / max(1, look.data_days),
         **{metric: look.labels[str(metric)] for metric in CHURN_HORIZONS},
     }
     values = {Metric.CLICKS: clicks, Metric.CLICKS_UNWEIGHTED: clicks._replace(weights=None)}
-    values |= {metric: Adjusted(y, known.foretold(y)) for metric, y in others.items()}
+    values |= {metric: Adjusted(y, forecast.of(metric, y, data_days=look.data_days)) for metric, y in others.items()}
     segments = cells.compare(clicks)
     found = {metric: cells.compare_all(value) for metric, value in values.items()}
     found[Metric.CTR_POOLED] = compare_ratios(total["clicks"], total["impressions"], days.arm, most=rules.user_weight)
@@ -139,10 +139,24 @@ def clicks_per_100(shown: Day) -> Values:
     return 100 * each_ratio(shown["clicks"], shown["impressions"])
 
 
-def adjusted_clicks(shown: Day, known: Adjustment, fixed: Plan) -> Adjusted:
-    """Clicks in 100 impressions over some days, users weighted by how well their rate is known."""
+def adjusted_clicks(
+    shown: Day,
+    forecast: Forecast,
+    fixed: Plan,
+    *,
+    data_days: int = 0,
+) -> Adjusted:
+    """Clicks in 100 impressions over some days, users weighted by how well their rate is known.
+
+    Args:
+        shown: What each user saw and clicked in those days.
+        forecast: Of a stage.
+        fixed: The plan of the stage.
+        data_days: Days of the stage so far; 0 for a part of them, of which no fit of its own is made.
+    """
     y = clicks_per_100(shown)
-    return Adjusted(y, known.foretold(y), weights_of(shown, fixed))
+    foretold = forecast.of(Metric.CLICKS, y, data_days=data_days)
+    return Adjusted(y, foretold, weights_of(shown, fixed))
 
 
 def weights_of(shown: Day, fixed: Plan) -> Values:

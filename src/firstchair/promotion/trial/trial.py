@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from firstchair.definitions.arms import RAMP_SHARES
-from firstchair.evaluation.adjustment import Adjustment
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
@@ -13,7 +12,7 @@ from firstchair.promotion.trial import conditions as ask
 from firstchair.promotion.trial.conditions import Condition, SampleRatio, missing
 from firstchair.promotion.trial.decision import TrialDecision
 from firstchair.promotion.trial.evidence import Evidence, LeftOut
-from firstchair.promotion.trial.facts import facts
+from firstchair.promotion.trial.facts import Forecast, facts
 from firstchair.promotion.trial.harm import HarmWatch, deteriorated
 from firstchair.promotion.trial.looks import Days, Look, Looks
 from firstchair.promotion.trial.measures import (
@@ -81,7 +80,8 @@ class Trial:
         self._harm = HarmWatch(self.rules)
         self._segments = SegmentWatch(self.cells, self.fixed.segment_rho, self.rules)
         self._probation = ProbationWatch(self.fixed.rho, self.rules)
-        self._facts = Adjustment(facts(self.days.before, self.days.segments, self.rules), self.days.arm)
+        known = facts(self.days.before, self.days.segments, self.rules)
+        self._forecast = Forecast(known, self.days.arm)
         self._proofs = Proofs(self.days, self.rules)
         self._outlook = Outlook(self.rules)
 
@@ -91,7 +91,7 @@ class Trial:
             yield self._decide(self._see(look))
 
     def _see(self, look: Look) -> _Seen:
-        found = read(look, self.days, self.cells, self._facts, self.fixed, self.rules)
+        found = read(look, self.days, self.cells, self._forecast, self.fixed, self.rules)
         counts = exposed(look, self.days)
         assigned = (int((self.days.arm == 0).sum()), int((self.days.arm == 1).sum()))
         harmed: list[str] = []
@@ -187,8 +187,8 @@ class Trial:
         )
 
     def _lasting(self, look: Look) -> Condition:
-        first = adjusted_clicks(look.first, self._facts, self.fixed)
-        newest = adjusted_clicks(look.recent, self._facts, self.fixed)
+        first = adjusted_clicks(look.first, self._forecast, self.fixed)
+        newest = adjusted_clicks(look.recent, self._forecast, self.fixed)
         return ask.lasting(
             window(first, self.cells, self.fixed),
             window(newest, self.cells, self.fixed),
@@ -233,7 +233,7 @@ class Trial:
     def _in_probation(self, seen: _Seen) -> TrialDecision:
         """The new champion against the control group that keeps the previous one."""
         look, rules = seen.look, self.rules
-        shown = adjusted_clicks(look.newest, self._facts, self.fixed)
+        shown = adjusted_clicks(look.newest, self._forecast, self.fixed)
         newest = window(shown, self.cells, self.fixed)
         alarms = self._probation.look(seen.found.metrics, newest, look, seen.harm)
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
