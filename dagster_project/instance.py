@@ -51,5 +51,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     Without a pool, Dagster opens a connection for each of the hundreds of records of a run.
     """
     instance = dg.DagsterInstance.from_config(str(prepare_home(settings)))
-    instance.optimize_for_webserver(statement_timeout=0, pool_recycle=KEPT_SECONDS, max_overflow=MORE_AT_ONCE)
+    instance.optimize_for_webserver(
+        statement_timeout=0,
+        pool_recycle=KEPT_SECONDS,
+        max_overflow=MORE_AT_ONCE,
+    )
     return instance

@@ -1,4 +1,4 @@
-"""Before anything brings OpenBLAS: as many processes as cores work at once, so each has one thread for it."""
+"""One thread of OpenBLAS a process, said before anything brings it: others use the other cores."""
 
 import os
 

@@ -158,7 +158,8 @@ def making(server: Databases) -> Iterator[Callable[[str], sa.URL]]:
                 {"name": template},
             )
             # As files: through the log, as is the default, all is written twice.
-            connection.execute(sa.text(f'create database "{made[-1]}" template "{template}" strategy file_copy'))
+            copied = f'create database "{made[-1]}" template "{template}" strategy file_copy'
+            connection.execute(sa.text(copied))
         return server.ledger.set(database=made[-1])
 
     yield make

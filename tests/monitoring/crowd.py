@@ -56,11 +56,12 @@ class Crowd:
 
     def live(self, *days: int, **as_told: Any) -> None:
         """Days by their number after the start, each as `drawn` says, in one commit."""
-        self.lake.append(t.EVENTS, pa.concat_tables([self.drawn(number, **as_told) for number in days]))
+        self.live_each((number, as_told) for number in days)
 
     def live_each(self, days: Iterable[tuple[int, dict[str, Any]]]) -> None:
         """As `live`, for days that differ."""
-        self.lake.append(t.EVENTS, pa.concat_tables([self.drawn(number, **changed) for number, changed in days]))
+        drawn = [self.drawn(number, **changed) for number, changed in days]
+        self.lake.append(t.EVENTS, pa.concat_tables(drawn))
 
     def drawn(
         self, number: int, *, ctr: float = 0.1, heard: float = 0.5, only: str | None = None, comes: float = 0.5
@@ -74,12 +75,15 @@ class Crowd:
         clicked = np.flatnonzero(self.rng.random(len(who)) < ctr)
         played = np.repeat(there, 3)
         ms = np.minimum(self.rng.gamma(2.0, 500 * heard, len(played)), 1_000).astype(int)
+        heard_artists = (played * 5 + number) % ARTISTS
+        placed = {"artists": artists, "slates": who, "position": slots + 1}
+        clickers = who[clicked]
         return pa.concat_tables(
             [
                 self._events(day, "login", there),
-                self._events(day, "impression", who, artists=artists, slates=who, position=slots + 1),
-                self._events(day, "click", who[clicked], artists=artists[clicked], slates=who[clicked]),
-                self._events(day, "play", played, artists=(played * 5 + number) % ARTISTS, ms_played=ms),
+                self._events(day, "impression", who, **placed),
+                self._events(day, "click", clickers, artists=artists[clicked], slates=clickers),
+                self._events(day, "play", played, artists=heard_artists, ms_played=ms),
             ]
         )
 
@@ -106,7 +110,8 @@ class Crowd:
         if artists is not None:
             columns["artist_id"] = numbered("a", artists)
         if slates is not None:
-            columns |= {"slate_id": numbered(f"{day}-", slates), "model_version": pa.repeat("1", count)}
+            columns["slate_id"] = numbered(f"{day}-", slates)
+            columns["model_version"] = pa.repeat("1", count)
             columns["propensity"] = pa.repeat(0.99, count)
         if kind == "play":
             columns["track_id"] = pa.repeat("t", count)

@@ -70,7 +70,8 @@ def test_among_many_users_a_change_of_no_size_is_significant_and_no_drift(lake: 
 
 def test_the_reference_is_the_champions_and_slow_drift_adds_up(lake: Lake) -> None:
     crowd = Crowd(lake, 600)
-    crowd.live_each((number, {"ctr": 0.16 * (1 - max(0, number - FITTED) / 40)}) for number in range(50))
+    falling = (0.16 * (1 - max(0, number - FITTED) / 40) for number in range(50))
+    crowd.live_each((number, {"ctr": ctr}) for number, ctr in enumerate(falling))
     as_of = START + 50 * ONE_DAY
 
     against_champion = compared(lake, as_of)
@@ -83,7 +84,8 @@ def test_the_reference_is_the_champions_and_slow_drift_adds_up(lake: Lake) -> No
 def test_days_are_held_against_the_same_weekdays(lake: Lake) -> None:
     crowd = Crowd(lake, 600)
     of_weekends = [(START + number * ONE_DAY).weekday() >= 5 for number in range(35)]
-    crowd.live_each((number, {"ctr": 0.2 if free else 0.08}) for number, free in enumerate(of_weekends))
+    ctrs = (0.2 if free else 0.08 for free in of_weekends)
+    crowd.live_each((number, {"ctr": ctr}) for number, ctr in enumerate(ctrs))
 
     found = [compared(lake, START + number * ONE_DAY).drifted for number in range(28, 36)]
 

@@ -176,7 +176,7 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
 
 @cache
 def _journal(url: sa.URL) -> Journal:
-    """The journal in its newest form; one a process, since each step of a run opens the platform."""
+    """The journal in its newest form; one a process: each step of a run opens the platform."""
     journal = Journal(url)
     journal.migrate()
     return journal

@@ -52,7 +52,7 @@ class Courier:
         return process
 
     def end(self) -> None:
-        """Deliver what is closed by now; where the store is away, a process is left to try once more alone.
+        """Deliver what is closed by now; where the store is away, a process tries once more alone.
 
         It is a new process: nobody is answered any more, so it need not give way, and the one that
         does would wait on a busy machine for as long as anybody else works. A process may not raise

@@ -94,13 +94,19 @@ def test_a_redirect_that_is_taken_back_makes_an_artist_again(source: sa.Engine, 
     assert redirects_of(lake) == {}
 
 
-def test_a_source_without_the_tables_is_a_source_error(new_database: Callable[[], sa.URL], lake: Lake) -> None:
+def test_a_source_without_the_tables_is_a_source_error(
+    new_database: Callable[[], sa.URL],
+    lake: Lake,
+) -> None:
     with pytest.raises(SourceError, match="artists"):
         build_catalogue(lake, new_database())
 
     assert lake.version(t.ARTISTS) == -1
 
 
-def test_a_source_that_is_away_is_a_source_error(new_database: Callable[[], sa.URL], lake: Lake) -> None:
+def test_a_source_that_is_away_is_a_source_error(
+    new_database: Callable[[], sa.URL],
+    lake: Lake,
+) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         build_catalogue(lake, new_database().set(database="not_there"))

@@ -123,12 +123,13 @@ def rows() -> Callable[[ir.Table], list[Row]]:
 
 
 def compiled(table: ir.Table) -> Callable[[list[Row]], pa.Table]:
-    """Gives the table of other events than its history holds; compiled once, which takes longer than to run it."""
+    """Makes the table of other events than its history holds; its query is compiled once."""
     backend = table.get_backend()
     query = backend.compile(table)
 
     def made_of(events: list[Row]) -> pa.Table:
-        backend.con.register("given", pa.Table.from_pylist(events, schema=lake_tables.EVENTS.schema))
+        given = pa.Table.from_pylist(events, schema=lake_tables.EVENTS.schema)
+        backend.con.register("given", given)
         backend.con.execute("truncate events; insert into events from given")
         return backend.con.sql(query).to_arrow_table()
 
@@ -140,4 +141,7 @@ def sorted_rows(table: ir.Table) -> list[Row]:
 
 
 def in_order(rows: pa.Table) -> list[Row]:
-    return sorted(rows.to_pylist(), key=lambda row: [str(row.get("user_key")), str(row.get("artist_id")), str(row)])
+    def place(row: Row) -> list[str]:
+        return [str(row.get("user_key")), str(row.get("artist_id")), str(row)]
+
+    return sorted(rows.to_pylist(), key=place)

@@ -89,13 +89,14 @@ class Audition:
         self._put(t.PROMPTED_EVIDENCE, as_of, users, values)
 
     def _put(self, table: Table, as_of: date, users: range, values: dict[str, Any]) -> None:
-        """A value of each user by family, the same for every metric, in place of the families' of the day."""
+        """A value of each user by family, for every metric, in place of what stood there."""
         count = len(users) * len(values)
+        value = np.concatenate([*values.values()])
         rows = {
             "as_of": [as_of] * count,
             "family": [family for family in values for _ in users],
             "user_key": [f"u{number:05d}" for number in users] * len(values),
-            **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), np.concatenate([*values.values()])),
+            **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), value),
         }
         families = ", ".join(f"'{family}'" for family in values)
         where = f"as_of = '{as_of}' and family in ({families})"

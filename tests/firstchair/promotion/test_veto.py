@@ -50,7 +50,8 @@ def live_a_day(a: Audition, *, blur: float, users: int = 6_000, day: date = AS_O
         if rng.random() < EXPLORATION:
             outside = np.setdiff1d(np.union1d(ours[user], theirs[user]), shown[user])
             slot = rng.integers(K)
-            shown[user, slot], chance[user, slot] = rng.choice(outside), EXPLORATION / K / len(outside)
+            shown[user, slot] = rng.choice(outside)
+            chance[user, slot] = EXPLORATION / K / len(outside)
         clicked[user] = rng.random(K) < LOOKS * appeal[user, shown[user]]
     user, place = np.divmod(np.arange(users * K), K)
     impressions = {

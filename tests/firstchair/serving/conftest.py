@@ -64,7 +64,8 @@ def stocked(
 ) -> Stocked:
     """Version 1 is champion (ALS), 2 challenger (XGBoost), 3 trending; there are no lists."""
     folder = tmp_path_factory.mktemp("stocked")
-    lake, registry = Lake(str(folder / "lake")), registry_at(new_session_database(mlflow_template), folder / "ml")
+    lake = Lake(str(folder / "lake"))
+    registry = registry_at(new_session_database(mlflow_template), folder / "ml")
     unknown = {name: pa.nulls(len(ARTISTS), t.ARTISTS.schema.field(name).type) for name in t.ARTISTS.schema.names}
     known = {"artist_id": pa.array(ARTISTS), "name": pa.array([f'The "{artist}"s' for artist in ARTISTS])}
     lake.overwrite(t.ARTISTS, pa.table(unknown | known, schema=t.ARTISTS.schema))

@@ -206,7 +206,8 @@ def test_what_is_spooled_is_delivered_at_the_end_though_the_courier_gets_no_proc
     config: ApiConfig, worker: tuple[Api, Client]
 ) -> None:
     api, ask = worker
-    (courier,) = (child for child in psutil.Process().children() if delivery.__name__ in child.cmdline())
+    children = psutil.Process().children()
+    (courier,) = (child for child in children if delivery.__name__ in child.cmdline())
     courier.suspend()
 
     ask("POST", "/v1/events", json=[EVENT])

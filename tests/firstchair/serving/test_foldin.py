@@ -72,7 +72,7 @@ Batch = Callable[[Sequence[Said], Sequence[Said]], Row]
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    """Makes Anna's row of the matrix out of what happened before and, where anything did, on the day itself."""
+    """Makes Anna's row of the matrix out of what happened before and, if anything did, today."""
     scene = Scene()
     tracks = [scene.track(f"t{n}", NAMES[n], TRACK_MS if n % 2 else None) for n in range(ARTISTS)]
     history = scene.history([], tracks=tracks)
@@ -87,10 +87,8 @@ def batch() -> Batch:
         events = [event(scene, one, start + timedelta(minutes=n)) for n, one in enumerate(before)]
         events += [event(scene, one, noon + timedelta(minutes=n)) for n, one in enumerate(of_today)]
         rows = (today if of_today else yesterday)(events)
-        return Row(
-            np.array([number_of(artist) for artist in rows.column("artist_id").to_pylist()], dtype=np.int32),
-            _signed(rows),
-        )
+        artists = [number_of(artist) for artist in rows.column("artist_id").to_pylist()]
+        return Row(np.array(artists, dtype=np.int32), _signed(rows))
 
     return made_of
 

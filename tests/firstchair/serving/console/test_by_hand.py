@@ -32,7 +32,8 @@ def enter(stand: Stand, session_databases: Databases, tmp_path: Path) -> Enter:
     """Gives a browser that has signed in to a console over the stand's ledger and registry."""
     a = stand.a
     journal = Journal(a.ledger.url)
-    platform = Platform(Settings(home=tmp_path / "home"), session_databases, a.lake, a.registry, a.ledger, journal, NOW)
+    settings = Settings(home=tmp_path / "home")
+    platform = Platform(settings, session_databases, a.lake, a.registry, a.ledger, journal, NOW)
     config = ConsoleConfig(
         lake=a.lake,
         k_anonymity=20,
