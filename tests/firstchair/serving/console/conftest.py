@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from tests.service import Lived
 
@@ -101,11 +101,20 @@ def sign_in(visit: Visit, token: str = TOKEN) -> None:
     visit.page.get_by_role("button", name="Sign in").click()
 
 
-@pytest.fixture
-def visit(browser: Browser, served: str) -> Iterator[Visit]:
-    """Signed in, at the first page."""
+@pytest.fixture(scope="session")
+def session(browser: Browser, served: str) -> StorageState:
+    """Cookies of a browser that has signed in."""
     found = visiting(browser, served)
     sign_in(found)
     found.page.wait_for_url(f"{served}/")
+    kept = found.page.context.storage_state()
+    found.page.context.close()
+    return kept
+
+
+@pytest.fixture
+def visit(browser: Browser, served: str, session: StorageState) -> Iterator[Visit]:
+    """Signed in."""
+    found = visiting(browser, served, storage_state=session)
     yield found
     found.page.context.close()

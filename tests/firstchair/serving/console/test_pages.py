@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, StorageState, expect
 
 from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.lake import tables as t
 from firstchair.promotion import model_title
-from tests.firstchair.serving.console.conftest import Visit, sign_in, visiting
+from tests.firstchair.serving.console.conftest import Visit, visiting
 from tests.service import Lived
 
 PAGES = ("/", "/audition", "/engagement", "/drift", "/decisions", "/quality", "/listener", "/lineage")
@@ -22,21 +22,17 @@ def percent(value: float, digits: int = 2) -> str:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_opens_without_an_error_and_asks_nobody_else(visit: Visit, path: str) -> None:
+def test_every_page_opens_without_an_error_asks_nobody_else_and_says_that_its_data_are_simulated(
+    visit: Visit, path: str
+) -> None:
     page = visit.open(path)
 
     page.wait_for_load_state("networkidle")
 
     expect(page.get_by_role("navigation", name="Pages").locator('[aria-current="page"]')).to_have_count(1)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    assert (visit.errors, visit.strayed) == ([], [])
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_says_that_its_data_are_simulated(visit: Visit, path: str) -> None:
-    page = visit.open(path)
-
     expect(page.get_by_role("note")).to_contain_text("Simulated data")
+    assert (visit.errors, visit.strayed) == ([], [])
 
 
 UNREACHABLE = """
@@ -58,10 +54,9 @@ VERDICTS_OUT_OF_SIGHT = """
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_shows_the_page_its_verdicts_and_every_area_that_scrolls(
-    browser: Browser, served: str, path: str
+    browser: Browser, served: str, session: StorageState, path: str
 ) -> None:
-    phone = visiting(browser, served, viewport={"width": 360, "height": 780})
-    sign_in(phone)
+    phone = visiting(browser, served, viewport={"width": 360, "height": 780}, storage_state=session)
 
     page = phone.open(path)
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
@@ -72,9 +67,8 @@ def test_a_phone_shows_the_page_its_verdicts_and_every_area_that_scrolls(
     page.context.close()
 
 
-def test_alerts_come_first_on_a_phone(browser: Browser, served: str) -> None:
-    phone = visiting(browser, served, viewport={"width": 360, "height": 780})
-    sign_in(phone)
+def test_alerts_come_first_on_a_phone(browser: Browser, served: str, session: StorageState) -> None:
+    phone = visiting(browser, served, viewport={"width": 360, "height": 780}, storage_state=session)
 
     page = phone.open("/")
 
