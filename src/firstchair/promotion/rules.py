@@ -128,7 +128,7 @@ class LiveRules:
     """Days; longest decision stage."""
     alpha: Level = 0.05
     """One-sided error of a guardrail, or of harm to clicks, over all looks together."""
-    success_alpha: Level = 0.005
+    success_alpha: Level = 0.01
     """One-sided error of the success metric over all looks that decide."""
     unweighted_z: Above0 = 1.0
     """Standard errors by which clicks without weights are above zero at a promotion."""
