@@ -56,8 +56,9 @@ def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
         events_url=platform.settings.events_url,
         truth=Path(platform.settings.home) / "truth",
     )
-    # After the first morning the champion serves on, and nothing else is fitted, measured or reported.
     spared = ("engagement_daily", "engagement_baselines", "churn", *MONITORING)
+    # After the first morning the champion serves on, and nothing is fitted, so nothing is decided.
+    undecided = (*MODELS, "evidence", "promotion_decision")
 
     def morning(last: date, *without: str) -> date:
         today = last + timedelta(days=1)
@@ -74,7 +75,7 @@ def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
     service = PlatformService(platform, asked.users)
     for _ in range(asked.days):
         service.reload()
-        today = morning(world.step(service), *spared, *MODELS)
+        today = morning(world.step(service), *spared, *undecided)
     yield platform.lake, today
 
 

@@ -99,9 +99,9 @@ def current_ids(
     one: an artist who was renamed keeps what was learnt. Where it does, or where several were
     merged into one, the others keep ids that the catalogue no longer has.
     """
-    merged = np.flatnonzero(np.isin(artist_ids, list(redirects)))
-    if not len(merged):
+    if not redirects:
         return artist_ids
+    merged = np.flatnonzero(np.isin(artist_ids, list(redirects)))
     found, known = artist_ids.astype(object), set(artist_ids.tolist())
     for place in merged:
         target = redirects[str(artist_ids[place])]
