@@ -189,6 +189,46 @@ def test_a_champion_that_was_never_confirmed_is_shown_to_a_person_for_some_days(
     assert "unconfirmed" not in {alert.code for alert in open_alerts(later)}
 
 
+@pytest.mark.parametrize(
+    ("champion", "text"),
+    [
+        (None, "Version 5 was deleted in MLflow during its canary."),
+        ("999", "Champion 999 was deleted in MLflow; its published lists are served."),
+    ],
+)
+def test_a_version_that_was_deleted_in_mlflow_is_told(
+    platform: Platform, ledger: Ledger, champion: str | None, text: str
+) -> None:
+    last = platform.ledger.last()
+    serving = champion or (last and last.champion_after)
+    ledger.append(
+        Decision(
+            decision_id="deleted",
+            decided_at=FRESH,
+            as_of=FRESH.date(),
+            decision="hold",
+            champion_before=serving,
+            champion_after=serving,
+            challenger="5",
+            stage_before="canary",
+            stage_after="retired",
+            reason_codes=(Reason.VERSION_DELETED,),
+            reasons=("Version 5 was deleted in MLflow during its canary.",),
+            evidence={"kind": "lost_canary"},
+            data_fingerprint="f" * 32,
+            actor="reconciliation",
+        )
+    )
+    at_once = replace(platform, ledger=ledger)
+    later = replace(at_once, now=FRESH + timedelta(days=3))
+
+    (found,) = (alert for alert in open_alerts(at_once) if alert.code == "version_deleted")
+    assert found.text == text
+    assert "firstchair promote" in found.remedy
+    still = "version_deleted" in {alert.code for alert in open_alerts(later)}
+    assert still is (champion is not None)
+
+
 def test_before_any_event_that_alone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTCHAIR_HOME", str(tmp_path / "empty"))
 
