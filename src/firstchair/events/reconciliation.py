@@ -193,6 +193,8 @@ def skipped(lake: Lake) -> Skipped | None:
 def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
     """Numbers missing between the least and the greatest of each source, refused records counted as seen.
 
+    A source may number its records anywhere from 0 to 2^63 - 1.
+
     Args:
         lake: The tables.
         before: Only numbers up to the last one of an event before this day (UTC): what is missing
@@ -206,7 +208,8 @@ def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
                 union all select source, source_seq, event_date from {lake.scan(t.QUARANTINE_EVENTS)}),
             settled as (
                 select source, max(source_seq) as newest from seen where {until} group by source)
-            select source, max(source_seq) - min(source_seq) + 1 - count(distinct source_seq)
+            select source,
+                   max(source_seq)::hugeint - min(source_seq) + 1 - count(distinct source_seq)
             from seen join settled using (source)
             where source is not null and source_seq >= 0 and source_seq <= newest
             group by source order by source

@@ -31,6 +31,15 @@ def test_holes_are_counted_by_source_and_a_refused_record_is_no_hole(delivery: A
     assert events.sequence_gaps(delivery.lake) == {"app": 2, "web": 0}  # 5 and 7 are missing
 
 
+def test_a_source_may_use_the_least_and_the_greatest_number(delivery: Any, event: Any) -> None:
+    delivery.put("a.jsonl", event(1, source_seq=0), event(2, source_seq=2**63 - 1))
+    delivery.ingest()
+    delivery.build()
+
+    assert events.sequence_gaps(delivery.lake) == {"app": 2**63 - 2}
+    assert events.reconcile(delivery.lake).balanced
+
+
 def test_events_whose_day_is_not_built_wait_and_are_no_loss(delivery: Any, event: Any) -> None:
     delivery.put("a.jsonl", event(1), event(1), b"no event")
     delivery.ingest()
