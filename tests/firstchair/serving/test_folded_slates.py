@@ -166,7 +166,7 @@ def test_folded_lists_on_old_factors_are_told_stale(published: Published) -> Non
 
 @pytest.mark.parametrize("user", ["user-3", "nobody"])
 def test_logged_propensities_are_the_frequencies_of_what_is_shown(published: Published, user: str) -> None:
-    draws = 5_000
+    draws = 10_000
     shown: Counter[tuple[int, int]] = Counter()
     logged: dict[tuple[int, int], set[float]] = {}
     for seed in range(draws):
