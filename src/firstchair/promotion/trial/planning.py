@@ -49,9 +49,10 @@ def plan(days: Days, sizes: Values, *, share: float, rules: LiveRules) -> Plan:
         share: Planned share of the challenger.
         rules: What the gate asks for.
     """
-    planned = {metric: planned_se(days, metric, share, rules) for metric in Metric}
+    planned = {metric: planned_se(days.before, metric, share, rules) for metric in Metric}
     clicks = planned[Metric.CLICKS] * np.sqrt(days.users / np.maximum(sizes, 1))
-    last = planned_se(days, Metric.CLICKS, rules.decision_share, rules, rules.max_days)
+    share = rules.decision_share
+    last = planned_se(days.before, Metric.CLICKS, share, rules, rules.max_days)
     bound = planned_bound(rules.min_days, rules.max_days, rules.success_alpha)
     return Plan(
         rho={metric: rho_for(se, alpha=rules.alpha) for metric, se in planned.items()},
@@ -62,15 +63,21 @@ def plan(days: Days, sizes: Values, *, share: float, rules: LiveRules) -> Plan:
 
 
 def planned_se(
-    days: Days,
+    before: Mapping[str, Values],
     metric: Metric,
     share: float,
     rules: LiveRules,
     stage_days: int = BEFORE_DAYS,
 ) -> float:
     """Standard error of the relative effect on a metric after some days of a stage."""
-    arms = np.array([1 - share, share]) * days.users
-    return _planned_cv(days.before, metric, rules, stage_days) * float(np.sqrt((1 / arms).sum()))
+    users = len(before["pre_impressions"])
+    return _planned_cv(before, metric, rules, stage_days) * spread_of_arms(users, share)
+
+
+def spread_of_arms(users: float, share: float) -> float:
+    """Standard error of a difference of two arms' means, in standard deviations of a user."""
+    arms = np.array([1 - share, share]) * users
+    return float(np.sqrt((1 / arms).sum()))
 
 
 def _planned_cv(
