@@ -132,6 +132,7 @@ def status(found: PlatformStatus) -> Screen:
         table("Roles", ("role", "version", "family", "stage", "as of"), [_role(n, v) for n, v in _held(roles)]),
         Text(f"Since {roles.since}: {roles.why}" if roles.champion else "No champion yet: run `firstchair run`."),
         Text(_stage(roles)),
+        *([Text(found.stage_plan)] if found.stage_plan else []),
         table(
             "Newest",
             ("table", "day"),

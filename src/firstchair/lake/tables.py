@@ -418,6 +418,26 @@ EVIDENCE = _table(
     champion_version=pa.string(),
     challenger_version=pa.string(),
 )
+# What a stage that begins on a day would find, one row per choice of settings (`place` 0: the
+# present ones), of days that begin without a stage with traffic. Chances are 0..1.
+STAGE_PLAN = _table(
+    "gold/stage_plan",
+    "as_of",
+    as_of=pa.date32(),
+    place=pa.int32(),
+    users=pa.int64(),  # who could be assigned
+    arm_users=pa.int64(),  # of the smaller arm who are expected to be shown something
+    stage_max_days=pa.int32(),
+    listen_margin=pa.float64(),
+    active_margin=pa.float64(),
+    stage_success_users=pa.int64(),
+    power=pa.float64(),
+    detectable=pa.float64(),  # relative effect on clicks, found with `power`
+    listen_through_unharmed=pa.float64(),  # chance of the proof if nothing is harmed
+    active_days_unharmed=pa.float64(),
+    promoted_5=pa.float64(),  # chance of a promotion where clicks truly rise by 5 %
+    promoted_10=pa.float64(),
+)
 
 ALL_TABLES = (
     OBJECTS,
@@ -447,4 +467,5 @@ ALL_TABLES = (
     TRAINING_EVIDENCE,
     VERSION_EVIDENCE,
     EVIDENCE,
+    STAGE_PLAN,
 )

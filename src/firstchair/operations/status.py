@@ -26,6 +26,7 @@ class PlatformStatus:
     work: what writes the tables now; None where nothing does. runs: Dagster runs that wait or work.
     waiting: the newest candidates, while a stage with traffic keeps the gate from judging them.
     waiting_for: the same in words, and what they wait for; empty where none does.
+    stage_plan: what a stage would find; empty while one is under way, and before the first plan.
     starts_at: when retraining and the daily build may start after the first start of a home; None
     where that is past. simulated: some accepted event is, so none of it is of a real service.
     """
@@ -42,6 +43,7 @@ class PlatformStatus:
     runs: "tuple[UnderWay, ...]"
     waiting: tuple[promotion.Version, ...]
     waiting_for: str
+    stage_plan: str
     starts_at: datetime | None
     simulated: bool
 
@@ -70,6 +72,7 @@ def status(platform: Platform) -> PlatformStatus:
         runs=runs_under_way(instance),
         waiting=waiting,
         waiting_for=waiting_sentence(waiting, platform.ledger.last()),
+        stage_plan=stage_plan(platform),
         starts_at=settled_at(platform),
         simulated=is_simulated(platform.lake),
     )
@@ -84,6 +87,15 @@ def doing(platform: Platform) -> tuple[str, ...]:
         "" if until is None else settling_sentence(until),
     )
     return tuple(filter(None, found))
+
+
+def stage_plan(platform: Platform) -> str:
+    """What a stage would find, in a sentence; empty while one is under way, and before the first plan."""
+    last = platform.ledger.last()
+    if last is not None and last.phase is not None:
+        return ""
+    found = promotion.newest_plan(platform.lake)
+    return "" if found is None else found.sentence
 
 
 def settling_sentence(until: datetime) -> str:

@@ -30,6 +30,7 @@ from firstchair.promotion.recompute import Replayed, ReplayReport, replay, repla
 from firstchair.promotion.refits import judge_refit
 from firstchair.promotion.registry import NAME, Alias, Registry, Training, Version
 from firstchair.promotion.rules import GateRules, LiveRules, OfflineRules
+from firstchair.promotion.stage_plan import PlannedStage, StagePlan, newest_plan
 from firstchair.promotion.stages import Phase, Stage, arms_of
 from firstchair.promotion.status import Status, status
 
@@ -53,12 +54,14 @@ __all__ = [
     "OfflineEvidence",
     "OfflineRules",
     "Phase",
+    "PlannedStage",
     "Reason",
     "Registry",
     "ReplayReport",
     "Replayed",
     "Span",
     "Stage",
+    "StagePlan",
     "Status",
     "Training",
     "Verb",
@@ -83,6 +86,7 @@ __all__ = [
     "look_of",
     "metric_checks",
     "model_title",
+    "newest_plan",
     "open_memory",
     "out_of_line",
     "promote_by_hand",

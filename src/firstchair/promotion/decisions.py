@@ -34,6 +34,7 @@ from firstchair.promotion.protocol import challenger_after, reconcile_aliases
 from firstchair.promotion.refits import evaluate_refit, measure_refit
 from firstchair.promotion.registry import Registry
 from firstchair.promotion.rules import GateRules
+from firstchair.promotion.stage_plan import plan_stage
 from firstchair.promotion.stages import REMOVED
 
 LOCK = "firstchair promotion"
@@ -72,7 +73,8 @@ def decide(
     candidates and wait. Otherwise a refit of the champion's family, fitted on an earlier day, is judged
     against the serving version, and then the day's challengers are. A day before the last decided one
     is left alone, one whose records are bad waits until they are mended (only a first champion is made
-    on them), and one decided on the same data keeps its entries.
+    on them), and one decided on the same data keeps its entries. Where no stage with traffic is under
+    way, what one that begins today would find is planned first (gold/stage_plan).
 
     Args:
         lake: The tables.
@@ -120,6 +122,7 @@ class _Day:
             if (transition := evaluate_stage(context, phase)) is not None:
                 write(context, self.ledger, transition, self.origin)
         elif not any(entry.evidence["kind"] == TRIAL for entry in context.entries):
+            self._plan()
             self._champion(context)
             self._challengers()
 
@@ -173,6 +176,16 @@ class _Day:
         for transition in evaluate_challengers(context, serving, challengers, recipe=recipe):
             entry = write(context, self.ledger, transition, self.origin)
             context = replace(context, past=(entry, *context.past))
+
+    def _plan(self) -> None:
+        """What a stage that begins today would find, for people alone."""
+        plan_stage(
+            self.lake,
+            as_of=self.as_of,
+            salt=self.salt,
+            holdout_share=self.holdout_share,
+            rules=self.rules.live,
+        )
 
     def outcome(self) -> Deciding:
         context = self._context()

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from firstchair.definitions import churn
-from firstchair.definitions.arms import HOLDOUT
+from firstchair.definitions.arms import HOLDOUT, Arms
 from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.lifecycle import lifecycle_sql
 from firstchair.events import blocked_days
@@ -15,7 +15,8 @@ from firstchair.features.segments import UNKNOWN
 from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.stages import Phase, arms_of
-from firstchair.promotion.trial.evidence import ARMS, BEFORE_DAYS
+from firstchair.promotion.trial.choices import LATE, LATE_DAYS
+from firstchair.promotion.trial.evidence import ARMS, BEFORE, BEFORE_DAYS
 
 # A label changes until its days are over; an outcome may follow its impression by less.
 REACHES_BACK = max(churn.HORIZONS_DAYS)
@@ -80,6 +81,37 @@ def build_evidence(
     return EvidenceReport(rows.num_rows, counted["champion"], counted["challenger"], len(met))
 
 
+def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float) -> pa.Table:
+    """What is known of every user who could be assigned from the days before a stage.
+
+    The same counts as in the evidence of a stage that begins on `first_day`; no event at or
+    after that day is used.
+
+    Args:
+        lake: The tables.
+        first_day: Of the stage.
+        salt: Of the platform's arms.
+        holdout_share: Share of users, 0..1, who see trending for good and are left out.
+
+    Returns:
+        One row a user outside the holdout, sorted by `user_key`: the columns of `BEFORE` and `LATE`.
+    """
+    arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share)
+    keys = lake.read(t.USERS).column("user_key").to_pylist()
+    free = [key for key in keys if arms.role(arms.bucket(bytes.fromhex(key))) != HOLDOUT]
+    names = ", ".join(f"coalesce({name}, 0) as {name}" for name in (*BEFORE, *LATE))
+    earliest = first_day - timedelta(days=BEFORE_DAYS)
+    with connect() as connection:
+        connection.register("assigned", pa.table({"user_key": pa.array(free, pa.string())}))
+        connection.execute(_happened(lake, earliest, until=first_day))
+        connection.execute(_daily())
+        connection.execute(_bad(lake, earliest, first_day))
+        connection.execute(_before(first_day))
+        return connection.sql(
+            f"select user_key, {names} from assigned left join before using (user_key) order by user_key"
+        ).to_arrow_table()
+
+
 def stage_rows(phase: Phase, *, before: date, without: Sequence[date] = ()) -> str:
     """Which rows of gold/evidence (SQL) are of a phase, on days before that one, some days left out."""
     left_out = "".join(f" and day <> date '{day}'" for day in without)
@@ -135,12 +167,16 @@ def _rows(lake: Lake, phase: Phase, assigned: pa.Table, start: date, end: date, 
         return connection.sql(_evidence(lake, phase, start, end, known_until)).to_arrow_table().cast(t.EVIDENCE.schema)
 
 
-def _happened(lake: Lake, earliest: date) -> str:
-    """SQL of `happened`: events of users in an arm; `shown`: what came of what they were shown."""
+def _happened(lake: Lake, earliest: date, *, until: date | None = None) -> str:
+    """SQL of `happened`: events of users in an arm; `shown`: what came of what they were shown.
+
+    until: first day whose events do not count; None counts all.
+    """
+    ends = "" if until is None else f" and event_date < date '{until}'"
     return f"""
         create temp table happened as
         select e.* from {under_current_artists(lake, t.EVENTS)} e join assigned using (user_key)
-        where event_date >= date '{earliest}';
+        where event_date >= date '{earliest}'{ends};
         create temp table shown as
         select user_key, event_date, clicked, followed, plays from ({shown_sql("happened")});
         create temp view lengths as
@@ -182,11 +218,17 @@ def _bad(lake: Lake, earliest: date, end: date) -> str:
 
 
 def _before(first_day: date) -> str:
-    """SQL of `before`: what each user did in the days before the stage, bad ones left out."""
+    """SQL of `before`: what each user did in the days before the stage, bad ones left out.
+
+    The columns `late_*` are of the newest of these days alone.
+    """
+    late = f"filter (where day >= date '{first_day}' - {LATE_DAYS})"
     return f"""
         create temp table before as
         select user_key, sum(impressions) as pre_impressions, sum(clicks) as pre_clicks, sum(active) as pre_active_days,
-               sum(ms_played) as pre_ms_played, sum(track_ms) as pre_track_ms
+               sum(ms_played) as pre_ms_played, sum(track_ms) as pre_track_ms,
+               sum(active) {late} as late_active_days,
+               sum(ms_played) {late} as late_ms_played, sum(track_ms) {late} as late_track_ms
         from daily anti join bad using (day)
         where day >= date '{first_day}' - {BEFORE_DAYS} and day < date '{first_day}' group by all;
     """

@@ -11,7 +11,9 @@ import pytest
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion import Phase, Span, Stage, arms_of, build_evidence
+from firstchair.promotion.exposure import known_before
 from firstchair.promotion.trial import COLUMNS, as_evidence
+from firstchair.promotion.trial.evidence import BEFORE
 
 START = date(2026, 3, 1)
 PHASE = Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START)
@@ -269,3 +271,28 @@ def test_the_rows_are_evidence_for_the_gate(build: Build, lake: Lake) -> None:
 
     evidence = as_evidence(rows.select(COLUMNS))
     assert (evidence.dates[0], evidence.days) == (START, 2)
+
+
+def test_before_a_stage_everybody_outside_the_holdout_counts_as_its_evidence_will_have_them(
+    build: Build, lake: Lake
+) -> None:
+    early, late = after(-20), after(-3)
+    events = [
+        *slate(SHOWN, early, "a", "b"),
+        play(SHOWN, early, "a", 50_000),
+        *slate(SHOWN, late, "a"),
+        click(SHOWN, late, "a"),
+        *slate(OTHER, after(-29), "a"),
+        *slate(ASIDE, late, "a"),
+    ]
+    stage = [*slate(SHOWN, START, "a", "b"), *slate(OTHER, START, "c")]
+
+    evidence = build([*events, *stage], last=0)
+    found = known_before(lake, START, salt=SALT, holdout_share=HOLDOUT).to_pylist()
+
+    keys = [row["user_key"] for row in evidence]
+    assert [row["user_key"] for row in found] == keys == [key(n) for n in USERS if role(n) != "holdout"]
+    assert [[row[n] for n in BEFORE] for row in found] == [[r[n] for n in BEFORE] for r in evidence]
+    shown = found[keys.index(key(SHOWN))]
+    assert (shown["pre_impressions"], shown["pre_clicks"], shown["pre_active_days"]) == (3, 1, 2)
+    assert (shown["late_active_days"], shown["late_track_ms"], shown["pre_track_ms"]) == (1, 0, TRACK_MS)

@@ -59,7 +59,8 @@ def choices(before: Mapping[str, Values], rules: LiveRules) -> tuple[Choice, ...
     guardrails. It is too low in that each day from `min_days` on may decide, and the bounds of a
     stage whose users keep their habits are lower than the planned ones. It is too high in that a
     promotion also asks that no segment looks worse, that the effect lasts, and that clicks without
-    weights agree. Metrics count as independent of each other.
+    weights agree. Metrics count as independent of each other. In simulated stages it was rather too
+    low (docs/gate.md, "Small services").
 
     Where an arm is too small for `success_users`, each change lowers it as well; never under
     `harm_users`, since a harm would not be read then.
@@ -70,9 +71,9 @@ def choices(before: Mapping[str, Values], rules: LiveRules) -> tuple[Choice, ...
         rules: The present ones.
 
     Returns:
-        Empty where nobody was shown anything in these days.
+        Empty where nobody was shown anything in these days, or no user is to see a challenger.
     """
-    if not (before["pre_impressions"] > 0).any():
+    if not rules.decision_share or not (before["pre_impressions"] > 0).any():
         return ()
     spread = {metric: _Spread.of(metric, before, rules) for metric in margins(rules)}
     return tuple(_choice(before, spread, one) for one in _offered(before, rules))

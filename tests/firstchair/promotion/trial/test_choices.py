@@ -134,3 +134,5 @@ def test_without_anything_shown_nothing_is_planned() -> None:
     nothing = dict.fromkeys((*BEFORE, "late_active_days", "late_ms_played", "late_track_ms"), np.zeros(10))
 
     assert choices(nothing, RULES) == ()
+    nobody = replace(RULES, decision_share=0.0)
+    assert choices(users_of(np.random.default_rng(10), np.full(2_000, 0.5)), nobody) == ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from firstchair.definitions import churn
 from firstchair.lake import tables as t
-from firstchair.promotion import Explained, explained
+from firstchair.promotion import Entry, Explained, Stage, StagePlan, explained, newest_plan
 from firstchair.promotion.evidence_record import (
     Look,
     Metric,
@@ -39,8 +39,11 @@ class Audition:
     """Everything on the page.
 
     looks: of the chosen stage, ascending; empty while there are test days alone. begun: under way without a look yet.
+    plan: what a stage would find; None from the first look at a challenger on until its stages are
+    over, and before the first plan.
     """
 
+    plan: StagePlan | None
     begun: Step | None
     steps: tuple[Step, ...]
     chosen: Step | None
@@ -83,8 +86,10 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
     looks = known[chosen] if chosen else ()
     offline = (on_test_days(entries, chosen.on_trial) if chosen else None) or on_test_days(entries)
     effects = _large(sources, chosen, looks[-1].segments) if chosen and looks else ()
+    started = begun(entries, known)
     return Audition(
-        begun=begun(entries, known),
+        plan=newest_plan(sources.lake) if _nobody_looked(entries, started, order) else None,
+        begun=started,
         steps=order,
         chosen=chosen,
         looks=looks,
@@ -96,6 +101,15 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
         offline_forest=_offline(offline),
         families=seats.families(entries, sources.published()),
     )
+
+
+def _nobody_looked(entries: Sequence[Entry], started: Step | None, looked_at: Sequence[Step]) -> bool:
+    """Whether no stage is under way, or a first one to which nobody has looked yet."""
+    if not entries or entries[0].phase is None:
+        return True
+    if started is None or started.stage != Stage.CANARY:
+        return False
+    return all(step.on_trial != started.on_trial for step in looked_at)
 
 
 def metric_name(name: str) -> str:
