@@ -90,7 +90,7 @@ def doing(platform: Platform) -> tuple[str, ...]:
 
 
 def stage_plan(platform: Platform) -> str:
-    """What a stage would find, in a sentence; empty while one is under way, and before the first plan."""
+    """What a stage would find; empty while one is under way, and before the first plan."""
     last = platform.ledger.last()
     if last is not None and last.phase is not None:
         return ""

@@ -12,8 +12,7 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion.exposure import known_before
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.choices import LATE, Choice, choices
-from firstchair.promotion.trial.evidence import BEFORE
+from firstchair.promotion.trial.choices import Choice, choices
 from firstchair.promotion.trial.rules import Metric
 
 # Settings that a row may have different from the present ones.
@@ -73,14 +72,14 @@ class PlannedStage:
         >>> replace(row, stage_max_days=56, listen_margin=0.05).changes(row)
         ('stage_max_days = 56', 'listen_margin = 0.05')
         """
-        return tuple(
-            f"{name} = {getattr(self, name):g}" for name in SETTINGS if getattr(self, name) != getattr(present, name)
-        )
+        found = {name: getattr(self, name) for name in SETTINGS}
+        found = {n: value for n, value in found.items() if value != getattr(present, n)}
+        return tuple(f"{name} = {value:g}" for name, value in found.items())
 
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """The newest plan: as_of its day, present the settings as they are, others what may be set instead."""
+    """The newest plan: its day, the settings as they are, and what may be set instead."""
 
     as_of: date
     present: PlannedStage
@@ -97,14 +96,15 @@ class StagePlan:
         row = self.present
         text = (
             f"With {row.users:,} users a stage of {row.stage_max_days} days finds an effect of "
-            f"+{_percent(row.detectable)} on clicks in {_percent(row.power)} of cases; where nothing is "
-            f"harmed, listen-through is proven unharmed in {_percent(row.listen_through_unharmed)}, "
+            f"+{_percent(row.detectable)} on clicks in {_percent(row.power)} of cases; "
+            "where nothing is harmed, listen-through is proven unharmed in "
+            f"{_percent(row.listen_through_unharmed)}, "
             f"active days in {_percent(row.active_days_unharmed)}."
         )
         if not row.has_users:
             text += (
-                f" Nothing would be promoted: an arm would have about {row.arm_users:,} users who see "
-                f"a list, and stage_success_users asks for {row.stage_success_users:,}."
+                f" Nothing would be promoted: an arm would have about {row.arm_users:,} users "
+                f"who see a list, and stage_success_users asks for {row.stage_success_users:,}."
             )
         return text
 
@@ -141,11 +141,14 @@ def plan_stage(
         LakeError: A table cannot be read or written.
     """
     known = known_before(lake, as_of, salt=salt, holdout_share=holdout_share)
-    before = {name: np.asarray(known.column(name).to_numpy(), dtype=np.float64) for name in (*BEFORE, *LATE)}
-    rows = [
-        {"as_of": as_of, "place": place, "users": known.num_rows, "power": rules.power, **_row(choice)}
-        for place, choice in enumerate(choices(before, rules))
-    ]
+    before = {
+        name: np.asarray(column.to_numpy(), dtype=np.float64)
+        for name, column in zip(known.column_names, known.columns, strict=True)
+        if name != "user_key"
+    }
+    of_all = {"as_of": as_of, "users": known.num_rows, "power": rules.power}
+    planned = enumerate(choices(before, rules))
+    rows = [{**of_all, "place": place, **_row(choice)} for place, choice in planned]
     if not rows and not lake.count(t.STAGE_PLAN, f"as_of = date '{as_of}'"):
         return
     lake.replace_partition(t.STAGE_PLAN, pa.Table.from_pylist(rows, t.STAGE_PLAN.schema), as_of)

@@ -144,9 +144,9 @@ class _Spread:
     """How much a guardrail's value differs between users, relative to its mean.
 
     A user's value over T days has a part of their own, of variance b, and one that differs from day
-    to day, of variance w 28 / T. The newer half of the days before has the former in common with the
-    older half, so b is the covariance of the halves; w is what is left of the variance v of all 28.
-    What these days foretell is taken out of the value in a stage: b^2 / v of its variance. So
+    to day, of variance w 28 / T. The newer half of the days before shares the former with the older
+    half, so b is the covariance of the halves; w is what is left of the variance v of all 28. What
+    these days foretell is taken out of the value in a stage: b^2 / v of its variance. So
 
         variance of what is left after T days = b - b^2 / v + w 28 / T,
 

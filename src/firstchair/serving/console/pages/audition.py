@@ -103,7 +103,11 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
     )
 
 
-def _nobody_looked(entries: Sequence[Entry], started: Step | None, looked_at: Sequence[Step]) -> bool:
+def _nobody_looked(
+    entries: Sequence[Entry],
+    started: Step | None,
+    looked_at: Sequence[Step],
+) -> bool:
     """Whether no stage is under way, or a first one to which nobody has looked yet."""
     if not entries or entries[0].phase is None:
         return True
