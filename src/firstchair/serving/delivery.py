@@ -62,7 +62,8 @@ class Courier:
         if self._process is not None:
             with self._process as giving_way:
                 giving_way.kill()
-        if not undelivered(self._spool)[0]:
+        _, oldest = undelivered(self._spool)
+        if not oldest:
             return
         self._process = self._started()
         with suppress(subprocess.TimeoutExpired):

@@ -16,11 +16,13 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.logins.service import wait_for
 from firstchair.lake import Lake
 from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving import delivery
 from firstchair.serving.api import Api, ApiConfig
 from firstchair.serving.logins import MAX_K
+from firstchair.serving.segment import SUFFIX
 from tests.firstchair.serving.conftest import KEY, LENGTH, Stocked
 
 TOKEN = {"Authorization": "Bearer a test's token"}
@@ -206,8 +208,13 @@ def test_what_is_spooled_is_delivered_at_the_end_though_the_courier_gets_no_proc
     config: ApiConfig, worker: tuple[Api, Client]
 ) -> None:
     api, ask = worker
-    children = psutil.Process().children()
-    (courier,) = (child for child in children if delivery.__name__ in child.cmdline())
+
+    def couriers() -> list[psutil.Process]:
+        children = psutil.Process().children()
+        return [child for child in children if delivery.__name__ in child.cmdline()]
+
+    wait_for(couriers)  # a process has no command line for a moment when it begins
+    (courier,) = couriers()
     courier.suspend()
 
     ask("POST", "/v1/events", json=[EVENT])
@@ -215,6 +222,17 @@ def test_what_is_spooled_is_delivered_at_the_end_though_the_courier_gets_no_proc
 
     assert delivered(config) == [EVENT]
     assert not courier.is_running()
+
+
+def test_a_closed_segment_without_an_event_does_not_outlive_its_worker(
+    config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, _ = worker
+    (config.spool / f"nothing{SUFFIX}").touch()
+
+    api.stop()
+
+    assert list(config.spool.iterdir()) == []
 
 
 def clicks(user: str, *artists: str) -> list[dict[str, Any]]:
