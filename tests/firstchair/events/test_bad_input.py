@@ -249,8 +249,17 @@ ANY_JSON = st.recursive(
     max_leaves=8,
 )
 FIELD = st.sampled_from(sorted({"surface", "simulated", "extra field", *NEEDED["login"], *NEEDED["impression"]}))
+
+
+def is_one_record(line: bytes) -> bool:
+    """Whether bytes are one record: neither none at all nor a value with another one behind it."""
+    text = line.strip(b"\r\t ")
+    closes = text[:1] in {b"{", b"["} and (b"}" in text or b"]" in text)
+    return bool(text) and not closes
+
+
 ANY_RECORD = st.one_of(
-    st.binary(max_size=60).map(lambda data: data.replace(b"\n", b" ")).filter(lambda data: data.strip(b"\r\t ")),
+    st.binary(max_size=60).map(lambda data: data.replace(b"\n", b" ")).filter(is_one_record),
     ANY_JSON.filter(lambda value: value != ""),
     st.tuples(st.sampled_from(sorted(NEEDED)), st.dictionaries(FIELD, ANY_JSON, max_size=3)),
 )
