@@ -252,10 +252,8 @@ FIELD = st.sampled_from(sorted({"surface", "simulated", "extra field", *NEEDED["
 
 
 def is_one_record(line: bytes) -> bool:
-    """Whether bytes are one record: neither none at all nor a value with another one behind it."""
-    text = line.strip(b"\r\t ")
-    closes = text[:1] in {b"{", b"["} and (b"}" in text or b"]" in text)
-    return bool(text) and not closes
+    """Whether bytes are one record: without brackets, which may end a record or join several lines."""
+    return bool(line.strip(b"\r\t ")) and not set(line) & set(b"[]{}")
 
 
 ANY_RECORD = st.one_of(
