@@ -121,9 +121,9 @@ def new_home() -> Iterator[Callable[[str], Path]]:
         return root / name / "home"
 
     yield call
-    for told in root.glob("*/home/postgres/postmaster.pid"):  # a command that ran in this process
+    for file in root.glob("*/*/postgres/postmaster.pid"):  # of a command that ran in this process
         with suppress(psutil.NoSuchProcess):
-            server = psutil.Process(int(told.read_text().split()[0]))
+            server = psutil.Process(int(file.read_text().split()[0]))
             server.send_signal(signal.SIGINT)
             server.wait(timeout=60)
     shutil.rmtree(root, ignore_errors=True)

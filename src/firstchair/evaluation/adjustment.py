@@ -40,11 +40,11 @@ class Adjustment:
         known = ~np.isnan(y)
         if not known.any() or not self.facts.shape[1]:
             return np.zeros(len(y))
-        members = self._arms * known[:, None]
-        sums = self.facts.T @ np.column_stack([members, np.where(known, y, 0.0)])
+        members, values = self._arms * known[:, None], np.where(known, y, 0.0)
+        sums = self.facts.T @ np.column_stack([members, values])
         sizes = members.sum(axis=0)
         means = sums[:, :2] / np.maximum(sizes, 1.0)
-        of_y = members.T @ np.where(known, y, 0.0)
+        of_y = members.T @ values
         spread = self._of(known) - (means * sizes) @ means.T
         return np.asarray(self.facts @ _solved(spread, sums[:, 2] - means @ of_y))
 

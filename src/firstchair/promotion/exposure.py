@@ -98,7 +98,8 @@ def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float
     """
     arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share)
     keys = lake.read(t.USERS).column("user_key").to_pylist()
-    free = [key for key in keys if arms.role(arms.bucket(bytes.fromhex(key))) != HOLDOUT]
+    roles = zip(keys, _roles(arms, keys), strict=True)
+    free = [key for key, role in roles if role != HOLDOUT]
     names = ", ".join(f"coalesce({name}, 0) as {name}" for name in (*BEFORE, *LATE))
     earliest = first_day - timedelta(days=BEFORE_DAYS)
     with connect() as connection:
@@ -140,7 +141,12 @@ def assigned_arms(phase: Phase, user_keys: Sequence[str], *, salt: str, holdout_
     arms = arms_of(phase, salt=salt, holdout_share=holdout_share)
     (treatment, _), (control, _), _ = arms.bounds
     named = {treatment: "challenger", control: "champion", HOLDOUT: None}
-    return [named[arms.role(arms.bucket(bytes.fromhex(key)))] for key in user_keys]
+    return [named[role] for role in _roles(arms, user_keys)]
+
+
+def _roles(arms: Arms, user_keys: Sequence[str]) -> list[str]:
+    """Whose lists each user sees."""
+    return [arms.role(arms.bucket(bytes.fromhex(key))) for key in user_keys]
 
 
 def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> pa.Table:

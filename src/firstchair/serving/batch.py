@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from firstchair.errors import ModelError
-from firstchair.lake import Lake, connect, merged_artists
+from firstchair.lake import Lake, connect, holds_merged, merged_artists
 from firstchair.lake import tables as t
 from firstchair.models import Lists, TrainingData, load_training_data
 from firstchair.promotion import Alias, Registry, Version
@@ -87,6 +87,8 @@ def complete_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: 
 
 def _holding_merged(lake: Lake, as_of: date) -> list[str]:
     """Numbers of the versions whose lists of the day hold an artist that was merged since."""
+    if not holds_merged(lake, t.RECOMMENDATIONS, f"as_of = date '{as_of}'"):
+        return []
     with connect() as connection:
         rows = connection.execute(
             f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} "

@@ -9,6 +9,7 @@ from firstchair.definitions.bounds import bounded, bounded_parts
 from firstchair.evaluation.adjustment import Adjustment
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Segment, Values
+from firstchair.promotion.trial.ratios import pooled
 from firstchair.promotion.trial.rules import Metric
 
 # A column that varies less, relative to its mean, says nothing.
@@ -92,8 +93,6 @@ def _parts(segments: Mapping[str, Segment], least: float) -> Iterator[npt.NDArra
 
 def _drawn(top: Values, bottom: Values, weight: float, rules: LiveRules) -> Values:
     """Each user's ratio, drawn to that of all as if they had `weight` more of the denominator."""
-    counted = bounded(bottom, most=rules.user_weight)
-    whole = float(counted.sum())
-    heard = bounded_parts(top, bottom, most=rules.user_weight)
-    usual = float(heard.sum()) / whole if whole else 0.0
+    most = rules.user_weight
+    usual = pooled(bounded_parts(top, bottom, most=most), bounded(bottom, most=most))
     return np.asarray((top + weight * usual) / (bottom + weight))
