@@ -13,13 +13,14 @@ if TYPE_CHECKING:
         build_user_features,
     )
     from firstchair.features.confidence import ConfidenceSettings
-    from firstchair.features.history import History, open_history
+    from firstchair.features.history import History, open_history, open_views, over_history
     from firstchair.features.matrix import interactions
-    from firstchair.features.profile import user_features
+    from firstchair.features.profile import NESTED, user_features, user_scalars
     from firstchair.features.signals import first_taken
     from firstchair.features.slates import slate_items
 
 __all__ = [
+    "NESTED",
     "ConfidenceSettings",
     "FeaturesReport",
     "History",
@@ -30,8 +31,11 @@ __all__ = [
     "first_taken",
     "interactions",
     "open_history",
+    "open_views",
+    "over_history",
     "slate_items",
     "user_features",
+    "user_scalars",
 ]
 
 __getattr__ = deferred(

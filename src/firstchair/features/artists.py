@@ -1,20 +1,18 @@
 """What listeners did with each artist before `as_of`: the popularity that trending and rankers read."""
 
-from datetime import date, timedelta
-
 import ibis
 import ibis.expr.types as ir
 
 from firstchair.definitions.bounds import MOST_PLAYS, MOST_SHOWN
 from firstchair.events.vocabulary import EventType
-from firstchair.features.history import History, before
+from firstchair.features.history import Day, History, before, days_before
 from firstchair.features.signals import follow_states, without_impossible_days
 
 TRENDING_DAYS = 7
 RECENT_DAYS = 28
 
 
-def artist_statistics(history: History, *, as_of: date) -> ir.Table:
+def artist_statistics(history: History, *, as_of: Day) -> ir.Table:
     """Counts of each artist of the catalogue, over all users, before `as_of`.
 
     Returns:
@@ -37,15 +35,15 @@ def artist_statistics(history: History, *, as_of: date) -> ir.Table:
     return filled.mutate(trending_rank=(filled.plays_7d > 0).ifelse(place, ibis.null("int64")).cast("int64"))
 
 
-def _counts(history: History, as_of: date) -> ir.Table:
+def _counts(history: History, as_of: Day) -> ir.Table:
     events = without_impossible_days(before(history.events, as_of))
     events = events.filter(
         events.event_type.isin([EventType.PLAY, EventType.IMPRESSION, EventType.CLICK]), events.artist_id.notnull()
     )
     play = events.event_type == EventType.PLAY
     of_user = events.group_by("artist_id", "user_key").aggregate(
-        plays_7d=(play & (events.event_date >= as_of - timedelta(days=TRENDING_DAYS))).sum(),
-        plays_28d=(play & (events.event_date >= as_of - timedelta(days=RECENT_DAYS))).sum(),
+        plays_7d=(play & (events.event_date >= days_before(as_of, TRENDING_DAYS))).sum(),
+        plays_28d=(play & (events.event_date >= days_before(as_of, RECENT_DAYS))).sum(),
         plays=play.sum(),
         impressions=(events.event_type == EventType.IMPRESSION).sum(),
         clicks=(events.event_type == EventType.CLICK).sum(),
@@ -57,7 +55,7 @@ def _counts(history: History, as_of: date) -> ir.Table:
     )
 
 
-def _follows(history: History, as_of: date) -> ir.Table:
+def _follows(history: History, as_of: Day) -> ir.Table:
     states = follow_states(history, as_of=as_of)
     standing = states.filter(states.follows)
     return standing.group_by("artist_id").aggregate(follows=standing.count())

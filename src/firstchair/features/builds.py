@@ -2,24 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
-
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING, Any
 
 from firstchair.errors import DataError
 from firstchair.features.confidence import STANDARD, ConfidenceSettings
-from firstchair.features.history import open_history
-from firstchair.features.leaks import leaked_pairs, leaked_users, refuse_leak
+from firstchair.features.history import open_views, over_history
+from firstchair.features.leaks import STAGED, leaked_pairs, leaked_users, refuse_leak
 from firstchair.features.matrix import interactions
-from firstchair.features.profile import user_features
-from firstchair.lake import Engine, Lake, Table
+from firstchair.features.profile import NESTED, user_features
+from firstchair.lake import Definition, Engine, Lake, Table, statement
 from firstchair.lake import tables as lake_tables
 
 if TYPE_CHECKING:
     from firstchair.validation import ValidationReport
 
 BATCH_ROWS = 20_000  # 100 recent plays a row: some 100 MB a batch
-NESTED = ("recent_tracks", "followed_artists", "self_normalised")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +68,14 @@ def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
     from firstchair.validation import validate
 
     with Engine(lake) as engine:
-        history = open_history(engine)
-        staged = _stage(engine, user_features(history, as_of=as_of))
-        rows, users = _count(staged), _count(history.users)
-        leaked = leaked_users(history, staged, as_of=as_of)
+        _stage(engine, user_features, as_of=as_of)
+        rows, users = _count(engine, STAGED), _count(engine, "silver_users")
+        leaked = _count_leaked(engine, leaked_users, as_of)
         refuse_leak(leaked, rows, table=lake_tables.USER_FEATURES.name, as_of=as_of)
-        validation = validate(staged.drop(*NESTED).order_by("user_key").to_pandas(), "user_features")
+        scalars = f"select * exclude ({', '.join(NESTED)}) from {STAGED} order by user_key"
+        validation = validate(engine.connection.sql(scalars).df(), "user_features")
         _refuse_invalid(validation, as_of)
-        _write(engine, lake_tables.USER_FEATURES, staged.order_by("user_key"), as_of)
+        _write(engine, lake_tables.USER_FEATURES, as_of, order="user_key")
     return FeaturesReport(
         as_of=as_of,
         rows=rows,
@@ -97,13 +94,13 @@ def build_interactions(lake: Lake, *, as_of: date, settings: ConfidenceSettings 
         LakeError: A table cannot be read; nothing is written.
     """
     with Engine(lake) as engine:
-        history = open_history(engine)
-        staged = _stage(engine, interactions(history, as_of=as_of, settings=settings))
-        rows, positives = _count(staged), _count(staged.filter(staged.preference == 1))
-        leaked = leaked_pairs(history, staged, as_of=as_of)
+        _stage(engine, interactions, as_of=as_of, settings=settings)
+        rows, positives = _count(engine, STAGED), _count(engine, STAGED, "preference = 1")
+        leaked = _count_leaked(engine, leaked_pairs, as_of)
         refuse_leak(leaked, rows, table=lake_tables.INTERACTIONS.name, as_of=as_of)
-        users, artists = _count(staged.select("user_key").distinct()), _count(staged.select("artist_id").distinct())
-        _write(engine, lake_tables.INTERACTIONS, staged.order_by("user_key", "artist_id"), as_of)
+        distinct = (f"(select distinct {name} from {STAGED})" for name in ("user_key", "artist_id"))
+        users, artists = (_count(engine, names) for names in distinct)
+        _write(engine, lake_tables.INTERACTIONS, as_of, order="user_key, artist_id")
     return InteractionsReport(
         as_of=as_of,
         rows=rows,
@@ -129,23 +126,29 @@ def _refuse_invalid(validation: "ValidationReport", as_of: date) -> None:
     )
 
 
-def _stage(engine: Engine, rows: ir.Table) -> ir.Table:
-    """The rows computed once, in a temporary table that spills to disk where memory ends."""
-    return engine.backend.create_table("staged", rows, temp=True)
+def _stage(engine: Engine, definition: Definition, **given: Any) -> None:
+    """Compute the rows once, in a temporary table that spills to disk where memory ends."""
+    open_views(engine)
+    rows = statement(over_history, definition=definition, **given)
+    engine.connection.execute(f"create or replace temp table {STAGED} as {rows}").fetchall()
 
 
-def _write(engine: Engine, table: Table, rows: ir.Table, as_of: date) -> None:
-    """Stream the rows into the partition, so that a table larger than memory passes through.
-
-    Straight from the connection: to_pyarrow_batches of Ibis 12.0 calls a method that DuckDB 2.0 took away.
-    """
-    reader = engine.connection.sql(engine.backend.compile(rows)).to_arrow_reader(BATCH_ROWS)
-    engine.lake.replace_partition(table, reader, as_of)
+def _write(engine: Engine, table: Table, as_of: date, *, order: str) -> None:
+    """Stream the staged rows into the partition, so that a table larger than memory passes through."""
+    rows = engine.connection.sql(f"select * from {STAGED} order by {order}")
+    engine.lake.replace_partition(table, rows.to_arrow_reader(BATCH_ROWS), as_of)
 
 
 def _fingerprint(lake: Lake, table: Table, as_of: date) -> str:
     return lake.fingerprint(table, f"as_of = date '{as_of.isoformat()}'")
 
 
-def _count(rows: ir.Table) -> int:
-    return int(rows.count().execute())
+def _count_leaked(engine: Engine, definition: Definition, as_of: date) -> int:
+    leaked = statement(over_history, definition=definition, as_of=as_of)
+    return _count(engine, f"({leaked})")
+
+
+def _count(engine: Engine, relation: str, where: str = "true") -> int:
+    query = f"select count(*) from {relation} where {where}"
+    ((found,),) = engine.connection.execute(query).fetchall()
+    return int(found)

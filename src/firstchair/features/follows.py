@@ -1,20 +1,18 @@
 """The artists a user follows, with what a listener would want to know of each."""
 
-from datetime import date, timedelta
-
 import ibis
 import ibis.expr.types as ir
 
 from firstchair.definitions.bounds import MOST_PLAYS
 from firstchair.events.vocabulary import EventType
 from firstchair.features.artists import RECENT_DAYS, artist_statistics
-from firstchair.features.history import History, before
+from firstchair.features.history import Day, History, as_day, before, days_before
 from firstchair.features.signals import follow_states, without_impossible_days
 
 TOP_TRACKS = 3
 
 
-def followed_artists(history: History, *, as_of: date) -> ir.Table:
+def followed_artists(history: History, *, as_of: Day) -> ir.Table:
     """The follows of each user that stand before `as_of` (latest of follow and unfollow).
 
     Returns:
@@ -38,14 +36,14 @@ def _follow(joined: ir.Table) -> ir.StructColumn:
     return ibis.struct({name: joined[name] for name in names})
 
 
-def _described(history: History, as_of: date) -> ir.Table:
+def _described(history: History, as_of: Day) -> ir.Table:
     """One row per artist of the catalogue: described_id, name, top_tracks, days_active, trending_rank, followers."""
     artists = history.artists.select("artist_id", "name", "first_active_on", "followers")
     artists = artists.left_join(
         artist_statistics(history, as_of=as_of).select("artist_id", "trending_rank"), "artist_id"
     ).drop("artist_id_right")
     artists = artists.left_join(_top_tracks(history, as_of), "artist_id").drop("artist_id_right")
-    days = ibis.literal(as_of).delta(artists.first_active_on, unit="day").cast("int64")
+    days = as_day(as_of).delta(artists.first_active_on, unit="day").cast("int64")
     return artists.select(
         "name",
         "trending_rank",
@@ -56,12 +54,12 @@ def _described(history: History, as_of: date) -> ir.Table:
     )
 
 
-def _top_tracks(history: History, as_of: date) -> ir.Table:
+def _top_tracks(history: History, as_of: Day) -> ir.Table:
     """The most played tracks of each artist over the last 28 days, most played first."""
     events = without_impossible_days(before(history.events, as_of))
     plays = events.filter(
         events.event_type == EventType.PLAY,
-        events.event_date >= ibis.literal(as_of - timedelta(days=RECENT_DAYS)),
+        events.event_date >= days_before(as_of, RECENT_DAYS),
         events.track_id.notnull(),
     )
     of_user = plays.group_by("artist_id", "track_id", "user_key").aggregate(plays=plays.count())

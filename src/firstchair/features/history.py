@@ -1,13 +1,19 @@
 """What was known when: the history of events with accounts and catalogue, and the one cut by `as_of`."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
+from typing import Any, TypeAlias
 
 import ibis
 import ibis.expr.types as ir
 
-from firstchair.lake import Engine
+from firstchair.lake import Definition, Engine, unread
 from firstchair.lake import tables as lake_tables
+
+# In the order of `History`.
+TABLES = (lake_tables.EVENTS, lake_tables.USERS, lake_tables.ARTISTS, lake_tables.TRACKS)
+# A definition takes a day as it is, or as an expression that stands for one.
+Day: TypeAlias = date | ir.DateScalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +34,50 @@ class History:
 
 def open_history(engine: Engine) -> History:
     """The history over the present snapshots of the engine's lake; a missing table has no rows."""
-    return History(
-        events=engine.table(lake_tables.EVENTS),
-        users=engine.table(lake_tables.USERS),
-        artists=engine.table(lake_tables.ARTISTS),
-        tracks=engine.table(lake_tables.TRACKS),
-    )
+    return History(*map(engine.table, TABLES))
 
 
-def before(events: ir.Table, as_of: date) -> ir.Table:
+def open_views(engine: Engine) -> None:
+    """Make the tables of a history views of the engine, for `over_history`."""
+    for table in TABLES:
+        engine.open(table)
+
+
+def over_history(definition: Definition, **given: Any) -> ir.Table:
+    """A definition's rows over the views of the history: what `Engine.rows` and `statement` take.
+
+    >>> from firstchair.features import interactions
+    >>> from firstchair.lake import statement
+    >>> "silver_events" in statement(over_history, definition=interactions, as_of=date(2026, 1, 9))
+    True
+    """
+    return definition(History(*map(unread, TABLES)), **given)
+
+
+def before(events: ir.Table, as_of: Day) -> ir.Table:
     """The events with occurred_at < `as_of` 00:00 UTC: the only way any feature reads events.
 
     The condition on `event_date` lets the engine skip whole partitions; the one on `occurred_at` is what counts.
     """
-    return events.filter(events.event_date < ibis.literal(as_of), events.occurred_at < midnight(as_of))
+    return events.filter(events.event_date < as_day(as_of), events.occurred_at < midnight(as_of))
 
 
-def midnight(day: date) -> ir.TimestampScalar:
-    """`day` 00:00 UTC as an instant of the engine."""
-    return ibis.literal(datetime.combine(day, time.min, tzinfo=UTC), type="timestamp('UTC')")
+def as_day(day: Day) -> ir.DateScalar:
+    """The day as an expression."""
+    return ibis.literal(day) if isinstance(day, date) else day
 
 
-def whole_days(since: ir.TimestampColumn, as_of: date) -> ir.IntegerColumn:
+def days_before(day: Day, count: int) -> ir.DateScalar:
+    """The day that lies `count` days before `day`."""
+    return (as_day(day) - ibis.interval(days=count)).cast("date")
+
+
+def midnight(day: Day) -> ir.TimestampScalar:
+    """`day` 00:00 UTC as an instant of an engine whose session is in UTC."""
+    return as_day(day).cast("timestamp('UTC')")
+
+
+def whole_days(since: ir.TimestampColumn, as_of: Day) -> ir.IntegerColumn:
     """Whole days of 24 hours from `since` to `as_of` 00:00 UTC; negative where `since` is later."""
-    seconds = int(datetime.combine(as_of, time.min, tzinfo=UTC).timestamp())
-    return ((seconds - since.epoch_seconds()) / 86_400).floor().cast("int64")
+    seconds = midnight(as_of).epoch_seconds() - since.epoch_seconds()
+    return (seconds / 86_400).floor().cast("int64")

@@ -1,29 +1,34 @@
 """A second look at what was built: rows that can only stem from events at or after `as_of`."""
 
-from datetime import date, timedelta
+from datetime import date
 
-import ibis
 import ibis.expr.types as ir
 
 from firstchair.errors import LeakageError
 from firstchair.events.vocabulary import EventType
-from firstchair.features.history import History, midnight
+from firstchair.features.history import Day, History, as_day, days_before, midnight
+from firstchair.lake import unread
+from firstchair.lake.tables import INTERACTIONS, USER_FEATURES
+
+# Temporary table of the connection that holds what was built.
+STAGED = "staged"
 
 
-def leaked_users(history: History, features: ir.Table, *, as_of: date) -> int:
-    """Rows of user features that know a play, a login or more events than happened before `as_of`.
+def leaked_users(everything: History, *, as_of: Day) -> ir.Table:
+    """Staged rows of user features that know a play, a login or more events than happened before `as_of`.
 
     It recounts from the events by a condition of its own, so a fault in the cut that the features share
     is seen too.
     """
-    known = _known(history, as_of)
-    since = ibis.literal(as_of - timedelta(days=28))
+    known = _known(everything, as_of)
+    since = days_before(as_of, 28)
     counts = known.group_by(known_user=known.user_key).aggregate(
         known_impressions=(known.event_type == EventType.IMPRESSION).sum(),
         known_clicks=(known.event_type == EventType.CLICK).sum(),
         known_logins=((known.event_type == EventType.LOGIN) & (known.event_date >= since)).sum(),
     )
-    rows = features.left_join(counts, features.user_key == counts.known_user)
+    staged = unread(USER_FEATURES, STAGED)
+    rows = staged.left_join(counts, staged.user_key == counts.known_user)
     last_play = rows.recent_tracks.map(lambda play: play["played_at"]).maxs()
     leaked = (
         (rows.impressions > rows.known_impressions.fill_null(0))
@@ -32,25 +37,27 @@ def leaked_users(history: History, features: ir.Table, *, as_of: date) -> int:
         | (rows.days_since_last_login < 0).fill_null(False)
         | (last_play >= midnight(as_of)).fill_null(False)
     )
-    return int(rows.filter(leaked).count().execute())
+    return rows.filter(leaked).select("user_key")
 
 
-def leaked_pairs(history: History, matrix: ir.Table, *, as_of: date) -> int:
-    """Rows of the user–item matrix that know a signal of the day itself, or more events than happened before it."""
-    known = _known(history, as_of)
+def leaked_pairs(everything: History, *, as_of: Day) -> ir.Table:
+    """Staged pairs that know a signal of the day itself, or more events than happened before it."""
+    known = _known(everything, as_of)
     counts = known.group_by(known_user=known.user_key, known_artist=known.artist_id).aggregate(
         known_plays=(known.event_type == EventType.PLAY).sum(),
         known_clicks=(known.event_type == EventType.CLICK).sum(),
         known_impressions=(known.event_type == EventType.IMPRESSION).sum(),
     )
-    rows = matrix.left_join(counts, [matrix.user_key == counts.known_user, matrix.artist_id == counts.known_artist])
+    staged = unread(INTERACTIONS, STAGED)
+    same = [staged.user_key == counts.known_user, staged.artist_id == counts.known_artist]
+    rows = staged.left_join(counts, same)
     leaked = (
         (rows.plays > rows.known_plays.fill_null(0))
         | (rows.clicks > rows.known_clicks.fill_null(0))
         | (rows.impressions > rows.known_impressions.fill_null(0))
-        | (rows.last_signal_on >= ibis.literal(as_of)).fill_null(False)
+        | (rows.last_signal_on >= as_day(as_of)).fill_null(False)
     )
-    return int(rows.filter(leaked).count().execute())
+    return rows.filter(leaked).select("user_key", "artist_id")
 
 
 def refuse_leak(leaked_rows: int, rows: int, *, table: str, as_of: date) -> None:
@@ -68,6 +75,6 @@ def refuse_leak(leaked_rows: int, rows: int, *, table: str, as_of: date) -> None
         )
 
 
-def _known(history: History, as_of: date) -> ir.Table:
+def _known(everything: History, as_of: Day) -> ir.Table:
     """Events by the date of their instant alone; the `event_date` they were stored under is not trusted."""
-    return history.events.filter(history.events.occurred_at.date() < ibis.literal(as_of))
+    return everything.events.filter(everything.events.occurred_at.date() < as_day(as_of))

@@ -1,13 +1,11 @@
 """The user–item matrix in long form: how sure we are that a user likes an artist, or does not."""
 
-from datetime import date
-
 import ibis
 import ibis.expr.types as ir
 
 from firstchair.events.vocabulary import EventType
 from firstchair.features.confidence import STANDARD, ConfidenceSettings
-from firstchair.features.history import History, before
+from firstchair.features.history import Day, History, as_day, before
 from firstchair.features.signals import follow_states, positive_signals
 
 # Strengths are summed as whole numbers of this unit, so the sum does not depend on the order of the rows.
@@ -15,7 +13,7 @@ UNITS = 1_000_000_000
 CONFIDENCE_DECIMALS = 6
 
 
-def interactions(history: History, *, as_of: date, settings: ConfidenceSettings = STANDARD) -> ir.Table:
+def interactions(history: History, *, as_of: Day, settings: ConfidenceSettings = STANDARD) -> ir.Table:
     """The user–item matrix of everything before `as_of`; the formula stands in `ConfidenceSettings`.
 
     Returns:
@@ -32,7 +30,7 @@ def interactions(history: History, *, as_of: date, settings: ConfidenceSettings 
     return rows.select(
         "user_key",
         "artist_id",
-        as_of=ibis.literal(as_of),
+        as_of=as_day(as_of),
         confidence=confidence.round(CONFIDENCE_DECIMALS),
         preference=rows.last_signal_on.notnull().cast("int8"),
         plays=rows.plays,
@@ -43,7 +41,7 @@ def interactions(history: History, *, as_of: date, settings: ConfidenceSettings 
     )
 
 
-def _pairs(history: History, as_of: date, settings: ConfidenceSettings) -> ir.Table:
+def _pairs(history: History, as_of: Day, settings: ConfidenceSettings) -> ir.Table:
     """One row per user × artist that ever met: counts, summed strength in UNITS, and the user's total."""
     parts = ibis.union(_counted(history, as_of), _signalled(history, as_of, settings), _followed(history, as_of))
     pairs = parts.group_by("user_key", "artist_id").aggregate(
@@ -70,7 +68,7 @@ def _refusal(pairs: ir.Table, settings: ConfidenceSettings) -> ir.FloatingColumn
     return settings.negative_ceiling * pairs.withdrawn.ifelse(1.0, grown)
 
 
-def _counted(history: History, as_of: date) -> ir.Table:
+def _counted(history: History, as_of: Day) -> ir.Table:
     """Plays, clicks and impressions of each pair."""
     events = before(history.events, as_of)
     events = events.filter(
@@ -84,7 +82,7 @@ def _counted(history: History, as_of: date) -> ir.Table:
     return _part(counts, plays=counts.plays, clicks=counts.clicks, impressions=counts.impressions)
 
 
-def _signalled(history: History, as_of: date, settings: ConfidenceSettings) -> ir.Table:
+def _signalled(history: History, as_of: Day, settings: ConfidenceSettings) -> ir.Table:
     """Decayed strength of each pair's signals that stand, in UNITS, and the day of the last one."""
     signals = positive_signals(history, as_of=as_of)
     signals = signals.filter(signals.event_type != EventType.FOLLOW)
@@ -103,7 +101,7 @@ def _signalled(history: History, as_of: date, settings: ConfidenceSettings) -> i
         undecayed=ibis.literal(settings.follow_strength, type="float64"),
     )
     standing = ibis.union(strengths, follows)
-    age_days = ibis.literal(as_of).delta(standing.event_date, unit="day")
+    age_days = as_day(as_of).delta(standing.event_date, unit="day")
     decayed = standing.undecayed * ibis.literal(0.5) ** (age_days.cast("float64") / settings.half_life_days)
     standing = standing.mutate(units=(decayed * UNITS).round().cast("int64"))
     summed = standing.group_by("user_key", "artist_id").aggregate(
@@ -112,7 +110,7 @@ def _signalled(history: History, as_of: date, settings: ConfidenceSettings) -> i
     return _part(summed, strength=summed.strength, last_signal_on=summed.last_signal_on)
 
 
-def _followed(history: History, as_of: date) -> ir.Table:
+def _followed(history: History, as_of: Day) -> ir.Table:
     """Follows of each pair as a number: 1 stands, -1 withdrawn."""
     states = follow_states(history, as_of=as_of)
     return _part(states, follows=states.follows.ifelse(1, -1))

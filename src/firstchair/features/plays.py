@@ -1,18 +1,16 @@
 """What a user played: the latest tracks, and how much of the tracks was heard."""
 
-from datetime import date
-
 import ibis
 import ibis.expr.types as ir
 
 from firstchair.events.vocabulary import EventType
-from firstchair.features.history import History, before
+from firstchair.features.history import Day, History, before
 from firstchair.features.signals import track_lengths
 
 RECENT_TRACKS = 100
 
 
-def recent_tracks(history: History, *, as_of: date) -> ir.Table:
+def recent_tracks(history: History, *, as_of: Day) -> ir.Table:
     """The latest plays of each user before `as_of`.
 
     Returns:
@@ -51,7 +49,7 @@ def recent_tracks(history: History, *, as_of: date) -> ir.Table:
     )
 
 
-def listen_through(history: History, *, as_of: date) -> ir.Table:
+def listen_through(history: History, *, as_of: Day) -> ir.Table:
     """How much each user heard of the tracks played before `as_of`.
 
     Returns:
@@ -67,7 +65,7 @@ def listen_through(history: History, *, as_of: date) -> ir.Table:
     )
 
 
-def _plays(history: History, as_of: date) -> ir.Table:
+def _plays(history: History, as_of: Day) -> ir.Table:
     events = before(history.events, as_of)
     plays = events.filter(events.event_type == EventType.PLAY)
     return plays.select(

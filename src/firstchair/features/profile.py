@@ -1,21 +1,20 @@
 """The features of a user: one row for every account, from what was known before `as_of`."""
 
-from datetime import date, timedelta
-
 import ibis
 import ibis.expr.types as ir
 
 from firstchair.definitions.lifecycle import lifecycle
 from firstchair.events.vocabulary import EventType
 from firstchair.features.follows import followed_artists
-from firstchair.features.history import History, before, whole_days
+from firstchair.features.history import Day, History, as_day, before, days_before, whole_days
 from firstchair.features.plays import listen_through, recent_tracks
 from firstchair.lake import tables as lake_tables
 
 LOGIN_DAYS = 28
+NESTED = ("recent_tracks", "followed_artists", "self_normalised")
 
 
-def user_features(history: History, *, as_of: date) -> ir.Table:
+def user_features(history: History, *, as_of: Day) -> ir.Table:
     """Everything known of each user before `as_of` 00:00 UTC; the columns of CONTRACT section 4.
 
     Returns:
@@ -33,19 +32,25 @@ def user_features(history: History, *, as_of: date) -> ir.Table:
         up to `as_of` since the last login (null: never) and since created_at (0 for later accounts).
         lifecycle: `new` or `long_term` at `as_of` (`definitions.lifecycle`).
     """
-    users = history.users.mutate(as_of=ibis.literal(as_of))
+    users = user_scalars(history, as_of=as_of)
     for part in (
         recent_tracks(history, as_of=as_of),
         followed_artists(history, as_of=as_of),
-        _activity(history, as_of),
         _self_normalised(history, as_of),
-        listen_through(history, as_of=as_of),
     ):
+        users = users.left_join(part, "user_key").drop("user_key_right")
+    users = users.mutate(**{name: _or_empty(users[name]) for name in NESTED})
+    return users.select(*lake_tables.USER_FEATURES.schema.names)
+
+
+def user_scalars(history: History, *, as_of: Day) -> ir.Table:
+    """`user_features` without the columns that are lists or maps (`NESTED`), which cost the most."""
+    users = history.users.mutate(as_of=as_day(as_of))
+    for part in (_activity(history, as_of), listen_through(history, as_of=as_of)):
         users = users.left_join(part, "user_key").drop("user_key_right")
     tenure_days = ibis.greatest(whole_days(users.created_at, as_of), 0)
     tenure_days = users.created_at.notnull().ifelse(tenure_days, ibis.null("int64"))
     users = users.mutate(
-        **{name: _or_empty(users[name]) for name in ("recent_tracks", "followed_artists", "self_normalised")},
         impressions=users.impressions.fill_null(0),
         clicks=users.clicks.fill_null(0),
         logins_28d=users.logins_28d.fill_null(0),
@@ -55,7 +60,8 @@ def user_features(history: History, *, as_of: date) -> ir.Table:
     )
     shown = users.impressions.nullif(0)
     users = users.mutate(clicks_per_100=100 * users.clicks / shown, clicks_per_200=200 * users.clicks / shown)
-    return users.select(*lake_tables.USER_FEATURES.schema.names)
+    names = lake_tables.USER_FEATURES.schema.names
+    return users.select(*(name for name in names if name not in NESTED))
 
 
 def _or_empty(column: ir.Column) -> ir.Column:
@@ -63,11 +69,11 @@ def _or_empty(column: ir.Column) -> ir.Column:
     return column.fill_null(ibis.literal({} if column.type().is_map() else [], type=column.type()))
 
 
-def _activity(history: History, as_of: date) -> ir.Table:
+def _activity(history: History, as_of: Day) -> ir.Table:
     """Counts of what each user was shown, clicked and logged in for."""
     events = before(history.events, as_of)
     login = events.event_type == EventType.LOGIN
-    recent = events.event_date >= ibis.literal(as_of - timedelta(days=LOGIN_DAYS))
+    recent = events.event_date >= days_before(as_of, LOGIN_DAYS)
     return events.group_by("user_key").aggregate(
         impressions=(events.event_type == EventType.IMPRESSION).sum().cast("int64"),
         clicks=(events.event_type == EventType.CLICK).sum().cast("int64"),
@@ -76,7 +82,7 @@ def _activity(history: History, as_of: date) -> ir.Table:
     )
 
 
-def _self_normalised(history: History, as_of: date) -> ir.Table:
+def _self_normalised(history: History, as_of: Day) -> ir.Table:
     """Each user's clicks by artist as shares of all the user's clicks."""
     events = before(history.events, as_of)
     clicks = events.filter(events.event_type == EventType.CLICK, events.artist_id.notnull())

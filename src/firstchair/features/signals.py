@@ -1,17 +1,15 @@
 """What counts as a positive signal, which follows stand, and when a user first took up an artist."""
 
-from datetime import date
-
 import ibis
 import ibis.expr.types as ir
 
 from firstchair.definitions.bounds import DAY_MS
 from firstchair.events.vocabulary import EventType
 from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
-from firstchair.features.history import History, before
+from firstchair.features.history import Day, History, as_day, before
 
 
-def first_taken(history: History, *, start: date, end: date) -> ir.Table:
+def first_taken(history: History, *, start: Day, end: Day) -> ir.Table:
     """The pairs that a user first took up from `start` to `end`: what a model as of `start` should have found.
 
     A positive signal is a click, a follow, or a play of at least a tenth of the track or of 15 seconds:
@@ -33,12 +31,12 @@ def first_taken(history: History, *, start: date, end: date) -> ir.Table:
         first_at=signals.occurred_at.min(),
         first_from_slate=signals.occurred_at.min(where=signals.slate_id.notnull()),
     )
-    firsts = firsts.filter(firsts.first_on >= ibis.literal(start))
+    firsts = firsts.filter(firsts.first_on >= as_day(start))
     prompted = (firsts.first_from_slate <= firsts.first_at).fill_null(False)
     return firsts.select("user_key", "artist_id", "first_on", prompted=prompted)
 
 
-def positive_signals(history: History, *, as_of: date) -> ir.Table:
+def positive_signals(history: History, *, as_of: Day) -> ir.Table:
     """Every positive signal before `as_of`, one row each.
 
     Returns:
@@ -89,7 +87,7 @@ def track_lengths(tracks: ir.Table) -> ir.Table:
     return known.group_by(length_of=known.track_id).aggregate(track_ms=known.duration_ms.max())
 
 
-def follow_states(history: History, *, as_of: date) -> ir.Table:
+def follow_states(history: History, *, as_of: Day) -> ir.Table:
     """Where each follow stands: the latest of follow and unfollow before `as_of`, ties by event_id.
 
     Returns:

@@ -1,15 +1,12 @@
 """Logged slates: what was shown where, how likely it was to stand there, and what came of it."""
 
-from datetime import date
-
-import ibis
 import ibis.expr.types as ir
 
 from firstchair.definitions.attribution import shown
-from firstchair.features.history import History, before
+from firstchair.features.history import Day, History, as_day, before
 
 
-def slate_items(history: History, *, start: date, end: date) -> ir.Table:
+def slate_items(history: History, *, start: Day, end: Day) -> ir.Table:
     """Every artist shown on a slate from `start` to `end` whose propensity was logged.
 
     Args:
@@ -23,7 +20,7 @@ def slate_items(history: History, *, start: date, end: date) -> ir.Table:
         artist was clicked on that slate, or played from it).
     """
     events = before(history.events, end)
-    items = shown(events.filter(events.event_date >= ibis.literal(start)))
+    items = shown(events.filter(events.event_date >= as_day(start)))
     items = items.drop_null(["slate_id", "artist_id", "propensity"])
     taken = items.clicked | items.played
     return items.select("slate_id", "user_key", "artist_id", "position", "propensity", taken=taken)

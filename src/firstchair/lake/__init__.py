@@ -1,7 +1,7 @@
 """Delta tables, their fingerprints, and the engine that reads them."""
 
 from firstchair.lake.delta import ArrowData, Lake, connect
-from firstchair.lake.engine import Engine
+from firstchair.lake.engine import Definition, Engine, statement, unread
 from firstchair.lake.redirects import (
     holds_merged,
     merged_artists,
@@ -13,6 +13,7 @@ from firstchair.lake.tables import Table
 
 __all__ = [
     "ArrowData",
+    "Definition",
     "Engine",
     "Lake",
     "Table",
@@ -21,5 +22,7 @@ __all__ = [
     "is_simulated",
     "merged_artists",
     "redirects_of",
+    "statement",
     "under_current_artists",
+    "unread",
 ]

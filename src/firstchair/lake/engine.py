@@ -1,6 +1,14 @@
 """The Ibis engine over the lake: one definition of each feature, run by the engine that is set."""
 
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import cache
+from typing import Any, TypeAlias
+
 import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from firstchair.errors import SettingsError
@@ -9,6 +17,9 @@ from firstchair.lake.redirects import under_current_artists
 from firstchair.lake.tables import EVENTS, Table
 
 ENGINES = ("duckdb",)
+# Makes rows out of `unread` tables; takes its days and settings by name.
+Definition: TypeAlias = Callable[..., ir.Table]
+_DAY = re.compile(r"DAY_OF_STATEMENT\('(\w+)'\)")
 
 
 class Engine:
@@ -35,14 +46,81 @@ class Engine:
 
         A merged artist is the one it was merged into (`under_current_artists`) in silver/events.
         """
+        return self.backend.table(self.open(table))
+
+    def open(self, table: Table) -> str:
+        """Make the same rows a view of the connection, and name it."""
         names = ", ".join(f'"{name}"' for name in table.schema.names)
-        view = table.name.replace("/", "_")
         rows = under_current_artists(self.lake, table) if table is EVENTS else self.lake.scan(table)
+        view = _view(table)
         self.connection.execute(f"create or replace temp view {view} as select {names} from {rows}")
-        return self.backend.table(view)
+        return view
+
+    def rows(self, definition: Definition, /, *, columns: tuple[str, ...] = (), **given: Any) -> pa.Table:
+        """Rows of a definition over the views that were opened, no order; arguments as of `statement`."""
+        found = self.connection.sql(statement(definition, columns=columns, **given)).to_arrow_table()
+        return found.cast(_expression(definition, columns, *_told_apart(given)).schema().to_pyarrow())
 
     def __enter__(self) -> "Engine":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.backend.disconnect()
+
+
+def unread(table: Table, name: str = "") -> ir.Table:
+    """The table by its columns alone, of no engine, under `name` or that of its view."""
+    return ibis.table(ibis.Schema.from_pyarrow(table.schema), name=name or _view(table))
+
+
+def statement(definition: Definition, /, *, columns: tuple[str, ...] = (), **given: Any) -> str:
+    """SQL of a definition's rows, over the views that `Engine.open` makes.
+
+    Compiled once a process for each definition and its settings, whatever the days: Ibis takes
+    longer to compile the larger definitions than the engine takes to run them over a small service.
+
+    Args:
+        definition: Makes the rows out of `unread` tables; takes `given` by name.
+        columns: Those that are wanted; empty: all.
+        given: Days, and other arguments that can be hashed.
+
+    >>> def before(day):
+    ...     events = ibis.table({"on": "date"}, name="events")
+    ...     return events.filter(events.on < day)
+    >>> print(" ".join(statement(before, day=date(2026, 1, 9)).split()))
+    SELECT * FROM "events" AS "t0" WHERE "t0"."on" < DATE '2026-01-09'
+    """
+    text = _text(definition, columns, *_told_apart(given))
+    return _DAY.sub(lambda found: f"DATE '{given[found[1]]}'", text)
+
+
+def _told_apart(given: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]:
+    """Names of the days, and the other arguments with their values."""
+    days = tuple(name for name, value in given.items() if isinstance(value, date))
+    return days, tuple((name, value) for name, value in given.items() if name not in days)
+
+
+@cache
+def _expression(
+    definition: Definition,
+    columns: tuple[str, ...],
+    days: tuple[str, ...],
+    others: tuple[tuple[str, Any], ...],
+) -> ir.Table:
+    rows = definition(**{name: day_of_statement(name) for name in days}, **dict(others))
+    return rows.select(*columns) if columns else rows
+
+
+@cache
+def _text(*of_it: Any) -> str:
+    return str(ibis.to_sql(_expression(*of_it), dialect="duckdb"))
+
+
+@ibis.udf.scalar.builtin(signature=(("string",), "date"))  # type: ignore[untyped-decorator]
+def day_of_statement(parameter: str) -> date:
+    """Stands for a day in a compiled text, until the day is put in its place."""
+    raise NotImplementedError(parameter)
+
+
+def _view(table: Table) -> str:
+    return table.name.replace("/", "_")

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
         TrainingData,
         WithCurves,
     )
-    from firstchair.models.training_data import TakenUp, load_training_data, taken_up
+    from firstchair.models.training_data import (
+        TakenUp,
+        load_training_data,
+        taken_up,
+        versions_read,
+    )
 
 __all__ = [
     "FAMILIES",
@@ -49,6 +54,7 @@ __all__ = [
     "load_training_data",
     "model_name",
     "taken_up",
+    "versions_read",
 ]
 
 __getattr__ = deferred(__name__, __all__, ("protocol", "chosen", "training_data", "families"))

@@ -25,7 +25,7 @@ class Family(StrEnum):
     RANDOM = "random"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class TrainingData:
     """Everything known before `as_of` 00:00 UTC, with rows and columns in one fixed order.
 

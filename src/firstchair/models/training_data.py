@@ -1,9 +1,11 @@
 """From the lake to matrices: what every family of a day is fitted on, cut at `as_of`."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from firstchair import features
-from firstchair.lake import Engine, Lake, Table, holds_merged, redirects_of
+from firstchair.lake import Definition, Engine, Lake, Table, holds_merged, redirects_of
 from firstchair.lake import tables as t
 from firstchair.models.protocol import LabelledHistory, Slates, TrainingData
 
@@ -21,8 +23,19 @@ LABEL_DAYS = 14
 RECENT_DAYS = 7
 # Fewer days than this before the labels teach nothing.
 LEAST_HISTORY_DAYS = 4
-NESTED = ("recent_tracks", "followed_artists", "self_normalised")
-SCALARS = [name for name in t.USER_FEATURES.schema.names if name not in (*NESTED, "as_of", "created_at")]
+UNUSED = (*features.NESTED, "as_of", "created_at")
+SCALARS = [name for name in t.USER_FEATURES.schema.names if name not in UNUSED]
+READ = (
+    t.EVENTS,
+    t.USERS,
+    t.ARTISTS,
+    t.ARTIST_REDIRECTS,
+    t.TRACKS,
+    t.USER_FEATURES,
+    t.INTERACTIONS,
+)
+# Data that somebody in this process holds, such as all families of a day: loaded once for all of them.
+_LOADED: WeakValueDictionary[tuple[Any, ...], TrainingData] = WeakValueDictionary()
 PAIRS = ["user_key", "artist_id", "confidence", "preference", "last_signal_on"]
 
 
@@ -38,14 +51,22 @@ def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> Train
     """
     with Engine(lake) as engine:
         loader = _Loader(lake, engine)
+        data = loader.at(as_of)
         first = loader.first_day()
         if not labels or first is None:
-            return loader.at(as_of)
+            return data
         days = min(LABEL_DAYS, (as_of - first).days // 3)
         cutoff = as_of - timedelta(days=days)
         if days < 1 or (cutoff - first).days < LEAST_HISTORY_DAYS:
-            return loader.at(as_of)
-        return loader.at(as_of, loader.labelled(cutoff, as_of))
+            return data
+        found = replace(data, labelled=loader.labelled(cutoff, as_of))
+        _LOADED[loader.key(as_of)] = found
+        return found
+
+
+def versions_read(lake: Lake) -> tuple[int, ...]:
+    """Versions of the tables that training data are read from; the same give the same data."""
+    return tuple(lake.version(table) for table in READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +92,37 @@ class _Loader:
     """One engine, one order of users and artists for every cutoff."""
 
     def __init__(self, lake: Lake, engine: Engine) -> None:
-        self.lake = lake
-        self.history = features.open_history(engine)
-        self.user_keys = _sorted(lake.read(t.USERS), "user_key")
-        self.artist_ids = _sorted(lake.read(t.ARTISTS), "artist_id")
-        self.built = {table.name: set(lake.partitions(table)) for table in (t.USER_FEATURES, t.INTERACTIONS)}
-        self.redirects = redirects_of(lake)
+        self.lake, self.engine = lake, engine
+        self.versions = versions_read(lake)
+        self._opened = False
+
+    @cached_property
+    def user_keys(self) -> npt.NDArray[np.str_]:
+        return _sorted(self.lake.read(t.USERS), "user_key")
+
+    @cached_property
+    def artist_ids(self) -> npt.NDArray[np.str_]:
+        return _sorted(self.lake.read(t.ARTISTS), "artist_id")
+
+    def key(self, as_of: date) -> tuple[Any, ...]:
+        """What training data without labels depend on."""
+        return (self.lake.url, self.lake.engine, as_of, self.versions)
 
     def first_day(self) -> date | None:
         days = self.lake.partitions(t.EVENTS)
         return days[0] if days else None
 
-    def at(self, as_of: date, labelled: LabelledHistory | None = None) -> TrainingData:
+    def at(self, as_of: date) -> TrainingData:
+        """The data without labels; shared with what another caller still holds."""
+        key = self.key(as_of)
+        loaded = _LOADED.get(key)
+        if loaded is None:
+            loaded = _LOADED[key] = self._load(as_of)
+        return replace(loaded, labelled=None) if loaded.labelled is not None else loaded
+
+    def _load(self, as_of: date) -> TrainingData:
         pairs = self._rows(t.INTERACTIONS, features.interactions, PAIRS, as_of)
-        users = self._rows(t.USER_FEATURES, features.user_features, SCALARS, as_of).to_pandas()
+        users = self._rows(t.USER_FEATURES, features.user_scalars, SCALARS, as_of).to_pandas()
         artists = self._artists(as_of)
         return TrainingData(
             as_of=as_of,
@@ -94,20 +132,19 @@ class _Loader:
             users=users.set_index("user_key").reindex(self.user_keys),
             artists=artists,
             fingerprint=_digest(as_of, pairs, users, artists),
-            labelled=labelled,
             recent=self._ones(pairs.filter(pc.field("last_signal_on") >= as_of - timedelta(days=RECENT_DAYS))),
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
-            redirects=self.redirects,
+            redirects=redirects_of(self.lake),
         )
 
     def taken_up(self, start: date, end: date) -> TakenUp:
-        found = features.first_taken(self.history, start=start, end=end).to_pyarrow()
+        found = self._computed(features.first_taken, start=start, end=end)
         prompted = pc.field("prompted")
         return TakenUp(self._ones(found.filter(~prompted)), self._ones(found.filter(prompted)))
 
     def labelled(self, cutoff: date, as_of: date) -> LabelledHistory:
         last_third = as_of - timedelta(days=(as_of - cutoff).days // 3)
-        found = features.first_taken(self.history, start=cutoff, end=as_of).to_pyarrow()
+        found = self._computed(features.first_taken, start=cutoff, end=as_of)
         later = found.filter(pc.field("first_on") >= last_third)
         return LabelledHistory(
             data=self.at(cutoff),
@@ -118,7 +155,7 @@ class _Loader:
         )
 
     def slates(self, start: date, end: date) -> Slates | None:
-        items = features.slate_items(self.history, start=start, end=end).to_pyarrow()
+        items = self._computed(features.slate_items, start=start, end=end)
         items = items.sort_by([(name, "ascending") for name in ("slate_id", "position", "artist_id")])
         row, column = (
             _place(labels, items.column(name))
@@ -133,11 +170,18 @@ class _Loader:
         return Slates(slate[known].astype(np.int64), row[known], column[known], taken=taken, **numbers)
 
     def _rows(self, table: Table, definition: Any, columns: list[str], as_of: date) -> pa.Table:
-        if as_of in self.built[table.name] and not self._is_outdated(table, as_of):
+        if as_of in self.lake.partitions(table) and not self._is_outdated(table, as_of):
             rows = self.lake.read(table, f"as_of = date '{as_of}'").select(columns)
         else:
-            rows = definition(self.history, as_of=as_of).select(columns).to_pyarrow()
+            rows = self._computed(definition, columns=tuple(columns), as_of=as_of)
         return rows.sort_by([(name, "ascending") for name in columns if name in ("user_key", "artist_id")])
+
+    def _computed(self, definition: Definition, **given: Any) -> pa.Table:
+        """Rows by a definition of `firstchair.features`."""
+        if not self._opened:
+            features.open_views(self.engine)
+            self._opened = True
+        return self.engine.rows(features.over_history, definition=definition, **given)
 
     def _is_outdated(self, table: Table, as_of: date) -> bool:
         """Whether the day was built by artist, and before one of its artists was merged."""
@@ -146,7 +190,8 @@ class _Loader:
 
     def _artists(self, as_of: date) -> pd.DataFrame:
         catalogue = self.lake.read(t.ARTISTS).to_pandas().set_index("artist_id")
-        statistics = features.artist_statistics(self.history, as_of=as_of).to_pandas().set_index("artist_id")
+        counted = self._computed(features.artist_statistics, as_of=as_of)
+        statistics = counted.to_pandas().set_index("artist_id")
         joined: pd.DataFrame = catalogue.join(statistics).reindex(self.artist_ids)
         return joined
 

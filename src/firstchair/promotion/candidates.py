@@ -8,21 +8,12 @@ from typing import Any
 from firstchair.evaluation import POPULARITY, Evaluation, Split, evaluate, load_split
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
-from firstchair.models import Family, TrainingData, WithCurves, fit, load_training_data
+from firstchair.models import Family, TrainingData, WithCurves, fit, load_training_data, versions_read
 from firstchair.models.ranker import Ranker
 from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion.registry import Registry, Training, Version
 
 EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)
-READ = (
-    t.EVENTS,
-    t.USERS,
-    t.ARTISTS,
-    t.ARTIST_REDIRECTS,
-    t.TRACKS,
-    t.USER_FEATURES,
-    t.INTERACTIONS,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +90,7 @@ def _of(as_of: date, family: str) -> str:
 
 
 def _day(lake: Lake, as_of: date) -> tuple[TrainingData, Split]:
-    return _loaded(lake, as_of, tuple(lake.version(table) for table in READ))
+    return _loaded(lake, as_of, versions_read(lake))
 
 
 @lru_cache(maxsize=1)

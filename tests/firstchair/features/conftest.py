@@ -1,9 +1,10 @@
 """Tiny histories written out by hand: events, accounts and a catalogue on an engine in memory."""
 
 import itertools
+import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import ibis
@@ -11,6 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
+from firstchair.events.vocabulary import EventType
 from firstchair.features import History
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as lake_tables
@@ -91,6 +93,28 @@ class Scene:
             "artists": [self.artist(name) for name in "xyz"],
             "tracks": [self.track(f"{name}{n}", name) for name in "xyz" for n in (1, 2)],
         }
+
+    def busy(self, *, until: date) -> list[Row]:
+        """Some hundred events of every type in the 45 days before `until`."""
+        rng = random.Random(7)
+        start = datetime.combine(until - timedelta(days=45), time.min, UTC)
+        events = []
+        for number in range(400):
+            kind, artist = rng.choice(list(EventType)), rng.choice("xyz")
+            shown = kind in (EventType.IMPRESSION, EventType.CLICK)
+            event = self.event(
+                kind,
+                rng.choice("ab") * 32,
+                start + timedelta(seconds=rng.randrange(45 * 86_400)),
+                artist_id=None if kind == EventType.LOGIN else artist,
+                track_id=f"{artist}{rng.choice('12')}" if kind == EventType.PLAY else None,
+                ms_played=rng.randrange(300_000) if kind == EventType.PLAY else None,
+                slate_id=f"s{number}" if shown else None,
+                position=1 if shown else None,
+                propensity=0.5 if shown else None,
+            )
+            events.append(event)
+        return events
 
     def history(self, events: Iterable[Row], **tables: list[Row]) -> History:
         """The rows as a history; accounts and catalogue default to `catalogue()`."""

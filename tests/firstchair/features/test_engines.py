@@ -1,15 +1,13 @@
 """One definition, two engines: Spark gives the rows that DuckDB gives."""
 
-import random
 import shutil
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import ibis
 import pytest
 
-from firstchair.events.vocabulary import EventType
 from firstchair.features import History, artist_statistics, first_taken, interactions, user_features
 
 AS_OF = date(2026, 2, 10)
@@ -33,25 +31,6 @@ def spark() -> Iterator[ibis.BaseBackend]:
     session.stop()
 
 
-def busy_history(scene) -> History:
-    """Some hundred events of every type, before and after AS_OF."""
-    rng = random.Random(7)
-    events = []
-    for _ in range(400):
-        kind, artist = rng.choice(list(EventType)), rng.choice("xyz")
-        events.append(
-            scene.event(
-                kind,
-                rng.choice("ab") * 32,
-                datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=rng.randrange(45 * 86_400)),
-                artist_id=None if kind == EventType.LOGIN else artist,
-                track_id=f"{artist}{rng.choice('12')}" if kind == EventType.PLAY else None,
-                ms_played=rng.randrange(300_000) if kind == EventType.PLAY else None,
-            )
-        )
-    return scene.history(events)
-
-
 @pytest.mark.parametrize(
     "feature",
     [
@@ -63,7 +42,7 @@ def busy_history(scene) -> History:
     ids=["artist_statistics", "first_taken", "interactions", "user_features"],
 )
 def test_spark_gives_the_rows_of_duckdb(scene, rows, spark, tmp_path, feature):
-    history = busy_history(scene)
+    history = scene.history(scene.busy(until=AS_OF + timedelta(days=5)))
     views = {}
     for name in ("events", "users", "artists", "tracks"):
         getattr(history, name).to_parquet(tmp_path / f"{name}.parquet")

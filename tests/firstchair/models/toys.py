@@ -1,5 +1,6 @@
 """Small data with a known answer: even users like even artists, odd users odd ones."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -23,7 +24,7 @@ def checkerboard(*, labelled: bool = True, users: int = USERS, artists: int = AR
     later = (rng.random(liked.shape) < 0.15) & liked
     earlier = training_data((liked & ~later).astype(np.float32) * 2, date(2026, 1, 18))
     history = LabelledHistory(earlier, sparse.csr_matrix(later.astype(np.float32)))
-    return TrainingData(**{name: getattr(data, name) for name in TrainingData.__slots__} | {"labelled": history})
+    return replace(data, labelled=history)
 
 
 def withheld(user: np.ndarray, artists: int = ARTISTS) -> np.ndarray:
