@@ -19,6 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 from firstchair.databases import Databases, open_databases
 from firstchair.lake import Lake
 from firstchair.settings import TELEMETRY_OFF, Settings
+from tests import forks
 from tests.service import Lived, simulated
 
 os.environ.update(TELEMETRY_OFF)
@@ -46,7 +47,6 @@ LONGEST = (
     "tests/test_killed_run.py",
     "tests/firstchair/promotion/test_decisions.py",
     "tests/firstchair/promotion/test_kill.py",
-    "tests/test_quiet_day.py",
     "tests/firstchair/promotion/test_by_hand.py",
     "tests/firstchair/serving/test_api.py",
     "tests/monitoring/test_drift.py",
@@ -90,6 +90,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A process for each core and one more, since many tests wait for a server; pytest's own for single files."""
     files = all(Path(module_of(argument)).is_file() for argument in config.args)
     return 0 if files else min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin at once with what takes longest to be ready, once for all processes."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        forks.start()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,61 +1,79 @@
 """Commands in processes of their own that need not import again what a command uses.
 
-The libraries of one run take a dozen seconds of processor time to import. One process imports them, and each
-command is a fork of it: with arguments, environment, folder, output, exit code and life of its own.
+The libraries of one run take a dozen seconds of processor time to import. One server imports them
+for all processes of a test run, and each command is a fork of it: with arguments, environment,
+folder, output, exit code and life of its own.
 """
 
 import atexit
+import importlib
+import json
 import multiprocessing
 import os
+import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
-FORKS = multiprocessing.get_context("forkserver")
 # Nothing of ours that reads settings or the lake when it is imported, such as Dagster's partitions.
-FORKS.set_forkserver_preload(
-    [
-        "dagster_postgres",
-        "evidently.metrics",
-        "firstchair.cli",
-        "firstchair.operations",
-        "great_expectations",
-        "ibis.backends.duckdb",
-        "implicit.cpu.als",
-        "mlflow.pyfunc",
-        "monitoring",
-        "xgboost",
-    ]
+IMPORTED = (
+    "dagster_postgres",
+    "evidently.metrics",
+    "firstchair.cli",
+    "firstchair.operations",
+    "great_expectations",
+    "ibis.backends.duckdb",
+    "implicit.cpu.als",
+    "mlflow.pyfunc",
+    "monitoring",
+    "xgboost",
 )
+ROOT = Path(__file__).resolve().parents[1]
+# Names the server's socket for the processes of this test run.
+ADDRESS = "FIRSTCHAIR_TESTS_FORKS"
+
+
+def start() -> None:
+    """Start the server of this test run, which ends with this process."""
+    if ADDRESS in os.environ:
+        return
+    os.environ[ADDRESS] = str(Path(tempfile.mkdtemp()) / "socket")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.environ[ADDRESS])
+        listening.listen()
+        number = listening.fileno()
+        subprocess.Popen([sys.executable, "-m", "tests.forks", str(number)], pass_fds=[number], cwd=ROOT)
 
 
 def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line `command` (`firstchair` and its arguments) to its end, as `subprocess.run` would."""
+    """Run the command line `command` (`firstchair` and its arguments) to its end.
+
+    As `subprocess.run` would.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        streams = [Path(folder) / "out", Path(folder) / "err"]
-        process = FORKS.Process(target=_run, args=(command, env, cwd, streams))
-        process.start()
-        process.join()
-        out, err = (stream.read_text() for stream in streams)
-    assert process.exitcode is not None
-    return subprocess.CompletedProcess(command, process.exitcode, out, err)
+        out, err = (Path(folder) / name for name in ("out", "err"))
+        with _forked(command, env, cwd, out, err) as (_, told):
+            code = int(told.readline())
+        return subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
 
 
 def kill_at(marker: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> bool:
-    """Start a command and SIGKILL it when it writes `marker` to standard error; whether it ever did."""
-    reader, writer = FORKS.Pipe(duplex=False)
-    process = FORKS.Process(target=_run_into, args=(command, env, cwd, writer))
-    process.start()
-    writer.close()
-    with open(reader.fileno(), closefd=False) as lines:
-        told = any(marker in line for line in lines)
-        process.kill()
-        process.join()
-    reader.close()
-    return told
+    """Start a command and SIGKILL it when it writes `marker` to standard error; whether it did."""
+    with tempfile.TemporaryDirectory() as folder:
+        err = Path(folder) / "err"
+        os.mkfifo(err)
+        with _forked(command, env, cwd, Path(os.devnull), err) as (process, told):
+            with err.open() as lines:
+                found = any(marker in line for line in lines)
+                os.kill(process, signal.SIGKILL)
+            told.readline()
+        return found
 
 
 def script(source: str, *, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -63,26 +81,63 @@ def script(source: str, *, env: Mapping[str, str], cwd: Path) -> subprocess.Comp
     return run(["-c", source], env=env, cwd=cwd)
 
 
-def _run(command: Sequence[str], env: Mapping[str, str], cwd: Path, streams: Sequence[Path]) -> None:
-    for number, stream in enumerate(streams, start=1):
-        os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), number)
-    _become(command, env, cwd)
+@contextmanager
+def _forked(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, out: Path, err: Path
+) -> Iterator[tuple[int, TextIO]]:
+    """The process of a command, and what tells its exit code in a line."""
+    start()
+    wanted = {
+        "command": list(command), "env": dict(env), "cwd": str(cwd), "out": str(out), "err": str(err),
+    }  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ[ADDRESS])
+        with connection.makefile("rw") as told:
+            told.write(json.dumps(wanted) + "\n")
+            told.flush()
+            yield int(told.readline()), told
 
 
-def _run_into(command: Sequence[str], env: Mapping[str, str], cwd: Path, writer: Connection) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.dup2(writer.fileno(), 2)
-    _become(command, env, cwd)
+class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Forks itself for each command; ends when the process that started it has."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        super().__init__("", _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket, self.starter = listening, os.getppid()
+
+    def service_actions(self) -> None:
+        super().service_actions()
+        if os.getppid() != self.starter:
+            os._exit(0)
 
 
-def _become(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
+class _Handler(socketserver.StreamRequestHandler):
+    """Starts a command, tells its process id, waits for its end and tells its exit code."""
+
+    def handle(self) -> None:
+        wanted = json.loads(self.rfile.readline())
+        process = multiprocessing.get_context("fork").Process(target=_become, kwargs=wanted)
+        process.start()
+        self._tell(process.pid)
+        process.join()
+        self._tell(process.exitcode)
+
+    def _tell(self, number: int | None) -> None:
+        with suppress(BrokenPipeError):
+            self.wfile.write(f"{number}\n".encode())
+
+
+def _become(command: list[str], env: dict[str, str], cwd: str, out: str, err: str) -> None:
     """What a fresh interpreter would do with this command line, ended by its exit handlers."""
     from firstchair.cli import main
 
+    for number, path in enumerate((out, err), start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
-    sys.argv = list(command)
+    sys.argv = command
     try:
         if command[0] == "-c":
             exec(command[1], {"__name__": "__main__"})
@@ -90,3 +145,15 @@ def _become(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
             main()
     finally:
         atexit._run_exitfuncs()
+
+
+def _serve(listening: int) -> None:
+    for name in IMPORTED:
+        importlib.import_module(name)
+    inherited = socket.socket(fileno=listening)
+    inherited.set_inheritable(False)
+    _Server(inherited).serve_forever()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -30,7 +30,9 @@ NEEDED = {
     "xgboost_model", "trending_model", "popularity_reference", *LISTS,
 }
 SPARED = {*HISTORY, *MODELS, *LISTS, *MONITORING} - NEEDED
-chosen._documents()["platform"]["families"]["als"]["settings"]["factors"] = 8
+families = chosen._documents()["platform"]["families"]
+families["als"]["settings"]["factors"] = 8
+families["xgboost"]["settings"]["objective"] = "binary:logistic"
 
 def run(day, *, least_users, without=()):
     os.environ["FIRSTCHAIR_MIN_TEST_USERS"] = str(least_users)
