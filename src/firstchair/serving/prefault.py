@@ -2,9 +2,11 @@
 
 import ctypes
 import mmap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
+if TYPE_CHECKING:
+    # The process that delivers the spool comes by here too, and needs no numpy.
+    import numpy.typing as npt
 
 # Of <sys/mman.h>, since Linux 5.14; Python has no names for them.
 _POPULATE_READ, _POPULATE_WRITE = 22, 23
@@ -17,7 +19,7 @@ def prefault_for_writing(mapped: mmap.mmap) -> None:
     _populate(ctypes.addressof(anchor), len(mapped), _POPULATE_WRITE)
 
 
-def prefault_for_reading(mapped: npt.NDArray[Any]) -> None:
+def prefault_for_reading(mapped: "npt.NDArray[Any]") -> None:
     """Have a mapped array's pages in this process's tables; those that are only on disk are read."""
     start = mapped.ctypes.data
     within = start % mmap.PAGESIZE
