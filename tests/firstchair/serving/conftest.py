@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,12 +18,16 @@ from firstchair.models import Family, Recommender
 from firstchair.privacy import user_key
 from firstchair.promotion import Registry
 from firstchair.serving import publish
+from firstchair.serving.layout import VERSIONS
+from firstchair.serving.published import current
+from firstchair.serving.publishing import point_to
 from tests.firstchair.promotion.conftest import registry_at
 
 KEY = b"a test's key"
 AS_OF = date(2026, 2, 1)
 ARTISTS = [f"a{number:03d}" for number in range(40)]
 LENGTH = 20
+USERS = [f"user-{number}" for number in range(30)]
 CHAMPION, CHALLENGER, TRENDING = "1", "2", "3"
 # Nobody is in a stage, and nobody is in the holdout.
 ALL_CHAMPION = Arms.without_stage(holdout_salt="first", holdout_share=0.0)
@@ -91,26 +96,49 @@ def shifted(start: int) -> list[str]:
 
 @pytest.fixture
 def users() -> list[str]:
-    return [f"user-{number}" for number in range(30)]
+    return USERS
+
+
+def publish_lists(
+    lake: Lake, registry: Registry, users: list[str], root: Path, *, turn: int = 0, arms: Arms = ALL_CHAMPION
+) -> None:
+    """Publish lists to some arms; in them every artist of all users is moved on by `turn`."""
+    rows = [
+        lists(user, AS_OF, artists, version)
+        for number, user in enumerate(users)
+        for version, artists in (
+            (CHAMPION, shifted(number + turn)),
+            (CHALLENGER, shifted(number + turn + 10)),
+            (TRENDING, shifted(turn)),
+        )
+    ]
+    lake.replace_partition(t.RECOMMENDATIONS, pa.concat_tables(rows), AS_OF)
+    publish(lake, registry, as_of=AS_OF, root=root, list_length=LENGTH, arms=arms)
+
+
+def put_in_matrix(lake: Lake, users: list[str]) -> None:
+    """A row of the matrix for each user: user n likes four artists of their number's parity."""
+    liked = [(user, ARTISTS[number % 2 + 2 * step]) for number, user in enumerate(users) for step in range(4)]
+    rows = {
+        "user_key": [user_key(user, KEY) for user, _ in liked],
+        "artist_id": [artist for _, artist in liked],
+        "as_of": [AS_OF] * len(liked),
+        "confidence": [2.0] * len(liked),
+        "preference": [1] * len(liked),
+    }
+    fields = t.INTERACTIONS.schema
+    empty = {name: pa.nulls(len(liked), fields.field(name).type) for name in fields.names}
+    known = {name: pa.array(values) for name, values in rows.items()}
+    lake.replace_partition(t.INTERACTIONS, pa.table(empty | known, schema=fields), AS_OF)
 
 
 @pytest.fixture
 def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) -> Callable[..., Path]:
-    """Publish lists to some arms; in them every artist of all users is moved on by `turn`."""
+    """Publish from the test's own platform (`publish_lists`)."""
     root = tmp_path / "published"
 
     def call(turn: int = 0, arms: Arms = ALL_CHAMPION) -> Path:
-        rows = [
-            lists(user, AS_OF, artists, version)
-            for number, user in enumerate(users)
-            for version, artists in (
-                (CHAMPION, shifted(number + turn)),
-                (CHALLENGER, shifted(number + turn + 10)),
-                (TRENDING, shifted(turn)),
-            )
-        ]
-        lake.replace_partition(t.RECOMMENDATIONS, pa.concat_tables(rows), AS_OF)
-        publish(lake, platform, as_of=AS_OF, root=root, list_length=LENGTH, arms=arms)
+        publish_lists(lake, platform, users, root, turn=turn, arms=arms)
         return root
 
     return call
@@ -118,23 +146,51 @@ def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) ->
 
 @pytest.fixture
 def put_out_matrix(put_out: Callable[..., Path], lake: Lake, users: list[str]) -> Callable[..., Path]:
-    """As `put_out`, with a row of the matrix for each user: user n likes four artists of his parity."""
+    """As `put_out`, with the users' rows of the matrix."""
 
     def call(turn: int = 0, arms: Arms = ALL_CHAMPION) -> Path:
-        liked = [(user, ARTISTS[number % 2 + 2 * step]) for number, user in enumerate(users) for step in range(4)]
-        rows = {
-            "user_key": [user_key(user, KEY) for user, _ in liked],
-            "artist_id": [artist for _, artist in liked],
-            "as_of": [AS_OF] * len(liked),
-            "confidence": [2.0] * len(liked),
-            "preference": [1] * len(liked),
-        }
-        empty = {
-            name: pa.nulls(len(liked), t.INTERACTIONS.schema.field(name).type) for name in t.INTERACTIONS.schema.names
-        }
-        lake.replace_partition(
-            t.INTERACTIONS, pa.table(empty | {name: pa.array(values) for name, values in rows.items()}), AS_OF
-        )
+        put_in_matrix(lake, users)
         return put_out(turn, arms)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def publication(stocked: Stocked, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, Arms, bool], Path]:
+    """What `put_out`, or `put_out_matrix`, publishes from a platform as `stocked`: each made once, in its folder."""
+
+    @cache
+    def made(turn: int, arms: Arms, with_matrix: bool) -> Path:
+        folder = tmp_path_factory.mktemp("publication")
+        lake = Lake(str(folder / "lake"))
+        shutil.copytree(stocked.lake.url, lake.url)
+        if with_matrix:
+            put_in_matrix(lake, USERS)
+        publish_lists(lake, stocked.registry, USERS, folder, turn=turn, arms=arms)
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def put_copy(publication: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """As `put_out`, for tests that read what is published and ask nothing else of the platform."""
+    root = tmp_path / "published"
+
+    def call(turn: int = 0, arms: Arms = ALL_CHAMPION, *, with_matrix: bool = False) -> Path:
+        return put_there(publication(turn, arms, with_matrix), root)
+
+    return call
+
+
+@pytest.fixture
+def put_copy_matrix(put_copy: Callable[..., Path]) -> Callable[..., Path]:
+    """As `put_out_matrix`, for the same tests as `put_copy`."""
+    return partial(put_copy, with_matrix=True)
+
+
+def put_there(made: Path, root: Path) -> Path:
+    """Put a copy of what is published in one folder into another one, and point to it."""
+    shutil.copytree(made / VERSIONS, root / VERSIONS, dirs_exist_ok=True)
+    point_to(root, str(current(made)))
+    return root

@@ -2,10 +2,9 @@
 
 import gzip
 import json
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +14,15 @@ from urllib.parse import quote
 import httpx
 import psutil
 import pytest
+import sqlalchemy as sa
 
 from benchmarks.logins.service import wait_for
-from firstchair.lake import Lake
 from firstchair.promotion import Ledger, Registry, status
 from firstchair.serving import delivery
 from firstchair.serving.api import Api, ApiConfig
 from firstchair.serving.logins import MAX_K
 from firstchair.serving.segment import SUFFIX
-from tests.firstchair.serving.conftest import KEY, LENGTH, Stocked
+from tests.firstchair.serving.conftest import ALL_CHAMPION, KEY, LENGTH, Stocked, put_there
 
 TOKEN = {"Authorization": "Bearer a test's token"}
 EVENT = {
@@ -38,25 +37,30 @@ EVENT = {
 PutOut = Callable[..., Path]
 
 
-@pytest.fixture
-def platform(stocked: Stocked, lake: Lake) -> Registry:
-    """A lake of the test's own; the registry is only read here, and all tests' own."""
-    shutil.copytree(stocked.lake.url, lake.url)
-    return stocked.registry
+@pytest.fixture(scope="module")
+def memory(
+    stocked: Stocked, new_session_database: Callable[..., sa.URL], ledger_template: str
+) -> tuple[Registry, Ledger]:
+    """The registry and an empty ledger, which are only read here."""
+    return stocked.registry, Ledger(new_session_database(ledger_template))
 
 
-@pytest.fixture
-def config(tmp_path: Path, platform: Registry, ledger: Ledger) -> ApiConfig:
+def config_at(folder: Path, memory: tuple[Registry, Ledger]) -> ApiConfig:
     return ApiConfig(
-        published=tmp_path / "published",
-        spool=tmp_path / "spool",
-        events_url=str(tmp_path / "events"),
+        published=folder / "published",
+        spool=folder / "spool",
+        events_url=str(folder / "events"),
         pseudonym_key=KEY,
         token="a test's token",
         seed=1,
-        champion=lambda: status(platform, ledger),
-        decisions=ledger.entries,
+        champion=lambda: status(*memory),
+        decisions=memory[1].entries,
     )
+
+
+@pytest.fixture
+def config(tmp_path: Path, memory: tuple[Registry, Ledger]) -> ApiConfig:
+    return config_at(tmp_path, memory)
 
 
 @asynccontextmanager
@@ -71,7 +75,7 @@ async def serving(api: Api) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class Client:
-    """Asks one question at a time of a worker that runs for the length of a test."""
+    """Asks one question at a time of a worker."""
 
     def __init__(self, ask: Callable[..., Any]) -> None:
         self.ask = ask
@@ -80,8 +84,9 @@ class Client:
         return self.ask(method, path, **({"headers": TOKEN} | more))
 
 
-@pytest.fixture
-def worker(config: ApiConfig) -> Iterator[tuple[Api, Client]]:
+@contextmanager
+def working(config: ApiConfig) -> Iterator[tuple[Api, Client]]:
+    """A worker that runs until the block ends."""
     import anyio
 
     with anyio.from_thread.start_blocking_portal() as portal:
@@ -97,17 +102,38 @@ def worker(config: ApiConfig) -> Iterator[tuple[Api, Client]]:
             yield api, Client(ask)
 
 
+@pytest.fixture
+def worker(config: ApiConfig) -> Iterator[tuple[Api, Client]]:
+    """The test's own, which it may stop, and whose deliveries are all of its doing."""
+    with working(config) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory, memory: tuple[Registry, Ledger]) -> Iterator[Client]:
+    """Of a worker for all tests that look at nothing but the answer; no lists are published."""
+    with working(config_at(tmp_path_factory.mktemp("unpublished"), memory)) as (_, found):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def ask_for_lists(
+    tmp_path_factory: pytest.TempPathFactory, memory: tuple[Registry, Ledger], publication: Callable[..., Path]
+) -> Iterator[Client]:
+    """As `ask`, over published lists."""
+    config = config_at(tmp_path_factory.mktemp("published"), memory)
+    put_there(publication(0, ALL_CHAMPION, False), config.published)
+    with working(config) as (_, found):
+        yield found
+
+
 def delivered(config: ApiConfig) -> list[dict[str, Any]]:
     files = sorted(Path(config.events_url).rglob("*.jsonl.gz"))
     return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
-def test_a_login_gets_the_slate_of_the_contract(put_out: PutOut, worker: tuple[Api, Client]) -> None:
-    api, ask = worker
-    put_out()
-    api.reload()
-
-    answer = ask("GET", "/v1/users/user-4/recommendations?k=3").json()
+def test_a_login_gets_the_slate_of_the_contract(ask_for_lists: Client) -> None:
+    answer = ask_for_lists("GET", "/v1/users/user-4/recommendations?k=3").json()
 
     assert (answer["user_id"], answer["as_of"], len(answer["items"])) == ("user-4", "2026-02-01", 3)
     assert answer["model"]["name"] in {"als", "trending"}
@@ -120,12 +146,8 @@ def test_a_login_gets_the_slate_of_the_contract(put_out: PutOut, worker: tuple[A
 
 
 @pytest.mark.parametrize("user", ["nobody", "ü/../%2e", "a b?c", "'; drop table users"])
-def test_whoever_asks_gets_a_list(put_out: PutOut, worker: tuple[Api, Client], user: str) -> None:
-    api, ask = worker
-    put_out()
-    api.reload()
-
-    answer = ask("GET", f"/v1/users/{quote(user, safe='')}/recommendations")
+def test_whoever_asks_gets_a_list(ask_for_lists: Client, user: str) -> None:
+    answer = ask_for_lists("GET", f"/v1/users/{quote(user, safe='')}/recommendations")
 
     assert answer.status_code == 200
     assert answer.json()["fallback"] == "cold_start"
@@ -133,10 +155,10 @@ def test_whoever_asks_gets_a_list(put_out: PutOut, worker: tuple[Api, Client], u
 
 
 def test_impressions_are_those_that_were_answered(
-    put_out: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+    put_copy: PutOut, config: ApiConfig, worker: tuple[Api, Client]
 ) -> None:
     api, ask = worker
-    put_out()
+    put_copy()
     api.reload()
 
     answers = [ask("GET", f"/v1/users/user-{number}/recommendations?k=4").json() for number in range(20)]
@@ -154,26 +176,23 @@ def test_impressions_are_those_that_were_answered(
     assert sorted(event["source_seq"] for event in delivered(config)) == list(range(80))
 
 
-def test_a_retry_with_its_key_is_the_same_slate(put_out: PutOut, worker: tuple[Api, Client]) -> None:
-    api, ask = worker
-    put_out()
-    api.reload()
+def test_a_retry_with_its_key_is_the_same_slate(ask_for_lists: Client) -> None:
     path = "/v1/users/user-1/recommendations"
 
-    first, retry = (ask("GET", path, headers=TOKEN | {"Idempotency-Key": "abc"}).json() for _ in range(2))
-    other = ask("GET", path).json()
+    first, retry = (ask_for_lists("GET", path, headers=TOKEN | {"Idempotency-Key": "abc"}).json() for _ in range(2))
+    other = ask_for_lists("GET", path).json()
 
     assert first == retry
     assert first["slate_id"] != other["slate_id"]
 
 
-def test_new_lists_are_served_from_the_next_login_on(put_out: PutOut, worker: tuple[Api, Client]) -> None:
+def test_new_lists_are_served_from_the_next_login_on(put_copy: PutOut, worker: tuple[Api, Client]) -> None:
     api, ask = worker
-    put_out()
+    put_copy()
     api.reload()
     before = ask("GET", "/readyz").json()["published"]
 
-    put_out(turn=1)
+    put_copy(turn=1)
     api.reload()
 
     assert ask("GET", "/readyz").json()["published"] != before
@@ -204,21 +223,23 @@ def test_accepted_events_are_in_the_store_and_refused_ones_are_told_why(
     assert delivered(config) == [EVENT]
 
 
+def couriers() -> set[psutil.Process]:
+    """The processes that deliver for the workers of this one."""
+    children = psutil.Process().children()
+    return {child for child in children if delivery.__name__ in child.cmdline()}
+
+
 def test_what_is_spooled_is_delivered_at_the_end_though_the_courier_gets_no_processor(
-    config: ApiConfig, worker: tuple[Api, Client]
+    config: ApiConfig,
 ) -> None:
-    api, ask = worker
+    others = couriers()
+    with working(config) as (api, ask):
+        wait_for(lambda: couriers() - others)  # one has no command line for a moment when it begins
+        (courier,) = couriers() - others
+        courier.suspend()
 
-    def couriers() -> list[psutil.Process]:
-        children = psutil.Process().children()
-        return [child for child in children if delivery.__name__ in child.cmdline()]
-
-    wait_for(couriers)  # a process has no command line for a moment when it begins
-    (courier,) = couriers()
-    courier.suspend()
-
-    ask("POST", "/v1/events", json=[EVENT])
-    api.stop()
+        ask("POST", "/v1/events", json=[EVENT])
+        api.stop()
 
     assert delivered(config) == [EVENT]
     assert not courier.is_running()
@@ -245,10 +266,10 @@ def clicks(user: str, *artists: str) -> list[dict[str, Any]]:
 
 
 def test_a_stranger_has_a_list_of_his_own_right_after_three_clicks(
-    put_out_matrix: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+    put_copy_matrix: PutOut, config: ApiConfig, worker: tuple[Api, Client]
 ) -> None:
     api, ask = worker
-    put_out_matrix()
+    put_copy_matrix()
     api.reload()
     path = "/v1/users/somebody%20new/recommendations?k=20"
     before = ask("GET", path).json()
@@ -272,10 +293,10 @@ def test_a_stranger_has_a_list_of_his_own_right_after_three_clicks(
 
 
 def test_another_worker_knows_at_its_next_look(
-    put_out_matrix: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+    put_copy_matrix: PutOut, config: ApiConfig, worker: tuple[Api, Client]
 ) -> None:
     api, ask = worker
-    put_out_matrix()
+    put_copy_matrix()
     other = Api(config)
     for one in (api, other):
         one.reload()
@@ -290,9 +311,9 @@ def test_another_worker_knows_at_its_next_look(
     assert not {"a004", "a008"} & {item["artist_id"] for item in shown[0]}
 
 
-def test_an_event_that_comes_again_changes_nothing(put_out_matrix: PutOut, worker: tuple[Api, Client]) -> None:
+def test_an_event_that_comes_again_changes_nothing(put_copy_matrix: PutOut, worker: tuple[Api, Client]) -> None:
     api, ask = worker
-    put_out_matrix()
+    put_copy_matrix()
     api.reload()
     answers = []
 
@@ -303,8 +324,8 @@ def test_an_event_that_comes_again_changes_nothing(put_out_matrix: PutOut, worke
     assert answers[0] == answers[1]
 
 
-def test_switched_off_a_login_is_the_list(put_out_matrix: PutOut, config: ApiConfig) -> None:
-    put_out_matrix()
+def test_switched_off_a_login_is_the_list(put_copy_matrix: PutOut, config: ApiConfig) -> None:
+    put_copy_matrix()
     api = Api(replace(config, fold_in=False))
     api.reload()
     assert api.logins is not None
@@ -316,9 +337,9 @@ def test_switched_off_a_login_is_the_list(put_out_matrix: PutOut, config: ApiCon
     assert answer["fallback"] == "cold_start"
 
 
-def test_what_the_lists_know_is_not_folded_in_again(put_out_matrix: PutOut, worker: tuple[Api, Client]) -> None:
+def test_what_the_lists_know_is_not_folded_in_again(put_copy_matrix: PutOut, worker: tuple[Api, Client]) -> None:
     api, ask = worker
-    put_out_matrix()
+    put_copy_matrix()
     api.reload()
     assert api.logins is not None
     ask("POST", "/v1/events", json=clicks("user-5", "a004"))
@@ -330,9 +351,7 @@ def test_what_the_lists_know_is_not_folded_in_again(put_out_matrix: PutOut, work
     assert later["items"] != now["items"]
 
 
-def test_json_lines_are_taken_too_and_a_broken_line_is_named(worker: tuple[Api, Client]) -> None:
-    _, ask = worker
-
+def test_json_lines_are_taken_too_and_a_broken_line_is_named(ask: Client) -> None:
     body = "\n".join([json.dumps(EVENT), "{broken", json.dumps(EVENT | {"event_id": "e3"})])
     answer = ask("POST", "/v1/events", content=body).json()
 
@@ -368,9 +387,9 @@ def test_an_event_is_spooled_as_it_was_sent(config: ApiConfig, worker: tuple[Api
     ],
 )  # fmt: skip
 def test_every_record_of_a_body_is_accounted_for(
-    worker: tuple[Api, Client], body: bytes, expected: tuple[int, list[tuple[int, str]]]
+    ask: Client, body: bytes, expected: tuple[int, list[tuple[int, str]]]
 ) -> None:
-    answer = worker[1]("POST", "/v1/events", content=body)
+    answer = ask("POST", "/v1/events", content=body)
 
     taken = answer.json()
     found = taken["accepted"], [(one["index"], one["reason"]) for one in taken["rejected"]]
@@ -378,12 +397,12 @@ def test_every_record_of_a_body_is_accounted_for(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "identity", ""])
-def test_a_body_may_be_packed(worker: tuple[Api, Client], coding: str) -> None:
+def test_a_body_may_be_packed(ask: Client, coding: str) -> None:
     body = json.dumps([EVENT]).encode()
     packed = gzip.compress(body[:9]) + gzip.compress(body[9:])
     headers = TOKEN | ({"Content-Encoding": coding} if coding else {})
 
-    answer = worker[1]("POST", "/v1/events", content=packed if "gzip" in coding.lower() else body, headers=headers)
+    answer = ask("POST", "/v1/events", content=packed if "gzip" in coding.lower() else body, headers=headers)
 
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "rejected": []})
 
@@ -401,10 +420,8 @@ def test_a_body_may_be_packed(worker: tuple[Api, Client], coding: str) -> None:
     ],
     ids=["plain", "cut", "damaged", "a bomb", "large", "brotli", "twice"],
 )
-def test_a_body_that_cannot_be_unpacked_is_a_problem(
-    worker: tuple[Api, Client], coding: str, body: bytes, expected: int
-) -> None:
-    answer = worker[1]("POST", "/v1/events", content=body, headers=TOKEN | {"Content-Encoding": coding})
+def test_a_body_that_cannot_be_unpacked_is_a_problem(ask: Client, coding: str, body: bytes, expected: int) -> None:
+    answer = ask("POST", "/v1/events", content=body, headers=TOKEN | {"Content-Encoding": coding})
 
     assert (answer.status_code, answer.json()["status"]) == (expected, expected)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -413,18 +430,12 @@ def test_a_body_that_cannot_be_unpacked_is_a_problem(
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR "])
 @pytest.mark.parametrize("path", ["/v1/champion", "/v1/users/user-1/recommendations"])
-def test_the_scheme_of_the_token_may_be_in_any_case(
-    put_out: PutOut, worker: tuple[Api, Client], scheme: str, path: str
-) -> None:
-    api, ask = worker
-    put_out()
-    api.reload()
-
-    allowed = ask("GET", path, headers={"Authorization": f"{scheme} a test's token"})
+def test_the_scheme_of_the_token_may_be_in_any_case(ask_for_lists: Client, scheme: str, path: str) -> None:
+    allowed = ask_for_lists("GET", path, headers={"Authorization": f"{scheme} a test's token"})
     others = ("Basic a test's token", "a test's token", "Bearer A TEST'S TOKEN", "Bearer", "")
 
     assert allowed.status_code == 200
-    refused = [ask("GET", path, headers={"Authorization": other}) for other in others]
+    refused = [ask_for_lists("GET", path, headers={"Authorization": other}) for other in others]
     assert [answer.status_code for answer in refused] == [401] * len(others)
 
 
@@ -432,12 +443,8 @@ def test_the_scheme_of_the_token_may_be_in_any_case(
     "path",
     ["/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/champion", "/v1/decisions"],
 )
-def test_head_is_get_without_its_body(put_out: PutOut, worker: tuple[Api, Client], path: str) -> None:
-    api, ask = worker
-    put_out()
-    api.reload()
-
-    head, get = ask("HEAD", path), ask("GET", path)
+def test_head_is_get_without_its_body(ask_for_lists: Client, path: str) -> None:
+    head, get = ask_for_lists("HEAD", path), ask_for_lists("GET", path)
 
     assert (head.status_code, head.content) == (get.status_code, b"") == (200, b"")
     assert head.headers["content-type"] == get.headers["content-type"]
@@ -445,7 +452,7 @@ def test_head_is_get_without_its_body(put_out: PutOut, worker: tuple[Api, Client
 
 @pytest.mark.parametrize(("query", "headers", "expected"), [("", TOKEN, 200), ("?k=0", TOKEN, 422), ("", {}, 401)])
 def test_head_of_a_login_shows_nothing_to_nobody(
-    put_out: PutOut,
+    put_copy: PutOut,
     config: ApiConfig,
     worker: tuple[Api, Client],
     query: str,
@@ -453,7 +460,7 @@ def test_head_of_a_login_shows_nothing_to_nobody(
     expected: int,
 ) -> None:
     api, ask = worker
-    put_out()
+    put_copy()
     api.reload()
 
     head = ask("HEAD", f"/v1/users/user-1/recommendations{query}", headers=headers)
@@ -464,16 +471,16 @@ def test_head_of_a_login_shows_nothing_to_nobody(
 
 
 @pytest.mark.parametrize("path", ["/", "/decisions", "/nosuch"])
-def test_head_of_a_page_answers_as_get_does(worker: tuple[Api, Client], path: str) -> None:
+def test_head_of_a_page_answers_as_get_does(ask: Client, path: str) -> None:
     page = {"Accept": "text/html"}
-    head, get = (worker[1](method, path, headers=page) for method in ("HEAD", "GET"))
+    head, get = (ask(method, path, headers=page) for method in ("HEAD", "GET"))
 
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert head.headers["content-type"] == get.headers["content-type"]
 
 
-def test_head_where_only_post_is_says_so(worker: tuple[Api, Client]) -> None:
-    assert worker[1]("HEAD", "/v1/events").status_code == 405
+def test_head_where_only_post_is_says_so(ask: Client) -> None:
+    assert ask("HEAD", "/v1/events").status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -493,9 +500,9 @@ def test_head_where_only_post_is_says_so(worker: tuple[Api, Client]) -> None:
     ],
 )
 def test_every_refusal_is_a_problem_document(
-    worker: tuple[Api, Client], method: str, path: str, more: dict[str, Any], expected: int
+    ask: Client, method: str, path: str, more: dict[str, Any], expected: int
 ) -> None:
-    answer = worker[1](method, path, **more)
+    answer = ask(method, path, **more)
 
     assert answer.status_code == expected
     assert answer.headers["content-type"] == "application/problem+json"
@@ -503,31 +510,28 @@ def test_every_refusal_is_a_problem_document(
     assert answer.json()["status"] == expected
 
 
-def test_a_body_without_end_is_refused(worker: tuple[Api, Client]) -> None:
-    answer = worker[1]("POST", "/v1/events", content=b"[" + b" " * (5 << 20))
+def test_a_body_without_end_is_refused(ask: Client) -> None:
+    answer = ask("POST", "/v1/events", content=b"[" + b" " * (5 << 20))
 
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
 
 
-def test_probes_and_metrics_want_no_token(put_out: PutOut, worker: tuple[Api, Client]) -> None:
-    api, ask = worker
-    put_out()
-    api.reload()
-    ask("GET", "/v1/users/user-1/recommendations")
+def test_probes_and_metrics_want_no_token(ask_for_lists: Client) -> None:
+    ask_for_lists("GET", "/v1/users/user-1/recommendations")
 
-    assert ask("GET", "/healthz", headers={}).json() == {"status": "ok"}
-    assert ask("GET", "/readyz", headers={}).json()["users"] == 30
-    assert "firstchair_slates_total{" in ask("GET", "/metrics", headers={}).text
+    assert ask_for_lists("GET", "/healthz", headers={}).json() == {"status": "ok"}
+    assert ask_for_lists("GET", "/readyz", headers={}).json()["users"] == 30
+    assert "firstchair_slates_total{" in ask_for_lists("GET", "/metrics", headers={}).text
     assert LENGTH == 20
 
 
-def test_who_is_champion_is_told_as_the_command_tells_it(worker: tuple[Api, Client]) -> None:
-    assert worker[1]("GET", "/v1/champion").json()["champion"]["family"] == "als"
-    assert worker[1]("GET", "/v1/decisions").json() == []
+def test_who_is_champion_is_told_as_the_command_tells_it(ask: Client) -> None:
+    assert ask("GET", "/v1/champion").json()["champion"]["family"] == "als"
+    assert ask("GET", "/v1/decisions").json() == []
 
 
-def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
-    described = worker[1]("GET", "/openapi.json").json()
+def test_the_interface_describes_itself(ask: Client) -> None:
+    described = ask("GET", "/openapi.json").json()
 
     assert {"/v1/users/{user_id}/recommendations", "/v1/events", "/v1/champion", "/v1/decisions"} <= set(
         described["paths"]
@@ -536,9 +540,8 @@ def test_the_interface_describes_itself(worker: tuple[Api, Client]) -> None:
 
 
 def test_an_unknown_address_is_a_page_for_a_browser_and_a_document_for_a_machine(
-    worker: tuple[Api, Client],
+    ask: Client,
 ) -> None:
-    _, ask = worker
     browser = {"headers": {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}}
 
     page, machine, call = ask("GET", "/nosuch", **browser), ask("GET", "/nosuch"), ask("GET", "/v1/nosuch", **browser)

@@ -8,10 +8,8 @@ from datetime import date
 
 import pytest
 import requests
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis import GenerationMode
 
 from benchmarks.logins.lists import Catalogue
 from benchmarks.logins.service import TOKEN, serving, settings_of
@@ -38,7 +36,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, session_databases: Databas
         yield found
 
 
-@pytest.mark.parametrize("mode", list(GenerationMode))
+@pytest.mark.parametrize("mode", ["positive", "negative"])
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
@@ -47,12 +45,14 @@ def service(tmp_path_factory: pytest.TempPathFactory, session_databases: Databas
     ],
 )
 def test_whatever_the_interface_allows_or_forbids_is_answered(
-    service: Settings, verb: str, path: str, mode: GenerationMode
+    service: Settings, verb: str, path: str, mode: str
 ) -> None:
+    import schemathesis  # here: whoever only collects the tests need not wait for it
+
     schema = schemathesis.openapi.from_url(f"{service.api_address}/openapi.json")
     operation = schema[path][verb]
 
-    @given(case=operation.as_strategy(generation_mode=mode))
+    @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     def ask(case: schemathesis.Case) -> None:
         answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=120)
@@ -60,7 +60,7 @@ def test_whatever_the_interface_allows_or_forbids_is_answered(
         assert answer.status_code < 500
         if answer.status_code >= 400:
             assert_problem(answer.status_code, answer.headers["content-type"][0], answer.content)
-        elif mode is GenerationMode.POSITIVE:  # parameters that nobody knows are passed over, as is usual
+        elif mode == "positive":  # parameters that nobody knows are passed over, as is usual
             case.validate_response(answer)
 
     with suppress(Unsatisfiable):  # nothing can be wrong with a request that has no parameter

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,9 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender, load_training_data
 from firstchair.promotion import Registry
-from firstchair.serving import ranking_files
+from firstchair.serving import folded_slates, ranking_files
 from firstchair.serving.folded_slates import FoldedSlate, folded_slate
-from firstchair.serving.foldin import folded_row, uptake
+from firstchair.serving.foldin import Folded, folded_row, uptake
 from firstchair.serving.published import Published, open_published
 from firstchair.serving.slates import make_slate
 from firstchair.serving.today import Signal
@@ -38,9 +39,9 @@ PutOut = Callable[..., Path]
 ALL_HOLDOUT = Arms.without_stage(holdout_salt="first", holdout_share=1.0)
 
 
-@pytest.fixture
-def published(put_out_matrix: PutOut) -> Published:
-    return open_published(put_out_matrix())
+@pytest.fixture(scope="module")
+def published(publication: PutOut) -> Published:
+    return open_published(publication(0, ALL_CHAMPION, True))
 
 
 def said(*kinds_and_artists: tuple[str, str]) -> tuple[Signal, ...]:
@@ -114,8 +115,8 @@ def test_a_warm_listeners_list_follows_what_he_did_today(published: Published) -
 
 
 @pytest.mark.parametrize("arms", [ALL_CHAMPION, ALL_HOLDOUT])
-def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(put_out_matrix: PutOut, arms: Arms) -> None:
-    published = open_published(put_out_matrix(arms=arms))
+def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(publication: PutOut, arms: Arms) -> None:
+    published = open_published(publication(0, arms, True))
     cases = [
         (user, said((kind, "a002"), (kind, "a003")))
         for kind in ("click", "follow", "unfollow")
@@ -128,8 +129,8 @@ def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(put_out_
     assert all(len(set(one.slate.artists)) == len(one.slate.artists) == K for one in found)
 
 
-def test_a_list_of_another_family_is_kept_less_what_he_took_up(put_out_matrix: PutOut) -> None:
-    published = open_published(put_out_matrix(arms=ALL_HOLDOUT))
+def test_a_list_of_another_family_is_kept_less_what_he_took_up(publication: PutOut) -> None:
+    published = open_published(publication(0, ALL_HOLDOUT, True))
 
     found = plain(published, "user-3", clicks("a001", "a030"))
 
@@ -154,8 +155,10 @@ def test_signals_that_say_nothing_change_nothing(published: Published) -> None:
     assert [slate(published, "user-1", signals) for signals in ((), clicks("nobody"), (skip,))] == [None] * 3
 
 
-def test_without_a_matrix_of_the_day_the_lists_stay_as_they_are(put_out: PutOut) -> None:
-    assert slate(open_published(put_out()), "user-1", clicks("a001")) is None
+def test_without_a_matrix_of_the_day_the_lists_stay_as_they_are(publication: PutOut) -> None:
+    published = open_published(publication(0, ALL_CHAMPION, False))
+
+    assert slate(published, "user-1", clicks("a001")) is None
 
 
 def test_folded_lists_on_old_factors_are_told_stale(published: Published) -> None:
@@ -165,7 +168,19 @@ def test_folded_lists_on_old_factors_are_told_stale(published: Published) -> Non
 
 
 @pytest.mark.parametrize("user", ["user-3", "nobody"])
-def test_logged_propensities_are_the_frequencies_of_what_is_shown(published: Published, user: str) -> None:
+def test_logged_propensities_are_the_frequencies_of_what_is_shown(
+    published: Published, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    # Nothing is drawn before the fold: one solve is that of all draws.
+    solved = []
+    fold = folded_slates.fold
+
+    def solved_once(*row: Any, **settings: Any) -> Folded | None:
+        if not solved:
+            solved.append(fold(*row, **settings))
+        return solved[0]
+
+    monkeypatch.setattr(folded_slates, "fold", solved_once)
     draws = 10_000
     shown: Counter[tuple[int, int]] = Counter()
     logged: dict[tuple[int, int], set[float]] = {}

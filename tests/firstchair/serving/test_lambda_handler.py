@@ -59,9 +59,9 @@ def delivered(settings: Settings) -> list[dict[str, Any]]:
 
 
 def test_a_login_gets_the_slate_that_the_api_would_show(
-    put_out: PutOut, function: LambdaLogins, settings: Settings
+    put_copy: PutOut, function: LambdaLogins, settings: Settings
 ) -> None:
-    published = open_published(put_out())
+    published = open_published(put_copy())
     key = bytes.fromhex(_key("user-4"))
     expected = make_slate(published, key, k=7, day=AS_OF, seed=settings.seed)
 
@@ -73,18 +73,18 @@ def test_a_login_gets_the_slate_that_the_api_would_show(
     assert [item["artist_id"] for item in told["items"]] == [published.artist_ids[a] for a in expected.artists]
 
 
-def test_the_scheme_of_the_token_may_be_in_any_case(put_out: PutOut, function: LambdaLogins) -> None:
-    put_out()
+def test_the_scheme_of_the_token_may_be_in_any_case(put_copy: PutOut, function: LambdaLogins) -> None:
+    put_copy()
 
     for scheme in ("bearer", "BEARER"):
         asked = event(headers={"authorization": f"{scheme} a test's token"})
         assert function.answer(asked, NOON)["statusCode"] == 200
 
 
-def test_head_shows_nothing_to_nobody(put_out: PutOut, function: LambdaLogins, settings: Settings) -> None:
+def test_head_shows_nothing_to_nobody(put_copy: PutOut, function: LambdaLogins, settings: Settings) -> None:
     head = {"http": {"method": "HEAD", "path": PATH}, "stage": "$default"}
     before = function.answer(event(requestContext=head), NOON)
-    put_out()
+    put_copy()
 
     after = function.answer(event(requestContext=head), NOON)
 
@@ -96,9 +96,9 @@ def test_head_shows_nothing_to_nobody(put_out: PutOut, function: LambdaLogins, s
 
 
 def test_impressions_are_in_the_store_when_the_answer_is_given(
-    put_out: PutOut, function: LambdaLogins, settings: Settings
+    put_copy: PutOut, function: LambdaLogins, settings: Settings
 ) -> None:
-    put_out()
+    put_copy()
 
     for number in range(3):
         answer = json.loads(function.answer(event(f"/v1/users/user-{number}/recommendations"), NOON)["body"])
@@ -110,9 +110,9 @@ def test_impressions_are_in_the_store_when_the_answer_is_given(
 
 
 def test_no_slate_is_shown_when_the_store_does_not_take_its_impressions(
-    put_out: PutOut, function: LambdaLogins, settings: Settings
+    put_copy: PutOut, function: LambdaLogins, settings: Settings
 ) -> None:
-    put_out()
+    put_copy()
     Path(settings.events_url).write_text("a file where the folder should be")
 
     refused = function.answer(event(), NOON)
@@ -125,9 +125,9 @@ def test_no_slate_is_shown_when_the_store_does_not_take_its_impressions(
 
 
 def test_a_retry_with_its_key_is_no_second_impression(
-    put_out: PutOut, function: LambdaLogins, settings: Settings
+    put_copy: PutOut, function: LambdaLogins, settings: Settings
 ) -> None:
-    put_out()
+    put_copy()
     asked = event(headers={"authorization": "Bearer a test's token", "idempotency-key": "abc"})
 
     first, retry = (json.loads(function.answer(asked, NOON)["body"]) for _ in range(2))
@@ -136,8 +136,8 @@ def test_a_retry_with_its_key_is_no_second_impression(
     assert len({e["event_id"] for e in delivered(settings)}) == 10
 
 
-def test_the_user_is_the_one_of_the_path(put_out: PutOut, function: LambdaLogins) -> None:
-    put_out()
+def test_the_user_is_the_one_of_the_path(put_copy: PutOut, function: LambdaLogins) -> None:
+    put_copy()
     named = event("/v1/users/100%25/recommendations", pathParameters={"user_id": "100%"})
     raw = event("/prod/v1/users/a%20b/recommendations", requestContext={"http": {"method": "GET"}, "stage": "prod"})
 
@@ -145,11 +145,11 @@ def test_the_user_is_the_one_of_the_path(put_out: PutOut, function: LambdaLogins
     assert json.loads(function.answer(raw, NOON)["body"])["user_id"] == "a b"
 
 
-def test_new_lists_are_served_from_the_next_event_on(put_out: PutOut, function: LambdaLogins) -> None:
-    put_out()
+def test_new_lists_are_served_from_the_next_event_on(put_copy: PutOut, function: LambdaLogins) -> None:
+    put_copy()
     before = json.loads(function.answer(event(), NOON)["body"])
 
-    put_out(turn=1)
+    put_copy(turn=1)
 
     after = json.loads(function.answer(event(), NOON)["body"])
     assert [item["artist_id"] for item in after["items"]] != [item["artist_id"] for item in before["items"]]
@@ -231,9 +231,9 @@ def gateway() -> Iterator[Gateway]:
 
 
 def test_the_process_of_the_image_answers_event_after_event(
-    put_out: PutOut, settings: Settings, gateway: Gateway
+    put_copy: PutOut, settings: Settings, gateway: Gateway
 ) -> None:
-    put_out()
+    put_copy()
     environment = _environment(settings) | {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{gateway.server_port}"}
     gateway.offered.put(("one", event()))
     gateway.offered.put(("two", {"no": "event of the gateway"}))

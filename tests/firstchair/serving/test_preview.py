@@ -21,7 +21,7 @@ NOON = datetime.combine(AS_OF, time(12), tzinfo=UTC)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Over the folder that `put_out` publishes to."""
+    """Over the folder that `put_copy` publishes to."""
     return Settings(home=tmp_path, pseudonym_key=KEY.decode(), seed=4)
 
 
@@ -52,9 +52,9 @@ def as_json(settings: Settings, user: str, k: int, now: float) -> dict[str, obje
 
 @pytest.mark.parametrize("days", [0, 3])
 def test_every_user_gets_what_the_api_answers(
-    put_out_matrix: Callable[..., Path], settings: Settings, users: list[str], days: int
+    put_copy_matrix: Callable[..., Path], settings: Settings, users: list[str], days: int
 ) -> None:
-    put_out_matrix()
+    put_copy_matrix()
     now = (NOON + timedelta(days=days)).timestamp()
 
     for user in (*users, "nobody", "ünïcode 🎵", ""):
@@ -63,9 +63,9 @@ def test_every_user_gets_what_the_api_answers(
 
 
 def test_signals_of_today_count_as_they_do_in_the_api(
-    put_out_matrix: Callable[..., Path], settings: Settings, users: list[str]
+    put_copy_matrix: Callable[..., Path], settings: Settings, users: list[str]
 ) -> None:
-    put_out_matrix()
+    put_copy_matrix()
     click = {
         "event_id": "e1",
         "event_type": "follow",
@@ -85,8 +85,8 @@ def test_signals_of_today_count_as_they_do_in_the_api(
     assert found != without
 
 
-def test_no_impression_is_written(put_out: Callable[..., Path], settings: Settings, users: list[str]) -> None:
-    put_out()
+def test_no_impression_is_written(put_copy: Callable[..., Path], settings: Settings, users: list[str]) -> None:
+    put_copy()
 
     preview(settings, user_id=users[0], k=5, now=NOON.timestamp())
 

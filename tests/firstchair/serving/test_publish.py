@@ -38,8 +38,8 @@ def first_artist(root: Path, row: int = 0) -> str:
     return published.artist_ids[published.columns["champion"].artists[row * published.length]]
 
 
-def test_every_list_is_the_tables_own(put_out: PutOut, users: list[str]) -> None:
-    published = open_published(put_out())
+def test_every_list_is_the_tables_own(put_copy: PutOut, users: list[str]) -> None:
+    published = open_published(put_copy())
     columns = published.columns["champion"]
 
     rows = [columns.artists[row * LENGTH : (row + 1) * LENGTH].tolist() for row in range(published.users)]
@@ -63,9 +63,9 @@ def test_publishing_the_same_again_changes_nothing(put_out: PutOut) -> None:
 
 @pytest.mark.parametrize("file", ["champion.artists.npy", "key_high.npy", "reasons.json", "manifest.json"])
 @pytest.mark.parametrize("harm", ["torn", "flipped", "gone"])
-def test_a_harmed_version_is_refused_and_the_last_good_one_is_served(put_out: PutOut, file: str, harm: str) -> None:
-    good = open_published(put_out()).version
-    root = put_out(turn=1)
+def test_a_harmed_version_is_refused_and_the_last_good_one_is_served(put_copy: PutOut, file: str, harm: str) -> None:
+    good = open_published(put_copy()).version
+    root = put_copy(turn=1)
     path = root / "versions" / str(current(root)) / file
     content = path.read_bytes()
     if harm == "gone":
@@ -134,9 +134,9 @@ def test_what_is_mapped_stays_as_it_was_while_others_are_published(put_out: PutO
     assert open_published(root).version != mapped.version
 
 
-def test_an_earlier_version_is_served_again_at_once(put_out: PutOut) -> None:
-    old = str(current(put_out()))
-    root = put_out(turn=1)
+def test_an_earlier_version_is_served_again_at_once(put_copy: PutOut) -> None:
+    old = str(current(put_copy()))
+    root = put_copy(turn=1)
 
     point_to(root, old)
 

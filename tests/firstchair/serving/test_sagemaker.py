@@ -69,9 +69,9 @@ def _delivered(root: Path) -> list[dict[str, Any]]:
 
 
 def test_users_get_their_slates_and_the_store_has_the_impressions(
-    put_out: PutOut, endpoint: Callable[[], httpx.Client], tmp_path: Path
+    put_copy: PutOut, endpoint: Callable[[], httpx.Client], tmp_path: Path
 ) -> None:
-    shutil.copytree(put_out(), tmp_path / "model")
+    shutil.copytree(put_copy(), tmp_path / "model")
     client = endpoint()
 
     assert client.get("/ping").status_code == 200
@@ -96,7 +96,7 @@ def test_users_get_their_slates_and_the_store_has_the_impressions(
 
 
 def test_what_cannot_be_answered_is_a_problem_document(
-    put_out: PutOut, endpoint: Callable[[], httpx.Client], tmp_path: Path
+    put_copy: PutOut, endpoint: Callable[[], httpx.Client], tmp_path: Path
 ) -> None:
     client = endpoint()
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_answered_is_a_problem_document(
         assert answer.json()["status"] == expected
     assert client.get("/invocations").json()["status"] == 405
     assert _delivered(tmp_path) == []
-    shutil.copytree(put_out(), tmp_path / "model")
+    shutil.copytree(put_copy(), tmp_path / "model")
     assert client.get("/ping").status_code == 200
     (tmp_path / "events").write_text("a file where the folder should be")
     assert client.post("/invocations", json=["user-1"]).json()["type"] == "urn:firstchair:source_unavailable"

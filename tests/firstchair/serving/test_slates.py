@@ -30,8 +30,8 @@ def names(published: Published, found: Slate) -> list[str]:
     return [published.artist_ids[artist] for artist in found.artists]
 
 
-def test_logged_propensities_are_the_frequencies_of_what_is_shown(put_out: PutOut) -> None:
-    published, draws = open_published(put_out()), 40_000
+def test_logged_propensities_are_the_frequencies_of_what_is_shown(put_copy: PutOut) -> None:
+    published, draws = open_published(put_copy()), 40_000
     shown: Counter[tuple[int, int]] = Counter()
     logged: dict[tuple[int, int], set[float]] = {}
     for seed in range(draws):
@@ -50,8 +50,8 @@ def test_logged_propensities_are_the_frequencies_of_what_is_shown(put_out: PutOu
     assert total == pytest.approx(K)
 
 
-def test_no_artist_comes_twice_whatever_chance_shows(put_out: PutOut) -> None:
-    published = open_published(put_out())
+def test_no_artist_comes_twice_whatever_chance_shows(put_copy: PutOut) -> None:
+    published = open_published(put_copy())
 
     found = [slate(published, f"user-{number % 30}", seed=number, k=1 + number % LENGTH) for number in range(2_000)]
 
@@ -59,33 +59,33 @@ def test_no_artist_comes_twice_whatever_chance_shows(put_out: PutOut) -> None:
     assert all(len(set(one.artists)) == len(one.artists) for one in found)
 
 
-def test_the_same_user_on_the_same_day_sees_the_same_slate(put_out: PutOut) -> None:
-    published = open_published(put_out())
+def test_the_same_user_on_the_same_day_sees_the_same_slate(put_copy: PutOut) -> None:
+    published = open_published(put_copy())
 
     assert slate(published, "user-1") == slate(published, "user-1")
     assert len({slate(published, "user-1", days=day).explored for day in range(60)}) > 1
 
 
-def test_the_list_in_its_order_where_chance_shows_nothing(put_out: PutOut) -> None:
-    published = open_published(put_out())
+def test_the_list_in_its_order_where_chance_shows_nothing(put_copy: PutOut) -> None:
+    published = open_published(put_copy())
     found = next(one for seed in range(50) if (one := slate(published, "user-7", seed=seed)).explored < 0)
 
     assert names(published, found) == shifted(7)[:K]
     assert (found.propensity, found.fallback) == (1 - EXPLORATION / K, None)
 
 
-def test_lists_of_yesterday_are_told_stale(put_out: PutOut) -> None:
-    assert slate(open_published(put_out()), "user-1", days=1).fallback == "stale"
+def test_lists_of_yesterday_are_told_stale(put_copy: PutOut) -> None:
+    assert slate(open_published(put_copy()), "user-1", days=1).fallback == "stale"
 
 
-def test_a_stranger_gets_a_full_cold_start_list_for_certain(put_out: PutOut) -> None:
-    found = slate(open_published(put_out()), "nobody")
+def test_a_stranger_gets_a_full_cold_start_list_for_certain(put_copy: PutOut) -> None:
+    found = slate(open_published(put_copy()), "nobody")
 
     assert (found.fallback, len(found.artists), found.propensity, found.explored) == ("cold_start", K, 1.0, -1)
 
 
-def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_out: PutOut) -> None:
-    published = open_published(put_out())
+def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_copy: PutOut) -> None:
+    published = open_published(put_copy())
     left_out = frozenset(slate(published, "user-2").artists[:2])
 
     found = [slate(published, "user-2", seed=seed, without=left_out) for seed in range(500)]
@@ -93,9 +93,9 @@ def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_out: PutOut)
     assert all(len(one.artists) == K and not left_out & set(one.artists) for one in found)
 
 
-def test_a_user_sees_the_list_of_the_role_that_was_published_for_their_bucket(put_out: PutOut) -> None:
+def test_a_user_sees_the_list_of_the_role_that_was_published_for_their_bucket(put_copy: PutOut) -> None:
     arms = Arms.without_stage(holdout_salt="first", holdout_share=0.2).in_canary(0.5, salt="first/2")
-    published = open_published(put_out(arms=arms))
+    published = open_published(put_copy(arms=arms))
 
     seen = {f"user-{n}": slate(published, f"user-{n}") for n in range(30)}
 
