@@ -1,3 +1,4 @@
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ class Landing:
     """Days of records as ingestion leaves them: 300 a day and source, read the morning after."""
 
     def __init__(self, lake: Lake) -> None:
-        self.lake, self.number = lake, 0
+        self.lake = lake
 
     def landed(
         self,
@@ -30,7 +31,7 @@ class Landing:
         from_seq: int | None = None,
         users: int = 300,
     ) -> None:
-        on, self.number = FIRST + day * ONE_DAY, self.number + count
+        on = FIRST + day * ONE_DAY
         start = 1_000 * day if from_seq is None else from_seq
         read = datetime(on.year, on.month, on.day, 2, 30, tzinfo=UTC) + days_later * ONE_DAY
         rows = [
@@ -52,13 +53,20 @@ class Landing:
         self.lake.append(table, pa.Table.from_pylist(whole, schema=table.schema))
 
 
-@pytest.fixture
-def landing(lake: Lake) -> Landing:
-    made = Landing(lake)
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Eight days as they should be; tests take copies."""
+    made = Landing(Lake(str(tmp_path_factory.mktemp("usual") / "lake")))
     for day in range(8):
         made.landed(day, "ios", from_seq=300 * day)
         made.landed(day, "web", from_seq=300 * day)
-    return made
+    return made.lake
+
+
+@pytest.fixture
+def landing(lake: Lake, usual: Lake) -> Landing:
+    shutil.copytree(usual.url, lake.url)
+    return Landing(lake)
 
 
 def measured(landing: Landing, days: int = 8) -> list[tuple[int, str, str, float]]:

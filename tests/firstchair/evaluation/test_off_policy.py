@@ -1,6 +1,7 @@
 """Off-policy values against truths: planted ones, and two policies that were both run."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,11 @@ def planted(seed: int, *, users: int = 6_000, slates: int = 3, lift: float = 0.0
     ranked, target = (np.argsort(-view, axis=1)[:, :K][user] for view in (noisy, better))
     shown = ranked.copy()
     explores = np.flatnonzero(rng.random(len(user)) < EXPLORATION)
-    for row in explores:
-        outside = np.delete(np.arange(POOL), ranked[row])
-        shown[row, rng.integers(K)] = rng.choice(outside)
+    lots = np.array([(rng.integers(POOL - K), rng.integers(K)) for _ in explores]).reshape(-1, 2)
+    is_outside = np.ones((len(explores), POOL), dtype=bool)
+    np.put_along_axis(is_outside, ranked[explores], False, axis=1)
+    outside = np.nonzero(is_outside)[1].reshape(-1, POOL - K)
+    shown[explores, lots[:, 1]] = outside[np.arange(len(explores)), lots[:, 0]]
     chance = LOOKS * np.take_along_axis(liking[user], shown, axis=1)
     log = SlateLog(user, ranked, shown, rng.random(chance.shape) < chance, np.full(len(user), POOL - K), EXPLORATION)
     values = [(LOOKS * np.take_along_axis(liking[user], lists, axis=1)).sum() for lists in (ranked, target)]
@@ -115,6 +118,7 @@ def test_the_value_of_a_policy_from_the_logs_of_another_covers_what_it_earned(
     assert found.effective_samples > (1_000 if logged == "random" else 1)
 
 
+@cache
 def bandit(policy: str, campaign: str) -> dict[str, np.ndarray]:
     table = pyarrow.csv.read_csv(BANDIT / policy / campaign / f"{campaign}.csv")
     return {name: np.asarray(table.column(name)) for name in ("item_id", "position", "click", "propensity_score")}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -126,22 +127,29 @@ def content() -> Callable[[Lake], dict[str, list[str]]]:
     return content_of
 
 
-@pytest.fixture
-def delivery(lake: Lake, tmp_path: Path) -> Delivery:
-    """An empty folder of objects beside a lake that knows `USERS`, `ARTISTS`, `TRACKS`."""
-    made = Delivery(lake, tmp_path / "landing")
+@pytest.fixture(scope="session")
+def knowing(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A lake that knows `USERS`, `ARTISTS`, `TRACKS` and nothing else; tests take copies."""
+    folder = tmp_path_factory.mktemp("knowing")
+    made = Delivery(Lake(str(folder / "lake")), folder / "landing")
     made.know()
-    return made
+    return made.lake.url
+
+
+@pytest.fixture
+def delivery(lake: Lake, tmp_path: Path, knowing: str) -> Delivery:
+    """An empty folder of objects beside a copy of the lake `knowing`."""
+    shutil.copytree(knowing, lake.url)
+    return Delivery(lake, tmp_path / "landing")
 
 
 @pytest.fixture(scope="session")
-def new_delivery(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Delivery]:
+def new_delivery(tmp_path_factory: pytest.TempPathFactory, knowing: str) -> Callable[[], Delivery]:
     """Deliveries into lakes of their own."""
 
     def make() -> Delivery:
         base = tmp_path_factory.mktemp("delivery")
-        made = Delivery(Lake(str(base / "lake")), base / "landing")
-        made.know()
-        return made
+        shutil.copytree(knowing, base / "lake")
+        return Delivery(Lake(str(base / "lake")), base / "landing")
 
     return make

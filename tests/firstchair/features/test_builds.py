@@ -1,5 +1,6 @@
 """Building the gold tables: one partition, the same rows each time, and nothing that knows the future."""
 
+import shutil
 from datetime import date
 
 import pyarrow as pa
@@ -10,7 +11,9 @@ from firstchair.features import build_interactions, build_user_features, builds
 from firstchair.features.history import History
 from firstchair.features.matrix import interactions
 from firstchair.features.profile import user_features
+from firstchair.lake import Lake
 from firstchair.lake import tables as lake_tables
+from tests.firstchair.features.conftest import Scene
 
 AS_OF, DAY_AFTER = date(2026, 1, 10), date(2026, 1, 11)
 
@@ -26,10 +29,23 @@ def some_events(scene):
     ]
 
 
-def test_user_features_of_a_day_hold_one_valid_row_per_user(lake, scene):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A lake of some events and the user features of a day, with their report; tests read it, or take copies."""
+    lake, scene = Lake(str(tmp_path_factory.mktemp("built") / "lake")), Scene()
     scene.fill(lake, some_events(scene))
+    return lake, build_user_features(lake, as_of=AS_OF)
 
-    report = build_user_features(lake, as_of=AS_OF)
+
+@pytest.fixture
+def built_lake(lake, built):
+    """A copy of its own of the lake `built`."""
+    shutil.copytree(built[0].url, lake.url)
+    return lake
+
+
+def test_user_features_of_a_day_hold_one_valid_row_per_user(built):
+    lake, report = built
 
     written = lake.read(lake_tables.USER_FEATURES)
     assert (report.rows, report.users, report.leaked_rows, written.num_rows) == (3, 3, 0, 3)
@@ -65,23 +81,20 @@ def test_building_twice_leaves_the_same_rows_and_other_days_alone(lake, scene, b
     assert lake.partitions(table) == [AS_OF, DAY_AFTER]
 
 
-def test_same_events_in_another_order_give_the_same_fingerprints(lake, scene):
-    events = some_events(scene)
-    scene.fill(lake, events)
-    first = (build_user_features(lake, as_of=AS_OF).fingerprint, build_interactions(lake, as_of=AS_OF).fingerprint)
+def test_same_events_in_another_order_give_the_same_fingerprints(built, built_lake, scene):
+    lake = built_lake
+    first = (built[1].fingerprint, build_interactions(lake, as_of=AS_OF).fingerprint)
 
-    scene.fill(lake, events[::-1])
+    scene.fill(lake, some_events(scene)[::-1])
 
     assert build_user_features(lake, as_of=AS_OF).fingerprint == first[0]
     assert build_interactions(lake, as_of=AS_OF).fingerprint == first[1]
 
 
-def test_late_event_changes_the_rebuilt_day(lake, scene):
-    events = some_events(scene)
-    scene.fill(lake, events)
-    before = build_user_features(lake, as_of=AS_OF)
+def test_late_event_changes_the_rebuilt_day(built, built_lake, scene):
+    lake, before = built_lake, built[1]
 
-    scene.fill(lake, [*events, scene.event("login", scene.ben, "2026-01-02T08:00")])
+    scene.fill(lake, [*some_events(scene), scene.event("login", scene.ben, "2026-01-02T08:00")])
     after = build_user_features(lake, as_of=AS_OF)
 
     assert after.fingerprint != before.fingerprint
@@ -95,9 +108,8 @@ def test_empty_lake_gives_empty_partitions(lake):
     assert (features.rows, features.users, matrix.rows, matrix.density) == (0, 0, 0, 0.0)
 
 
-def test_user_features_that_know_the_day_itself_are_refused_and_nothing_is_written(lake, scene, monkeypatch):
-    scene.fill(lake, some_events(scene))
-    build_user_features(lake, as_of=AS_OF)
+def test_user_features_that_know_the_day_itself_are_refused_and_nothing_is_written(built_lake, monkeypatch):
+    lake = built_lake
     known = lake.fingerprint(lake_tables.USER_FEATURES)
 
     def leaky(history: History, *, as_of: date):
@@ -123,9 +135,8 @@ def test_matrix_that_knows_the_day_itself_is_refused_and_nothing_is_written(lake
     assert lake.count(lake_tables.INTERACTIONS) == 0
 
 
-def test_users_that_break_the_suite_are_named_and_the_partition_stays_as_it_was(lake, scene):
-    scene.fill(lake, some_events(scene))
-    build_user_features(lake, as_of=AS_OF)
+def test_users_that_break_the_suite_are_named_and_the_partition_stays_as_it_was(built_lake, scene):
+    lake = built_lake
     known = lake.fingerprint(lake_tables.USER_FEATURES)
     scene.fill(lake, [], users=[scene.user(scene.anna), scene.user(scene.ben, age_group="ancient")])
 
@@ -134,9 +145,8 @@ def test_users_that_break_the_suite_are_named_and_the_partition_stays_as_it_was(
     assert lake.fingerprint(lake_tables.USER_FEATURES) == known
 
 
-def test_written_columns_are_plain_delta_types(lake, scene):
-    scene.fill(lake, some_events(scene))
-    build_user_features(lake, as_of=AS_OF)
+def test_written_columns_are_plain_delta_types(built):
+    lake, _ = built
 
     snapshot = lake.snapshot(lake_tables.USER_FEATURES)
 

@@ -18,26 +18,42 @@ from firstchair.world import WorldReport, simulate
 
 DAYS, START = 12, date(2026, 1, 1)
 Event = dict[str, Any]
+Lived = tuple[Path, WorldReport]
+
+
+def simulated(folder: Path, accounts: sa.URL, **changes: Any) -> Lived:
+    arguments: dict[str, Any] = {"users": 120, "artists": 60, "days": DAYS, "seed": 5, "scenario": "steady"}
+    report = simulate(
+        **arguments | changes,
+        start=START,
+        accounts=accounts,
+        events_url=str(folder / "events"),
+        truth=folder / "truth",
+    )
+    return folder, report
 
 
 @pytest.fixture
-def live(new_database: Callable[[], sa.URL], tmp_path: Path) -> Callable[..., tuple[Path, WorldReport]]:
+def live(new_database: Callable[[], sa.URL], tmp_path: Path) -> Callable[..., Lived]:
     """Simulate into a folder of its own name."""
     accounts = new_database()
 
-    def make(name: str, **changes: Any) -> tuple[Path, WorldReport]:
-        folder = tmp_path / name
-        arguments: dict[str, Any] = {"users": 120, "artists": 60, "days": DAYS, "seed": 5, "scenario": "steady"}
-        report = simulate(
-            **arguments | changes,
-            start=START,
-            accounts=accounts,
-            events_url=str(folder / "events"),
-            truth=folder / "truth",
-        )
-        return folder, report
+    def make(name: str, **changes: Any) -> Lived:
+        return simulated(tmp_path / name, accounts, **changes)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def steady(new_session_database: Callable[[], sa.URL], tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    """A small world for all tests that only read what it wrote."""
+    return simulated(tmp_path_factory.mktemp("steady"), new_session_database())
+
+
+@pytest.fixture(scope="module")
+def longer(new_session_database: Callable[[], sa.URL], tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    """As `steady`, of more people and days."""
+    return simulated(tmp_path_factory.mktemp("longer"), new_session_database(), users=400, days=20)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -53,7 +69,7 @@ def events(folder: Path) -> list[Event]:
 
 
 @pytest.mark.parametrize("scenario", ["steady", "imperfect-delivery", "better-challenger"])
-def test_the_same_seed_gives_the_same_bytes(live: Callable[..., tuple[Path, WorldReport]], scenario: str) -> None:
+def test_the_same_seed_gives_the_same_bytes(live: Callable[..., Lived], scenario: str) -> None:
     one, again, other = (
         digests(live(name, seed=seed, scenario=scenario)[0]) for name, seed in (("a", 5), ("b", 5), ("c", 6))
     )
@@ -62,8 +78,8 @@ def test_the_same_seed_gives_the_same_bytes(live: Callable[..., tuple[Path, Worl
     assert one != other
 
 
-def test_each_source_counts_up_and_no_id_comes_twice(live: Callable[..., tuple[Path, WorldReport]]) -> None:
-    found = events(live("a")[0])
+def test_each_source_counts_up_and_no_id_comes_twice(steady: Lived) -> None:
+    found = events(steady[0])
     numbers: dict[str, list[int]] = defaultdict(list)
     for event in sorted(found, key=lambda e: e["source_seq"]):
         numbers[event["source"]].append(event["source_seq"])
@@ -73,16 +89,16 @@ def test_each_source_counts_up_and_no_id_comes_twice(live: Callable[..., tuple[P
     assert all(event["simulated"] is True for event in found)
 
 
-def test_the_report_counts_what_was_written(live: Callable[..., tuple[Path, WorldReport]]) -> None:
-    folder, report = live("a")
+def test_the_report_counts_what_was_written(steady: Lived) -> None:
+    folder, report = steady
 
     assert Counter(event["event_type"] for event in events(folder)) == report.events
     assert (report.first_date, report.last_date) == (START, date(2026, 1, 12))
 
 
-def test_a_slate_is_ten_artists_of_whom_none_comes_twice(live: Callable[..., tuple[Path, WorldReport]]) -> None:
+def test_a_slate_is_ten_artists_of_whom_none_comes_twice(steady: Lived) -> None:
     slates: dict[str, dict[int, str]] = defaultdict(dict)
-    for event in events(live("a")[0]):
+    for event in events(steady[0]):
         if event["event_type"] == "impression":
             slates[event["slate_id"]][event["position"]] = event["artist_id"]
 
@@ -90,8 +106,8 @@ def test_a_slate_is_ten_artists_of_whom_none_comes_twice(live: Callable[..., tup
     assert all(sorted(slate) == list(range(1, 11)) and len(set(slate.values())) == 10 for slate in slates.values())
 
 
-def test_only_what_was_shown_is_clicked(live: Callable[..., tuple[Path, WorldReport]]) -> None:
-    found = events(live("a")[0])
+def test_only_what_was_shown_is_clicked(steady: Lived) -> None:
+    found = events(steady[0])
 
     def places(kind: str) -> set[tuple[str, str, int]]:
         return {(e["user_id"], e["slate_id"], e["position"]) for e in found if e["event_type"] == kind}
@@ -100,8 +116,8 @@ def test_only_what_was_shown_is_clicked(live: Callable[..., tuple[Path, WorldRep
     assert places("click") <= places("impression")
 
 
-def test_clicks_are_as_many_as_the_truth_expects(live: Callable[..., tuple[Path, WorldReport]]) -> None:
-    folder, report = live("a", users=400, days=20)
+def test_clicks_are_as_many_as_the_truth_expects(longer: Lived) -> None:
+    folder, report = longer
     expected = json.loads((folder / "truth" / "world.json").read_text())["expected_ctr"]
 
     shown, clicked = report.events["impression"], report.events["click"]
@@ -110,9 +126,9 @@ def test_clicks_are_as_many_as_the_truth_expects(live: Callable[..., tuple[Path,
 
 
 def test_a_person_clicks_what_meets_his_taste_and_stands_on_top(
-    live: Callable[..., tuple[Path, WorldReport]],
+    longer: Lived,
 ) -> None:
-    folder, _ = live("a", users=400, days=20)
+    folder, _ = longer
     tastes, artists = (np.load(folder / "truth" / f"{name}.npy") for name in ("tastes", "artists"))
 
     def rows(kind: str) -> np.ndarray:
@@ -126,17 +142,15 @@ def test_a_person_clicks_what_meets_his_taste_and_stands_on_top(
     assert clicked[:, 2].mean() < shown[:, 2].mean() - 1
 
 
-def test_a_longer_window_lets_the_same_people_live(
-    live: Callable[..., tuple[Path, WorldReport]], tmp_path: Path
-) -> None:
-    short, long = live("short")[0], live("long", days=2 * DAYS)[0]
+def test_a_longer_window_lets_the_same_people_live(steady: Lived, live: Callable[..., Lived]) -> None:
+    short, long = steady[0], live("long", days=2 * DAYS)[0]
 
     for name in ("tastes.npy", "artists.npy"):
         np.testing.assert_array_equal(np.load(short / "truth" / name), np.load(long / "truth" / name))
 
 
 def test_a_new_world_in_the_same_place_leaves_nothing_of_the_old(
-    live: Callable[..., tuple[Path, WorldReport]],
+    live: Callable[..., Lived],
 ) -> None:
     live("a", scenario="imperfect-delivery", days=2 * DAYS)
 
@@ -147,7 +161,7 @@ def test_a_new_world_in_the_same_place_leaves_nothing_of_the_old(
     ("fault", "named"), [({"scenario": "utopia"}, "imperfect-delivery"), ({"artists": 10}, "artists")]
 )
 def test_a_world_that_cannot_be_is_refused_before_anything_is_written(
-    live: Callable[..., tuple[Path, WorldReport]], tmp_path: Path, fault: dict[str, Any], named: str
+    live: Callable[..., Lived], tmp_path: Path, fault: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(SettingsError) as raised:
         live("a", **fault)
