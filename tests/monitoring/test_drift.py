@@ -60,7 +60,11 @@ def test_what_changed_is_named(lake: Lake, changed: dict[str, object], named: se
 
 
 def test_among_many_users_a_change_of_no_size_is_significant_and_no_drift(lake: Lake) -> None:
-    report = watched(lake, users=12_000, days=24, ctr=0.115, comes=0.9)
+    crowd = Crowd(lake, 12_000)
+    crowd.live(0, 8, 9, 15, 16)  # after the first, the days before that are compared with the last two
+    crowd.live(22, 23, ctr=0.115, comes=0.9)
+
+    report = compared(lake, START + 24 * ONE_DAY)
 
     (ctr,) = lake.read(t.DRIFT, "\"column\" = 'ctr'").to_pylist()
     assert ctr["score"] < ctr["threshold"]
