@@ -18,8 +18,8 @@ from lives import START, LivedLake
 
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.operations.causes import outcome
-from firstchair.operations.triggers import of_tables
+from firstchair.platform.causes import outcome
+from firstchair.platform.triggers import of_tables
 from monitoring import Champion, build_drift, build_engagement, load_rules
 
 DAYS, FIRST = 60, 21

@@ -31,8 +31,9 @@ def main() -> None:
 
 def measure(users: int, artists: int, days: int, scenario: str) -> None:
     """Print the mean true clicks per 100 of both lists over new users, and the interval of their difference."""
-    from firstchair.operations import open_platform, run
-    from firstchair.operations.living import PlatformService
+    from firstchair.commands import run
+    from firstchair.commands.living import PlatformService
+    from firstchair.platform import open_platform
     from firstchair.world import SLATE, Slates, World, WorldSpec
     from firstchair.world.behaviour import EXAMINATION
     from firstchair.world.service import Whole

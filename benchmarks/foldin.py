@@ -31,10 +31,10 @@ from firstchair.models import LabelledHistory, TrainingData
 from firstchair.models.als import ALS
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import USER
-from firstchair.serving.factors import Factors, Row
-from firstchair.serving.foldin import Uptake, fold, folded_row, reasons
-from firstchair.serving.ranking_files import ranker_files
-from firstchair.serving.reranking import Reranker
+from firstchair.publication.factors import Factors, Row
+from firstchair.publication.foldin import Uptake, fold, folded_row, reasons
+from firstchair.publication.ranking_files import ranker_files
+from firstchair.publication.reranking import Reranker
 
 K, SHOWN, ROW, TODAY = 50, 10, 80, 3
 # Kinds of listeners, so that the ranker has something to learn and grows trees.

@@ -72,7 +72,7 @@ class _Lived:
     """A platform and its world; the first four weeks are built when it is made."""
 
     def __init__(self, scenario: str, seed: int, users: int, *, decisions: bool) -> None:
-        from firstchair.operations import open_platform
+        from firstchair.platform import open_platform
         from firstchair.world import World, WorldSpec
 
         self.platform, self.decisions = (
@@ -107,14 +107,14 @@ class _Lived:
 
     def _step(self) -> date:
         if self.decisions:
-            from firstchair.operations.living import PlatformService
+            from firstchair.commands.living import PlatformService
 
             self.service = self.service or PlatformService(self.platform, len(self.world.people))
             self.service.reload()
         return self.world.step(self.service)
 
     def _look(self, at: datetime) -> tuple[datetime, Any]:
-        from firstchair.operations.alerts import open_alerts
+        from firstchair.platform.alerts import open_alerts
 
         return at, open_alerts(replace(self.platform, now=at))
 
@@ -148,8 +148,8 @@ class _Lived:
         now = datetime.combine(last + ONE_DAY, BUILD)
         platform = replace(self.platform, now=now)
         if self.decisions:
-            from firstchair.operations import run
-            from firstchair.operations.run import MONITORING
+            from firstchair.commands import run
+            from firstchair.commands.run import MONITORING
 
             run(platform, last=last, without=MONITORING)
             return

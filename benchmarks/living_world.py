@@ -102,22 +102,23 @@ def in_a_process(scenario: str, seed: int, users: int) -> str:
 
 def live_once(scenario: str, seed: int, users: int) -> dict[str, Any]:
     """One run until its end, as a row: every look at the challenger, with the truth of the days that it rests on."""
-    from firstchair import operations
+    from firstchair import commands
+    from firstchair.platform import Platform, open_platform
     from firstchair.settings import load_settings
     from firstchair.world import WorldSpec
 
     days = HISTORY_DAYS + SHADOW + RAMPS + LONGEST + (1 + PROBATION if scenario == "taste-shift" else 0)
     spec = WorldSpec(users, ARTISTS, days, seed, START, scenario, CHANGE_ON.get(scenario))
-    platform = operations.open_platform(load_settings())
+    platform = open_platform(load_settings())
 
-    def ended(platform: operations.Platform) -> bool:
+    def ended(platform: Platform) -> bool:
         return is_end(platform.ledger.entries(), scenario)
 
     def tell(step: str, _done: int, _total: int) -> None:
         print(f"{scenario} {seed}: {step}, {time.process_time():.1f}", file=sys.stderr)
 
-    demo = operations.Demo(spec, HISTORY_DAYS)
-    operations.live(platform, demo, until=ended, progress=tell, without=(*SPARED, *SPARED_MODELS))
+    demo = commands.Demo(spec, HISTORY_DAYS)
+    commands.live(platform, demo, until=ended, progress=tell, without=(*SPARED, *SPARED_MODELS))
     truth = pd.read_parquet(platform.settings.home / "truth" / "expected.parquet")
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {

@@ -31,10 +31,10 @@ from firstchair.evaluation.off_policy import (
     inverse_propensity,
     self_normalised,
 )
+from firstchair.login.slates import EXPLORATION, draw_of, with_chance
 from firstchair.promotion import OfflineRules
 from firstchair.promotion.slate_log import Logged
 from firstchair.promotion.veto import off_policy
-from firstchair.serving.slates import EXPLORATION, draw_of, with_chance
 from firstchair.world.behaviour import CLICK, EXAMINATION, Happenings, Life
 from firstchair.world.population import make_artists, make_users
 from firstchair.world.scenarios import scenario

@@ -5,7 +5,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 
 import dagster as dg
@@ -13,6 +13,7 @@ import psutil
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from dagster_shared.error import SerializableErrorInfo
 
+from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
 
 PROCESS_TAG = "firstchair/process"
@@ -25,6 +26,7 @@ OPEN = [
     if status not in {dg.DagsterRunStatus.SUCCESS, FAILED, dg.DagsterRunStatus.CANCELED}
 ]
 LONGEST_WAIT_MINUTES = 60
+FAILED_RUN_DAYS = 7
 # Two readings of a process's start differ by less.
 SAME_START_SECONDS = 2
 # Of one piece of work, newest first; landing has one of its own every few minutes.
@@ -325,6 +327,22 @@ def failed_checks(instance: dg.DagsterInstance) -> list[str]:
     newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([spec.key for spec in specs])
     failed = [key for key, record in newest.items() if record.status.value == "FAILED" and _is_error(record)]
     return sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in failed)
+
+
+def run_checks(instance: dg.DagsterInstance, *, now: datetime) -> tuple[Check, Check]:
+    """Whether an asset check failed at its newest outcome, and whether a run failed for good."""
+    checks = failed_checks(instance)
+    failed = f"Failed at their last run: {', '.join(checks)}."
+    text = failed if checks else "No check failed at its last run."
+    of_checks = Check("failed_check", _state(not checks), text)
+    runs = failed_runs(instance, since=now - timedelta(days=FAILED_RUN_DAYS))
+    more = f" {len(runs) - 1:,} more failed before it." if len(runs) > 1 else ""
+    text = f"{runs[0].sentence()}{more}" if runs else "The work of every run is done."
+    return of_checks, Check("failed_run", _state(not runs), text)
+
+
+def _state(passes: bool) -> CheckState:
+    return CheckState.PASSES if passes else CheckState.FAILS
 
 
 def _is_error(record: AssetCheckExecutionRecord) -> bool:

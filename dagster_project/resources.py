@@ -8,8 +8,8 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_project.execution import PROCESS_TAG, process_tag
-from firstchair.operations import Platform, open_platform
-from firstchair.operations.work import Work, writing
+from firstchair.platform import Platform, open_platform
+from firstchair.platform.work import Work, writing
 
 
 class PlatformResource(dg.ConfigurableResource["PlatformResource"]):

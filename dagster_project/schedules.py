@@ -7,8 +7,8 @@ import dagster as dg
 from dagster_project.execution import Wanted, requests
 from dagster_project.partitions import daily
 from dagster_project.resources import PlatformResource
-from firstchair.operations import triggers
-from firstchair.operations.start import settled_at
+from firstchair.platform import triggers
+from firstchair.platform.start import settled_at
 
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 

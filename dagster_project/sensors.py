@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import dagster as dg
 
-from dagster_project.execution import Wanted, close_orphans, requests
+from dagster_project.execution import Wanted, close_orphans, requests, run_checks
 from dagster_project.resources import PlatformResource
 from dagster_project.schedules import Requests, decision, landing, rebuild, retraining
 from firstchair import events
 from firstchair.lake import is_simulated
 from firstchair.lake.tables import BRONZE_EVENTS
-from firstchair.operations import alerts, triggers, webhook
-from firstchair.operations.start import settled_at
+from firstchair.platform import alerts, triggers, webhook
+from firstchair.platform.start import settled_at
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
 ONE_DAY = timedelta(days=1)
@@ -70,7 +70,7 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
     """
     p = platform.open()
     close_orphans(context.instance)
-    found = alerts.open_alerts(p, context.instance)
+    found = alerts.open_alerts(p, run_checks(context.instance, now=p.now))
     receiver = webhook.Receiver(
         p.settings.alert_webhook_url,
         p.settings.secret_webhook_key(),

@@ -26,7 +26,7 @@ IMPORTED = (
     "dagster_postgres",
     "evidently.metrics",
     "firstchair.cli",
-    "firstchair.operations",
+    "firstchair.commands",
     "great_expectations",
     "ibis.backends.duckdb",
     "implicit.cpu.als",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firstchair.lake import tables as t
-from firstchair.serving import serves
+from firstchair.publication import serves
 from firstchair.settings import Settings
 from firstchair.world import user_id
 from tests.service import Service, different, simulated

@@ -20,7 +20,7 @@ from firstchair.models import Explanations, Lists
 from firstchair.models.explanations import blank
 from firstchair.privacy import user_key
 from firstchair.promotion import Registry, Version
-from firstchair.serving import PublishReport, publish
+from firstchair.publication import PublishReport, publish
 
 # Half of the users see the challenger, one in a hundred what is trending.
 ARMS = Arms.without_stage(holdout_salt="first", holdout_share=0.01).in_canary(0.5, salt="first/2")

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import psutil
 
-from firstchair.operations.up import api_service
+from firstchair.commands.up import api_service
 from firstchair.settings import Settings
 
 TOKEN = "a benchmark's token"

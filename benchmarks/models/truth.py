@@ -43,8 +43,9 @@ def main() -> None:
 
 def measured(users: int, artists: int, days: int, seed: int, scenario: str) -> pd.DataFrame:
     """By family: offline NDCG@10 and its 95 % interval over test users, and the mean true CTR of its lists."""
-    from firstchair.operations import open_platform, run
-    from firstchair.operations.living import PlatformService
+    from firstchair.commands import run
+    from firstchair.commands.living import PlatformService
+    from firstchair.platform import open_platform
     from firstchair.world import World, WorldSpec
 
     platform = open_platform()

@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 import monitoring
+from dagster_project import roles
 from dagster_project.assets.models import FAMILY_MODELS
 from dagster_project.assets.recommendations import recommendations
 from dagster_project.assets.validation import silver_events
@@ -12,7 +13,6 @@ from dagster_project.checks import DAY_USABLE, outcome
 from dagster_project.metadata import described, report_page, run_page
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
-from firstchair.operations import roles
 
 OWNERS = ["team:ml"]
 ONE_DAY = timedelta(days=1)

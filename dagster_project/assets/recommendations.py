@@ -7,7 +7,7 @@ from dagster_project.checks import EVERY_USER_SERVED, verdict
 from dagster_project.metadata import described
 from dagster_project.partitions import as_of_of, daily
 from dagster_project.resources import PlatformResource
-from firstchair import serving
+from firstchair import publication
 
 
 @dg.asset(
@@ -22,7 +22,7 @@ def recommendations(context: dg.AssetExecutionContext, platform: PlatformResourc
     """Each user's list by each model of the day, with scores in -1..1 and a reason for each artist."""
     p = platform.open()
     p.restore_aliases()
-    report = serving.build_recommendations(
+    report = publication.build_recommendations(
         p.lake, p.registry, as_of=as_of_of(context), list_length=p.settings.list_length
     )
     checks = [verdict(EVERY_USER_SERVED, report.users_without_list == 0, of=report.users, what="users")]
@@ -40,7 +40,7 @@ def published_lists(context: dg.AssetExecutionContext, platform: PlatformResourc
     """The lists that logins are answered from: mapped columns, swapped to in one step."""
     p = platform.open()
     p.restore_aliases()
-    report = serving.publish_day(
+    report = publication.publish_day(
         p.lake,
         p.registry,
         as_of=as_of_of(context),

@@ -18,7 +18,7 @@ from dagster_project.definitions import defs
 from dagster_project.resources import PlatformResource
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
-from firstchair.serving.layout import POINTER
+from firstchair.publication.layout import POINTER
 from tests.service import LAST_DAY, Lived
 
 NOW = datetime(2026, 2, 1, 3, tzinfo=UTC)

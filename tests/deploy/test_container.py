@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from firstchair.settings import TELEMETRY_OFF
 from tests.deploy.containerfile import ROOT, stages
 from tests.deploy.test_kubernetes import pods
-from tests.firstchair.operations.test_up import answers, free_port, wait_for
+from tests.firstchair.commands.test_up import answers, free_port, wait_for
 from tests.service import Lived
 
 BIN = Path(sys.executable).parent

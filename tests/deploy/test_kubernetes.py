@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from firstchair.serving.logins import Counts
-from firstchair.serving.metrics import exposition
+from firstchair.http.metrics import exposition
+from firstchair.login.logins import Counts
 from firstchair.settings import Settings
 from tests.deploy.containerfile import ROOT, stages
 

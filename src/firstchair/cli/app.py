@@ -152,12 +152,13 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Materialise the pipeline up to the last complete day."""
-    from firstchair import operations
+    from firstchair import commands
+    from firstchair.platform import open_platform
 
-    platform = operations.open_platform()
+    platform = open_platform()
     with at_work("run") as advance:
-        report = operations.run(platform, first=_day(first), last=_day(last), progress=advance)
-    summary = operations.summarise(platform, report)
+        report = commands.run(platform, first=_day(first), last=_day(last), progress=advance)
+    summary = commands.summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
 
 
@@ -179,15 +180,15 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Let a simulated music service live with the platform, day after day, and print what came of it."""
-    from firstchair import operations, world
+    from firstchair import commands, world
 
     first = _day(start) or datetime.now(UTC).date() - timedelta(days=days + lived)
-    spec = world.WorldSpec(users, artists, days + lived, seed, first, operations.DEMO_SCENARIO)
+    spec = world.WorldSpec(users, artists, days + lived, seed, first, commands.DEMO_SCENARIO)
     with at_work("demo") as advance:
-        platform, report = operations.run_demo(
-            operations.demo_settings(), operations.Demo(spec, days, operations.DEMO_NOISE), progress=advance
+        platform, report = commands.run_demo(
+            commands.demo_settings(), commands.Demo(spec, days, commands.DEMO_NOISE), progress=advance
         )
-    summary = operations.summarise(platform, report)
+    summary = commands.summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
     if not no_ui:
         _up(platform)
@@ -200,16 +201,16 @@ def up(
     ] = False,
 ) -> None:
     """Start and supervise the API, the Dagster webserver and daemon and MLflow; Ctrl-C ends all."""
-    from firstchair import operations
+    from firstchair.platform import open_platform
 
-    _up(operations.open_platform(), no_ui=no_ui)
+    _up(open_platform(), no_ui=no_ui)
 
 
 def _up(platform: Any, *, no_ui: bool = False) -> None:
-    from firstchair.operations.start import settled_at
-    from firstchair.operations.status import settling_sentence
-    from firstchair.operations.up import Service
-    from firstchair.operations.up import up as keep_up
+    from firstchair.commands.up import Service
+    from firstchair.commands.up import up as keep_up
+    from firstchair.platform.activity import settling_sentence
+    from firstchair.platform.start import settled_at
 
     console = Console()
     console.print("Starting; the pages answer in about 20 seconds. Ctrl-C ends all.")
@@ -230,10 +231,11 @@ def _up(platform: Any, *, no_ui: bool = False) -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Champion, challenger, since when and why; freshness; open alerts."""
-    from firstchair import operations
+    from firstchair import commands
+    from firstchair.platform import open_platform
 
     with at_work("status"):
-        found = operations.status(operations.open_platform())
+        found = commands.status(open_platform())
     show(found, as_json=as_json, screen=lambda: screens.status(found))
 
 
@@ -244,7 +246,7 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """The list that the API would answer a login of a user with now; nothing counts as shown."""
-    from firstchair.serving.preview import preview
+    from firstchair.login.preview import preview
 
     with at_work("recommend"):
         listed = preview(load_settings(), user_id=user_id, k=k)
@@ -258,12 +260,12 @@ def decisions(
     as_json: AsJson = False,
 ) -> None:
     """The ledger; who was champion at a time; hash chain check."""
-    from firstchair import operations
-    from firstchair.operations.status import waiting_candidates, waiting_sentence
+    from firstchair.platform import open_platform
+    from firstchair.platform.activity import waiting_candidates, waiting_sentence
     from firstchair.promotion import entry_document
 
     with at_work("decisions"):
-        platform = operations.open_platform()
+        platform = open_platform()
         ledger = platform.ledger
         if verify:
             checked = ledger.verify()
@@ -293,7 +295,7 @@ def _instant(text: str) -> datetime:
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check the environment; say what to do."""
-    from firstchair.operations.doctor import examine
+    from firstchair.commands.doctor import examine
 
     with at_work("doctor"):
         findings = examine(load_settings())

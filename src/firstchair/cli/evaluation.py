@@ -75,12 +75,12 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Search a family's settings on the platform's own days and log every trial to MLflow."""
-    from firstchair import operations
+    from firstchair.commands.tuning import tune_family
     from firstchair.models import Family
-    from firstchair.operations.tuning import tune_family
+    from firstchair.platform import open_platform
 
     with at_work("tune") as advance:
-        platform = operations.open_platform()
+        platform = open_platform()
         found = tune_family(
             platform, Family(family), trials=trials, told=lambda trial: advance("", trial.number + 1, trials)
         )

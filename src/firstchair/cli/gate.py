@@ -74,7 +74,8 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Promote a version by hand; it is put on probation like one that the gate promoted."""
-    from firstchair.operations import manual, open_platform
+    from firstchair.commands import manual
+    from firstchair.platform import open_platform
 
     with at_work("promote"):
         entry = manual.promote(open_platform(), version=version, reason=_said(reason), notify=_notify)
@@ -86,7 +87,8 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")], as_json: AsJson = False
 ) -> None:
     """Remove the champion; the last version before it that had passed serves again."""
-    from firstchair.operations import manual, open_platform
+    from firstchair.commands import manual
+    from firstchair.platform import open_platform
 
     with at_work("rollback"):
         entry = manual.roll_back(open_platform(), reason=_said(reason), notify=_notify)
@@ -100,7 +102,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Recompute a decision from the table versions it names, and compare; exit 1 where it differs."""
-    from firstchair.operations import open_platform
+    from firstchair.platform import open_platform
     from firstchair.promotion import replay as recompute
     from firstchair.promotion import replay_all
 

@@ -14,12 +14,12 @@ from firstchair.definitions.checks import CheckState
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
+    from firstchair.commands import PlatformStatus, Summary
+    from firstchair.commands.doctor import Finding
+    from firstchair.commands.up import Service
     from firstchair.events import Refused
-    from firstchair.operations import PlatformStatus, Summary
-    from firstchair.operations.alerts import Alert
-    from firstchair.operations.doctor import Finding
-    from firstchair.operations.up import Service
-    from firstchair.serving import Preview
+    from firstchair.login import Preview
+    from firstchair.platform.alerts import Alert
 
 Screen = Sequence[RenderableType]
 SIMULATED = "All or some events are simulated: no figure here is of a real service."
@@ -165,7 +165,7 @@ def _mark(simulated: bool) -> list[RenderableType]:
 
 def _work(found: PlatformStatus) -> list[RenderableType]:
     """What is at work and why, what waits, and for what."""
-    from firstchair.operations.status import settling_sentence
+    from firstchair.platform.activity import settling_sentence
 
     parts: list[RenderableType] = [
         Text(found.work.sentence() if found.work is not None else "Nothing is at work on the tables.")

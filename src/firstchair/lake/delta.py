@@ -293,6 +293,7 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
+@cache
 def _sql_type(kind: Any) -> str:
     """DuckDB's name of an Arrow type, asked of DuckDB itself."""
     probe = pa.table({"x": pa.array([], kind)})

@@ -20,9 +20,10 @@ import os
 from datetime import date
 from pathlib import Path
 import numpy as np
-from firstchair import operations
+from firstchair import commands
+from firstchair.platform import open_platform
 from firstchair.models import chosen, storage
-from firstchair.operations.run import HISTORY, LISTS, MODELS, MONITORING
+from firstchair.commands.run import HISTORY, LISTS, MODELS, MONITORING
 
 HOME = Path(os.environ["FIRSTCHAIR_HOME"])
 NEEDED = {
@@ -36,7 +37,7 @@ families["xgboost"]["settings"]["objective"] = "binary:logistic"
 
 def run(day, *, least_users, without=()):
     os.environ["FIRSTCHAIR_MIN_TEST_USERS"] = str(least_users)
-    operations.run(operations.open_platform(), first=day, last=day, without={*SPARED, *without})
+    commands.run(open_platform(), first=day, last=day, without={*SPARED, *without})
 
 def shuffle_a_third():
     folders = [path.parent for path in (HOME / "mlartifacts").rglob("model/data/model/model.json")]

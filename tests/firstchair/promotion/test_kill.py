@@ -13,13 +13,13 @@ import pytest
 from firstchair.databases import Databases
 from firstchair.lake import tables as t
 from firstchair.models import Family
-from firstchair.operations.journal import Journal
-from firstchair.operations.platform import Platform
-from firstchair.operations.triggers import decisions_due
+from firstchair.platform.journal import Journal
+from firstchair.platform.platform import Platform
+from firstchair.platform.triggers import decisions_due
 from firstchair.promotion import Ledger, Registry, Stage, decide, is_followed
 from firstchair.promotion.audition import Effect
-from firstchair.serving import publish, publishing, serves
-from firstchair.serving.published import open_published
+from firstchair.publication import publish, publishing, serves
+from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from tests.firstchair.promotion.conftest import HOLDOUT_SHARE, NOW, SALT, Audition, Copies
 from tests.firstchair.promotion.test_live import LIVE, Stand, day

@@ -17,10 +17,10 @@ from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.privacy import user_key
 from firstchair.promotion import Registry
-from firstchair.serving import publish
-from firstchair.serving.layout import VERSIONS
-from firstchair.serving.published import current
-from firstchair.serving.publishing import point_to
+from firstchair.publication import publish
+from firstchair.publication.layout import VERSIONS
+from firstchair.publication.published import current
+from firstchair.publication.publishing import point_to
 from tests.firstchair.promotion.conftest import registry_at
 
 KEY = b"a test's key"

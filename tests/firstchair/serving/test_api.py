@@ -17,11 +17,11 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.logins.service import wait_for
+from firstchair.http.api import Api, ApiConfig
+from firstchair.login.logins import MAX_K
+from firstchair.outbox import delivery
+from firstchair.outbox.segment import SUFFIX
 from firstchair.promotion import Ledger, Registry, status
-from firstchair.serving import delivery
-from firstchair.serving.api import Api, ApiConfig
-from firstchair.serving.logins import MAX_K
-from firstchair.serving.segment import SUFFIX
 from tests.firstchair.serving.conftest import ALL_CHAMPION, KEY, LENGTH, Stocked, put_there
 
 TOKEN = {"Authorization": "Bearer a test's token"}

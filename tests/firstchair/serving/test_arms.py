@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 
 from firstchair.errors import ModelError
+from firstchair.hosts.diskless import Diskless, DisklessConfig
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.privacy import user_key
 from firstchair.promotion import Phase, Registry, Span, Stage, arms_of, build_evidence
 from firstchair.promotion.stages import probation
-from firstchair.serving import publish, serves
-from firstchair.serving.diskless import Diskless, DisklessConfig
-from firstchair.serving.published import open_published
+from firstchair.publication import publish, serves
+from firstchair.publication.published import open_published
 from tests.firstchair.serving.conftest import AS_OF, CHALLENGER, CHAMPION, KEY, LENGTH, TRENDING, shifted
 
 PutOut = Callable[..., Path]

@@ -13,8 +13,8 @@ from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.models.als import ALS
 from firstchair.promotion import Registry, Stage
-from firstchair.serving.factors import Folding
-from firstchair.serving.published import NOBODY, Published, current, open_published
+from firstchair.publication.factors import Folding
+from firstchair.publication.published import NOBODY, Published, current, open_published
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import ARTISTS, CHALLENGER, CHAMPION, KEY
 

@@ -14,14 +14,15 @@ import pytest
 from firstchair.definitions.arms import Arms
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.login import folded_slates
+from firstchair.login.folded_slates import FoldedSlate, folded_slate
+from firstchair.login.slates import make_slate
 from firstchair.models import Family, Recommender, load_training_data
 from firstchair.promotion import Registry
-from firstchair.serving import folded_slates, ranking_files
-from firstchair.serving.folded_slates import FoldedSlate, folded_slate
-from firstchair.serving.foldin import Folded, folded_row, uptake
-from firstchair.serving.published import Published, open_published
-from firstchair.serving.slates import make_slate
-from firstchair.serving.today import Signal
+from firstchair.publication import ranking_files
+from firstchair.publication.foldin import Folded, folded_row, uptake
+from firstchair.publication.published import Published, open_published
+from firstchair.signals.today import Signal
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import (
     ALL_CHAMPION,

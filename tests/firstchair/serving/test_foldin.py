@@ -15,9 +15,9 @@ from firstchair import models
 from firstchair.features import ConfidenceSettings, interactions
 from firstchair.models import Family
 from firstchair.models.als import ALS
-from firstchair.serving.factors import Factors, Row
-from firstchair.serving.foldin import Folded, Uptake, fold, folded_row, reasons, uptake
-from firstchair.serving.today import Signal
+from firstchair.publication.factors import Factors, Row
+from firstchair.publication.foldin import Folded, Uptake, fold, folded_row, reasons, uptake
+from firstchair.signals.today import Signal
 from tests.firstchair.features.conftest import Scene, compiled
 from tests.firstchair.models.toys import ARTISTS, checkerboard, training_data
 

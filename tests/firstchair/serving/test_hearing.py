@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from firstchair.serving.hearing import Hearing
+from firstchair.login.signal_feed import Hearing
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import KEY
 from tests.firstchair.serving.test_today import CLICK, at

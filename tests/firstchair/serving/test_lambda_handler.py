@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from firstchair.errors import SettingsError
-from firstchair.serving import lambda_handler
-from firstchair.serving.diskless import Diskless, config_of
-from firstchair.serving.lambda_handler import LambdaLogins
-from firstchair.serving.published import open_published
-from firstchair.serving.slates import make_slate
+from firstchair.hosts import lambda_handler
+from firstchair.hosts.diskless import Diskless, config_of
+from firstchair.hosts.lambda_handler import LambdaLogins
+from firstchair.login.slates import make_slate
+from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from tests.firstchair.serving.conftest import AS_OF, KEY
 
@@ -240,7 +240,7 @@ def test_the_process_of_the_image_answers_event_after_event(
     gateway.offered.put(("three", event(headers={})))
 
     with subprocess.Popen(
-        [sys.executable, "-m", "firstchair.serving.lambda_runtime"], env=environment, cwd=settings.home
+        [sys.executable, "-m", "firstchair.hosts.lambda_runtime"], env=environment, cwd=settings.home
     ) as process:
         told = dict(gateway.answered.get(timeout=60) for _ in range(3))
         process.kill()  # as Lambda does

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from firstchair.errors import ModelError
-from firstchair.serving.diskless import Parcels
-from firstchair.serving.hearing import Hearing
-from firstchair.serving.logins import Logins
-from firstchair.serving.preview import preview
-from firstchair.serving.published import open_published
+from firstchair.hosts.diskless import Parcels
+from firstchair.login.logins import Logins
+from firstchair.login.preview import preview
+from firstchair.login.signal_feed import Hearing
+from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from tests.firstchair.serving.conftest import ARTISTS, AS_OF, KEY
 

@@ -16,8 +16,8 @@ import pytest
 
 from benchmarks.logins.lists import Catalogue
 from benchmarks.logins.service import TOKEN, running, serving, settings_of, wait_for
+from firstchair.http.protocol import KNOWN, MAX_HEAD_BYTES
 from firstchair.lake import Lake
-from firstchair.serving.protocol import KNOWN, MAX_HEAD_BYTES
 from firstchair.settings import Settings
 
 AUTHORIZED = f"Authorization: Bearer {TOKEN}"
@@ -92,7 +92,7 @@ def asgi_port(home: Path) -> Iterator[int]:
     port = settings_of(home).api_port
     quiet = ("--no-access-log", "--log-level", "warning")
     options = ("--factory", "--http", "h11", "--ws", "none", *quiet, "--port", str(port))
-    command = (sys.executable, "-m", "uvicorn", *options, "firstchair.serving.worker:app")
+    command = (sys.executable, "-m", "uvicorn", *options, "firstchair.http.worker:app")
     known = {"HOME": str(home), "API_TOKEN": TOKEN, "PSEUDONYM_KEY": "a benchmark's key"}
     with running(command, port, "/readyz", {f"FIRSTCHAIR_{name}": value for name, value in known.items()}):
         yield port

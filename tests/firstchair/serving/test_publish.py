@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 
 from firstchair.errors import ModelError
+from firstchair.hosts.diskless import Parcels
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.login.logins import Logins
 from firstchair.promotion import Registry, Stage
-from firstchair.serving import publish, publish_day
-from firstchair.serving.diskless import Parcels
-from firstchair.serving.logins import Logins
-from firstchair.serving.published import current, open_published
-from firstchair.serving.publishing import KEPT_VERSIONS, point_to
+from firstchair.publication import publish, publish_day
+from firstchair.publication.published import current, open_published
+from firstchair.publication.publishing import KEPT_VERSIONS, point_to
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import (
     ALL_CHAMPION,

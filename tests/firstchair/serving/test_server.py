@@ -13,9 +13,9 @@ from benchmarks.logins.lists import Catalogue
 HEAVY = ("dagster", "duckdb", "evidently", "ibis", "mlflow", "pandas", "pyarrow", "scipy", "sqlalchemy", "xgboost")
 
 
-@pytest.mark.parametrize("entry", ["server", "lambda_handler", "sagemaker"])
+@pytest.mark.parametrize("entry", ["http.server", "hosts.lambda_handler", "hosts.sagemaker"])
 def test_what_answers_logins_imports_nothing_that_only_the_batch_needs(entry: str) -> None:
-    program = f"import sys, firstchair.serving.{entry}; print([name for name in {HEAVY} if name in sys.modules])"
+    program = f"import sys, firstchair.{entry}; print([name for name in {HEAVY} if name in sys.modules])"
 
     imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 

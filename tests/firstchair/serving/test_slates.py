@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from firstchair.definitions.arms import Arms
-from firstchair.serving.published import Published, open_published
-from firstchair.serving.slates import EXPLORATION, Slate, make_slate
+from firstchair.login.slates import EXPLORATION, Slate, make_slate
+from firstchair.publication.published import Published, open_published
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import AS_OF, KEY, LENGTH, shifted
 

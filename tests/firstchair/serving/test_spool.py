@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from firstchair.serving import spool as spool_module
-from firstchair.serving.spool import Spool
-from firstchair.serving.spooled import deliver, undelivered
+from firstchair.outbox import spool as spool_module
+from firstchair.outbox.spool import Spool
+from firstchair.outbox.spooled import deliver, undelivered
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from firstchair.serving.spool import Spool
+from firstchair.outbox.spool import Spool
 spool = Spool(Path(sys.argv[1])); spool.start()
 for number in range(1_000_000):
     spool.append(b'{"event_id":"e%d"}\\n' % number, 1)

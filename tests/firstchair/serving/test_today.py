@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firstchair.serving.today import MOST_OF_ONE_LISTENER, Signal, Today, signal_of, unknown_to
+from firstchair.signals.today import MOST_OF_ONE_LISTENER, Signal, Today, signal_of, unknown_to
 
 CLICK = {
     "event_id": "e1",

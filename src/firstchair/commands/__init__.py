@@ -1,0 +1,28 @@
+"""What the commands do that drive the platform: run it, live a demo, show its state, keep it up."""
+
+from firstchair.commands.demo import (
+    DEMO_NOISE,
+    DEMO_SCENARIO,
+    Demo,
+    demo_settings,
+    live,
+    run_demo,
+)
+from firstchair.commands.run import RunReport, run
+from firstchair.commands.status import PlatformStatus, status
+from firstchair.commands.summary import Summary, summarise
+
+__all__ = [
+    "DEMO_NOISE",
+    "DEMO_SCENARIO",
+    "Demo",
+    "PlatformStatus",
+    "RunReport",
+    "Summary",
+    "demo_settings",
+    "live",
+    "run",
+    "run_demo",
+    "status",
+    "summarise",
+]

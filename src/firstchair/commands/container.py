@@ -1,0 +1,49 @@
+"""One service of `firstchair up` alone and in the foreground: what a container runs.
+
+    python -m firstchair.commands.container api | dagster | dagster-daemon | mlflow
+
+The process becomes the service, so it gets the signals itself; whoever runs the container starts it again.
+"""
+
+import os
+import sys
+
+from firstchair.commands.up import LEAN, services
+from firstchair.errors import FirstchairError, RunError
+from firstchair.platform.platform import open_platform
+from firstchair.platform.start import note_first_start
+
+EVERY_ADDRESS = "0.0.0.0"
+
+
+def become(name: str) -> None:
+    """Turn this process into the service of that name, listening at every address of the container.
+
+    Raises:
+        RunError: There is no such service.
+        SettingsError, SourceError: A setting cannot be used, or the database cannot be reached.
+    """
+    from dagster_project.instance import prepare_home
+
+    platform = open_platform()
+    found = {service.slug: service for service in services(platform, host=EVERY_ADDRESS)}
+    if name not in found:
+        raise RunError(
+            f"There is no service {name!r}.",
+            where="firstchair.commands.container",
+            data="Nothing was started.",
+            remedy=f"Name one of {', '.join(found)}.",
+        )
+    if name.startswith("dagster"):
+        prepare_home(platform.settings)
+        note_first_start(platform)
+    os.environ.update(LEAN)
+    command = found[name].command
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    try:
+        become(" ".join(sys.argv[1:]))
+    except FirstchairError as error:
+        sys.exit(f"{error.what} [{error.code}, {error.where}]\n{error.data} {error.remedy}")

@@ -1,0 +1,195 @@
+"""`firstchair doctor`: is everything there that a run needs, and what to do where it is not."""
+
+import importlib.metadata
+import shutil
+import socket
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
+from itertools import islice
+from urllib.request import urlopen
+
+from firstchair import events
+from firstchair.databases import open_databases
+from firstchair.definitions.checks import CheckState
+from firstchair.errors import FirstchairError
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.platform.alert_guides import guide_of
+from firstchair.promotion import open_memory
+from firstchair.settings import Settings
+from firstchair.sources import EventStore
+
+NEEDED = ("dagster", "mlflow", "evidently", "great-expectations", "implicit", "xgboost", "pandas", "sqlalchemy")
+PASSES, FAILS, UNKNOWN = CheckState.PASSES, CheckState.FAILS, CheckState.NOT_ENOUGH_DATA
+FREE_GIB = 2
+# Records looked at where nothing has been ingested yet.
+SAMPLED_OBJECTS, SAMPLED_RECORDS = 5, 100
+# Answers of the API at /healthz, of Dagster at /server_info, of MLflow at /health.
+OUR_ANSWERS = (b'"status":"ok"', b'"dagster_webserver_version"', b"OK")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: its state, what was found, and what to do where it fails.
+
+    missing: the data without which there is no outcome; empty in every other state.
+    """
+
+    name: str
+    state: CheckState
+    detail: str
+    remedy: str = ""
+    missing: str = ""
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """Look at what a run needs, from Python to the ports; each on its own."""
+    looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+        ("python", _python),
+        ("packages", _packages),
+        ("disk", lambda: _disk(settings)),
+        ("events", lambda: _events(settings)),
+        ("databases", lambda: _databases(settings)),
+        ("lake", lambda: _lake(settings)),
+        ("catalogue", lambda: _catalogue(settings)),
+        ("models", lambda: _models(settings)),
+        ("ports", lambda: _ports(settings)),
+    )
+    return tuple(_guarded(name, look) for name, look in looks)
+
+
+def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except FirstchairError as error:
+        return Finding(name, FAILS, error.what, error.remedy)
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    state = _state(sys.version_info >= (3, 11))
+    return Finding("python", state, version, "Use Python 3.11 or 3.12.")
+
+
+def _state(passes: bool) -> CheckState:
+    return PASSES if passes else FAILS
+
+
+def _packages() -> Finding:
+    missing = []
+    for name in NEEDED:
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    detail = f"missing: {', '.join(missing)}" if missing else f"{len(NEEDED)} of {len(NEEDED)} are here"
+    return Finding("packages", _state(not missing), detail, "Run `make setup`.")
+
+
+def _disk(settings: Settings) -> Finding:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free / 2**30
+    detail = f"{free:.1f} GiB free at {settings.home}"
+    return Finding("disk", _state(free >= FREE_GIB), detail, f"Free {FREE_GIB} GiB.")
+
+
+def _events(settings: Settings) -> Finding:
+    store = EventStore(settings.events_url, {})
+    listing = store.listing()
+    names = list(listing.states)
+    skipped = events.skipped_of(listing.skipped)
+    detail = f"{len(names):,} objects under {settings.events_url}"
+    detail = detail if skipped is None else f"{detail}; {skipped.sentence()}"
+    if not names:
+        remedy = "Deliver event objects there, or make some with `firstchair simulate`."
+        return Finding("events", FAILS, detail, remedy)
+    lake = Lake(settings.lake_url)
+    refused = events.refused(lake)
+    if refused is None:
+        return _sampled(store, names, detail)
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    why = events.unusable(lake, as_of=tomorrow, limit=settings.max_quarantine_rate)
+    few = why is None and 2 * refused.records < refused.read
+    told = f"{detail}; {refused.sentence()}"
+    return Finding("events", _state(few), told, events.REFUSED_REMEDY)
+
+
+def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
+    """Whether the first records of some objects would be accepted, asked as ingestion would judge them."""
+    records = [
+        (name, record) for name in names[:SAMPLED_OBJECTS] for record in islice(store.records(name), SAMPLED_RECORDS)
+    ]
+    found = events.refusals([record for _, record in records], now=datetime.now(UTC))
+    if not found:
+        return Finding("events", PASSES, detail)
+    name, record = records[found[0].index]
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in Counter(f.reason for f in found).most_common(3))
+    told = (
+        f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: {reasons} "
+        f"(first: {name} line {record.line}: {found[0].detail})"
+    )
+    few = _state(2 * len(found) < len(records))
+    return Finding("events", few, told, events.REFUSED_REMEDY)
+
+
+def _databases(settings: Settings) -> Finding:
+    databases = open_databases(settings)
+    return Finding("databases", PASSES, f"answering at {databases.ledger.render_as_string()}")
+
+
+def _lake(settings: Settings) -> Finding:
+    lake = Lake(settings.lake_url)
+    versions = {table.name: lake.version(table) for table in t.ALL_TABLES}
+    written = sum(version >= 0 for version in versions.values())
+    detail = f"{written} of {len(versions)} tables written at {settings.lake_url}"
+    if not written:
+        return Finding("lake", UNKNOWN, detail, missing="the first run")
+    return Finding("lake", PASSES, detail)
+
+
+def _catalogue(settings: Settings) -> Finding:
+    """Whether what the catalogue says of merged artists can be followed."""
+    found = events.check_redirects(Lake(settings.lake_url))
+    remedy = guide_of(found.name).remedy
+    return Finding("catalogue", found.state, found.detail, remedy, found.missing)
+
+
+def _models(settings: Settings) -> Finding:
+    """Whether what the ledger names is in MLflow, and its artifacts where MLflow has them."""
+    registry, ledger = open_memory(settings, open_databases(settings))
+    last = ledger.last()
+    if last is None or last.champion_after is None:
+        return Finding("models", UNKNOWN, "no champion yet", missing="the first decision")
+    champion = registry.version(last.champion_after)
+    registry.load(champion)
+    detail = f"champion {champion.version} ({champion.family}) can be read"
+    return Finding("models", PASSES, detail)
+
+
+def _ports(settings: Settings) -> Finding:
+    ports = {settings.api_port: "/healthz", settings.dagster_port: "/server_info", settings.mlflow_port: "/health"}
+    taken = [port for port in ports if _taken(port)]
+    strange = [port for port in taken if not _is_ours(port, ports[port])]
+    served = f"`firstchair up` answers at {', '.join(map(str, taken))}" if taken else "free"
+    detail = f"in use by something else: {', '.join(map(str, strange))}" if strange else served
+    remedy = "End what listens there, or set FIRSTCHAIR_API_PORT, _DAGSTER_PORT or _MLFLOW_PORT."
+    return Finding("ports", _state(not strange), detail, remedy)
+
+
+def _is_ours(port: int, path: str) -> bool:
+    """Whether a page of a service that `up` starts answers there."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as page:
+            return any(mark in page.read(1_000) for mark in OUR_ANSWERS)
+    except (OSError, HTTPException):
+        return False
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,113 @@
+"""The platform as the service of a simulated world: its listeners are shown what the API would show them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+import numpy as np
+
+from firstchair.lake import connect
+from firstchair.lake import tables as t
+from firstchair.login.folded_slates import folded_slate
+from firstchair.login.logins import version_of
+from firstchair.login.slates import Slate, make_slate
+from firstchair.platform.platform import Platform
+from firstchair.privacy import user_key
+from firstchair.publication.published import Published, open_published
+from firstchair.signals.today import Signal, Today, unknown_to
+from firstchair.world import SLATE, Signals, Slates, artist_id, artist_number, track_id, user_id
+from firstchair.world.service import Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A slate, and the registered version and the role it is told under."""
+
+    slate: Slate
+    version: str
+    role: str
+
+
+class PlatformService:
+    """Slates out of what is published, by the same code as a login's; `reload` after each publishing."""
+
+    def __init__(self, platform: Platform, users: int) -> None:
+        key = platform.settings.secret_pseudonym_key()
+        self.platform = platform
+        self.keys = [user_key(user_id(number), key) for number in range(users)]
+        self.today = Today()
+        self.reload()
+
+    def reload(self) -> None:
+        """From the next login on, what is published now.
+
+        Raises:
+            ModelError: Nothing has been published.
+        """
+        self.published: Published = open_published(self.platform.settings.published)
+        self._artists = np.array([artist_number(key) for key in self.published.artist_ids])
+
+    def slates(self, users: Whole, *, day: date, session: int) -> Slates:
+        """One login each."""
+        artists = np.full((len(users), SLATE), -1, dtype=np.int64)
+        propensities = np.ones((len(users), SLATE))
+        shown = [self.shown(int(user), day, fold_in=self.platform.settings.fold_in) for user in users]
+        for row, slate in enumerate(one.slate for one in shown):
+            length = len(slate.artists)
+            artists[row, :length] = self._artists[slate.artists]
+            propensities[row, :length] = slate.propensity
+            if slate.explored >= 0:
+                propensities[row, slate.explored] = slate.explored_propensity
+        return Slates(artists, propensities, [one.version for one in shown], [one.role for one in shown])
+
+    def shown(self, user: int, day: date, *, fold_in: bool) -> Shown:
+        """What a user sees at a login now, with or without what he did today folded in."""
+        key, seed = bytes.fromhex(self.keys[user]), self.platform.settings.seed
+        signals = self._new(key, day) if fold_in else ()
+        if signals:
+            own = folded_slate(self.published, key, signals, k=SLATE, day=day, seed=seed)
+            if own is not None:
+                return Shown(own.slate, own.version, own.role)
+        slate = make_slate(self.published, key, k=SLATE, day=day, seed=seed)
+        return Shown(slate, version_of(self.published, slate), slate.role)
+
+    def _new(self, key: bytes, day: date) -> tuple[Signal, ...]:
+        """Signals of a user that the lists cannot know yet."""
+        since = unknown_to(self.published.as_of, _midnight(day))
+        return tuple(signal for signal in self.today.users.get(key, ()) if signal.at >= since)
+
+    def told(self, signals: Signals, *, day: date) -> None:
+        """Signals are known at the next login, as if they had been posted."""
+        midnight = _midnight(day)
+        self.today.forget_before(unknown_to(self.published.as_of, midnight))
+        columns = (signals.user, signals.artist, signals.track, signals.kind, signals.ms, signals.ms_played)
+        for user, artist, track, kind, ms, played in zip(*columns, strict=True):
+            at = midnight + ms / 1000
+            track_key = track_id(artist, track) if track >= 0 else ""
+            event = f"{user}-{kind}-{artist}-{ms}"
+            signal = Signal(event, kind, artist_id(artist), track_key, max(int(played), 0), at)
+            self.today.add(bytes.fromhex(self.keys[user]), signal)
+
+    def lists(self) -> Mapping[str, Whole]:
+        """Every version's lists of the day that is published, the ones nobody is shown included."""
+        numbers = {key: number for number, key in enumerate(self.keys)}
+        with connect() as connection:
+            rows = connection.execute(
+                "select model_version, user_key, position, artist_id "
+                f"from {self.platform.lake.scan(t.RECOMMENDATIONS)} "
+                f"where as_of = date '{self.published.as_of}' and position <= {SLATE}"
+            ).df()
+        found = {}
+        for version, of_version in rows.groupby("model_version"):
+            listed = np.full((len(self.keys), SLATE), -1, dtype=np.int64)
+            user = of_version["user_key"].map(numbers)
+            known = user.notna().to_numpy()
+            place = (user[known].astype(int).to_numpy(), of_version["position"][known].to_numpy() - 1)
+            listed[place] = of_version["artist_id"][known].map(artist_number).to_numpy()
+            found[str(version)] = listed
+        return found
+
+
+def _midnight(day: date) -> float:
+    """Seconds since 1970 at the day's 00:00 UTC."""
+    return datetime.combine(day, time.min, tzinfo=UTC).timestamp()

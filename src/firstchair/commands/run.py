@@ -1,0 +1,214 @@
+"""`firstchair run`: the same assets as in the Dagster UI, in this process, day after day."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+
+from firstchair import events
+from firstchair.errors import RunError
+from firstchair.lake import tables as t
+from firstchair.models import Family, model_name
+from firstchair.platform.platform import Platform
+from firstchair.platform.triggers import lists_with_merged
+from firstchair.platform.work import writing
+
+# Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
+HISTORY = ("silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence")
+FEATURES = ("user_features", "interactions")
+MODELS = (*(model_name(family) for family in Family), "popularity_reference")
+LISTS = ("evidence", "promotion_decision", "recommendations", "published_lists")
+MONITORING = ("data_drift", "survival", "overfit", "monitoring_run")
+AFTER = LISTS + MONITORING
+
+ONE_DAY = timedelta(days=1)
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did: days of events built, days that models were fitted for, Dagster runs."""
+
+    first: date
+    last: date
+    history_days: int
+    model_days: tuple[date, ...]
+    runs: tuple[str, ...]
+
+
+def run(
+    platform: Platform,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    progress: Progress | None = None,
+    hold_models: bool = False,
+    without: Collection[str] = (),
+) -> RunReport:
+    """Materialise the pipeline up to `last`, by default the last complete day in the events.
+
+    Days before the newest lists are built anew only where events reached them since. With `first`, every day
+    from there gets features, models and lists of its own; without it, every day since the newest lists, or the
+    last day alone where there are none yet. A day without an event gets none, but for the last, nor does one of
+    which too much was refused, and of a long pause nothing is built (`firstchair.events.days_to_build`).
+
+    With `hold_models`, no family is fitted on a day on which a stage with traffic is under way: its versions are
+    frozen, and nobody would hear a new one. Assets named in `without` are left as they are, such as reports that
+    nobody will read; what a decision and the lists rest on cannot be spared.
+
+    Raises:
+        RunError: Another writer of the tables is at work, there is no complete day, or a step failed.
+        DataError: Too much of the last day, or of all days, was refused: its events are built, and
+            no features, models or lists.
+    """
+    why = f"days {first or 'since the newest lists'} to {last or 'the last complete one'}"
+    with writing(platform.databases.ledger, who="firstchair run", why=why, wait=False):
+        told = progress or (lambda _step, _done, _total: None)
+        return _Run(platform, told, hold_models, without).through(first, last)
+
+
+class _Run:
+    """One call of `run`: the instance, the plan, and how far it is."""
+
+    def __init__(self, platform: Platform, progress: Progress, hold_models: bool, without: Collection[str]) -> None:
+        from dagster_project.execution import close_orphans
+        from dagster_project.instance import open_instance
+
+        self.platform = platform
+        self.progress, self.hold_models, self.without = progress, hold_models, without
+        self.instance = open_instance(platform.settings)
+        self.runs: list[str] = []
+        self.done = 0
+        self.total = 3
+        close_orphans(self.instance)
+
+    def through(self, first: date | None, last: date | None) -> RunReport:
+        self._land()
+        earliest, complete = self.platform.complete_days()
+        last = _within(last or complete, earliest, complete, "--to")
+        model_days = self._model_days(first, last, earliest)
+        data_days = self._data_days(first, last, earliest)
+        of_a_day = self._wanted((*FEATURES, *MODELS, *AFTER))
+        stretches = list(_stretches(data_days))
+        self.total += len(stretches) * len(self._wanted(HISTORY)) + len(model_days) * len(of_a_day)
+        for stretch in stretches:
+            self._materialise(self._wanted(HISTORY), stretch)
+        self.platform.require_accepted()
+        self.platform.require_usable(last + ONE_DAY)
+        built_days = []
+        for day in model_days:
+            if self.platform.unusable(day + ONE_DAY) is not None:
+                continue
+            # Nothing has been decided since the first day's evidence was built with its events.
+            built = HISTORY if day == model_days[0] and day in data_days else ()
+            held = MODELS if self.hold_models and self._auditioning() else ()
+            self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
+            built_days.append(day)
+        self._renew_lists()
+        return RunReport(data_days[0], last, len(data_days), tuple(built_days), tuple(self.runs))
+
+    def _renew_lists(self) -> None:
+        """Publish the served lists again where they hold an artist that was merged since."""
+        due = lists_with_merged(self.platform)
+        if due is not None and self._wanted(("published_lists",)):
+            day = due.as_of - ONE_DAY
+            self.total += 1
+            self._materialise(("published_lists",), (day, day))
+
+    def _wanted(self, assets: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in assets if name not in self.without)
+
+    def _auditioning(self) -> bool:
+        last = self.platform.ledger.last()
+        return last is not None and last.phase is not None
+
+    def _land(self) -> None:
+        import dagster as dg
+
+        # Partitions begin at the first day in the lake: nothing that names them is imported before it is known.
+        from dagster_project.assets import ingestion
+        from dagster_project.resources import PlatformResource
+
+        landing = dg.Definitions(
+            assets=dg.load_assets_from_modules([ingestion]), resources={"platform": PlatformResource()}
+        )
+        try:
+            self._materialise(("landed_events", "users", "catalogue"), None, landing)
+        except RunError as error:
+            raise self.platform.with_refused(error) from error
+
+    def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: Any = None) -> None:
+        from dagster_project.execution import materialise
+
+        if definitions is None:
+            from dagster_project.definitions import defs
+
+            definitions = defs()
+        label = "" if days is None else f" {days[0]}" if days[0] == days[1] else f" {days[0]} to {days[1]}"
+
+        def on_step(step: str, ended: bool) -> None:
+            self.done += ended
+            self.progress(f"{step}{label}", self.done, self.total)
+
+        if not assets:
+            return
+        ends_at = self.done + len(assets)
+        clock = {"platform": {"now": self.platform.now.isoformat()}}
+        self.runs.append(materialise(definitions, self.instance, assets, on_step=on_step, days=days, resources=clock))
+        self.done = ends_at
+        self.progress(f"{assets[-1]}{label}", self.done, self.total)
+
+    def _model_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
+        complete = self._built(self._wanted(FEATURES + AFTER), _days(earliest, last - ONE_DAY))
+        if first is not None:
+            start = _within(first, earliest, last, "--from")
+        else:
+            start = max(complete) + ONE_DAY if complete else last
+        present = events.events_by_day(self.platform.lake)
+        return tuple(day for day in _days(start, last) if day in present or day == last)
+
+    def _data_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
+        """Days whose events are new or have changed, on to `last`: what came late reaches all that follow it."""
+        days = _days(earliest, last)
+        built = self._built(self._wanted(HISTORY), days)
+        stale = [day for day in events.stale_days(self.platform.lake) if day <= last]
+        existing = events.days_to_build(self.platform.lake, earliest, last)
+        missing = [day for day in existing if day not in built]
+        start = min([*stale, *missing[:1], first or last])
+        return tuple(day for day in existing if day >= start) or (last,)
+
+    def _built(self, assets: tuple[str, ...], days: tuple[date, ...]) -> set[date]:
+        """Of `days`, those that all `assets` have been materialised for; none where the lake is gone."""
+        import dagster as dg
+
+        if self.platform.lake.snapshot(t.EVENTS) is None:
+            return set()
+        keys = [self.instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
+        return {day for day in days if all(day.isoformat() in found for found in keys)}
+
+
+def _days(first: date, last: date) -> tuple[date, ...]:
+    return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
+
+
+def _stretches(days: tuple[date, ...]) -> Iterator[tuple[date, date]]:
+    """First and last day of each run of consecutive days."""
+    start = days[0]
+    for day, after in pairwise(days):
+        if after - day > ONE_DAY:
+            yield start, day
+            start = after
+    yield start, days[-1]
+
+
+def _within(day: date, earliest: date, latest: date, option: str) -> date:
+    if earliest <= day <= latest:
+        return day
+    raise RunError(
+        f"{option} {day} lies outside the days that can be built, {earliest} to {latest}.",
+        where=option,
+        data="New objects were ingested; no day was built.",
+        remedy="Choose a day in that range, or leave the option out.",
+    )

@@ -1,0 +1,229 @@
+"""`firstchair up`: the API, the Dagster webserver and daemon and MLflow, started, watched, ended together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from firstchair.databases import forget_dead_handles, to_driver
+from firstchair.definitions.mlflow_pages import model_page
+from firstchair.errors import RunError
+from firstchair.platform.platform import Platform
+from firstchair.platform.start import note_first_start
+from firstchair.promotion import NAME
+from firstchair.settings import Settings
+
+GRACE_SECONDS = 10
+RESTARTS = 5
+PAGES = ("Dagster", "MLflow")
+WORKSPACE = """\
+load_from:
+  - python_module: {module_name: dagster_project.definitions, location_name: firstchair}
+"""
+# MLflow would keep eight workers for jobs that nobody here starts.
+LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process that `up` keeps alive. page: where a person begins, where that is not its address."""
+
+    name: str
+    command: tuple[str, ...]
+    address: str | None
+    page: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """Its name in a file's name or on a command line."""
+        return self.name.lower().replace(" ", "-")
+
+
+def services(platform: Platform, *, host: str | None = None) -> tuple[Service, ...]:
+    """What `up` starts, with the addresses a browser opens.
+
+    Args:
+        platform: The settings and the databases behind them.
+        host: Where all of them listen; by default the API as its settings say, the pages on this machine alone.
+    """
+    s = platform.settings
+    workspace = _workspace_file(s.home)
+    pages = host or "127.0.0.1"
+    mlflow_uri = s.mlflow_tracking_uri or to_driver(platform.databases.mlflow, "psycopg2").render_as_string(
+        hide_password=False
+    )
+    binary = Path(sys.executable).parent
+    return (
+        api_service(s, host=host),
+        Service(
+            "Dagster",
+            (str(binary / "dagster-webserver"), "-w", workspace, "-h", pages, "-p", str(s.dagster_port)),
+            s.dagster_address,
+        ),
+        Service("Dagster daemon", (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
+        Service(
+            "MLflow",
+            (
+                *(str(binary / "mlflow"), "server", "--host", pages, "--port", str(s.mlflow_port)),
+                *("--backend-store-uri", mlflow_uri, "--workers", "1"),
+                *("--default-artifact-root", (s.home / "mlartifacts").as_uri()),
+            ),
+            s.mlflow_address,
+            f"{s.mlflow_address}/{model_page(NAME)}",
+        ),
+    )
+
+
+def api_service(s: Settings, *, host: str | None = None) -> Service:
+    """The API; it reads the settings of this process, but for a `host` to listen at in place of theirs."""
+    command = (sys.executable, "-m", "firstchair.http.server", *((host,) if host else ()))
+    return Service("API", command, s.api_address)
+
+
+def up(
+    platform: Platform,
+    *,
+    started: Callable[[tuple[Service, ...]], None],
+    answers: Callable[[Service], None] = lambda _: None,
+    no_ui: bool = False,
+) -> None:
+    """Start the services, restart what dies, end all on Ctrl-C, the embedded Postgres too.
+
+    `answers` is called with each service whose port answers, `started` once all of them do. The
+    embedded Postgres stays where another process still uses it.
+
+
+    With `no_ui`, only those that no browser opens: the API and the daemon. The first start of a home is
+    written down, since retraining and the daily build wait a while after it.
+
+    Raises:
+        RunError: A port is taken, or a service died more often than `RESTARTS` times.
+    """
+    from dagster_project.instance import prepare_home
+
+    wanted = tuple(service for service in services(platform) if not (no_ui and service.name in PAGES))
+    _require_free_ports(wanted)
+    prepare_home(platform.settings)
+    note_first_start(platform)
+    logs = platform.settings.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what goes to the background deaf to Ctrl-C
+        signal.signal(number, _stop)
+    processes: dict[Service, subprocess.Popen[bytes]] = {}
+    try:
+        for service in wanted:
+            processes[service] = _start(service, logs, {**os.environ, **LEAN})
+        _watch(processes, logs, answers=answers, ready=lambda: started(wanted))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        _end(list(processes.values()))
+        forget_dead_handles(platform.settings.home)
+
+
+def _watch(
+    processes: dict[Service, subprocess.Popen[bytes]],
+    logs: Path,
+    *,
+    answers: Callable[[Service], None],
+    ready: Callable[[], None],
+) -> None:
+    deaths = dict.fromkeys(processes, 0)
+    waiting = [service for service in processes if service.address]
+    announced = False
+    while True:
+        for service, process in list(processes.items()):
+            if process.poll() is None:
+                continue
+            deaths[service] += 1
+            if deaths[service] > RESTARTS:
+                raise RunError(
+                    f"{service.name} ended {deaths[service]} times, last with code {process.returncode}.",
+                    where=str(_log(service, logs)),
+                    data="No data was touched; the other services were ended too.",
+                    remedy="Read its log, mend the cause, and start again.",
+                )
+            processes[service] = _start(service, logs, {**os.environ, **LEAN})
+        for service in [service for service in waiting if _answers(service)]:
+            waiting.remove(service)
+            answers(service)
+        if not announced and not waiting:
+            announced = True
+            ready()
+        time.sleep(0.5)
+
+
+def _start(service: Service, logs: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    with _log(service, logs).open("ab") as log:
+        return subprocess.Popen(
+            service.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+        )
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Ask every process group to end, and make those end that do not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            if _is_alive(process):
+                os.killpg(process.pid, number)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while any(map(_is_alive, processes)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _is_alive(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process or any that it started in its group still runs."""
+    if process.poll() is None:
+        return True
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _require_free_ports(wanted: tuple[Service, ...]) -> None:
+    taken = [service for service in wanted if service.address and _answers(service)]
+    if taken:
+        raise RunError(
+            f"{', '.join(f'{service.name} at {service.address}' for service in taken)}: the port is in use.",
+            where=str(taken[0].address),
+            data="Nothing was started.",
+            remedy="End what listens there, or set FIRSTCHAIR_API_PORT, FIRSTCHAIR_DAGSTER_PORT or _MLFLOW_PORT.",
+        )
+
+
+def _answers(service: Service) -> bool:
+    port = int(str(service.address).rsplit(":", 1)[1])
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _log(service: Service, logs: Path) -> Path:
+    return logs / f"{service.slug}.log"
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _workspace_file(home: Path) -> str:
+    """workspace.yaml of the checkout, or one with the same content where firstchair is installed as a wheel."""
+    beside = Path(__file__).parents[3] / "workspace.yaml"
+    if beside.exists():
+        return str(beside)
+    written = home / "dagster" / "workspace.yaml"
+    if not written.exists():
+        written.parent.mkdir(parents=True, exist_ok=True)
+        temporary = written.with_suffix(f".{uuid.uuid4().hex}")  # in two containers a process may have the same id
+        temporary.write_text(WORKSPACE)
+        temporary.replace(written)
+    return str(written)

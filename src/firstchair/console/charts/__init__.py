@@ -1,0 +1,29 @@
+"""Charts as inline SVG, made on the server: lines with their intervals, and forests of intervals."""
+
+from firstchair.console.charts.figures import (
+    Forest,
+    ForestRow,
+    Form,
+    LineChart,
+    Mark,
+    Point,
+    Reference,
+    Series,
+    told,
+)
+from firstchair.console.charts.forest import forest_svg
+from firstchair.console.charts.line import line_svg
+
+__all__ = [
+    "Forest",
+    "ForestRow",
+    "Form",
+    "LineChart",
+    "Mark",
+    "Point",
+    "Reference",
+    "Series",
+    "forest_svg",
+    "line_svg",
+    "told",
+]

@@ -1,0 +1,96 @@
+"""Who may see a page, and what becomes of a fault on the way to it."""
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from firstchair.console.rendering import rendered
+from firstchair.console.session import COOKIE, Session, Sessions, is_own_form
+from firstchair.errors import FirstchairError
+
+SIGN_IN = "/sign-in"
+FORM_TOKEN = "form_token"
+MOST_FORM_BYTES = 65_536
+OWN_SITE = ("", "same-origin", "none")
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Clock = Callable[[], datetime]
+
+
+def page_route(sessions: Sessions, clock: Clock) -> type[APIRoute]:
+    """Routes that ask for a session first, and tell faults as pages."""
+
+    class PageRoute(APIRoute):
+        def get_route_handler(self) -> Handler:
+            handler = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                session = session_of(request, sessions, clock())
+                if session is None:
+                    return _sent_to_sign_in(request)
+                request.state.session = session
+                try:
+                    return await handler(request)
+                except FirstchairError as error:
+                    return fault_page(503, error.what, f"{error.data} {error.remedy}")
+                except RequestValidationError as error:
+                    where = ".".join(str(part) for part in error.errors()[0]["loc"])
+                    return fault_page(422, "This page cannot be asked for so.", f"Look at {where} in the address.")
+
+            return guarded
+
+    return PageRoute
+
+
+def session_of(request: Request, sessions: Sessions, now: datetime) -> Session | None:
+    """The session of a request, by its cookie or by the token itself."""
+    if (header := request.headers.get("authorization")) is not None:
+        return sessions.bearer() if sessions.knows_header(header) else None
+    cookie = request.cookies.get(COOKIE)
+    return None if cookie is None else sessions.open(cookie, now)
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Fields of a form that was sent by a page of this site."""
+    if request.headers.get("sec-fetch-site", "") not in OWN_SITE:
+        raise HTTPException(403, "The form was sent from another site.")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_FORM_BYTES:
+            raise HTTPException(413, f"The form is over {MOST_FORM_BYTES:,} bytes.")
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def is_forged(request: Request, form: dict[str, str]) -> bool:
+    """Whether a form did not come from a page of its own session."""
+    session: Session = request.state.session
+    return not is_own_form(session, form.get(FORM_TOKEN, ""))
+
+
+def fault_page(status_code: int, what: str, remedy: str) -> Response:
+    """A fault, for a person."""
+    return rendered("fault.html", {"what": what, "remedy": remedy, "status": status_code}, status_code)
+
+
+def forged_page() -> Response:
+    """The answer to a forged form."""
+    return fault_page(
+        403, "The form did not come from this session.", "Nothing was done. Open the page again and send it from there."
+    )
+
+
+def _sent_to_sign_in(request: Request) -> Response:
+    """A browser is shown the form, what it sent is done by nobody; anything else is told what it lacks."""
+    if "text/html" in request.headers.get("accept", ""):
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        path = path if request.method == "GET" else "/"
+        return RedirectResponse(f"{SIGN_IN}?next={quote(path)}", 303, {"cache-control": "no-store"})
+    raise HTTPException(401, "A bearer token is needed.", {"www-authenticate": "Bearer"})

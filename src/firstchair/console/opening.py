@@ -1,0 +1,112 @@
+"""What the console reads of the platform beyond the lists, and what it may do by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from fastapi import APIRouter
+
+from firstchair.console import ConsoleConfig, Sources, console
+from firstchair.definitions.mlflow_pages import model_page
+from firstchair.lake import tables as t
+from firstchair.platform.activity import doing
+from firstchair.platform.alerts import Alert, open_alerts
+from firstchair.platform.platform import Platform, open_platform
+from firstchair.promotion import NAME, Entry, ManualDecision, promote_by_hand, roll_back_by_hand
+from firstchair.publication.published import Published
+from firstchair.settings import Settings
+
+# Alerts count whole tables; so long a page may show the ones counted before.
+ALERTS_SECONDS = 30
+CAUSES = 30
+
+
+def open_console(settings: Settings, published: Callable[[], Published | None]) -> APIRouter:
+    """The console of the platform behind the settings, over what a worker serves.
+
+    Raises:
+        SourceError: A server cannot be reached.
+    """
+    platform = open_platform(settings)
+    sources = Sources(
+        config=console_config(platform),
+        registry=platform.registry,
+        ledger=platform.ledger,
+        pseudonym_key=settings.secret_pseudonym_key(),
+        published=published,
+    )
+    return console(sources, token=settings.secret_api_token())
+
+
+def console_config(platform: Platform) -> ConsoleConfig:
+    """The console of a platform."""
+    settings = platform.settings
+    return ConsoleConfig(
+        lake=platform.lake,
+        k_anonymity=settings.k_anonymity,
+        reports=settings.reports,
+        addresses={
+            "Dagster": settings.dagster_address,
+            "MLflow": f"{settings.mlflow_address}/{model_page(NAME)}",
+        },
+        alerts=_alerts(platform),
+        doing=_doing(platform),
+        causes=lambda: platform.journal.triggers(limit=CAUSES),
+        by_hand=ConsoleDecisions(platform),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleDecisions:
+    """Decisions typed into the console: the entry and the aliases at once.
+
+    The lists follow with the next look of `promotion_sensor`: a worker that answers logins builds no lists.
+    """
+
+    platform: Platform
+
+    def promote(self, version: str, *, reason: str, person: str) -> Entry:
+        """Promote a version; it is put on probation.
+
+        Raises:
+            LedgerError, ModelError: It cannot be; nothing was written.
+        """
+        p = self.platform
+        users, salt = p.lake.count(t.USERS), p.settings.arm_salt
+        manual = self._manual(reason, person)
+        return promote_by_hand(p.registry, p.ledger, manual, version=version, users=users, salt=salt)
+
+    def roll_back(self, *, to: str, reason: str, person: str) -> Entry:
+        """Remove the champion and bring back version `to`.
+
+        Raises:
+            LedgerError: It is not the one that a rollback brings back; nothing was written.
+        """
+        p = self.platform
+        return roll_back_by_hand(p.registry, p.ledger, self._manual(reason, person), to=to)
+
+    def _manual(self, reason: str, person: str) -> ManualDecision:
+        now = datetime.now(UTC)
+        days = self.platform.lake.partitions(t.RECOMMENDATIONS)
+        return ManualDecision(person, reason, now, max(days, default=now.date()))
+
+
+def _doing(platform: Platform) -> Callable[[], tuple[str, ...]]:
+    """Looks at what is at work when it is asked, but not again within `ALERTS_SECONDS`."""
+
+    @lru_cache(maxsize=1)
+    def found(tick: int) -> tuple[str, ...]:
+        return doing(replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC)))
+
+    return lambda: found(int(datetime.now(UTC).timestamp()) // ALERTS_SECONDS)
+
+
+def _alerts(platform: Platform) -> Callable[[], tuple[Alert, ...]]:
+    """Looks at what is wrong when it is asked, but not again within `ALERTS_SECONDS`."""
+
+    @lru_cache(maxsize=1)
+    def found(tick: int) -> tuple[Alert, ...]:
+        return open_alerts(replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC)))
+
+    return lambda: found(int(datetime.now(UTC).timestamp()) // ALERTS_SECONDS)

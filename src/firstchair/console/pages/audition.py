@@ -1,0 +1,230 @@
+"""Audition: what is known of the challenger, look by look, and what it still lacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firstchair.console import seats
+from firstchair.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
+from firstchair.console.sources import Sources, rows
+from firstchair.definitions import churn
+from firstchair.lake import tables as t
+from firstchair.promotion import Entry, Explained, Stage, StagePlan, explained, newest_plan
+from firstchair.promotion.evidence_record import (
+    Look,
+    Metric,
+    SegmentEffect,
+    Step,
+    begun,
+    on_test_days,
+    steps,
+)
+
+# Of a segment's interval at one look; its p beside it holds at all looks.
+ERRORS = 1.96
+NAMES = {
+    "clicks_per_100": "Clicks per 100",
+    "clicks_unweighted": "Clicks per 100, unweighted",
+    "listen_through": "Listen-through",
+    "active_days": "Active days",
+    "ctr_pooled": "CTR, pooled",
+    **{label: f"Churn at {days} days" for label, days in churn.LABELS.items()},
+    "ndcg_at_10": "NDCG@10",
+    "recall_at_20": "Recall@20",
+}
+ROLES = {"success": "success metric", "guardrail": "guardrail", "deterioration": "must not get worse"}
+
+
+@dataclass(frozen=True, slots=True)
+class Audition:
+    """Everything on the page.
+
+    looks: of the chosen stage, ascending; empty while there are test days alone. begun: under way without a look yet.
+    plan: what a stage would find; None from the first look at a challenger on until its stages are
+    over, and before the first plan.
+    """
+
+    plan: StagePlan | None
+    begun: Step | None
+    steps: tuple[Step, ...]
+    chosen: Step | None
+    looks: tuple[Look, ...]
+    charts: tuple[LineChart, ...]
+    detectable: LineChart
+    segments: Forest
+    segment_effects: tuple[SegmentEffect, ...]
+    offline: Look | None
+    offline_forest: Forest
+    families: dict[str, str]
+
+    @property
+    def power(self) -> float | None:
+        """Chance of finding the smallest effect; None where the entry does not record it."""
+        return self.last.rule("live", "power") if self.last else None
+
+    @property
+    def last(self) -> Look | None:
+        """The newest look."""
+        return self.looks[-1] if self.looks else None
+
+    @property
+    def why(self) -> Explained | None:
+        """The newest decision of the stage in plain words."""
+        return explained(self.last.entry) if self.last else None
+
+    @property
+    def why_offline(self) -> Explained | None:
+        """The verdict on test days in plain words."""
+        return explained(self.offline.entry) if self.offline else None
+
+
+def audition_page(sources: Sources, number: int | None = None) -> Audition:
+    """The newest stage with traffic, or the one of that number (0: the newest); verdict on test days beside it."""
+    entries = sources.ledger.entries()
+    known = steps(entries)
+    order = tuple(known)
+    chosen = order[number or 0] if order and (number or 0) < len(order) else None
+    looks = known[chosen] if chosen else ()
+    offline = (on_test_days(entries, chosen.on_trial) if chosen else None) or on_test_days(entries)
+    effects = _large(sources, chosen, looks[-1].segments) if chosen and looks else ()
+    started = begun(entries, known)
+    return Audition(
+        plan=newest_plan(sources.lake) if _nobody_looked(entries, started, order) else None,
+        begun=started,
+        steps=order,
+        chosen=chosen,
+        looks=looks,
+        charts=_charts(looks),
+        detectable=_detectable(looks),
+        segments=_segments(effects, looks),
+        segment_effects=effects,
+        offline=offline,
+        offline_forest=_offline(offline),
+        families=seats.families(entries, sources.published()),
+    )
+
+
+def _nobody_looked(
+    entries: Sequence[Entry],
+    started: Step | None,
+    looked_at: Sequence[Step],
+) -> bool:
+    """Whether no stage is under way, or a first one to which nobody has looked yet."""
+    if not entries or entries[0].phase is None:
+        return True
+    if started is None or started.stage != Stage.CANARY:
+        return False
+    return all(step.on_trial != started.on_trial for step in looked_at)
+
+
+def metric_name(name: str) -> str:
+    """A metric as people say it."""
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def _charts(looks: Sequence[Look]) -> tuple[LineChart, ...]:
+    """One confidence sequence a metric, in the order of the record."""
+    return tuple(_sequence(metric, looks) for metric in (looks[-1].metrics if looks else ()))
+
+
+def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
+    points = []
+    for look in looks:
+        found = next((m for m in look.metrics if m.name == metric.name), None)
+        if found is not None and found.relative_difference is not None:
+            points.append(Point(look.entry.as_of, found.relative_difference, found.lower, found.upper))
+    references: tuple[Reference, ...] = (Reference("no difference", 0.0),)
+    if metric.margin:
+        references = (*references, Reference("margin", metric.margin))
+    return LineChart(
+        f"{metric_name(metric.name)} · {ROLES.get(metric.role, metric.role)}",
+        f"{_compared(looks)}, relative, with the bounds that hold at all looks together.",
+        (Series(metric_name(metric.name), tuple(points)),) if points else (),
+        Form.CHANGE,
+        references,
+        narrows=True,
+    )
+
+
+def _compared(looks: Sequence[Look]) -> str:
+    """Which version is measured against which, by name and role."""
+    newest = looks[-1] if looks else None
+    if newest is None or newest.treatment is None:
+        return "The challenger against the champion"
+    return f"{newest.treatment} against {newest.control or 'plain popularity'}"
+
+
+def _detectable(looks: Sequence[Look]) -> LineChart:
+    points = tuple(
+        Point(look.entry.as_of, look.minimum_detectable_effect)
+        for look in looks
+        if look.minimum_detectable_effect is not None
+    )
+    found = looks[-1].rule("live", "power") if looks else None
+    power = "" if found is None else f", found with a power of {100 * found:g}%"
+    return LineChart(
+        "Smallest effect that would have been found",
+        f"Minimum detectable effect on clicks{power}, by day.",
+        (Series("found", points),) if points else (),
+        Form.SHARE,
+    )
+
+
+def _large(sources: Sources, step: Step, effects: Sequence[SegmentEffect]) -> tuple[SegmentEffect, ...]:
+    """Effects in segments of k users and more."""
+    names = {effect.segment for effect in effects} & set(t.EVIDENCE.schema.names)
+    users: dict[tuple[str, str], int] = {}
+    for name in sorted(names):
+        found = rows(
+            f"""
+            select {name} as value, count(distinct user_key) as users from {sources.lake.scan(t.EVIDENCE)}
+            where stage = ? and challenger_version = ? and day >= ? group by {name}
+            """,
+            step.stage,
+            step.on_trial,
+            step.first_day,
+        )
+        users |= {(name, row["value"]): row["users"] for row in found}
+    least = sources.config.k_anonymity
+    return tuple(effect for effect in effects if users.get((effect.segment, effect.value), 0) >= least)
+
+
+def _segments(effects: Sequence[SegmentEffect], looks: Sequence[Look]) -> Forest:
+    lines = tuple(
+        ForestRow(
+            f"{found.segment.replace('_', ' ')} {found.value}".removeprefix("all all"),
+            found.relative_difference,
+            found.relative_difference - ERRORS * found.se,
+            found.relative_difference + ERRORS * found.se,
+            "bad" if found.deteriorated else "plain",
+            f"p of harm {found.p:.3f}",
+        )
+        for found in effects
+    )
+    return Forest(
+        "Clicks by segment", f"{_compared(looks)} at the newest look, ± 1.96 errors.", lines, Form.CHANGE,
+        (Reference("no difference", 0.0),),
+    )  # fmt: skip
+
+
+def _offline(look: Look | None) -> Forest:
+    lines = tuple(
+        ForestRow(
+            metric_name(metric.name),
+            metric.relative_difference,
+            metric.lower,
+            metric.upper,
+            "good" if metric.passes else "plain",
+            ROLES.get(metric.role, metric.role),
+        )
+        for metric in (look.metrics if look else ())
+        if metric.relative_difference is not None
+    )
+    alpha = look.rule("offline", "alpha") if look else None
+    level = "intervals" if alpha is None else f"{100 * (1 - alpha):g}% intervals"
+    return Forest(
+        "On test days",
+        f"{_compared((look,) if look else ())}, relative, paired by user, with {level}.",
+        lines,
+        Form.CHANGE,
+        (Reference("no difference", 0.0),),
+    )

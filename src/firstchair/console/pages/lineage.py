@@ -1,0 +1,102 @@
+"""Lineage: which data and which code made the lists that are served."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import firstchair
+from firstchair.console.sources import Sources, rows
+from firstchair.lake import Table
+from firstchair.lake import tables as t
+from firstchair.promotion import Entry
+from firstchair.publication.published import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A role of what is served: the version behind it, and the newest entry that is about it."""
+
+    role: str
+    model: Role
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A table of the lake as it stands: Delta version (-1: never written) and newest day."""
+
+    name: str
+    version: int
+    newest: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lists of one day by one version."""
+
+    as_of: date
+    model_version: str
+    users: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Everything on the page. `code`: version of what runs now; `made_by`: of what made the lists."""
+
+    code: str
+    made_by: str | None
+    published: str | None
+    as_of: date | None
+    users: int | None
+    length: int | None
+    made: tuple[Made, ...]
+    batches: tuple[Batch, ...]
+    tables: tuple[Kept, ...]
+
+
+def lineage_page(sources: Sources) -> Lineage:
+    """Follow the served lists back to model, data, code and decision, out of their manifest and the ledger."""
+    published = sources.published()
+    entries = sources.ledger.entries()
+    roles = published.roles if published else {}
+    made = (Made(role, model, _entry_of(entries, model.version)) for role, model in sorted(roles.items()))
+    return Lineage(
+        code=firstchair.__version__,
+        made_by=None if published is None else published.code_version,
+        published=None if published is None else published.version,
+        as_of=None if published is None else published.as_of,
+        users=None if published is None else published.users,
+        length=None if published is None else published.length,
+        made=tuple(made),
+        batches=_batches(sources),
+        tables=tuple(_kept(sources, table) for table in t.ALL_TABLES),
+    )
+
+
+def _entry_of(entries: Sequence[Entry], version: str) -> Entry | None:
+    """The entry that seated a version, or else the newest about it."""
+    about = [entry for entry in entries if version in {entry.champion_after, entry.challenger}]
+    seated = (e for e in about if e.champion_after == version and e.champion_before != version)
+    return next(seated, about[0] if about else None)
+
+
+def _batches(sources: Sources) -> tuple[Batch, ...]:
+    """Users with a list, by version, of the newest day."""
+    newest = max(sources.lake.partitions(t.RECOMMENDATIONS), default=None)
+    found = rows(
+        f"""
+        select as_of, model_version, count(*) as users from {sources.lake.scan(t.RECOMMENDATIONS)}
+        where as_of = ? and position = 1 group by all order by model_version
+        """,
+        newest,
+    )
+    least = sources.config.k_anonymity
+    return tuple(
+        Batch(row["as_of"], row["model_version"], row["users"] if row["users"] >= least else None) for row in found
+    )
+
+
+def _kept(sources: Sources, table: Table) -> Kept:
+    version = sources.lake.version(table)
+    days = sources.lake.partitions(table) if table.partition_by and version >= 0 else []
+    return Kept(table.name, version, max(days, default=None))

@@ -1,0 +1,238 @@
+"""The console's addresses: each asks a page for its values and renders them."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+
+import firstchair
+from firstchair.console import seats
+from firstchair.console.guard import (
+    SIGN_IN,
+    Clock,
+    fault_page,
+    forged_page,
+    form_of,
+    is_forged,
+    page_route,
+    session_of,
+)
+from firstchair.console.pages.audition import audition_page
+from firstchair.console.pages.by_hand import Typed, hand_page
+from firstchair.console.pages.decisions import ALL_ENTRIES, Asked, decisions_page, entry_of
+from firstchair.console.pages.drift import drift_page, report_path
+from firstchair.console.pages.engagement import SPANS_DAYS, engagement_page
+from firstchair.console.pages.lineage import lineage_page
+from firstchair.console.pages.listener import listener_page
+from firstchair.console.pages.now import now_page
+from firstchair.console.pages.quality import quality_page
+from firstchair.console.rendering import rendered, report_headers
+from firstchair.console.session import COOKIE, LASTS, Sessions
+from firstchair.console.simulation import is_simulated
+from firstchair.console.sources import Sources
+from firstchair.features.segments import Segment
+from firstchair.promotion import explained, look_of
+
+# One slash and no second one: a browser takes two for the name of another machine.
+OWN_PATH = re.compile(r"/(?!/)[\w\-/?=&.%:+]*")
+Form = Annotated[dict[str, str], Depends(form_of)]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def console(sources: Sources, *, token: str, clock: Clock = _utc_now) -> APIRouter:
+    """All pages; every one but the sign-in wants a session."""
+    sessions = Sessions(token)
+    whole = APIRouter(include_in_schema=False)
+    pages = APIRouter(route_class=page_route(sessions, clock), include_in_schema=False)
+    _door(whole, pages, sessions, clock)
+    _monitoring(pages, sources, clock)
+    _ledger(pages, sources)
+    _people(pages, sources)
+    _hand(pages, sources)
+    whole.include_router(pages)
+    return whole
+
+
+def _door(whole: APIRouter, pages: APIRouter, sessions: Sessions, clock: Clock) -> None:
+    @whole.get(SIGN_IN)
+    def sign_in(request: Request, next: str = "/") -> Response:
+        if session_of(request, sessions, clock()) is not None:
+            return RedirectResponse(_local(next), 303)
+        return rendered("sign_in.html", {"next": _local(next), "refused": False})
+
+    @whole.post(SIGN_IN)
+    def signed_in(request: Request, form: Form) -> Response:
+        then = _local(form.get("next", "/"))
+        if not sessions.knows(form.get("token", "").strip()):
+            return rendered("sign_in.html", {"next": then, "refused": True}, 401)
+        answer = RedirectResponse(then, 303)
+        answer.set_cookie(
+            COOKIE,
+            sessions.cookie(clock()),
+            max_age=int(LASTS.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure="https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")},
+        )
+        return answer
+
+    @pages.post("/sign-out")
+    def sign_out(request: Request, form: Form) -> Response:
+        if is_forged(request, form):
+            return forged_page()
+        answer = RedirectResponse(SIGN_IN, 303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+
+def _local(path: str) -> str:
+    """A path of ours; anything that could lead elsewhere becomes the first page."""
+    return path if OWN_PATH.fullmatch(path) else "/"
+
+
+def _shown(request: Request, sources: Sources, template: str, /, status_code: int = 200, **values: Any) -> Response:
+    """A page of a session."""
+    context = {
+        "path": request.url.path,
+        "form_token": request.state.session.form_token,
+        "simulated": is_simulated(sources),
+        "version": firstchair.__version__,
+        "addresses": sources.config.addresses,
+        "k_anonymity": sources.config.k_anonymity,
+        **values,
+    }
+    return rendered(template, context, status_code)
+
+
+def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
+    @pages.get("/")
+    def now(request: Request) -> Response:
+        return _shown(request, sources, "now.html", page=now_page(sources, clock().date()))
+
+    @pages.get("/audition")
+    def audition(request: Request, stage: Annotated[int, Query(ge=0)] = 0) -> Response:
+        return _shown(request, sources, "audition.html", page=audition_page(sources, stage), number=stage)
+
+    @pages.get("/engagement")
+    def engagement(
+        request: Request, segment: Segment = Segment.LIFECYCLE, days: Literal["14", "28", "90"] = "28"
+    ) -> Response:
+        page = engagement_page(sources, segment=segment, span_days=int(days))
+        return _shown(request, sources, "engagement.html", page=page, segments=list(Segment), spans=SPANS_DAYS)
+
+    @pages.get("/drift")
+    def drift(request: Request, day: date | None = None) -> Response:
+        return _shown(request, sources, "drift.html", page=drift_page(sources, day))
+
+    @pages.get("/reports/{concern}/{day}")
+    def report(concern: str, day: date) -> Response:
+        path = report_path(sources, concern, day)
+        if path is None:
+            return fault_page(404, f"There is no such report of {day}.", "Choose another day from Drift.")
+        return FileResponse(path, media_type="text/html", headers=report_headers())
+
+    @pages.get("/quality")
+    def quality(request: Request) -> Response:
+        return _shown(request, sources, "quality.html", page=quality_page(sources))
+
+
+def _ledger(pages: APIRouter, sources: Sources) -> None:
+    @pages.get("/decisions")
+    def decisions(
+        request: Request, decision: str = "", text: str = "", before: int | None = None, at: str = ""
+    ) -> Response:
+        asked = Asked(decision, text[:200], before, _instant(at))
+        return _shown(request, sources, "decisions.html", page=decisions_page(sources, asked), at=at)
+
+    @pages.get("/decisions/{named}")
+    def one(request: Request, named: str) -> Response:
+        entry = entry_of(sources.ledger.entries(limit=ALL_ENTRIES), named)
+        if entry is None:
+            return fault_page(404, f"There is no entry {named[:40]} in the ledger.", "Choose one from Decisions.")
+        return _shown(
+            request,
+            sources,
+            "entry.html",
+            entry=entry,
+            look=look_of(entry),
+            why=explained(entry),
+            families=seats.families([entry], None),
+        )
+
+    @pages.get("/lineage")
+    def lineage(request: Request) -> Response:
+        return _shown(request, sources, "lineage.html", page=lineage_page(sources))
+
+
+def _instant(at: str) -> datetime | None:
+    """What a person typed as a time, in UTC where no offset stands."""
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _people(pages: APIRouter, sources: Sources) -> None:
+    @pages.get("/listener")
+    def ask(request: Request) -> Response:
+        return _shown(request, sources, "listener.html", page=None)
+
+    @pages.post("/listener")
+    def listener(request: Request, form: Form) -> Response:
+        if is_forged(request, form):
+            return forged_page()
+        user_id = form.get("user_id", "").strip()
+        page = listener_page(sources, user_id) if user_id else None
+        return _shown(request, sources, "listener.html", page=page)
+
+
+def _hand(pages: APIRouter, sources: Sources) -> None:
+    @pages.get("/by-hand")
+    def hand(request: Request) -> Response:
+        return _by_hand(request, sources)
+
+    @pages.post("/promote")
+    def promote(request: Request, form: Form) -> Response:
+        return _done(request, sources, form, promotes=True)
+
+    @pages.post("/rollback")
+    def roll_back(request: Request, form: Form) -> Response:
+        return _done(request, sources, form, promotes=False)
+
+
+def _by_hand(
+    request: Request,
+    sources: Sources,
+    status_code: int = 200,
+    *,
+    fault: str | None = None,
+    asked: Typed | None = None,
+) -> Response:
+    """The page, with what was wrong with a form, or the rollback that waits for a confirmation."""
+    page = hand_page(sources)
+    return _shown(request, sources, "by_hand.html", status_code, page=page, fault=fault, asked=asked)
+
+
+def _done(request: Request, sources: Sources, form: dict[str, str], *, promotes: bool) -> Response:
+    if is_forged(request, form):
+        return forged_page()
+    typed = Typed(form.get("version", "").strip(), form.get("reason", "").strip(), form.get("person", "").strip())
+    fault = typed.fault()
+    if fault is None and promotes and not typed.version:
+        fault = "Choose a version."
+    if fault is not None:
+        return _by_hand(request, sources, 422, fault=fault)
+    if not promotes and not typed.version:
+        return _by_hand(request, sources, asked=typed)
+    by_hand = sources.config.by_hand
+    if promotes:
+        entry = by_hand.promote(typed.version, reason=typed.reason, person=typed.person)
+    else:
+        entry = by_hand.roll_back(to=typed.version, reason=typed.reason, person=typed.person)
+    return RedirectResponse(f"/decisions/{entry.sequence}", 303)

@@ -1,0 +1,105 @@
+"""AWS Lambda behind an API Gateway HTTP API (events of format 2.0): a user's recommendations.
+
+No disk survives here, so a login waits for its impressions to be in the event store (`diskless`); lists are read
+from `{home}/published`, a file system that the function mounts.
+"""
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from firstchair.definitions.tokens import is_bearer
+from firstchair.errors import SettingsError, SourceError
+from firstchair.hosts.diskless import Diskless, config_of
+from firstchair.http.answers import (
+    AFTER,
+    BEFORE,
+    JSON,
+    NOT_PUBLISHED,
+    OUT_OF_RANGE,
+    UNAUTHORIZED,
+    Answer,
+    named_user,
+    refused,
+    requested_length,
+)
+from firstchair.settings import load_settings
+
+NOT_FOUND = refused(404, "not_found", "There is no such page.", f"Send GET {BEFORE}{{user_id}}{AFTER}.")
+
+
+class LambdaLogins:
+    """Answers events of the gateway, one at a time, as Lambda sends them."""
+
+    def __init__(self, diskless: Diskless, *, token: str) -> None:
+        self.diskless = diskless
+        self._token = token.encode()
+
+    def answer(self, event: Mapping[str, Any], now: float) -> dict[str, Any]:
+        """The response of format 2.0 to one event; to HEAD without a body, and no slate is made."""
+        status_code, media_type, body = self._answer(event, now)
+        body = b"" if event["requestContext"]["http"]["method"] == "HEAD" else body
+        headers = {"content-type": media_type.decode()}
+        return {"statusCode": status_code, "headers": headers, "body": body.decode(), "isBase64Encoded": False}
+
+    def _answer(self, event: Mapping[str, Any], now: float) -> Answer:
+        user_id = _user_id(event)
+        if user_id is None:
+            return NOT_FOUND
+        headers = {name.lower(): value.encode() for name, value in (event.get("headers") or {}).items()}
+        if not is_bearer(headers.get("authorization", b""), self._token):
+            return UNAUTHORIZED
+        k = requested_length(event.get("rawQueryString", "").encode())
+        if k is None:
+            return OUT_OF_RANGE
+        self.diskless.reload()
+        if event["requestContext"]["http"]["method"] == "HEAD":
+            return NOT_PUBLISHED if self.diskless.logins is None else (200, JSON, b"")
+        return self._login(user_id, k, now, headers.get("idempotency-key", b""))
+
+    def _login(self, user_id: str, k: int, now: float, request: bytes) -> Answer:
+        made = self.diskless.login([user_id], k=k, now=now, request=request)
+        if made is None:
+            return NOT_PUBLISHED
+        (body,), parcel = made
+        try:
+            self.diskless.deliver(parcel)
+        except SourceError as error:
+            return refused(503, error.code, error.what, f"{error.data} {error.remedy}")
+        return 200, JSON, body
+
+
+def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+    """What Lambda calls."""
+    return _function().answer(event, time.time())
+
+
+@cache
+def _function() -> LambdaLogins:
+    """Made once in each execution environment, from the settings."""
+    settings = load_settings()
+    if not settings.api_token.get_secret_value():
+        raise SettingsError(
+            "api_token is not set, and nothing can be kept here.",
+            where="FIRSTCHAIR_API_TOKEN",
+            data="Nothing was read or written.",
+            remedy="Set it to the token that clients send.",
+        )
+    diskless = Diskless(config_of(settings, published=settings.published), prefix="lambda")
+    return LambdaLogins(diskless, token=settings.secret_api_token())
+
+
+def _user_id(event: Mapping[str, Any]) -> str | None:
+    """The user of the path, as the gateway decoded it where the route names `{user_id}`; None on another page."""
+    context = event["requestContext"]
+    path: str = event["rawPath"]
+    stage = f"/{context.get('stage', '$default')}"
+    if stage != "/$default" and path.startswith(f"{stage}/"):
+        path = path[len(stage) :]
+    found = named_user(path)
+    if context["http"]["method"] not in {"GET", "HEAD"} or found is None:
+        return None
+    named: str | None = (event.get("pathParameters") or {}).get("user_id")
+    return unquote(found) if named is None else named

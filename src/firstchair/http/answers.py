@@ -1,0 +1,59 @@
+"""Responses and checks shared by all entry points; refusals are problem documents (RFC 9457)."""
+
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from firstchair.login.logins import DEFAULT_K, MAX_K
+
+BEFORE, AFTER = "/v1/users/", "/recommendations"
+JSON, PROBLEM = b"application/json", b"application/problem+json"
+
+# HTTP status, media type, body.
+Answer = tuple[int, bytes, bytes]
+
+
+def named_user(path: str) -> str | None:
+    """The user in the path of a login; None on another page."""
+    named = path.startswith(BEFORE) and path.endswith(AFTER) and len(path) > len(BEFORE) + len(AFTER)
+    return path[len(BEFORE) : -len(AFTER)] if named else None
+
+
+@lru_cache
+def requested_length(query: bytes) -> int | None:
+    """`k` of a query string, `DEFAULT_K` where it names none; None where it is no whole number from 1 to `MAX_K`."""
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("k", [str(DEFAULT_K)])
+    text = values[-1]
+    if len(values) == 1 and text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_K:
+        return int(text)
+    return None
+
+
+def problem(status_code: int, code: str, title: str, detail: str) -> dict[str, Any]:
+    """A fault in the form of RFC 9457; `type` is a stable code."""
+    return {"type": f"urn:firstchair:{code}", "title": title, "status": status_code, "detail": detail}
+
+
+def refused(status_code: int, code: str, title: str, detail: str) -> Answer:
+    """A fault as an answer."""
+    return status_code, PROBLEM, orjson.dumps(problem(status_code, code, title, detail))
+
+
+def unspooled(error: OSError) -> tuple[int, str, str, str]:
+    """What is told, as to `refused`, where the spool takes nothing."""
+    return 503, "spool_failed", f"Nothing can be spooled: {error.strerror}.", "Make space on the disk of the spool."
+
+
+@lru_cache
+def headers_of(status_code: int, kind: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """What goes with an answer, but for its length."""
+    challenge = ((b"www-authenticate", b"Bearer"),) if status_code == 401 else ()
+    return ((b"content-type", kind), *challenge)
+
+
+UNAUTHORIZED = refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
+OUT_OF_RANGE = refused(422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range.")
+NOT_PUBLISHED = refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
+UNFORESEEN = refused(500, "unforeseen", "Something failed that nobody foresaw.", "Read the API's log.")

@@ -1,0 +1,114 @@
+"""The HTTP interface: logins straight from the protocol or by ASGI, all else through FastAPI."""
+
+import logging
+import time
+
+from starlette.types import Message, Receive, Send
+
+from firstchair.http.answers import (
+    JSON,
+    NOT_PUBLISHED,
+    OUT_OF_RANGE,
+    UNAUTHORIZED,
+    UNFORESEEN,
+    Answer,
+    headers_of,
+    named_user,
+    refused,
+    requested_length,
+    unspooled,
+)
+from firstchair.http.routes import routes
+from firstchair.http.service import ApiConfig, Service
+from firstchair.login.logins import DEFAULT_K
+
+__all__ = ["Api", "ApiConfig"]
+
+log = logging.getLogger(__name__)
+
+
+class Api(Service):
+    """One worker: an ASGI application over the published lists and a spool of its own."""
+
+    def __init__(self, config: ApiConfig) -> None:
+        super().__init__(config)
+        # Headers of logins that were allowed, to the byte as a client sends them (`LoginProtocol`).
+        self.known_headers: set[bytes] = set()
+        self._pages = routes(self)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        is_head = scope["method"] == "HEAD"
+        scope = _as_routed(scope)
+        send = _without_body(send) if is_head else send
+        user_id = named_user(scope["path"]) if scope["method"] == "GET" else None
+        if user_id is None:
+            await self._pages(scope, receive, send)
+        else:
+            await self._login(scope, user_id, send, is_head=is_head)
+
+    async def _login(self, scope: Message, user_id: str, send: Send, *, is_head: bool) -> None:
+        given, query = dict(scope["headers"]), scope["query_string"]
+        status_code, kind, body = UNAUTHORIZED
+        if self.allows(given.get(b"authorization", b"")):
+            request_id = given.get(b"idempotency-key", b"")
+            status_code, kind, body = self.admitted(query, user_id, request_id, is_head=is_head)
+        headers = [*headers_of(status_code, kind)]
+        if not is_head:
+            headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def admitted(self, query: bytes, user_id: str, request: bytes = b"", *, is_head: bool = False) -> Answer:
+        """The answer to a login with our token; it never waits, and raises nothing.
+
+        Args:
+            query: What stands behind the path's question mark.
+            user_id: Without escapes.
+            request: The client's own id of the request, empty where it gave none.
+            is_head: Only the head is asked for. No slate is made: nobody would see what it
+                counted as shown.
+        """
+        k = requested_length(query) if query else DEFAULT_K
+        if k is None:
+            return OUT_OF_RANGE
+        if self.logins is None:
+            return NOT_PUBLISHED
+        if is_head:
+            return 200, JSON, b""
+        try:
+            return 200, JSON, self.logins.login(user_id, k, time.time(), request)
+        except OSError as error:
+            return refused(*unspooled(error))
+        except Exception:
+            log.exception("A login failed.")
+            return UNFORESEEN
+
+
+def _as_routed(scope: Message) -> Message:
+    """The request as routes know it: by a path, and HEAD as the GET that it describes.
+
+    A client may send a whole URL as the target of its request (RFC 9112, section 3.2.2); uvicorn
+    over h11 takes that for the path.
+    """
+    if scope["path"].startswith("/") and scope["method"] != "HEAD":
+        return scope
+    path = scope["path"]
+    if not path.startswith("/"):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return {**scope, "path": path, "method": method}
+
+
+def _without_body(send: Send) -> Send:
+    """The answer to HEAD: its start, and nothing behind it (RFC 9110, section 9.3.2)."""
+
+    async def head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return head

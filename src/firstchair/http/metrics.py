@@ -1,0 +1,38 @@
+"""What a worker tells Prometheus; its counters are plain numbers, so that counting costs a login nothing."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from firstchair.login.logins import LATENCY_BOUNDS, Counts
+
+
+class _Worker(Collector):
+    def __init__(self, counts: Counts | None, worker: str, served: str | None) -> None:
+        self.counts, self.worker, self.served = counts or Counts(), worker, served
+
+    def collect(self) -> Iterator[Metric]:
+        slates = CounterMetricFamily("firstchair_slates", "Slates shown", labels=["worker", "role", "fallback"])
+        for (role, fallback), count in sorted(self.counts.slates.items()):
+            slates.add_metric([self.worker, role, fallback], count)
+        yield slates
+        cumulative, buckets = 0, []
+        bounds = [*(str(bound) for bound in LATENCY_BOUNDS), "+Inf"]
+        for bound, count in zip(bounds, self.counts.latency, strict=True):
+            cumulative += count
+            buckets.append((bound, cumulative))
+        latency = HistogramMetricFamily("firstchair_login_seconds", "Making an answer", labels=["worker"])
+        latency.add_metric([self.worker], buckets, self.counts.seconds)
+        yield latency
+        ready = GaugeMetricFamily("firstchair_published", "Lists are served", labels=["worker", "version"])
+        ready.add_metric([self.worker, self.served or ""], 0 if self.served is None else 1)
+        yield ready
+
+
+def exposition(counts: Counts | None, *, worker: str, served: str | None) -> bytes:
+    """Prometheus text of one worker; series carry its name, because another one answers the next request."""
+    registry = CollectorRegistry()
+    registry.register(_Worker(counts, worker, served))
+    return generate_latest(registry)

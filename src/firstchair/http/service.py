@@ -1,0 +1,144 @@
+"""What a worker keeps running behind its interface: lists that are mapped anew, the spool, what is heard of today."""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstchair.definitions.tokens import is_bearer
+from firstchair.errors import ModelError
+from firstchair.http.pages import OpenConsole
+from firstchair.login.logins import Logins
+from firstchair.login.signal_feed import Hearing
+from firstchair.outbox.delivery import DELIVER_SECONDS, Courier
+from firstchair.outbox.spool import Spool
+from firstchair.publication.published import Published, current, open_published
+
+RELOAD_SECONDS = 0.25
+HEAR_SECONDS = 0.25
+# Objects that may be made beyond those let go before a collection.
+COLLECT_AFTER = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """What a worker needs to know, all of it from the settings.
+
+    champion, decisions: what `firstchair status` and `firstchair decisions` tell, asked when somebody asks.
+    console: opens the review console over what is served; None: no pages.
+    """
+
+    published: Path
+    spool: Path
+    events_url: str
+    pseudonym_key: bytes
+    token: str
+    seed: int
+    champion: Callable[[], object]
+    decisions: Callable[[], object]
+    fold_in: bool = True
+    console: OpenConsole | None = None
+
+
+class Service:
+    """One worker without its interface: the published lists, a spool of its own, and who works beside the logins."""
+
+    def __init__(self, config: ApiConfig) -> None:
+        self.config = config
+        self._token = config.token.encode()
+        self.spool = Spool(config.spool)
+        self.hearing = Hearing(
+            config.spool / "signals",
+            self.spool.source,
+            events_url=config.events_url,
+            pseudonym_key=config.pseudonym_key,
+        )
+        self._courier = Courier(config.spool, config.events_url)
+        self.logins: Logins | None = None
+        self.served: str | None = None
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
+            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._courier.keep), daemon=True),
+        ]
+        if config.fold_in:
+            self._threads.append(threading.Thread(target=self._every, args=(HEAR_SECONDS, self.hear), daemon=True))
+
+    def start(self) -> None:
+        """Map what is published, and begin to sync, reload and deliver."""
+        self._courier.keep()  # before anybody is answered: its start is work too
+        self.reload()
+        _spare_the_collector()
+        self.spool.start()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Bring what is in the spool to the event store."""
+        self._stop.set()
+        self.hearing.close()
+        for thread in self._threads:
+            thread.join()
+        self.spool.close()
+        self._courier.end()
+
+    def reload(self) -> None:
+        """Serve the version that the pointer names now; where nothing whole is there, what is served stays."""
+        named = current(self.config.published)
+        if named is None or named == self.served:
+            return
+        try:
+            published = open_published(self.config.published)
+            for ranker in published.rankers.values() if self.config.fold_in else ():
+                ranker.load()
+        except ModelError:
+            return
+        if self.logins is None:
+            config = self.config
+            self.logins = Logins(
+                published,
+                self.spool,
+                pseudonym_key=config.pseudonym_key,
+                seed=config.seed,
+                today=self.hearing.today,
+            )
+        else:
+            self.logins.serve(published)
+        self.served = named
+
+    def allows(self, authorization: bytes) -> bool:
+        """Whether this value of the header carries our token."""
+        return is_bearer(authorization, self._token)
+
+    def published(self) -> Published | None:
+        """What is served now; None before the first."""
+        return None if self.logins is None else self.logins.rendered.published
+
+    def hear(self) -> None:
+        """Learn what the other workers were told of since the last time."""
+        self.hearing.step(time.time())
+
+    def take(self, lines: Sequence[bytes]) -> None:
+        """Signals among accepted events count from the next login on."""
+        if self.config.fold_in:
+            self.hearing.take(lines, time.time())
+
+    def _every(self, seconds: float, work: Callable[[], object]) -> None:
+        while not self._stop.wait(seconds):
+            try:
+                work()
+            except OSError:  # a disk that is full or away is tried again
+                continue
+
+
+def _spare_the_collector() -> None:
+    """Keep what lives as long as the worker out of every collection, and collect seldom.
+
+    A login makes no cycles. A full collection would walk the whole catalogue in the middle of one, and write to
+    pages that workers share.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])

@@ -1,0 +1,64 @@
+"""What a worker of the server serves, all of it from the settings; no database is asked before somebody asks it."""
+
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from firstchair.http.api import Api, ApiConfig
+from firstchair.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+    from firstchair.promotion import Ledger, Registry, Status
+    from firstchair.publication.published import Published
+
+
+def app() -> Api:
+    """An ASGI application; the server calls this once in each worker."""
+    settings = load_settings()
+
+    opening = Lock()
+
+    @cache
+    def opened() -> "tuple[Registry, Ledger]":
+        from firstchair.databases import open_databases
+        from firstchair.promotion import open_memory
+
+        return open_memory(settings, open_databases(settings))
+
+    def memory() -> "tuple[Registry, Ledger]":
+        with opening:  # who asks meanwhile waits for the one that opens
+            return opened()
+
+    def champion() -> "Status":
+        from firstchair.promotion import status
+
+        return status(*memory())
+
+    def decisions() -> list[dict[str, Any]]:
+        from firstchair.promotion import entry_document
+
+        return [entry_document(entry) for entry in memory()[1].entries()]
+
+    def console(published: "Callable[[], Published | None]") -> "ASGIApp":
+        from firstchair.console.opening import open_console
+
+        return open_console(settings, published)
+
+    return Api(
+        ApiConfig(
+            published=settings.published,
+            spool=settings.spool,
+            events_url=settings.events_url,
+            pseudonym_key=settings.secret_pseudonym_key(),
+            token=settings.secret_api_token(),
+            seed=settings.seed,
+            fold_in=settings.fold_in,
+            champion=champion,
+            decisions=decisions,
+            console=console,
+        )
+    )

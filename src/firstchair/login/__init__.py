@@ -1,0 +1,12 @@
+"""A user's login: the slate that they are shown, out of what is published and what they did today."""
+
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.login.preview import Preview, preview
+
+__all__ = ["Preview", "preview"]
+
+__getattr__ = deferred(__name__, __all__, ("preview",))

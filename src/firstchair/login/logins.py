@@ -1,0 +1,221 @@
+"""A login: whose list, which slate, its impressions on disk, the answer as bytes; no server is waited for."""
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache, partial
+from hashlib import sha256
+
+import orjson
+
+from firstchair.login.folded_slates import FoldedSlate, folded_slate
+from firstchair.login.slates import COLD_START, STALE, Slate, make_slate
+from firstchair.outbox.spool import Outbox
+from firstchair.publication.layout import SCORE_UNITS
+from firstchair.publication.published import Published, Role
+from firstchair.signals.today import Today, unknown_to
+
+DEFAULT_K, MAX_K = 10, 50
+DAY_SECONDS = 86_400
+HASHED_AT_ONCE = 64
+REASONS_HELD = 1 << 16
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
+
+# A line of the spool holds the answer as it is sent; `expanded` makes its impressions.
+_LINE = b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":%b}\n'
+# By score in its units; the negative ones stand where a list's negative places are.
+_SCORES = [b'%.4f,"reason":' % (units / SCORE_UNITS) for units in (*range(SCORE_UNITS + 1), *range(-SCORE_UNITS, 0))]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What this process has answered: slates by role and fallback, seconds taken by `LATENCY_BOUNDS`."""
+
+    slates: dict[tuple[str, str], int] = field(default_factory=dict)
+    seconds: float = 0.0
+    latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
+
+
+def version_of(published: Published, slate: Slate) -> str:
+    """Registered version whose list the slate is of."""
+    return model_of(published, slate.role, slate.fallback).version
+
+
+def model_of(published: Published, role: str, fallback: str | None) -> Role:
+    """The model behind a published list, by the role and the fallback of a slate."""
+    return published.unknown_users if fallback == COLD_START else published.roles[role]
+
+
+class Rendered:
+    """A published version with what does not change between its answers already written as JSON."""
+
+    def __init__(self, published: Published) -> None:
+        self.published = published
+        self.version = published.version.encode()
+        self.simulated = orjson.dumps(published.simulated)
+        pairs = zip(map(orjson.dumps, published.artist_ids), map(orjson.dumps, published.names), strict=True)
+        self.artists = [b'"artist_id":%b,"name":%b,"score":' % pair for pair in pairs]
+        # Neither points back to this object, so that it goes, and its mappings with it, once another is served.
+        self.reason = lru_cache(maxsize=REASONS_HELD)(partial(_reason, published))
+        self.prefaces = _prefaces(published)
+
+    def answer(self, user_id: bytes, slate_id: bytes, slate: Slate) -> bytes:
+        """The body of the contract, section 7; `user_id` as JSON."""
+        shown = slate.artists
+        # One join of four parts an item takes half as long as to format each item.
+        parts = [b""] * (4 * len(shown))
+        parts[0::4] = _heads(len(shown), slate.propensity)
+        if slate.explored >= 0:
+            parts[4 * slate.explored] = _head(slate.explored, slate.explored_propensity)
+        parts[1::4] = map(self.artists.__getitem__, shown)
+        parts[2::4] = map(_SCORES.__getitem__, slate.scores)
+        parts[3::4] = map(self.reason, slate.reasons)
+        parts.append(b"}]}" if shown else b"]}")
+        preface = self.prefaces[slate.role, slate.fallback]
+        return b'{"user_id":%b,"slate_id":"%b",%b%b' % (user_id, slate_id, preface, b"".join(parts))
+
+
+def _reason(published: Published, number: int) -> bytes:
+    offsets = published.reason_offsets
+    return published.reason_text[offsets[number] : offsets[number + 1]]
+
+
+def _prefaces(published: Published) -> dict[tuple[str, str | None], bytes]:
+    """What stands between a slate's own id and its items, by role and fallback."""
+    shown = [(role, fallback) for role in published.roles for fallback in (None, STALE, COLD_START)]
+    return {kind: _preface(published, *kind) for kind in shown}
+
+
+def _preface(published: Published, role: str, fallback: str | None) -> bytes:
+    found = model_of(published, role, fallback)
+    told = COLD_START if fallback == COLD_START else role
+    model = orjson.dumps({"name": found.family, "version": found.version, "role": told})
+    return b'"as_of":"%b","model":%b,"fallback":%b,"items":[' % (
+        published.as_of.isoformat().encode(),
+        model,
+        orjson.dumps(fallback),
+    )
+
+
+def _head(place: int, propensity: float) -> bytes:
+    """What stands between the item before (if any) and the artist of a place."""
+    between = b"},{" if place else b"{"
+    return b'%b"position":%d,"propensity":%b,' % (between, place + 1, repr(propensity).encode())
+
+
+@lru_cache
+def _heads(count: int, propensity: float) -> tuple[bytes, ...]:
+    return tuple(_head(place, propensity) for place in range(count))
+
+
+def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
+    """From an account key's bytes to the first 16 of its HMAC-SHA256 (RFC 2104), both hashes of `key` made once.
+
+    `hmac.digest` gives the interpreter to another thread in the middle of each login.
+    """
+    padded = (key if len(key) <= HASHED_AT_ONCE else sha256(key).digest()).ljust(HASHED_AT_ONCE, b"\0")
+    inner, outer = (sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+
+    def pseudonym(text: bytes) -> bytes:
+        within, around = inner.copy(), outer.copy()
+        within.update(text)
+        around.update(within.digest())
+        return around.digest()[:16]
+
+    return pseudonym
+
+
+class Logins:
+    """Answers logins out of what is published and, where `today` is given, with today's signals folded in.
+
+    One for each worker process.
+    """
+
+    def __init__(
+        self,
+        published: Published,
+        spool: Outbox,
+        *,
+        pseudonym_key: bytes,
+        seed: int,
+        today: Today | None = None,
+    ) -> None:
+        self.rendered = Rendered(published)
+        self.spool = spool
+        self.seed = seed
+        self.today = today or Today()
+        self.counts = Counts()
+        self._pseudonym = pseudonyms(pseudonym_key)
+        self._source = spool.source.encode()
+        self._second, self._stamp, self._day = -1, b"", date.min
+
+    def serve(self, published: Published) -> None:
+        """From the next login on, these lists; an answer is of one version as a whole."""
+        self.rendered = Rendered(published)
+
+    def login(self, user_id: str, k: int, now: float, request: bytes = b"") -> bytes:
+        """The answer to a login, its impressions in the spool.
+
+        Args:
+            user_id: Key of the account table; any text.
+            k: 1..`MAX_K`.
+            now: Seconds since 1970.
+            request: The client's own id of the request. The same one again, on the same day and lists and without a
+                new signal in between, gives the same slate_id, so a retry is no second impression; another slate
+                never goes under the id of the first.
+
+        Raises:
+            OSError: The impressions cannot be spooled; nothing was shown.
+        """
+        began = time.perf_counter()
+        rendered = self.rendered
+        user_key = self._pseudonym(user_id.encode("utf-8", "surrogatepass"))
+        self._tell_time(now)
+        own = self._folded(rendered.published, user_key, k, now) if user_key in self.today.users else None
+        if own is not None:
+            slate = own.slate
+        else:
+            slate = make_slate(rendered.published, user_key, k=k, day=self._day, seed=self.seed)
+        spool, sequence = self.spool, self.spool.sequence
+        slate_id = (
+            self._slate_id(rendered, user_key, k, request, own) if request else b"%b-%d" % (self._source, sequence)
+        )
+        if own is None:
+            body = rendered.answer(orjson.dumps(user_id), slate_id, slate)
+        else:
+            body = own.answer(rendered.published, user_id, slate_id.decode())
+        line = _LINE % (self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, body)
+        spool.append(line, len(slate.artists))
+        self._count(slate, time.perf_counter() - began)
+        return body
+
+    def _slate_id(self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: FoldedSlate | None) -> bytes:
+        """One for what a request of a user shows on this day and these lists."""
+        # A retry after a new signal shows something else, so it is another slate.
+        folded = b"" if own is None else repr(own.slate.artists).encode()
+        told = b"%b|%b|%d|%b%b|%b" % (rendered.version, self._stamp[:10], k, user_key, folded, request)
+        return sha256(told).hexdigest()[:32].encode()
+
+    def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> FoldedSlate | None:
+        """The slate of a user with signals; None where the lists know all that he said."""
+        since = unknown_to(published.as_of, now)
+        new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)
+        if not new:
+            return None
+        return folded_slate(published, user_key, new, k=k, day=self._day, seed=self.seed)
+
+    def _tell_time(self, now: float) -> None:
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._day = date.fromordinal(EPOCH_ORDINAL + second // DAY_SECONDS)
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+
+    def _count(self, slate: Slate, seconds: float) -> None:
+        counts, kind = self.counts, (slate.role, slate.fallback or "")
+        counts.slates[kind] = counts.slates.get(kind, 0) + 1
+        counts.seconds += seconds
+        counts.latency[bisect_left(LATENCY_BOUNDS, seconds)] += 1

@@ -1,0 +1,150 @@
+"""A slate out of the published lists: whose list, one slot sometimes given to chance, every chance known exactly."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from hashlib import sha256
+from typing import NamedTuple
+
+from firstchair.definitions.arms import CHALLENGER, CHAMPION
+from firstchair.publication.layout import NOBODY
+from firstchair.publication.published import Columns, Published
+
+# With this chance one slot shows an artist from outside, from which off-policy values are learnt.
+EXPLORATION = 0.10
+# Chance draws one of so many whole numbers. The exploring ones must be a whole number of them, so that
+# the logged chance is exact.
+DRAWS = 10_000
+EXPLORING_DRAWS = int(EXPLORATION * DRAWS)
+COLD_START, STALE = "cold_start", "stale"
+# Artists, scores and reasons side by side, as in `Slate`.
+Ranked = tuple[list[int], list[int], list[int]]
+# Artist, score and reason of one place.
+Entry = tuple[int, int, int]
+Lists = tuple[Columns, ...]
+
+
+class Slate(NamedTuple):
+    """What a listener is shown.
+
+    artists, scores, reasons: numbers as in `Published`, best first. explored: slot (0-based) given to chance, or -1.
+    propensity: chance of each ranked artist at his position; explored_propensity: that of the one by chance.
+    """
+
+    role: str
+    fallback: str | None
+    artists: list[int]
+    scores: list[int]
+    reasons: list[int]
+    explored: int
+    propensity: float
+    explored_propensity: float
+
+
+def make_slate(
+    published: Published,
+    user_key: bytes,
+    *,
+    k: int,
+    day: date,
+    seed: int,
+    without: frozenset[int] = frozenset(),
+) -> Slate:
+    """The first `k` of the user's list, with the exploration of GATE section 1.1.
+
+    With chance `EXPLORATION` one slot, uniformly, shows an artist drawn uniformly from E: those of the champion's
+    and the challenger's lists that are not among the first k. So the ranked artist of a slot stands there with
+    1 - EXPLORATION / k, and each of E at each slot with EXPLORATION / k / |E|. The draw is fixed by seed, user and
+    day, so a second login of the day shows the same. A stranger gets what is trending, without exploration.
+
+    Args:
+        published: What is served now.
+        user_key: 16 bytes, the user's pseudonym.
+        k: Length, 1 to the length of the lists.
+        day: UTC day of the login.
+        seed: Of the platform.
+        without: Numbers of artists that are not shown, such as those he followed since the list was made.
+    """
+    row = published.row(user_key)
+    if row == NOBODY:
+        ranked = _first(published.stranger, 0, published.length, k, without)
+        return Slate(CHAMPION, COLD_START, *ranked, -1, 1.0, 0.0)
+    role = published.role_of(row)
+    start, end = row * published.length, (row + 1) * published.length
+    columns = published.columns[role]
+    ranked = _first(columns, start, end, k, without)
+    fallback = None if published.as_of >= day else STALE
+    draw = draw_of(seed, user_key, day)
+    explores = int.from_bytes(draw[:8]) % DRAWS < EXPLORING_DRAWS
+    # More than k artists in the champion's list: E is not empty, whoever the k are that are shown.
+    if not explores and end - start > k and not without and published.columns[CHAMPION].artists[start + k] >= 0:
+        return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
+    lists = chanced(published)
+    outside = outside_of(lists, start, end, ranked[0], without)
+    return with_chance(role, fallback, ranked, outside, partial(entry_of, lists, start, end), draw)
+
+
+def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
+    """What chance says to a user on a day: 32 bytes."""
+    return sha256(b"%d|%b|%d" % (seed, user_key, day.toordinal())).digest()
+
+
+def with_chance(
+    role: str,
+    fallback: str | None,
+    ranked: Ranked,
+    outside: list[int],
+    entry: Callable[[int], Entry],
+    draw: bytes,
+) -> Slate:
+    """The slate of ranked artists (which are overwritten), one slot given to one of `outside` where `draw` says so.
+
+    entry: gives artist, score and reason of one of `outside`.
+    """
+    shown = len(ranked[0])
+    if not outside or not shown:
+        return Slate(role, fallback, *ranked, -1, 1.0, 0.0)
+    if int.from_bytes(draw[:8]) % DRAWS >= EXPLORING_DRAWS:
+        return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
+    slot = int.from_bytes(draw[8:16]) % shown
+    drawn = entry(outside[int.from_bytes(draw[16:24]) % len(outside)])
+    for column, value in zip(ranked, drawn, strict=True):
+        column[slot] = value
+    return Slate(role, fallback, *ranked, slot, 1 - EXPLORATION / shown, EXPLORATION / shown / len(outside))
+
+
+def _first(
+    columns: Columns, start: int, end: int, k: int, without: frozenset[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """The first `k` entries of a row that are not left out."""
+    if without:
+        kept = [place for place in range(start, end) if columns.artists[place] not in without][:k]
+        artists = [columns.artists[place] for place in kept]
+        scores, reasons = ([view[place] for place in kept] for view in (columns.scores, columns.reasons))
+    else:
+        artists, scores, reasons = columns.entries(start, min(k, end - start))
+    if NOBODY in artists:
+        full = artists.index(NOBODY)
+        return artists[:full], scores[:full], reasons[:full]
+    return artists, scores, reasons
+
+
+def chanced(published: Published) -> Lists:
+    """Whose lists chance draws from, the champion's first."""
+    return tuple(published.columns[role] for role in (CHAMPION, CHALLENGER) if role in published.columns)
+
+
+def outside_of(lists: Lists, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:
+    """E, ascending: who stands in a row of the lists and is neither shown nor left out."""
+    listed = set().union(*(columns.artists[start:end].tolist() for columns in lists))
+    return sorted(listed.difference((NOBODY,), shown, without))
+
+
+def entry_of(lists: Lists, start: int, end: int, artist: int) -> Entry:
+    """Artist, score and reason of one of E, by the first of the lists that has him."""
+    for columns in lists:
+        artists = columns.artists[start:end].tolist()
+        if artist in artists:
+            place = start + artists.index(artist)
+            return artist, columns.scores[place], columns.reasons[place]
+    raise KeyError(artist)

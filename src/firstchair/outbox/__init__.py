@@ -1,0 +1,1 @@
+"""What was accepted, on disk first and in the event store soon after."""

@@ -1,0 +1,167 @@
+"""A local append-only spool: what was said to be accepted is on disk first, and in the event store soon after."""
+
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from firstchair.outbox.segment import Segment
+
+# A segment is closed, and so delivered, when no more goes into it or it is so old. To make one, the kernel clears and
+# maps its room while logins wait for the processor: a small one keeps them a shorter time.
+ROOM_BYTES, SEGMENT_SECONDS = 1 << 21, 2.0
+# Slates are synced when their segment is closed, which is looked at this often; whoever waits for a sync has it at
+# once, with all that came in the meantime.
+SYNC_SECONDS = 0.5
+
+Settled: TypeAlias = Callable[[OSError | None], None]
+
+
+class Outbox(Protocol):
+    """Where a login leaves its impressions: one `source`, numbered from 0 on without a hole."""
+
+    source: str
+    sequence: int
+
+    def append(self, lines: bytes, events: int) -> None:
+        """Take lines (JSON, each with its line feed) that stand for so many events."""
+
+
+class Spool:
+    """The segments of one process, which is a `source` of its own; a segment is delivered when it is closed.
+
+    Lines are copied into a mapping of the file, so they are the kernel's at once and survive a kill, and a login pays
+    for no system call (one would also hand the interpreter to another thread). A process that is killed leaves whole
+    lines and at most one torn one, which nobody was told is accepted, before zeros. The open segment is locked for as
+    long as the process lives; what a dead one left is delivered by whoever finds it (`deliver`). The next segment is
+    made while the one before is filled.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.source = f"api-{uuid.uuid4().hex[:12]}"
+        self.sequence = 0
+        # Why the last segment could not be made, or the last sync failed; None once one succeeded.
+        self.fault: OSError | None = None
+        self._written = 0
+        self._numbers = itertools.count(1)  # one step each, so that two threads never make the same file
+        self._began = 0.0
+        self._segment: Segment | None = None
+        self._next: Segment | None = None
+        self._closed: list[tuple[Segment, int]] = []
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[int, Settled]] = []
+        self._stop, self._wanted = threading.Event(), threading.Event()
+        root.mkdir(parents=True, exist_ok=True)
+        self._thread = threading.Thread(target=self._keep, daemon=True, name="spool")
+
+    def start(self) -> None:
+        """Begin to sync and to close segments in the background."""
+        with suppress(OSError), self._lock:
+            self._turn()
+        self._thread.start()
+
+    def append(self, lines: bytes, events: int) -> None:
+        """Write lines (JSON, each with its line feed) that stand for so many events; they survive a kill on return.
+
+        Raises:
+            OSError: The disk is full or failing; nothing of the lines stands in the spool.
+        """
+        with self._lock:
+            segment = self._segment
+            if segment is None or segment.used + len(lines) > segment.room:
+                segment = self._turn(len(lines))
+            end = segment.used + len(lines)
+            segment.mapped[segment.used : end] = lines
+            segment.used = end
+            self._written += len(lines)
+        self.sequence += events
+
+    def when_synced(self, call: Settled) -> None:
+        """Call, from another thread, once all that is written now would also survive a power cut, or cannot be."""
+        with self._lock:
+            self._waiting.append((self._written, call))
+        self._wanted.set()
+
+    def close(self) -> None:
+        """Close the segment and let it go; nothing may be appended after it. Harmless when repeated."""
+        self._stop.set()
+        self._wanted.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            self._retire()
+            self._segment, self._next = self._next, None
+            self._retire()
+        self._sync()
+
+    def _turn(self, wanted: int = 0) -> Segment:
+        """The next segment in place of the one before, which is closed by the thread; the lock is held."""
+        following, self._next = self._next, None
+        if following is None or following.room < wanted:
+            if following is not None:
+                self._closed.append((following, 0))  # too small, and nothing is in it
+            following = self._make(max(ROOM_BYTES, wanted))
+        self._retire()
+        self._segment, self._began, self.fault = following, time.monotonic(), None
+        self._wanted.set()
+        return following
+
+    def _make(self, room: int) -> Segment:
+        try:
+            return Segment(self.root / f"{self.source}-{next(self._numbers):09d}", room)
+        except OSError as error:
+            self.fault = error
+            raise
+
+    def _retire(self) -> None:
+        if self._segment is not None:
+            self._closed.append((self._segment, self._written))
+            self._segment = None
+
+    def _keep(self) -> None:
+        while not self._stop.is_set():
+            self._wanted.wait(SYNC_SECONDS)
+            self._wanted.clear()
+            with suppress(OSError):
+                self._prepare()
+                with self._lock:
+                    old = time.monotonic() - self._began > SEGMENT_SECONDS
+                    if self._segment is None or (old and self._segment.used):
+                        self._turn()
+            self._sync()
+
+    def _prepare(self) -> None:
+        """Make the next segment beside the logins, not in the middle of one."""
+        if self._next is None:
+            made = self._make(ROOM_BYTES)
+            with self._lock:
+                self._next = made
+
+    def _sync(self) -> None:
+        with self._lock:
+            closed, self._closed = self._closed, []
+            # A login that writes to a page which is being synced would wait for the disk.
+            held, upto = self._segment if self._waiting else None, self._written
+        for segment, end in closed:
+            self._settle(segment.end, end)
+        if held is not None:
+            self._settle(held.sync, upto)
+
+    def _settle(self, sync: Callable[[], None], upto: int) -> None:
+        """Sync what was written up to a place, and tell those who wait for it."""
+        fault = None
+        try:
+            sync()
+            self.fault = None
+        except OSError as error:
+            fault = self.fault = error
+        with self._lock:
+            ready = [call for at, call in self._waiting if at <= upto]
+            self._waiting = [(at, call) for at, call in self._waiting if at > upto]
+        for call in ready:
+            call(fault)

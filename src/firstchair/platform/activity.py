@@ -1,0 +1,73 @@
+"""What is at work and what waits, in sentences, without asking Dagster."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from firstchair import promotion
+from firstchair.lake import tables as t
+from firstchair.models import contenders
+from firstchair.platform.platform import Platform
+from firstchair.platform.start import settled_at
+from firstchair.platform.work import at_work
+
+
+def doing(platform: Platform) -> tuple[str, ...]:
+    """What is at work and what waits, a sentence each, without asking Dagster."""
+    work, until = at_work(platform.databases.ledger), settled_at(platform)
+    found = (
+        "" if work is None else work.sentence(),
+        waiting_sentence(waiting_candidates(platform), platform.ledger.last()),
+        "" if until is None else settling_sentence(until),
+    )
+    return tuple(filter(None, found))
+
+
+def stage_plan(platform: Platform) -> str:
+    """What a stage would find; empty while one is under way, and before the first plan."""
+    last = platform.ledger.last()
+    if last is not None and last.phase is not None:
+        return ""
+    found = promotion.newest_plan(platform.lake)
+    return "" if found is None else found.sentence
+
+
+def settling_sentence(until: datetime) -> str:
+    """Until when nothing heavy begins after the first start of a home."""
+    return (
+        "First start of this home: retraining and the daily build do not begin by themselves "
+        f"before {until:%Y-%m-%d %H:%M} UTC (settle_minutes)."
+    )
+
+
+def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
+    """The newest day's candidates while a stage with traffic is under way: its versions are frozen.
+
+    Nothing is decided about them until it is over; none without a stage.
+    """
+    last = platform.ledger.last()
+    if last is None or last.phase is None:
+        return ()
+    for day in reversed(platform.lake.partitions(t.USER_FEATURES)):
+        found = platform.registry.versions(as_of=day)
+        if found:
+            frozen = {last.phase.on_trial, last.phase.standing}
+            return tuple(
+                version
+                for version in found
+                if version.version not in frozen
+                and version.stage == promotion.Stage.CANDIDATE
+                and version.family in contenders()
+            )
+    return ()
+
+
+def waiting_sentence(versions: Sequence[promotion.Version], last: promotion.Entry | None) -> str:
+    """Which candidates wait, and for what; empty where none does."""
+    if not versions or last is None or last.phase is None:
+        return ""
+    named = ", ".join(f"{version.version} ({version.family})" for version in versions)
+    waiting = "1 candidate waits" if len(versions) == 1 else f"{len(versions)} candidates wait"
+    return (
+        f"{waiting} (as of {versions[0].as_of}) until the {last.phase.stage} of version "
+        f"{last.phase.on_trial} is over: {named}."
+    )

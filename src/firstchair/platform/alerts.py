@@ -1,0 +1,390 @@
+"""What is watched all the time, from state alone; what fails is an alert for the person on call."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from firstchair import events
+from firstchair.definitions.checks import Check, CheckState
+from firstchair.errors import RunError
+from firstchair.lake import tables as t
+from firstchair.platform.alert_guides import guide_of
+from firstchair.platform.platform import Platform
+from firstchair.platform.work import at_work
+from firstchair.promotion import (
+    ALIAS_MOVED,
+    REFRESH,
+    Entry,
+    Reason,
+    Stage,
+    condition_checks,
+    explained,
+    out_of_line,
+)
+from firstchair.promotion.evidence_record import arms_of_entry
+
+if TYPE_CHECKING:
+    from monitoring import Regression
+
+PASSES, FAILS = CheckState.PASSES, CheckState.FAILS
+UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
+ONE_DAY = timedelta(days=1)
+STALE_AFTER = timedelta(days=2)
+# A complete day has its lists by then: the daily run begins 2.5 hours after its end.
+BUILT_AFTER = timedelta(hours=6)
+# A rollback, or a probation that ended without a confirmation, is shown to a person for so long.
+ROLLBACK_DAYS = 3
+# The end of a canary whose version was deleted is shown to a person for so long.
+LOST_CANARY_DAYS = 3
+# A run that failed longer ago, and whose work nobody did, is history.
+# Stages of a refit that was judged and did not take over, and what only more test users can mend.
+HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
+UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
+# The newest changes of champion that an alert names.
+MOST_RELEASES = 3
+REGRESSION = "engagement_regression"
+SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that is wrong: a stable code, and a sentence for the person on call.
+
+    cause: the likely one. remedy: what to do. link: page of the console to look at. They are the
+    code's own (`alert_guides`) where a look at the state says nothing better.
+    """
+
+    code: str
+    text: str
+    cause: str = ""
+    remedy: str = ""
+    link: str = ""
+
+    def told(self) -> str:
+        """All of it in one text."""
+        parts = (
+            self.text,
+            f"Likely cause: {self.cause}",
+            f"What to do: {self.remedy}",
+            f"See {self.link}",
+        )
+        return " ".join(part for part in parts if not part.endswith((": ", "See ")))
+
+
+def open_alerts(platform: Platform, runs: Sequence[Check] | None = None) -> tuple[Alert, ...]:
+    """What is wrong now: the checks of `watch` that fail, at most one of a code."""
+    return alerts_of(watch(platform, runs), platform)
+
+
+def alerts_of(checks: Sequence[Check], platform: Platform) -> tuple[Alert, ...]:
+    """The checks that fail, at most one of a code, the first of each, with what is known of it."""
+    failing = [check for check in checks if check.state is FAILS]
+    by_code = {check.name: check for check in reversed(failing)}
+    return tuple(_guided(check, platform) for check in by_code.values())[::-1]
+
+
+def _guided(check: Check, platform: Platform) -> Alert:
+    guide = guide_of(check.name)
+    released = _released(platform) if check.name == REGRESSION else ""
+    link = platform.settings.page(guide.page)
+    return Alert(check.name, check.detail, released or guide.cause, guide.remedy, link)
+
+
+def watch(platform: Platform, runs: Sequence[Check] | None = None) -> tuple[Check, ...]:
+    """Look at data, lists, engagement, the split, decisions, aliases, checks and runs.
+
+    Args:
+        platform: The platform, and the instant to look at it.
+        runs: What Dagster knows of runs and asset checks; without it, what `alert_sensor` last
+            found of them is reported.
+
+    Returns:
+        One check or more of a code; one that names no fault where there is none.
+    """
+    of_runs = (*_known_of_runs(platform),) if runs is None else runs
+    reconciliation = events.reconcile(platform.lake)
+    if not reconciliation.read:
+        what = "No event has been read yet: deliver events and run `firstchair run`."
+        return (Check("no_data", FAILS, what), *of_runs)
+    try:
+        last = platform.complete_days()[1]
+    except RunError as error:
+        what = f"{error.what} {error.remedy}"
+        return (Check("no_data", FAILS, what), *_changed(platform), *of_runs)
+    return (
+        Check("no_data", PASSES, f"{reconciliation.read:,} records have been read."),
+        *_changed(platform),
+        events.check_redirects(platform.lake),
+        *_freshness(platform, last),
+        *_records(platform, reconciliation, last),
+        *_quality(platform, last),
+        _engagement(platform, last),
+        _moved(platform),
+        _deleted(platform),
+        *_decisions(platform),
+        *of_runs,
+    )
+
+
+def _freshness(platform: Platform, last: date) -> Iterator[Check]:
+    stale = platform.now.date() - last > STALE_AFTER
+    newest = f"The newest complete day of events is {last}."
+    yield Check("stale_data", FAILS if stale else PASSES, newest)
+    lists = platform.lake.partitions(t.RECOMMENDATIONS)
+    late = (not lists or lists[-1] <= last) and _is_due(platform.now, last)
+    text = f"The newest lists are of {lists[-1] if lists else 'no day'}"
+    yield Check(
+        "stale_lists",
+        FAILS if late else PASSES,
+        f"{text}, the newest complete day of events is {last}.",
+    )
+
+
+def _is_due(now: datetime, day: date) -> bool:
+    """Whether a day is over for so long that it should be built."""
+    return now >= datetime.combine(day + ONE_DAY, time(), UTC) + BUILT_AFTER
+
+
+def _records(platform: Platform, found: events.Reconciliation, last: date) -> Iterator[Check]:
+    why = platform.unusable(last + ONE_DAY)
+    what = "Few records of the newest complete day, and of all days, are missing."
+    yield Check(
+        "quarantine_rate",
+        FAILS if why else PASSES,
+        f"Nothing is built on {last}: {why}" if why else what,
+    )
+    yield _accounting(platform, found)
+    yield _unbuilt(platform, last)
+    yield _strays(platform)
+    before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
+    # Holes before a day are among all holes, which have been counted.
+    settled = events.sequence_gaps(platform.lake, before=before) if any(found.gaps.values()) else {}
+    holes = {name: n for name, n in settled.items() if n}
+    named = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
+    text = f"Sequence numbers are missing before {before}: {named}."
+    text = text if holes else f"No sequence number is missing before {before}."
+    yield Check("sequence_gaps", FAILS if holes else PASSES, text)
+
+
+def _accounting(platform: Platform, found: events.Reconciliation) -> Check:
+    """Whether every record is accounted for; between two commits of a writer nobody can say."""
+    name = "records_unaccounted"
+    if not found.balanced:
+        if at_work(platform.databases.ledger) is not None:
+            what, missing = "The tables are being written.", "the end of what is at work"
+            return Check(name, UNKNOWN, what, missing)
+        found = events.reconcile(platform.lake)  # a writer may have ended since
+    return Check(name, PASSES if found.balanced else FAILS, _accounted(found))
+
+
+def _accounted(found: events.Reconciliation) -> str:
+    refused = sum(found.quarantined.values())
+    fates = (
+        f"{found.accepted:,} accepted, {found.duplicates:,} duplicates, {refused:,} in quarantine "
+        f"and {found.waiting:,} waiting for their day to be built"
+    )
+    if found.balanced:
+        return f"All {found.read:,} records are accounted for: {fates}."
+    return (
+        f"{found.read:,} records were read, and {found.accounted:,} are accounted for: {fates}. "
+        "A table was changed by something else than firstchair: restore it, or read the objects "
+        "into a new lake."
+    )
+
+
+def _unbuilt(platform: Platform, last: date) -> Check:
+    """Complete days whose events wait for long: their build, or their rebuild, does not happen."""
+    since = platform.now - BUILT_AFTER
+    waiting_long = (day for day in events.waiting_days(platform.lake) if day.read_at <= since)
+    found = [day for day in waiting_long if day.day <= last and _is_due(platform.now, day.day)]
+    if not found:
+        return Check("unbuilt_days", PASSES, "No event of a complete day waits for long.")
+    waiting = sum(day.events for day in found)
+    text = f"{waiting:,} events of {len(found):,} day(s), first {found[0].day}, wait to be built"
+    remedy = "run `firstchair run`, or look why `rebuild` does not."
+    return Check("unbuilt_days", FAILS, f"{text}: {remedy}")
+
+
+def _strays(platform: Platform) -> Check:
+    strays = events.stray_days(platform.lake, read_since=platform.now - STALE_AFTER)
+    if not strays:
+        return Check("stray_days", PASSES, "No event of a day far from all others was read of late.")
+    text = (
+        f"{strays.events:,} event(s) of {strays.days:,} day(s) long before all others, "
+        f"first {strays.first}, are in quarantine."
+    )
+    return Check("stray_days", FAILS, text)
+
+
+def _changed(platform: Platform) -> Iterator[Check]:
+    names = events.changed_objects(platform.lake)
+    if not names:
+        yield Check("changed_objects", PASSES, "No object was written again after it was read.")
+        return
+    text = f"{len(names):,} object(s) were written again after they were read, first {names[0]}"
+    yield Check(
+        "changed_objects",
+        FAILS,
+        f"{text}: what they hold now is not read. Deliver it in objects with new names.",
+    )
+
+
+def _moved(platform: Platform) -> Check:
+    """What somebody moved behind our back, now or within the last day."""
+    last = platform.ledger.last()
+    if last is None:
+        return Check("alias_moved", NOT_APPLICABLE, "There is no champion yet.")
+    if ALIAS_MOVED in last.reason_codes and platform.now - last.decided_at < STALE_AFTER / 2:
+        return Check("alias_moved", FAILS, last.reasons[0])
+    pointed = out_of_line(platform.registry, platform.ledger)
+    if pointed and platform.registry.followed() == last.sequence:
+        text = f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
+        return Check("alias_moved", FAILS, text)
+    return Check("alias_moved", PASSES, f"Aliases are as entry {last.sequence} has them.")
+
+
+def _deleted(platform: Platform) -> Check:
+    """A version that somebody deleted in MLflow: the champion's, or one in canary of late."""
+    name, last = "version_deleted", platform.ledger.last()
+    if last is None or last.champion_after is None:
+        return Check(name, NOT_APPLICABLE, "There is no champion yet.")
+    if platform.registry.find(last.champion_after) is None:
+        champion = f"Champion {last.champion_after}"
+        text = f"{champion} was deleted in MLflow; its published lists are served."
+        return Check(name, FAILS, text)
+    entries = platform.ledger.entries(limit=50)
+    lost = next((e for e in entries if Reason.VERSION_DELETED in e.reason_codes), None)
+    if lost is not None and platform.now - lost.decided_at < timedelta(days=LOST_CANARY_DAYS):
+        return Check(name, FAILS, lost.reasons[0])
+    return Check(name, PASSES, f"Champion {last.champion_after} is in MLflow.")
+
+
+def _quality(platform: Platform, last: date) -> Iterator[Check]:
+    """The newest complete day's own figures; the gate leaves out older bad days itself."""
+    import monitoring
+
+    if last not in platform.lake.partitions(t.DATA_QUALITY):
+        what = f"Nothing is measured of {last} yet."
+        yield Check("data_quality", UNKNOWN, what, f"the monitoring of {last}")
+        return
+    failing = monitoring.quality_of(platform.lake, last, last)
+    for row in failing:
+        if row["measure"] == "refused":
+            text = f"{row['value']:.1%} of the records of {last} are in quarantine."
+            yield Check("quarantine_rate", FAILS, text)
+        elif row["measure"] == "impossible_listening":
+            text = (
+                f"{row['value']:,.0f} account(s) played more on {last} than a day has hours, "
+                f"{row['of']:,} plays in all; these do not count in popularity."
+            )
+            yield Check("impossible_listening", FAILS, text)
+        elif row["blocks"]:
+            text = f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
+            yield Check("failed_check", FAILS, text)
+    if not any(row["measure"] == "impossible_listening" for row in failing):
+        text = f"No account played for more hours than {last} has."
+        yield Check("impossible_listening", PASSES, text)
+    if not any(row["blocks"] for row in failing):
+        yield Check("data_quality", PASSES, f"No figure of {last} keeps it from decisions.")
+
+
+def _engagement(platform: Platform, last: date) -> Check:
+    import monitoring
+
+    rules = monitoring.load_rules()
+    days = rules.triggers.engagement_regression.hold_days
+    found = _regressions(platform, last)
+    change = found.get(last + ONE_DAY)
+    if change is None or len(found) < days:
+        recent = rules.engagement.recent_days
+        missing = f"{recent} complete days with clicks, and a week and more before them"
+        return Check(REGRESSION, UNKNOWN, "The CTR of the last days cannot be compared.", missing)
+    (first, newest), (before, until) = change.recent, change.before
+    text = (
+        f"CTR of {first} to {newest} is {change.recent_ctr:.2%}: {change.relative_change:+.1%} "
+        f"against {before} to {until} ({change.before_ctr:.2%})."
+    )
+    fallen = all(one.fallen for one in found.values())
+    return Check(REGRESSION, FAILS if fallen else PASSES, text)
+
+
+def _regressions(platform: Platform, last: date) -> "Mapping[date, Regression]":
+    """Change of CTR at the newest mornings, as many as the trigger asks for."""
+    import monitoring
+
+    rules = monitoring.load_rules()
+    return monitoring.engagement_regression(
+        platform.lake,
+        as_of=last + ONE_DAY,
+        days=rules.triggers.engagement_regression.hold_days,
+        rules=rules.engagement,
+    )
+
+
+def _released(platform: Platform) -> str:
+    """Versions that began to serve in the days whose CTR fell; empty where none did."""
+    last = platform.complete_days()[1]
+    change = _regressions(platform, last)[last + ONE_DAY]
+    found = []
+    for entry in platform.ledger.champion_changes():
+        _, treatment = arms_of_entry(entry)
+        if treatment is not None and change.before[0] <= entry.as_of <= change.recent[1]:
+            decided = f"({entry.decision} {treatment.name})"
+            found.append(f"entry {entry.sequence} of {entry.as_of} {decided}")
+    if not found:
+        return ""
+    more = f" and {len(found) - MOST_RELEASES} before" if len(found) > MOST_RELEASES else ""
+    return (
+        f"the champion changed in these days: {', '.join(found[:MOST_RELEASES])}{more}. "
+        "Versions before and after were not shown on the same days, so this compares days and not "
+        "versions; the gate compares versions."
+    )
+
+
+def _decisions(platform: Platform) -> Iterator[Check]:
+    """A broken split; a refit that was held; a rollback or an unconfirmed champion, if still new."""
+    entries = platform.ledger.entries(limit=50)
+    yield _split(entries)
+    yield _refresh(entries)
+    back = next((entry for entry in entries if entry.decision == "roll_back"), None)
+    if back is not None and platform.now - back.decided_at < timedelta(days=ROLLBACK_DAYS):
+        yield Check("rollback", FAILS, explained(back).sentence)
+    else:
+        yield Check("rollback", PASSES, "No version was rolled back of late.")
+    over = next((entry for entry in entries if Reason.PROBATION_OVER in entry.reason_codes), None)
+    if over is not None and platform.now - over.decided_at < timedelta(days=ROLLBACK_DAYS):
+        text = f"Version {over.champion_after} was never confirmed: {' '.join(over.reasons)}"
+        yield Check("unconfirmed", FAILS, text)
+    else:
+        yield Check("unconfirmed", PASSES, "No champion was left unconfirmed of late.")
+
+
+def _split(entries: Sequence[Entry]) -> Check:
+    """Whether users were assigned to the arms as planned."""
+    found = condition_checks(entries[0].evidence) if entries else ()
+    split = next((check for check in found if check.name in SAMPLE_RATIO_CHECKS), None)
+    if split is None:
+        return Check("sample_ratio", NOT_APPLICABLE, "No version is compared before users.")
+    prefix = "The split is not as planned: " if split.state is FAILS else ""
+    return Check("sample_ratio", split.state, f"{prefix}{split.detail}", split.missing)
+
+
+def _refresh(entries: Sequence[Entry]) -> Check:
+    name, entry = "refresh_held", next((e for e in entries if e.evidence["kind"] == REFRESH), None)
+    if entry is None:
+        return Check(name, NOT_APPLICABLE, "No refit of the champion has been judged.")
+    if entry.stage_after not in HELD_STAGES:
+        text = f"The refit of {entry.as_of} has taken over, or is before users."
+        return Check(name, PASSES, text)
+    text = f"{explained(entry).sentence} {' '.join(entry.reasons)}"
+    if set(entry.reason_codes) <= UNPROVEN:
+        return Check(name, UNKNOWN, text, "test users enough to prove it no worse")
+    return Check(name, FAILS, text)
+
+
+def _known_of_runs(platform: Platform) -> Iterator[Check]:
+    """What `alert_sensor` last found of runs and asset checks."""
+    for incident in platform.journal.incidents(only_open=True):
+        if incident.code in {"failed_run", "failed_check"}:
+            yield Check(incident.code, FAILS, incident.detail)

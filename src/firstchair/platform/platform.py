@@ -1,0 +1,182 @@
+"""Handles to everything a run works on, opened once from the settings."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import sqlalchemy as sa
+
+from firstchair import events
+from firstchair.databases import Databases, open_databases
+from firstchair.definitions.arms import Arms
+from firstchair.errors import RunError
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.platform.journal import Journal
+from firstchair.promotion import (
+    Deciding,
+    EvidenceReport,
+    GateRules,
+    Ledger,
+    Registry,
+    arms_of,
+    build_evidence,
+    decide,
+    open_memory,
+    restore_aliases,
+    spans,
+)
+from firstchair.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The lake, the registry, the ledger and the addresses of the sources, with the settings behind them."""
+
+    settings: Settings
+    databases: Databases
+    lake: Lake
+    registry: Registry
+    ledger: Ledger
+    journal: Journal
+    now: datetime
+
+    @property
+    def rules(self) -> GateRules:
+        """What the gate asks for, from the settings."""
+        return GateRules.of(self.settings)
+
+    def arms(self) -> Arms:
+        """Who sees whose list by the ledger's last entry."""
+        last = self.ledger.last()
+        phase = None if last is None else last.phase
+        return arms_of(phase, salt=self.settings.arm_salt, holdout_share=self.settings.holdout_share)
+
+    def restore_aliases(self) -> bool:
+        """Put the aliases where the ledger has them, before lists are made or published by them."""
+        return restore_aliases(self.registry, self.ledger, now=self.now)
+
+    def build_evidence(self, *, first: date, last: date) -> EvidenceReport:
+        """Put the evidence of the stages with traffic in place, for these days (both included)."""
+        return build_evidence(
+            self.lake,
+            spans(self.ledger),
+            first=first,
+            last=last,
+            salt=self.settings.arm_salt,
+            holdout_share=self.settings.holdout_share,
+            known_until=self.complete_days()[1] + timedelta(days=1),
+        )
+
+    def decide(self, *, as_of: date, run_id: str | None = None, tick_id: str | None = None) -> Deciding:
+        """Put the day before the gate, by the platform's rules and clock."""
+        return decide(
+            self.lake,
+            self.registry,
+            self.ledger,
+            as_of=as_of,
+            now=self.now,
+            rules=self.rules,
+            salt=self.settings.arm_salt,
+            holdout_share=self.settings.holdout_share,
+            run_id=run_id,
+            tick_id=tick_id,
+        )
+
+    def complete_days(self) -> tuple[date, date]:
+        """First and last day (UTC) whose events can be complete: nothing of today is used.
+
+        Raises:
+            RunError: No event has been ingested yet.
+        """
+        days = events.event_days(self.lake)
+        yesterday = self.now.date() - timedelta(days=1)
+        if days is None:
+            raise self._none_accepted()
+        if days[0] > yesterday:
+            raise RunError(
+                f"There is no complete day of events: the first are of {days[0]}, which is not over.",
+                where=self.settings.events_url,
+                data="They were ingested; nothing was built on them.",
+                remedy=f"Run `firstchair run` again after {days[0]} 24:00 UTC.",
+            )
+        return days[0], min(days[1], yesterday)
+
+    def require_accepted(self) -> None:
+        """Nothing where events were accepted.
+
+        Raises:
+            RunError: None was; the text says how many were refused and why.
+        """
+        if not self.lake.count(t.EVENTS):
+            raise self._none_accepted()
+
+    def unusable(self, as_of: date) -> str | None:
+        """Why nothing may be built from the days before `as_of`; None where it may."""
+        limit = self.settings.max_quarantine_rate
+        return events.unusable(self.lake, as_of=as_of, limit=limit)
+
+    def with_refused(self, failure: RunError) -> RunError:
+        """The failure and, where too much was refused as well, how much and why."""
+        refused = events.refused(self.lake)
+        if refused is None or self.unusable(self.now.date() + timedelta(days=1)) is None:
+            return failure
+        return RunError(
+            f"{failure.what} Beside it, {refused.sentence()}",
+            where=failure.where,
+            data=failure.data,
+            remedy=f"{failure.remedy} {events.REFUSED_REMEDY}",
+        )
+
+    def require_usable(self, as_of: date) -> None:
+        """Nothing where the days before `as_of` may be built on.
+
+        Raises:
+            DataError: More than `max_quarantine_rate` of the last of them, or of all, is lost.
+        """
+        events.require_usable(self.lake, as_of=as_of, limit=self.settings.max_quarantine_rate)
+
+    def _none_accepted(self) -> RunError:
+        refused = events.refused(self.lake)
+        if refused is None:
+            return RunError(
+                "There is no complete day of events: none has been read.",
+                where=self.settings.events_url,
+                data="Nothing was built.",
+                remedy="Deliver events, or make some with `firstchair simulate`.",
+            )
+        return RunError(
+            f"No event was accepted: {refused.sentence()}",
+            where=self.settings.events_url,
+            data="Nothing was built; the records are in quarantine/events.",
+            remedy=events.REFUSED_REMEDY,
+        )
+
+
+def open_platform(settings: Settings | None = None, *, now: datetime | None = None) -> Platform:
+    """Open everything the settings name; starts the embedded Postgres where no URL is set.
+
+    Raises:
+        SettingsError, SourceError: A setting cannot be used, or a server cannot be reached.
+    """
+    settings = settings or load_settings()
+    databases = open_databases(settings)
+    registry, ledger = open_memory(settings, databases)
+    registry.console = settings.api_address
+    return Platform(
+        settings=settings,
+        databases=databases,
+        lake=Lake(settings.lake_url, engine=settings.engine),
+        registry=registry,
+        ledger=ledger,
+        journal=_journal(databases.ledger),
+        now=now or datetime.now(UTC),
+    )
+
+
+@cache
+def _journal(url: sa.URL) -> Journal:
+    """The journal in its newest form; one a process: each step of a run opens the platform."""
+    journal = Journal(url)
+    journal.migrate()
+    return journal

@@ -1,0 +1,34 @@
+"""The first start of a home: for a while after it nothing heavy begins by itself."""
+
+from datetime import UTC, datetime, timedelta
+
+from firstchair.platform.platform import Platform
+from firstchair.settings import write_once
+
+MARK = "first-start"
+
+
+def note_first_start(platform: Platform) -> datetime:
+    """Write down when the services of this home were started for the first time; that stays.
+
+    Returns:
+        That instant.
+    """
+    path = platform.settings.home / MARK
+    write_once(path, datetime.now(UTC).isoformat())
+    return datetime.fromisoformat(path.read_text(encoding="ascii"))
+
+
+def settled_at(platform: Platform) -> datetime | None:
+    """When retraining and the daily build may start by themselves; None where they may.
+
+    They wait for the setting `settle_minutes` after the first start, so that whoever has just made
+    a home, such as a demo's, sees it before it works on. A home whose services were never started by
+    `up` or a container does not wait.
+    """
+    path = platform.settings.home / MARK
+    if not path.exists():
+        return None
+    first = datetime.fromisoformat(path.read_text(encoding="ascii"))
+    until = first + timedelta(minutes=platform.settings.settle_minutes)
+    return until if first <= platform.now < until else None

@@ -1,0 +1,252 @@
+"""What is due, read from tables: new objects, and models to be fitted anew with the cause named."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from firstchair import events, publication
+from firstchair.definitions.bounds import bounded
+from firstchair.errors import RunError
+from firstchair.lake import Lake, connect, holds_merged
+from firstchair.lake import tables as t
+from firstchair.models import Family
+from firstchair.platform.causes import Patience, outcome
+from firstchair.platform.journal import FIRED, TriggerRecord
+from firstchair.platform.platform import Platform
+from firstchair.promotion import Entry, is_followed, out_of_line, undecided
+
+if TYPE_CHECKING:
+    from monitoring import Rules
+
+# Days of a condition's past that its patience is judged by.
+PAST_DAYS = 60
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingDue:
+    """Features that models are to be fitted on, and why: the first cause, all of them, and what they say.
+
+    Causes: freshness, drift, engagement_regression, overfit, volume, schedule.
+    """
+
+    as_of: date
+    cause: str
+    causes: tuple[str, ...]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingObjects:
+    """Event objects that no batch has read, and a digest of their names."""
+
+    objects: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One possible cause as it stands: on which as_of it held, and what it says on the newest.
+
+    Drift is a cause by kind of column, so that one kind that goes on for weeks does not hide the next.
+    """
+
+    cause: str
+    rule: Patience
+    held: Mapping[date, bool]
+    detail: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionDue:
+    """A day that is to be put before the gate, or whose outcome is not yet served; `why` names it and its state."""
+
+    as_of: date
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayDue:
+    """The newest complete day of events, and whether it is to be built; where it is not, `why`.
+
+    day: None where there is none. built: It has lists, so that only a run of it that failed is to be
+    done again.
+    """
+
+    day: date | None
+    built: bool
+    why: str = ""
+
+
+def day_due(platform: Platform) -> DayDue:
+    """What is to be done about the newest complete day."""
+    try:
+        day = platform.complete_days()[1]
+    except RunError as none:
+        return DayDue(None, built=False, why=none.what)
+    built = day + ONE_DAY in platform.lake.partitions(t.RECOMMENDATIONS)
+    why = platform.unusable(day + ONE_DAY)
+    return DayDue(day, built, "" if why is None else f"Nothing is built on {day}: {why}")
+
+
+def decisions_due(platform: Platform) -> list[DecisionDue]:
+    """Days without an entry, else the last one where aliases or published lists are not right.
+
+    They are right where they are as its entry says, and lists hold no merged artist.
+    """
+    last = platform.ledger.last()
+    number = 0 if last is None else last.sequence
+    days = undecided(platform.lake, platform.registry, platform.ledger)
+    if days or last is None:
+        return [DecisionDue(day, f"decision-{day}-{number}") for day in days]
+    if not is_followed(platform.registry, platform.ledger):
+        moved = out_of_line(platform.registry, platform.ledger)
+        return [DecisionDue(last.as_of, f"aliases-{last.sequence}-{moved}")]
+    if (merged := lists_with_merged(platform)) is not None:
+        return [merged]
+    return _unserved(platform, last)
+
+
+def lists_with_merged(platform: Platform) -> DecisionDue | None:
+    """The day whose served lists hold an artist that was merged since; None where none does."""
+    served = publication.serves(platform.settings.published)
+    version = platform.lake.version(t.ARTIST_REDIRECTS)
+    if served is None or served.redirects == version:
+        return None
+    if not holds_merged(platform.lake, t.RECOMMENDATIONS, f"as_of = date '{served.as_of}'"):
+        return None
+    return DecisionDue(served.as_of, f"merged-{version}")
+
+
+def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:
+    """The day whose lists are to be published, where publishing them would change what is served."""
+    served = publication.serves(platform.settings.published)
+    found = None if served is None else (served.champion, served.arms)
+    if found == (last.champion_after, platform.arms().bounds):
+        return []
+    as_of = last.as_of if served is None else max(last.as_of, served.as_of)
+    assigned = publication.would_assign(platform.lake, platform.registry, as_of=as_of, arms=platform.arms())
+    if assigned is None or found == (last.champion_after, assigned):
+        return []
+    name = "nothing" if served is None else served.published
+    return [DecisionDue(as_of, f"lists-{last.sequence}-{name}")]
+
+
+def waiting_objects(platform: Platform) -> WaitingObjects:
+    """Objects under events_url that the manifest does not hold as done."""
+    names = sorted(events.waiting(platform.lake, events_url=platform.settings.events_url))
+    return WaitingObjects(len(names), hashlib.sha256("\n".join(names).encode()).hexdigest()[:16])
+
+
+def retraining_due(platform: Platform) -> RetrainingDue | None:
+    """The newest features and what says that models should be fitted on them; None where nothing does.
+
+    Every condition that holds is recorded in the journal once an as_of, fired or with what kept it quiet, so a
+    repeated look gives the same answer.
+
+    Raises:
+        LakeError, ModelError, LedgerError: A table, the registry or the journal does not answer; nothing is due.
+    """
+    import monitoring
+
+    common = set(platform.lake.partitions(t.USER_FEATURES)) & set(platform.lake.partitions(t.INTERACTIONS))
+    if not common:
+        return None
+    newest, rules = max(common), monitoring.load_rules()
+    fitted = _newest_models(platform, newest)
+    conditions = [*of_models(platform.lake, newest, fitted, rules), *of_tables(platform.lake, newest, rules)]
+    platform.journal.record(judged(conditions, platform.journal.triggers(outcome=FIRED), platform, newest))
+    return _due(platform.journal.triggers(as_of=newest, outcome=FIRED), newest)
+
+
+def judged(
+    conditions: list[Condition], fired: list[TriggerRecord], platform: Platform, as_of: date
+) -> list[TriggerRecord]:
+    """A record of each condition that holds on `as_of`."""
+    found = []
+    for condition in conditions:
+        fired_on = [record.as_of for record in fired if record.cause == condition.cause]
+        came_to = outcome(condition.rule, condition.held, fired_on, as_of=as_of)
+        if came_to is not None:
+            said = (condition.cause, came_to, condition.detail, condition.evidence)
+            found.append(TriggerRecord(platform.now, as_of, *said))
+    return found
+
+
+def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
+    """What monitoring's tables say: drift, a fall of engagement, overfitting, each with its past."""
+    import monitoring
+
+    since = as_of - PAST_DAYS * ONE_DAY
+    window = f"as_of >= date '{since}' and as_of <= date '{as_of}'"
+    drifted = lake.read(t.DRIFT, f"{window} and drifted").to_pylist()
+    for kind in sorted({row["kind"] for row in drifted}):
+        days = dict.fromkeys((row["as_of"] for row in drifted if row["kind"] == kind), True)
+        here = [row for row in drifted if row["as_of"] == as_of and row["kind"] == kind]
+        named = {row["column"]: round(row["effect"], 3) for row in here}
+        told = f"Drift of the {kind}: {', '.join(sorted(named))}."
+        yield Condition(f"drift:{kind}", rules.triggers.drift, days, told, {"columns": named})
+    changes = monitoring.engagement_regression(lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement)
+    fallen = {day: change.fallen for day, change in changes.items()}
+    if as_of in changes:
+        change, rule = changes[as_of].relative_change, rules.triggers.engagement_regression
+        recent = f"the last {rules.engagement.recent_days} complete days"
+        told = f"CTR of {recent} is {change:+.1%} against the days before."
+        yield Condition("engagement_regression", rule, fallen, told, {"change": change})
+    overfit = lake.read(t.OVERFIT, f"{window} and overfit").to_pylist()
+    families = sorted(row["family"] for row in overfit if row["as_of"] == as_of)
+    days = dict.fromkeys((row["as_of"] for row in overfit), True)
+    told = f"Remembers more and foresees less than usual: {', '.join(families)}."
+    yield Condition("overfit", rules.triggers.overfit, days, told, {"families": families})
+
+
+def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> Iterator[Condition]:
+    """What the age of the newest models says: freshness, volume, schedule; all are over once there are newer ones.
+
+    fitted: as_of of the newest day on which every family was fitted; None where there is none.
+    """
+    age = (as_of - fitted).days if fitted is not None else None
+    stale = {as_of: age is None or age > rules.triggers.freshness.max_days}
+    told = f"Features of {as_of}, newest models {f'of {fitted}' if fitted is not None else 'none'}."
+    yield Condition("freshness", rules.triggers.freshness, stale, told, {"fitted": fitted})
+    if age is None or fitted is None:
+        return
+    old = {as_of: age >= rules.triggers.schedule.max_age_days}
+    yield Condition("schedule", rules.triggers.schedule, old, f"The newest models are {age} days old.", {"age": age})
+    growth = _growth(lake, fitted, as_of)
+    grown = {as_of: growth >= rules.triggers.volume.min_growth}
+    yield Condition("volume", rules.triggers.volume, grown, f"Events have grown by {growth:.0%}.", {"growth": growth})
+
+
+def _growth(lake: Lake, fitted: date, as_of: date) -> float:
+    """Events from `fitted` on ÷ those before it, the weight of each user bounded in both."""
+    with connect() as connection:
+        counts = connection.execute(f"""
+            select count(*) filter (event_date >= date '{fitted}')::double as new,
+                   count(*) filter (event_date < date '{fitted}')::double as before
+            from {lake.scan(t.EVENTS)} where event_date < date '{as_of}' group by user_key
+        """).fetchnumpy()
+    new, before = (float(bounded(counts[name]).sum()) for name in ("new", "before"))
+    return new / max(1.0, before)
+
+
+def _newest_models(platform: Platform, as_of: date) -> date | None:
+    days = [day for day in platform.lake.partitions(t.USER_FEATURES) if day <= as_of]
+    fitted = (
+        day
+        for day in reversed(days)
+        if {version.family for version in platform.registry.versions(as_of=day)} >= set(Family)
+    )
+    return next(fitted, None)
+
+
+def _due(fired: list[TriggerRecord], as_of: date) -> RetrainingDue | None:
+    """What fired on the newest as_of; freshness is told last, because it is true of every new day."""
+    ordered = sorted(fired, key=lambda record: (record.cause == "freshness", record.sequence))
+    if not ordered:
+        return None
+    causes = tuple(dict.fromkeys(record.cause.split(":")[0] for record in ordered))
+    return RetrainingDue(as_of, causes[0], causes, " ".join(record.detail for record in ordered))

@@ -1,0 +1,139 @@
+"""One writer of the tables at a time: who is at work, since when and why; others wait or leave."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from firstchair.databases import advisory_lock, lock_backend
+from firstchair.errors import WriterBusyError
+from firstchair.platform.journal import metadata
+
+WRITER = "firstchair writer"
+WORK = sa.Table(
+    "work",
+    metadata,
+    sa.Column("lock", sa.Text, primary_key=True),
+    sa.Column("backend", sa.Integer),
+    sa.Column("who", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("process", sa.Text),
+    sa.Column("since", sa.TIMESTAMP(timezone=True)),
+)
+# Locks that this process holds: what it starts within, such as a Dagster run, is part of its work.
+_OURS: set[tuple[int, sa.URL]] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What writes the tables now.
+
+    who: The command or the Dagster run. why: What for. process: Its number and machine. since: When
+    it got the lock.
+    """
+
+    who: str
+    why: str
+    process: str
+    since: datetime
+
+    def sentence(self) -> str:
+        """All of it in words."""
+        why = f": {self.why}" if self.why else ""
+        since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.who} ({self.process}) is at work since {since}{why}."
+
+
+def at_work(url: sa.URL) -> Work | None:
+    """What holds the lock of all writers; None where nothing does.
+
+    Args:
+        url: Database of the ledger.
+
+    Raises:
+        SourceError: The database cannot be reached.
+    """
+    backend = lock_backend(url, WRITER)
+    if backend is None:
+        return None
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    columns = (WORK.c.who, WORK.c.why, WORK.c.process, WORK.c.since)
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(*columns).where(WORK.c.backend == backend)).first()
+    if row is None:  # it got the lock a moment ago
+        return Work("Another process", "", "it has not said which", datetime.now(UTC))
+    return Work(**row._mapping)
+
+
+@contextmanager
+def writing(
+    url: sa.URL,
+    *,
+    who: str,
+    why: str = "",
+    wait: bool,
+    waits: Callable[[Work], None] = lambda _: None,
+) -> Iterator[None]:
+    """Hold the lock that every writer of a table holds; a killed process gives it back by dying.
+
+    Within the process that holds it, it is held already.
+
+    Args:
+        url: Database of the ledger.
+        who: The command or the run, as others read it.
+        why: What for.
+        wait: Whether to wait for another writer to end.
+        waits: Called with the other writer before the wait begins.
+
+    Raises:
+        WriterBusyError: Another writer is at work, and `wait` is not set; nothing was written.
+        SourceError: The database cannot be reached.
+    """
+    ours = (os.getpid(), url)
+    if ours in _OURS:
+        yield
+        return
+    with ExitStack() as stack:
+        if not stack.enter_context(advisory_lock(url, WRITER, wait=False)):
+            other = at_work(url)
+            if not wait:
+                raise _busy(url, other)
+            if other is not None:
+                waits(other)
+            stack.enter_context(advisory_lock(url, WRITER, wait=True))
+        stack.enter_context(_recorded(url, Work(who, why, _process(), datetime.now(UTC))))
+        _OURS.add(ours)
+        stack.callback(_OURS.discard, ours)
+        yield
+
+
+@contextmanager
+def _recorded(url: sa.URL, work: Work) -> Iterator[None]:
+    """Keep the work in the table while the block runs; what a killed process left is replaced."""
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    values = {**asdict(work), "backend": lock_backend(url, WRITER)}
+    row = pg.insert(WORK).values(lock=WRITER, **values)
+    with engine.begin() as connection:
+        connection.execute(row.on_conflict_do_update(index_elements=[WORK.c.lock], set_=values))
+    yield
+    with engine.begin() as connection:
+        connection.execute(WORK.delete())
+
+
+def _process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _busy(url: sa.URL, other: Work | None) -> WriterBusyError:
+    text = "Another writer has just ended." if other is None else other.sentence()
+    return WriterBusyError(
+        f"The tables have one writer at a time: {text}",
+        where=url.render_as_string(),
+        data="Nothing was read or written.",
+        remedy="Wait for it to end (`firstchair status` says who is at work), then run again.",
+    )

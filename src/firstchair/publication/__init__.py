@@ -1,0 +1,32 @@
+"""The lists of a day: made for every user, published as files that workers map, read from there.
+
+The names below are imported when they are first asked for: a worker of the API reads what is
+published and then holds no library that only the batch needs.
+"""
+
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.publication.batch import RecommendationsReport, build_recommendations
+    from firstchair.publication.publishing import (
+        PublishReport,
+        publish,
+        publish_day,
+        would_assign,
+    )
+    from firstchair.publication.served import Served, serves
+
+__all__ = [
+    "PublishReport",
+    "RecommendationsReport",
+    "Served",
+    "build_recommendations",
+    "publish",
+    "publish_day",
+    "serves",
+    "would_assign",
+]
+
+__getattr__ = deferred(__name__, __all__, ("served", "batch", "publishing"))

@@ -1,0 +1,253 @@
+"""Reading what is published: columns mapped from disk and shared by all workers, whole or not at all."""
+
+import hashlib
+import json
+import mmap
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+import numpy as np
+import orjson
+
+from firstchair.definitions.arms import HOLDOUT, Bounds, role_at
+from firstchair.errors import ModelError
+from firstchair.outbox.prefault import prefault_for_reading
+from firstchair.publication.factors import Folding, open_folding
+from firstchair.publication.layout import (
+    MANIFEST,
+    NOBODY,
+    POINTER,
+    READABLE,
+    REDIRECTS,
+    VERSIONS,
+    role_named,
+)
+from firstchair.publication.reranking import Reranker
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One role's lists as flat views, user after user, `length` entries each.
+
+    artists: int32, numbers in the catalogue, `NOBODY` past a list's end. scores: int16, units of 1 / 10,000.
+    reasons: int32, numbers of texts.
+    """
+
+    artists: memoryview
+    scores: memoryview
+    reasons: memoryview
+
+    def entries(self, start: int, count: int) -> tuple[list[int], list[int], list[int]]:
+        """Artists, scores and reasons of some entries; at once, which takes two thirds of what slices do."""
+        wide, narrow = _unpacked(count)
+        return [*wide(self.artists, 4 * start)], [*narrow(self.scores, 2 * start)], [*wide(self.reasons, 4 * start)]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Who stands behind a role: the model's family and its registered version.
+
+    data_until, data_fingerprint: first day (ISO 8601) whose events it was not fitted on, and the digest of the data
+    that it was; empty in what was published before they were kept.
+    """
+
+    family: str
+    version: str
+    data_until: str = ""
+    data_fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One published version, mapped.
+
+    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view
+    (2^16 + 1,), the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for
+    arms. arms: roles by bucket. stranger: the list of users of whom nothing is known; unknown_users:
+    the model behind it. artist_ids, names: JSON texts of the catalogue, by number. redirects: the
+    current artist by each that was merged into it. reason_text,
+    reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not
+    published. rankers: by registered version, those that order their users' fold-ins anew.
+    code_version: of what made the lists.
+    """
+
+    version: str
+    as_of: date
+    users: int
+    length: int
+    simulated: bool
+    roles: dict[str, Role]
+    unknown_users: Role
+    columns: dict[str, Columns]
+    stranger: Columns
+    key_high: memoryview
+    key_low: memoryview
+    starts: memoryview
+    buckets: memoryview
+    arms: Bounds
+    artist_ids: list[str]
+    redirects: dict[str, str]
+    names: list[str | None]
+    reason_offsets: memoryview
+    reason_text: mmap.mmap
+    folding: Folding | None = None
+    rankers: dict[str, Reranker] = field(default_factory=dict)
+    code_version: str = ""
+
+    def role_of(self, row: int) -> str:
+        """Role whose list the user of a row sees."""
+        return role_at(self.arms, self.buckets[row])
+
+    def row(self, user_key: bytes) -> int:
+        """Row of the user with these 16 bytes of key; `NOBODY` where he has no list."""
+        high, low = int.from_bytes(user_key[:8]), int.from_bytes(user_key[8:])
+        first = high >> 48
+        row = bisect_left(self.key_high, high, self.starts[first], self.starts[first + 1])
+        while row < self.users and self.key_high[row] == high:
+            if self.key_low[row] == low:
+                return row
+            row += 1
+        return NOBODY
+
+    def number_of(self, artist_id: str) -> int:
+        """Number of an artist, or of the one it was merged into; `NOBODY` where there is none."""
+        artist_id = self.redirects.get(artist_id, artist_id)
+        place = bisect_left(self.artist_ids, artist_id)
+        return place if place < len(self.artist_ids) and self.artist_ids[place] == artist_id else NOBODY
+
+    def reason(self, number: int) -> str:
+        """A published text."""
+        return str(orjson.loads(self.reason_text[self.reason_offsets[number] : self.reason_offsets[number + 1]]))
+
+
+@lru_cache
+def _unpacked(count: int) -> tuple[Callable[..., tuple[int, ...]], Callable[..., tuple[int, ...]]]:
+    """What reads so many int32, and so many int16, at an offset in bytes."""
+    return Struct(f"{count}i").unpack_from, Struct(f"{count}h").unpack_from
+
+
+def open_published(root: Path) -> Published:
+    """Map the version that the pointer names or, where that is torn or corrupt, the newest one that is whole.
+
+    Raises:
+        ModelError: Nothing whole has been published.
+    """
+    refused = []
+    for name in _candidates(root):
+        try:
+            return _open(root / VERSIONS / name)
+        except (OSError, ValueError, KeyError, StopIteration) as error:
+            refused.append(f"{name}: {error}")
+    raise ModelError(
+        f"No whole published version was found{': ' if refused else ''}{'; '.join(refused)}.",
+        where=str(root),
+        data="Nothing is served.",
+        remedy="Publish lists with `firstchair run`.",
+    )
+
+
+def current(root: Path) -> str | None:
+    """Name of the version that the pointer names; None before the first."""
+    try:
+        return (root / POINTER).read_text()
+    except FileNotFoundError:
+        return None
+
+
+def _candidates(root: Path) -> list[str]:
+    """The version pointed to, then the others from the newest on."""
+    folder = root / VERSIONS
+    found = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
+    newest = [path.name for path in sorted(found, key=lambda path: -path.stat().st_mtime_ns)]
+    pointed = current(root)
+    return [pointed, *(name for name in newest if name != pointed)] if pointed else newest
+
+
+def _open(folder: Path) -> Published:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if manifest["format"] not in READABLE:
+        raise ValueError(f"format {manifest['format']} is none of {READABLE}")
+    if not manifest["arms"]:
+        raise ValueError("its manifest names no arms")
+    for name, expected in manifest["files"].items():
+        _verify(folder / name, expected)
+    catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
+    artist_ids = [artist_id for artist_id, _ in catalogue]
+    as_of = date.fromisoformat(manifest["as_of"])
+    # Earlier releases published no redirects.
+    known = REDIRECTS in manifest["files"]
+    redirects = orjson.loads((folder / REDIRECTS).read_bytes()) if known else {}
+    # Earlier releases published no rankers.
+    rankers = (manifest["folding"] or {}).get("rankers", {})
+    key_high = _mapped(folder / "key_high.npy")
+    return Published(
+        version=manifest["version"],
+        as_of=as_of,
+        users=manifest["users"],
+        length=manifest["length"],
+        simulated=manifest["simulated"],
+        roles={role_named(stored): _role(found) for stored, found in manifest["roles"].items()},
+        unknown_users=_role(manifest.get("unknown_users") or _holdout(manifest["roles"])),
+        columns={role_named(stored): _columns(folder, stored) for stored in manifest["roles"]},
+        stranger=_columns(folder, "stranger"),
+        key_high=key_high,
+        key_low=_mapped(folder / "key_low.npy"),
+        starts=_starts(key_high),
+        buckets=_mapped(folder / "buckets.npy"),
+        arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
+        artist_ids=artist_ids,
+        redirects=redirects,
+        names=[name for _, name in catalogue],
+        reason_offsets=_mapped(folder / "reason_offsets.npy"),
+        reason_text=_text(folder / "reasons.json"),
+        folding=open_folding(folder, manifest["folding"]),
+        rankers={
+            version: Reranker(folder, version, told, artist_ids=artist_ids, as_of=as_of)
+            for version, told in rankers.items()
+        },
+        code_version=manifest.get("code_version", ""),
+    )
+
+
+def _verify(path: Path, expected: dict[str, Any]) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected["sha256"]:
+        raise ValueError(f"{path.name} is not what was published")
+
+
+def _holdout(roles: dict[str, Any]) -> dict[str, Any]:
+    """The role whose model made the list for unknown users in what earlier releases published."""
+    return next(found for stored, found in roles.items() if role_named(stored) == HOLDOUT)
+
+
+def _role(found: dict[str, Any]) -> Role:
+    return Role(**{name: found[name] for name in Role.__slots__ if name in found})
+
+
+def _columns(folder: Path, role: str) -> Columns:
+    return Columns(*(_mapped(folder / f"{role}.{name}.npy") for name in ("artists", "scores", "reasons")))
+
+
+def _starts(key_high: memoryview) -> memoryview:
+    """Where the keys of each first 16 bits begin: a search among few of them touches few pages."""
+    prefixes = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
+    return np.append(np.searchsorted(np.asarray(key_high), prefixes), len(key_high)).astype(np.uint32).data
+
+
+def _mapped(path: Path) -> memoryview:
+    """A flat view of an array on disk; pages are shared by all who map it."""
+    array = np.load(path, mmap_mode="r").reshape(-1)
+    prefault_for_reading(array)
+    return memoryview(array)
+
+
+def _text(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -1,0 +1,298 @@
+"""Publishing: the lists of a day as memory-mapped columns in a folder of their own, then one pointer swapped to it."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import firstchair
+from firstchair.definitions.arms import CHALLENGER, CHAMPION, HOLDOUT, PREVIOUS, Arms, Bounds
+from firstchair.errors import ModelError
+from firstchair.features import build_interactions
+from firstchair.lake import Lake, holds_merged, is_simulated
+from firstchair.lake import tables as t
+from firstchair.models import Family
+from firstchair.promotion import Alias, Registry, Version
+from firstchair.promotion.stages import REMOVED
+from firstchair.publication.batch import aliased_versions, complete_lists, listed_versions
+from firstchair.publication.folding_files import folding_files, folding_versions
+from firstchair.publication.layout import FORMAT, MANIFEST, POINTER, VERSIONS
+from firstchair.publication.lists import trending_for_strangers, trending_of
+from firstchair.publication.matrices import write_matrices
+from firstchair.publication.ranking_files import ranking_versions, write_rankers
+
+KEPT_VERSIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    as_of: date
+    roles: Mapping[str, Version]
+    length: int
+    arms: Arms
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What is served now: name of the version, users, bytes on disk, registered version by role."""
+
+    as_of: date
+    published: str
+    users: int
+    bytes: int
+    roles: dict[str, str]
+
+
+def publish(
+    lake: Lake,
+    registry: Registry,
+    *,
+    as_of: date,
+    root: Path,
+    list_length: int,
+    arms: Arms,
+) -> PublishReport:
+    """Write the lists of `as_of` under `root` and point to them; the same lists again change nothing.
+
+    Published are the champion's lists, the challenger's (shown in canary, explored in any case), those of trending
+    for the holdout, one list for a listener of whom nothing is known, and what fold-ins need. The folder is whole
+    before the pointer moves. The `KEPT_VERSIONS` newest publications stay, for readers that find this
+    one corrupt; those that show users a version that was rolled back or rejected do not.
+
+    Raises:
+        ModelError: There is no champion, or no list of it for that day; what is published stays.
+    """
+    roles = _roles(lake, registry, as_of)
+    if roles is None:
+        raise ModelError(
+            f"There are no lists of the champion, or none of trending, for as_of {as_of}.",
+            where=t.RECOMMENDATIONS.name,
+            data="Nothing was published; what is published stays.",
+            remedy="Materialise promotion_decision and recommendations of that day, then publish again.",
+        )
+    arms = arms.among(roles)
+    if PREVIOUS not in dict(arms.bounds):
+        roles.pop(PREVIOUS, None)
+    contents = _Contents(as_of, roles, list_length, arms)
+    name = _write(lake, registry, root / VERSIONS, contents)
+    folder = root / VERSIONS / name
+    point_to(root, name)
+    _forget_removed(root, registry, name)
+    _forget_old(root, name)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    return PublishReport(
+        as_of=as_of,
+        published=name,
+        users=manifest["users"],
+        bytes=sum(found["bytes"] for found in manifest["files"].values()),
+        roles={role: found["version"] for role, found in manifest["roles"].items()},
+    )
+
+
+def publish_day(
+    lake: Lake,
+    registry: Registry,
+    *,
+    as_of: date,
+    root: Path,
+    list_length: int,
+    arms: Arms,
+) -> PublishReport:
+    """Publish the lists of `as_of`; what is missing of them, or no longer right, is made first.
+
+    Champion and challenger have no lists where the day's decision gave them the role afterwards;
+    matrix and lists are no longer right where they hold an artist that was merged since.
+
+    Raises:
+        ModelError: There is no champion, or trending has no list; what is published stays.
+    """
+    if holds_merged(lake, t.INTERACTIONS, f"as_of = date '{as_of}'"):
+        build_interactions(lake, as_of=as_of)
+    complete_lists(lake, registry, as_of=as_of, list_length=list_length)
+    return publish(lake, registry, as_of=as_of, root=root, list_length=list_length, arms=arms)
+
+
+def would_assign(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> Bounds | None:
+    """Roles by bucket that `publish_day` would serve for `as_of`; None where it would refuse to."""
+    makeable = {v.version for v in aliased_versions(registry, as_of) if v is not None}
+    roles = _roles(lake, registry, as_of, makeable)
+    return None if roles is None else arms.among(roles).bounds
+
+
+def point_to(root: Path, name: str) -> None:
+    """Swap the pointer in one step; readers see the version before or this one, never a mixture."""
+    pointer = root / POINTER
+    if pointer.exists() and pointer.read_text() == name:
+        return
+    temporary = root / f".{POINTER}.{os.getpid()}"
+    _put(temporary, name.encode())
+    temporary.replace(pointer)
+    _sync_folder(root)
+
+
+def _roles(lake: Lake, registry: Registry, as_of: date, makeable: Collection[str] = ()) -> dict[str, Version] | None:
+    """Who has lists of the day; None where the champion has none, or trending was not fitted.
+
+    makeable: numbers of versions that would get lists before they are published.
+    """
+    published = listed_versions(lake, as_of)
+    published |= set(makeable) if published else set()
+    trending = registry.newest(as_of).get(Family.TRENDING)
+    found = {
+        CHAMPION: registry.alias(Alias.CHAMPION),
+        CHALLENGER: registry.alias(Alias.CHALLENGER),
+        PREVIOUS: registry.alias(Alias.PREVIOUS),
+        HOLDOUT: trending,
+    }
+    roles = {role: version for role, version in found.items() if version is not None and version.version in published}
+    return None if CHAMPION not in roles or trending is None else roles
+
+
+def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) -> str:
+    """Write a version under the name that its content gives it, or leave the one that is there; its name."""
+    partial = versions / f".{contents.as_of}.{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    keys = write_matrices(
+        lake,
+        partial,
+        as_of=contents.as_of,
+        versions={role: version.version for role, version in contents.roles.items()},
+        stranger=trending_for_strangers(lake, registry, contents.as_of, contents.length),
+        length=contents.length,
+    )
+    halves = keys.view(">u8").reshape(len(keys), 2).astype(np.uint64)
+    np.save(partial / "key_high.npy", halves[:, 0])
+    np.save(partial / "key_low.npy", halves[:, 1])
+    np.save(partial / "buckets.npy", np.array([contents.arms.bucket(k) for k in keys.tolist()], np.uint16))
+    folding = _fold(lake, registry, partial, contents, keys)
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "as_of": contents.as_of.isoformat(),
+        "users": len(keys),
+        "length": contents.length,
+        "simulated": is_simulated(lake),
+        "redirects_version": lake.version(t.ARTIST_REDIRECTS),
+        "code_version": firstchair.__version__,
+        "roles": {role: _described(version) for role, version in contents.roles.items()},
+        "unknown_users": _described(trending_of(registry, contents.as_of)),
+        "folding": folding,
+        "arms": [list(bound) for bound in contents.arms.bounds],
+        "files": {
+            path.relative_to(partial).as_posix(): _synced(path)
+            for path in sorted(found for found in partial.rglob("*") if found.is_file())
+        },
+    }
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    name = f"{contents.as_of}-{digest[:12]}"
+    _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
+    for path in (*partial.rglob("*"), partial):
+        if path.is_dir():
+            _sync_folder(path)
+    if (versions / name / MANIFEST).exists():
+        shutil.rmtree(partial)
+    else:
+        partial.replace(versions / name)
+    _sync_folder(versions)
+    return name
+
+
+def _fold(
+    lake: Lake, registry: Registry, folder: Path, contents: _Contents, keys: npt.NDArray[np.void]
+) -> dict[str, Any] | None:
+    """Write what fold-ins need; what the manifest says of it."""
+    catalogue = json.loads((folder / "catalogue.json").read_bytes())
+    artists = np.array([artist for artist, _ in catalogue], dtype=str)
+    files, told = folding_files(
+        lake,
+        registry,
+        as_of=contents.as_of,
+        versions=folding_versions(registry, contents.as_of, contents.roles),
+        keys=keys,
+        artists=artists,
+    )
+    for name, array in files.items():
+        np.save(folder / name, array)
+    if told is None:
+        return None
+    rankers = write_rankers(
+        lake,
+        registry,
+        folder,
+        as_of=contents.as_of,
+        versions=ranking_versions(contents.roles, dict(contents.arms.bounds)),
+        keys=keys,
+        artists=artists,
+    )
+    return told | {"rankers": rankers}
+
+
+def _described(version: Version) -> dict[str, Any]:
+    return {
+        "family": version.family,
+        "version": version.version,
+        "data_until": version.as_of.isoformat(),
+        "data_fingerprint": version.data_fingerprint,
+    }
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _synced(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def _forget_removed(root: Path, registry: Registry, current: str) -> None:
+    """Remove the publications by which users would see a version that was removed."""
+    for path in (root / VERSIONS).iterdir():
+        if path.name != current and any(map(partial(_is_removed, registry), _shown(path))):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _shown(folder: Path) -> set[str]:
+    """Numbers of the versions that users see by a publication; none where it is torn."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        return {manifest["roles"][role]["version"] for role, _ in manifest["arms"]}
+    except (OSError, ValueError, KeyError):
+        return set()
+
+
+def _is_removed(registry: Registry, number: str) -> bool:
+    version = registry.find(number)
+    return version is not None and version.stage in REMOVED
+
+
+def _forget_old(root: Path, current: str) -> None:
+    """The newest versions stay; a reader that still maps a removed one keeps its pages until it lets go."""
+    versions = sorted(
+        (path for path in (root / VERSIONS).iterdir() if not path.name.startswith(".")),
+        key=lambda path: (path.name == current, path.stat().st_mtime_ns),
+    )
+    for path in versions[:-KEPT_VERSIONS]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,128 @@
+"""Re-ranking: a user's candidates ordered anew by a ranker's trees, with the signals of today."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firstchair.publication.factors import Factors, factors_of, mapped
+from firstchair.publication.foldin import Folded, scores_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from firstchair.models import TrainingData
+    from firstchair.models.ranker import Ranker
+
+# Number of the only user whose data the ranker is asked about.
+ONLY = np.zeros(1, dtype=np.int64)
+
+
+class Reranker:
+    """One version of the ranker as it is published, and what the day's data said of users and artists.
+
+    It orders a user's candidates as the batch would have, had it known today's signals: the sources
+    propose anew, and the trees see the features of the batch's day but for those that come of the
+    user's row. The model is read by `load`, or when it is first asked.
+
+    factors: of its ALS. users: float32 (users, features), in the order of the published rows.
+    artists: float32 (artists, features), in the order of the catalogue. cells: int64 (users, 2),
+    numbers of each user's country and age group; lifts: float32 (cells + 1, artists) of each.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        version: str,
+        told: Mapping[str, Any],
+        *,
+        artist_ids: Sequence[str],
+        as_of: date,
+    ) -> None:
+        stem = f"ranker.{version}"
+        self.factors: Factors = factors_of(folder, version, told, stem=stem)
+        self.users, self.artists, self.cells = (
+            mapped(folder / f"{stem}.{name}.npy") for name in ("users", "artists", "cells")
+        )
+        self.lifts = [mapped(folder / f"{stem}.lift.{name}.npy") for name, _ in told["cells"]]
+        self.named: Mapping[str, Sequence[str]] = dict(told["cells"])
+        self.artist_ids = np.array(artist_ids, dtype=str)
+        self.as_of = as_of
+        self._folder = folder / stem
+
+    def load(self) -> None:
+        """Read the model, so that no login waits for it."""
+        self.model, self._catalogue  # noqa: B018 they are kept
+
+    @cached_property
+    def _catalogue(self) -> "pd.DataFrame":
+        """The artists, of whom nothing more is told; one frame for all logins."""
+        import pandas as pd
+
+        return pd.DataFrame(index=self.artist_ids)
+
+    @cached_property
+    def model(self) -> "Ranker":
+        """The ranker; one thread predicts, for threads that spin would take the cores of logins."""
+        from firstchair.models.ranker import Ranker
+
+        model = Ranker.load(self._folder)
+        if model.booster is not None:
+            model.booster.set_param({"nthread": 1})
+        return model
+
+    def reordered(self, folded: Folded, user: int, *, k: int) -> Folded:
+        """The list of a fold-in by this version's factors, with the best `k` by the trees in its place.
+
+        Args:
+            folded: The user's row with today's signals in it, solved.
+            user: Number of the published row.
+            k: Length, 1 to the length of the published lists.
+        """
+        from scipy import sparse
+
+        from firstchair.models.ranker_features import DayFeatures, pair_features
+        from firstchair.models.sources import CANDIDATES_EACH
+
+        shape = (1, len(self.artist_ids))
+        left_out = folded.left_out
+        first = np.zeros(len(left_out), dtype=np.int64)
+        taken: sparse.csr_matrix[np.float64] = sparse.csr_matrix((np.ones(len(left_out)), (first, left_out)), shape)
+        data = self._data(folded, user, shape)
+        features = self.users[user : user + 1].copy()
+        features[0, -1] = len(folded.whole.liked)
+        lifts = [(self.cells[user : user + 1, n], lift) for n, lift in enumerate(self.lifts)]
+        day = DayFeatures(features, self.artists, lifts, [])
+        als = scores_of(self.factors, folded.user)[None]
+        als[0, self.factors.unknown] = -np.inf
+        each = max(CANDIDATES_EACH, k)
+        found = self.model.sources.propose(data, ONLY, taken, each=each, known={"als": als})
+        scores = self.model.scores_of(pair_features(found, ONLY, day, data.confidence))
+        order = np.lexsort((found.column, -scores))[:k]
+        return replace(folded, artists=found.column[order].tolist(), scores=scores[order].tolist())
+
+    def _data(self, folded: Folded, user: int, shape: tuple[int, int]) -> "TrainingData":
+        """The user alone, as the sources want to be asked."""
+        import pandas as pd
+        from scipy import sparse
+
+        from firstchair.models import TrainingData
+
+        whole = folded.whole
+        first = np.zeros(len(whole.artists), dtype=np.int64)
+        row = (whole.confidence, (first, whole.artists))
+        cells = zip(self.named.items(), self.cells[user].tolist(), strict=True)
+        of_cells = {name: [*values, "unknown"][cell] for (name, values), cell in cells}
+        return TrainingData(
+            as_of=self.as_of,
+            user_keys=np.array([""]),
+            artist_ids=self.artist_ids,
+            confidence=sparse.csr_matrix(row, shape),
+            users=pd.DataFrame([of_cells], index=[""]),
+            artists=self._catalogue,
+            fingerprint="",
+        )

@@ -1,0 +1,1 @@
+"""What users did today, as the workers of one machine know it."""

@@ -1,0 +1,242 @@
+"""What a person types: taken from his own session alone, with a reason, and then in the ledger for ever."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from markupsafe import escape
+from starlette.testclient import TestClient
+
+from firstchair.console import ConsoleConfig, Sources, console
+from firstchair.console.opening import ConsoleDecisions
+from firstchair.databases import Databases
+from firstchair.lake import tables as t
+from firstchair.platform.journal import Journal
+from firstchair.platform.platform import Platform
+from firstchair.promotion.audition import Effect
+from firstchair.settings import Settings
+from tests.firstchair.promotion.conftest import AS_OF, NOW
+from tests.firstchair.promotion.test_live import Stand
+
+TOKEN = "a reviewer's token"
+REASON = "The label asks for it & we <agree>."
+FORM_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
+Enter = Callable[[], TestClient]
+
+
+@pytest.fixture
+def enter(stand: Stand, session_databases: Databases, tmp_path: Path) -> Enter:
+    """Gives a browser that has signed in to a console over the stand's ledger and registry."""
+    a = stand.a
+    journal = Journal(a.ledger.url)
+    settings = Settings(home=tmp_path / "home")
+    platform = Platform(settings, session_databases, a.lake, a.registry, a.ledger, journal, NOW)
+    config = ConsoleConfig(
+        lake=a.lake,
+        k_anonymity=20,
+        reports=tmp_path,
+        addresses={},
+        alerts=tuple,
+        causes=tuple,
+        by_hand=ConsoleDecisions(platform),
+    )
+    sources = Sources(config, a.registry, a.ledger, b"key", lambda: None)
+    app = FastAPI()
+    app.include_router(console(sources, token=TOKEN, clock=lambda: NOW))
+
+    def call() -> TestClient:
+        client = TestClient(app, headers={"accept": "text/html"}, follow_redirects=False)
+        assert client.post("/sign-in", data={"token": TOKEN, "next": "/"}).headers["location"] == "/"
+        return client
+
+    return call
+
+
+def form_token(client: TestClient) -> str:
+    found = FORM_TOKEN.search(client.get("/by-hand").text)
+    assert found is not None
+    return found[1]
+
+
+def typed(client: TestClient, **fields: str) -> dict[str, str]:
+    return {"form_token": form_token(client), "person": "ana", "reason": REASON, **fields}
+
+
+def test_a_typed_reason_lands_in_the_ledger_and_the_alias_follows(enter: Enter, stand: Stand) -> None:
+    client, version = enter(), stand.a.number("content")
+
+    answer = client.post("/promote", data=typed(client, version=version))
+
+    entry = stand.a.ledger.last()
+    assert entry is not None
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/decisions/{entry.sequence}")
+    assert (entry.decision, entry.champion_after, entry.actor) == ("promote", version, "ana")
+    assert (entry.reasons, entry.reason_codes) == ((REASON,), ("by_hand",))
+    assert stand.a.aliases()["champion"] == version
+    assert stand.a.ledger.verify().ok
+    assert "we &lt;agree&gt;" in client.get(answer.headers["location"]).text
+    assert f"version {version}" in client.get("/").text
+
+
+def test_a_rollback_names_the_version_that_comes_back_and_waits_for_a_yes(enter: Enter, stand: Stand) -> None:
+    client, content = enter(), stand.a.number("content")
+    client.post("/promote", data=typed(client, version=content))
+    entries = stand.a.ledger.entries()
+
+    asked = client.post("/rollback", data=typed(client, reason="It was a mistake."))
+
+    assert asked.status_code == 200
+    assert f"Bring back version {stand.als}" in asked.text
+    assert f"Version {content} (Content) is removed" in " ".join(asked.text.split())
+    assert stand.a.ledger.entries() == entries
+
+    confirmed = typed(client, reason="It was a mistake.", version=stand.als)
+    answer = client.post("/rollback", data=confirmed)
+
+    entry = stand.a.ledger.last()
+    assert (answer.status_code, entry and entry.reasons) == (303, ("It was a mistake.",))
+    assert stand.a.aliases()["champion"] == stand.als
+
+
+def test_a_second_click_on_rollback_brings_nothing_back(enter: Enter, stand: Stand) -> None:
+    client, content = enter(), stand.a.number("content")
+    client.post("/promote", data=typed(client, version=content))
+    confirmed = typed(client, reason="It was a mistake.", version=stand.als)
+    client.post("/rollback", data=confirmed)
+    entries = stand.a.ledger.entries()
+
+    again = [client.post("/rollback", data=confirmed | {"version": v}) for v in (stand.als, content)]
+
+    assert {answer.status_code for answer in again} == {503}
+    assert f"{content} was rolled back" in again[0].text
+    assert stand.a.ledger.entries() == entries
+    assert stand.a.aliases()["champion"] == stand.als
+    assert "No version that served before may come back" in client.get("/by-hand").text
+
+
+def test_the_versions_of_the_day_are_offered_with_their_stage(enter: Enter, stand: Stand) -> None:
+    page = enter().get("/by-hand").text
+
+    offered = re.findall(r'<option value="(\d+)">\1: [^<]*, ([a-z ]+)</option>', page)
+
+    a = stand.a
+    assert set(offered) >= {(stand.xgboost, "canary"), (a.number("random"), "candidate")}
+    assert stand.als not in dict(offered)
+
+
+def test_a_form_of_no_or_another_session_does_nothing(enter: Enter, stand: Stand) -> None:
+    client, entries = enter(), stand.a.ledger.entries()
+    forged = ("", "0" * 64, form_token(enter()))
+
+    answers = [
+        client.post(deed, data=typed(client, version=stand.a.number("content"), form_token=token))
+        for deed in ("/promote", "/rollback")
+        for token in forged
+    ]
+
+    assert {answer.status_code for answer in answers} == {403}
+    assert stand.a.ledger.entries() == entries
+    assert stand.a.aliases()["champion"] == stand.als
+
+
+def test_a_form_sent_from_another_site_does_nothing(enter: Enter, stand: Stand) -> None:
+    client, entries = enter(), stand.a.ledger.entries()
+    data = typed(client, version=stand.a.number("content"))
+
+    answer = client.post("/promote", data=data, headers={"sec-fetch-site": "cross-site"})
+
+    assert answer.status_code == 403
+    assert stand.a.ledger.entries() == entries
+
+
+def test_without_a_reason_a_name_or_a_version_nothing_is_done(enter: Enter, stand: Stand) -> None:
+    client, entries = enter(), stand.a.ledger.entries()
+    whole = typed(client, version=stand.a.number("content"))
+
+    for missing in ({"reason": "because"}, {"person": " "}, {"version": ""}):
+        answer = client.post("/promote", data=whole | missing)
+
+        assert answer.status_code == 422
+        assert "Nothing was done." in answer.text
+    assert stand.a.ledger.entries() == entries
+
+
+def test_a_version_that_cannot_be_seated_is_refused_with_its_reason(enter: Enter, stand: Stand) -> None:
+    client, entries = enter(), stand.a.ledger.entries()
+
+    sitting = client.post("/promote", data=typed(client, version=stand.als))
+    unknown = client.post("/promote", data=typed(client, version="999"))
+
+    assert (sitting.status_code, unknown.status_code) == (503, 503)
+    assert "is the champion already" in sitting.text
+    assert stand.a.ledger.entries() == entries
+
+
+def test_who_is_not_signed_in_sees_the_form_or_is_told_what_he_lacks(enter: Enter) -> None:
+    client = enter()
+    client.cookies.clear()
+
+    page, machine = client.get("/decisions?text=a"), client.get("/decisions", headers={"accept": "*/*"})
+
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=/decisions%3Ftext%3Da")
+    sent = client.post("/promote", data={"version": "2", "person": "ana", "reason": REASON})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=/")
+    assert (machine.status_code, machine.headers["www-authenticate"]) == (401, "Bearer")
+    assert client.get("/", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+    assert client.get("/", headers={"authorization": "Bearer wrong", "accept": "*/*"}).status_code == 401
+
+
+def test_signing_in_leads_nowhere_else(enter: Enter) -> None:
+    client = enter()
+
+    for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example"):
+        assert client.post("/sign-in", data={"token": TOKEN, "next": elsewhere}).headers["location"] == "/"
+
+
+def test_pages_are_kept_by_no_cache_and_load_nothing(enter: Enter) -> None:
+    headers = enter().get("/").headers
+
+    assert headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_the_audition_is_told_look_by_look_with_its_bounds(enter: Enter, stand: Stand) -> None:
+    first = stand.climb()
+    for number in (1, 2, 3):
+        stand.live(Effect(0.1), number)
+        stand.decide(first + number)
+    last = stand.a.ledger.last()
+    assert last is not None
+
+    page = enter().get("/audition").text
+
+    clicks = last.evidence["metrics"][0]
+    for bound in ("relative_difference", "lower", "upper"):
+        assert f"{100 * clicks[bound]:+.2f} %".replace("-", "−") in page
+    assert page.count(f'<td class="tight"><a href="/decisions/{last.sequence}">{AS_OF + timedelta(days=5)}</a>') == 1
+    assert "canary at 50 %" in page and "canary at 5 %" in page
+    for check in last.evidence["checks"]:
+        assert str(escape(check["detail"])) in page
+
+
+def test_a_segment_of_too_few_users_is_not_shown(enter: Enter, stand: Stand) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.1), 3)
+    stand.decide(first + 3)
+    entry = stand.a.ledger.last()
+    assert entry is not None
+    rows = stand.a.lake.read(t.EVIDENCE).to_pandas()
+    users = rows[rows["day"] >= AS_OF + timedelta(days=first)].groupby("country")["user_key"].nunique()
+    smallest, largest = users.idxmin(), users.idxmax()
+    assert {smallest, largest} <= {s["value"] for s in entry.evidence["segments"] if s["segment"] == "country"}
+    few = rows[(rows["country"] != smallest) | rows["user_key"].isin(rows[rows["country"] == smallest]["user_key"][:1])]
+    stand.a.lake.overwrite(t.EVIDENCE, t.pa.Table.from_pandas(few, schema=t.EVIDENCE.schema, preserve_index=False))
+
+    page = enter().get("/audition").text
+
+    assert f"country {largest}<" in page
+    assert f"country {smallest}<" not in page

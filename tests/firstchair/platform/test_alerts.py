@@ -1,0 +1,307 @@
+"""Alerts from state alone."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from firstchair.databases import Databases
+from firstchair.definitions.checks import CheckState
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.platform import open_platform
+from firstchair.platform.alert_guides import GUIDES
+from firstchair.platform.alerts import open_alerts, watch
+from firstchair.platform.journal import Journal
+from firstchair.platform.platform import Platform
+from firstchair.promotion import Decision, Ledger, Reason
+from firstchair.settings import load_settings
+from monitoring import Regression
+from tests.dagster_project.test_sensors import without
+from tests.service import Lived
+
+FRESH = datetime(2026, 1, 31, 6, tzinfo=UTC)
+
+
+@pytest.fixture
+def platform(inside: Lived) -> Platform:
+    return open_platform(now=FRESH)
+
+
+def codes(platform: Platform, **settings: float) -> set[str]:
+    changed = replace(platform, settings=load_settings().model_copy(update=settings))
+    return {alert.code for alert in open_alerts(changed)}
+
+
+def test_a_fresh_platform_tells_of_the_holes_that_were_planted_and_of_nothing_else(platform: Platform) -> None:
+    assert codes(platform) == {"sequence_gaps"}
+
+
+@contextmanager
+def posted_today(lake: Lake) -> Iterator[None]:
+    """An event of a day that is not over, as ingestion leaves it."""
+    event = dict.fromkeys(t.BRONZE_EVENTS.schema.names) | {
+        "event_id": "today",
+        "event_date": FRESH.date(),
+        "source": "api",
+        "source_seq": 0,
+        "batch_id": "today",
+        "ingested_at": FRESH,
+    }
+    read = {"batch_id": "today", "object_url": "today", "status": "done", "ingested_at": FRESH, "records": 1}
+    read |= {"accepted": 1, "duplicates": 0, "conflicting_duplicates": 0, "quarantined": 0}
+    rows = {t.BRONZE_EVENTS: event, t.OBJECTS: read}
+    for table, row in rows.items():
+        lake.append(table, pa.Table.from_pylist([row], schema=table.schema))
+    try:
+        yield
+    finally:
+        for table in rows:
+            lake.delete(table, "batch_id = 'today'")
+
+
+def test_traffic_of_today_is_no_loss(platform: Platform) -> None:
+    with posted_today(platform.lake):
+        found = {check.name: check for check in watch(platform)}
+
+    assert found["records_unaccounted"].state is CheckState.PASSES
+    assert "1 waiting for their day to be built" in found["records_unaccounted"].detail
+    assert found["unbuilt_days"].state is CheckState.PASSES
+
+
+def test_an_event_of_a_complete_day_that_nobody_builds_is_told_after_some_hours(platform: Platform) -> None:
+    def told(at: datetime) -> bool:
+        return "unbuilt_days" in {alert.code for alert in open_alerts(replace(platform, now=at))}
+
+    with posted_today(platform.lake):
+        night, noon = (told(FRESH + timedelta(hours=hours)) for hours in (20, 30))
+
+    assert (night, noon) == (False, True)
+
+
+def test_lists_are_stale_once_the_morning_has_passed_without_new_ones(platform: Platform) -> None:
+    def told(at: datetime) -> bool:
+        return "stale_lists" in {alert.code for alert in open_alerts(replace(platform, now=at))}
+
+    with without(platform.lake, t.RECOMMENDATIONS, FRESH.date()):
+        found = [told(FRESH.replace(hour=hour)) for hour in (0, 5, 6)]
+
+    assert found == [False, False, True]
+
+
+def test_what_cannot_be_judged_is_told_apart_from_what_is_well(platform: Platform) -> None:
+    found = {check.name: check.state for check in watch(platform)}
+
+    assert found["stale_data"] is CheckState.PASSES
+    assert found["refresh_held"] is CheckState.NOT_APPLICABLE
+    assert not {check.name for check in watch(platform) if check.missing and check.state is CheckState.PASSES}
+
+
+def test_without_dagster_what_the_sensor_last_found_of_runs_is_told(platform: Platform, databases: Databases) -> None:
+    journal = Journal(databases.ledger)
+    journal.migrate()
+    journal.see({"failed_run": "The run of landing failed."}, now=FRESH)
+
+    alerts = open_alerts(replace(platform, journal=journal))
+
+    assert ("failed_run", "The run of landing failed.") in [(alert.code, alert.text) for alert in alerts]
+
+
+@pytest.mark.parametrize(("fallen_days", "told"), [(0, False), (1, False), (4, True)])
+def test_engagement_has_fallen_once_two_mornings_in_a_row_say_so(
+    platform: Platform, lake: Lake, fallen_days: int, told: bool
+) -> None:
+    last = FRESH.date() - timedelta(days=1)
+    rows = [
+        dict.fromkeys(t.ENGAGEMENT_DAILY.schema.names)
+        | {"event_date": last - timedelta(days=1 + ago), "segment": "all", "segment_value": "all"}
+        | {"model_version": "all", "ctr": (0.1 + 0.002 * (ago % 3)) * (0.6 if ago < fallen_days else 1)}
+        for ago in range(28)
+    ]
+    lake.append(t.ENGAGEMENT_DAILY, pa.Table.from_pylist(rows, schema=t.ENGAGEMENT_DAILY.schema))
+    for table in (t.OBJECTS, t.BRONZE_EVENTS):
+        lake.append(table, platform.lake.read(table))
+
+    codes = {alert.code for alert in open_alerts(replace(platform, lake=lake))}
+
+    assert ("engagement_regression" in codes) is told
+
+
+def test_days_without_events_are_stale(platform: Platform) -> None:
+    later = replace(platform, now=datetime(2026, 2, 5, tzinfo=UTC))
+
+    assert {alert.code for alert in open_alerts(later)} == {"sequence_gaps", "stale_data"}
+
+
+def test_too_many_refused_records_are_told(platform: Platform) -> None:
+    assert "quarantine_rate" in codes(platform, max_quarantine_rate=0.001)
+
+
+@pytest.mark.parametrize(("day", "told"), [(date(2003, 5, 1), True), (FRESH.date(), False)])
+def test_a_day_long_before_all_others_is_told(platform: Platform, day: date, told: bool) -> None:
+    row = dict.fromkeys(t.QUARANTINE_EVENTS.schema.names)
+    row |= {"reason": "out_of_range", "detail": "stray day: apart", "event_date": day, "quarantined_at": FRESH}
+    platform.lake.append(t.QUARANTINE_EVENTS, pa.Table.from_pylist([row], schema=t.QUARANTINE_EVENTS.schema))
+    try:
+        texts = {alert.code: alert.text for alert in open_alerts(platform)}
+    finally:
+        platform.lake.delete(t.QUARANTINE_EVENTS, "detail = 'stray day: apart'")
+
+    assert ("stray_days" in texts) is told
+    if told:
+        assert texts["stray_days"] == (
+            "1 event(s) of 1 day(s) long before all others, first 2003-05-01, are in quarantine."
+        )
+
+
+def test_a_champion_that_was_never_confirmed_is_shown_to_a_person_for_some_days(
+    platform: Platform,
+    ledger: Ledger,
+) -> None:
+    ledger.append(
+        Decision(
+            decision_id="over",
+            decided_at=FRESH,
+            as_of=FRESH.date(),
+            decision="hold",
+            champion_before="2",
+            champion_after="2",
+            challenger="2",
+            stage_before="probation",
+            stage_after="champion",
+            reason_codes=(Reason.DATA_QUALITY, Reason.PROBATION_OVER),
+            reasons=("On day 42 one arm has no impression at all.",),
+            evidence={"kind": "trial"},
+            data_fingerprint="f" * 32,
+            actor="run",
+        )
+    )
+    at_once = replace(platform, ledger=ledger)
+    later = replace(at_once, now=FRESH + timedelta(days=3))
+
+    texts = {alert.code: alert.text for alert in open_alerts(at_once)}
+    assert texts["unconfirmed"] == ("Version 2 was never confirmed: On day 42 one arm has no impression at all.")
+    assert "unconfirmed" not in {alert.code for alert in open_alerts(later)}
+
+
+@pytest.mark.parametrize(
+    ("champion", "text"),
+    [
+        (None, "Version 5 was deleted in MLflow during its canary."),
+        ("999", "Champion 999 was deleted in MLflow; its published lists are served."),
+    ],
+)
+def test_a_version_that_was_deleted_in_mlflow_is_told(
+    platform: Platform, ledger: Ledger, champion: str | None, text: str
+) -> None:
+    last = platform.ledger.last()
+    serving = champion or (last and last.champion_after)
+    ledger.append(
+        Decision(
+            decision_id="deleted",
+            decided_at=FRESH,
+            as_of=FRESH.date(),
+            decision="hold",
+            champion_before=serving,
+            champion_after=serving,
+            challenger="5",
+            stage_before="canary",
+            stage_after="retired",
+            reason_codes=(Reason.VERSION_DELETED,),
+            reasons=("Version 5 was deleted in MLflow during its canary.",),
+            evidence={"kind": "lost_canary"},
+            data_fingerprint="f" * 32,
+            actor="reconciliation",
+        )
+    )
+    at_once = replace(platform, ledger=ledger)
+    later = replace(at_once, now=FRESH + timedelta(days=3))
+
+    (found,) = (alert for alert in open_alerts(at_once) if alert.code == "version_deleted")
+    assert found.text == text
+    assert "firstchair promote" in found.remedy
+    still = "version_deleted" in {alert.code for alert in open_alerts(later)}
+    assert still is (champion is not None)
+
+
+def test_before_any_event_that_alone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_HOME", str(tmp_path / "empty"))
+
+    assert [alert.code for alert in open_alerts(open_platform(now=FRESH))] == ["no_data"]
+
+
+def test_listening_for_more_hours_than_a_day_has_is_told(platform: Platform) -> None:
+    row = {"event_date": FRESH.date() - timedelta(days=1), "measure": "impossible_listening", "key": "all"}
+    row |= {"value": 1.0, "of": 20_000, "threshold": 0.0, "fails": True, "blocks": False}
+    platform.lake.append(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema))
+    try:
+        texts = {alert.code: alert.text for alert in open_alerts(platform)}
+    finally:
+        platform.lake.delete(t.DATA_QUALITY, "measure = 'impossible_listening'")
+
+    assert texts["impossible_listening"] == (
+        "1 account(s) played more on 2026-01-30 than a day has hours, 20,000 plays in all; "
+        "these do not count in popularity."
+    )
+
+
+def test_an_alert_says_its_likely_cause_where_to_look_and_what_to_do(platform: Platform) -> None:
+    (alert,) = open_alerts(platform)
+
+    assert alert.cause == "Objects are late or were lost on the way."
+    assert alert.link == platform.settings.page("quality")
+    assert alert.told() == (f"{alert.text} Likely cause: {alert.cause} What to do: {alert.remedy} See {alert.link}")
+
+
+def test_every_code_has_a_guide() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "monitoring.md").read_text()
+    table = text.partition("## Alerts")[2].partition("An alert")[0]
+    first_cells = re.findall(r"^\| (`[^|]+) \|", table, flags=re.MULTILINE)
+
+    assert set(re.findall(r"`([a-z_]+)`", " ".join(first_cells))) == set(GUIDES)
+
+
+def test_a_fall_after_a_release_names_days_baseline_and_release(
+    platform: Platform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted = date(2026, 1, 28)
+    ledger.append(
+        Decision(
+            decision_id="first",
+            decided_at=FRESH,
+            as_of=promoted,
+            decision="promote",
+            champion_before=None,
+            champion_after="1",
+            challenger="1",
+            stage_before="candidate",
+            stage_after="champion",
+            reason_codes=(Reason.FIRST_CHAMPION,),
+            reasons=("There was no champion.",),
+            evidence={"kind": "first_champion", "families": {"challenger": "als"}},
+            data_fingerprint="f" * 32,
+            actor="run",
+        )
+    )
+    found = Regression(
+        relative_change=-0.177,
+        p_value=0.001,
+        fallen=True,
+        recent=(date(2026, 1, 27), date(2026, 1, 29)),
+        before=(date(2026, 1, 6), date(2026, 1, 26)),
+        recent_ctr=0.0823,
+        before_ctr=0.1,
+    )
+    mornings = (date(2026, 1, 30), date(2026, 1, 31))
+    monkeypatch.setattr("monitoring.engagement_regression", lambda *_, **__: dict.fromkeys(mornings, found))
+
+    alerts = {alert.code: alert for alert in open_alerts(replace(platform, ledger=ledger))}
+
+    alert = alerts["engagement_regression"]
+    assert alert.text == ("CTR of 2026-01-27 to 2026-01-29 is 8.23%: -17.7% against 2026-01-06 to 2026-01-26 (10.00%).")
+    assert alert.cause.startswith("the champion changed in these days: entry 1 of 2026-01-28 (promote ALS 1).")

@@ -1,0 +1,57 @@
+"""What asks for a retraining, read from tables."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
+from firstchair.platform.triggers import of_models
+from monitoring import load_rules
+
+FIRST, AS_OF = date(2026, 1, 1), date(2026, 1, 11)
+FITTED = AS_OF - timedelta(days=3)
+USERS = 200
+
+
+def logins(user: str, day: date, count: int) -> pa.Table:
+    """So many logins of one user on a day."""
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    row = {"event_type": "login", "event_date": day, "occurred_at": at, "user_key": user}
+    rows = [dict.fromkeys(t.EVENTS.schema.names) | row] * count
+    return pa.Table.from_pylist(rows, schema=t.EVENTS.schema)
+
+
+def growth(lake: Lake) -> float:
+    """Events since the newest models ÷ those before, as the condition tells it."""
+    found = {one.cause: one for one in of_models(lake, AS_OF, FITTED, load_rules())}
+    condition = found["volume"]
+    assert condition.held[AS_OF] == (condition.evidence["growth"] >= 0.5)
+    return float(condition.evidence["growth"])
+
+
+@pytest.fixture
+def served(lake: Lake) -> Lake:
+    """A login of each user on each of ten days, seven of them before the models were fitted."""
+    days = [FIRST + timedelta(days=number) for number in range(10)]
+    each = (logins(f"u{n}", day, 1) for day in days for n in range(USERS))
+    lake.append(t.EVENTS, pa.concat_tables(each))
+    return lake
+
+
+def test_the_volume_grows_by_the_events_since_the_models_were_fitted(served: Lake) -> None:
+    assert growth(served) == pytest.approx(3 / 7)
+
+
+def test_one_account_does_not_make_the_volume_grow(served: Lake) -> None:
+    served.append(t.EVENTS, logins("u7", AS_OF - timedelta(days=1), 20_000))
+
+    # The account counts as c = 50 (199 * 3 + c) / 200 events.
+    assert growth(served) == pytest.approx((199 * 3 + 199) / (7 * USERS))
+
+
+def test_events_before_which_there_were_none_are_growth(served: Lake) -> None:
+    served.delete(t.EVENTS, f"event_date < '{FITTED}'")
+
+    assert growth(served) == 3 * USERS

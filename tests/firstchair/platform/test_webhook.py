@@ -1,0 +1,148 @@
+"""Incidents told to a real receiver: each once when it begins and once when it is over, whatever goes wrong between."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from firstchair.platform import webhook
+from firstchair.platform.alerts import Alert
+from firstchair.platform.journal import Journal
+from firstchair.platform.webhook import DELIVERY, SIGNATURE, signature, tell
+
+KEY = b"a test's key"
+START = datetime(2026, 2, 1, 6, tzinfo=UTC)
+STALE, GAPS = Alert("stale_data", "The newest day is old."), Alert("sequence_gaps", "Numbers are missing.")
+
+
+@dataclass
+class Receiver:
+    """Answers 503 so many times, then 204; keeps what it took, and how often it was asked."""
+
+    faults: int = 0
+    asked: int = 0
+    taken: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def events(self) -> list[tuple[str, str]]:
+        return [(post["code"], post["event"]) for post in self.taken]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    kept = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            kept.asked += 1
+            genuine = self.headers[SIGNATURE] == signature(body, KEY)
+            if kept.faults or not genuine:
+                kept.faults -= 1
+                self.send_response(503)
+            else:
+                kept.taken.append(json.loads(body))
+                kept.deliveries.append(self.headers[DELIVERY])
+                self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        kept.url = f"http://127.0.0.1:{server.server_port}"
+        yield kept
+        server.shutdown()
+
+
+@pytest.fixture
+def journal(new_database: Callable[[], sa.URL]) -> Journal:
+    made = Journal(new_database())
+    made.migrate()
+    return made
+
+
+def ticks(journal: Journal, url: str | None, *seen: tuple[Alert, ...], minutes: int = 5) -> None:
+    """One look every few minutes, each finding these alerts."""
+    for number, found in enumerate(seen):
+        now = START + number * timedelta(minutes=minutes)
+        tell(journal, found, webhook.Receiver(url, KEY, simulated=False), now=now)
+
+
+def test_a_receiver_that_fails_twice_gets_each_alert_once_and_its_end_once(
+    journal: Journal, receiver: Receiver
+) -> None:
+    receiver.faults = 2
+
+    ticks(journal, receiver.url, *[(STALE, GAPS)] * 5, *[(GAPS,)] * 3, *[()] * 3)
+
+    assert sorted(receiver.events()) == [
+        ("sequence_gaps", "opened"),
+        ("sequence_gaps", "resolved"),
+        ("stale_data", "opened"),
+        ("stale_data", "resolved"),
+    ]
+    assert len(set(receiver.deliveries)) == 4
+    assert receiver.asked == 6
+    assert journal.incidents(only_open=True) == []
+
+
+def test_a_receiver_that_is_down_is_asked_less_and_less_often(journal: Journal, receiver: Receiver) -> None:
+    receiver.faults = 1_000
+
+    ticks(journal, receiver.url, *[(STALE,)] * 124, minutes=1)
+
+    assert receiver.asked == 8  # at minutes 0, 1, 3, 7, 15, 31, 63 and, an hour being the longest wait, 123
+    (incident,) = journal.incidents()
+    assert (incident.attempts, incident.delivered_at) == (8, None)
+
+
+def test_what_was_over_before_it_could_be_told_is_told_with_its_end(journal: Journal, receiver: Receiver) -> None:
+    receiver.faults = 1
+
+    ticks(journal, receiver.url, (STALE,), (), ())
+
+    assert receiver.events() == [("stale_data", "opened"), ("stale_data", "resolved")]
+
+
+def test_an_alert_that_comes_back_is_another_incident(journal: Journal, receiver: Receiver) -> None:
+    ticks(journal, receiver.url, (STALE,), (), (STALE,), ())
+
+    assert receiver.events() == [("stale_data", "opened"), ("stale_data", "resolved")] * 2
+    assert len({post["incident_id"] for post in receiver.taken}) == 2
+
+
+def test_without_an_address_incidents_are_kept_and_one_that_lasts_is_told_once_there_is_one(
+    journal: Journal, receiver: Receiver
+) -> None:
+    ticks(journal, None, (STALE, GAPS), (GAPS,))
+    to = webhook.Receiver(receiver.url, KEY, simulated=False)
+    tell(journal, (GAPS,), to, now=START + timedelta(hours=1))
+
+    assert receiver.events() == [("sequence_gaps", "opened")]
+    assert {incident.code for incident in journal.incidents()} == {"stale_data", "sequence_gaps"}
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_every_post_says_whether_the_home_is_simulated(
+    journal: Journal,
+    receiver: Receiver,
+    simulated: bool,
+) -> None:
+    to = webhook.Receiver(receiver.url, KEY, simulated=simulated)
+
+    for number, found in enumerate(((STALE,), ())):
+        tell(journal, found, to, now=START + timedelta(minutes=number))
+
+    assert [post["simulated"] for post in receiver.taken] == [simulated, simulated]
+    mark = "Simulated data, no real service: "
+    assert [post["text"].startswith(mark) for post in receiver.taken] == [simulated, simulated]
+    assert all(STALE.text in post["text"] for post in receiver.taken)
