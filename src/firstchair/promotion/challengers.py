@@ -83,22 +83,26 @@ class _Evaluated:
     prompted: dict[str, Any]
 
 
-def measure_serving(lake: Lake, registry: Registry, serving: Version, *, as_of: date) -> None:
+def measure_serving(lake: Lake, registry: Registry, serving: Version, *, as_of: date) -> bool:
     """Measure the serving version on the day's test days, where it was fitted on none of them.
 
     The rows go to gold/version_evidence. Where it was fitted on some of them nothing is measured: it
     is then compared by its family's offline evidence, fitted on the same training days.
 
+    Returns:
+        Whether it was measured, so that the table is a newer one.
+
     Raises:
         LakeError, ModelError: A table or the artifact cannot be read; nothing is written.
     """
     if not _is_measured_itself(lake, serving, as_of):
-        return
+        return False
     split = load_split(lake, as_of=as_of)
     models = {serving.version: registry.load(serving)}
     rows = measure_versions(models, split.train, split.positives, as_of=as_of, purpose=CHALLENGE)
     where = f"as_of = '{as_of}' and purpose = '{CHALLENGE}'"
     lake.replace_where(t.VERSION_EVIDENCE, rows, where)
+    return True
 
 
 def _is_measured_itself(lake: Lake, serving: Version, as_of: date) -> bool:

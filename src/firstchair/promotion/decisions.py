@@ -170,8 +170,8 @@ class _Day:
         challengers = challengers_of_the_day(context, serving)
         if not challengers:
             return
-        measure_serving(self.lake, self.registry, serving, as_of=self.as_of)
-        context = replace(context, lake=pinned(self.lake))
+        if measure_serving(self.lake, self.registry, serving, as_of=self.as_of):
+            context = replace(context, lake=pinned(self.lake))
         recipe = context.of_the_day(serving.family)
         for transition in evaluate_challengers(context, serving, challengers, recipe=recipe):
             entry = write(context, self.ledger, transition, self.origin)
@@ -188,15 +188,17 @@ class _Day:
         )
 
     def outcome(self) -> Deciding:
-        context = self._context()
-        last, phase = context.last, context.phase
+        past = self.ledger.entries()
+        last = past[0] if past else None
+        entries = tuple(entry for entry in past if entry.as_of == self.as_of)
+        phase = None if last is None else last.phase
         return Deciding(
             as_of=self.as_of,
-            entries=context.entries,
+            entries=entries,
             champion=None if last is None else last.champion_after,
             challenger=None if last is None else challenger_after(last),
-            decision=", ".join(entry.decision for entry in context.entries) or self._why_none(),
-            reasons=" ".join(reason for entry in context.entries for reason in entry.reasons),
+            decision=", ".join(entry.decision for entry in entries) or self._why_none(),
+            reasons=" ".join(reason for entry in entries for reason in entry.reasons),
             stage="no stage with traffic" if phase is None else f"{phase.stage} at {phase.share:.0%}",
         )
 

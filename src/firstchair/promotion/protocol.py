@@ -9,7 +9,7 @@ from firstchair.promotion.kinds import LOST_CANARY
 from firstchair.promotion.ledger import Decision, Entry, Ledger
 from firstchair.promotion.plain_words import explained
 from firstchair.promotion.reasons import Reason
-from firstchair.promotion.registry import Alias, Registry
+from firstchair.promotion.registry import Alias, Pointers, Registry
 from firstchair.promotion.stages import Stage
 
 ALIAS_MOVED = "alias_moved"
@@ -79,15 +79,19 @@ def out_of_line(registry: Registry, ledger: Ledger) -> dict[str, str | None]:
     Empty where all is well. A challenger that was deleted in MLflow has no alias, and needs none.
     """
     last = ledger.last()
-    if last is None:
-        return {}
+    return {} if last is None else _elsewhere(registry, last, registry.pointers())
+
+
+def _elsewhere(registry: Registry, last: Entry, found: Pointers) -> dict[str, str | None]:
+    """As `out_of_line`, of what was read already."""
     wanted = {Alias.CHAMPION: last.champion_after, Alias.CHALLENGER: challenger_after(last)}
     moved: dict[str, str | None] = {}
     for alias, number in wanted.items():
+        pointed = found.aliases.get(alias)
         if number is None:
             continue
-        found = registry.alias(alias)
-        pointed = None if found is None else found.version
+        if alias is Alias.CHAMPION and pointed is not None and registry.find(pointed) is None:
+            pointed = None  # its version lost its tags
         if pointed == number or (alias is Alias.CHALLENGER and registry.find(number) is None):
             continue
         moved[str(alias)] = pointed
@@ -99,8 +103,10 @@ def is_followed(registry: Registry, ledger: Ledger) -> bool:
     last = ledger.last()
     if last is None:
         return True
-    followed = registry.followed() == last.sequence and not out_of_line(registry, ledger)
-    return followed and not _lost_canary(registry, last)
+    found = registry.pointers()
+    return (
+        found.followed == last.sequence and not _elsewhere(registry, last, found) and not _lost_canary(registry, last)
+    )
 
 
 def _lost_canary(registry: Registry, entry: Entry) -> bool:
@@ -119,12 +125,16 @@ def reconcile_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> b
     A canary whose version was deleted in MLflow ends with an entry, and none is promoted.
     """
     last = ledger.last()
-    if last is None or is_followed(registry, ledger):
+    if last is None:
         return False
-    moved = out_of_line(registry, ledger)
-    if moved and registry.followed() == last.sequence:
+    found = registry.pointers()
+    followed, moved = found.followed == last.sequence, _elsewhere(registry, last, found)
+    lost = _lost_canary(registry, last)
+    if followed and not moved and not lost:
+        return False
+    if moved and followed:
         last = ledger.append(_moved(last, moved, now))
-    if _lost_canary(registry, last):
+    if lost:
         last = ledger.append(_deleted(last, families_of(ledger.entries()), now))
     follow(registry, last)
     return True

@@ -54,12 +54,30 @@ def _answering(deed: str) -> Iterator[None]:
         ) from error
 
 
+def _quieten() -> None:
+    """Have MLflow and its migrations log errors alone."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 class Alias(StrEnum):
     """Names that point at a version."""
 
     CHAMPION = "champion"
     CHALLENGER = "challenger"
     PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointers:
+    """What the registered model itself says.
+
+    aliases: number of the version that each alias points at, by name. followed: sequence number of
+    the last entry of the ledger that aliases and stages were brought in line with; None before one.
+    """
+
+    aliases: Mapping[str, str]
+    followed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +127,23 @@ class Registry:
 
     @cached_property
     def _client(self) -> Any:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+        """MLflow's client for runs, and for making versions of them."""
+        _quieten()
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    @cached_property
+    def _models(self) -> Any:
+        """MLflow's client for the registry alone.
+
+        `MlflowClient` reads every version of the model before each write, to see that it is no
+        prompt (mlflow 3.17, tracking/client.py, `_raise_if_prompt`), and opens the store of runs.
+        """
+        _quieten()
+        from mlflow.tracking.client import ModelRegistryClient
+
+        return ModelRegistryClient(self.tracking_uri, self.tracking_uri)
 
     def register(
         self,
@@ -178,10 +208,10 @@ class Registry:
         terms = [f"name = '{NAME}'", *(f"tags.`{name}` = '{value}'" for name, value in wanted.items() if value)]
         found: list[Any] = []
         with _answering("list versions"):
-            page = self._client.search_model_versions(" and ".join(terms), max_results=1000)
+            page = self._models.search_model_versions(" and ".join(terms), max_results=1000)
             found += page
             while page.token:
-                page = self._client.search_model_versions(" and ".join(terms), max_results=1000, page_token=page.token)
+                page = self._models.search_model_versions(" and ".join(terms), max_results=1000, page_token=page.token)
                 found += page
             own = [version for version in found if version.tags.keys() >= TAGS]
             own.sort(key=lambda version: int(version.version))
@@ -211,7 +241,7 @@ class Registry:
         """
         if not re.fullmatch(r"[0-9]{1,9}", number):
             return None
-        return self._own(f"read version {number}", lambda: self._client.get_model_version(NAME, number))
+        return self._own(f"read version {number}", lambda: self._models.get_model_version(NAME, number))
 
     def _own(self, deed: str, ask: Callable[[], Any]) -> Version | None:
         """The version that MLflow answers with; None where it has none, or one without our tags."""
@@ -269,7 +299,7 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         with _answering(f"read version {version.version}"):
-            source = self._client.get_model_version(NAME, version.version).source
+            source = self._models.get_model_version(NAME, version.version).source
         try:
             path = mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri)
         except (MlflowException, OSError) as error:
@@ -288,7 +318,7 @@ class Registry:
         Raises:
             ModelError: The registry does not answer; nothing is known of the alias.
         """
-        return self._own(f"read alias {name}", lambda: self._client.get_model_version_by_alias(NAME, str(name)))
+        return self._own(f"read alias {name}", lambda: self._models.get_model_version_by_alias(NAME, str(name)))
 
     def set_alias(self, name: str, number: str) -> None:
         """Point the alias at a version; only ever after its entry in the ledger.
@@ -298,12 +328,12 @@ class Registry:
         """
         self.version(number)
         with _answering(f"move alias {name}"):
-            self._client.set_registered_model_alias(NAME, str(name), number)
+            self._models.set_registered_model_alias(NAME, str(name), number)
 
     def drop_alias(self, name: str) -> None:
         """Let the alias point nowhere; one that points nowhere already stays so."""
         with _answering(f"drop alias {name}"):
-            self._client.delete_registered_model_alias(NAME, str(name))
+            self._models.delete_registered_model_alias(NAME, str(name))
 
     def set_stage(self, number: str, stage: Stage, *, decision: str | None = None) -> None:
         """Tag a version with its stage and, where one is named, with the id of the decision behind it.
@@ -313,36 +343,41 @@ class Registry:
         """
         self.version(number)
         with _answering(f"tag version {number}"):
-            self._client.set_model_version_tag(NAME, number, "stage", str(stage))
+            self._models.set_model_version_tag(NAME, number, "stage", str(stage))
             if decision is not None:
-                self._client.set_model_version_tag(NAME, number, "decision", decision)
+                self._models.set_model_version_tag(NAME, number, "decision", decision)
 
     def describe_decision(self, number: str, *, sequence: int, decision_id: str, sentence: str) -> None:
         """Write the newest decision about a version into its description, in place of the one before."""
         with _answering(f"describe version {number}"):
-            told = self._client.get_model_version(NAME, number).description or ""
+            told = self._models.get_model_version(NAME, number).description or ""
             name = f"Entry {sequence} of the ledger"
             link = f"[{name}]({self.console}/decisions/{decision_id})" if self.console else name
             text = f"{told.partition(DECIDED)[0]}{DECIDED}{link}: {sentence}"
-            self._client.update_model_version(NAME, number, text)
+            self._models.update_model_version(NAME, number, text)
+
+    def pointers(self) -> Pointers:
+        """All aliases and the last entry that was followed, in one reading.
+
+        Raises:
+            ModelError: The registry does not answer; nothing is known of them.
+        """
+        with _answering("read its aliases"):
+            found = self._registered()
+        if found is None:
+            return Pointers({}, None)
+        noted = found.tags.get(FOLLOWED)
+        aliases = {name: str(number) for name, number in found.aliases.items()}
+        return Pointers(aliases, None if noted is None else int(noted))
 
     def followed(self) -> int | None:
         """Sequence number of the last entry of the ledger that aliases and stages were brought in line with."""
-        from mlflow.exceptions import MlflowException
-
-        with _answering("read its tags"):
-            try:
-                found = self._client.get_registered_model(NAME).tags.get(FOLLOWED)
-            except MlflowException as error:
-                if error.error_code not in ABSENT:
-                    raise
-                return None
-        return None if found is None else int(found)
+        return self.pointers().followed
 
     def note_followed(self, sequence: int) -> None:
         """Note that aliases and stages are in line with that entry of the ledger."""
         with _answering(f"note entry {sequence}"):
-            self._client.set_registered_model_tag(NAME, FOLLOWED, str(sequence))
+            self._models.set_registered_model_tag(NAME, FOLLOWED, str(sequence))
 
     def _described(self, found: Any) -> Version:
         return Version(
@@ -359,14 +394,19 @@ class Registry:
         tags = experiment_tags(ABOUT_RUNS, COLUMNS, tags=("family", "as_of", "cause", "simulated"))
         return ensure_experiment(self._client, NAME, artifact_root=self.artifact_root, tags=tags)
 
-    def _ensure_registered(self) -> None:
-        from mlflow.exceptions import MlflowException
+    def _registered(self) -> Any:
+        """The registered model; None where there is none.
 
-        try:
-            self._client.get_registered_model(NAME)
-        except MlflowException:
+        Found by a search, because MLflow reads every version of a model that is asked for by its
+        name (mlflow 3.17, store/model_registry/dbmodels/models.py, `to_mlflow_entity`).
+        """
+        found = self._models.search_registered_models(f"name = '{NAME}'", max_results=1)
+        return found[0] if found else None
+
+    def _ensure_registered(self) -> None:
+        if self._registered() is None:
             runs = view_of_runs(self.ensure_experiment())
-            self._client.create_registered_model(
+            self._models.create_registered_model(
                 NAME, description=f"{ABOUT_MODEL}\n\n[Runs with their metrics]({runs})"
             )
 
