@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -18,8 +19,7 @@ def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
         SourceError: The database cannot be reached.
     """
     key = _key(name)
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with _connected(engine) as connection:
+    with _connected(_engine(url)) as connection:
         if wait:
             connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
             held = True
@@ -30,6 +30,11 @@ def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
         finally:
             if held:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def lock_until_commit(connection: sa.Connection, name: str) -> None:
+    """Wait for the lock `name` of the connection's database, and hold it until its transaction ends."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key(name))))
 
 
 def lock_backend(url: URL, name: str) -> int | None:
@@ -45,14 +50,19 @@ def lock_backend(url: URL, name: str) -> int | None:
         "and classid = :high and objid = :low "
         "and database = (select oid from pg_database where datname = current_database())"
     )
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
-    with _connected(engine) as connection:
+    with _connected(_engine(url)) as connection:
         found = connection.scalar(held, {"high": high, "low": low})
     return None if found is None else int(found)
 
 
 def _key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+@lru_cache(maxsize=16)
+def _engine(url: URL) -> sa.Engine:
+    """Keeps no connection, but what the first one told of the server."""
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
 
 
 def _connected(engine: sa.Engine) -> sa.Connection:

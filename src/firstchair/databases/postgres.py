@@ -66,6 +66,14 @@ def _open(home: Path, source_database_url: str, database_url: str) -> Databases:
     return Databases(accounts=accounts, **urls)
 
 
+def pooled(url: URL) -> sa.Engine:
+    """An engine that keeps one connection between uses, because to connect costs more than most queries.
+
+    A kept connection is asked for an answer before each use, and made anew where the server ended it.
+    """
+    return sa.create_engine(url, pool_size=1, max_overflow=-1, pool_pre_ping=True)
+
+
 def to_driver(url: URL, driver: str) -> URL:
     """The same address for another driver; SQLAlchemy 2.1 and dagster-postgres default to different ones."""
     return url.set(drivername=f"postgresql+{driver}")

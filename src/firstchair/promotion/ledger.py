@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,8 +17,8 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from firstchair.databases import advisory_lock, migrate
-from firstchair.errors import LedgerError, SourceError
+from firstchair.databases import lock_until_commit, migrate, pooled
+from firstchair.errors import LedgerError
 from firstchair.promotion.stages import REMOVED, Phase, Stage, phase_of, require
 
 GENESIS = "0" * 64
@@ -110,7 +111,9 @@ class Ledger:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        return sa.create_engine(self.url, poolclass=sa.pool.NullPool)
+        engine = pooled(self.url)
+        weakref.finalize(self, engine.dispose)
+        return engine
 
     def migrate(self) -> None:
         """Bring the database to the newest form; harmless when repeated, or done by two at once."""
@@ -125,8 +128,10 @@ class Ledger:
         """
         require(decision.stage_before, decision.stage_after, by_hand=BY_HAND in decision.reason_codes)
         try:
-            with advisory_lock(self.url, LOCK, wait=True), self._engine.begin() as connection:
-                if self._has_writer:
+            has_writer = self._has_writer
+            with self._engine.begin() as connection:
+                lock_until_commit(connection, LOCK)
+                if has_writer:
                     connection.execute(sa.text(f"set local role {WRITER}"))
                 found = connection.execute(
                     sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision.decision_id)
@@ -142,7 +147,7 @@ class Ledger:
                 values["evidence"] = _as_kept(connection, values["evidence"])
                 values["hash"] = _digest(values)
                 connection.execute(DECISIONS.insert().values(**values))
-        except (sa.exc.SQLAlchemyError, SourceError) as error:
+        except sa.exc.SQLAlchemyError as error:
             raise LedgerError(
                 f"Decision {decision.decision_id} cannot be written: {str(error).splitlines()[0]}.",
                 where=self.url.render_as_string(),
