@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,19 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.promotion import GateRules, Ledger, Registry
+from firstchair.promotion.audition import Effect
 from tests.firstchair.models.toys import checkerboard
-from tests.firstchair.promotion.conftest import AS_OF, HISTORY_DAYS, Audition, Copies, logins, registry_at, rules
-from tests.firstchair.promotion.test_live import Stand
+from tests.firstchair.promotion.conftest import (
+    AS_OF,
+    HISTORY_DAYS,
+    NEXT_DAY,
+    Audition,
+    Copies,
+    logins,
+    registry_at,
+    rules,
+)
+from tests.firstchair.promotion.test_live import AT_HALF, Stand
 
 
 @pytest.fixture(scope="session")
@@ -84,25 +94,87 @@ def registered(
     ledger.migrate()
     a = Audition(Lake(str(folder / "lake")), registry, ledger, fitted, GateRules())
     a.lake.append(t.EVENTS, logins(AS_OF - timedelta(days=HISTORY_DAYS), HISTORY_DAYS))
-    a.register(AS_OF)
-    return a
+    return with_versions_of(a, AS_OF)
+
+
+def with_versions_of(a: Audition, day: date) -> Audition:
+    a.register(day)
+    return replace(a, registered=a.registered | {day})
+
+
+@pytest.fixture(scope="session")
+def registered_twice(registered: Audition, copy_for_all: Copies) -> Audition:
+    """The same with versions for `NEXT_DAY` as well."""
+    return with_versions_of(copy_for_all(registered), NEXT_DAY)
 
 
 @pytest.fixture
 def audition(registered: Audition, copy_of: Copies) -> Callable[..., Audition]:
+    """Makes auditions with versions for `AS_OF` and nothing decided."""
+
     def make(**changed: Any) -> Audition:
         return replace(copy_of(registered), rules=rules(**changed))
 
     return make
 
 
+@pytest.fixture
+def two_days(registered_twice: Audition, copy_of: Copies) -> Audition:
+    """A copy of its own of an audition with versions for `AS_OF` and `NEXT_DAY` and nothing decided."""
+    return replace(copy_of(registered_twice), rules=rules())
+
+
+@pytest.fixture(scope="session")
+def first_decided(registered_twice: Audition, copy_for_all: Copies) -> Audition:
+    """`AS_OF` entered with the usual levels and decided: ALS serves, XGBoost is in shadow."""
+    a = replace(copy_for_all(registered_twice), rules=rules())
+    a.enter()
+    a.decide()
+    return a
+
+
+@pytest.fixture
+def after_a_day(first_decided: Audition, copy_of: Copies) -> Audition:
+    """A copy of its own of an audition that decided `AS_OF`, with versions for `NEXT_DAY`."""
+    return copy_of(first_decided)
+
+
 @pytest.fixture(scope="session")
 def begun(registered: Audition, copy_for_all: Copies) -> Stand:
-    """A stage on its first morning."""
+    """`AS_OF` decided with a better XGBoost: a stage on its first morning."""
     return Stand.begun(replace(copy_for_all(registered), rules=rules()))
+
+
+@pytest.fixture(scope="session")
+def at_half(begun: Stand, copy_for_all: Copies) -> Stand:
+    """The stage through its ramp, on its first day at 50 %."""
+    stand = begun.copied(copy_for_all)
+    stand.climb()
+    return stand
+
+
+@pytest.fixture(scope="session")
+def on_probation(at_half: Stand, copy_for_all: Copies) -> Stand:
+    """The stage after four days at 50 % in which XGBoost was far better: XGBoost is on probation."""
+    stand = at_half.copied(copy_for_all)
+    stand.live(Effect(0.25), 4)
+    stand.decide(AT_HALF + 4)
+    return stand
 
 
 @pytest.fixture
 def stand(begun: Stand, copy_of: Copies) -> Stand:
     """A copy of its own of a stage on its first morning."""
-    return Stand(copy_of(begun.a))
+    return begun.copied(copy_of)
+
+
+@pytest.fixture
+def climbed(at_half: Stand, copy_of: Copies) -> Stand:
+    """A copy of its own of a stage on its first day at 50 %."""
+    return at_half.copied(copy_of)
+
+
+@pytest.fixture
+def probation(on_probation: Stand, copy_of: Copies) -> Stand:
+    """A copy of its own of a stage whose challenger was promoted and is on probation."""
+    return on_probation.copied(copy_of)

@@ -20,6 +20,7 @@ from firstchair.models import Family, Recommender
 from firstchair.promotion import Deciding, GateRules, Ledger, OfflineRules, Registry, decide
 
 AS_OF = date(2026, 2, 1)
+NEXT_DAY = AS_OF + timedelta(days=1)
 NOW = datetime(2026, 2, 1, 6, tzinfo=UTC)
 USERS = 400
 SALT, HOLDOUT_SHARE = "first", 0.01
@@ -39,13 +40,17 @@ LEVELS = {
 
 @dataclass
 class Audition:
-    """A platform's promotion with days entered by hand, each with the levels that the test wants."""
+    """A platform's promotion with days entered by hand, each with the levels that the test wants.
+
+    registered: days whose versions are in the registry already, each fitted on `data_of` the day.
+    """
 
     lake: Lake
     registry: Registry
     ledger: Ledger
     fitted: dict[Family, Recommender]
     rules: GateRules
+    registered: frozenset[date] = frozenset()
 
     def enter(
         self,
@@ -71,7 +76,9 @@ class Audition:
     def register(self, as_of: date, *, fingerprint: str = "", apart: str = "") -> None:
         """Versions of every family for a day, of which `apart` was fitted on other data than the rest."""
         for model in self.fitted.values():
-            data = fingerprint or f"data of {as_of}"
+            data = fingerprint or data_of(as_of)
+            if as_of in self.registered and data == data_of(as_of) and model.family != apart:
+                continue
             data += ", changed" if model.family == apart else ""
             self.registry.register(model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1, simulated=False)
 
@@ -127,6 +134,11 @@ class Audition:
     def aliases(self) -> dict[str, str | None]:
         found = {name: self.registry.alias(name) for name in ("champion", "challenger", "previous")}
         return {name: None if version is None else version.version for name, version in found.items()}
+
+
+def data_of(as_of: date) -> str:
+    """Fingerprint of the data before a day."""
+    return f"data of {as_of}"
 
 
 def logins(first: date, days: int) -> pa.Table:

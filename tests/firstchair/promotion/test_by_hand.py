@@ -25,7 +25,7 @@ from firstchair.promotion.audition import Effect
 from firstchair.promotion.ledger import Entry
 from firstchair.promotion.refits import measure_refit
 from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition
-from tests.firstchair.promotion.test_live import USERS, Make, Stand, day
+from tests.firstchair.promotion.test_live import AT_HALF, USERS, Stand, day
 
 MANUAL = ManualDecision("ana", "The label asks for it.", NOW, AS_OF)
 
@@ -94,8 +94,8 @@ def test_a_canary_whose_version_was_deleted_in_mlflow_ends(stand: Stand) -> None
     assert replay(a.lake, a.registry, a.ledger, ended.decision_id).outcome == "not_computed"
 
 
-def test_evidence_for_a_version_that_was_deleted_promotes_nobody(stand: Stand) -> None:
-    first = stand.climb()
+def test_evidence_for_a_version_that_was_deleted_promotes_nobody(climbed: Stand) -> None:
+    stand, first = climbed, AT_HALF
     stand.live(Effect(0.25), 4)
     deleted(stand.a, stand.xgboost)
 
@@ -106,10 +106,8 @@ def test_evidence_for_a_version_that_was_deleted_promotes_nobody(stand: Stand) -
     assert spans(stand.a.ledger)[-1].last_day is not None
 
 
-def test_a_probation_goes_on_where_the_version_before_was_deleted(stand: Stand) -> None:
-    a, first = stand.a, stand.climb()
-    stand.live(Effect(0.25), 4)
-    stand.decide(first + 4)
+def test_a_probation_goes_on_where_the_version_before_was_deleted(probation: Stand) -> None:
+    stand, a, first = probation, probation.a, AT_HALF
     stand.live(Effect(0.10), 4)
     deleted(a, stand.als)
 
@@ -121,10 +119,8 @@ def test_a_probation_goes_on_where_the_version_before_was_deleted(stand: Stand) 
     assert again.outcome == "reproduced"
 
 
-def test_a_rollback_after_a_rollback_by_the_gate_does_not_undo_it(stand: Stand) -> None:
-    first = stand.climb()
-    stand.live(Effect(0.25), 4)
-    stand.decide(first + 4)
+def test_a_rollback_after_a_rollback_by_the_gate_does_not_undo_it(probation: Stand) -> None:
+    stand, first = probation, AT_HALF
     stand.live(Effect(-0.35), 4)
     stand.decide(first + 8)
     assert stand.a.ledger.stages()[stand.xgboost] == "rolled_back"
@@ -169,10 +165,8 @@ def test_the_version_that_was_confirmed_is_shown_only_to_who_confirms_it(stand: 
     assert a.ledger.entries() == entries
 
 
-def test_a_day_on_which_its_version_was_rolled_back_is_decided_without_it(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_a_day_on_which_its_version_was_rolled_back_is_decided_without_it(after_a_day: Audition) -> None:
+    a = after_a_day
     a.enter(day(1), content=0.30)
     removed = a.number("content", day(1))
     manual = replace(MANUAL, as_of=day(1))
@@ -189,10 +183,8 @@ def test_a_day_on_which_its_version_was_rolled_back_is_decided_without_it(auditi
     assert undecided(a.lake, a.registry, a.ledger) == []
 
 
-def test_a_refit_that_the_ledger_removed_is_not_picked_whatever_its_tag_says(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_a_refit_that_the_ledger_removed_is_not_picked_whatever_its_tag_says(after_a_day: Audition) -> None:
+    a = after_a_day
     serving = a.registry.version(a.number("als"))
     a.enter(AS_OF + timedelta(days=1))
     refit = a.number("als", AS_OF + timedelta(days=1))

@@ -1,7 +1,7 @@
 """A day's decisions: entries first, aliases second, and what a crash between the two leaves is put right."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 import pytest
@@ -9,9 +9,9 @@ import pytest
 from firstchair.errors import EvidenceError, FirstchairError
 from firstchair.lake import tables as t
 from firstchair.promotion import Phase, Registry, Stage, is_followed, out_of_line, reconcile_aliases, undecided
-from tests.firstchair.promotion.conftest import AS_OF, NOW, Audition
+from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, Audition
+from tests.firstchair.promotion.test_live import Stand
 
-NEXT_DAY = AS_OF + timedelta(days=1)
 Make = Callable[..., Audition]
 
 
@@ -99,23 +99,20 @@ def test_a_challenger_that_is_worse_is_rejected(audition: Make) -> None:
 
 
 def test_a_version_fitted_today_has_no_day_to_be_tested_on_and_does_not_take_over(
-    audition: Make,
+    after_a_day: Audition,
 ) -> None:
-    a = audition()
-    for day in (AS_OF, NEXT_DAY):
-        a.enter(day, als=0.30 if day == NEXT_DAY else 0.20)
-        a.decide(day)
+    a = after_a_day
+    a.enter(NEXT_DAY, als=0.30)
+    a.decide(NEXT_DAY)
 
     assert a.aliases()["champion"] == a.number("als", AS_OF)
     assert a.registry.version(a.number("als", NEXT_DAY)).stage == Stage.CANDIDATE
 
 
 def test_while_an_older_version_serves_a_better_challenger_still_goes_into_canary(
-    audition: Make,
+    after_a_day: Audition,
 ) -> None:
-    a = audition()
-    a.enter(AS_OF)
-    a.decide(AS_OF)
+    a = after_a_day
     a.enter(NEXT_DAY, als=0.19, xgboost=0.24)
 
     a.decide(NEXT_DAY)
@@ -132,11 +129,9 @@ def test_while_an_older_version_serves_a_better_challenger_still_goes_into_canar
 
 
 def test_challenger_and_serving_family_must_come_from_the_same_data_of_the_day(
-    audition: Make,
+    after_a_day: Audition,
 ) -> None:
-    a = audition()
-    a.enter(AS_OF)
-    a.decide(AS_OF)
+    a = after_a_day
     a.enter(NEXT_DAY, xgboost=0.24, apart="xgboost")
 
     a.decide(NEXT_DAY)
@@ -144,10 +139,8 @@ def test_challenger_and_serving_family_must_come_from_the_same_data_of_the_day(
     assert a.ledger.entries()[0].reason_codes == ("different_fingerprint",)
 
 
-def test_while_a_stage_with_traffic_is_under_way_both_versions_are_frozen(audition: Make) -> None:
-    a = audition()
-    a.enter(AS_OF, xgboost=0.24)
-    a.decide(AS_OF)
+def test_while_a_stage_with_traffic_is_under_way_both_versions_are_frozen(stand: Stand) -> None:
+    a = stand.a
     a.enter(NEXT_DAY, xgboost=0.30)
 
     a.decide(NEXT_DAY)
@@ -157,10 +150,8 @@ def test_while_a_stage_with_traffic_is_under_way_both_versions_are_frozen(auditi
     assert a.registry.version(a.number("xgboost", NEXT_DAY)).stage == Stage.CANDIDATE
 
 
-def test_deciding_again_changes_nothing(audition: Make) -> None:
-    a = audition()
-    a.enter(xgboost=0.24)
-    a.decide()
+def test_deciding_again_changes_nothing(stand: Stand) -> None:
+    a = stand.a
     entries, aliases = a.ledger.entries(), a.aliases()
 
     a.decide()
@@ -168,10 +159,8 @@ def test_deciding_again_changes_nothing(audition: Make) -> None:
     assert (a.ledger.entries(), a.aliases()) == (entries, aliases)
 
 
-def test_on_a_day_without_test_users_challengers_are_held(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_on_a_day_without_test_users_challengers_are_held(after_a_day: Audition) -> None:
+    a = after_a_day
     a.enter_without_test_users(NEXT_DAY)
 
     assert undecided(a.lake, a.registry, a.ledger) == [NEXT_DAY]
@@ -195,8 +184,8 @@ def test_a_first_champion_is_made_on_a_day_without_test_users(audition: Make) ->
     assert outcome.entries[-1].reason_codes == ("first_champion", "not_proven_against_popularity")
 
 
-def test_a_day_before_the_last_decided_one_is_left_alone(audition: Make) -> None:
-    a = audition()
+def test_a_day_before_the_last_decided_one_is_left_alone(two_days: Audition) -> None:
+    a = two_days
     a.enter(AS_OF, xgboost=0.24)
     a.enter(NEXT_DAY)
     a.decide(NEXT_DAY)
@@ -208,10 +197,8 @@ def test_a_day_before_the_last_decided_one_is_left_alone(audition: Make) -> None
     assert outcome.decision == "none: a later day is decided already"
 
 
-def test_a_day_built_again_on_other_data_is_decided_again(audition: Make) -> None:
-    a = audition()
-    a.enter(fingerprint="early")
-    a.decide()
+def test_a_day_built_again_on_other_data_is_decided_again(after_a_day: Audition) -> None:
+    a = after_a_day
     a.enter(fingerprint="with late events", xgboost=0.24)
 
     assert undecided(a.lake, a.registry, a.ledger) == [AS_OF]
@@ -257,10 +244,8 @@ def test_a_crash_between_entry_and_alias_is_put_right_by_the_next_look(
     assert is_followed(a.registry, a.ledger)
 
 
-def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(after_a_day: Audition) -> None:
+    a = after_a_day
     a.registry.set_alias("champion", a.number("random"))
 
     assert out_of_line(a.registry, a.ledger) == {"champion": a.number("random")}
@@ -285,16 +270,16 @@ def test_without_an_entry_no_alias_moves(audition: Make, monkeypatch: pytest.Mon
     assert a.aliases() == {"champion": None, "challenger": None, "previous": None}
 
 
-def test_a_day_is_due_when_all_its_families_have_versions_and_evidence(audition: Make) -> None:
-    a = audition()
+def test_a_day_is_due_when_all_its_families_have_versions_and_evidence(two_days: Audition) -> None:
+    a = two_days
     assert undecided(a.lake, a.registry, a.ledger) == []
 
-    a.enter(date(2026, 2, 3))
-    a.enter(date(2026, 2, 5))
-    assert undecided(a.lake, a.registry, a.ledger) == [date(2026, 2, 3), date(2026, 2, 5)]
+    a.enter(AS_OF)
+    a.enter(NEXT_DAY)
+    assert undecided(a.lake, a.registry, a.ledger) == [AS_OF, NEXT_DAY]
 
-    a.decide(date(2026, 2, 3))
-    assert undecided(a.lake, a.registry, a.ledger) == [date(2026, 2, 5)]
+    a.decide(AS_OF)
+    assert undecided(a.lake, a.registry, a.ledger) == [NEXT_DAY]
 
 
 def test_a_day_without_versions_says_what_to_materialise(audition: Make) -> None:
@@ -304,10 +289,8 @@ def test_a_day_without_versions_says_what_to_materialise(audition: Make) -> None
     assert raised.value.remedy == "Materialise als_model for that day."
 
 
-def test_a_day_whose_records_are_bad_waits_until_they_are_mended(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_a_day_whose_records_are_bad_waits_until_they_are_mended(after_a_day: Audition) -> None:
+    a = after_a_day
     a.enter(NEXT_DAY)
     row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {"event_date": AS_OF, "measure": "refused", "blocks": True}
     a.lake.replace_partition(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), AS_OF)

@@ -22,7 +22,7 @@ from firstchair.publication import publish, publishing, serves
 from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from tests.firstchair.promotion.conftest import HOLDOUT_SHARE, NOW, SALT, Audition, Copies
-from tests.firstchair.promotion.test_live import LIVE, Stand, day
+from tests.firstchair.promotion.test_live import AT_HALF, LIVE, Stand, day
 
 ARTISTS = [f"a{number:02d}" for number in range(30)]
 LISTENERS = [f"{number:032x}" for number in range(20)]
@@ -88,13 +88,12 @@ def keep_lists(stand: Stand, number: int) -> None:
 
 @pytest.fixture(scope="module")
 def eve(
-    begun: Stand, copy_for_all: Copies, session_databases: Databases, tmp_path_factory: pytest.TempPathFactory
+    at_half: Stand, copy_for_all: Copies, session_databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Tick:
     """A platform that is about to promote and serves the champion."""
-    stand = Stand(copy_for_all(begun.a))
+    stand, first = at_half.copied(copy_for_all), AT_HALF
     known = [{"artist_id": artist, "name": artist} for artist in ARTISTS]
     stand.a.lake.overwrite(t.ARTISTS, pa.Table.from_pylist(known, schema=t.ARTISTS.schema))
-    first = stand.climb()
     keep_lists(stand, first)
     ledger, registry = stand.a.ledger, stand.a.registry
     settings = Settings(home=tmp_path_factory.mktemp("eve"), min_test_users=100, bootstrap_samples=200)

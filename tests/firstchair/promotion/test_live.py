@@ -1,5 +1,6 @@
 """A stage with traffic from its first day to its end, on evidence of known truth, through the real ledger."""
 
+import copy
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from firstchair.promotion.exposure import assigned_arms
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial import as_evidence
 from firstchair.promotion.trial import decide as decide_on
-from tests.firstchair.promotion.conftest import AS_OF, HOLDOUT_SHARE, NOW, SALT, Audition
+from tests.firstchair.promotion.conftest import AS_OF, HOLDOUT_SHARE, NOW, SALT, Audition, Copies
 from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
 
 Make = Callable[..., Audition]
@@ -37,6 +38,8 @@ LIVE = LiveRules(
     success_users=500, probation_min_days=4, listen_margin=0.10, active_margin=0.10,
 )  # fmt: skip
 USERS = 6_000
+# Number of the first day at 50 %, where each step of the ramp takes a day.
+AT_HALF = 2
 
 
 def day(number: int) -> date:
@@ -57,6 +60,12 @@ class Stand:
         stand = cls(a)
         stand.decide(0)
         return stand
+
+    def copied(self, copies: Copies) -> "Stand":
+        """A copy that goes on by itself."""
+        found = copy.copy(self)
+        found.a = copies(self.a)
+        return found
 
     @property
     def phase(self) -> Phase | None:
@@ -118,10 +127,10 @@ class Stand:
 
     def climb(self) -> int:
         """Through both ramp steps; the number of the first day at 50 %."""
-        for number in (1, 2):
+        for number in range(1, AT_HALF + 1):
             self.live(Effect(), 1)
             self.decide(number)
-        return 2
+        return AT_HALF
 
 
 def in_their_arms(rows: pa.Table, phase: Phase) -> pa.Table:
@@ -150,9 +159,8 @@ def test_on_its_first_morning_a_stage_is_not_decided(stand: Stand) -> None:
     assert undecided(stand.a.lake, stand.a.registry, stand.a.ledger) == []
 
 
-def test_the_ramp_is_climbed_step_by_step_each_with_a_clock_of_its_own(stand: Stand) -> None:
-    stand.climb()
-
+def test_the_ramp_is_climbed_step_by_step_each_with_a_clock_of_its_own(climbed: Stand) -> None:
+    stand = climbed
     phases = [span.phase for span in spans(stand.a.ledger)]
     assert [(phase.share, phase.first_day) for phase in phases] == [(0.05, day(0)), (0.2, day(1)), (0.5, day(2))]
     assert [span.last_day for span in spans(stand.a.ledger)] == [day(0), day(1), None]
@@ -160,8 +168,8 @@ def test_the_ramp_is_climbed_step_by_step_each_with_a_clock_of_its_own(stand: St
     assert stand.a.registry.version(stand.xgboost).stage == Stage.CANARY
 
 
-def test_what_is_better_takes_the_chair_on_probation_and_is_confirmed(stand: Stand) -> None:
-    first = stand.climb()
+def test_what_is_better_takes_the_chair_on_probation_and_is_confirmed(climbed: Stand) -> None:
+    stand, first = climbed, AT_HALF
     stand.live(Effect(0.25), 4)
 
     seated = stand.decide(first + 4)
@@ -180,8 +188,8 @@ def test_what_is_better_takes_the_chair_on_probation_and_is_confirmed(stand: Sta
     assert stand.a.registry.version(stand.als).stage == Stage.RETIRED
 
 
-def test_what_harms_is_rejected_and_the_champion_stays(stand: Stand) -> None:
-    first = stand.climb()
+def test_what_harms_is_rejected_and_the_champion_stays(climbed: Stand) -> None:
+    stand, first = climbed, AT_HALF
     stand.live(Effect(-0.35), 3)
 
     outcome = stand.decide(first + 3)
@@ -191,8 +199,8 @@ def test_what_harms_is_rejected_and_the_champion_stays(stand: Stand) -> None:
     assert stand.a.registry.version(stand.xgboost).stage == Stage.REJECTED
 
 
-def test_what_is_never_proven_ends_at_the_horizon(stand: Stand) -> None:
-    first = stand.climb()
+def test_what_is_never_proven_ends_at_the_horizon(climbed: Stand) -> None:
+    stand, first = climbed, AT_HALF
     stand.live(Effect(), 6, seed=9)
 
     outcome = stand.decide(first + 6)
@@ -202,10 +210,8 @@ def test_what_is_never_proven_ends_at_the_horizon(stand: Stand) -> None:
     assert stand.a.registry.version(stand.xgboost).stage == Stage.RETIRED
 
 
-def test_a_champion_that_turns_out_worse_is_rolled_back_by_itself(stand: Stand) -> None:
-    first = stand.climb()
-    stand.live(Effect(0.25), 4)
-    stand.decide(first + 4)
+def test_a_champion_that_turns_out_worse_is_rolled_back_by_itself(probation: Stand) -> None:
+    stand, first = probation, AT_HALF
     stand.live(Effect(-0.35), 4)
 
     outcome = stand.decide(first + 8)
@@ -215,8 +221,8 @@ def test_a_champion_that_turns_out_worse_is_rolled_back_by_itself(stand: Stand) 
     assert stand.a.registry.version(stand.als).stage == Stage.CHAMPION
 
 
-def test_deciding_a_day_again_adds_nothing_and_later_evidence_adds_an_entry(stand: Stand) -> None:
-    first = stand.climb()
+def test_deciding_a_day_again_adds_nothing_and_later_evidence_adds_an_entry(climbed: Stand) -> None:
+    stand, first = climbed, AT_HALF
     stand.live(Effect(), 2, seed=9)
     stand.decide(first + 2)
     entries = stand.a.ledger.entries()
@@ -229,8 +235,8 @@ def test_deciding_a_day_again_adds_nothing_and_later_evidence_adds_an_entry(stan
     assert len(stand.a.ledger.entries()) == len(entries) + 1
 
 
-def test_a_day_of_bad_records_is_none_of_the_stages_days_and_the_entry_names_it(stand: Stand) -> None:
-    first = stand.climb()
+def test_a_day_of_bad_records_is_none_of_the_stages_days_and_the_entry_names_it(climbed: Stand) -> None:
+    stand, first = climbed, AT_HALF
     stand.live(Effect(0.25), 4)
     rows = stand.a.lake.read(t.EVIDENCE, f"day >= date '{day(first)}'")
     by_itself = decide_on(

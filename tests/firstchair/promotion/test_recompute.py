@@ -1,8 +1,6 @@
 """Every decision of the gate can be computed again from what its entry names; what was altered is found."""
 
 import json
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,28 +11,14 @@ import sqlalchemy as sa
 from firstchair.errors import LedgerError
 from firstchair.lake import tables as t
 from firstchair.promotion import ManualDecision, promote_by_hand, replay, replay_all
-from firstchair.promotion.audition import Effect
-from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition, Copies
+from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, SALT, Audition
 from tests.firstchair.promotion.test_live import Stand
-
-Make = Callable[..., Audition]
-NEXT_DAY = AS_OF + timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def promoted(begun: Stand, copy_for_all: Copies) -> Stand:
-    """A ledger with a first champion, a challenger, and three decisions on live evidence."""
-    stand = Stand(copy_for_all(begun.a))
-    first = stand.climb()
-    stand.live(Effect(0.25), 4)
-    stand.decide(first + 4)
-    return stand
 
 
 @pytest.fixture
-def stand(promoted: Stand, copy_of: Copies) -> Stand:
-    """A copy of its own, that a test may alter."""
-    return Stand(copy_of(promoted.a))
+def stand(probation: Stand) -> Stand:
+    """A ledger with a first champion, a challenger, and three decisions on live evidence."""
+    return probation
 
 
 def outcomes(a: Audition) -> dict[str, set[str]]:

@@ -9,10 +9,9 @@ import pytest
 
 from firstchair.lake import tables as t
 from firstchair.promotion import Decision, Ledger, Stage
-from tests.firstchair.promotion.conftest import AS_OF, NOW, Audition
+from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, Audition
 
 Make = Callable[..., Audition]
-NEXT_DAY = AS_OF + timedelta(days=1)
 K, LENGTH, ARTISTS, EXPLORATION = 10, 20, 40, 0.3
 LOOKS = 1 / np.arange(1, K + 1) ** 0.7
 
@@ -85,10 +84,10 @@ def off_policy(a: Audition) -> dict[str, object]:
     return next(check for check in a.ledger.entries()[0].evidence["checks"] if check["name"] == "off_policy")
 
 
-def test_lists_that_would_be_clicked_far_less_are_vetoed_however_good_they_are_on_test_days(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_lists_that_would_be_clicked_far_less_are_vetoed_however_good_they_are_on_test_days(
+    after_a_day: Audition,
+) -> None:
+    a = after_a_day
     live_a_day(a, blur=1.5)
     a.enter(NEXT_DAY, xgboost=0.24)
 
@@ -103,10 +102,8 @@ def test_lists_that_would_be_clicked_far_less_are_vetoed_however_good_they_are_o
     assert a.aliases()["champion"] == a.number("als")
 
 
-def test_better_lists_are_no_proof_for_one_who_is_not_better_on_test_days(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_better_lists_are_no_proof_for_one_who_is_not_better_on_test_days(after_a_day: Audition) -> None:
+    a = after_a_day
     live_a_day(a, blur=0.05)
     a.enter(NEXT_DAY)
 
@@ -133,10 +130,8 @@ def test_where_no_slate_tells_of_him_that_is_said_and_holds_nobody_back(audition
     }
 
 
-def test_few_slates_have_no_support_and_veto_nobody(audition: Make) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+def test_few_slates_have_no_support_and_veto_nobody(after_a_day: Audition) -> None:
+    a = after_a_day
     live_a_day(a, blur=1.5, users=30)
     a.enter(NEXT_DAY, xgboost=0.24)
 
@@ -163,11 +158,9 @@ def test_slates_of_a_day_whose_records_are_bad_tell_nothing(audition: Make) -> N
 
 
 def test_two_contenders_of_one_day_are_both_heard_though_a_kill_falls_between_them(
-    audition: Make, monkeypatch: pytest.MonkeyPatch
+    after_a_day: Audition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    a = audition()
-    a.enter()
-    a.decide()
+    a = after_a_day
     seat(a, "item-item")
     a.enter(NEXT_DAY, **{"item-item": 0.20, "als": 0.12, "xgboost": 0.24})
     real, told = Ledger.append, []

@@ -1,6 +1,7 @@
 """Evidence in the columns of the contract, made of the audition's simulated users."""
 
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ FIRST_DAY = date(2026, 3, 1)
 DATES = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
 
 
+@lru_cache(maxsize=16)
 def evidence_of(
     effect: Effect | None = None, *, users: int = 6_000, days: int = 21, seed: int = 5, left: float = 0.0
 ) -> pa.Table:
@@ -51,13 +53,11 @@ def _columns(panel: Panel, day: Any, user: Any, measures: dict[str, Any], labels
 
 def _labels(active: Any, day: Any, user: Any) -> dict[str, Any]:
     """Whether the user was on none of the days after, null where those are not all known."""
-    found = {}
+    found, so_far = {}, np.cumsum(active, axis=0)
     for horizon in (7, 14):
-        away = [
-            None if d + horizon >= len(active) else int(not active[d + 1 : d + 1 + horizon, u].any())
-            for d, u in zip(day, user, strict=True)
-        ]
-        found[f"churned_{horizon}"] = pa.array(away, pa.int8())
+        later = day + horizon
+        away = so_far[np.minimum(later, len(active) - 1), user] == so_far[day, user]
+        found[f"churned_{horizon}"] = pa.array(away.astype(np.int8), mask=later >= len(active))
     return found
 
 

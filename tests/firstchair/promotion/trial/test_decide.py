@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import date
+from functools import cache, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstchair.promotion import Reason, Verb
-from firstchair.promotion.audition import Effect, simulate_panel
+from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.rules import LiveRules, percent
 from firstchair.promotion.trial import Trial, TrialDecision, as_evidence, decide, decide_daily
 from firstchair.promotion.trial.conditions import powered, told_blind
@@ -22,6 +23,13 @@ from tests.firstchair.promotion.trial.evidence_tables import DATES, evidence_of
 RULES = LiveRules()
 
 
+@lru_cache(maxsize=2)
+def panel_of(effect: Effect, *, users: int = 20_000, seed: int = 3) -> Panel:
+    """One panel for all who read it; it is read-only."""
+    return simulate_panel(users, effect, seed=seed)
+
+
+@cache
 def heard(
     effect: Effect,
     *,
@@ -31,7 +39,7 @@ def heard(
 ) -> TrialDecision:
     """The first decision that ends the stage, or the last one."""
     found = None
-    for found in Trial(simulate_panel(users, effect, seed=seed), DATES, rules).decisions():
+    for found in Trial(panel_of(effect, users=users, seed=seed), DATES, rules).decisions():
         if found.decision is not Verb.HOLD:
             break
     assert found is not None
@@ -121,7 +129,7 @@ def test_a_segment_too_small_for_any_screen_is_blind_and_its_users_stand_in_the_
     users = {f"{s.segment} {s.value}": (s.champion_users, s.challenger_users) for s in found.segments}
     seen = next(check for check in found.checks if check.name == "segments_seen")
     too_small = {name for name, counts in users.items() if min(counts) < RULES.segment_users}
-    panel = simulate_panel(20_000, Effect(0.10), seed=3)
+    panel = panel_of(Effect(0.10))
     shown = sum(panel.day(day, today=found.days)["impressions"] for day in range(found.days))
     for number, name in enumerate(panel.segments["country"].values):
         inside = (panel.segments["country"].codes == number) & (shown > 0)
@@ -132,11 +140,11 @@ def test_a_segment_too_small_for_any_screen_is_blind_and_its_users_stand_in_the_
 
 
 def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
-    days = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), DATES, RULES).decisions())
+    days = list(Trial(panel_of(Effect(0.10)), DATES, RULES).decisions())
     smallest = min(min(s.champion_users, s.challenger_users) for s in days[-1].segments if s.value == "country 00")
 
     def blind(rules: LiveRules) -> str:
-        last = list(Trial(simulate_panel(20_000, Effect(0.10), seed=3), DATES, rules).decisions())[-1]
+        last = list(Trial(panel_of(Effect(0.10)), DATES, rules).decisions())[-1]
         return next(check.detail for check in last.checks if check.name == "segments_seen")
 
     # So wide that no segment is blind for its error.
@@ -212,7 +220,7 @@ def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_noth
 @pytest.mark.parametrize("max_days", [14, 21, 35])
 def test_what_is_planned_is_what_the_stage_will_have_found(max_days: int) -> None:
     rules = replace(RULES, min_days=max_days, max_days=max_days)
-    daily = list(Trial(simulate_panel(20_000, Effect(), seed=3), DATES, rules).decisions())
+    daily = list(Trial(panel_of(Effect()), DATES, rules).decisions())
 
     planned, found = daily[0].planned_detectable_effect, daily[max_days - 1].minimum_detectable_effect
     assert planned is not None

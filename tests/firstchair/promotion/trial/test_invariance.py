@@ -28,8 +28,18 @@ from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence
 RULES = LiveRules(listen_margin=0.05, active_margin=0.05)
 
 
-BETTER = evidence_of(Effect(0.15), users=8_000, days=21)
-WORSE = evidence_of(Effect(-0.12), users=8_000, days=10)
+def better() -> pa.Table:
+    return evidence_of(Effect(0.15), users=8_000, days=21)
+
+
+def worse() -> pa.Table:
+    return evidence_of(Effect(-0.12), users=8_000, days=10)
+
+
+@pytest.fixture(params=[better, worse])
+def table(request: pytest.FixtureRequest) -> pa.Table:
+    """Evidence of a better and of a worse challenger."""
+    return request.param()
 
 
 def replaced(table: pa.Table, name: str, values: object) -> pa.Table:
@@ -47,15 +57,14 @@ def core(found: TrialDecision) -> tuple[object, ...]:
 
 
 def test_swapped_arms_turn_the_effect_and_the_verdict_round() -> None:
-    better, worse = decide(as_evidence(BETTER), RULES), decide(as_evidence(swapped(BETTER)), RULES)
+    usual, turned = decide(as_evidence(better()), RULES), decide(as_evidence(swapped(better())), RULES)
 
-    effects = [found.metrics[0].relative_difference for found in (better, worse)]
+    effects = [found.metrics[0].relative_difference for found in (usual, turned)]
     assert effects[1] == pytest.approx(1 / (1 + effects[0]) - 1, abs=1e-12)
-    assert (better.decision, worse.decision) == (Verb.PROMOTE, Verb.REJECT)
-    assert decide(as_evidence(swapped(WORSE)), RULES).metrics[0].passes
+    assert (usual.decision, turned.decision) == (Verb.PROMOTE, Verb.REJECT)
+    assert decide(as_evidence(swapped(worse())), RULES).metrics[0].passes
 
 
-@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
 def test_other_names_of_users_and_segments_change_nothing(table: pa.Table) -> None:
     renamed = replaced(
         table, "user_key", pc.binary_join_element_wise("z", pc.utf8_reverse(table.column("user_key")), "")
@@ -67,7 +76,6 @@ def test_other_names_of_users_and_segments_change_nothing(table: pa.Table) -> No
     )
 
 
-@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
 def test_another_order_of_users_within_a_day_changes_nothing(table: pa.Table) -> None:
     shuffled = table.take(np.random.default_rng(1).permutation(table.num_rows))
     by_day = shuffled.take(np.argsort(np.asarray(shuffled.column("day")), kind="stable"))
@@ -75,7 +83,6 @@ def test_another_order_of_users_within_a_day_changes_nothing(table: pa.Table) ->
     assert core(decide(as_evidence(by_day), RULES)) == core(decide(as_evidence(table), RULES))
 
 
-@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
 def test_a_stage_that_began_another_day_is_decided_alike(table: pa.Table) -> None:
     moved = replaced(table, "day", pa.array([day + timedelta(days=40) for day in table.column("day").to_pylist()]))
 
@@ -83,14 +90,14 @@ def test_a_stage_that_began_another_day_is_decided_alike(table: pa.Table) -> Non
 
 
 def test_a_day_without_any_row_changes_no_verdict() -> None:
-    days = BETTER.column("day").to_pylist()
-    emptied = BETTER.filter([(day - days[0]).days != 10 for day in days])
+    table = better()
+    days = table.column("day").to_pylist()
+    emptied = table.filter([(day - days[0]).days != 10 for day in days])
 
-    assert decide(as_evidence(emptied), RULES).decision is decide(as_evidence(BETTER), RULES).decision
+    assert decide(as_evidence(emptied), RULES).decision is decide(as_evidence(table), RULES).decision
 
 
 @pytest.mark.parametrize("number", [0, 10, 20])
-@pytest.mark.parametrize("table", [BETTER, WORSE], ids=["better", "worse"])
 def test_a_day_left_out_makes_the_stage_a_day_longer_and_changes_nothing_else(table: pa.Table, number: int) -> None:
     usual = decide(as_evidence(table), RULES)
     number = min(number, usual.days - 1)
