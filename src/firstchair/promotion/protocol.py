@@ -9,7 +9,7 @@ from firstchair.promotion.kinds import LOST_CANARY
 from firstchair.promotion.ledger import Decision, Entry, Ledger
 from firstchair.promotion.plain_words import explained
 from firstchair.promotion.reasons import Reason
-from firstchair.promotion.registry import Alias, Pointers, Registry
+from firstchair.promotion.registry import Alias, Pointers, Registry, Version
 from firstchair.promotion.stages import Stage
 
 ALIAS_MOVED = "alias_moved"
@@ -37,9 +37,10 @@ def follow(registry: Registry, entry: Entry) -> None:
                 registry.drop_alias(Alias.PREVIOUS)
             else:
                 _retire(registry, entry)
-        registry.set_alias(Alias.CHAMPION, entry.champion_after)
+        registry.set_alias(Alias.CHAMPION, registry.version(entry.champion_after).version)
     if (challenger := challenger_after(entry)) is not None:
-        _point(registry, Alias.CHALLENGER, challenger)
+        found = about if challenger == entry.challenger else registry.find(challenger)
+        _point(registry, Alias.CHALLENGER, found)
     registry.note_followed(entry.sequence)
     # Last, since nothing rests on a description.
     if about is not None:
@@ -53,18 +54,20 @@ def follow(registry: Registry, entry: Entry) -> None:
 
 def _retire(registry: Registry, entry: Entry) -> None:
     """Let the alias `previous` point at the version that the champion took over from."""
-    before = str(entry.champion_before)
-    if registry.find(before) is not None:
-        registry.set_stage(before, Stage.RETIRED)
-    _point(registry, Alias.PREVIOUS, entry.phase.standing if entry.phase else before)
+    before = registry.find(str(entry.champion_before))
+    if before is not None:
+        registry.set_stage(before.version, Stage.RETIRED)
+    if entry.phase is not None and entry.phase.standing != entry.champion_before:
+        before = registry.find(entry.phase.standing)
+    _point(registry, Alias.PREVIOUS, before)
 
 
-def _point(registry: Registry, alias: Alias, number: str) -> None:
+def _point(registry: Registry, alias: Alias, version: Version | None) -> None:
     """Let an alias point at a version; at nothing where that was deleted in MLflow."""
-    if registry.find(number) is None:
+    if version is None:
         registry.drop_alias(alias)
     else:
-        registry.set_alias(alias, number)
+        registry.set_alias(alias, version.version)
 
 
 def challenger_after(entry: Entry) -> str | None:

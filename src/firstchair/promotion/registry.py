@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +256,25 @@ class Registry:
                 return None
             return self._described(found) if found.tags.keys() >= TAGS else None
 
+    def _change(self, deed: str, number: str, do: Callable[[], Any]) -> None:
+        """Change a version, or what points at it.
+
+        Raises:
+            ModelError: There is no such version, or the registry does not answer.
+        """
+        from mlflow.exceptions import MlflowException
+
+        absent = False
+        with _answering(deed):
+            try:
+                do()
+            except MlflowException as error:
+                absent = error.error_code in ABSENT
+                if not absent:
+                    raise
+        if absent:
+            raise self._unknown(number)
+
     def _unknown(self, number: str) -> ModelError:
         known = self.versions()
         day = max((v.as_of for v in known), default=None)
@@ -326,9 +345,11 @@ class Registry:
         Raises:
             ModelError: There is no such version, or the registry does not answer.
         """
-        self.version(number)
-        with _answering(f"move alias {name}"):
-            self._models.set_registered_model_alias(NAME, str(name), number)
+        self._change(
+            f"move alias {name}",
+            number,
+            lambda: self._models.set_registered_model_alias(NAME, str(name), number),
+        )
 
     def drop_alias(self, name: str) -> None:
         """Let the alias point nowhere; one that points nowhere already stays so."""
@@ -341,11 +362,13 @@ class Registry:
         Raises:
             ModelError: There is no such version, or the registry does not answer.
         """
-        self.version(number)
-        with _answering(f"tag version {number}"):
-            self._models.set_model_version_tag(NAME, number, "stage", str(stage))
-            if decision is not None:
-                self._models.set_model_version_tag(NAME, number, "decision", decision)
+        tags = {"stage": str(stage)} | ({} if decision is None else {"decision": decision})
+        for name, value in tags.items():
+            self._change(
+                f"tag version {number}",
+                number,
+                partial(self._models.set_model_version_tag, NAME, number, name, value),
+            )
 
     def describe_decision(self, number: str, *, sequence: int, decision_id: str, sentence: str) -> None:
         """Write the newest decision about a version into its description, in place of the one before."""
