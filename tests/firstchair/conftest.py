@@ -120,7 +120,7 @@ def audition(registered: Audition, copy_of: Copies) -> Callable[..., Audition]:
 
 @pytest.fixture
 def two_days(registered_twice: Audition, copy_of: Copies) -> Audition:
-    """A copy of its own of an audition with versions for `AS_OF` and `NEXT_DAY` and nothing decided."""
+    """A copy of its own of an audition with versions for two days and nothing decided."""
     return replace(copy_of(registered_twice), rules=rules())
 
 
@@ -155,7 +155,7 @@ def at_half(begun: Stand, copy_for_all: Copies) -> Stand:
 
 @pytest.fixture(scope="session")
 def on_probation(at_half: Stand, copy_for_all: Copies) -> Stand:
-    """The stage after four days at 50 % in which XGBoost was far better: XGBoost is on probation."""
+    """The stage after four days at 50 % with a far better XGBoost, which is on probation now."""
     stand = at_half.copied(copy_for_all)
     stand.live(Effect(0.25), 4)
     stand.decide(AT_HALF + 4)

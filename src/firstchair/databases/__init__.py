@@ -2,7 +2,13 @@
 
 from firstchair.databases.locks import advisory_lock, lock_backend, lock_until_commit
 from firstchair.databases.migrations import migrate
-from firstchair.databases.postgres import Databases, forget_dead_handles, open_databases, pooled, to_driver
+from firstchair.databases.postgres import (
+    Databases,
+    forget_dead_handles,
+    open_databases,
+    pooled,
+    to_driver,
+)
 
 __all__ = [
     "Databases",

@@ -33,7 +33,7 @@ def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
 
 
 def lock_until_commit(connection: sa.Connection, name: str) -> None:
-    """Wait for the lock `name` of the connection's database, and hold it until its transaction ends."""
+    """Wait for the lock `name` of this database, and hold it until the transaction ends."""
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key(name))))
 
 

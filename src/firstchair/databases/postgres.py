@@ -67,9 +67,9 @@ def _open(home: Path, source_database_url: str, database_url: str) -> Databases:
 
 
 def pooled(url: URL) -> sa.Engine:
-    """An engine that keeps one connection between uses, because to connect costs more than most queries.
+    """An engine that keeps one connection, because to connect costs more than most queries.
 
-    A kept connection is asked for an answer before each use, and made anew where the server ended it.
+    Before each use the server is asked whether the connection still stands; else a new one is made.
     """
     return sa.create_engine(url, pool_size=1, max_overflow=-1, pool_pre_ping=True)
 

@@ -107,9 +107,9 @@ def is_followed(registry: Registry, ledger: Ledger) -> bool:
     if last is None:
         return True
     found = registry.pointers()
-    return (
-        found.followed == last.sequence and not _elsewhere(registry, last, found) and not _lost_canary(registry, last)
-    )
+    if found.followed != last.sequence:
+        return False
+    return not _elsewhere(registry, last, found) and not _lost_canary(registry, last)
 
 
 def _lost_canary(registry: Registry, entry: Entry) -> bool:

@@ -88,7 +88,10 @@ def keep_lists(stand: Stand, number: int) -> None:
 
 @pytest.fixture(scope="module")
 def eve(
-    at_half: Stand, copy_for_all: Copies, session_databases: Databases, tmp_path_factory: pytest.TempPathFactory
+    at_half: Stand,
+    copy_for_all: Copies,
+    session_databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Tick:
     """A platform that is about to promote and serves the champion."""
     stand, first = at_half.copied(copy_for_all), AT_HALF
