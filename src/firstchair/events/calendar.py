@@ -102,11 +102,15 @@ def days_to_build(lake: Lake, first: date, last: date) -> Days:
 
 @dataclass(frozen=True, slots=True)
 class StrayDays:
-    """Events that were set aside because their days are stray."""
+    """Events that were set aside because their days are stray.
+
+    sources: Who sent them, ascending.
+    """
 
     events: int
     days: int
     first: date
+    sources: tuple[str, ...]
 
 
 def stray_days(lake: Lake, *, read_since: datetime) -> StrayDays | None:
@@ -119,12 +123,13 @@ def stray_days(lake: Lake, *, read_since: datetime) -> StrayDays | None:
     if span is None:
         return None
     with connect() as connection:
-        events, days, first = connection.execute(
-            f"select count(*), count(distinct event_date), min(event_date) from {lake.scan(t.QUARANTINE_EVENTS)} "
+        events, days, first, sources = connection.execute(
+            "select count(*), count(distinct event_date), min(event_date), "
+            f"list(distinct source order by source) from {lake.scan(t.QUARANTINE_EVENTS)} "
             f"where {SET_ASIDE} and event_date < date '{span[0]}' and quarantined_at >= ?",
             [read_since],
         ).fetchall()[0]
-    return StrayDays(events, days, first) if events else None
+    return StrayDays(events, days, first, tuple(sources)) if events else None
 
 
 def set_aside_strays(lake: Lake) -> tuple[date, date] | None:

@@ -1,6 +1,6 @@
 """What the tables say of themselves: every record's fate, gaps, days that late events have reached."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -156,6 +156,24 @@ def refused(lake: Lake, *, most: int = 3) -> Refused | None:
         return None
     reasons = tuple(RefusedReason(*row) for row in rows)
     return Refused(read, records, objects, reasons, objects_read, lost, size, refused_size)
+
+
+def refused_of(lake: Lake, sources: Sequence[str], *, read_since: datetime) -> dict[str, int]:
+    """Records of some sources that are in quarantine, by reason, most frequent first.
+
+    Args:
+        lake: The tables.
+        sources: Who sent the records.
+        read_since: Only records read from this instant on.
+    """
+    with connect() as connection:
+        rows = connection.execute(
+            f"select reason, count(*) as records from {lake.scan(t.QUARANTINE_EVENTS)} "
+            "where list_contains(?, source) and quarantined_at >= ? "
+            "group by reason order by records desc, reason",
+            [list(sources), read_since],
+        ).fetchall()
+    return dict(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ GUIDES: Mapping[str, Guide] = {
         "quality",
     ),
     "failed_check": Guide(
-        "The data of the day are not what the checks expect.",
+        "A producer has stopped, delivers late or has a clock that is off, "
+        "or the data are not what the named check expects.",
         "Look at the named check; a day that blocks decisions counts again once it is mended and rebuilt.",
         "quality",
     ),

@@ -43,6 +43,8 @@ HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
 UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
 # The newest changes of champion that an alert names.
 MOST_RELEASES = 3
+# The reasons of refused records that an alert names.
+MOST_REASONS = 3
 REGRESSION = "engagement_regression"
 SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
@@ -131,14 +133,19 @@ def _freshness(platform: Platform, last: date) -> Iterator[Check]:
     stale = platform.now.date() - last > STALE_AFTER
     newest = f"The newest complete day of events is {last}."
     yield Check("stale_data", FAILS if stale else PASSES, newest)
-    lists = platform.lake.partitions(t.RECOMMENDATIONS)
-    late = (not lists or lists[-1] <= last) and _is_due(platform.now, last)
-    text = f"The newest lists are of {lists[-1] if lists else 'no day'}"
-    yield Check(
-        "stale_lists",
-        FAILS if late else PASSES,
-        f"{text}, the newest complete day of events is {last}.",
-    )
+    yield _lists(platform, last)
+
+
+def _lists(platform: Platform, last: date) -> Check:
+    """Whether the newest day that is over for long has lists; the first ones may wait for it."""
+    name, lists = "stale_lists", platform.lake.partitions(t.RECOMMENDATIONS)
+    days, now = events.events_by_day(platform.lake), platform.now
+    over = [day for day in days if day <= last and _is_due(now, day)]
+    known = f"The newest lists rest on events before {lists[-1]}" if lists else "There are no lists"
+    if over and (lists[-1] <= over[-1] if lists else over[-1] == last):
+        text = f"{known}; {over[-1]} has been over for more than six hours."
+        return Check(name, FAILS, text)
+    return Check(name, PASSES, f"{known}; the newest complete day of events is {last}.")
 
 
 def _is_due(now: datetime, day: date) -> bool:
@@ -212,7 +219,7 @@ def _strays(platform: Platform) -> Check:
         return Check("stray_days", PASSES, "No event of a day far from all others was read of late.")
     text = (
         f"{strays.events:,} event(s) of {strays.days:,} day(s) long before all others, "
-        f"first {strays.first}, are in quarantine."
+        f"first {strays.first}, sent by {', '.join(strays.sources)}, are in quarantine."
     )
     return Check("stray_days", FAILS, text)
 
@@ -269,24 +276,46 @@ def _quality(platform: Platform, last: date) -> Iterator[Check]:
         yield Check("data_quality", UNKNOWN, what, f"the monitoring of {last}")
         return
     failing = monitoring.quality_of(platform.lake, last, last)
+    silent = [row["key"] for row in failing if row["measure"] == "silent"]
+    if silent:
+        yield Check("failed_check", FAILS, _silent(platform, last, silent))
     for row in failing:
         if row["measure"] == "refused":
-            text = f"{row['value']:.1%} of the records of {last} are in quarantine."
-            yield Check("quarantine_rate", FAILS, text)
+            text = f"{row['value']:.1%} of the records of {last} are in quarantine"
+            yield Check("quarantine_rate", FAILS, f"{text}: {_reasons(platform, last)}.")
         elif row["measure"] == "impossible_listening":
             text = (
                 f"{row['value']:,.0f} account(s) played more on {last} than a day has hours, "
                 f"{row['of']:,} plays in all; these do not count in popularity."
             )
             yield Check("impossible_listening", FAILS, text)
-        elif row["blocks"]:
-            text = f"Data quality of {last}: {row['measure']} of {row['key']}: {row['value']:.3g}."
+        elif row["measure"] == "late":
+            text = f"{row['value']:.1%} of the events of {last} came after its evening was read;"
+            text = f"{text} at most {row['threshold']:.0%} may."
             yield Check("failed_check", FAILS, text)
     if not any(row["measure"] == "impossible_listening" for row in failing):
         text = f"No account played for more hours than {last} has."
         yield Check("impossible_listening", PASSES, text)
     if not any(row["blocks"] for row in failing):
         yield Check("data_quality", PASSES, f"No figure of {last} keeps it from decisions.")
+
+
+def _silent(platform: Platform, day: date, sources: Sequence[str]) -> str:
+    """Who was not heard on a day, and what of theirs was refused since it began."""
+    text = f"No event of {day} was read from {', '.join(sources)}, heard on most days before."
+    since = datetime.combine(day, time(), UTC)
+    refused = events.refused_of(platform.lake, sources, read_since=since)
+    if not refused:
+        return text
+    named = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
+    return f"{text} Records of theirs that were read since are in quarantine: {named}."
+
+
+def _reasons(platform: Platform, day: date) -> str:
+    """Why records of a day are in quarantine, most frequent reasons first."""
+    where = f"event_date = date '{day}' and measure = 'refused' and key <> 'all'"
+    rows = platform.lake.read(t.DATA_QUALITY, where).sort_by([("value", "descending")])
+    return ", ".join(f"{row['value']:.1%} {row['key']}" for row in rows[:MOST_REASONS].to_pylist())
 
 
 def _engagement(platform: Platform, last: date) -> Check:

@@ -118,7 +118,7 @@ def test_a_stray_event_is_set_aside_as_it_is_read(delivery: Any, event: Any) -> 
     assert (found.read, found.accepted, found.quarantined) == (151, 150, {"out_of_range": 1})
     assert found.balanced
     strays = events.stray_days(delivery.lake, read_since=datetime(2026, 1, 31, tzinfo=UTC))
-    assert strays == events.StrayDays(events=1, days=1, first=date(2003, 5, 1))
+    assert strays == events.StrayDays(1, 1, date(2003, 5, 1), sources=("app",))
     assert events.stray_days(delivery.lake, read_since=datetime(2026, 2, 2, tzinfo=UTC)) is None
 
 

@@ -43,8 +43,8 @@ def test_a_fresh_platform_tells_of_the_holes_that_were_planted_and_of_nothing_el
 
 
 @contextmanager
-def posted_today(lake: Lake) -> Iterator[None]:
-    """An event of a day that is not over, as ingestion leaves it."""
+def posted_today(lake: Lake, *more: date) -> Iterator[None]:
+    """An event of a day that is not over, and of `more` days, as ingestion leaves them."""
     event = dict.fromkeys(t.BRONZE_EVENTS.schema.names) | {
         "event_id": "today",
         "event_date": FRESH.date(),
@@ -55,9 +55,10 @@ def posted_today(lake: Lake) -> Iterator[None]:
     }
     read = {"batch_id": "today", "object_url": "today", "status": "done", "ingested_at": FRESH, "records": 1}
     read |= {"accepted": 1, "duplicates": 0, "conflicting_duplicates": 0, "quarantined": 0}
-    rows = {t.BRONZE_EVENTS: event, t.OBJECTS: read}
-    for table, row in rows.items():
-        lake.append(table, pa.Table.from_pylist([row], schema=table.schema))
+    landed = [event, *(event | {"event_id": str(day), "event_date": day} for day in more)]
+    rows = {t.BRONZE_EVENTS: landed, t.OBJECTS: [read]}
+    for table, added in rows.items():
+        lake.append(table, pa.Table.from_pylist(added, schema=table.schema))
     try:
         yield
     finally:
@@ -92,6 +93,19 @@ def test_lists_are_stale_once_the_morning_has_passed_without_new_ones(platform: 
         found = [told(FRESH.replace(hour=hour)) for hour in (0, 5, 6)]
 
     assert found == [False, False, True]
+
+
+def test_a_day_without_lists_is_told_past_midnight_until_it_has_them(platform: Platform) -> None:
+    def told(night: date) -> str | None:
+        at = replace(platform, now=datetime(*night.timetuple()[:3], minute=5, tzinfo=UTC))
+        return {alert.code: alert.text for alert in open_alerts(at)}.get("stale_lists")
+
+    first, second = (FRESH.date() + timedelta(days=days) for days in (1, 2))
+    with posted_today(platform.lake, first):
+        found = [told(first), told(second)]
+
+    known = "The newest lists rest on events before 2026-01-31"
+    assert found == [None, f"{known}; 2026-01-31 has been over for more than six hours."]
 
 
 def test_what_cannot_be_judged_is_told_apart_from_what_is_well(platform: Platform) -> None:
@@ -146,6 +160,7 @@ def test_too_many_refused_records_are_told(platform: Platform) -> None:
 def test_a_day_long_before_all_others_is_told(platform: Platform, day: date, told: bool) -> None:
     row = dict.fromkeys(t.QUARANTINE_EVENTS.schema.names)
     row |= {"reason": "out_of_range", "detail": "stray day: apart", "event_date": day, "quarantined_at": FRESH}
+    row |= {"source": "tv"}
     platform.lake.append(t.QUARANTINE_EVENTS, pa.Table.from_pylist([row], schema=t.QUARANTINE_EVENTS.schema))
     try:
         texts = {alert.code: alert.text for alert in open_alerts(platform)}
@@ -154,9 +169,9 @@ def test_a_day_long_before_all_others_is_told(platform: Platform, day: date, tol
 
     assert ("stray_days" in texts) is told
     if told:
-        assert texts["stray_days"] == (
-            "1 event(s) of 1 day(s) long before all others, first 2003-05-01, are in quarantine."
-        )
+        what, _, more = texts["stray_days"].partition(", ")
+        assert what == "1 event(s) of 1 day(s) long before all others"
+        assert more == "first 2003-05-01, sent by tv, are in quarantine."
 
 
 def test_a_champion_that_was_never_confirmed_is_shown_to_a_person_for_some_days(
@@ -235,18 +250,86 @@ def test_before_any_event_that_alone_is_told(tmp_path: Path, monkeypatch: pytest
     assert [alert.code for alert in open_alerts(open_platform(now=FRESH))] == ["no_data"]
 
 
-def test_listening_for_more_hours_than_a_day_has_is_told(platform: Platform) -> None:
-    row = {"event_date": FRESH.date() - timedelta(days=1), "measure": "impossible_listening", "key": "all"}
-    row |= {"value": 1.0, "of": 20_000, "threshold": 0.0, "fails": True, "blocks": False}
-    platform.lake.append(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema))
+@contextmanager
+def measured(lake: Lake, *rows: dict[str, object]) -> Iterator[None]:
+    """Failing figures of the newest complete day, beside those that were measured."""
+    of_day = {"event_date": FRESH.date() - timedelta(days=1), "fails": True, "blocks": True}
+    before = lake.read(t.DATA_QUALITY)
+    lake.append(
+        t.DATA_QUALITY,
+        pa.Table.from_pylist([of_day | row for row in rows], schema=t.DATA_QUALITY.schema),
+    )
     try:
-        texts = {alert.code: alert.text for alert in open_alerts(platform)}
+        yield
     finally:
-        platform.lake.delete(t.DATA_QUALITY, "measure = 'impossible_listening'")
+        lake.overwrite(t.DATA_QUALITY, before)
 
-    assert texts["impossible_listening"] == (
-        "1 account(s) played more on 2026-01-30 than a day has hours, 20,000 plays in all; "
-        "these do not count in popularity."
+
+@pytest.mark.parametrize(
+    ("code", "figures", "text"),
+    [
+        (
+            "impossible_listening",
+            [("impossible_listening", "all", 1.0, 20_000, 0.0)],
+            "1 account(s) played more on 2026-01-30 than a day has hours, 20,000 plays in all; "
+            "these do not count in popularity.",
+        ),
+        (
+            "failed_check",
+            [("silent", "hifi", 1.0, 7, 0.0), ("silent", "tv", 1.0, 6, 0.0)],
+            "No event of 2026-01-30 was read from hifi, tv, heard on most days before.",
+        ),
+        (
+            "failed_check",
+            [("late", "all", 0.4, 1_000, 0.2)],
+            "40.0% of the events of 2026-01-30 came after its evening was read; at most 20% may.",
+        ),
+    ],
+)
+def test_a_bad_figure_of_the_day_is_told_in_words(
+    platform: Platform, code: str, figures: list[tuple[str, str, float, int, float]], text: str
+) -> None:
+    names = ("measure", "key", "value", "of", "threshold")
+    rows = [dict(zip(names, figure, strict=True)) for figure in figures]
+    with measured(platform.lake, *rows):
+        found = {alert.code: alert.text for alert in open_alerts(platform)}
+
+    assert found[code] == text
+
+
+def test_what_was_refused_of_a_silent_sender_is_told_with_it(platform: Platform) -> None:
+    refused = {"source": "hifi", "reason": "future_timestamp", "quarantined_at": FRESH}
+    refused |= {"batch_id": "hifi"}
+    rows = pa.Table.from_pylist(
+        [dict.fromkeys(t.QUARANTINE_EVENTS.schema.names) | refused] * 2,
+        schema=t.QUARANTINE_EVENTS.schema,
+    )
+    silent = {"measure": "silent", "key": "hifi", "value": 1.0, "of": 7, "threshold": 0.0}
+    platform.lake.append(t.QUARANTINE_EVENTS, rows)
+    try:
+        with measured(platform.lake, silent):
+            found = {alert.code: alert.text for alert in open_alerts(platform)}
+    finally:
+        platform.lake.delete(t.QUARANTINE_EVENTS, "batch_id = 'hifi'")
+
+    assert found["failed_check"].endswith(
+        "before. Records of theirs that were read since are in quarantine: 2 future_timestamp."
+    )
+
+
+def test_the_reasons_of_refused_records_are_told_the_most_frequent_first(
+    platform: Platform,
+) -> None:
+    shares = {"all": 0.12, "future_timestamp": 0.03, "bad_type": 0.09}
+    rows = [
+        {"measure": "refused", "key": key, "value": share, "of": 1_000, "fails": key == "all"}
+        for key, share in shares.items()
+    ]
+    with measured(platform.lake, *rows):
+        found = {alert.code: alert.text for alert in open_alerts(platform)}
+
+    assert found["quarantine_rate"].startswith(
+        "12.0% of the records of 2026-01-30 are in quarantine: 9.0% bad_type, 3.0% future_timestamp"
     )
 
 
