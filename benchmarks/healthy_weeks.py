@@ -1,27 +1,36 @@
 """Which alerts a healthy week raises, and which a week with a fault, by kind.
 
 Run with `python -m benchmarks.healthy_weeks [--worlds N] [--users N] [--scenario NAME]
-[--decisions]`. After four weeks of history, seven days are lived: the day's events are delivered
-just after midnight, the day is built at 02:30, and at noon some events of the day that is not over
-arrive through the API. The alerts are those of `alert_sensor`, which looks seven times a day.
+[--decisions] [--fault NAME]`. After four weeks of history, seven days are lived: the day's events
+are delivered just after midnight, the day is built at 02:30, and at noon some events of the day
+that is not over arrive through the API. The alerts are those of `alert_sensor`, which looks seven
+times a day.
 
 The tables are built by the code of the pipeline, without Dagster; in place of models and lists
 stands one row, so that nothing is decided. With `--decisions` each morning is a whole `run` with
 all families and the gate, on what was published the day before, which takes a minute a day. In a
 scenario with an incident it happens on the third day. Where delivery is imperfect, the world plants
 a hole in the sequence numbers of a source, which is to be found.
+
+With `--fault` the fault of that name (`benchmarks.faults`) is planted on the third day. Two need
+runs of Dagster: a full disk, where a run fails, and a bad refit, where ALS and XGBoost are fitted
+each day and put before the gate. For each kind of alert it is printed how many hours after the end
+of that day it was first and last there.
 """
 
 import argparse
 import json
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+
+from benchmarks.faults import FAULTS, Fault
 
 START, HISTORY, WEEK = date(2026, 1, 1), 28, 7
 INCIDENT_ON = HISTORY + 2
@@ -40,47 +49,74 @@ def main() -> None:
     arguments.add_argument("--users", type=int, default=300)
     arguments.add_argument("--scenario", default="steady")
     arguments.add_argument("--decisions", action="store_true")
+    arguments.add_argument("--fault", choices=FAULTS)
     asked = arguments.parse_args()
-    seeds = range(asked.first_seed, asked.first_seed + asked.worlds)
-    worlds: Counter[str] = Counter()
-    for seed in seeds:
-        told = watch(asked.scenario, seed, asked.users, decisions=asked.decisions)
-        worlds.update(told.keys())
-        print(f"seed {seed}: {len(told)} kinds", flush=True)
-        for code, (at, text) in told.items():
-            print(f"  {code} at {at:%a %d %H:%M}: {text}", flush=True)
-    found = dict(worlds) or "none"
-    print(f"{asked.scenario}: {asked.worlds} weeks, worlds with an alert by kind: {found}.")
+    fault = FAULTS[asked.fault] if asked.fault else Fault(asked.scenario)
+    if asked.decisions:
+        fault = replace(fault, spared=_reports)
+    worlds: dict[str, list[Seen]] = defaultdict(list)
+    for seed in range(asked.first_seed, asked.first_seed + asked.worlds):
+        found = watch(fault, seed, asked.users)
+        print(f"seed {seed}: {len(found)} kinds", flush=True)
+        for code, seen in found.items():
+            worlds[code].append(seen)
+            print(f"  {code} {seen}: {seen.text}", flush=True)
+    print(f"{asked.fault or fault.scenario}: {asked.worlds} weeks, {len(worlds)} kinds of alert")
+    for code, alerts in worlds.items():
+        first, last = ([getattr(seen, end) for seen in alerts] for end in ("first", "last"))
+        spans = f"first {_range(first)}, last {_range(last)} hours after the incident's day"
+        print(f"  {code} in {len(alerts)}, {spans}: {alerts[0].text}")
 
 
-Alerts = dict[str, tuple[datetime, str]]
+@dataclass(slots=True)
+class Seen:
+    """An alert of a world: its first and last look, in hours after the incident's day, its text."""
+
+    first: float
+    last: float
+    text: str
+
+    def __str__(self) -> str:
+        """Both looks."""
+        return f"from {self.first:+.1f} to {self.last:+.1f} h"
 
 
-def watch(scenario: str, seed: int, users: int, *, decisions: bool) -> Alerts:
-    """The alerts of one world by code, each with its first look and what it said there."""
+def _range(hours: Collection[float]) -> str:
+    least, most = min(hours), max(hours)
+    return f"{least:+.1f}" if least == most else f"{least:+.1f} to {most:+.1f}"
+
+
+def _reports() -> set[str]:
+    from firstchair.commands.run import MONITORING
+
+    return set(MONITORING)
+
+
+def watch(fault: Fault, seed: int, users: int) -> dict[str, Seen]:
+    """The alerts of one world by code, with the text of the first look."""
+    own = {f"FIRSTCHAIR_{name.upper()}": value for name, value in fault.settings.items()}
+    incident_over = datetime.combine(START + (INCIDENT_ON + 1) * ONE_DAY, time(), UTC)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["FIRSTCHAIR_HOME"] = folder
-        lived = _Lived(scenario, seed, users, decisions=decisions)
-        told: Alerts = {}
-        for at, alerts in lived.week():
+        os.environ.update(own, FIRSTCHAIR_HOME=folder)
+        found: dict[str, Seen] = {}
+        for at, alerts in _Lived(fault, seed, users).week():
+            hours = (at - incident_over) / timedelta(hours=1)
             for alert in alerts:
-                told.setdefault(alert.code, (at, alert.text))
-        return told
+                found.setdefault(alert.code, Seen(hours, hours, alert.text)).last = hours
+        return found
 
 
 class _Lived:
     """A platform and its world; the first four weeks are built when it is made."""
 
-    def __init__(self, scenario: str, seed: int, users: int, *, decisions: bool) -> None:
+    def __init__(self, fault: Fault, seed: int, users: int) -> None:
         from firstchair.platform import open_platform
         from firstchair.world import World, WorldSpec
 
-        self.platform, self.decisions = (
-            open_platform(now=datetime(2026, 1, 1, tzinfo=UTC)),
-            decisions,
-        )
+        self.platform, self.fault = open_platform(now=datetime(2026, 1, 1, tzinfo=UTC)), fault
+        self.spared = None if fault.spared is None else fault.spared()
         settings = self.platform.settings
-        spec = WorldSpec(users, 200, HISTORY + WEEK, seed, START, scenario, INCIDENT_ON)
+        spec = WorldSpec(users, 200, HISTORY + WEEK, seed, START, fault.scenario, INCIDENT_ON)
         self.world = World(
             spec,
             accounts=self.platform.databases.accounts,
@@ -88,6 +124,7 @@ class _Lived:
             truth=settings.home / "truth",
         )
         self.service: Any = None
+        self.dagster: Any = None
         for _ in range(HISTORY):
             last = self.world.step()
         self._ingest(_at(last, NIGHT[0]))
@@ -97,26 +134,34 @@ class _Lived:
         """Each look, and what was wrong at it."""
         for _ in range(WEEK):
             day = self._step()
+            since = (day - START).days - INCIDENT_ON
+            if since >= 0:
+                events = Path(self.platform.settings.events_url)
+                self.fault.deliver(self.world, events, day, since)
             self._ingest(_at(day, NIGHT[0]))
             yield from (self._look(_at(day, clock)) for clock in NIGHT)
-            self._build(day, day)
+            with nullcontext() if since else self.fault.build(self.platform.settings.home):
+                self._build(day, day)
             yield from (self._look(_at(day, clock)) for clock in MORNING[:2])
             self._post(day + ONE_DAY)
             self._ingest(datetime.combine(day + ONE_DAY, NOON))
             yield from (self._look(_at(day, clock)) for clock in MORNING[2:])
 
     def _step(self) -> date:
-        if self.decisions:
+        if self._decides():
             from firstchair.commands.living import PlatformService
 
             self.service = self.service or PlatformService(self.platform, len(self.world.people))
             self.service.reload()
         return self.world.step(self.service)
 
+    def _decides(self) -> bool:
+        return self.spared is not None and "published_lists" not in self.spared
+
     def _look(self, at: datetime) -> tuple[datetime, Any]:
         from firstchair.platform.alerts import open_alerts
 
-        return at, open_alerts(replace(self.platform, now=at))
+        return at, open_alerts(replace(self.platform, now=at), self.dagster)
 
     def _ingest(self, at: datetime) -> None:
         from firstchair import events
@@ -147,13 +192,16 @@ class _Lived:
     def _build(self, first: date, last: date) -> None:
         now = datetime.combine(last + ONE_DAY, BUILD)
         platform = replace(self.platform, now=now)
-        if self.decisions:
+        if self.spared is None:
+            _build_tables(platform, first, last)
+        else:
+            from dagster_project.instance import open_instance
             from firstchair.commands import run
-            from firstchair.commands.run import MONITORING
 
-            run(platform, last=last, without=MONITORING)
-            return
-        _build_tables(platform, first, last)
+            self.dagster = self.dagster or open_instance(platform.settings)
+            run(platform, last=last, without=self.spared)
+        if not self._decides():
+            _put_stub(platform, last)
 
 
 def _at(day: date, clock: tuple[int, int]) -> datetime:
@@ -162,11 +210,8 @@ def _at(day: date, clock: tuple[int, int]) -> datetime:
 
 
 def _build_tables(p: Any, first: date, last: date) -> None:
-    """What the daily run builds of events and monitoring, and a row in place of the lists."""
-    import pyarrow as pa
-
+    """What the daily run builds of events and monitoring."""
     from firstchair import events, privacy
-    from firstchair.lake import tables as t
     from monitoring import build_engagement, build_quality
 
     key = p.settings.secret_pseudonym_key()
@@ -176,6 +221,14 @@ def _build_tables(p: Any, first: date, last: date) -> None:
     events.build_events(p.lake, first, last)
     build_engagement(p.lake, first=first, last=last, k_anonymity=p.settings.k_anonymity)
     build_quality(p.lake, first=first, last=last, report_folder=None)
+
+
+def _put_stub(p: Any, last: date) -> None:
+    """One row in place of the day's lists."""
+    import pyarrow as pa
+
+    from firstchair.lake import tables as t
+
     stub = dict.fromkeys(t.RECOMMENDATIONS.schema.names) | {
         "as_of": last + ONE_DAY,
         "user_key": "nobody",
