@@ -15,7 +15,8 @@ a hole in the sequence numbers of a source, which is to be found.
 With `--fault` the fault of that name (`benchmarks.faults`) is planted on the third day. Two need
 runs of Dagster: a full disk, where a run fails, and a bad refit, where ALS and XGBoost are fitted
 each day and put before the gate. For each kind of alert it is printed how many hours after the end
-of that day it was first and last there.
+of that day it was first and last there. What one week of each fault raised is in
+docs/monitoring.md.
 """
 
 import argparse
