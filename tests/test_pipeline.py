@@ -96,12 +96,12 @@ def test_who_was_champion_at_a_time_is_answered(service: Service) -> None:
 
 def test_a_known_and_an_unknown_listener_both_get_a_list(service: Service) -> None:
     known = service.ask("recommend", "user-000001", "-k", 5)
-    stranger = service.ask("recommend", "nobody-at-all", "-k", 5)
+    unknown = service.ask("recommend", "nobody-at-all", "-k", 5)
 
     # As the API answers: the lists are of a day that is long over.
-    assert (known["fallback"], stranger["fallback"]) == ("stale", "cold_start")
-    assert [len(known["items"]), len(stranger["items"])] == [5, 5]
-    assert all(item["name"] and item["reason"] for item in known["items"] + stranger["items"])
+    assert (known["fallback"], unknown["fallback"]) == ("stale", "cold_start")
+    assert [len(known["items"]), len(unknown["items"])] == [5, 5]
+    assert all(item["name"] and item["reason"] for item in known["items"] + unknown["items"])
 
 
 def test_engagement_and_churn_are_kept_by_segment(service: Service) -> None:

@@ -102,7 +102,7 @@ class Registered:
         return next((version for version in self.known.values() if version.version == number), None)
 
     def load(self, version: Version) -> "FirstArtists":
-        """What strangers are shown."""
+        """The model of the list that unknown users are shown."""
         return FirstArtists()
 
 

@@ -200,9 +200,9 @@ def test_every_segment_tells_its_users_apart(story: Story) -> None:
     story.artist("small", 5)
     story.artist("middle", 100)
     story.artist("large", 1000)
-    for user in ("anna", "ben", "stranger"):
+    for user in ("anna", "ben", "unknown"):
         story.shown(user, "2026-03-10T08:00", f"slate-{user}", ["small", "middle", "large"])
-    del story.users["stranger"]
+    del story.users["unknown"]
 
     rows = cells(story.told())
 
@@ -274,7 +274,7 @@ def test_a_cell_is_simulated_where_any_of_its_events_is(story: Story) -> None:
 
 
 def busy(story: Story, seed: int, *, days: int = 4, users: int = 9) -> Lake:
-    """Slates shown again on other days, clicks early, late and repeated, strangers and unknown artists."""
+    """Slates shown again on other days, clicks early, late and repeated, unknown users and unknown artists."""
     random = Random(seed)
     artists = ["a", "b", "c", "d"]
     for artist, followers in zip(artists, (None, 3, 40, 700), strict=True):

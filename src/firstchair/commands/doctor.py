@@ -19,7 +19,7 @@ from firstchair.errors import FirstchairError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.platform.alert_guides import guide_of
-from firstchair.promotion import open_memory
+from firstchair.promotion import open_registry_and_ledger
 from firstchair.settings import Settings
 from firstchair.sources import EventStore
 
@@ -160,7 +160,7 @@ def _catalogue(settings: Settings) -> Finding:
 
 def _models(settings: Settings) -> Finding:
     """Whether what the ledger names is in MLflow, and its artifacts where MLflow has them."""
-    registry, ledger = open_memory(settings, open_databases(settings))
+    registry, ledger = open_registry_and_ledger(settings, open_databases(settings))
     last = ledger.last()
     if last is None or last.champion_after is None:
         return Finding("models", UNKNOWN, "no champion yet", missing="the first decision")

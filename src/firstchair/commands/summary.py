@@ -29,7 +29,7 @@ class Summary:
         again after they were read.
     models: test metrics of each family and of plain popularity, on the same split by time, as of
         the newest day with test users.
-    decisions: those of `as_of`, and the one that seated the champion.
+    decisions: those of `as_of`, and the one that promoted the champion.
     engagement: the last `ENGAGEMENT_DAYS` days by segment, all model versions together.
     churn: the newest mature labels of each horizon by segment.
     """
@@ -84,8 +84,8 @@ def _counts(quarantined: pa.Table) -> dict[str, int]:
 def _told(platform: Platform, as_of: date) -> list[Entry]:
     """Newest first."""
     entries = platform.ledger.entries()
-    seated = next((e for e in entries if e.champion_after != e.champion_before), None)
-    return [entry for entry in entries if entry.as_of == as_of or entry is seated]
+    promoted = next((e for e in entries if e.champion_after != e.champion_before), None)
+    return [entry for entry in entries if entry.as_of == as_of or entry is promoted]
 
 
 def _models(platform: Platform, as_of: date) -> Rows:

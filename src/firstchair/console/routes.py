@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 import firstchair
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.guard import (
     SIGN_IN,
     Clock,
@@ -161,7 +161,7 @@ def _ledger(pages: APIRouter, sources: Sources) -> None:
             entry=entry,
             look=look_of(entry),
             why=explained(entry),
-            families=seats.families([entry], None),
+            families=roles.families([entry], None),
         )
 
     @pages.get("/lineage")

@@ -55,8 +55,8 @@ def config_of(settings: Settings, *, published: Path) -> DisklessConfig:
     """The settings of a process that keeps nothing.
 
     Raises:
-        SettingsError: `pseudonym_key` is not set. One made here would be lost with the process, and every user of
-            the next one a stranger.
+        SettingsError: `pseudonym_key` is not set. A key made here would be lost with the process,
+            and the next process would know no user.
     """
     if not settings.pseudonym_key.get_secret_value():
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""What a worker keeps running behind its interface: lists that are mapped anew, the spool, what is heard of today."""
+"""What a worker runs behind its interface: the published lists, the spool, the signals of today."""
 
 import gc
 import threading
@@ -11,14 +11,14 @@ from firstchair.definitions.tokens import is_bearer
 from firstchair.errors import ModelError
 from firstchair.http.pages import OpenConsole
 from firstchair.login.logins import Logins
-from firstchair.login.signal_feed import Hearing
-from firstchair.outbox.delivery import DELIVER_SECONDS, Courier
+from firstchair.login.signal_feed import SignalFeed
+from firstchair.outbox.delivery import DELIVER_SECONDS, Delivery
 from firstchair.outbox.spool import Spool
 from firstchair.publication.published import Published, current, open_published
 
 RELOAD_SECONDS = 0.25
-HEAR_SECONDS = 0.25
-# Objects that may be made beyond those let go before a collection.
+SIGNALS_SECONDS = 0.25
+# How many more objects may be made than released before the garbage collector runs.
 COLLECT_AFTER = 50_000
 
 
@@ -26,8 +26,9 @@ COLLECT_AFTER = 50_000
 class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
-    champion, decisions: what `firstchair status` and `firstchair decisions` tell, asked when somebody asks.
-    console: opens the review console over what is served; None: no pages.
+    champion, decisions: called per request; they return what `firstchair status` and
+    `firstchair decisions` show. console: opens the review console over what is served; None: no
+    pages.
     """
 
     published: Path
@@ -43,32 +44,34 @@ class ApiConfig:
 
 
 class Service:
-    """One worker without its interface: the published lists, a spool of its own, and who works beside the logins."""
+    """One worker without its interface: published lists, a spool of its own, background threads."""
 
     def __init__(self, config: ApiConfig) -> None:
         self.config = config
         self._token = config.token.encode()
         self.spool = Spool(config.spool)
-        self.hearing = Hearing(
+        self.signal_feed = SignalFeed(
             config.spool / "signals",
             self.spool.source,
             events_url=config.events_url,
             pseudonym_key=config.pseudonym_key,
         )
-        self._courier = Courier(config.spool, config.events_url)
+        self._delivery = Delivery(config.spool, config.events_url)
         self.logins: Logins | None = None
         self.served: str | None = None
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
-            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._courier.keep), daemon=True),
+            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._delivery.keep), daemon=True),
         ]
         if config.fold_in:
-            self._threads.append(threading.Thread(target=self._every, args=(HEAR_SECONDS, self.hear), daemon=True))
+            self._threads.append(
+                threading.Thread(target=self._every, args=(SIGNALS_SECONDS, self.read_signals), daemon=True)
+            )
 
     def start(self) -> None:
         """Map what is published, and begin to sync, reload and deliver."""
-        self._courier.keep()  # before anybody is answered: its start is work too
+        self._delivery.keep()  # before the first request, because starting it takes time
         self.reload()
         _spare_the_collector()
         self.spool.start()
@@ -76,16 +79,16 @@ class Service:
             thread.start()
 
     def stop(self) -> None:
-        """Bring what is in the spool to the event store."""
+        """End the background threads and bring what is in the spool to the event store."""
         self._stop.set()
-        self.hearing.close()
+        self.signal_feed.close()
         for thread in self._threads:
             thread.join()
         self.spool.close()
-        self._courier.end()
+        self._delivery.end()
 
     def reload(self) -> None:
-        """Serve the version that the pointer names now; where nothing whole is there, what is served stays."""
+        """Serve the version that the pointer names; keep the present one if that cannot be read."""
         named = current(self.config.published)
         if named is None or named == self.served:
             return
@@ -102,7 +105,7 @@ class Service:
                 self.spool,
                 pseudonym_key=config.pseudonym_key,
                 seed=config.seed,
-                today=self.hearing.today,
+                today=self.signal_feed.today,
             )
         else:
             self.logins.serve(published)
@@ -116,28 +119,28 @@ class Service:
         """What is served now; None before the first."""
         return None if self.logins is None else self.logins.rendered.published
 
-    def hear(self) -> None:
-        """Learn what the other workers were told of since the last time."""
-        self.hearing.step(time.time())
+    def read_signals(self) -> None:
+        """Read the signals that the other workers have accepted since the last call."""
+        self.signal_feed.step(time.time())
 
     def take(self, lines: Sequence[bytes]) -> None:
-        """Signals among accepted events count from the next login on."""
+        """Make signals among accepted events count from the next login on."""
         if self.config.fold_in:
-            self.hearing.take(lines, time.time())
+            self.signal_feed.take(lines, time.time())
 
     def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stop.wait(seconds):
             try:
                 work()
-            except OSError:  # a disk that is full or away is tried again
+            except OSError:  # the disk is full or unreachable; the next round tries again
                 continue
 
 
 def _spare_the_collector() -> None:
-    """Keep what lives as long as the worker out of every collection, and collect seldom.
+    """Keep what lives as long as the worker out of garbage collection, and collect seldom.
 
-    A login makes no cycles. A full collection would walk the whole catalogue in the middle of one, and write to
-    pages that workers share.
+    A login makes no reference cycles. A full collection during a login would walk the whole
+    catalogue, and write to pages that workers share.
     """
     gc.collect()
     gc.freeze()

@@ -25,23 +25,23 @@ def app() -> Api:
     @cache
     def opened() -> "tuple[Registry, Ledger]":
         from firstchair.databases import open_databases
-        from firstchair.promotion import open_memory
+        from firstchair.promotion import open_registry_and_ledger
 
-        return open_memory(settings, open_databases(settings))
+        return open_registry_and_ledger(settings, open_databases(settings))
 
-    def memory() -> "tuple[Registry, Ledger]":
+    def registry_and_ledger() -> "tuple[Registry, Ledger]":
         with opening:  # who asks meanwhile waits for the one that opens
             return opened()
 
     def champion() -> "Status":
         from firstchair.promotion import status
 
-        return status(*memory())
+        return status(*registry_and_ledger())
 
     def decisions() -> list[dict[str, Any]]:
         from firstchair.promotion import entry_document
 
-        return [entry_document(entry) for entry in memory()[1].entries()]
+        return [entry_document(entry) for entry in registry_and_ledger()[1].entries()]
 
     def console(published: "Callable[[], Published | None]") -> "ASGIApp":
         from firstchair.console.opening import open_console

@@ -91,8 +91,9 @@ def folded_slate(
       the role `cold_start`. It is their own, so `fallback` is null (or "stale", where the lists are). Where nothing
       can be folded they get what is trending, less what they took up.
 
-    One slot may be given to chance as in `make_slate`; E holds the rest of the folded list and, without those
-    shown, taken up or refused, what the listener's published lists (or that for strangers) hold.
+    One slot may be given to chance as in `make_slate`. E then holds the rest of the folded list and
+    the artists of the user's published lists (or of the list for unknown users), without those that
+    are shown or that today's signals leave out.
 
     Args:
         published: What is served now.
@@ -110,7 +111,7 @@ def folded_slate(
         return None
     row = published.row(user_key)
     role = CHAMPION if row == NOBODY else published.role_of(row)
-    version = folding.stranger if row == NOBODY else published.roles[role].version
+    version = folding.unknown_user_version if row == NOBODY else published.roles[role].version
     ranker = published.rankers.get(version)
     factors = folding.models.get(version) if ranker is None else ranker.factors
     folded = None
@@ -162,7 +163,7 @@ def _split(
     ]
     artists, scores, numbers = ([entry[place] for entry in entries[:k]] for place in range(3))
     tail = {entry[0]: entry for entry in entries[k:]}
-    lists = (published.stranger,) if row == NOBODY else chanced(published)
+    lists = (published.unknown_user_list,) if row == NOBODY else chanced(published)
     start = 0 if row == NOBODY else row * published.length
     end = start + published.length
 

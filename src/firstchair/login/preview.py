@@ -8,7 +8,7 @@ from typing import Literal
 import orjson
 
 from firstchair.login.logins import Logins
-from firstchair.login.signal_feed import Hearing
+from firstchair.login.signal_feed import SignalFeed
 from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from firstchair.signals.today import Today
@@ -99,11 +99,11 @@ def _today(settings: Settings, now: float) -> Today | None:
     """Signals of today as a worker that starts now would know them."""
     if not settings.fold_in:
         return None
-    hearing = Hearing(
+    signal_feed = SignalFeed(
         settings.spool / "signals",
         _NotShown.source,
         events_url=settings.events_url,
         pseudonym_key=settings.secret_pseudonym_key(),
     )
-    hearing.step(now)
-    return hearing.today
+    signal_feed.step(now)
+    return signal_feed.today

@@ -1,4 +1,4 @@
-"""Where knowledge of today comes from: events a worker accepts, its fellow workers, the event store at the start."""
+"""Signals of today from three sources: accepted events, the other workers, the event store."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,8 +13,8 @@ from firstchair.signals.signal_log import SignalLog, delivered_signals
 from firstchair.signals.today import DAY_SECONDS, Today, signal_of
 
 
-class Hearing:
-    """Keeps a `Today` up to date; account keys become pseudonyms before anything is kept."""
+class SignalFeed:
+    """Keeps a `Today` up to date; signals are kept under pseudonyms, not under account keys."""
 
     def __init__(self, root: Path, source: str, *, events_url: str, pseudonym_key: bytes) -> None:
         self.today = Today()
@@ -24,18 +24,27 @@ class Hearing:
         self._caught_up = self._closed = False
 
     def take(self, lines: Sequence[bytes], now: float) -> None:
-        """Events that this worker accepted, a JSON object each; signals among them count from here on, once."""
+        """Add the signals among events that this worker accepted, each once.
+
+        Args:
+            lines: A JSON object each.
+            now: Seconds since 1970.
+        """
         new = []
         for line in lines:
-            if (told := signal_of(orjson.loads(line))) is not None:
-                key = self._key(told[0])
-                if self.today.add(key, told[1]):
-                    new.append((key, told[1]))
-        with suppress(OSError):  # the event is in the spool already; the sender need not hear of a lost hint
+            if (found := signal_of(orjson.loads(line))) is not None:
+                user_id, signal = found
+                key = self._key(user_id)
+                if self.today.add(key, signal):
+                    new.append((key, signal))
+        with suppress(OSError):  # the event is in the spool; a lost hint is no fault of the request
             self.log.write(new, _day(now))
 
     def step(self, now: float) -> None:
-        """Hear what is new of the other workers, forget what is over; the first time, learn what was before."""
+        """Read new signals of the other workers and forget those of before yesterday.
+
+        Until it succeeds once, it also reads the signals that the event store holds already.
+        """
         yesterday = now // DAY_SECONDS * DAY_SECONDS - DAY_SECONDS
         self.today.forget_before(yesterday)
         self.log.forget_before(_day(yesterday))
@@ -45,7 +54,7 @@ class Hearing:
             self._catch_up(yesterday)
 
     def close(self) -> None:
-        """Stop learning, in the middle of it if need be."""
+        """Stop reading from the event store, even in the middle of it."""
         self._closed = True
 
     def _catch_up(self, since: float) -> None:
@@ -55,7 +64,7 @@ class Hearing:
                 if self._closed:
                     return
         except SourceError:
-            return  # a store that is away is tried again at the next step
+            return  # the next step tries a store that cannot be reached again
         self._caught_up = True
 
     def _key(self, user_id: str) -> bytes:

@@ -52,10 +52,11 @@ def make_slate(
 ) -> Slate:
     """The first `k` of the user's list, with the exploration of GATE section 1.1.
 
-    With chance `EXPLORATION` one slot, uniformly, shows an artist drawn uniformly from E: those of the champion's
-    and the challenger's lists that are not among the first k. So the ranked artist of a slot stands there with
-    1 - EXPLORATION / k, and each of E at each slot with EXPLORATION / k / |E|. The draw is fixed by seed, user and
-    day, so a second login of the day shows the same. A stranger gets what is trending, without exploration.
+    With probability `EXPLORATION`, one slot drawn uniformly shows an artist drawn uniformly from E:
+    the artists of the champion's and the challenger's lists that are not among the first k. So the
+    propensity of a slot's ranked artist is 1 - EXPLORATION / k, and that of each artist of E at
+    each slot is EXPLORATION / k / |E|. Seed, user and day fix the draw, so a second login of the
+    day shows the same slate. An unknown user gets what is trending, without exploration.
 
     Args:
         published: What is served now.
@@ -67,7 +68,7 @@ def make_slate(
     """
     row = published.row(user_key)
     if row == NOBODY:
-        ranked = _first(published.stranger, 0, published.length, k, without)
+        ranked = _first(published.unknown_user_list, 0, published.length, k, without)
         return Slate(CHAMPION, COLD_START, *ranked, -1, 1.0, 0.0)
     role = published.role_of(row)
     start, end = row * published.length, (row + 1) * published.length

@@ -22,16 +22,18 @@ NICENESS = 19
 LINES_AT_ONCE, REST_SECONDS = 100, 0.002
 
 
-class Courier:
-    """Delivers for as long as its worker lives, and once more after he is gone.
+class Delivery:
+    """Delivers for as long as its worker lives, and once more after the worker ends.
 
-    A process of its own, and one that gives way: in the worker, making impressions of slates would hold up logins.
-    Two may run over one spool; each segment is locked while it is brought.
+    It is a process of low priority beside the worker: in the worker itself, making impressions of
+    slates would delay logins. Two may run over one spool; each segment is locked while it is
+    delivered.
     """
 
     def __init__(self, spool: Path, events_url: str) -> None:
         self._spool = spool
-        self._told = orjson.dumps([str(spool), events_url], option=orjson.OPT_APPEND_NEWLINE)
+        # What `main` reads from its standard input.
+        self._arguments = orjson.dumps([str(spool), events_url], option=orjson.OPT_APPEND_NEWLINE)
         self._process: subprocess.Popen[bytes] | None = None
 
     def keep(self) -> None:
@@ -47,7 +49,7 @@ class Courier:
         # which it is the equal of the worker whatever its priority.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
         assert process.stdin is not None
-        process.stdin.write(self._told)
+        process.stdin.write(self._arguments)
         process.stdin.flush()
         return process
 

@@ -16,7 +16,7 @@ from firstchair.outbox.segment import SUFFIX
 Paced: TypeAlias = Callable[[Iterable[bytes]], Iterable[bytes]]
 
 UNREADABLE = ".unreadable"
-# The least: a courier works beside logins, and a level of 5 takes twice as long for a fifth less.
+# The least: the delivery process works beside logins, and a level of 5 takes twice as long for a fifth less.
 COMPRESSION = 1
 # Asks zlib for gzip's header and trailer; its time is zero, so the same events are the same bytes.
 GZIP = zlib.MAX_WBITS | 16

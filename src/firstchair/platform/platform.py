@@ -22,7 +22,7 @@ from firstchair.promotion import (
     arms_of,
     build_evidence,
     decide,
-    open_memory,
+    open_registry_and_ledger,
     restore_aliases,
     spans,
 )
@@ -161,7 +161,7 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
     """
     settings = settings or load_settings()
     databases = open_databases(settings)
-    registry, ledger = open_memory(settings, databases)
+    registry, ledger = open_registry_and_ledger(settings, databases)
     registry.console = settings.api_address
     return Platform(
         settings=settings,

@@ -22,13 +22,13 @@ from firstchair.promotion.evidence_record import (
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_first_champion
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
-from firstchair.promotion.memory import open_memory
 from firstchair.promotion.plain_words import Explained, check_words, explained
 from firstchair.promotion.protocol import ALIAS_MOVED, is_followed, out_of_line, reconcile_aliases
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.recompute import Replayed, ReplayReport, replay, replay_all
 from firstchair.promotion.refits import judge_refit
 from firstchair.promotion.registry import NAME, Alias, Registry, Training, Version
+from firstchair.promotion.registry_and_ledger import open_registry_and_ledger
 from firstchair.promotion.rules import GateRules, LiveRules, OfflineRules
 from firstchair.promotion.stage_plan import PlannedStage, StagePlan, newest_plan
 from firstchair.promotion.stages import Phase, Stage, arms_of
@@ -87,7 +87,7 @@ __all__ = [
     "metric_checks",
     "model_title",
     "newest_plan",
-    "open_memory",
+    "open_registry_and_ledger",
     "out_of_line",
     "promote_by_hand",
     "reconcile_aliases",

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.publication.layout import UNKNOWN_USER
+
 Floats = npt.NDArray[np.float32]
 # Length of a track that the catalogue does not know.
 NO_LENGTH = 0
@@ -48,14 +50,15 @@ class Row:
 class Folding:
     """Everything for fold-ins of one published version, mapped.
 
-    models: by registered version, those of ALS whose lists a role shows and that of `stranger`.
-    stranger: registered version that makes the list of a user without one: the champion where it is
-    of ALS, else the ALS of the day.
-    offsets, artists, confidence: the users' rows as CSR. track_keys: uint64, ascending; track_ms: int32, their lengths.
+    models: by registered version, the ALS models whose lists a role shows, and that of
+    `unknown_user_version`. unknown_user_version: registered version that makes the list of a user
+    without a published one: the champion where it is an ALS, else the ALS of the day.
+    offsets, artists, confidence: the users' rows as CSR. track_keys: uint64, ascending.
+    track_ms: int32, the length of each of these tracks.
     """
 
     models: dict[str, Factors]
-    stranger: str
+    unknown_user_version: str
     offsets: npt.NDArray[np.int64]
     artists: npt.NDArray[np.int32]
     confidence: Floats
@@ -80,16 +83,17 @@ def track_key(track_id: str) -> int:
     return int.from_bytes(blake2b(track_id.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
-def open_folding(folder: Path, told: Mapping[str, Any] | None) -> Folding | None:
-    """Map what `folding_files` gave, from its folder and the manifest's words; None where there was nothing."""
-    if told is None:
+def open_folding(folder: Path, facts: Mapping[str, Any] | None) -> Folding | None:
+    """Map the files of `folding_files`; `facts` is their part of the manifest. None without it."""
+    if facts is None:
         return None
     models = {
-        number: factors_of(folder, number, facts, stem=f"als.{number}") for number, facts in told["models"].items()
+        number: factors_of(folder, number, of_model, stem=f"als.{number}")
+        for number, of_model in facts["models"].items()
     }
     return Folding(
         models,
-        told["stranger"],
+        facts[UNKNOWN_USER],
         offsets=mapped(folder / "row.offsets.npy"),
         artists=mapped(folder / "row.artists.npy"),
         confidence=mapped(folder / "row.confidence.npy"),
@@ -98,10 +102,10 @@ def open_folding(folder: Path, told: Mapping[str, Any] | None) -> Folding | None
     )
 
 
-def factors_of(folder: Path, version: str, told: Mapping[str, Any], *, stem: str) -> Factors:
-    """The factors in files whose names begin with `stem`."""
+def factors_of(folder: Path, version: str, facts: Mapping[str, Any], *, stem: str) -> Factors:
+    """The factors in files whose names begin with `stem`; `facts`: their part of the manifest."""
     arrays = (mapped(folder / f"{stem}.{name}.npy") for name in ("vectors", "gram", "unknown"))
-    return Factors(version, told["alpha"], told["longest"], *arrays)
+    return Factors(version, facts["alpha"], facts["longest"], *arrays)
 
 
 def mapped(path: Path) -> npt.NDArray[Any]:

@@ -15,13 +15,14 @@ from firstchair.models.als import ALS
 from firstchair.models.selection import current_ids
 from firstchair.promotion import Registry, Version
 from firstchair.publication.factors import track_key
+from firstchair.publication.layout import UNKNOWN_USER
 
 # Arrays by file name.
 Files: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 def folding_versions(registry: Registry, as_of: date, roles: Mapping[str, Version]) -> dict[str, Version]:
-    """The ALS versions to publish factors of, by registered number, that for strangers first."""
+    """The ALS versions to publish factors of, by registered number; first that for unknown users."""
     newest = registry.newest(as_of).get(Family.ALS)
     preferred = [roles["champion"], *([newest] if newest else []), *roles.values()]
     by_als = [version for version in preferred if version.family == Family.ALS]
@@ -61,7 +62,7 @@ def folding_files(
         stem = f"als.{number}"
         arrays, models[number] = factor_files(model, artists, redirects=redirects, stem=stem)
         files |= arrays
-    return files, {"models": models, "stranger": next(iter(versions))}
+    return files, {"models": models, UNKNOWN_USER: next(iter(versions))}
 
 
 def factor_files(

@@ -10,6 +10,8 @@ READABLE = (4, FORMAT)
 # Scores are published with four decimals, as whole numbers of this unit.
 SCORE_UNITS = 10_000
 NOBODY = -1
+# Name in files and manifest of the list that unknown users are shown; every format has it.
+UNKNOWN_USER = "stranger"
 
 
 def role_named(stored: str) -> str:

@@ -1,4 +1,4 @@
-"""The list for users of whom nothing is known: what is trending."""
+"""The list that unknown users are shown: what is trending."""
 
 from datetime import date
 
@@ -15,8 +15,8 @@ from firstchair.models import Family, TrainingData
 from firstchair.promotion import Registry, Version
 
 
-def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) -> pa.Table:
-    """The list for a listener of whom nothing is known, by the trending model of the day.
+def trending_for_unknown_users(lake: Lake, registry: Registry, as_of: date, k: int) -> pa.Table:
+    """The list that unknown users are shown, made by the trending model of the day.
 
     Returns:
         position, artist_id, score and reason in the types of gold/recommendations, best first.
@@ -38,7 +38,7 @@ def trending_for_strangers(lake: Lake, registry: Registry, as_of: date, k: int) 
 
 
 def trending_of(registry: Registry, as_of: date) -> Version:
-    """The version whose list users of whom nothing is known get.
+    """The version that makes the list of unknown users.
 
     Raises:
         ModelError: None was registered for the day or before.
@@ -55,7 +55,7 @@ def trending_of(registry: Registry, as_of: date) -> Version:
 
 
 def _nobody(lake: Lake, as_of: date) -> TrainingData:
-    """A listener of whom nothing is known, before the catalogue as it is now."""
+    """Training data of one unknown user, with the catalogue as it is now."""
     artists = lake.read(t.ARTISTS).to_pandas().set_index("artist_id").sort_index()
     unknown = {"country": "unknown", "age_group": "unknown", "gender": "unknown", "lifecycle": NEW}
     return TrainingData(

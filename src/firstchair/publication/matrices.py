@@ -12,15 +12,21 @@ import pyarrow as pa
 
 from firstchair.lake import Lake, connect, redirects_of
 from firstchair.lake import tables as t
-from firstchair.publication.layout import NOBODY, REDIRECTS, SCORE_UNITS
+from firstchair.publication.layout import NOBODY, REDIRECTS, SCORE_UNITS, UNKNOWN_USER
 
 ROWS_AT_ONCE = 1 << 20
-STRANGER = "stranger"
+
 KINDS = {"artists": (np.int32, NOBODY), "scores": (np.int16, 0), "reasons": (np.int32, 0)}
 
 
 def write_matrices(
-    lake: Lake, folder: Path, *, as_of: date, versions: Mapping[str, str], stranger: pa.Table, length: int
+    lake: Lake,
+    folder: Path,
+    *,
+    as_of: date,
+    versions: Mapping[str, str],
+    unknown_user_list: pa.Table,
+    length: int,
 ) -> npt.NDArray[np.void]:
     """Write catalogue, redirects and reasons, and the matrices of each role; the users' keys.
 
@@ -31,14 +37,14 @@ def write_matrices(
         folder: Where the files go; exists.
         as_of: Day of the lists.
         versions: Registered version by role.
-        stranger: Columns position, artist_id, score, reason: the list of one of whom nothing is known.
+        unknown_user_list: Columns position, artist_id, score, reason: what unknown users are shown.
         length: Columns of a matrix; what a list holds beyond them is left out.
 
     Returns:
         V16 (users,), ascending: 16 bytes of key each, in the order of the rows.
     """
     with connect() as connection:
-        connection.register("stranger", stranger)
+        connection.register("unknown_user_list", unknown_user_list)
         connection.execute(_numbered(lake, as_of, list(versions.values()), length))
         _write_catalogue(connection, folder)
         (folder / REDIRECTS).write_bytes(orjson.dumps(redirects_of(lake)))
@@ -46,8 +52,8 @@ def write_matrices(
         keys = connection.sql("select user_key from users order by n").to_arrow_table().column("user_key")
         for role, version in versions.items():
             _fill(connection, folder, role, (len(keys), length), f"listed where model_version = '{version}'")
-        rows = "(select *, null as user_key from stranger)"
-        _fill(connection, folder, STRANGER, (1, length), f"{rows} where position <= {length}")
+        rows = "(select *, null as user_key from unknown_user_list)"
+        _fill(connection, folder, UNKNOWN_USER, (1, length), f"{rows} where position <= {length}")
     return np.frombuffer(bytes.fromhex("".join(keys.to_pylist())), dtype="V16")
 
 
@@ -62,10 +68,14 @@ def _numbered(lake: Lake, as_of: date, versions: list[str], length: int) -> str:
         create temp table users as select user_key, row_number() over (order by user_key) - 1 as n
         from (select distinct user_key from listed);
         create temp table artists as select artist_id, name, row_number() over (order by artist_id) - 1 as n
-        from (select artist_id from named union select artist_id from listed union select artist_id from stranger)
+        from (
+            select artist_id from named
+            union select artist_id from listed
+            union select artist_id from unknown_user_list
+        )
         left join named using (artist_id);
         create temp table reasons as select reason, row_number() over (order by reason) - 1 as n
-        from (select reason from listed union select reason from stranger);
+        from (select reason from listed union select reason from unknown_user_list);
     """
 
 

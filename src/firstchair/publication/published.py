@@ -25,6 +25,7 @@ from firstchair.publication.layout import (
     POINTER,
     READABLE,
     REDIRECTS,
+    UNKNOWN_USER,
     VERSIONS,
     role_named,
 )
@@ -69,12 +70,12 @@ class Published:
 
     key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view
     (2^16 + 1,), the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for
-    arms. arms: roles by bucket. stranger: the list of users of whom nothing is known; unknown_users:
-    the model behind it. artist_ids, names: JSON texts of the catalogue, by number. redirects: the
-    current artist by each that was merged into it. reason_text,
-    reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not
-    published. rankers: by registered version, those that order their users' fold-ins anew.
-    code_version: of what made the lists.
+    arms. arms: roles by bucket. unknown_user_list: the list that unknown users are shown;
+    unknown_users: the model that made it. artist_ids, names: JSON texts of the catalogue, by number.
+    redirects: the current artist by each that was merged into it. reason_text, reason_offsets: texts
+    as JSON, one after another. folding: what fold-ins need; None where it was not published.
+    rankers: by registered version, those that reorder the folded lists of their users.
+    code_version: the release of firstchair that made the lists.
     """
 
     version: str
@@ -85,7 +86,7 @@ class Published:
     roles: dict[str, Role]
     unknown_users: Role
     columns: dict[str, Columns]
-    stranger: Columns
+    unknown_user_list: Columns
     key_high: memoryview
     key_low: memoryview
     starts: memoryview
@@ -105,7 +106,7 @@ class Published:
         return role_at(self.arms, self.buckets[row])
 
     def row(self, user_key: bytes) -> int:
-        """Row of the user with these 16 bytes of key; `NOBODY` where he has no list."""
+        """Row of the user with these 16 bytes of key; `NOBODY` where they have no list."""
         high, low = int.from_bytes(user_key[:8]), int.from_bytes(user_key[8:])
         first = high >> 48
         row = bisect_left(self.key_high, high, self.starts[first], self.starts[first + 1])
@@ -195,7 +196,7 @@ def _open(folder: Path) -> Published:
         roles={role_named(stored): _role(found) for stored, found in manifest["roles"].items()},
         unknown_users=_role(manifest.get("unknown_users") or _holdout(manifest["roles"])),
         columns={role_named(stored): _columns(folder, stored) for stored in manifest["roles"]},
-        stranger=_columns(folder, "stranger"),
+        unknown_user_list=_columns(folder, UNKNOWN_USER),
         key_high=key_high,
         key_low=_mapped(folder / "key_low.npy"),
         starts=_starts(key_high),

@@ -26,7 +26,7 @@ from firstchair.promotion.stages import REMOVED
 from firstchair.publication.batch import aliased_versions, complete_lists, listed_versions
 from firstchair.publication.folding_files import folding_files, folding_versions
 from firstchair.publication.layout import FORMAT, MANIFEST, POINTER, VERSIONS
-from firstchair.publication.lists import trending_for_strangers, trending_of
+from firstchair.publication.lists import trending_for_unknown_users, trending_of
 from firstchair.publication.matrices import write_matrices
 from firstchair.publication.ranking_files import ranking_versions, write_rankers
 
@@ -167,7 +167,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         partial,
         as_of=contents.as_of,
         versions={role: version.version for role, version in contents.roles.items()},
-        stranger=trending_for_strangers(lake, registry, contents.as_of, contents.length),
+        unknown_user_list=trending_for_unknown_users(lake, registry, contents.as_of, contents.length),
         length=contents.length,
     )
     halves = keys.view(">u8").reshape(len(keys), 2).astype(np.uint64)

@@ -164,7 +164,7 @@ def test_without_a_reason_a_name_or_a_version_nothing_is_done(enter: Enter, stan
     assert stand.a.ledger.entries() == entries
 
 
-def test_a_version_that_cannot_be_seated_is_refused_with_its_reason(enter: Enter, stand: Stand) -> None:
+def test_a_version_that_cannot_be_promoted_is_refused_with_its_reason(enter: Enter, stand: Stand) -> None:
     client, entries = enter(), stand.a.ledger.entries()
 
     sitting = client.post("/promote", data=typed(client, version=stand.als))

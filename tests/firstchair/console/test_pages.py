@@ -257,19 +257,19 @@ def test_the_first_tab_leads_past_the_navigation(visit: Visit) -> None:
 
 
 def test_a_browser_without_a_session_is_shown_the_form_and_comes_back(browser: Browser, served: str) -> None:
-    stranger = visiting(browser, served)
+    visitor = visiting(browser, served)
 
-    stranger.page.goto(f"{served}/decisions?decision=promote")
-    stranger.page.get_by_label("API token").fill("not the token")
-    stranger.page.get_by_role("button", name="Sign in").click()
-    expect(stranger.page.get_by_role("alert")).to_contain_text("not the token")
-    stranger.page.get_by_label("API token").fill("a reviewer's token")
-    stranger.page.get_by_role("button", name="Sign in").click()
+    visitor.page.goto(f"{served}/decisions?decision=promote")
+    visitor.page.get_by_label("API token").fill("not the token")
+    visitor.page.get_by_role("button", name="Sign in").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("not the token")
+    visitor.page.get_by_label("API token").fill("a reviewer's token")
+    visitor.page.get_by_role("button", name="Sign in").click()
 
-    stranger.page.wait_for_url(f"{served}/decisions?decision=promote")
-    cookie = stranger.page.context.cookies()[0]
+    visitor.page.wait_for_url(f"{served}/decisions?decision=promote")
+    cookie = visitor.page.context.cookies()[0]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-    stranger.page.get_by_role("button", name="Sign out").click()
-    stranger.page.wait_for_url(f"{served}/sign-in")
-    assert stranger.page.context.cookies() == []
-    stranger.page.context.close()
+    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.page.wait_for_url(f"{served}/sign-in")
+    assert visitor.page.context.cookies() == []
+    visitor.page.context.close()

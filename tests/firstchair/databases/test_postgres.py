@@ -22,11 +22,11 @@ def test_each_owner_has_a_database_of_its_own(databases: Databases) -> None:
 
 def test_a_table_written_by_one_driver_is_read_by_the_other(databases: Databases) -> None:
     with sa.create_engine(databases.ledger).begin() as connection:
-        connection.execute(sa.text("create table seats (holder text)"))
-        connection.execute(sa.text("insert into seats values ('als')"))
+        connection.execute(sa.text("create table champions (family text)"))
+        connection.execute(sa.text("insert into champions values ('als')"))
 
     with sa.create_engine(to_driver(databases.ledger, "psycopg2")).connect() as connection:
-        assert connection.scalar(sa.text("select holder from seats")) == "als"
+        assert connection.scalar(sa.text("select family from champions")) == "als"
 
 
 def test_services_that_all_start_at_once_make_the_databases_together(new_database: Callable[[], sa.URL]) -> None:

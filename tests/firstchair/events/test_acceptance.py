@@ -16,7 +16,7 @@ FIRST, LAST = date(2026, 1, 5), date(2026, 1, 8)
 
 
 def put_four_days(delivery: Any, event: Any) -> None:
-    """Each day two sound events, a stranger's, and one whose sequence number the day before has used."""
+    """Each day two sound events, one of an unknown user, and one whose sequence number the day before has used."""
     records = []
     for number, day in enumerate((5, 6, 7, 8)):
         at = f"2026-01-0{day}T08:00:00Z"
@@ -134,7 +134,7 @@ def test_an_event_of_a_merged_artist_is_accepted_as_it_was_sent(delivery: Any, e
     whole = [dict.fromkeys(t.ARTIST_REDIRECTS.schema.names) | row for row in merged]
     rows = pa.Table.from_pylist(whole, schema=t.ARTIST_REDIRECTS.schema)
     delivery.lake.overwrite(t.ARTIST_REDIRECTS, rows)
-    delivery.put("a.jsonl", event(1, artist_id="merged"), event(2, artist_id="stranger"))
+    delivery.put("a.jsonl", event(1, artist_id="merged"), event(2, artist_id="unknown"))
     delivery.ingest()
 
     delivery.build()

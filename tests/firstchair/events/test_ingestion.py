@@ -237,13 +237,13 @@ def test_killed_while_undoing_a_dead_batch_a_rerun_gives_the_same_tables(
 RECORDS = st.lists(
     st.one_of(
         st.tuples(st.just("sound"), st.integers(0, 5), st.integers(1, 2)),  # number of the event, and of its body
-        st.tuples(st.sampled_from(["text", "array", "naive", "stranger"]), st.integers(100, 10**6), st.just(0)),
+        st.tuples(st.sampled_from(["text", "array", "naive", "unknown"]), st.integers(100, 10**6), st.just(0)),
     ),
     min_size=1,
     max_size=20,
     unique_by=lambda record: record if record[0] == "sound" else record[1],
 )
-REASONS = {"text": "not_json", "array": "not_an_object", "naive": "bad_timestamp", "stranger": "unknown_user"}
+REASONS = {"text": "not_json", "array": "not_an_object", "naive": "bad_timestamp", "unknown": "unknown_user"}
 
 
 def written(event: Any, kind: str, number: int, body: int) -> Any:
@@ -252,7 +252,7 @@ def written(event: Any, kind: str, number: int, body: int) -> Any:
         return f"record {number}".encode()
     if kind == "array":
         return [number]
-    changes = {"naive": {"occurred_at": "2026-01-05T10:00:00"}, "stranger": {"user_id": "nobody"}}
+    changes = {"naive": {"occurred_at": "2026-01-05T10:00:00"}, "unknown": {"user_id": "nobody"}}
     return event(number, **changes.get(kind, {"position": body}))
 
 

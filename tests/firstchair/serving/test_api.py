@@ -223,26 +223,26 @@ def test_accepted_events_are_in_the_store_and_refused_ones_are_told_why(
     assert delivered(config) == [EVENT]
 
 
-def couriers() -> set[psutil.Process]:
+def delivery_processes() -> set[psutil.Process]:
     """The processes that deliver for the workers of this one."""
     children = psutil.Process().children()
     return {child for child in children if delivery.__name__ in child.cmdline()}
 
 
-def test_what_is_spooled_is_delivered_at_the_end_though_the_courier_gets_no_processor(
+def test_what_is_spooled_is_delivered_at_the_end_though_delivery_gets_no_processor(
     config: ApiConfig,
 ) -> None:
-    others = couriers()
+    others = delivery_processes()
     with working(config) as (api, ask):
-        wait_for(lambda: couriers() - others)  # one has no command line for a moment when it begins
-        (courier,) = couriers() - others
-        courier.suspend()
+        wait_for(lambda: delivery_processes() - others)  # one has no command line for a moment when it begins
+        (process,) = delivery_processes() - others
+        process.suspend()
 
         ask("POST", "/v1/events", json=[EVENT])
         api.stop()
 
     assert delivered(config) == [EVENT]
-    assert not courier.is_running()
+    assert not process.is_running()
 
 
 def test_a_closed_segment_without_an_event_does_not_outlive_its_worker(
@@ -265,7 +265,7 @@ def clicks(user: str, *artists: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_stranger_has_a_list_of_his_own_right_after_three_clicks(
+def test_an_unknown_user_has_a_list_of_their_own_right_after_three_clicks(
     put_copy_matrix: PutOut, config: ApiConfig, worker: tuple[Api, Client]
 ) -> None:
     api, ask = worker
@@ -302,7 +302,7 @@ def test_another_worker_knows_at_its_next_look(
         one.reload()
     ask("POST", "/v1/events", json=clicks("user-5", "a004", "a008"))
 
-    other.hear()
+    other.read_signals()
     logins = [one.logins for one in (api, other) if one.logins is not None]
     shown = [json.loads(found.login("user-5", 20, time.time()))["items"] for found in logins]
     other.spool.close()

@@ -64,7 +64,7 @@ def test_every_als_that_a_role_shows_is_published_and_no_other_family(
 
     found = folding(open_published(put_out_matrix()))
 
-    assert (set(found.models), found.stranger) == ({CHAMPION}, CHAMPION)
+    assert (set(found.models), found.unknown_user_version) == ({CHAMPION}, CHAMPION)
 
 
 def test_lengths_of_tracks_are_the_catalogues(put_out_matrix: PutOut, lake: Lake) -> None:

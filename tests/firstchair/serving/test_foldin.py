@@ -199,9 +199,9 @@ def test_of_follow_and_unfollow_the_latest_stands_in_whatever_order_they_arrive(
 
 
 def test_artists_of_no_catalogue_say_nothing() -> None:
-    stranger = signal(("click", 1, 0))._replace(artist_id="nobody")
+    unknown = signal(("click", 1, 0))._replace(artist_id="nobody")
 
-    assert not uptake([stranger], number_of=number_of, length_ms=length_ms).left_out
+    assert not uptake([unknown], number_of=number_of, length_ms=length_ms).left_out
 
 
 def test_an_artist_unfollowed_today_is_left_out_and_pulls_away(factors: Factors) -> None:

@@ -11,7 +11,7 @@ from firstchair.errors import ModelError
 from firstchair.hosts.diskless import Parcels
 from firstchair.login.logins import Logins
 from firstchair.login.preview import preview
-from firstchair.login.signal_feed import Hearing
+from firstchair.login.signal_feed import SignalFeed
 from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from tests.firstchair.serving.conftest import ARTISTS, AS_OF, KEY
@@ -27,15 +27,15 @@ def settings(tmp_path: Path) -> Settings:
 
 def api_answer(settings: Settings, user: str, k: int, now: float) -> dict[str, object]:
     """What a worker of the API answers, its own outbox and signals in use."""
-    hearing = Hearing(settings.spool / "signals", "worker", events_url=settings.events_url, pseudonym_key=KEY)
-    hearing.step(now)
+    signal_feed = SignalFeed(settings.spool / "signals", "worker", events_url=settings.events_url, pseudonym_key=KEY)
+    signal_feed.step(now)
     published = open_published(settings.published)
     logins = Logins(
         published,
         Parcels("api"),
         pseudonym_key=KEY,
         seed=settings.seed,
-        today=hearing.today,
+        today=signal_feed.today,
     )
     answer = dict(json.loads(logins.login(user, k, now)))
     del answer["slate_id"]
@@ -75,7 +75,7 @@ def test_signals_of_today_count_as_they_do_in_the_api(
         "source_seq": 1,
         "artist_id": ARTISTS[0],
     }
-    other = Hearing(settings.spool / "signals", "other", events_url=settings.events_url, pseudonym_key=KEY)
+    other = SignalFeed(settings.spool / "signals", "other", events_url=settings.events_url, pseudonym_key=KEY)
     without = as_json(settings, users[0], 5, NOON.timestamp())
     other.take([json.dumps(click).encode()], NOON.timestamp())
 

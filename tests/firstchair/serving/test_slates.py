@@ -78,7 +78,7 @@ def test_lists_of_yesterday_are_told_stale(put_copy: PutOut) -> None:
     assert slate(open_published(put_copy()), "user-1", days=1).fallback == "stale"
 
 
-def test_a_stranger_gets_a_full_cold_start_list_for_certain(put_copy: PutOut) -> None:
+def test_an_unknown_user_gets_a_full_cold_start_list_for_certain(put_copy: PutOut) -> None:
     found = slate(open_published(put_copy()), "nobody")
 
     assert (found.fallback, len(found.artists), found.propensity, found.explored) == ("cold_start", K, 1.0, -1)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
 from firstchair.console.sources import Sources, rows
 from firstchair.definitions import churn
@@ -99,7 +99,7 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
         segment_effects=effects,
         offline=offline,
         offline_forest=_offline(offline),
-        families=seats.families(entries, sources.published()),
+        families=roles.families(entries, sources.published()),
     )
 
 

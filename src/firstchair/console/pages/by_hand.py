@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.sources import Sources
 from firstchair.promotion import Entry, rollback_target
 
@@ -29,7 +29,7 @@ class HandPage:
     bring back; None where there is none.
     """
 
-    champion: seats.Seat | None
+    champion: roles.VersionInRole | None
     choices: tuple[Choice, ...]
     comes_back: Choice | None
 
@@ -55,9 +55,9 @@ def hand_page(sources: Sources) -> HandPage:
     """The champion, what may be promoted in its place, and what a rollback would bring back."""
     entries = sources.ledger.entries()
     newest = _newest(sources, entries)
-    known = seats.families(entries, sources.published()) | newest
+    known = roles.families(entries, sources.published()) | newest
     stages = sources.ledger.stages()
-    champion = seats.champion(entries, known)
+    champion = roles.champion(entries, known)
     stood = {v for entry in entries for v in (entry.challenger, entry.champion_before) if v}
     numbers = sorted(stood | set(newest), key=int, reverse=True)
     found = [Choice(v, known.get(v, "version"), stages.get(v, "candidate")) for v in numbers]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.sources import Cause, Sources
 from firstchair.promotion import Entry, Explained, Verb, Verification, explained
 
@@ -52,7 +52,7 @@ def decisions_page(sources: Sources, asked: Asked) -> Decisions:
         champion_at=None if asked.at is None else sources.ledger.champion_at(asked.at),
         verification=sources.ledger.verify(),
         causes=tuple(sources.config.causes()),
-        families=seats.families(entries, sources.published()),
+        families=roles.families(entries, sources.published()),
     )
 
 

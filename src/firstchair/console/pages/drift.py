@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.charts import Form, LineChart, Mark, Point, Series
 from firstchair.console.sources import Row, Sources, rows
 from firstchair.definitions.checks import Check
@@ -49,7 +49,7 @@ def drift_page(sources: Sources, day: date | None) -> Drift:
         sources.config.k_anonymity,
     )
     entries = sources.ledger.entries()
-    marks = seats.releases(entries, seats.families(entries, sources.published()))
+    marks = roles.releases(entries, roles.families(entries, sources.published()))
     return Drift(
         day=chosen,
         days=tuple(reversed(days)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.charts import (
     Forest,
     ForestRow,
@@ -78,8 +78,8 @@ def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> En
     today = [row for row in cells if row["event_date"] == newest]
     labels = _labels(sources, segment, span_days)
     entries = sources.ledger.entries()
-    known = seats.families(entries, sources.published())
-    marks = seats.releases(entries, known)
+    known = roles.families(entries, sources.published())
+    marks = roles.releases(entries, known)
     return Engagement(
         segment=str(segment),
         span_days=span_days,

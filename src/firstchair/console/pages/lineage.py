@@ -74,10 +74,10 @@ def lineage_page(sources: Sources) -> Lineage:
 
 
 def _entry_of(entries: Sequence[Entry], version: str) -> Entry | None:
-    """The entry that seated a version, or else the newest about it."""
+    """The entry that promoted a version; if there is none, the newest entry about it."""
     about = [entry for entry in entries if version in {entry.champion_after, entry.challenger}]
-    seated = (e for e in about if e.champion_after == version and e.champion_before != version)
-    return next(seated, about[0] if about else None)
+    promoted = (e for e in about if e.champion_after == version and e.champion_before != version)
+    return next(promoted, about[0] if about else None)
 
 
 def _batches(sources: Sources) -> tuple[Batch, ...]:

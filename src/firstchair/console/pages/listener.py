@@ -131,8 +131,8 @@ def _items(sources: Sources, published: Published, key: str) -> tuple[Listed, ..
     row = published.row(bytes.fromhex(key))
     if row == NOBODY:
         return tuple(
-            _listed(published, published.stranger, place, place)
-            for place in _places(published.stranger, 0, published.length)
+            _listed(published, published.unknown_user_list, place, place)
+            for place in _places(published.unknown_user_list, 0, published.length)
         )
     columns = published.columns[published.role_of(row)]
     start = row * published.length

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.charts import Form, LineChart, Mark, Point, Series
 from firstchair.console.sources import Alert, Row, Sources, rows
 from firstchair.definitions.attribution import SLATE_DAYS
@@ -43,8 +43,8 @@ class Now:
     doing: what is at work and what waits, a sentence each.
     """
 
-    champion: seats.Seat | None
-    challenger: seats.Seat | None
+    champion: roles.VersionInRole | None
+    challenger: roles.VersionInRole | None
     served: str | None
     alerts: tuple[Alert, ...]
     doing: tuple[str, ...]
@@ -60,13 +60,13 @@ class Now:
 def now_page(sources: Sources, today: date) -> Now:
     """Read the state of the platform; nothing is changed."""
     entries, published = sources.ledger.entries(), sources.published()
-    known = seats.families(entries, published)
-    marks = seats.releases(entries, known)
+    known = roles.families(entries, published)
+    marks = roles.releases(entries, known)
     daily = _daily(sources)
     settled = [row for row in daily if row["mature"]] or daily
     return Now(
-        champion=seats.champion(entries, known),
-        challenger=seats.challenger(entries, known),
+        champion=roles.champion(entries, known),
+        challenger=roles.challenger(entries, known),
         served=None if published is None else published.roles["champion"].version,
         alerts=tuple(sources.config.alerts()),
         doing=tuple(sources.config.doing()),

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from firstchair import events
-from firstchair.console import seats
+from firstchair.console import roles
 from firstchair.console.charts import Form, LineChart, Mark, Point, Reference, Series
 from firstchair.console.sources import Row, Sources, rows
 from firstchair.lake import Lake
@@ -57,7 +57,7 @@ def quality_page(sources: Sources) -> Quality:
     """Counts over all history, each from the table that holds the records."""
     fates, stale_days = _counted(sources.lake, _versions(sources.lake))
     entries = sources.ledger.entries()
-    marks = seats.releases(entries, seats.families(entries, sources.published()))
+    marks = roles.releases(entries, roles.families(entries, sources.published()))
     return Quality(
         fates=fates,
         reasons=_reasons(sources.lake, fates),

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from firstchair.login.signal_feed import Hearing
+from firstchair.login.signal_feed import SignalFeed
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import KEY
 from tests.firstchair.serving.test_today import CLICK, at
@@ -16,8 +16,8 @@ NOON = at("2026-02-01T12:00")
 ANNA = bytes.fromhex(user_key("anna", KEY))
 
 
-def hearing(root: Path, source: str) -> Hearing:
-    return Hearing(root / "signals", source, events_url=str(root / "events"), pseudonym_key=KEY)
+def signal_feed(root: Path, source: str) -> SignalFeed:
+    return SignalFeed(root / "signals", source, events_url=str(root / "events"), pseudonym_key=KEY)
 
 
 def lines(*events: dict[str, Any]) -> list[bytes]:
@@ -30,25 +30,25 @@ def bring(root: Path, *events: dict[str, Any]) -> None:
     path.write_bytes(gzip.compress(b"".join(lines(*events))))
 
 
-def heard(worker: Hearing) -> list[str]:
+def known(worker: SignalFeed) -> list[str]:
     return [signal.event_id for signals in worker.today.users.values() for signal in signals]
 
 
-def test_what_one_worker_accepts_another_hears_at_its_next_step(tmp_path: Path) -> None:
-    one, other = hearing(tmp_path, "one"), hearing(tmp_path, "other")
+def test_what_one_worker_accepts_another_knows_at_its_next_step(tmp_path: Path) -> None:
+    one, other = signal_feed(tmp_path, "one"), signal_feed(tmp_path, "other")
     one.take(lines(CLICK), NOON)
     other.step(NOON)
-    first = heard(other)
+    first = known(other)
 
     one.take(lines(CLICK | {"event_id": "e2"}), NOON)
     other.step(NOON)
 
-    assert (first, heard(other), heard(one)) == (["e1"], ["e1", "e2"], ["e1", "e2"])
+    assert (first, known(other), known(one)) == (["e1"], ["e1", "e2"], ["e1", "e2"])
     assert other.today.users[ANNA] == one.today.users[ANNA]
 
 
 def test_a_replay_counts_once_in_every_worker(tmp_path: Path) -> None:
-    one, other = hearing(tmp_path, "one"), hearing(tmp_path, "other")
+    one, other = signal_feed(tmp_path, "one"), signal_feed(tmp_path, "other")
     bring(tmp_path, CLICK)
 
     for worker in (one, other, one):
@@ -56,11 +56,11 @@ def test_a_replay_counts_once_in_every_worker(tmp_path: Path) -> None:
         worker.step(NOON)
         other.step(NOON)
 
-    assert (heard(one), heard(other)) == (["e1"], ["e1"])
+    assert (known(one), known(other)) == (["e1"], ["e1"])
 
 
 def test_no_account_key_is_written(tmp_path: Path) -> None:
-    hearing(tmp_path, "one").take(lines(CLICK), NOON)
+    signal_feed(tmp_path, "one").take(lines(CLICK), NOON)
 
     [path] = (tmp_path / "signals").iterdir()
     assert b"anna" not in path.read_bytes()
@@ -68,20 +68,20 @@ def test_no_account_key_is_written(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_starts_learns_the_day_so_far(tmp_path: Path) -> None:
-    hearing(tmp_path, "killed").take(lines(CLICK), NOON)
+    signal_feed(tmp_path, "killed").take(lines(CLICK), NOON)
     impression = CLICK | {"event_id": "e8", "event_type": "impression"}
     old = CLICK | {"event_id": "e9", "occurred_at": "2026-01-30T23:59:59Z"}
     bring(tmp_path, CLICK | {"event_id": "e2"}, impression, old)
 
-    started = hearing(tmp_path, "started")
+    started = signal_feed(tmp_path, "started")
     started.step(NOON)
 
-    assert sorted(heard(started)) == ["e1", "e2"]
+    assert sorted(known(started)) == ["e1", "e2"]
 
 
 def test_a_store_that_is_away_at_the_start_is_asked_again(tmp_path: Path) -> None:
     (tmp_path / "events").mkdir()
-    worker = hearing(tmp_path, "one")
+    worker = signal_feed(tmp_path, "one")
     bring(tmp_path, CLICK)
     path = next((tmp_path / "events" / "api").iterdir())
     content = path.read_bytes()
@@ -93,39 +93,39 @@ def test_a_store_that_is_away_at_the_start_is_asked_again(tmp_path: Path) -> Non
     path.write_bytes(content)
     worker.step(NOON)
 
-    assert heard(worker) == ["e1"]
+    assert known(worker) == ["e1"]
 
 
-def test_a_line_half_written_is_heard_when_it_is_whole_and_a_torn_one_never(tmp_path: Path) -> None:
-    one, other = hearing(tmp_path, "one"), hearing(tmp_path, "other")
+def test_a_half_written_line_is_read_when_it_is_whole_and_a_torn_one_never(tmp_path: Path) -> None:
+    one, other = signal_feed(tmp_path, "one"), signal_feed(tmp_path, "other")
     one.take(lines(CLICK, CLICK | {"event_id": "e2"}), NOON)
     [path] = (tmp_path / "signals").iterdir()
     whole = path.read_bytes()
     path.write_bytes(b'["00\n' + whole[:-9])
 
     other.step(NOON)
-    before = heard(other)
+    before = known(other)
     path.write_bytes(b'["00\n' + whole)
     other.step(NOON)
 
-    assert (before, heard(other)) == (["e1"], ["e1", "e2"])
+    assert (before, known(other)) == (["e1"], ["e1", "e2"])
 
 
 @pytest.mark.parametrize(("now", "left"), [("2026-02-02T00:30", ["e1"]), ("2026-02-03T00:00", [])])
 def test_the_second_midnight_forgets_in_memory_and_on_disk(tmp_path: Path, now: str, left: list[str]) -> None:
-    worker = hearing(tmp_path, "one")
+    worker = signal_feed(tmp_path, "one")
     worker.take(lines(CLICK), NOON)
 
     worker.step(at(now))
 
-    assert heard(worker) == left
+    assert known(worker) == left
     assert len(list((tmp_path / "signals").iterdir())) == len(left)
 
 
 def test_a_worker_that_cannot_tell_the_others_still_knows_itself(tmp_path: Path) -> None:
     (tmp_path / "signals").write_bytes(b"a file where the folder should be")
-    worker = hearing(tmp_path, "one")
+    worker = signal_feed(tmp_path, "one")
 
     worker.take(lines(CLICK), NOON)
 
-    assert heard(worker) == ["e1"]
+    assert known(worker) == ["e1"]

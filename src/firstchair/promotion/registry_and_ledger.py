@@ -1,4 +1,4 @@
-"""The registry and the ledger that the settings name."""
+"""Opening the registry and the ledger that the settings name."""
 
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,11 @@ from firstchair.promotion.registry import NAME, Registry
 from firstchair.settings import Settings
 
 
-def open_memory(settings: Settings, databases: Databases) -> tuple[Registry, Ledger]:
-    """Both, the ledger in its newest form.
+def open_registry_and_ledger(settings: Settings, databases: Databases) -> tuple[Registry, Ledger]:
+    """Open both, and migrate the ledger's tables to the newest form.
 
-    Where MLflow's database lies in the home too, artifacts are looked for where the home is now.
+    Where MLflow's database lies in the home too, the paths of artifacts follow a home that was
+    moved.
     """
     artifacts = settings.home / "mlartifacts"
     in_home = not settings.database_url and not settings.mlflow_tracking_uri
@@ -28,7 +29,7 @@ def open_memory(settings: Settings, databases: Databases) -> tuple[Registry, Led
 
 @cache
 def _prepare(ledger: sa.URL, mlflow: sa.URL | None, artifacts: Path) -> None:
-    """Bring both up to date, once a process: each step of a run opens them anew."""
+    """Bring both databases up to date, once per process although each step of a run opens them."""
     Ledger(ledger).migrate()
     if mlflow is not None:
         follow_home(mlflow, NAME, artifacts)
