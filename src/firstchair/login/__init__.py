@@ -1,4 +1,4 @@
-"""A user's login: the slate that they are shown, out of what is published and what they did today."""
+"""A user's login: the slate they are shown, made of the published lists and today's signals."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The slate of a user who has done something today: their list as it would be had the batch known it."""
+"""The slate of a user with signals today: the list that the batch would make with these signals."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -28,14 +28,15 @@ from firstchair.publication.published import Columns, Published
 from firstchair.signals.today import Signal
 
 HALF_LIFE_DAYS = ConfidenceSettings().half_life_days
-# Reason number of an item whose reason is made with the slate.
+# Reason number of an item whose reason is not published but made together with the slate.
 NOT_PUBLISHED = -1
 
 
 class FoldedSlate(NamedTuple):
-    """A slate that is not read from a list alone.
+    """A slate that depends on more than a published list.
 
-    family, version, role: the model that made it, as the answer and the impressions name it. reasons: by position.
+    family, version, role: the model that made it, as the answer and the impressions name it.
+    reasons: texts by position.
     """
 
     slate: Slate
@@ -45,7 +46,7 @@ class FoldedSlate(NamedTuple):
     reasons: list[str]
 
     def answer(self, published: Published, user_id: str, slate_id: str) -> bytes:
-        """The body of the contract, section 7."""
+        """The body of the answer, as section 7 of the contract has it."""
         slate = self.slate
         items = [
             {
@@ -79,17 +80,20 @@ def folded_slate(
     day: date,
     seed: int,
 ) -> FoldedSlate | None:
-    """The slate with today's signals in it; None where they say nothing, so that the slate is the usual one.
+    """Make the slate of a user with today's signals in it.
+
+    It is None where the signals change nothing; the user's slate is then that of `make_slate`.
 
     - A user whose arm shows lists of ALS gets the list that this version makes of their row and
       today's signals.
-    - One whose arm shows lists of the ranker gets their candidates ordered anew by it (`Reranker`),
-      with the published reason where an artist is in their list, else by what its ALS adds.
-    - One whose arm shows trending, or a ranker too large to be published, keeps the list, less what
-      they took up or refused today.
-    - A listener without a list gets one by the champion where the champion is of ALS, else by the ALS of the day in
-      the role `cold_start`. It is their own, so `fallback` is null (or "stale", where the lists are). Where nothing
-      can be folded they get what is trending, less what they took up.
+    - A user whose arm shows lists of the ranker gets their candidates reordered by it (`Reranker`).
+      The reason of an artist is the published one where the artist is in their list; otherwise it
+      comes from the ranker's ALS.
+    - A user whose arm shows trending, or a ranker too large to be published, keeps the list without
+      the artists to which they gave a positive interaction or which they unfollowed today.
+    - A user without a list gets one by the champion if it is an ALS, else by the ALS of the day in
+      the role `cold_start`. The list is their own, so `fallback` is null ("stale" if the lists
+      are). If nothing can be folded, they get what is trending, without artists of today's signals.
 
     One slot may be given to chance as in `make_slate`. E then holds the rest of the folded list and
     the artists of the user's published lists (or of the list for unknown users), without those that
@@ -98,10 +102,10 @@ def folded_slate(
     Args:
         published: What is served now.
         user_key: 16 bytes, the user's pseudonym.
-        signals: Those that the lists cannot know yet.
-        k: Length, 1 to the length of the lists.
+        signals: The user's signals that the lists do not know yet.
+        k: Length of the slate, 1 to the length of the lists.
         day: UTC day of the login.
-        seed: Of the platform.
+        seed: The platform's seed.
     """
     folding = published.folding
     if folding is None:
@@ -126,17 +130,17 @@ def folded_slate(
     if row == NOBODY and version != published.roles[CHAMPION].version:
         role = COLD_START
     fallback = None if published.as_of >= day else STALE
-    told = {}
+    known_reasons = {}
     if ranker is not None:
-        told = _published_reasons(published.columns[role], row, published.length)
-    ranked, outside, entry = _split(published, row, folded, today, k, told)
+        known_reasons = _published_reasons(published.columns[role], row, published.length)
+    ranked, outside, entry = _split(published, row, folded, today, k, known_reasons)
     slate = with_chance(role, fallback, ranked, outside, entry, draw_of(seed, user_key, day))
     family = "als" if ranker is None else published.roles[role].family
     return FoldedSlate(slate, family, version, role, _reasons(published, factors, folded, slate))
 
 
 def _less(published: Published, slate: Slate) -> FoldedSlate:
-    """A slate out of a published list."""
+    """A slate of a published list, as a `FoldedSlate`."""
     cold = slate.fallback == COLD_START
     model = published.unknown_users if cold else published.roles[slate.role]
     said = [published.reason(number) for number in slate.reasons]
@@ -150,15 +154,20 @@ def _published_reasons(columns: Columns, row: int, length: int) -> dict[int, int
 
 
 def _split(
-    published: Published, row: int, folded: Folded, today: Uptake, k: int, told: Mapping[int, int]
+    published: Published,
+    row: int,
+    folded: Folded,
+    today: Uptake,
+    k: int,
+    known_reasons: Mapping[int, int],
 ) -> tuple[Ranked, list[int], Callable[[int], Entry]]:
-    """The first `k` of the folded list; E, ascending; the entry of one of E.
+    """The first `k` of the folded list; E, ascending; a function from an artist of E to its entry.
 
-    The entry is the folded one where both lists know the artist. An artist that `told` names has the
-    published reason of that number.
+    The entry is the folded one where both lists hold the artist. `known_reasons` maps artists to
+    the numbers of their published reasons.
     """
     entries = [
-        (artist, round(score * SCORE_UNITS), told.get(artist, NOT_PUBLISHED))
+        (artist, round(score * SCORE_UNITS), known_reasons.get(artist, NOT_PUBLISHED))
         for artist, score in zip(folded.artists, folded.scores, strict=True)
     ]
     artists, scores, numbers = ([entry[place] for entry in entries[:k]] for place in range(3))
@@ -175,7 +184,7 @@ def _split(
 
 
 def _reasons(published: Published, factors: Factors, folded: Folded, slate: Slate) -> list[str]:
-    """Each item's reason: as published where it has one, else by the fold."""
+    """The reason of each item: the published one where there is one, else that of the fold-in."""
 
     def name(artist: int) -> str:
         return published.names[artist] or published.artist_ids[artist]

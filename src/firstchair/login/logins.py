@@ -1,4 +1,7 @@
-"""A login: whose list, which slate, its impressions on disk, the answer as bytes; no server is waited for."""
+"""Answers to logins: choose the slate, spool its impressions, return the bytes of the answer.
+
+A login waits for no server.
+"""
 
 import time
 from bisect import bisect_left
@@ -26,13 +29,13 @@ LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 
 # A line of the spool holds the answer as it is sent; `expanded` makes its impressions.
 _LINE = b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":%b}\n'
-# By score in its units; the negative ones stand where a list's negative places are.
+# Text of each score by the score in its units; negative scores are found by negative indices.
 _SCORES = [b'%.4f,"reason":' % (units / SCORE_UNITS) for units in (*range(SCORE_UNITS + 1), *range(-SCORE_UNITS, 0))]
 
 
 @dataclass(slots=True)
 class Counts:
-    """What this process has answered: slates by role and fallback, seconds taken by `LATENCY_BOUNDS`."""
+    """Counters of this process: slates by role and fallback, latencies by `LATENCY_BOUNDS`."""
 
     slates: dict[tuple[str, str], int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -40,17 +43,17 @@ class Counts:
 
 
 def version_of(published: Published, slate: Slate) -> str:
-    """Registered version whose list the slate is of."""
+    """Registered version of the model that made the slate's list."""
     return model_of(published, slate.role, slate.fallback).version
 
 
 def model_of(published: Published, role: str, fallback: str | None) -> Role:
-    """The model behind a published list, by the role and the fallback of a slate."""
+    """The model that made a slate's published list, by the slate's role and fallback."""
     return published.unknown_users if fallback == COLD_START else published.roles[role]
 
 
 class Rendered:
-    """A published version with what does not change between its answers already written as JSON."""
+    """A published version, with the constant parts of its answers already rendered as JSON."""
 
     def __init__(self, published: Published) -> None:
         self.published = published
@@ -58,14 +61,14 @@ class Rendered:
         self.simulated = orjson.dumps(published.simulated)
         pairs = zip(map(orjson.dumps, published.artist_ids), map(orjson.dumps, published.names), strict=True)
         self.artists = [b'"artist_id":%b,"name":%b,"score":' % pair for pair in pairs]
-        # Neither points back to this object, so that it goes, and its mappings with it, once another is served.
+        # Neither refers back to this object: it and its mappings are freed once another is served.
         self.reason = lru_cache(maxsize=REASONS_HELD)(partial(_reason, published))
         self.prefaces = _prefaces(published)
 
     def answer(self, user_id: bytes, slate_id: bytes, slate: Slate) -> bytes:
-        """The body of the contract, section 7; `user_id` as JSON."""
+        """The body of the answer (contract, section 7); `user_id` is JSON already."""
         shown = slate.artists
-        # One join of four parts an item takes half as long as to format each item.
+        # One join of four parts per item takes half as long as formatting each item.
         parts = [b""] * (4 * len(shown))
         parts[0::4] = _heads(len(shown), slate.propensity)
         if slate.explored >= 0:
@@ -84,15 +87,15 @@ def _reason(published: Published, number: int) -> bytes:
 
 
 def _prefaces(published: Published) -> dict[tuple[str, str | None], bytes]:
-    """What stands between a slate's own id and its items, by role and fallback."""
+    """The JSON between a slate's id and its items, by role and fallback."""
     shown = [(role, fallback) for role in published.roles for fallback in (None, STALE, COLD_START)]
     return {kind: _preface(published, *kind) for kind in shown}
 
 
 def _preface(published: Published, role: str, fallback: str | None) -> bytes:
     found = model_of(published, role, fallback)
-    told = COLD_START if fallback == COLD_START else role
-    model = orjson.dumps({"name": found.family, "version": found.version, "role": told})
+    shown_role = COLD_START if fallback == COLD_START else role
+    model = orjson.dumps({"name": found.family, "version": found.version, "role": shown_role})
     return b'"as_of":"%b","model":%b,"fallback":%b,"items":[' % (
         published.as_of.isoformat().encode(),
         model,
@@ -101,7 +104,7 @@ def _preface(published: Published, role: str, fallback: str | None) -> bytes:
 
 
 def _head(place: int, propensity: float) -> bytes:
-    """What stands between the item before (if any) and the artist of a place."""
+    """The JSON between the previous item (if any) and the artist of a place."""
     between = b"},{" if place else b"{"
     return b'%b"position":%d,"propensity":%b,' % (between, place + 1, repr(propensity).encode())
 
@@ -112,9 +115,10 @@ def _heads(count: int, propensity: float) -> tuple[bytes, ...]:
 
 
 def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
-    """From an account key's bytes to the first 16 of its HMAC-SHA256 (RFC 2104), both hashes of `key` made once.
+    """A function from an account key's bytes to the first 16 bytes of its HMAC-SHA256 (RFC 2104).
 
-    `hmac.digest` gives the interpreter to another thread in the middle of each login.
+    Both hashes of `key` are computed once. `hmac.digest` is not used because it releases the
+    interpreter to another thread in the middle of each login.
     """
     padded = (key if len(key) <= HASHED_AT_ONCE else sha256(key).digest()).ljust(HASHED_AT_ONCE, b"\0")
     inner, outer = (sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
@@ -129,9 +133,9 @@ def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
 
 
 class Logins:
-    """Answers logins out of what is published and, where `today` is given, with today's signals folded in.
+    """Answers logins from the published lists, with today's signals folded in if `today` is given.
 
-    One for each worker process.
+    There is one for each worker process.
     """
 
     def __init__(
@@ -153,19 +157,19 @@ class Logins:
         self._second, self._stamp, self._day = -1, b"", date.min
 
     def serve(self, published: Published) -> None:
-        """From the next login on, these lists; an answer is of one version as a whole."""
+        """Use these lists from the next login on; each answer comes from one version as a whole."""
         self.rendered = Rendered(published)
 
     def login(self, user_id: str, k: int, now: float, request: bytes = b"") -> bytes:
-        """The answer to a login, its impressions in the spool.
+        """Answer a login, and write its impressions to the spool.
 
         Args:
             user_id: Key of the account table; any text.
             k: 1..`MAX_K`.
             now: Seconds since 1970.
-            request: The client's own id of the request. The same one again, on the same day and lists and without a
-                new signal in between, gives the same slate_id, so a retry is no second impression; another slate
-                never goes under the id of the first.
+            request: The client's own id of the request. The same id again, on the same day and
+                lists and without a new signal in between, gives the same slate_id, so a retry makes
+                no second impression. Two different slates never share an id.
 
         Raises:
             OSError: The impressions cannot be spooled; nothing was shown.
@@ -193,14 +197,14 @@ class Logins:
         return body
 
     def _slate_id(self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: FoldedSlate | None) -> bytes:
-        """One for what a request of a user shows on this day and these lists."""
-        # A retry after a new signal shows something else, so it is another slate.
+        """The same id for the same request of a user on this day and these lists."""
+        # A retry after a new signal shows another slate, so it gets another id.
         folded = b"" if own is None else repr(own.slate.artists).encode()
-        told = b"%b|%b|%d|%b%b|%b" % (rendered.version, self._stamp[:10], k, user_key, folded, request)
-        return sha256(told).hexdigest()[:32].encode()
+        parts = (rendered.version, self._stamp[:10], k, user_key, folded, request)
+        return sha256(b"%b|%b|%d|%b%b|%b" % parts).hexdigest()[:32].encode()
 
     def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> FoldedSlate | None:
-        """The slate of a user with signals; None where the lists know all that he said."""
+        """The slate of a user with signals; None where the lists contain all of the signals."""
         since = unknown_to(published.as_of, now)
         new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)
         if not new:

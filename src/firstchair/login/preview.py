@@ -1,4 +1,4 @@
-"""What a login of a user would be answered now, without showing it to anybody."""
+"""The answer that a login of a user would get now, without an impression."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from firstchair.signals.today import Today
 
 @dataclass(frozen=True, slots=True)
 class PreviewItem:
-    """One artist; `score` in -1..1, `propensity` its chance to stand at this position, 0..1."""
+    """One artist; `score` in -1..1, `propensity` its chance of being at this position, 0..1."""
 
     position: int
     artist_id: str
@@ -28,7 +28,7 @@ class PreviewItem:
 
 @dataclass(frozen=True, slots=True)
 class ServingModel:
-    """Model behind the list: family, registered version, role."""
+    """The model that made the list: family, registered version, role."""
 
     name: str
     version: str
@@ -37,9 +37,9 @@ class ServingModel:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The answer of the API (contract, section 7) without a slate, since nothing was shown.
+    """The answer of the API (contract, section 7) without a slate id, since nothing was shown.
 
-    simulated: some event behind the lists is.
+    simulated: whether any event that the lists were made of is simulated.
     """
 
     user_id: str
@@ -51,7 +51,7 @@ class Preview:
 
 
 class _NotShown:
-    """An outbox for impressions that did not happen."""
+    """An outbox that drops all impressions."""
 
     source = "preview"
     sequence = 0
@@ -61,13 +61,14 @@ class _NotShown:
 
 
 def preview(settings: Settings, *, user_id: str, k: int, now: float | None = None) -> Preview:
-    """Answer as a worker of the API would, by the same code on the same published lists.
+    """Answer as a worker of the API would, with the same code on the same published lists.
 
     The arm of the user, exploration, today's signals and the fallback are those of the API. No
     impression is written.
 
     Args:
-        settings: Where lists and signals are; `fold_in` as the API has it.
+        settings: They name the lists and the signals, and whether signals are folded in
+            (`fold_in`).
         user_id: Key of the account table; any text.
         k: Length, 1..50.
         now: Seconds since 1970; None: the clock's.
@@ -96,7 +97,7 @@ def preview(settings: Settings, *, user_id: str, k: int, now: float | None = Non
 
 
 def _today(settings: Settings, now: float) -> Today | None:
-    """Signals of today as a worker that starts now would know them."""
+    """The signals of today that a worker would know if it started now."""
     if not settings.fold_in:
         return None
     signal_feed = SignalFeed(

@@ -1,4 +1,4 @@
-"""A slate out of the published lists: whose list, one slot sometimes given to chance, every chance known exactly."""
+"""Slates made of the published lists, at times with an exploration slot; propensities are exact."""
 
 from collections.abc import Callable
 from datetime import date
@@ -10,10 +10,10 @@ from firstchair.definitions.arms import CHALLENGER, CHAMPION
 from firstchair.publication.layout import NOBODY
 from firstchair.publication.published import Columns, Published
 
-# With this chance one slot shows an artist from outside, from which off-policy values are learnt.
+# Probability that a slate has an exploration slot; off-policy estimates are based on these slots.
 EXPLORATION = 0.10
-# Chance draws one of so many whole numbers. The exploring ones must be a whole number of them, so that
-# the logged chance is exact.
+# A draw is one of this many whole numbers. The share that explores must be a whole number of them,
+# so that the logged propensity is exact.
 DRAWS = 10_000
 EXPLORING_DRAWS = int(EXPLORATION * DRAWS)
 COLD_START, STALE = "cold_start", "stale"
@@ -25,10 +25,11 @@ Lists = tuple[Columns, ...]
 
 
 class Slate(NamedTuple):
-    """What a listener is shown.
+    """What a user is shown.
 
-    artists, scores, reasons: numbers as in `Published`, best first. explored: slot (0-based) given to chance, or -1.
-    propensity: chance of each ranked artist at his position; explored_propensity: that of the one by chance.
+    artists, scores, reasons: numbers as in `Published`, best first. explored: the exploration slot
+    (0-based), or -1. propensity: of each ranked artist at its position; explored_propensity: of the
+    artist in the exploration slot.
     """
 
     role: str
@@ -61,10 +62,11 @@ def make_slate(
     Args:
         published: What is served now.
         user_key: 16 bytes, the user's pseudonym.
-        k: Length, 1 to the length of the lists.
+        k: Length of the slate, 1 to the length of the lists.
         day: UTC day of the login.
-        seed: Of the platform.
-        without: Numbers of artists that are not shown, such as those he followed since the list was made.
+        seed: The platform's seed.
+        without: Numbers of artists that are not shown, such as those that the user followed since
+            the list was made.
     """
     row = published.row(user_key)
     if row == NOBODY:
@@ -77,7 +79,7 @@ def make_slate(
     fallback = None if published.as_of >= day else STALE
     draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % DRAWS < EXPLORING_DRAWS
-    # More than k artists in the champion's list: E is not empty, whoever the k are that are shown.
+    # With more than k artists in the champion's list, E cannot be empty.
     if not explores and end - start > k and not without and published.columns[CHAMPION].artists[start + k] >= 0:
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
     lists = chanced(published)
@@ -86,7 +88,7 @@ def make_slate(
 
 
 def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
-    """What chance says to a user on a day: 32 bytes."""
+    """The random bytes (32) that decide the exploration of a user on a day."""
     return sha256(b"%d|%b|%d" % (seed, user_key, day.toordinal())).digest()
 
 
@@ -98,9 +100,9 @@ def with_chance(
     entry: Callable[[int], Entry],
     draw: bytes,
 ) -> Slate:
-    """The slate of ranked artists (which are overwritten), one slot given to one of `outside` where `draw` says so.
+    """The slate of ranked artists, with one slot for an artist of `outside` if `draw` selects one.
 
-    entry: gives artist, score and reason of one of `outside`.
+    `ranked` is overwritten. entry: gives artist, score and reason of an artist of `outside`.
     """
     shown = len(ranked[0])
     if not outside or not shown:
@@ -131,18 +133,18 @@ def _first(
 
 
 def chanced(published: Published) -> Lists:
-    """Whose lists chance draws from, the champion's first."""
+    """The lists that exploration draws from, the champion's first."""
     return tuple(published.columns[role] for role in (CHAMPION, CHALLENGER) if role in published.columns)
 
 
 def outside_of(lists: Lists, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:
-    """E, ascending: who stands in a row of the lists and is neither shown nor left out."""
+    """E, ascending: artists in a row of the lists that are neither shown nor left out."""
     listed = set().union(*(columns.artists[start:end].tolist() for columns in lists))
     return sorted(listed.difference((NOBODY,), shown, without))
 
 
 def entry_of(lists: Lists, start: int, end: int, artist: int) -> Entry:
-    """Artist, score and reason of one of E, by the first of the lists that has him."""
+    """Artist, score and reason of an artist of E, from the first of the lists that has it."""
     for columns in lists:
         artists = columns.artists[start:end].tolist()
         if artist in artists:
