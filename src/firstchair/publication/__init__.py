@@ -1,7 +1,7 @@
-"""The lists of a day: made for every user, published as files that workers map, read from there.
+"""The lists of a day: made for every user, published as files, mapped from there by workers.
 
-The names below are imported when they are first asked for: a worker of the API reads what is
-published and then holds no library that only the batch needs.
+The names below are imported at their first use, so that a worker of the API, which only reads what
+is published, loads no library that only the batch needs.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The lists of a day: every model of the day for every user, written to gold/recommendations in one commit."""
+"""The batch of lists: of each model of a day for each user, one commit to gold/recommendations."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,11 +20,11 @@ USERS_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class RecommendationsReport:
-    """What stands in gold/recommendations for one `as_of`.
+    """What gold/recommendations holds for one `as_of`.
 
     rows: items over all lists; users: users of silver/users; models: family by model version;
-    users_without_list: users whom at least one model gave nothing; 0, or nothing would have been
-    written;
+    users_without_list: users without a list by at least one model; always 0, because otherwise
+    nothing is written;
     catalogue_share: artists in at least one list / artists of the catalogue, by model version, 0..1.
     """
 
@@ -39,11 +39,11 @@ class RecommendationsReport:
 def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> RecommendationsReport:
     """Write each user's list by each model of the day and by the models that hold an alias.
 
-    A champion older than the day serves the day's data: its lists are made anew from what is known now.
+    A champion fitted before the day gets new lists too, made of the day's data.
 
     Raises:
-        ModelError: No model is registered for the day, or one gave some user no list; the lists that
-            stand stay as they are.
+        ModelError: No model is registered for the day, or a model gave some user no list; existing
+            lists stay as they are.
     """
     data = load_training_data(lake, as_of=as_of, labels=False)
     versions = _versions(registry, as_of)
@@ -62,10 +62,10 @@ def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_l
 
 
 def complete_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> None:
-    """Make missing lists, and anew those that hold a merged artist, on a day with lists.
+    """On a day with lists, make those that are missing, and replace those with a merged artist.
 
     A decision after the day's lists were made may have given the role of champion or challenger to
-    a version that had none, and the catalogue may have merged an artist since.
+    a version without lists, and the catalogue may have merged an artist since.
     """
     listed = listed_versions(lake, as_of)
     if not listed:
@@ -86,7 +86,7 @@ def complete_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: 
 
 
 def _holding_merged(lake: Lake, as_of: date) -> list[str]:
-    """Numbers of the versions whose lists of the day hold an artist that was merged since."""
+    """Numbers of the versions whose lists of the day hold an artist that was merged later."""
     if not holds_merged(lake, t.RECOMMENDATIONS, f"as_of = date '{as_of}'"):
         return []
     with connect() as connection:
@@ -109,7 +109,7 @@ def listed_versions(lake: Lake, as_of: date) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """Lists per user and artists shown per version, counted while the batches pass."""
+    """Lists per user and artists shown per version, counted batch by batch."""
 
     lists: np.ndarray
     shown: dict[str, set[int]]
@@ -122,7 +122,7 @@ def _whole(
     list_length: int,
     tally: _Tally,
 ) -> pa.RecordBatchReader:
-    """The lists of the versions; its end is a fault where a user got none, so that nothing is committed."""
+    """The lists of the versions; raises at the end if a user got none, which stops the commit."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for version in versions:
@@ -134,7 +134,7 @@ def _whole(
 
 @contextmanager
 def _cause_named(tally: _Tally, versions: Sequence[Version]) -> Iterator[None]:
-    """Around a write: delta-rs tells of a fault of its reader as one of its own."""
+    """Raise the cause of a failed write: delta-rs reports a fault of its reader as its own."""
     try:
         yield
     except DeltaError:
@@ -149,15 +149,15 @@ def _require_lists(tally: _Tally, versions: Sequence[Version]) -> None:
         raise ModelError(
             f"{without:,} of {len(tally.lists):,} users have no list by at least one of versions {numbers}.",
             where=t.RECOMMENDATIONS.name,
-            data="No list was written; those that stand stay.",
-            remedy="Every family falls back to popularity: mend the one that does not, and run again.",
+            data="No list was written; existing lists stay.",
+            remedy="Fix the family that does not fall back to popularity, and run again.",
         )
 
 
 def _versions(registry: Registry, as_of: date) -> list[Version]:
-    """The newest version of each family up to the day, then those with an alias, by number ascending.
+    """The newest version of each family up to the day and those with an alias, by number ascending.
 
-    A refit of the champion's family serves nobody before it takes over, so it gets no lists.
+    A refit of the champion's family serves no user before it takes over, so it gets no lists.
     """
     newest = registry.newest(as_of)
     if not newest:
@@ -174,7 +174,7 @@ def _versions(registry: Registry, as_of: date) -> list[Version]:
 
 
 def aliased_versions(registry: Registry, as_of: date) -> list[Version | None]:
-    """Champion and challenger; None where there is none, or where it knows `as_of` or later."""
+    """Champion and challenger; None in place of a missing one or one fitted on `as_of` or later."""
     found = [registry.alias(name) for name in (Alias.CHAMPION, Alias.CHALLENGER)]
     return [None if v is None or v.as_of > as_of else v for v in found]
 

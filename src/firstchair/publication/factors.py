@@ -1,4 +1,4 @@
-"""What a fold-in needs beside the lists, mapped: ALS factors, rows of the matrix, lengths of tracks."""
+"""The mapped files that a fold-in needs: ALS factors, rows of the matrix, lengths of tracks."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -13,16 +13,17 @@ import numpy.typing as npt
 from firstchair.publication.layout import UNKNOWN_USER
 
 Floats = npt.NDArray[np.float32]
-# Length of a track that the catalogue does not know.
+# Length of a track that is not in the catalogue.
 NO_LENGTH = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """One ALS version over the catalogue.
+    """The factors of one ALS version for all artists of the catalogue.
 
-    vectors: float32 (artists, factors), zeros for an artist that the model does not know. unknown: int64, numbers of
-    those. gram: float32 (factors, factors), the model's own V'V + regularization I. longest: the largest |v|.
+    vectors: float32 (artists, factors), zeros for an artist that the model does not know. unknown:
+    int64, the numbers of these artists. gram: float32 (factors, factors), the model's own
+    V'V + regularization I. longest: the largest |v|.
     """
 
     version: str
@@ -35,7 +36,10 @@ class Factors:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A user's row of the matrix: artists int32 (n,), ascending; confidence float32 (n,), < 0 where preference is 0."""
+    """A user's row of the matrix.
+
+    artists: int32 (n,), ascending. confidence: float32 (n,), < 0 where the preference is 0.
+    """
 
     artists: npt.NDArray[np.int32]
     confidence: Floats
@@ -66,7 +70,7 @@ class Folding:
     track_ms: memoryview
 
     def row(self, number: int) -> Row:
-        """Row of the user of that number; an empty one for a negative number."""
+        """Row of the user of that number; an empty row for a negative number."""
         start, end = (self.offsets[number], self.offsets[number + 1]) if number >= 0 else (0, 0)
         return Row(self.artists[start:end], self.confidence[start:end])
 
@@ -79,7 +83,7 @@ class Folding:
 
 
 def track_key(track_id: str) -> int:
-    """The key that a track's length is found by, 0..2^64 - 1."""
+    """The key under which a track's length is stored, 0..2^64 - 1."""
     return int.from_bytes(blake2b(track_id.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
@@ -109,5 +113,5 @@ def factors_of(folder: Path, version: str, facts: Mapping[str, Any], *, stem: st
 
 
 def mapped(path: Path) -> npt.NDArray[Any]:
-    """An array on disk; its pages are shared by all who map it."""
+    """An array mapped from disk; all processes that map it share its pages."""
     return np.asarray(np.load(path, mmap_mode="r"))

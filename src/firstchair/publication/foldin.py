@@ -1,4 +1,4 @@
-"""Fold-in: a listener's factors solved anew with the signals of today, the list that follows, and why."""
+"""Fold-in: solve a user's factors again with today's signals; their new list and its reasons."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,21 +21,24 @@ from firstchair.signals.today import Signal
 
 Floats = npt.NDArray[np.float32]
 STANDARD = ConfidenceSettings()
-# So many more than asked for are scored again in double precision, which decides the order.
+# `_best` takes this many artists more than asked for and orders all by scores in double precision.
 MARGIN = 64
 ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Uptake:
-    """What a listener said today: summed strength by number of the artists taken up, and artists refused."""
+    """What the signals of a user say today, by number of the artist.
+
+    strengths: summed strength of the positive interactions. refused: artists they unfollowed.
+    """
 
     strengths: dict[int, float]
     refused: frozenset[int]
 
     @property
     def left_out(self) -> frozenset[int]:
-        """Artists not to be shown today: the user has them now, or does not want them."""
+        """Artists that are not shown today: the user has a positive interaction or refused them."""
         return self.refused | self.strengths.keys()
 
 
@@ -46,14 +49,15 @@ def uptake(
     length_ms: Callable[[str], int],
     settings: ConfidenceSettings = STANDARD,
 ) -> Uptake:
-    """Signals as `features.interactions` counts them, undecayed; skips and artists of no catalogue say nothing.
+    """Sum up signals as `features.interactions` does, without decay.
 
-    Of follow and unfollow the latest stands, ties by event_id. A follow that stands adds its strength even if they
-    followed already: their row does not tell. An unfollow that stands is a refusal unless they clicked or played
-    today.
+    Skips and artists outside of the catalogue do not count. Of follow and unfollow of an artist the
+    latest counts, ties by event_id. A follow that counts adds its strength even if the user
+    followed the artist before: their row does not show it. An unfollow that counts makes the artist
+    `refused` unless the user clicked or played it today.
 
     Args:
-        signals: Of one listener; no order needed.
+        signals: Signals of one user; no order needed.
         number_of: Number of an artist in the catalogue, negative where it is not there.
         length_ms: Length of a track, 0 where it is not known.
         settings: Strengths of the signals.
@@ -85,16 +89,17 @@ def _strength(signal: Signal, length_ms: Callable[[str], int], settings: Confide
 
 
 def folded_row(row: Row, today: Uptake, *, faded: float = 1.0, settings: ConfidenceSettings = STANDARD) -> Row:
-    """The row as the matrix would hold it with today's signals in it.
+    """The row that the matrix would hold for the user with today's signals in it.
 
-    The formula of `ConfidenceSettings` turned around gives the strengths behind the row: r = epsilon (e^(c-1) - 1),
-    sum s = sum r / (1 - sum r / activity_scale), s = r (1 + sum s / activity_scale). Today's are added undecayed,
-    and confidence follows anew. An artist refused today has preference 0 whatever was before; a stated refusal of
-    the row stays unless they took the artist up.
+    The inverse of the formula of `ConfidenceSettings` gives the strengths behind the row:
+    r = epsilon (e^(c-1) - 1), sum s = sum r / (1 - sum r / activity_scale),
+    s = r (1 + sum s / activity_scale). Today's strengths are added undecayed, and confidence is
+    computed from the sums. An artist refused today has preference 0 whatever the row held. An
+    artist with preference 0 in the row keeps it unless today has a positive interaction with it.
 
     Args:
         row: The user's published row.
-        today: Their signals since.
+        today: Their signals since the row was published.
         faded: Factor of decay of the row's strengths since their day, > 0 and <= 1.
         settings: Constants of the matrix.
     """
@@ -121,7 +126,7 @@ def folded_row(row: Row, today: Uptake, *, faded: float = 1.0, settings: Confide
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A list made today, and the solve behind it.
+    """A list with today's signals in it, and the solve that it comes from.
 
     artists: numbers, best first. scores: -1..1, u.v / (|u| max|v|) as `models.als` publishes it.
     liked, weights, vectors: the user's artists, their weights (`cell_weights`) and factors.
@@ -149,10 +154,11 @@ def fold(
     faded: float = 1.0,
     settings: ConfidenceSettings = STANDARD,
 ) -> Folded | None:
-    """The best `k` artists with today's signals in the user's row; None where they like nobody the model knows.
+    """The best `k` artists for a user with today's signals in their row.
 
-    One solve of equation 4 of Hu, Koren and Volinsky (2008), as the batch does it. Left out are artists with a
-    positive signal in the row, and those they took up or refused today.
+    It is None where the user likes no artist that the model knows. It solves equation 4 of Hu,
+    Koren and Volinsky (2008) once, as the batch does. Left out are artists with a positive
+    interaction, in the row or today, and those refused today.
     """
     whole = folded_row(row, today, faded=faded, settings=settings)
     artists, confidence = whole.artists, whole.confidence
@@ -186,16 +192,16 @@ def scores_of(factors: Factors, user: Floats, near: npt.NDArray[np.int64] | slic
     """Published scores of the artists `near`: float32 (their number,), -1..1.
 
     Args:
-        factors: Of the model.
+        factors: The model's factors.
         user: The user's factors, of length 1.
-        near: Numbers of artists; all of them where it is not given.
+        near: Numbers of artists; all of them by default.
     """
     exact = (factors.vectors[near] / factors.longest) @ user.astype(np.float64)
     return np.clip(np.round(exact, SCORE_DECIMALS), -1, 1).astype(np.float32)
 
 
 def _best(factors: Factors, user: Floats, left_out: npt.NDArray[np.int64], k: int) -> tuple[list[int], list[float]]:
-    """The best `k` but those left out; equal scores in the order of the catalogue."""
+    """The best `k` artists and their scores, without `left_out`; ties by catalogue order."""
     rough = factors.vectors @ user
     rough[left_out] = -np.inf
     first = max(len(rough) - k - MARGIN, 0)
@@ -207,7 +213,7 @@ def _best(factors: Factors, user: Floats, left_out: npt.NDArray[np.int64], k: in
 
 
 def reasons(factors: Factors, folded: Folded, artists: Sequence[int], names: Callable[[int], str]) -> list[str]:
-    """Why each of `artists` is shown: who of the listener's own adds most to its score, today's among them."""
+    """The reason of each of `artists`: the liked ones (also today's) that add most to its score."""
     towards = np.linalg.solve(folded.left, factors.vectors[list(artists)].T)
     added = (folded.vectors @ towards) * folded.weights[:, None]
     own = np.array([names(int(artist)) for artist in folded.liked], dtype=object)

@@ -1,4 +1,4 @@
-"""Writing what a fold-in needs beside the lists: ALS factors, rows of the matrix, lengths of tracks."""
+"""Write the files that a fold-in needs: ALS factors, rows of the matrix, lengths of tracks."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -39,9 +39,10 @@ def folding_files(
     keys: npt.NDArray[np.void],
     artists: npt.NDArray[np.str_],
 ) -> tuple[Files, dict[str, Any] | None]:
-    """Arrays by file name and what the manifest says of them.
+    """Arrays by file name, and their part of the manifest.
 
-    Nothing and None where no model or no matrix of the day is there: a row that is not known cannot be added to.
+    They are empty and None where the day has no model or no matrix: without a row there is nothing
+    to add signals to.
 
     Args:
         lake: Holds gold/interactions.
@@ -68,13 +69,13 @@ def folding_files(
 def factor_files(
     model: ALS, artists: npt.NDArray[np.str_], *, redirects: Mapping[str, str], stem: str
 ) -> tuple[Files, dict[str, float]]:
-    """An ALS over the catalogue: arrays by file name, and what the manifest says of them.
+    """Arrays by file name of an ALS for all artists of the catalogue; their part of the manifest.
 
     Args:
         model: The fitted model.
         artists: The catalogue, ascending.
-        redirects: Current artist by each merged one.
-        stem: What the names of the files begin with.
+        redirects: Current artist by merged artist.
+        stem: Beginning of the names of the files.
     """
     place, kept = places(artists, current_ids(model.artist_ids, redirects))
     vectors = np.zeros((len(artists), model.factors), dtype=np.float32)
@@ -89,7 +90,7 @@ def factor_files(
 
 
 def _rows(lake: Lake, as_of: date, keys: npt.NDArray[np.void], artists: npt.NDArray[np.str_]) -> Files:
-    """The users' rows as CSR."""
+    """The users' rows as arrays of a CSR matrix."""
     with connect() as connection:
         connection.register(
             "users", pa.table({"user_key": [key.hex() for key in keys.tolist()], "n": range(len(keys))})

@@ -1,4 +1,4 @@
-"""How a published version lies on disk: names and units, for its writer and its readers."""
+"""Format of a published version on disk: names and units, for its writer and its readers."""
 
 from firstchair.definitions.arms import HOLDOUT
 
@@ -15,5 +15,5 @@ UNKNOWN_USER = "stranger"
 
 
 def role_named(stored: str) -> str:
-    """Present name of a role of a manifest; format 4 called the holdout `holdback`."""
+    """Present name of a role in a manifest; format 4 called the holdout `holdback`."""
     return HOLDOUT if stored == "holdback" else stored

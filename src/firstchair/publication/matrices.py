@@ -1,4 +1,4 @@
-"""The lists of a day as matrices on disk, filled batch by batch: whatever their number, few are in memory at once."""
+"""Write the lists of a day as matrices on disk, in batches, so that few are in memory at once."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -28,17 +28,17 @@ def write_matrices(
     unknown_user_list: pa.Table,
     length: int,
 ) -> npt.NDArray[np.void]:
-    """Write catalogue, redirects and reasons, and the matrices of each role; the users' keys.
+    """Write catalogue, redirects, reasons and the matrices of each role; return the users' keys.
 
     The matrices of a role are artists, scores and reasons, (users, length) each.
 
     Args:
         lake: Holds gold/recommendations and the catalogue.
-        folder: Where the files go; exists.
+        folder: Existing folder for the files.
         as_of: Day of the lists.
         versions: Registered version by role.
         unknown_user_list: Columns position, artist_id, score, reason: what unknown users are shown.
-        length: Columns of a matrix; what a list holds beyond them is left out.
+        length: Columns of a matrix; longer lists are cut.
 
     Returns:
         V16 (users,), ascending: 16 bytes of key each, in the order of the rows.
@@ -58,7 +58,10 @@ def write_matrices(
 
 
 def _numbered(lake: Lake, as_of: date, versions: list[str], length: int) -> str:
-    """SQL of views `listed` and `named`, and of tables that number users, artists and reasons from 0, ascending."""
+    """SQL of views `listed` and `named`, and of tables that number users, artists and reasons.
+
+    Numbers begin at 0 and follow the ascending order of keys, ids and texts.
+    """
     wanted = ", ".join(f"'{version}'" for version in versions)
     return f"""
         create temp view listed as select user_key, model_version, position, artist_id, score, reason
@@ -85,7 +88,7 @@ def _write_catalogue(connection: duckdb.DuckDBPyConnection, folder: Path) -> Non
 
 
 def _write_reasons(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Each text once, already as JSON, one after another; where each begins, and the end."""
+    """Write each text once as JSON, one after another, and the offsets of all beginnings and ends."""
     lengths = []
     with (folder / "reasons.json").open("wb") as file:
         for batch in connection.sql("select reason from reasons order by n").to_arrow_reader(ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Reading what is published: columns mapped from disk and shared by all workers, whole or not at all."""
+"""Read a published version: columns mapped from disk and shared by all workers, if it is whole."""
 
 import hashlib
 import json
@@ -36,8 +36,8 @@ from firstchair.publication.reranking import Reranker
 class Columns:
     """One role's lists as flat views, user after user, `length` entries each.
 
-    artists: int32, numbers in the catalogue, `NOBODY` past a list's end. scores: int16, units of 1 / 10,000.
-    reasons: int32, numbers of texts.
+    artists: int32, numbers in the catalogue, `NOBODY` past a list's end. scores: int16, units of
+    1 / 10,000. reasons: int32, numbers of texts.
     """
 
     artists: memoryview
@@ -45,17 +45,17 @@ class Columns:
     reasons: memoryview
 
     def entries(self, start: int, count: int) -> tuple[list[int], list[int], list[int]]:
-        """Artists, scores and reasons of some entries; at once, which takes two thirds of what slices do."""
+        """Artists, scores and reasons of `count` entries, in two thirds of the time of slices."""
         wide, narrow = _unpacked(count)
         return [*wide(self.artists, 4 * start)], [*narrow(self.scores, 2 * start)], [*wide(self.reasons, 4 * start)]
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Who stands behind a role: the model's family and its registered version.
+    """The model in a role: its family and its registered version.
 
-    data_until, data_fingerprint: first day (ISO 8601) whose events it was not fitted on, and the digest of the data
-    that it was; empty in what was published before they were kept.
+    data_until: first day (ISO 8601) whose events it was not fitted on. data_fingerprint: digest of
+    the data that it was fitted on. Both are empty in versions published before they were kept.
     """
 
     family: str
@@ -117,24 +117,24 @@ class Published:
         return NOBODY
 
     def number_of(self, artist_id: str) -> int:
-        """Number of an artist, or of the one it was merged into; `NOBODY` where there is none."""
+        """Number of an artist, or of the artist it was merged into; `NOBODY` if it is unknown."""
         artist_id = self.redirects.get(artist_id, artist_id)
         place = bisect_left(self.artist_ids, artist_id)
         return place if place < len(self.artist_ids) and self.artist_ids[place] == artist_id else NOBODY
 
     def reason(self, number: int) -> str:
-        """A published text."""
+        """The published text of a reason."""
         return str(orjson.loads(self.reason_text[self.reason_offsets[number] : self.reason_offsets[number + 1]]))
 
 
 @lru_cache
 def _unpacked(count: int) -> tuple[Callable[..., tuple[int, ...]], Callable[..., tuple[int, ...]]]:
-    """What reads so many int32, and so many int16, at an offset in bytes."""
+    """Functions that read `count` int32, and `count` int16, at an offset in bytes."""
     return Struct(f"{count}i").unpack_from, Struct(f"{count}h").unpack_from
 
 
 def open_published(root: Path) -> Published:
-    """Map the version that the pointer names or, where that is torn or corrupt, the newest one that is whole.
+    """Map the version that the pointer names or, if that is torn or corrupt, the newest whole one.
 
     Raises:
         ModelError: Nothing whole has been published.
@@ -154,7 +154,7 @@ def open_published(root: Path) -> Published:
 
 
 def current(root: Path) -> str | None:
-    """Name of the version that the pointer names; None before the first."""
+    """Name of the version that the pointer names; None before the first publication."""
     try:
         return (root / POINTER).read_text()
     except FileNotFoundError:
@@ -224,7 +224,7 @@ def _verify(path: Path, expected: dict[str, Any]) -> None:
 
 
 def _holdout(roles: dict[str, Any]) -> dict[str, Any]:
-    """The role whose model made the list for unknown users in what earlier releases published."""
+    """The role whose model made the list of unknown users in publications of earlier releases."""
     return next(found for stored, found in roles.items() if role_named(stored) == HOLDOUT)
 
 
@@ -237,13 +237,13 @@ def _columns(folder: Path, role: str) -> Columns:
 
 
 def _starts(key_high: memoryview) -> memoryview:
-    """Where the keys of each first 16 bits begin: a search among few of them touches few pages."""
+    """First row of the keys with each first 16 bits; a search between two touches few pages."""
     prefixes = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
     return np.append(np.searchsorted(np.asarray(key_high), prefixes), len(key_high)).astype(np.uint32).data
 
 
 def _mapped(path: Path) -> memoryview:
-    """A flat view of an array on disk; pages are shared by all who map it."""
+    """A flat view of an array mapped from disk; all processes that map it share its pages."""
     array = np.load(path, mmap_mode="r").reshape(-1)
     prefault_for_reading(array)
     return memoryview(array)

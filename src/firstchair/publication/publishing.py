@@ -1,4 +1,4 @@
-"""Publishing: the lists of a day as memory-mapped columns in a folder of their own, then one pointer swapped to it."""
+"""Publish the lists of a day: write columns into a new folder, then swap one pointer to it."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ class _Contents:
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What is served now: name of the version, users, bytes on disk, registered version by role."""
+    """The version served now: its name, users, bytes on disk, registered version by role."""
 
     as_of: date
     published: str
@@ -61,12 +61,13 @@ def publish(
     list_length: int,
     arms: Arms,
 ) -> PublishReport:
-    """Write the lists of `as_of` under `root` and point to them; the same lists again change nothing.
+    """Write the lists of `as_of` under `root` and point to them. It is idempotent.
 
-    Published are the champion's lists, the challenger's (shown in canary, explored in any case), those of trending
-    for the holdout, one list for a listener of whom nothing is known, and what fold-ins need. The folder is whole
-    before the pointer moves. The `KEPT_VERSIONS` newest publications stay, for readers that find this
-    one corrupt; those that show users a version that was rolled back or rejected do not.
+    Published are the lists of the champion, of the challenger (shown in canary, explored in any
+    case) and of trending for the holdout, one list for unknown users, and what fold-ins need. The
+    folder is whole before the pointer moves. The `KEPT_VERSIONS` newest publications are kept for
+    readers that find this one corrupt, except those that show users a version that was rolled back
+    or rejected.
 
     Raises:
         ModelError: There is no champion, or no list of it for that day; what is published stays.
@@ -107,10 +108,10 @@ def publish_day(
     list_length: int,
     arms: Arms,
 ) -> PublishReport:
-    """Publish the lists of `as_of`; what is missing of them, or no longer right, is made first.
+    """Publish the lists of `as_of`, after making those that are missing or outdated.
 
-    Champion and challenger have no lists where the day's decision gave them the role afterwards;
-    matrix and lists are no longer right where they hold an artist that was merged since.
+    Champion and challenger have no lists if they got the role after the day's lists were made.
+    Matrix and lists are outdated if they hold an artist that was merged since.
 
     Raises:
         ModelError: There is no champion, or trending has no list; what is published stays.
@@ -122,14 +123,14 @@ def publish_day(
 
 
 def would_assign(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> Bounds | None:
-    """Roles by bucket that `publish_day` would serve for `as_of`; None where it would refuse to."""
+    """Roles by bucket that `publish_day` would serve for `as_of`; None where it would raise."""
     makeable = {v.version for v in aliased_versions(registry, as_of) if v is not None}
     roles = _roles(lake, registry, as_of, makeable)
     return None if roles is None else arms.among(roles).bounds
 
 
 def point_to(root: Path, name: str) -> None:
-    """Swap the pointer in one step; readers see the version before or this one, never a mixture."""
+    """Swap the pointer in one step; readers see the version before or this one, never a mix."""
     pointer = root / POINTER
     if pointer.exists() and pointer.read_text() == name:
         return
@@ -140,9 +141,10 @@ def point_to(root: Path, name: str) -> None:
 
 
 def _roles(lake: Lake, registry: Registry, as_of: date, makeable: Collection[str] = ()) -> dict[str, Version] | None:
-    """Who has lists of the day; None where the champion has none, or trending was not fitted.
+    """Versions with lists of the day, by role.
 
-    makeable: numbers of versions that would get lists before they are published.
+    It is None where the champion has no lists or no trending model is registered. makeable: numbers
+    of versions that would get lists before they are published.
     """
     published = listed_versions(lake, as_of)
     published |= set(makeable) if published else set()
@@ -158,7 +160,7 @@ def _roles(lake: Lake, registry: Registry, as_of: date, makeable: Collection[str
 
 
 def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) -> str:
-    """Write a version under the name that its content gives it, or leave the one that is there; its name."""
+    """Write a version under the name that its content gives it, unless it exists; its name."""
     partial = versions / f".{contents.as_of}.{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -209,10 +211,10 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
 def _fold(
     lake: Lake, registry: Registry, folder: Path, contents: _Contents, keys: npt.NDArray[np.void]
 ) -> dict[str, Any] | None:
-    """Write what fold-ins need; what the manifest says of it."""
+    """Write what fold-ins need; return its part of the manifest, None where there is none."""
     catalogue = json.loads((folder / "catalogue.json").read_bytes())
     artists = np.array([artist for artist, _ in catalogue], dtype=str)
-    files, told = folding_files(
+    files, facts = folding_files(
         lake,
         registry,
         as_of=contents.as_of,
@@ -222,7 +224,7 @@ def _fold(
     )
     for name, array in files.items():
         np.save(folder / name, array)
-    if told is None:
+    if facts is None:
         return None
     rankers = write_rankers(
         lake,
@@ -233,7 +235,7 @@ def _fold(
         keys=keys,
         artists=artists,
     )
-    return told | {"rankers": rankers}
+    return facts | {"rankers": rankers}
 
 
 def _described(version: Version) -> dict[str, Any]:
@@ -268,14 +270,14 @@ def _synced(path: Path) -> dict[str, Any]:
 
 
 def _forget_removed(root: Path, registry: Registry, current: str) -> None:
-    """Remove the publications by which users would see a version that was removed."""
+    """Remove the publications that show users a removed version, except the current one."""
     for path in (root / VERSIONS).iterdir():
         if path.name != current and any(map(partial(_is_removed, registry), _shown(path))):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _shown(folder: Path) -> set[str]:
-    """Numbers of the versions that users see by a publication; none where it is torn."""
+    """Numbers of the versions that a publication shows to users; empty where it is torn."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         return {manifest["roles"][role]["version"] for role, _ in manifest["arms"]}
@@ -289,7 +291,7 @@ def _is_removed(registry: Registry, number: str) -> bool:
 
 
 def _forget_old(root: Path, current: str) -> None:
-    """The newest versions stay; a reader that still maps a removed one keeps its pages until it lets go."""
+    """Remove all but the newest versions; a reader that maps a removed one keeps its pages."""
     versions = sorted(
         (path for path in (root / VERSIONS).iterdir() if not path.name.startswith(".")),
         key=lambda path: (path.name == current, path.stat().st_mtime_ns),

@@ -1,4 +1,4 @@
-"""Writing what re-ranking needs beside the lists: rankers, and the day's data of users and artists."""
+"""Write the files that re-ranking needs: rankers, and the day's data of users and artists."""
 
 import shutil
 from collections.abc import Collection, Mapping
@@ -22,7 +22,7 @@ MOST_BYTES = 64 << 20
 
 
 def ranking_versions(roles: Mapping[str, Version], shown: Collection[str]) -> dict[str, Version]:
-    """The rankers to publish, by registered number: those whose lists users of a role see.
+    """The rankers to publish, by registered number: those whose lists are shown to users.
 
     Args:
         roles: Version by role.
@@ -42,14 +42,14 @@ def write_rankers(
     keys: npt.NDArray[np.void],
     artists: npt.NDArray[np.str_],
 ) -> dict[str, Any]:
-    """Write each ranker and its arrays; what the manifest says of them, by number.
+    """Write each ranker and its arrays; return their part of the manifest, by number.
 
-    One of more than `MOST_BYTES` is left out; its users keep their published lists.
+    A ranker of more than `MOST_BYTES` is left out; its users keep their published lists.
 
     Args:
-        lake: Holds what the day's features come of.
+        lake: Holds the tables that the day's features are made of.
         registry: Holds the models.
-        folder: Where the files go; exists.
+        folder: Existing folder for the files.
         as_of: Day of the lists.
         versions: As `ranking_versions` gives them.
         keys: V16 (users,), ascending: 16 bytes of key each.
@@ -86,14 +86,14 @@ def ranker_files(
     *,
     stem: str,
 ) -> tuple[Files, dict[str, Any]]:
-    """Arrays of a ranker by file name, and what the manifest says of them.
+    """Arrays of a ranker by file name, and their part of the manifest.
 
     Args:
         model: The fitted model.
-        data: Of the day.
+        data: The data of the day.
         keys: V16 (users,), the published users.
         artists: The catalogue, ascending.
-        stem: What the names of the files begin with.
+        stem: Beginning of the names of the files.
     """
     day = day_features(model.sources, data)
     user, known = places(data.user_keys, np.array([key.hex() for key in keys.tolist()], dtype=str))
@@ -113,5 +113,5 @@ def ranker_files(
 
 
 def _padded(rows: npt.NDArray[np.float32], value: float) -> npt.NDArray[np.float32]:
-    """The rows and one more, for what the day's data do not know."""
+    """The rows and one more, filled with `value`, for users or artists without data of the day."""
     return np.vstack([rows, np.full((1, rows.shape[1]), value, dtype=np.float32)])

@@ -1,4 +1,4 @@
-"""Re-ranking: a user's candidates ordered anew by a ranker's trees, with the signals of today."""
+"""Re-ranking: order a user's candidates by a ranker's trees, with the signals of today."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,11 +23,11 @@ ONLY = np.zeros(1, dtype=np.int64)
 
 
 class Reranker:
-    """One version of the ranker as it is published, and what the day's data said of users and artists.
+    """One published version of the ranker, with the day's features of users and artists.
 
-    It orders a user's candidates as the batch would have, had it known today's signals: the sources
-    propose anew, and the trees see the features of the batch's day but for those that come of the
-    user's row. The model is read by `load`, or when it is first asked.
+    It orders a user's candidates as the batch would with today's signals: the sources propose
+    candidates again, and the trees use the features of the batch's day, except for those that are
+    computed from the user's row. The model is read by `load`, or at its first use.
 
     factors: of its ALS. users: float32 (users, features), in the order of the published rows.
     artists: float32 (artists, features), in the order of the catalogue. cells: int64 (users, 2),
@@ -56,18 +56,18 @@ class Reranker:
 
     def load(self) -> None:
         """Read the model, so that no login waits for it."""
-        self.model, self._catalogue  # noqa: B018 they are kept
+        self.model, self._catalogue  # noqa: B018 both are cached
 
     @cached_property
     def _catalogue(self) -> "pd.DataFrame":
-        """The artists, of whom nothing more is told; one frame for all logins."""
+        """The artists, without further columns; one frame for all logins."""
         import pandas as pd
 
         return pd.DataFrame(index=self.artist_ids)
 
     @cached_property
     def model(self) -> "Ranker":
-        """The ranker; one thread predicts, for threads that spin would take the cores of logins."""
+        """The ranker; it predicts in one thread, since more would take the cores of logins."""
         from firstchair.models.ranker import Ranker
 
         model = Ranker.load(self._folder)
@@ -76,7 +76,7 @@ class Reranker:
         return model
 
     def reordered(self, folded: Folded, user: int, *, k: int) -> Folded:
-        """The list of a fold-in by this version's factors, with the best `k` by the trees in its place.
+        """A fold-in by this version's factors, with its list replaced by the best `k` of the trees.
 
         Args:
             folded: The user's row with today's signals in it, solved.
@@ -106,7 +106,7 @@ class Reranker:
         return replace(folded, artists=found.column[order].tolist(), scores=scores[order].tolist())
 
     def _data(self, folded: Folded, user: int, shape: tuple[int, int]) -> "TrainingData":
-        """The user alone, as the sources want to be asked."""
+        """Training data of this user alone, in the form that the sources take."""
         import pandas as pd
         from scipy import sparse
 

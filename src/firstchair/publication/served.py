@@ -1,4 +1,4 @@
-"""What is served now, told by its manifest alone: nothing is mapped."""
+"""What is served now, read from its manifest alone; no column is mapped."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from firstchair.publication.layout import MANIFEST, POINTER, VERSIONS, role_name
 class Served:
     """Name and day of the published version, the champion's registered version, roles by bucket.
 
-    redirects: version of silver/artist_redirects that was known; None where it is not told.
+    redirects: version of silver/artist_redirects that it was made with; None if the manifest does
+    not name it.
     """
 
     published: str
