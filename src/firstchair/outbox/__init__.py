@@ -1,1 +1,1 @@
-"""What was accepted, on disk first and in the event store soon after."""
+"""Accepted events and impressions: first on the disk (spool), soon after in the event store."""

@@ -1,4 +1,4 @@
-"""A process beside a worker that brings closed segments of the spool to the event store."""
+"""A process beside a worker that delivers closed segments of the spool to the event store."""
 
 import os
 import select
@@ -17,8 +17,8 @@ from firstchair.outbox.spooled import deliver, undelivered
 DELIVER_SECONDS = 1.0
 END_SECONDS = 10.0
 NICENESS = 19
-# Lines of slates take some 10 us each. Rests are long enough to be worth the scheduler's while: Linux looks for work
-# elsewhere only where a processor usually stands idle for more than half a millisecond.
+# A line of a slate takes some 10 us. A rest is long enough for the scheduler to use it: Linux moves
+# work to a processor only if that is usually idle for more than half a millisecond.
 LINES_AT_ONCE, REST_SECONDS = 100, 0.002
 
 
@@ -37,16 +37,17 @@ class Delivery:
         self._process: subprocess.Popen[bytes] | None = None
 
     def keep(self) -> None:
-        """Start it where it does not run."""
+        """Start the process if it does not run."""
         if self._process is None or self._process.poll() is not None:
             self._process = self._started()
             give_way(self._process.pid)
 
     def _started(self) -> subprocess.Popen[bytes]:
         command = (sys.executable, "-m", "firstchair.outbox.delivery")
-        # A process group of its own: what ends the worker's whole group must not end the last delivery. But no session
-        # of its own: to Linux that is a group of its own for the scheduler too (sched(7), "The autogroup feature"), to
-        # which it is the equal of the worker whatever its priority.
+        # It has a process group of its own, so that a signal to the worker's whole group does not
+        # end the last delivery. It has no session of its own: Linux schedules sessions as groups of
+        # equal weight (sched(7), "The autogroup feature"), whatever the priority of their
+        # processes.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
         assert process.stdin is not None
         process.stdin.write(self._arguments)
@@ -54,12 +55,12 @@ class Delivery:
         return process
 
     def end(self) -> None:
-        """Deliver what is closed by now; where the store is away, a process tries once more alone.
+        """Deliver all closed segments; if the store cannot be reached, a process tries once more.
 
-        It is a new process: nobody is answered any more, so it need not give way, and the one that
-        does would wait on a busy machine for as long as anybody else works. A process may not raise
-        its own priority again. What is killed in the middle of a segment is delivered whole by the
-        next, as the same object.
+        A new process does it, at normal priority: the worker answers no more logins, a process of
+        low priority would wait on a busy machine for as long as others work, and a process may not
+        raise its own priority. If the old process is killed in the middle of a segment, the next
+        one delivers the whole segment, as the same object.
         """
         if self._process is not None:
             with self._process as giving_way:
@@ -73,17 +74,20 @@ class Delivery:
 
 
 def give_way(process: int) -> None:
-    """Let all others come before a process: said from outside, since its imports alone take tenths of a second."""
-    with suppress(AttributeError, OSError):  # where the system knows and allows it
+    """Give a process the lowest priority.
+
+    The parent does it, because the imports of the process alone take tenths of a second.
+    """
+    with suppress(AttributeError, OSError):  # the system may not know it, or not allow it
         os.setpriority(os.PRIO_PROCESS, process, NICENESS)
         os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
 
 
 def unhurried(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines, with rests.
+    """Yield the lines, with a rest after every `LINES_AT_ONCE`.
 
-    A process that never sleeps keeps its processor from standing idle, however low its priority; for tenths of a second
-    Linux then leaves two busy processes at the other one, and logins wait.
+    A process that never sleeps keeps its processor busy, however low its priority. For tenths of a
+    second, Linux then leaves two busy processes on the other processor, and logins wait.
     """
     for number, line in enumerate(lines):
         if number % LINES_AT_ONCE == 0:

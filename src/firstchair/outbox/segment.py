@@ -1,4 +1,4 @@
-"""A file of the spool, mapped: its room on the disk and its pages in memory are there before it is written to."""
+"""A mapped file of the spool; its disk space and its pages in memory are allocated in advance."""
 
 import fcntl
 import mmap
@@ -8,12 +8,12 @@ from pathlib import Path
 from firstchair.outbox.prefault import prefault_for_writing
 
 SUFFIX = ".spool"
-# Written at once: more, and the kernel looks long for a page so large.
+# Bytes written at once; for more, the kernel searches long for a page of that size.
 _ZEROS = bytes(1 << 18)
 
 
 class Segment:
-    """Lines up to `used` of `room` bytes, zeros behind; locked for as long as it is open, whoever else looks at it."""
+    """A file of `room` bytes: lines up to `used`, then zeros. It is locked as long as it is open."""
 
     __slots__ = ("_descriptor", "mapped", "room", "used")
 
@@ -24,18 +24,18 @@ class Segment:
         prefault_for_writing(self.mapped)
 
     def sync(self) -> None:
-        """Bring what is written to the disk.
+        """Sync the written lines to the disk.
 
         Raises:
             OSError: The disk is failing.
         """
-        os.fdatasync(self._descriptor)  # what is written through the mapping too
+        os.fdatasync(self._descriptor)  # it includes what was written through the mapping
 
     def end(self) -> None:
-        """Cut to what is used, sync, let go.
+        """Truncate the file to its used bytes, sync and close it.
 
         Raises:
-            OSError: The disk is failing; the segment is let go all the same.
+            OSError: The disk is failing; the file is closed all the same.
         """
         self.mapped.close()
         try:
@@ -47,10 +47,10 @@ class Segment:
 
 
 def _made(path: Path, room: int) -> int:
-    """A file with its room on the disk, so that no write to it can find the disk full, and its lock.
+    """A locked file with its space allocated, so that no write to it can find the disk full.
 
-    It is filled with zeros: what is written at once gets a large page, and all of them take a third of the time of the
-    small ones that a mapping is given.
+    It is filled with zeros, because a large write gets large pages, which take a third of the time
+    of the small pages that a mapping gets.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -59,10 +59,10 @@ def _made(path: Path, room: int) -> int:
         for start in range(0, room, len(_ZEROS)):
             os.pwrite(descriptor, _ZEROS[: room - start], start)
     except OSError:
-        path.unlink(missing_ok=True)  # who delivers may have, before it was locked
+        path.unlink(missing_ok=True)  # a delivery may have removed it before it was locked
         os.close(descriptor)
         raise
     if os.fstat(descriptor).st_nlink:
         return descriptor
-    os.close(descriptor)  # who delivers saw it unlocked, and removed it
+    os.close(descriptor)  # a delivery saw it unlocked, and removed it
     return _made(path, room)

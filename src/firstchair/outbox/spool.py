@@ -1,4 +1,4 @@
-"""A local append-only spool: what was said to be accepted is on disk first, and in the event store soon after."""
+"""A local append-only spool of accepted events, which are soon delivered to the event store."""
 
 import itertools
 import threading
@@ -11,41 +11,42 @@ from typing import Protocol, TypeAlias
 
 from firstchair.outbox.segment import Segment
 
-# A segment is closed, and so delivered, when no more goes into it or it is so old. To make one, the kernel clears and
-# maps its room while logins wait for the processor: a small one keeps them a shorter time.
+# A segment is closed, and then delivered, when it is full or this old. To make one, the kernel
+# clears and maps its space while logins wait for the processor; a small segment delays them less.
 ROOM_BYTES, SEGMENT_SECONDS = 1 << 21, 2.0
-# Slates are synced when their segment is closed, which is looked at this often; whoever waits for a sync has it at
-# once, with all that came in the meantime.
+# How often the thread checks whether to close, and so sync, a segment. A caller that waits for a
+# sync gets it at once, together with all that was written in the meantime.
 SYNC_SECONDS = 0.5
 
 Settled: TypeAlias = Callable[[OSError | None], None]
 
 
 class Outbox(Protocol):
-    """Where a login leaves its impressions: one `source`, numbered from 0 on without a hole."""
+    """Where a login writes its impressions: one `source`, numbered from 0 on without a gap."""
 
     source: str
     sequence: int
 
     def append(self, lines: bytes, events: int) -> None:
-        """Take lines (JSON, each with its line feed) that stand for so many events."""
+        """Take lines (JSON, each with its line feed) that stand for `events` events."""
 
 
 class Spool:
-    """The segments of one process, which is a `source` of its own; a segment is delivered when it is closed.
+    """The segments of one process, which is a `source` of its own; closed segments are delivered.
 
-    Lines are copied into a mapping of the file, so they are the kernel's at once and survive a kill, and a login pays
-    for no system call (one would also hand the interpreter to another thread). A process that is killed leaves whole
-    lines and at most one torn one, which nobody was told is accepted, before zeros. The open segment is locked for as
-    long as the process lives; what a dead one left is delivered by whoever finds it (`deliver`). The next segment is
-    made while the one before is filled.
+    Lines are copied into a mapping of the file. So the kernel has them at once and they survive a
+    kill, and a login makes no system call (which would also release the interpreter to another
+    thread). A killed process leaves whole lines, at most one torn line, which was never reported as
+    accepted, and zeros. The open segment is locked for as long as the process lives; any other
+    process delivers what a dead one left (`deliver`). The next segment is made while the present
+    one is filled.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.source = f"api-{uuid.uuid4().hex[:12]}"
         self.sequence = 0
-        # Why the last segment could not be made, or the last sync failed; None once one succeeded.
+        # Why the last segment could not be made, or the last sync failed; None after a success.
         self.fault: OSError | None = None
         self._written = 0
         self._numbers = itertools.count(1)  # one step each, so that two threads never make the same file
@@ -66,10 +67,14 @@ class Spool:
         self._thread.start()
 
     def append(self, lines: bytes, events: int) -> None:
-        """Write lines (JSON, each with its line feed) that stand for so many events; they survive a kill on return.
+        """Write lines that stand for `events` events; after the return they survive a kill.
+
+        Args:
+            lines: JSON, each with its line feed.
+            events: How many events the lines stand for.
 
         Raises:
-            OSError: The disk is full or failing; nothing of the lines stands in the spool.
+            OSError: The disk is full or failing; none of the lines is in the spool.
         """
         with self._lock:
             segment = self._segment
@@ -82,13 +87,16 @@ class Spool:
         self.sequence += events
 
     def when_synced(self, call: Settled) -> None:
-        """Call, from another thread, once all that is written now would also survive a power cut, or cannot be."""
+        """Call `call` from another thread once all that is written now is synced, or cannot be.
+
+        It gets None after a sync, which survives a power cut, and the error otherwise.
+        """
         with self._lock:
             self._waiting.append((self._written, call))
         self._wanted.set()
 
     def close(self) -> None:
-        """Close the segment and let it go; nothing may be appended after it. Harmless when repeated."""
+        """Close the segment; nothing may be appended afterwards. It is idempotent."""
         self._stop.set()
         self._wanted.set()
         if self._thread.is_alive():
@@ -100,7 +108,7 @@ class Spool:
         self._sync()
 
     def _turn(self, wanted: int = 0) -> Segment:
-        """The next segment in place of the one before, which is closed by the thread; the lock is held."""
+        """Replace the present segment, which the thread then closes; the caller holds the lock."""
         following, self._next = self._next, None
         if following is None or following.room < wanted:
             if following is not None:
@@ -136,7 +144,7 @@ class Spool:
             self._sync()
 
     def _prepare(self) -> None:
-        """Make the next segment beside the logins, not in the middle of one."""
+        """Make the next segment in advance, so that no login has to."""
         if self._next is None:
             made = self._make(ROOM_BYTES)
             with self._lock:
@@ -153,7 +161,7 @@ class Spool:
             self._settle(held.sync, upto)
 
     def _settle(self, sync: Callable[[], None], upto: int) -> None:
-        """Sync what was written up to a place, and tell those who wait for it."""
+        """Sync what was written up to a byte count, and call the callbacks that wait for it."""
         fault = None
         try:
             sync()

@@ -1,4 +1,4 @@
-"""What closed segments hold, brought to the event store: each becomes one object, and slates become impressions."""
+"""Deliver closed segments: each becomes one object in the event store, slates become impressions."""
 
 import fcntl
 import os
@@ -16,29 +16,30 @@ from firstchair.outbox.segment import SUFFIX
 Paced: TypeAlias = Callable[[Iterable[bytes]], Iterable[bytes]]
 
 UNREADABLE = ".unreadable"
-# The least: the delivery process works beside logins, and a level of 5 takes twice as long for a fifth less.
+# The lowest level, because the delivery process runs beside logins: level 5 takes twice as long and
+# saves a fifth of the bytes.
 COMPRESSION = 1
-# Asks zlib for gzip's header and trailer; its time is zero, so the same events are the same bytes.
+# zlib with gzip's header and trailer; the time in it is zero, so equal events give equal bytes.
 GZIP = zlib.MAX_WBITS | 16
 
 
 def deliver(root: Path, events_url: str, *, paced: Paced = iter) -> int:
-    """Bring every closed segment to the event store and remove it; how many were brought.
+    """Deliver every closed segment to the event store and remove it; return how many it delivered.
 
-    A segment becomes the object of its name, so one that is delivered twice, after a crash between the two steps,
-    is the same object with the same events.
+    A segment becomes the object of its name. So a segment that is delivered twice, after a crash
+    before it was removed, gives the same object with the same events.
 
     Args:
         root: The spool.
         events_url: The event store.
-        paced: Gives the lines of a segment at the pace at which they are to be taken.
+        paced: Iterates over the lines of a segment, possibly with rests.
     """
     delivered = 0
     for path in sorted(root.glob(f"*{SUFFIX}")):
         try:
-            file = path.open("r+b")  # a network file system locks only what is open for writing
+            file = path.open("r+b")  # a network file system locks only files open for writing
         except FileNotFoundError:
-            continue  # another one delivered it just now
+            continue  # another process has just delivered it
         with file:
             delivered += _deliver(path, file, events_url, paced)
     return delivered
@@ -53,7 +54,7 @@ def _deliver(path: Path, file: IO[bytes], events_url: str, paced: Paced) -> bool
         return False
     try:
         packed = _packed(paced(file))
-    except (orjson.JSONDecodeError, KeyError):  # of a failing disk: set aside, so that the others go on
+    except (orjson.JSONDecodeError, KeyError):  # a failing disk: set it aside, deliver the others
         path.rename(path.with_suffix(UNREADABLE))
         return False
     brought = _put(events_url, path.stem, packed)
@@ -62,12 +63,12 @@ def _deliver(path: Path, file: IO[bytes], events_url: str, paced: Paced) -> bool
 
 
 def put(events_url: str, name: str, lines: Iterable[bytes]) -> bool:
-    """Write the events of spooled lines as the object of that name; False where there are none, and no object."""
+    """Write the events of spooled lines as the object `name`; without any, no object, and False."""
     return _put(events_url, name, _packed(lines))
 
 
 def undelivered(root: Path) -> tuple[int, float]:
-    """Bytes of closed segments that are not in the event store, and when the oldest was last written to."""
+    """Bytes of closed, undelivered segments, and when the oldest of them was last written to."""
     found = []
     for path in root.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
@@ -77,9 +78,10 @@ def undelivered(root: Path) -> tuple[int, float]:
 
 
 def _packed(lines: Iterable[bytes]) -> bytes:
-    """The events, a line each, as one gzip member; nothing where there are none.
+    """The events, a line each, as one gzip member; empty bytes where there are none.
 
-    Line by line: all events of a segment at once would take half as long again, and the caches that logins live on.
+    They are compressed line by line: all events of a segment at once would take half as long again
+    and evict what logins need from the processor's caches.
     """
     packer = zlib.compressobj(COMPRESSION, wbits=GZIP)
     whole = [packer.compress(expanded(line)) for line in lines if line.endswith(b"\n")]
@@ -87,7 +89,7 @@ def _packed(lines: Iterable[bytes]) -> bytes:
 
 
 def expanded(line: bytes) -> bytes:
-    """The events of one line, a line each: itself, or the impressions of the slate that it is."""
+    """The events of one spooled line, a line each: the event, or the impressions of the slate."""
     held = orjson.loads(line)
     if "event_id" in held:  # an event may have a field of any name, also `slate`
         return line
@@ -102,7 +104,7 @@ def expanded(line: bytes) -> bytes:
         "model_version": slate["model"]["version"],
         "surface": "home",
     }
-    # What impressions share is written once: each as a dictionary of its own takes six times as long.
+    # What impressions share is rendered once: a dictionary for each takes six times as long.
     shared = b'%b,"event_id":%b-' % (orjson.dumps(common)[:-1], orjson.dumps(slate["slate_id"])[:-1])
     parts: list[bytes] = []
     for item in slate["items"]:

@@ -88,7 +88,7 @@ def _write_catalogue(connection: duckdb.DuckDBPyConnection, folder: Path) -> Non
 
 
 def _write_reasons(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Write each text once as JSON, one after another, and the offsets of all beginnings and ends."""
+    """Write each text once as JSON, one after another, and the offsets where they begin and end."""
     lengths = []
     with (folder / "reasons.json").open("wb") as file:
         for batch in connection.sql("select reason from reasons order by n").to_arrow_reader(ROWS_AT_ONCE):

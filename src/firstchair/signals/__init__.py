@@ -1,1 +1,1 @@
-"""What users did today, as the workers of one machine know it."""
+"""Today's signals of users, shared by the workers of one machine."""

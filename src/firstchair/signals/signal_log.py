@@ -1,4 +1,4 @@
-"""How the workers of one machine tell each other of signals, and what a new worker learns of the day so far."""
+"""Files by which the workers of a machine share signals; signals read from the event store."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -11,16 +11,16 @@ import orjson
 from firstchair.signals.today import Signal, signal_of
 
 SUFFIX = ".signals"
-# As the spool writes it; most of what it brings are impressions, which need not be parsed to be passed over.
+# As the spool writes it. Most delivered events are impressions; they are skipped without parsing.
 IMPRESSION = '"event_type":"impression"'
 
 
 class SignalLog:
-    """A file for each worker and UTC day, a line for each signal; under pseudonyms, so no line holds an account key.
+    """A file for each worker and UTC day with a line for each signal, under pseudonyms.
 
-    Beside the spool because its segments are for the most part slates, which every other worker would have to
-    read too, and because a segment may be delivered and gone between two looks. A line here is a hint: it is not
-    synced, and what is lost of it stands in the event store.
+    Workers do not read each other's spool for this, because its segments hold mostly slates and may
+    be delivered and removed between two reads. A line here is a hint: it is not synced, and a lost
+    signal is still in the event store.
     """
 
     def __init__(self, root: Path, source: str) -> None:
@@ -29,7 +29,7 @@ class SignalLog:
         self._read: dict[str, int] = {}
 
     def write(self, signals: Iterable[tuple[bytes, Signal]], day: date) -> None:
-        """Tell the other workers, in one append."""
+        """Append the signals in one write, for the other workers to read."""
         lines = b"".join(
             orjson.dumps([key.hex(), *signal], option=orjson.OPT_APPEND_NEWLINE) for key, signal in signals
         )
@@ -44,7 +44,7 @@ class SignalLog:
             os.close(descriptor)
 
     def news(self) -> Iterator[tuple[bytes, Signal]]:
-        """What the other workers wrote since the last call; all that is there on the first one."""
+        """The signals that the other workers wrote since the last call; on the first call, all."""
         for path in sorted(self.root.glob(f"*{SUFFIX}")):
             if path.name.endswith(f"-{self.source}{SUFFIX}"):
                 continue
@@ -54,7 +54,7 @@ class SignalLog:
                     if not line.endswith(b"\n"):
                         break  # still being written
                     self._read[path.name] = self._read.get(path.name, 0) + len(line)
-                    yield from _told(line)
+                    yield from _parsed(line)
 
     def forget_before(self, day: date) -> None:
         """Remove the files of days before `day`, whichever worker wrote them."""
@@ -64,17 +64,19 @@ class SignalLog:
                 self._read.pop(path.name, None)
 
 
-def _told(line: bytes) -> Iterator[tuple[bytes, Signal]]:
+def _parsed(line: bytes) -> Iterator[tuple[bytes, Signal]]:
     try:
         key, event_id, event_type, artist_id, *rest = orjson.loads(line)
-        told = bytes.fromhex(key), Signal(event_id, intern(event_type), intern(artist_id), *rest)
+        found = bytes.fromhex(key), Signal(event_id, intern(event_type), intern(artist_id), *rest)
     except (ValueError, TypeError):
         return  # torn by a kill
-    yield told
+    yield found
 
 
 def delivered_signals(events_url: str, since: float) -> Iterator[tuple[str, Signal]]:
-    """User and signal of what APIs brought to the event store from `since` (seconds since 1970) on.
+    """User and signal of events that APIs delivered to the event store since `since`.
+
+    since: seconds since 1970.
 
     Raises:
         SourceError: The store cannot be read.
@@ -85,6 +87,6 @@ def delivered_signals(events_url: str, since: float) -> Iterator[tuple[str, Sign
     for name in store.changed_since(since):
         for record in store.records(name):
             if record.refused is None and IMPRESSION not in record.text:
-                told = signal_of(orjson.loads(record.text))
-                if told is not None and told[1].at >= since:
-                    yield told
+                found = signal_of(orjson.loads(record.text))
+                if found is not None and found[1].at >= since:
+                    yield found

@@ -1,4 +1,4 @@
-"""What a worker knows of the newest signals of each listener: those that the lists cannot know yet."""
+"""The newest signals of each user in a worker's memory, those that the lists do not know yet."""
 
 import threading
 from datetime import UTC, date, datetime
@@ -9,13 +9,13 @@ from firstchair.events.vocabulary import EventType
 
 DAY_SECONDS = 86_400
 SIGNALS = frozenset({EventType.CLICK, EventType.PLAY, EventType.FOLLOW, EventType.UNFOLLOW})
-# Bounds of memory; what they leave out is in tomorrow's lists all the same.
+# Bounds of memory; signals beyond them still count in tomorrow's lists.
 MOST_SIGNALS = 200_000
 MOST_OF_ONE_LISTENER = 200
 
 
 class Signal(NamedTuple):
-    """One event by which a listener says yes or no to an artist.
+    """A click, play, follow or unfollow: one event about a user's preference for an artist.
 
     event_type: one of `SIGNALS`. track_id: empty but for a play. ms_played: >= 0, 0 but for a play.
     at: seconds since 1970.
@@ -30,7 +30,7 @@ class Signal(NamedTuple):
 
 
 def signal_of(event: Any) -> tuple[str, Signal] | None:
-    """User and signal of an event in the contract's form (section 1.1); None for any other value."""
+    """User and signal of an event as in section 1.1 of the contract; None for any other value."""
     if not isinstance(event, dict):
         return None
     texts = [event.get(name) for name in ("user_id", "event_id", "event_type", "artist_id", "occurred_at")]
@@ -54,20 +54,20 @@ def _seconds(occurred_at: str) -> float | None:
 
 
 def unknown_to(as_of: date, now: float) -> float:
-    """Instant from which signals are unknown to lists of `as_of`: the lists' own, but not before yesterday 00:00 UTC.
+    """Instant from which lists of `as_of` miss signals: `as_of`, or yesterday 00:00 UTC if later.
 
-    So what was done shortly before midnight still counts until the lists of the new day are published, and then
-    is in them.
+    So a signal shortly before midnight still counts until the lists of the new day are published,
+    which contain it.
     """
     midnight = now // DAY_SECONDS * DAY_SECONDS
     return max(datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).timestamp(), midnight - DAY_SECONDS)
 
 
 class Today:
-    """Signals by listener, each event once; who was heard of first is forgotten first where there are too many.
+    """Signals by user, each event once; over `most` signals, the first user of all is dropped.
 
-    `users` maps 16 bytes of a pseudonym to the listener's signals. It is read without a lock: a tuple in it is
-    never changed, only replaced.
+    `users` maps 16 bytes of a pseudonym to the user's signals. It is read without a lock: a tuple
+    in it is never changed, only replaced.
     """
 
     def __init__(self, *, most: int = MOST_SIGNALS) -> None:
@@ -78,7 +78,7 @@ class Today:
         self._lock = threading.Lock()
 
     def add(self, user_key: bytes, signal: Signal) -> bool:
-        """Keep a signal; False where it is known already or too old."""
+        """Keep a signal; False if it is known already or too old."""
         with self._lock:
             known = self.users.get(user_key, ())
             if signal.at < self.since or any(held.event_id == signal.event_id for held in known):
@@ -91,7 +91,7 @@ class Today:
             return True
 
     def forget_before(self, since: float) -> None:
-        """Let go of what is older than `since` (seconds since 1970); nothing older is kept from now on."""
+        """Drop signals before `since` (seconds since 1970), and refuse them from now on."""
         if since <= self.since:
             return
         with self._lock:
