@@ -13,7 +13,7 @@ _ZEROS = bytes(1 << 18)
 
 
 class Segment:
-    """A file of `room` bytes: lines up to `used`, then zeros. It is locked as long as it is open."""
+    """A file of `room` bytes: lines up to `used`, then zeros; locked as long as it is open."""
 
     __slots__ = ("_descriptor", "mapped", "room", "used")
 

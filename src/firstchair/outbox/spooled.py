@@ -1,4 +1,4 @@
-"""Deliver closed segments: each becomes one object in the event store, slates become impressions."""
+"""Deliver closed segments, each as one object of the event store, and slates as impressions."""
 
 import fcntl
 import os
