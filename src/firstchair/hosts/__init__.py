@@ -1,1 +1,1 @@
-"""Other ways in: AWS Lambda and a SageMaker endpoint, for machines without a disk that stays."""
+"""Other hosts of logins: AWS Lambda and a SageMaker endpoint, which have no lasting disk."""

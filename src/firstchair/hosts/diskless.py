@@ -1,4 +1,4 @@
-"""Logins where no local disk survives: their impressions are an object in the event store before a slate is seen."""
+"""Logins without a lasting disk: impressions are in the event store before a slate is returned."""
 
 import uuid
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from firstchair.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """The impressions of one answer: name of their object, and its lines as a spool would hold them."""
+    """The impressions of one answer: the name of their object, and lines as in a spool."""
 
     name: str
     lines: tuple[bytes, ...]
 
 
 class Parcels:
-    """An outbox in memory, emptied after each answer; a process is a `source` of its own."""
+    """An outbox in memory, emptied after each answer; each process is a `source` of its own."""
 
     def __init__(self, prefix: str) -> None:
         self.source = f"{prefix}-{uuid.uuid4().hex[:12]}"
@@ -30,12 +30,12 @@ class Parcels:
         self._lines: list[bytes] = []
 
     def append(self, lines: bytes, events: int) -> None:
-        """Hold lines until the parcel is taken."""
+        """Keep lines until `take`."""
         self._lines.append(lines)
         self.sequence += events
 
     def take(self) -> Parcel:
-        """All that was appended since the last one; its name is never given twice."""
+        """All lines that were appended since the last call, under a name that is used once."""
         parcel = Parcel(f"{self.source}-{self._first:012d}", tuple(self._lines))
         self._first, self._lines = self.sequence, []
         return parcel
@@ -43,7 +43,7 @@ class Parcels:
 
 @dataclass(frozen=True, slots=True)
 class DisklessConfig:
-    """What such a process needs to know; no database is among it."""
+    """What a process without a lasting disk is configured by; it needs no database."""
 
     published: Path
     events_url: str
@@ -52,7 +52,7 @@ class DisklessConfig:
 
 
 def config_of(settings: Settings, *, published: Path) -> DisklessConfig:
-    """The settings of a process that keeps nothing.
+    """The configuration of a process without a lasting disk.
 
     Raises:
         SettingsError: `pseudonym_key` is not set. A key made here would be lost with the process,
@@ -74,9 +74,10 @@ def config_of(settings: Settings, *, published: Path) -> DisklessConfig:
 
 
 class Diskless:
-    """Answers logins from what is published; nobody sees a slate whose impressions are not in the event store.
+    """Answers logins from the published lists, with impressions in the event store first.
 
-    A parcel that could not be written leaves a hole in the numbers of its source: those slates were never shown.
+    If a batch of impressions cannot be written, its slates are not shown, and the sequence numbers
+    of its source have a gap.
     """
 
     def __init__(self, config: DisklessConfig, *, prefix: str) -> None:
@@ -86,7 +87,7 @@ class Diskless:
         self._served: str | None = None
 
     def reload(self) -> None:
-        """Serve the version that the pointer names now; where nothing whole is there, what is served stays."""
+        """Serve the version that the pointer names; keep the present one if that cannot be read."""
         config = self.config
         named = current(config.published)
         if named is None or named == self._served:
@@ -106,15 +107,17 @@ class Diskless:
     def login(
         self, user_ids: Sequence[str], *, k: int, now: float, request: bytes = b""
     ) -> tuple[list[bytes], Parcel] | None:
-        """A body for each user, in their order, and what must be delivered first; None before lists are published.
+        """A body for each user, in their order, and the impressions that must be delivered first.
 
-        Does not wait for anything, so that one thread can make many answers while their parcels are under way.
+        It is None before lists are published. It does not wait, so that one thread can make many
+        answers while their impressions are being delivered.
 
         Args:
             user_ids: Keys of the account table; any text.
             k: 1..50.
             now: Seconds since 1970.
-            request: The client's own id of the request; the same one again is no second impression.
+            request: The client's own id of the request; the same id again makes no second
+                impression.
         """
         if self.logins is None:
             return None
@@ -122,10 +125,10 @@ class Diskless:
         return bodies, self._parcels.take()
 
     def deliver(self, parcel: Parcel) -> None:
-        """Write the parcel to the event store.
+        """Write the impressions to the event store.
 
         Raises:
-            SourceError: The store did not take it; the slates must not be shown.
+            SourceError: The store cannot be written; the slates must not be shown.
         """
         try:
             put(self.config.events_url, parcel.name, parcel.lines)

@@ -1,7 +1,7 @@
 """AWS Lambda behind an API Gateway HTTP API (events of format 2.0): a user's recommendations.
 
-No disk survives here, so a login waits for its impressions to be in the event store (`diskless`); lists are read
-from `{home}/published`, a file system that the function mounts.
+There is no lasting disk, so a login waits until its impressions are in the event store
+(`diskless`). Lists are read from `{home}/published`, a file system that the function mounts.
 """
 
 import time
@@ -38,7 +38,7 @@ class LambdaLogins:
         self._token = token.encode()
 
     def answer(self, event: Mapping[str, Any], now: float) -> dict[str, Any]:
-        """The response of format 2.0 to one event; to HEAD without a body, and no slate is made."""
+        """The response (format 2.0) to one event; for HEAD it has no body, and no slate is made."""
         status_code, media_type, body = self._answer(event, now)
         body = b"" if event["requestContext"]["http"]["method"] == "HEAD" else body
         headers = {"content-type": media_type.decode()}
@@ -72,13 +72,13 @@ class LambdaLogins:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """What Lambda calls."""
+    """Answer one event; Lambda calls this function."""
     return _function().answer(event, time.time())
 
 
 @cache
 def _function() -> LambdaLogins:
-    """Made once in each execution environment, from the settings."""
+    """The logins of this execution environment, made once from the settings."""
     settings = load_settings()
     if not settings.api_token.get_secret_value():
         raise SettingsError(
@@ -92,7 +92,7 @@ def _function() -> LambdaLogins:
 
 
 def _user_id(event: Mapping[str, Any]) -> str | None:
-    """The user of the path, as the gateway decoded it where the route names `{user_id}`; None on another page."""
+    """The user of a login's path, as the gateway decoded it if its route names `{user_id}`."""
     context = event["requestContext"]
     path: str = event["rawPath"]
     stage = f"/{context.get('stage', '$default')}"

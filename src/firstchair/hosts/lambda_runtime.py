@@ -1,7 +1,7 @@
 """The loop that AWS Lambda expects of a container image: take an event, answer it, take the next.
 
-It speaks the Lambda runtime interface (version 2018-06-01) to the address in `AWS_LAMBDA_RUNTIME_API`; an image of
-ours therefore needs no further package.
+It speaks the Lambda runtime interface (version 2018-06-01) to the address in
+`AWS_LAMBDA_RUNTIME_API`, so that our image needs no further package.
 """
 
 import os
@@ -15,10 +15,10 @@ from firstchair.hosts.lambda_handler import handler
 
 
 def serve(address: str, answer: Callable[[Mapping[str, Any], object], dict[str, Any]]) -> None:
-    """Answer events until the process is ended; a fault is told as the error of its event, and the loop goes on."""
+    """Answer events until the process ends; report an error as that of its event, and go on."""
     base = f"http://{address}/2018-06-01/runtime/invocation"
     while True:
-        with urlopen(f"{base}/next") as offered:  # waits until there is one
+        with urlopen(f"{base}/next") as offered:  # waits for the next event
             invocation, event = offered.headers["Lambda-Runtime-Aws-Request-Id"], orjson.loads(offered.read())
         try:
             kind, told = "response", answer(event, None)

@@ -1,8 +1,9 @@
 """A SageMaker endpoint: `/ping` and `/invocations` on port 8080, for many users at once.
 
-SageMaker asks who may call before a request comes here, so there is no token. The container's disk goes with its
-instance, so an invocation waits for its impressions to be in the event store (`diskless`). An invocation means that
-the slates are shown: a batch transform would count people as shown what they never saw.
+SageMaker authorizes requests before they arrive here, so there is no token. The container's disk is
+lost with its instance, so an invocation waits until its impressions are in the event store
+(`diskless`). Each invocation counts its slates as shown: a batch transform would log impressions
+that no user saw.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ _ENTRIES = TypeAdapter(Annotated[list[str | _User], Field(min_length=1, max_leng
 
 
 def application(diskless: Diskless) -> Starlette:
-    """The two pages over one process's logins."""
+    """The two routes, over the logins of one process."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -65,9 +66,10 @@ def application(diskless: Diskless) -> Starlette:
 
 
 def app() -> Starlette:
-    """An ASGI application; the server calls this once in each worker.
+    """Make the ASGI application; the server calls this once in each worker.
 
-    The model data are the content of `{home}/published`, pointer and versions, where SageMaker unpacks them.
+    The model data are the content of `{home}/published`, pointer and versions, where SageMaker
+    unpacks them.
     """
     model = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model"
     return application(Diskless(config_of(load_settings(), published=model), prefix="sagemaker"))
@@ -99,7 +101,10 @@ async def _invoked(diskless: Diskless, request: Request) -> Answer:
 
 
 async def _asked(request: Request) -> _Asked | Answer:
-    """The users of a body; `k` and the client's id of the request from the custom attributes, as `k=10&request=id`."""
+    """The users of a body; `k` and the client's request id from the custom attributes.
+
+    Their form is `k=10&request=id`.
+    """
     lines = request.headers.get("content-type", "").split(";")[0].strip().lower() in JSON_LINES
     attributes = request.headers.get(ATTRIBUTES, "").encode()
     k = requested_length(attributes)
@@ -121,7 +126,7 @@ async def _asked(request: Request) -> _Asked | Answer:
 
 
 def _user_ids(body: bytes, *, lines: bool) -> list[str]:
-    """Users of a body: strings, or objects with `user_id`; as JSON also one object with `user_ids`."""
+    """Users of a body: strings, objects with `user_id`, or as JSON one object with `user_ids`."""
     if lines:
         given: Any = [orjson.loads(line) for line in body.splitlines() if line.strip()]
     else:
