@@ -1,1 +1,1 @@
-"""The HTTP interface: the server, its workers, and what they answer."""
+"""The HTTP interface: the server, its workers, and their answers."""

@@ -1,4 +1,4 @@
-"""Responses and checks shared by all entry points; refusals are problem documents (RFC 9457)."""
+"""Answers and checks shared by all entry points; refusals are problem documents (RFC 9457)."""
 
 from functools import lru_cache
 from typing import Any
@@ -16,14 +16,14 @@ Answer = tuple[int, bytes, bytes]
 
 
 def named_user(path: str) -> str | None:
-    """The user in the path of a login; None on another page."""
+    """The user in the path of a login; None for any other path."""
     named = path.startswith(BEFORE) and path.endswith(AFTER) and len(path) > len(BEFORE) + len(AFTER)
     return path[len(BEFORE) : -len(AFTER)] if named else None
 
 
 @lru_cache
 def requested_length(query: bytes) -> int | None:
-    """`k` of a query string, `DEFAULT_K` where it names none; None where it is no whole number from 1 to `MAX_K`."""
+    """`k` of a query string, by default `DEFAULT_K`; None if it is no whole number, 1..`MAX_K`."""
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("k", [str(DEFAULT_K)])
     text = values[-1]
     if len(values) == 1 and text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_K:
@@ -42,13 +42,13 @@ def refused(status_code: int, code: str, title: str, detail: str) -> Answer:
 
 
 def unspooled(error: OSError) -> tuple[int, str, str, str]:
-    """What is told, as to `refused`, where the spool takes nothing."""
+    """Arguments of `refused` for a spool that cannot be written."""
     return 503, "spool_failed", f"Nothing can be spooled: {error.strerror}.", "Make space on the disk of the spool."
 
 
 @lru_cache
 def headers_of(status_code: int, kind: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """What goes with an answer, but for its length."""
+    """The headers of an answer, except for its length."""
     challenge = ((b"www-authenticate", b"Bearer"),) if status_code == 401 else ()
     return ((b"content-type", kind), *challenge)
 

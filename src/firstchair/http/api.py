@@ -1,4 +1,4 @@
-"""The HTTP interface: logins straight from the protocol or by ASGI, all else through FastAPI."""
+"""The HTTP interface: logins come from the protocol or by ASGI, all else goes through FastAPI."""
 
 import logging
 import time
@@ -32,12 +32,12 @@ class Api(Service):
 
     def __init__(self, config: ApiConfig) -> None:
         super().__init__(config)
-        # Headers of logins that were allowed, to the byte as a client sends them (`LoginProtocol`).
+        # Headers of authorized logins, byte for byte as a client sends them (`LoginProtocol`).
         self.known_headers: set[bytes] = set()
         self._pages = routes(self)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Answer an ASGI request."""
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
@@ -63,14 +63,14 @@ class Api(Service):
         await send({"type": "http.response.body", "body": body})
 
     def admitted(self, query: bytes, user_id: str, request: bytes = b"", *, is_head: bool = False) -> Answer:
-        """The answer to a login with our token; it never waits, and raises nothing.
+        """Answer a login that carries the token; it never waits and raises nothing.
 
         Args:
-            query: What stands behind the path's question mark.
-            user_id: Without escapes.
-            request: The client's own id of the request, empty where it gave none.
-            is_head: Only the head is asked for. No slate is made: nobody would see what it
-                counted as shown.
+            query: The query string, without the question mark.
+            user_id: The user, without escapes.
+            request: The client's own id of the request, empty if there is none.
+            is_head: Whether only the head is asked for. Then no slate is made, since its
+                impressions would count although no user sees it.
         """
         k = requested_length(query) if query else DEFAULT_K
         if k is None:
@@ -89,7 +89,7 @@ class Api(Service):
 
 
 def _as_routed(scope: Message) -> Message:
-    """The request as routes know it: by a path, and HEAD as the GET that it describes.
+    """The request in the form that routes match: with a path alone, and GET in place of HEAD.
 
     A client may send a whole URL as the target of its request (RFC 9112, section 3.2.2); uvicorn
     over h11 takes that for the path.
@@ -104,7 +104,7 @@ def _as_routed(scope: Message) -> Message:
 
 
 def _without_body(send: Send) -> Send:
-    """The answer to HEAD: its start, and nothing behind it (RFC 9110, section 9.3.2)."""
+    """Send an answer to HEAD: its start without a body (RFC 9110, section 9.3.2)."""
 
     async def head(message: Message) -> None:
         if message["type"] == "http.response.body":

@@ -1,4 +1,4 @@
-"""Posted events: judged as by ingestion; accepted ones become lines of the spool."""
+"""Posted events: checked by the rules of ingestion; accepted ones become lines of the spool."""
 
 import gzip
 import io
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from firstchair.sources import Record
 
-# Of a body as sent, and again once it is unpacked.
+# Limit of a body as it is sent, and again after it is unpacked.
 MAX_BODY_BYTES = 4 << 20
 GZIP_FAULTS = (EOFError, gzip.BadGzipFile, zlib.error)
 MAX_EVENTS = 1_000
@@ -19,7 +19,7 @@ MAX_EVENTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event that is not taken: its place in the request, a stable reason, what was found."""
+    """An event that is not accepted: its index in the request, a stable reason, what was found."""
 
     index: int
     reason: str
@@ -28,32 +28,33 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """How many events were accepted, and which were not and why."""
+    """How many events were accepted, and which were rejected and why."""
 
     accepted: int
     rejected: list[Rejection]
 
 
 def unpacked(body: bytes) -> bytes:
-    """The bytes of a gzip body, of more than `MAX_BODY_BYTES` one more than that.
+    """The bytes of a gzip body, cut after `MAX_BODY_BYTES` + 1.
 
     Raises:
-        EOFError, gzip.BadGzipFile, zlib.error: It is cut, no gzip, or damaged (`GZIP_FAULTS`).
+        EOFError, gzip.BadGzipFile, zlib.error: The body is cut, no gzip, or damaged
+        (`GZIP_FAULTS`).
     """
     with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
         return file.read(MAX_BODY_BYTES + 1)
 
 
 def records_in(body: bytes) -> "list[Record]":
-    """The records of a body, read as an event object is; at most one more than `MAX_EVENTS`."""
+    """The records of a body, read like an event object; at most `MAX_EVENTS` + 1."""
     from firstchair.sources import records_of
 
     return list(islice(records_of(io.BytesIO(body)), MAX_EVENTS + 1))
 
 
 def judge(records: "list[Record]", now: datetime) -> tuple[Taken, list[bytes]]:
-    """What ingestion would say of the records, and the accepted ones as lines."""
-    from firstchair.events import refusals  # the engine behind it is not for a worker that only answers logins
+    """Check the records as ingestion would; return the result and the accepted ones as lines."""
+    from firstchair.events import refusals  # loads an engine that logins do not need
 
     found = [Rejection(one.index, one.reason, one.detail) for one in refusals(records, now=now)]
     refused = {refusal.index for refusal in found}
@@ -62,5 +63,5 @@ def judge(records: "list[Record]", now: datetime) -> tuple[Taken, list[bytes]]:
 
 
 def _line(record: "Record") -> bytes:
-    """The record's own bytes on one line: JSON has line breaks between its parts only."""
+    """The record's own bytes on one line; line breaks of JSON are only between its tokens."""
     return record.text.replace("\r", " ").replace("\n", " ").encode() + b"\n"

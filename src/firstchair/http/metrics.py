@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus; its counters are plain numbers, so that counting costs a login nothing."""
+"""Metrics of a worker for Prometheus; counters are plain numbers, which cost logins nothing."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,11 @@ class _Worker(Collector):
 
 
 def exposition(counts: Counts | None, *, worker: str, served: str | None) -> bytes:
-    """Prometheus text of one worker; series carry its name, because another one answers the next request."""
+    """Prometheus text of one worker.
+
+    Each series has the worker's name as a label, because another worker may answer the next
+    request.
+    """
     registry = CollectorRegistry()
     registry.register(_Worker(counts, worker, served))
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""The console's addresses, opened by the first person who asks for one: a worker that answers logins stays lean."""
+"""The console's paths. The console is loaded at their first request, which keeps workers small."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 
 from firstchair.publication.published import Published
 
-# First parts of the paths that are pages; all else is the interface's.
+# First parts of the paths that are pages; all other paths belong to the interface.
 PAGES = frozenset({
     "", "sign-in", "sign-out", "audition", "engagement", "drift", "reports", "decisions", "quality", "listener",
     "lineage", "by-hand", "promote", "rollback",
@@ -19,7 +19,7 @@ OpenConsole: TypeAlias = Callable[[Callable[[], Published | None]], ASGIApp]
 
 
 class Pages:
-    """Hands pages to the console and everything else to `otherwise`."""
+    """Passes requests for pages to the console and all others to `otherwise`."""
 
     def __init__(self, open_console: Callable[[], ASGIApp], otherwise: ASGIApp) -> None:
         self._open, self._otherwise = open_console, otherwise
@@ -27,7 +27,7 @@ class Pages:
         self._console: ASGIApp | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Answer an ASGI request."""
         if scope["type"] == "http" and scope["path"].split("/", 2)[1] in PAGES:
             console = self._console
             if console is None:
@@ -37,7 +37,7 @@ class Pages:
             await self._otherwise(scope, receive, send)
 
     def _opened(self) -> ASGIApp:
-        with self._opening:  # who asks meanwhile waits for the one that opens
+        with self._opening:  # other requests wait for the first one, which opens the console
             if self._console is None:
                 self._console = self._open()
             return self._console

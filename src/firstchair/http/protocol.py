@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 # Limit of path and headers of a connection's first requests; h11 has one of the same size.
 MAX_HEAD_BYTES = 64 << 10
 _HEAD_END = re.compile(rb"\n\r?\n")
-# A login as nearly every client sends it, in one piece: user, query, headers.
+# A login in one piece, as nearly every client sends it: user, query, headers.
 _LOGIN = re.compile(
     rb"GET %b([\w.~%%!$&'()*+,;=:@-]+)%b(?:\?([\w=&]*))? HTTP/1\.1\r\n(.+\r\n\r\n)" % (BEFORE.encode(), AFTER.encode()),
     re.DOTALL,
 )
-# Clients send the same headers each time. Bounds of how many are remembered, and how long they are.
+# Clients send the same headers each time. Limits of how many are remembered and of their length.
 KNOWN, KNOWN_BYTES = 1_000, 1_000
-# Headers that change what a request means, so that it is more than a plain login.
+# Headers that change the meaning of a request, so that it is not a plain login.
 _MEANINGFUL = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
 UNREADABLE = refused(400, "bad_request", "This is no HTTP request.", "Send HTTP/1.1; the connection is closed.")
 TOO_LONG = refused(
@@ -43,16 +43,15 @@ class LoginProtocol(asyncio.Protocol):
     """One connection.
 
     A login needs no I/O, so it is answered in the event loop: a task, its messages and its
-    dictionaries would cost as much as the login. The first request that is anything else passes the
-    connection, with all that follows, to uvicorn's own protocol over h11
-    (`asyncio.Transport.set_protocol`).
-    A login that must wait because the client does not read passes it on too.
+    dictionaries would cost as much as the login. At the first request that is no plain login, the
+    connection passes to uvicorn's own protocol over h11 with all that follows
+    (`asyncio.Transport.set_protocol`). It also passes if a login must wait because the client does
+    not read.
 
-    h11 and not httptools, because httptools drops the body of a request that offers an upgrade
-    (https://github.com/MagicStack/httptools/issues/124, with httptools 0.9.0).
+    It is h11 and not httptools, because httptools drops the body of a request that offers an
+    upgrade (https://github.com/MagicStack/httptools/issues/124, with httptools 0.9.0).
 
-    Headers of a plain, authorized login are remembered to the byte and not parsed when they come
-    again.
+    Headers of a plain, authorized login are remembered byte for byte and not parsed again.
     """
 
     def __init__(self, **of_uvicorn: Any) -> None:
@@ -73,16 +72,16 @@ class LoginProtocol(asyncio.Protocol):
         self._timer = self._loop.call_later(self._idle_seconds, self._close_if_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release the timer and what uvicorn holds."""
+        """Release the timer and uvicorn's own protocol."""
         self._timer.cancel()
         self._uvicorn.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Answer nothing more here until the client reads."""
+        """Stop answering logins here until the client reads."""
         self._writing_paused = True
 
     def resume_writing(self) -> None:
-        """Answer again."""
+        """Answer logins again."""
         self._writing_paused = False
 
     def data_received(self, data: bytes) -> None:
@@ -101,7 +100,7 @@ class LoginProtocol(asyncio.Protocol):
             self._read_head(received, received[: end.end()], login)
 
     def _read_head(self, received: bytes, head: bytes, login: "re.Match[bytes] | None") -> None:
-        """Do with the bytes of a connection what their first request asks for."""
+        """Answer the first request of the bytes if it is a login; else pass the connection on."""
         try:
             parsed = _Head(head)
         except httptools.HttpParserError:
@@ -125,7 +124,7 @@ class LoginProtocol(asyncio.Protocol):
         self._write(self._app.admitted(query, user_id, request_id), keep=True)
 
     def _pass_on(self, received: bytes) -> None:
-        """Leave the connection to uvicorn for good."""
+        """Pass the connection to uvicorn for good."""
         self._timer.cancel()
         self._transport.set_protocol(self._uvicorn)
         if self._writing_paused:
@@ -138,7 +137,7 @@ class LoginProtocol(asyncio.Protocol):
             known.add(headers)
 
     def _close_if_idle(self) -> None:
-        """Close a connection that was not answered for so long; look again at one that was."""
+        """Close a connection without a recent answer; check any other again later."""
         rest = self._last_answer + self._idle_seconds - self._loop.time()
         if rest > 0:
             self._timer = self._loop.call_later(rest, self._close_if_idle)
@@ -157,7 +156,7 @@ class LoginProtocol(asyncio.Protocol):
 
 
 class _Head:
-    """Path and headers of one request, and whether it is whole and means nothing but itself.
+    """Path and headers of one request, whether it is whole, and whether nothing follows it.
 
     Raises:
         httptools.HttpParserError: The bytes are no HTTP/1.
@@ -175,14 +174,14 @@ class _Head:
         self.headers[name.lower()] = value
 
     def on_message_complete(self) -> None:
-        """Judge a request that ends with its head; afterwards, the parser forgets to close."""
+        """Judge a request that ends with its head; later, the parser forgets `Connection: close`."""
         keeps = self._parser.should_keep_alive()
         self.is_plain = keeps and _MEANINGFUL.isdisjoint(self.headers)
 
 
 @lru_cache(maxsize=32)
 def _head(status_code: int, kind: bytes, keep: bool, second: int) -> bytes:
-    """An answer's lines before its length; `second` since 1970 for its date."""
+    """The lines of an answer before its length; `second`: seconds since 1970, for its date."""
     headers: tuple[tuple[bytes, bytes], ...] = headers_of(status_code, kind)
     headers = (*headers, (b"date", formatdate(second, usegmt=True).encode()))
     if not keep:

@@ -1,4 +1,4 @@
-"""Everything but logins, through FastAPI: what people and machines read, and the events that they write."""
+"""All routes but logins, by FastAPI: probes, metrics, champion, decisions, posted events."""
 
 import asyncio
 import time
@@ -31,12 +31,12 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-# Headers of an answer of that status.
+# Headers of answers by status.
 HEADERS_OF = {401: {"www-authenticate": "Bearer"}, 415: {"accept-encoding": "gzip"}}
 
 
 def routes(api: "Service") -> FastAPI:
-    """Everything but logins."""
+    """The FastAPI application with all routes but logins."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +54,7 @@ def routes(api: "Service") -> FastAPI:
 
 
 def _probes(app: FastAPI, api: "Service") -> None:
-    """Liveness, readiness and metrics, open to all."""
+    """Add liveness, readiness and metrics, which need no token."""
 
     @app.get("/healthz", summary="The process lives")
     def healthz() -> dict[str, str]:
@@ -90,10 +90,15 @@ def _probes(app: FastAPI, api: "Service") -> None:
 
 
 def _service(app: FastAPI, api: "Service") -> None:
-    """What wants a token."""
+    """Add the routes that need a token."""
     secured = [Depends(HTTPBearer(auto_error=False)), Depends(_authorised(api))]
 
-    @app.get("/v1/champion", dependencies=secured, responses=PROBLEMS, summary="Who plays first chair, and why")
+    @app.get(
+        "/v1/champion",
+        dependencies=secured,
+        responses=PROBLEMS,
+        summary="The champion, and why it serves",
+    )
     def champion() -> Any:
         return api.config.champion()
 
@@ -141,13 +146,13 @@ def _service(app: FastAPI, api: "Service") -> None:
         summary="The slate of a login; its impressions are written to the event store",
     )
     def recommendations(user_id: str, k: int = DEFAULT_K) -> Any:
-        """Answered before FastAPI is reached; stands here for the description of the interface."""
+        """Describe logins in the OpenAPI document; `Api` answers them before FastAPI is reached."""
         raise Refused(404, "not_found", f"There is no page for {user_id} and {k}.", "Send GET.")
 
 
 def _tell(loop: asyncio.AbstractEventLoop, settled: asyncio.Future[OSError | None], fault: OSError | None) -> None:
     def settle() -> None:
-        if not settled.done():  # whoever asked may be gone
+        if not settled.done():  # the client may have left
             settled.set_result(fault)
 
     with suppress(RuntimeError):  # the loop has ended, and with it the request
@@ -166,7 +171,7 @@ TOO_LARGE = f"The body is over {intake.MAX_BODY_BYTES:,} bytes."
 
 
 async def _plain_body(request: Request) -> bytes:
-    """The body, unpacked where it is gzip; bounded before and after."""
+    """The body, unpacked if it is gzip; its size is limited before and after."""
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in {"", "identity", "gzip", "x-gzip"}:
         what = f"A body encoded by {coding[:60]} cannot be read."
@@ -211,13 +216,13 @@ def _problem_response(
 
 
 def _is_browser(request: Request) -> bool:
-    """Whether a page is asked for; calls of the interface get problem documents whatever they accept."""
+    """Whether the request is for a page; calls of the interface always get problem documents."""
     is_call = request.url.path.startswith("/v1/")
     return not is_call and "text/html" in request.headers.get("accept", "")
 
 
 def _fault_page(status_code: int, what: str, remedy: str) -> Response:
-    """What a browser is shown; the templates are loaded by the first one who asks."""
+    """The error page for a browser; the templates are loaded at the first use."""
     from firstchair.console.guard import fault_page
 
     return fault_page(status_code, what, remedy)

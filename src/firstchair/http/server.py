@@ -1,4 +1,4 @@
-"""The API as it runs: gunicorn keeps one listening socket and the workers that accept from it, each a uvicorn.
+"""The API server: gunicorn keeps one listening socket, and uvicorn workers that accept from it.
 
 python -m firstchair.http.server [HOST]
 """
@@ -20,21 +20,21 @@ from firstchair.http.protocol import LoginProtocol
 from firstchair.settings import Settings, load_settings
 
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
-# A worker that does not end is killed after so long, and one whose loop stands still too; what it spooled is delivered
-# all the same.
+# Seconds after which a worker that does not end, or whose loop is blocked, is killed. What it
+# spooled is delivered all the same.
 KILL_SECONDS, STUCK_SECONDS = 20, 60
-# Requests under way have so long to end before the spool is brought away.
+# Seconds that open requests have to end before the spool is delivered.
 ANSWER_SECONDS = 5
-# Idle connections of load balancers are kept longer than those keep them themselves (60 s is the most common).
+# Idle connections are kept longer than load balancers keep them (60 s is the most common).
 KEEP_ALIVE_SECONDS = 75
 NOTIFY_SECONDS = 1
-# libuv takes one connection for each time that it looks at a listening socket, with a login of each open connection in
-# between. As many copies of the socket, as many connections at once.
+# libuv accepts one connection per round on a listening socket, and a round answers a login of each
+# open connection. With this many copies of the socket, it accepts this many connections per round.
 ACCEPTED_AT_ONCE = 64
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """Answers logins by `LoginProtocol`; ends with its parent, however that ended."""
+    """Answers logins by `LoginProtocol`; it ends with its parent, however the parent ended."""
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 - of the class above
         "loop": "uvloop",
@@ -50,35 +50,35 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     }
 
     def init_signals(self) -> None:
-        """From here on the worker hears for itself that it is to end."""
+        """Handle the signals that end the worker."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
     def run(self) -> None:
-        """Until told to end."""
+        """Serve until a signal ends it."""
         self.sockets: list[Any] = [_copy(shared) for shared in self.sockets for _ in range(ACCEPTED_AT_ONCE)]
         super().run()
 
     def _install_sigquit_handler(self) -> None:
-        """What gunicorn sends after a Ctrl-C ends a worker too; the handler of the class above tells nobody."""
+        """End at SIGQUIT, which gunicorn sends after Ctrl-C, as at SIGTERM."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, signal.raise_signal, signal.SIGTERM)
 
     async def callback_notify(self) -> None:
-        """Tell the parent that the loop turns."""
+        """Report to the parent that the event loop runs; end if the parent is gone."""
         await super().callback_notify()
         if os.getppid() != self.ppid:
             signal.raise_signal(signal.SIGTERM)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """Gunicorn, told everything by our settings and nothing by files or the command line."""
+    """Gunicorn, configured by our settings alone, without its files or command line."""
 
     def __init__(self, settings: Settings, host: str) -> None:
         self._settings, self._host = settings, host
         super().__init__()
 
     def load_config(self) -> None:
-        """What differs from gunicorn's defaults."""
+        """Set the options that differ from gunicorn's defaults."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         options = {
             "bind": f"{host}:{self._settings.api_port}",
@@ -94,24 +94,24 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Api:
-        """The application of one worker, after it was forked."""
+        """The application of one worker, made after the fork."""
         return worker.app()
 
 
 def main(host: str | None = None) -> None:
-    """Serve until told to end, at `host` or where the settings say.
+    """Serve until a signal ends it, at `host` or at the address of the settings.
 
-    `worker` was imported above, so a new worker is a fork that has it already.
+    `worker` is imported above, so that each forked worker has it already.
     """
     settings = load_settings()
-    # A worker that is forked while the server ends would take the signal to end for the server's own, and stay.
+    # A worker forked while the server ends would treat the signal as the server's, and stay alive.
     hold, release = (partial(signal.pthread_sigmask, how, ENDING) for how in (signal.SIG_BLOCK, signal.SIG_UNBLOCK))
     os.register_at_fork(before=hold, after_in_parent=release)
     Server(settings, host or settings.api_host).run()
 
 
 def _copy(shared: Any) -> socket.socket:
-    """Of gunicorn's own around a socket: one that accepts from the same queue."""
+    """A copy of gunicorn's socket wrapper that accepts from the same queue."""
     return socket.socket(fileno=os.dup(shared.fileno()))
 
 

@@ -1,4 +1,4 @@
-"""What a worker of the server serves, all of it from the settings; no database is asked before somebody asks it."""
+"""The application of a worker, made from the settings; no database is opened until it is needed."""
 
 from functools import cache
 from threading import Lock
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def app() -> Api:
-    """An ASGI application; the server calls this once in each worker."""
+    """Make the ASGI application; the server calls this once in each worker."""
     settings = load_settings()
 
     opening = Lock()
@@ -30,7 +30,7 @@ def app() -> Api:
         return open_registry_and_ledger(settings, open_databases(settings))
 
     def registry_and_ledger() -> "tuple[Registry, Ledger]":
-        with opening:  # who asks meanwhile waits for the one that opens
+        with opening:  # other requests wait for the first one, which opens them
             return opened()
 
     def champion() -> "Status":
