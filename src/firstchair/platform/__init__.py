@@ -1,4 +1,4 @@
-"""What Dagster stands on: the open platform, its journal, what is due, what is wrong, who is at work."""
+"""What Dagster builds on: the opened platform, its journal, due work, alerts, the writers' lock."""
 
 from firstchair.platform.platform import Platform, open_platform
 

@@ -1,4 +1,4 @@
-"""What is at work and what waits, in sentences, without asking Dagster."""
+"""Sentences about the work that runs and the work that waits, made without asking Dagster."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from firstchair.platform.work import at_work
 
 
 def doing(platform: Platform) -> tuple[str, ...]:
-    """What is at work and what waits, a sentence each, without asking Dagster."""
+    """A sentence for each piece of work that runs or waits, made without asking Dagster."""
     work, until = at_work(platform.databases.ledger), settled_at(platform)
     found = (
         "" if work is None else work.sentence(),
@@ -23,7 +23,7 @@ def doing(platform: Platform) -> tuple[str, ...]:
 
 
 def stage_plan(platform: Platform) -> str:
-    """What a stage would find; empty while one is under way, and before the first plan."""
+    """The effect that a stage could detect; empty during a stage and before the first plan."""
     last = platform.ledger.last()
     if last is not None and last.phase is not None:
         return ""
@@ -32,7 +32,7 @@ def stage_plan(platform: Platform) -> str:
 
 
 def settling_sentence(until: datetime) -> str:
-    """Until when nothing heavy begins after the first start of a home."""
+    """The sentence that says until when heavy work does not start after a home's first start."""
     return (
         "First start of this home: retraining and the daily build do not begin by themselves "
         f"before {until:%Y-%m-%d %H:%M} UTC (settle_minutes)."
@@ -40,9 +40,10 @@ def settling_sentence(until: datetime) -> str:
 
 
 def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
-    """The newest day's candidates while a stage with traffic is under way: its versions are frozen.
+    """The newest day's candidates that wait for the end of a stage with traffic.
 
-    Nothing is decided about them until it is over; none without a stage.
+    The versions of the stage are frozen, so nothing is decided about candidates until it is over.
+    Without such a stage, it is empty.
     """
     last = platform.ledger.last()
     if last is None or last.phase is None:
@@ -62,7 +63,7 @@ def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
 
 
 def waiting_sentence(versions: Sequence[promotion.Version], last: promotion.Entry | None) -> str:
-    """Which candidates wait, and for what; empty where none does."""
+    """The sentence that names the waiting candidates and what they wait for; empty without any."""
     if not versions or last is None or last.phase is None:
         return ""
     named = ", ".join(f"{version.version} ({version.family})" for version in versions)

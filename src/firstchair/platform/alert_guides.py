@@ -1,4 +1,4 @@
-"""What a person does about an alert: its likely cause, the page to look at, and the next step."""
+"""Guides for alerts: the likely cause, the page to look at, and the next step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """For one code. page: of the console, without the leading slash; empty: the first page."""
+    """The guide of one alert code. page: path in the console without the leading slash."""
 
     cause: str
     remedy: str
@@ -121,5 +121,5 @@ GUIDES: Mapping[str, Guide] = {
 
 
 def guide_of(code: str) -> Guide:
-    """The guide of an alert's code."""
+    """The guide of an alert code."""
     return GUIDES.get(code, UNKNOWN)

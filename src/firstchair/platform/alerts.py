@@ -1,4 +1,4 @@
-"""What is watched all the time, from state alone; what fails is an alert for the person on call."""
+"""Checks of the platform's state; a check that fails is an alert for the person on call."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,17 +31,17 @@ PASSES, FAILS = CheckState.PASSES, CheckState.FAILS
 UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
 ONE_DAY = timedelta(days=1)
 STALE_AFTER = timedelta(days=2)
-# A complete day has its lists by then: the daily run begins 2.5 hours after its end.
+# By then, a complete day has its lists: the daily run begins 2.5 hours after the day ends.
 BUILT_AFTER = timedelta(hours=6)
-# A rollback, or a probation that ended without a confirmation, is shown to a person for so long.
+# Days for which a rollback, or a probation that ended without a confirmation, stays an alert.
 ROLLBACK_DAYS = 3
-# The end of a canary whose version was deleted is shown to a person for so long.
+# Days for which the end of a canary whose version was deleted stays an alert.
 LOST_CANARY_DAYS = 3
-# A run that failed longer ago, and whose work nobody did, is history.
-# Stages of a refit that was judged and did not take over, and what only more test users can mend.
+# Stages of a refit that was judged and did not take over, and reasons that only more test users
+# mend.
 HELD_STAGES = {Stage.SHADOW, Stage.REJECTED}
 UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
-# The newest changes of champion that an alert names.
+# How many of the newest changes of champion an alert names.
 MOST_RELEASES = 3
 # The reasons of refused records that an alert names.
 MOST_REASONS = 3
@@ -53,8 +53,8 @@ SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 class Alert:
     """One thing that is wrong: a stable code, and a sentence for the person on call.
 
-    cause: the likely one. remedy: what to do. link: page of the console to look at. They are the
-    code's own (`alert_guides`) where a look at the state says nothing better.
+    cause: the likely one. remedy: what to do. link: page of the console to look at. They come from
+    the code's guide (`alert_guides`) unless the state says something more exact.
     """
 
     code: str
@@ -64,7 +64,7 @@ class Alert:
     link: str = ""
 
     def told(self) -> str:
-        """All of it in one text."""
+        """The alert as one text."""
         parts = (
             self.text,
             f"Likely cause: {self.cause}",
@@ -75,12 +75,12 @@ class Alert:
 
 
 def open_alerts(platform: Platform, runs: Sequence[Check] | None = None) -> tuple[Alert, ...]:
-    """What is wrong now: the checks of `watch` that fail, at most one of a code."""
+    """The alerts that are open now: the checks of `watch` that fail, at most one of a code."""
     return alerts_of(watch(platform, runs), platform)
 
 
 def alerts_of(checks: Sequence[Check], platform: Platform) -> tuple[Alert, ...]:
-    """The checks that fail, at most one of a code, the first of each, with what is known of it."""
+    """An alert for the first failing check of each code, with its likely cause and remedy."""
     failing = [check for check in checks if check.state is FAILS]
     by_code = {check.name: check for check in reversed(failing)}
     return tuple(_guided(check, platform) for check in by_code.values())[::-1]
@@ -94,15 +94,15 @@ def _guided(check: Check, platform: Platform) -> Alert:
 
 
 def watch(platform: Platform, runs: Sequence[Check] | None = None) -> tuple[Check, ...]:
-    """Look at data, lists, engagement, the split, decisions, aliases, checks and runs.
+    """Check data, lists, engagement, the split, decisions, aliases, asset checks and runs.
 
     Args:
-        platform: The platform, and the instant to look at it.
-        runs: What Dagster knows of runs and asset checks; without it, what `alert_sensor` last
-            found of them is reported.
+        platform: The platform, and the instant of the check.
+        runs: What Dagster knows of runs and asset checks; by default, what `alert_sensor` last
+            found of them.
 
     Returns:
-        One check or more of a code; one that names no fault where there is none.
+        One check or more of each code; a code without a fault has one check that passes.
     """
     of_runs = (*_known_of_runs(platform),) if runs is None else runs
     reconciliation = events.reconcile(platform.lake)
@@ -149,7 +149,7 @@ def _lists(platform: Platform, last: date) -> Check:
 
 
 def _is_due(now: datetime, day: date) -> bool:
-    """Whether a day is over for so long that it should be built."""
+    """Whether a day ended so long ago that it should be built."""
     return now >= datetime.combine(day + ONE_DAY, time(), UTC) + BUILT_AFTER
 
 
@@ -165,7 +165,7 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
     yield _unbuilt(platform, last)
     yield _strays(platform)
     before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
-    # Holes before a day are among all holes, which have been counted.
+    # Gaps before a day are among all gaps, which have been counted.
     settled = events.sequence_gaps(platform.lake, before=before) if any(found.gaps.values()) else {}
     holes = {name: n for name, n in settled.items() if n}
     named = ", ".join(f"{count:,} from {source}" for source, count in sorted(holes.items()))
@@ -175,7 +175,7 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
 
 
 def _accounting(platform: Platform, found: events.Reconciliation) -> Check:
-    """Whether every record is accounted for; between two commits of a writer nobody can say."""
+    """Whether every record is accounted for; unknown while a writer is between two commits."""
     name = "records_unaccounted"
     if not found.balanced:
         if at_work(platform.databases.ledger) is not None:
@@ -201,7 +201,7 @@ def _accounted(found: events.Reconciliation) -> str:
 
 
 def _unbuilt(platform: Platform, last: date) -> Check:
-    """Complete days whose events wait for long: their build, or their rebuild, does not happen."""
+    """Complete days with events that have waited too long to be built or rebuilt."""
     since = platform.now - BUILT_AFTER
     waiting_long = (day for day in events.waiting_days(platform.lake) if day.read_at <= since)
     found = [day for day in waiting_long if day.day <= last and _is_due(platform.now, day.day)]
@@ -238,7 +238,7 @@ def _changed(platform: Platform) -> Iterator[Check]:
 
 
 def _moved(platform: Platform) -> Check:
-    """What somebody moved behind our back, now or within the last day."""
+    """An alias that somebody moved outside of firstchair, now or within the last day."""
     last = platform.ledger.last()
     if last is None:
         return Check("alias_moved", NOT_APPLICABLE, "There is no champion yet.")
@@ -252,7 +252,7 @@ def _moved(platform: Platform) -> Check:
 
 
 def _deleted(platform: Platform) -> Check:
-    """A version that somebody deleted in MLflow: the champion's, or one in canary of late."""
+    """A version that somebody deleted in MLflow: the champion, or one that was in canary lately."""
     name, last = "version_deleted", platform.ledger.last()
     if last is None or last.champion_after is None:
         return Check(name, NOT_APPLICABLE, "There is no champion yet.")
@@ -268,7 +268,7 @@ def _deleted(platform: Platform) -> Check:
 
 
 def _quality(platform: Platform, last: date) -> Iterator[Check]:
-    """The newest complete day's own figures; the gate leaves out older bad days itself."""
+    """Data quality of the newest complete day alone; the gate itself leaves out older bad days."""
     import monitoring
 
     if last not in platform.lake.partitions(t.DATA_QUALITY):
@@ -339,7 +339,7 @@ def _engagement(platform: Platform, last: date) -> Check:
 
 
 def _regressions(platform: Platform, last: date) -> "Mapping[date, Regression]":
-    """Change of CTR at the newest mornings, as many as the trigger asks for."""
+    """Change of CTR on the newest as_of days, as many as the trigger's `hold_days`."""
     import monitoring
 
     rules = monitoring.load_rules()
@@ -352,7 +352,7 @@ def _regressions(platform: Platform, last: date) -> "Mapping[date, Regression]":
 
 
 def _released(platform: Platform) -> str:
-    """Versions that began to serve in the days whose CTR fell; empty where none did."""
+    """A sentence about versions that began to serve in days of a CTR fall; empty without any."""
     last = platform.complete_days()[1]
     change = _regressions(platform, last)[last + ONE_DAY]
     found = []
@@ -372,7 +372,7 @@ def _released(platform: Platform) -> str:
 
 
 def _decisions(platform: Platform) -> Iterator[Check]:
-    """A broken split; a refit that was held; a rollback or an unconfirmed champion, if still new."""
+    """Checks for a broken split, a held refit, a recent rollback or unconfirmed champion."""
     entries = platform.ledger.entries(limit=50)
     yield _split(entries)
     yield _refresh(entries)
@@ -413,7 +413,7 @@ def _refresh(entries: Sequence[Entry]) -> Check:
 
 
 def _known_of_runs(platform: Platform) -> Iterator[Check]:
-    """What `alert_sensor` last found of runs and asset checks."""
+    """The checks of runs and asset checks as `alert_sensor` last found them."""
     for incident in platform.journal.incidents(only_open=True):
         if incident.code in {"failed_run", "failed_check"}:
             yield Check(incident.code, FAILS, incident.detail)

@@ -1,4 +1,4 @@
-"""When a condition becomes a cause: held long enough, once an episode, and not too soon after the last time."""
+"""When a condition becomes a cause: if it held long enough, once an episode, after a cool-down."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -10,36 +10,36 @@ NOT_HELD, SAME_EPISODE, COOL_DOWN = "not_held", "same_episode", "cool_down"
 
 
 class Patience(Protocol):
-    """Days a condition holds first, is gone for its episode to end, and is quiet after it caused something."""
+    """A rule in days: how long a condition must hold, what ends its episode, and the cool-down."""
 
     @property
     def hold_days(self) -> int:
-        """At least 1."""
+        """Days in a row that the condition must hold; at least 1."""
         ...
 
     @property
     def clear_days(self) -> int:
-        """0: each day is an episode of its own."""
+        """Days without the condition that end an episode; 0: each day is an episode of its own."""
         ...
 
     @property
     def cool_down_days(self) -> int:
-        """0 and up."""
+        """Days after a cause without another one; at least 0."""
         ...
 
 
 def outcome(rule: Patience, held: Mapping[date, bool], fired_on: Sequence[date], *, as_of: date) -> str | None:
-    """What the condition comes to on `as_of`; None where it does not hold.
+    """The outcome of the condition on `as_of`; None where it does not hold.
 
-    An episode goes on over gaps shorter than `clear_days` and causes something once; with `clear_days` 0 each day is
-    an episode. A condition that comes and goes therefore causes at most one thing in `cool_down_days`, and none while
-    it does not hold `hold_days` in a row.
+    An episode continues over gaps shorter than `clear_days` and fires once; with `clear_days` 0,
+    each day is an episode. So a condition that comes and goes fires at most once in
+    `cool_down_days`, and never unless it holds `hold_days` in a row.
 
     Args:
-        rule: Of the cause.
-        held: Whether it held, by as_of; days that were not looked at count as not held.
-        fired_on: As_of on which it fired before; this one is left out.
-        as_of: Day that is judged.
+        rule: The cause's rule.
+        held: Whether the condition held, by as_of; missing days count as not held.
+        fired_on: The as_of days on which it fired before; `as_of` itself is ignored.
+        as_of: The day that is judged.
     """
     if not held.get(as_of, False):
         return None
@@ -54,7 +54,7 @@ def outcome(rule: Patience, held: Mapping[date, bool], fired_on: Sequence[date],
 
 
 def _was_clear(held: Mapping[date, bool], since: date, until: date, clear_days: int) -> bool:
-    """Whether between the two days the condition was gone for so many days in a row."""
+    """Whether the condition was absent for `clear_days` days in a row between the two days."""
     run = 0
     for number in range(1, (until - since).days):
         run = 0 if held.get(since + timedelta(days=number), False) else run + 1

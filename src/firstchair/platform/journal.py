@@ -1,4 +1,4 @@
-"""The journal in Postgres: every cause of a retraining, fired or kept quiet, and every incident and its deliveries."""
+"""The journal in Postgres: causes of retraining, fired or suppressed, and incidents with posts."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ INCIDENTS = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class TriggerRecord:
-    """What a cause came to on an as_of: `fired`, or why not (`not_held`, `same_episode`, `cool_down`)."""
+    """A cause on an as_of and its outcome: `fired`, `not_held`, `same_episode` or `cool_down`."""
 
     recorded_at: datetime
     as_of: date
@@ -63,7 +63,10 @@ class TriggerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that is or was wrong; `delivered_at` and `resolution_delivered_at` are of the webhook."""
+    """Something that is or was wrong.
+
+    delivered_at, resolution_delivered_at: when the webhook's receiver accepted its posts.
+    """
 
     incident_id: str
     code: str
@@ -88,11 +91,11 @@ class Journal:
         return sa.create_engine(self.url, poolclass=sa.pool.NullPool)
 
     def migrate(self) -> None:
-        """Bring the database to the newest form; harmless when repeated, or done by two at once."""
+        """Migrate the database to the newest form; idempotent, even for two processes at once."""
         migrate(self.url, Path(__file__).parent / "migrations")
 
     def record(self, triggers: Sequence[TriggerRecord]) -> None:
-        """Add what is not there yet; the first outcome of a cause and an as_of stands.
+        """Add the records that are new; the first outcome of a cause and an as_of stays.
 
         Raises:
             LedgerError: The database cannot be written; nothing was.
@@ -108,7 +111,7 @@ class Journal:
     def triggers(
         self, *, limit: int = 1_000, as_of: date | None = None, outcome: str | None = None
     ) -> list[TriggerRecord]:
-        """The newest records, newest first, of one as_of and one outcome where they are named."""
+        """The newest records, newest first, optionally those of one as_of or outcome."""
         query = sa.select(TRIGGERS).order_by(TRIGGERS.c.sequence.desc()).limit(limit)
         query = query.where(TRIGGERS.c.as_of == as_of) if as_of is not None else query
         query = query.where(TRIGGERS.c.outcome == outcome) if outcome is not None else query
@@ -116,7 +119,11 @@ class Journal:
             return [TriggerRecord(**row._mapping) for row in connection.execute(query)]
 
     def see(self, found: Mapping[str, str], *, now: datetime) -> None:
-        """Open an incident for each code in `found` (its detail beside it) that has none; resolve those not found.
+        """Open an incident for each code of `found` without one, and resolve those not in `found`.
+
+        Args:
+            found: Detail by code.
+            now: The instant of the check.
 
         Raises:
             LedgerError: The database cannot be written; nothing was.
@@ -139,7 +146,7 @@ class Journal:
             return [Incident(**row._mapping) for row in connection.execute(query)]
 
     def undelivered(self, *, now: datetime) -> list[Incident]:
-        """Incidents that the receiver has not taken, or not the end of, and that may be tried again by now."""
+        """Incidents whose beginning or end is not delivered and may be posted again by now."""
         tried = INCIDENTS.c.resolved_at.is_(None) | INCIDENTS.c.last_fault.is_not(None)
         begun, over = INCIDENTS.c.delivered_at.is_not(None), INCIDENTS.c.resolved_at.is_not(None)
         waits = (~begun & tried) | (begun & over & INCIDENTS.c.resolution_delivered_at.is_(None))
@@ -148,7 +155,7 @@ class Journal:
             return [Incident(**row._mapping) for row in connection.execute(query)]
 
     def note(self, incident_id: str, **values: Any) -> None:
-        """Write what came of a delivery into an incident's columns."""
+        """Write the outcome of a post into an incident's columns."""
         with self._writing() as connection:
             connection.execute(INCIDENTS.update().where(INCIDENTS.c.incident_id == incident_id).values(**values))
 
@@ -161,7 +168,7 @@ class Journal:
             raise LedgerError(
                 f"The journal cannot be written: {str(error).splitlines()[0]}.",
                 where=self.url.render_as_string(),
-                data="Nothing was written; the next look sees the same state and writes it.",
+                data="Nothing was written; the next check sees the same state and writes it.",
                 remedy="Bring the database back.",
             ) from error
 

@@ -1,4 +1,4 @@
-"""Handles to everything a run works on, opened once from the settings."""
+"""Handles to all stores and databases that a run works on, opened once from the settings."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -31,7 +31,7 @@ from firstchair.settings import Settings, load_settings
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The lake, the registry, the ledger and the addresses of the sources, with the settings behind them."""
+    """The lake, the registry, the ledger and the addresses of the sources, with their settings."""
 
     settings: Settings
     databases: Databases
@@ -43,21 +43,21 @@ class Platform:
 
     @property
     def rules(self) -> GateRules:
-        """What the gate asks for, from the settings."""
+        """The rules of the gate, from the settings."""
         return GateRules.of(self.settings)
 
     def arms(self) -> Arms:
-        """Who sees whose list by the ledger's last entry."""
+        """The assignment of users to roles by the ledger's last entry."""
         last = self.ledger.last()
         phase = None if last is None else last.phase
         return arms_of(phase, salt=self.settings.arm_salt, holdout_share=self.settings.holdout_share)
 
     def restore_aliases(self) -> bool:
-        """Put the aliases where the ledger has them, before lists are made or published by them."""
+        """Set the aliases as the ledger has them, before lists are made or published by them."""
         return restore_aliases(self.registry, self.ledger, now=self.now)
 
     def build_evidence(self, *, first: date, last: date) -> EvidenceReport:
-        """Put the evidence of the stages with traffic in place, for these days (both included)."""
+        """Build the evidence of the stages with traffic for these days (both included)."""
         return build_evidence(
             self.lake,
             spans(self.ledger),
@@ -69,7 +69,7 @@ class Platform:
         )
 
     def decide(self, *, as_of: date, run_id: str | None = None, tick_id: str | None = None) -> Deciding:
-        """Put the day before the gate, by the platform's rules and clock."""
+        """Let the gate decide about a day, by the platform's rules and clock."""
         return decide(
             self.lake,
             self.registry,
@@ -84,7 +84,7 @@ class Platform:
         )
 
     def complete_days(self) -> tuple[date, date]:
-        """First and last day (UTC) whose events can be complete: nothing of today is used.
+        """First and last day (UTC) whose events can be complete; today is never among them.
 
         Raises:
             RunError: No event has been ingested yet.
@@ -103,21 +103,21 @@ class Platform:
         return days[0], min(days[1], yesterday)
 
     def require_accepted(self) -> None:
-        """Nothing where events were accepted.
+        """Raise if no event was accepted.
 
         Raises:
-            RunError: None was; the text says how many were refused and why.
+            RunError: No event was accepted; the text says how many were refused and why.
         """
         if not self.lake.count(t.EVENTS):
             raise self._none_accepted()
 
     def unusable(self, as_of: date) -> str | None:
-        """Why nothing may be built from the days before `as_of`; None where it may."""
+        """Why nothing may be built from the days before `as_of`; None if it may."""
         limit = self.settings.max_quarantine_rate
         return events.unusable(self.lake, as_of=as_of, limit=limit)
 
     def with_refused(self, failure: RunError) -> RunError:
-        """The failure and, where too much was refused as well, how much and why."""
+        """The failure and, if too many records were refused as well, how many and why."""
         refused = events.refused(self.lake)
         if refused is None or self.unusable(self.now.date() + timedelta(days=1)) is None:
             return failure
@@ -129,10 +129,10 @@ class Platform:
         )
 
     def require_usable(self, as_of: date) -> None:
-        """Nothing where the days before `as_of` may be built on.
+        """Raise if nothing may be built from the days before `as_of`.
 
         Raises:
-            DataError: More than `max_quarantine_rate` of the last of them, or of all, is lost.
+            DataError: More than `max_quarantine_rate` of the last day, or of all days, is lost.
         """
         events.require_usable(self.lake, as_of=as_of, limit=self.settings.max_quarantine_rate)
 
@@ -176,7 +176,7 @@ def open_platform(settings: Settings | None = None, *, now: datetime | None = No
 
 @cache
 def _journal(url: sa.URL) -> Journal:
-    """The journal in its newest form; one a process: each step of a run opens the platform."""
+    """The migrated journal, one per process although each step of a run opens the platform."""
     journal = Journal(url)
     journal.migrate()
     return journal

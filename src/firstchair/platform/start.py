@@ -1,4 +1,4 @@
-"""The first start of a home: for a while after it nothing heavy begins by itself."""
+"""The first start of a home, after which no heavy work starts by itself for a while."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ MARK = "first-start"
 
 
 def note_first_start(platform: Platform) -> datetime:
-    """Write down when the services of this home were started for the first time; that stays.
+    """Record when the services of this home were started for the first time; later calls keep it.
 
     Returns:
         That instant.
@@ -20,11 +20,11 @@ def note_first_start(platform: Platform) -> datetime:
 
 
 def settled_at(platform: Platform) -> datetime | None:
-    """When retraining and the daily build may start by themselves; None where they may.
+    """When retraining and the daily build may start by themselves; None if they may now.
 
-    They wait for the setting `settle_minutes` after the first start, so that whoever has just made
-    a home, such as a demo's, sees it before it works on. A home whose services were never started by
-    `up` or a container does not wait.
+    They wait for `settle_minutes` after the first start, so that the person who has just made a
+    home, such as a demo's, can see it before it changes. A home whose services were never started
+    by `up` or a container does not wait.
     """
     path = platform.settings.home / MARK
     if not path.exists():

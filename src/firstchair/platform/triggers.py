@@ -1,4 +1,4 @@
-"""What is due, read from tables: new objects, and models to be fitted anew with the cause named."""
+"""Due work, read from tables: new objects, days, decisions, and retraining with its cause."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -20,14 +20,14 @@ from firstchair.promotion import Entry, is_followed, out_of_line, undecided
 if TYPE_CHECKING:
     from monitoring import Rules
 
-# Days of a condition's past that its patience is judged by.
+# How many days of a condition's past its rule can use.
 PAST_DAYS = 60
 ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainingDue:
-    """Features that models are to be fitted on, and why: the first cause, all of them, and what they say.
+    """Features that models should be fitted on: the first cause, all causes, and their texts.
 
     Causes: freshness, drift, engagement_regression, overfit, volume, schedule.
     """
@@ -48,9 +48,10 @@ class WaitingObjects:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One possible cause as it stands: on which as_of it held, and what it says on the newest.
+    """A possible cause: the as_of days on which it held, and its text for the newest of them.
 
-    Drift is a cause by kind of column, so that one kind that goes on for weeks does not hide the next.
+    Drift is a separate cause for each kind of column, so that weeks of drift in one kind do not
+    hide drift in another.
     """
 
     cause: str
@@ -62,7 +63,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class DecisionDue:
-    """A day that is to be put before the gate, or whose outcome is not yet served; `why` names it and its state."""
+    """A day to decide about, or whose decision is not served yet; `why` names it and its state."""
 
     as_of: date
     why: str
@@ -70,10 +71,10 @@ class DecisionDue:
 
 @dataclass(frozen=True, slots=True)
 class DayDue:
-    """The newest complete day of events, and whether it is to be built; where it is not, `why`.
+    """The newest complete day of events, and why it cannot be built, if it cannot.
 
-    day: None where there is none. built: It has lists, so that only a run of it that failed is to be
-    done again.
+    day: None where there is none. built: it has lists, so that only a failed run of it has to be
+    repeated. why: empty if it can be built.
     """
 
     day: date | None
@@ -82,7 +83,7 @@ class DayDue:
 
 
 def day_due(platform: Platform) -> DayDue:
-    """What is to be done about the newest complete day."""
+    """The newest complete day, and whether it is or can be built."""
     try:
         day = platform.complete_days()[1]
     except RunError as none:
@@ -93,9 +94,9 @@ def day_due(platform: Platform) -> DayDue:
 
 
 def decisions_due(platform: Platform) -> list[DecisionDue]:
-    """Days without an entry, else the last one where aliases or published lists are not right.
+    """Days without an entry; if there are none, the last day if aliases or lists do not follow it.
 
-    They are right where they are as its entry says, and lists hold no merged artist.
+    Aliases and published lists have to be as its entry says, and lists hold no merged artist.
     """
     last = platform.ledger.last()
     number = 0 if last is None else last.sequence
@@ -111,7 +112,7 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
 
 
 def lists_with_merged(platform: Platform) -> DecisionDue | None:
-    """The day whose served lists hold an artist that was merged since; None where none does."""
+    """The day whose served lists hold an artist that was merged later; None if there is none."""
     served = publication.serves(platform.settings.published)
     version = platform.lake.version(t.ARTIST_REDIRECTS)
     if served is None or served.redirects == version:
@@ -122,7 +123,7 @@ def lists_with_merged(platform: Platform) -> DecisionDue | None:
 
 
 def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:
-    """The day whose lists are to be published, where publishing them would change what is served."""
+    """The day whose lists have to be published, if publishing them changes what is served."""
     served = publication.serves(platform.settings.published)
     found = None if served is None else (served.champion, served.arms)
     if found == (last.champion_after, platform.arms().bounds):
@@ -142,13 +143,14 @@ def waiting_objects(platform: Platform) -> WaitingObjects:
 
 
 def retraining_due(platform: Platform) -> RetrainingDue | None:
-    """The newest features and what says that models should be fitted on them; None where nothing does.
+    """The newest features and the causes to fit models on them; None without a cause.
 
-    Every condition that holds is recorded in the journal once an as_of, fired or with what kept it quiet, so a
-    repeated look gives the same answer.
+    The journal records each condition that holds once an as_of, as fired or with the reason why
+    not, so a repeated call gives the same answer.
 
     Raises:
-        LakeError, ModelError, LedgerError: A table, the registry or the journal does not answer; nothing is due.
+        LakeError, ModelError, LedgerError: A table, the registry or the journal does not answer;
+            nothing is due.
     """
     import monitoring
 
@@ -177,7 +179,7 @@ def judged(
 
 
 def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
-    """What monitoring's tables say: drift, a fall of engagement, overfitting, each with its past."""
+    """Conditions from monitoring's tables: drift, a fall of engagement, overfitting."""
     import monitoring
 
     since = as_of - PAST_DAYS * ONE_DAY
@@ -187,31 +189,34 @@ def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
         days = dict.fromkeys((row["as_of"] for row in drifted if row["kind"] == kind), True)
         here = [row for row in drifted if row["as_of"] == as_of and row["kind"] == kind]
         named = {row["column"]: round(row["effect"], 3) for row in here}
-        told = f"Drift of the {kind}: {', '.join(sorted(named))}."
-        yield Condition(f"drift:{kind}", rules.triggers.drift, days, told, {"columns": named})
+        text = f"Drift of the {kind}: {', '.join(sorted(named))}."
+        yield Condition(f"drift:{kind}", rules.triggers.drift, days, text, {"columns": named})
     changes = monitoring.engagement_regression(lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement)
     fallen = {day: change.fallen for day, change in changes.items()}
     if as_of in changes:
         change, rule = changes[as_of].relative_change, rules.triggers.engagement_regression
         recent = f"the last {rules.engagement.recent_days} complete days"
-        told = f"CTR of {recent} is {change:+.1%} against the days before."
-        yield Condition("engagement_regression", rule, fallen, told, {"change": change})
+        text = f"CTR of {recent} is {change:+.1%} against the days before."
+        yield Condition("engagement_regression", rule, fallen, text, {"change": change})
     overfit = lake.read(t.OVERFIT, f"{window} and overfit").to_pylist()
     families = sorted(row["family"] for row in overfit if row["as_of"] == as_of)
     days = dict.fromkeys((row["as_of"] for row in overfit), True)
-    told = f"Remembers more and foresees less than usual: {', '.join(families)}."
-    yield Condition("overfit", rules.triggers.overfit, days, told, {"families": families})
+    text = f"Remembers more and foresees less than usual: {', '.join(families)}."
+    yield Condition("overfit", rules.triggers.overfit, days, text, {"families": families})
 
 
 def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> Iterator[Condition]:
-    """What the age of the newest models says: freshness, volume, schedule; all are over once there are newer ones.
+    """Conditions from the age of the newest models: freshness, volume, schedule.
+
+    All of them end once there are newer models.
 
     fitted: as_of of the newest day on which every family was fitted; None where there is none.
     """
     age = (as_of - fitted).days if fitted is not None else None
     stale = {as_of: age is None or age > rules.triggers.freshness.max_days}
-    told = f"Features of {as_of}, newest models {f'of {fitted}' if fitted is not None else 'none'}."
-    yield Condition("freshness", rules.triggers.freshness, stale, told, {"fitted": fitted})
+    newest = f"of {fitted}" if fitted is not None else "none"
+    text = f"Features of {as_of}, newest models {newest}."
+    yield Condition("freshness", rules.triggers.freshness, stale, text, {"fitted": fitted})
     if age is None or fitted is None:
         return
     old = {as_of: age >= rules.triggers.schedule.max_age_days}
@@ -222,7 +227,7 @@ def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> I
 
 
 def _growth(lake: Lake, fitted: date, as_of: date) -> float:
-    """Events from `fitted` on ÷ those before it, the weight of each user bounded in both."""
+    """Events from `fitted` on ÷ events before it, with a bounded weight of each user in both."""
     with connect() as connection:
         counts = connection.execute(f"""
             select count(*) filter (event_date >= date '{fitted}')::double as new,
@@ -244,7 +249,7 @@ def _newest_models(platform: Platform, as_of: date) -> date | None:
 
 
 def _due(fired: list[TriggerRecord], as_of: date) -> RetrainingDue | None:
-    """What fired on the newest as_of; freshness is told last, because it is true of every new day."""
+    """The causes that fired on the newest as_of; freshness is last: it holds on every new day."""
     ordered = sorted(fired, key=lambda record: (record.cause == "freshness", record.sequence))
     if not ordered:
         return None

@@ -1,4 +1,4 @@
-"""Alerts to a webhook: signed, tried again with patience, once an incident and once when it is over."""
+"""Alerts to a webhook: one signed post when an incident opens, one when it ends, with retries."""
 
 import hashlib
 import hmac
@@ -15,11 +15,11 @@ from firstchair.platform.journal import Incident, Journal
 
 LOG = logging.getLogger("firstchair.alerts")
 SIGNATURE, DELIVERY = "X-Firstchair-Signature", "X-Firstchair-Delivery"
-# The wait doubles from the first fault on, up to an hour.
+# The wait doubles with each failed try, up to an hour.
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 TIMEOUT_SECONDS = 10
 OPENED, RESOLVED = "opened", "resolved"
-# Before the text of a post, for receivers that show nothing else of it.
+# Prefix of the text of a post, for receivers that show only the text.
 SIMULATED = "Simulated data, no real service: "
 
 
@@ -27,8 +27,8 @@ SIMULATED = "Simulated data, no real service: "
 class Receiver:
     """Where alerts are posted.
 
-    url: None where they are not. key: secret of the signature. simulated: some event of the home
-    is, so that every post says it is of no real service.
+    url: None where they are not. key: secret of the signature. simulated: whether an event of the
+    home is simulated; then each post says that it is about no real service.
     """
 
     url: str | None
@@ -43,16 +43,15 @@ def tell(
     *,
     now: datetime,
 ) -> list[Incident]:
-    """Open and resolve incidents by what is wrong now, and post what the receiver has not taken yet.
+    """Open and resolve incidents by the present alerts, and post what is not delivered yet.
 
     An incident's beginning is posted until the receiver answers 2xx, then never again; so is its
-    end, after it. A fault is tried again no sooner than its wait allows. Posts carry
-    `X-Firstchair-Signature`: `sha256=` and the hex HMAC-SHA256 of the body under the key, and
-    `X-Firstchair-Delivery`, the same at each try of the same post: where an answer is lost on the
-    way, the receiver can tell by it that it has the post already. One process tells at a time.
-
-    Without an address incidents are kept and nothing is posted; what was over before the first try
-    is not told of.
+    end, after its beginning. A failed post is tried again no sooner than its wait allows. Posts
+    carry `X-Firstchair-Signature`: `sha256=` and the hex HMAC-SHA256 of the body under the key, and
+    `X-Firstchair-Delivery`, which is the same at each try of the same post, so that a receiver
+    whose answer was lost can recognise the post. One process posts at a time. Without an address
+    incidents are kept and nothing is posted. An incident that ended before the first try is not
+    posted.
 
     Returns:
         Incidents that are open now.
@@ -69,7 +68,7 @@ def tell(
 
 
 def _log(journal: Journal, now: datetime) -> None:
-    """What began or ended at this look."""
+    """Log the incidents that began or ended at this check."""
     for incident in journal.incidents(limit=100):
         if incident.opened_at == now:
             LOG.warning("%s: %s", incident.code, incident.detail)
@@ -78,7 +77,7 @@ def _log(journal: Journal, now: datetime) -> None:
 
 
 def signature(body: bytes, key: bytes) -> str:
-    """What the signature header of a body holds.
+    """The value of the signature header of a body.
 
     >>> signature(b"{}", b"key")[:15]
     'sha256=9acd0f5e'
@@ -87,7 +86,7 @@ def signature(body: bytes, key: bytes) -> str:
 
 
 def _deliver(journal: Journal, incident: Incident, receiver: Receiver, now: datetime) -> None:
-    """Post the beginning, then the end, as far as they are due; a fault ends this try."""
+    """Post the beginning, then the end, if they are due; stop at a failed post."""
     if incident.delivered_at is None:
         if not _posted(journal, incident, OPENED, receiver, now):
             return
@@ -114,7 +113,7 @@ def _posted(
 
 
 def _post(receiver: Receiver, incident: Incident, event: str) -> str | None:
-    """Why the receiver did not take it; None where it did."""
+    """Post once; why the receiver did not accept it, None if it did."""
     mark = SIMULATED if receiver.simulated else ""
     body = json.dumps(
         {

@@ -1,4 +1,4 @@
-"""One writer of the tables at a time: who is at work, since when and why; others wait or leave."""
+"""The lock of the tables' one writer: who holds it, since when and why; others wait or give up."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ WORK = sa.Table(
     sa.Column("process", sa.Text),
     sa.Column("since", sa.TIMESTAMP(timezone=True)),
 )
-# Locks that this process holds: what it starts within, such as a Dagster run, is part of its work.
+# Locks that this process holds; what it starts under them, such as a Dagster run, needs no other.
 _OURS: set[tuple[int, sa.URL]] = set()
 
 
@@ -33,8 +33,8 @@ _OURS: set[tuple[int, sa.URL]] = set()
 class Work:
     """What writes the tables now.
 
-    who: The command or the Dagster run. why: What for. process: Its number and machine. since: When
-    it got the lock.
+    who: the command or the Dagster run. why: its purpose. process: its number and machine. since:
+    when it got the lock.
     """
 
     who: str
@@ -43,14 +43,14 @@ class Work:
     since: datetime
 
     def sentence(self) -> str:
-        """All of it in words."""
+        """The work as a sentence."""
         why = f": {self.why}" if self.why else ""
         since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.who} ({self.process}) is at work since {since}{why}."
 
 
 def at_work(url: sa.URL) -> Work | None:
-    """What holds the lock of all writers; None where nothing does.
+    """The work that holds the writers' lock; None if it is free.
 
     Args:
         url: Database of the ledger.
@@ -79,14 +79,14 @@ def writing(
     wait: bool,
     waits: Callable[[Work], None] = lambda _: None,
 ) -> Iterator[None]:
-    """Hold the lock that every writer of a table holds; a killed process gives it back by dying.
+    """Hold the writers' lock during a block; a killed process releases it.
 
-    Within the process that holds it, it is held already.
+    In the process that holds it, a nested block does not wait.
 
     Args:
         url: Database of the ledger.
-        who: The command or the run, as others read it.
-        why: What for.
+        who: The command or the run, as it is shown to others.
+        why: The purpose of the work.
         wait: Whether to wait for another writer to end.
         waits: Called with the other writer before the wait begins.
 
@@ -114,7 +114,7 @@ def writing(
 
 @contextmanager
 def _recorded(url: sa.URL, work: Work) -> Iterator[None]:
-    """Keep the work in the table while the block runs; what a killed process left is replaced."""
+    """Keep the work in the table during the block; the row of a killed process is replaced."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     values = {**asdict(work), "backend": lock_backend(url, WRITER)}
     row = pg.insert(WORK).values(lock=WRITER, **values)
