@@ -1,4 +1,4 @@
-"""What the commands do that drive the platform: run it, live a demo, show its state, keep it up."""
+"""The work of the commands that drive the platform: run, demo, status, doctor, up."""
 
 from firstchair.commands.demo import (
     DEMO_NOISE,

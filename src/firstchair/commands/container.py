@@ -1,8 +1,8 @@
-"""One service of `firstchair up` alone and in the foreground: what a container runs.
+"""Run one service of `firstchair up` in the foreground, as in a container.
 
     python -m firstchair.commands.container api | dagster | dagster-daemon | mlflow
 
-The process becomes the service, so it gets the signals itself; whoever runs the container starts it again.
+The process becomes the service, so it gets the signals itself; the container's runtime restarts it.
 """
 
 import os
@@ -17,7 +17,7 @@ EVERY_ADDRESS = "0.0.0.0"
 
 
 def become(name: str) -> None:
-    """Turn this process into the service of that name, listening at every address of the container.
+    """Turn this process into the service `name`, which listens at every address of the container.
 
     Raises:
         RunError: There is no such service.

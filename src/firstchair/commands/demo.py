@@ -1,4 +1,4 @@
-"""A service that is lived: a history before there were models, then day after day what is published is shown."""
+"""Simulate a service: a history without models, then days with the lists that are published."""
 
 import hashlib
 import json
@@ -22,15 +22,16 @@ from firstchair.world.policy import NOISE
 Until = Callable[[Platform], bool]
 
 DEMO_SCENARIO = "better-challenger"
-# Of what is shown before there are models: 6.3 % of it is clicked, by as many different users and artists
-# as a model needs to learn from. With less, the service would be clicked more than any model that learns
-# from it, and the first champion would look like a loss.
+# Noise of the lists shown before there are models. With it 6.3 % of impressions are clicked, over
+# enough users and artists for a model to learn from. With less, users would click the service's
+# lists more often than those of any model that learns from it, and the first champion would look
+# like a loss.
 DEMO_NOISE = 2.4
-# When the day's run begins, as the daily schedule has it.
+# When the day's run begins, as in the daily schedule.
 MORNING = time(2, 30, tzinfo=UTC)
 MARK = "demo.json"
-# The gate's own stages ask for some 20,000 listeners and five weeks. These let a demo come to a decision; every
-# decision records what is shorter or wider than it should be.
+# The gate's own stages need some 20,000 users and five weeks. With these, a demo comes to a
+# decision; each decision records what is shorter or wider than it should be.
 SHORTENED = {
     "min_test_users": "500",
     "stage_min_days": "4",
@@ -48,9 +49,9 @@ SHORTENED = {
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What a demo lives: the world, and how many of its days pass before there are models.
+    """A demo: its world, and the number of days before there are models.
 
-    noise: of what the service shows in those days (`firstchair.world.policy`).
+    noise: of the lists that the service shows on those days (`firstchair.world.policy`).
     """
 
     spec: WorldSpec
@@ -59,26 +60,31 @@ class Demo:
 
 
 def demo_settings() -> Settings:
-    """The settings with stages a demo can live through, where none are set; for the processes it starts too."""
+    """The settings with stages short enough for a demo, unless they are set.
+
+    They also hold for the processes that the demo starts.
+    """
     for name, value in SHORTENED.items():
         os.environ.setdefault(f"FIRSTCHAIR_{name.upper()}", value)
     return load_settings()
 
 
 def run_demo(settings: Settings, demo: Demo, *, progress: Progress | None = None) -> tuple[Platform, RunReport]:
-    """Live the demo, unless this very one was lived to its end here; the platform as it stands after it.
+    """Run the demo, unless the same one ran to its end here; return the platform after it.
 
-    What an earlier demo left is removed first, so that a killed one, or one of another day, is begun anew.
+    Files of an earlier demo are removed first, so that a killed demo, or one of another day, starts
+    from the beginning.
 
     Raises:
         SettingsError: The world cannot be; nothing is written.
-        RunError: The home holds what is no demo's, or is in use (nothing is removed), or a run failed.
+        RunError: The home holds data of no demo, or is in use (nothing is removed), or a run
+            failed.
     """
-    if (_told(settings) or {}) == {"lived": True, "demo": _as_json(demo)}:
+    if (_marked(settings) or {}) == {"lived": True, "demo": _as_json(demo)}:
         last = demo.spec.start + timedelta(days=demo.spec.days - 1)
         return open_platform(settings), RunReport(demo.spec.start, last, 0, (), ())
     _clear(settings)
-    # Arms go by pseudonyms, so their key too is the seed's; no listener of a demo is anybody.
+    # Arms depend on pseudonyms, so the seed fixes their key too; a demo has no real users.
     settings.keep_pseudonym_key(hashlib.sha256(f"firstchair demo {demo.spec.seed}".encode()).hexdigest())
     platform = open_platform(settings)
     return platform, live(platform, demo, progress=progress)
@@ -86,7 +92,7 @@ def run_demo(settings: Settings, demo: Demo, *, progress: Progress | None = None
 
 def _clear(settings: Settings) -> None:
     home = settings.home
-    if _told(settings) is None:
+    if _marked(settings) is None:
         if (home / "lake").exists() or settings.database_url or settings.source_database_url:
             raise _refused(home, "holds data that no demo made, or a database server of its own is set")
     elif _in_use(home):
@@ -103,18 +109,18 @@ def live(
     until: Until = lambda _platform: False,
     without: Collection[str] = (),
 ) -> RunReport:
-    """Live the history with the seeded policy and run over it, then each remaining day with what is published.
+    """Simulate the history with the seeded policy and run on it, then each day with its lists.
 
-    Each run has the clock of the morning after its day, so that nothing knows what has not happened yet. After each
-    it is asked whether `until` has come; the days that remain then are not lived. `without` names assets to spare,
-    as in `run`.
+    Each run has the clock of the morning after its day, so that it cannot use later data. The
+    simulation ends early when `until` is true after a run. `without` names assets to leave out, as
+    in `run`.
 
     Raises:
         SettingsError: The world cannot be; nothing is written.
         RunError: A run failed; the world stands at the day before.
     """
     world = _world(platform, demo)
-    _tell(platform.settings, demo, lived=False)
+    _mark(platform.settings, demo, lived=False)
     for number in range(demo.history_days):
         day = world.step()
         if progress is not None:
@@ -126,7 +132,7 @@ def live(
         day = world.step(service)
         morning = _on_the_morning_after(platform, day)
         report = run(morning, last=day, progress=progress, hold_models=True, without=without)
-    _tell(platform.settings, demo, lived=True)
+    _mark(platform.settings, demo, lived=True)
     return report
 
 
@@ -146,12 +152,12 @@ def _on_the_morning_after(platform: Platform, day: date) -> Platform:
     return replace(platform, now=datetime.combine(day + timedelta(days=1), MORNING))
 
 
-def _told(settings: Settings) -> dict[str, object] | None:
+def _marked(settings: Settings) -> dict[str, object] | None:
     path = settings.home / MARK
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def _tell(settings: Settings, demo: Demo, *, lived: bool) -> None:
+def _mark(settings: Settings, demo: Demo, *, lived: bool) -> None:
     temporary = settings.home / f".{MARK}"
     temporary.write_text(json.dumps({"lived": lived, "demo": _as_json(demo)}, sort_keys=True))
     temporary.replace(settings.home / MARK)
@@ -162,7 +168,7 @@ def _as_json(demo: Demo) -> dict[str, object]:
 
 
 def _in_use(home: Path) -> bool:
-    """Whether the embedded Postgres runs: it does for as long as any process of the platform."""
+    """Whether the embedded Postgres runs, as it does while any process of the platform runs."""
     pid = home / "postgres" / "postmaster.pid"
     return pid.exists() and psutil.pid_exists(int(pid.read_text().split()[0]))
 

@@ -1,4 +1,4 @@
-"""`firstchair doctor`: is everything there that a run needs, and what to do where it is not."""
+"""`firstchair doctor`: check whether a run has everything it needs, and what to do if not."""
 
 import importlib.metadata
 import shutil
@@ -26,15 +26,15 @@ from firstchair.sources import EventStore
 NEEDED = ("dagster", "mlflow", "evidently", "great-expectations", "implicit", "xgboost", "pandas", "sqlalchemy")
 PASSES, FAILS, UNKNOWN = CheckState.PASSES, CheckState.FAILS, CheckState.NOT_ENOUGH_DATA
 FREE_GIB = 2
-# Records looked at where nothing has been ingested yet.
+# How many records are checked before the first ingestion.
 SAMPLED_OBJECTS, SAMPLED_RECORDS = 5, 100
-# Answers of the API at /healthz, of Dagster at /server_info, of MLflow at /health.
+# Paths at which our own services answer: the API, Dagster, MLflow.
 OUR_ANSWERS = (b'"status":"ok"', b'"dagster_webserver_version"', b"OK")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: its state, what was found, and what to do where it fails.
+    """The result of one check: its state, what was found, and what to do if it fails.
 
     missing: the data without which there is no outcome; empty in every other state.
     """
@@ -47,7 +47,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
-    """Look at what a run needs, from Python to the ports; each on its own."""
+    """Check what a run needs, from Python to the ports; each check is independent."""
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("python", _python),
         ("packages", _packages),
@@ -114,12 +114,12 @@ def _events(settings: Settings) -> Finding:
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     why = events.unusable(lake, as_of=tomorrow, limit=settings.max_quarantine_rate)
     few = why is None and 2 * refused.records < refused.read
-    told = f"{detail}; {refused.sentence()}"
-    return Finding("events", _state(few), told, events.REFUSED_REMEDY)
+    detail = f"{detail}; {refused.sentence()}"
+    return Finding("events", _state(few), detail, events.REFUSED_REMEDY)
 
 
 def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
-    """Whether the first records of some objects would be accepted, asked as ingestion would judge them."""
+    """Whether ingestion would accept the first records of some objects."""
     records = [
         (name, record) for name in names[:SAMPLED_OBJECTS] for record in islice(store.records(name), SAMPLED_RECORDS)
     ]
@@ -128,12 +128,12 @@ def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
         return Finding("events", PASSES, detail)
     name, record = records[found[0].index]
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in Counter(f.reason for f in found).most_common(3))
-    told = (
+    detail = (
         f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: {reasons} "
         f"(first: {name} line {record.line}: {found[0].detail})"
     )
     few = _state(2 * len(found) < len(records))
-    return Finding("events", few, told, events.REFUSED_REMEDY)
+    return Finding("events", few, detail, events.REFUSED_REMEDY)
 
 
 def _databases(settings: Settings) -> Finding:
@@ -152,14 +152,14 @@ def _lake(settings: Settings) -> Finding:
 
 
 def _catalogue(settings: Settings) -> Finding:
-    """Whether what the catalogue says of merged artists can be followed."""
+    """Whether every merged artist of the catalogue leads to an existing artist."""
     found = events.check_redirects(Lake(settings.lake_url))
     remedy = guide_of(found.name).remedy
     return Finding("catalogue", found.state, found.detail, remedy, found.missing)
 
 
 def _models(settings: Settings) -> Finding:
-    """Whether what the ledger names is in MLflow, and its artifacts where MLflow has them."""
+    """Whether MLflow has the versions that the ledger names, and their artifacts."""
     registry, ledger = open_registry_and_ledger(settings, open_databases(settings))
     last = ledger.last()
     if last is None or last.champion_after is None:
@@ -181,7 +181,7 @@ def _ports(settings: Settings) -> Finding:
 
 
 def _is_ours(port: int, path: str) -> bool:
-    """Whether a page of a service that `up` starts answers there."""
+    """Whether a service that `up` starts answers at the port."""
     try:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as page:
             return any(mark in page.read(1_000) for mark in OUR_ANSWERS)

@@ -1,4 +1,4 @@
-"""The platform as the service of a simulated world: its listeners are shown what the API would show them."""
+"""The platform as the service of a simulated world: its users see what the API would show them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from firstchair.world.service import Whole
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A slate, and the registered version and the role it is told under."""
+    """A slate, with the registered version and the role that its impressions name."""
 
     slate: Slate
     version: str
@@ -29,7 +29,7 @@ class Shown:
 
 
 class PlatformService:
-    """Slates out of what is published, by the same code as a login's; `reload` after each publishing."""
+    """Slates of the published lists, by the code of logins; call `reload` after each publishing."""
 
     def __init__(self, platform: Platform, users: int) -> None:
         key = platform.settings.secret_pseudonym_key()
@@ -39,7 +39,7 @@ class PlatformService:
         self.reload()
 
     def reload(self) -> None:
-        """From the next login on, what is published now.
+        """Use the lists that are published now from the next login on.
 
         Raises:
             ModelError: Nothing has been published.
@@ -48,7 +48,7 @@ class PlatformService:
         self._artists = np.array([artist_number(key) for key in self.published.artist_ids])
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
-        """One login each."""
+        """The slates of one login per user."""
         artists = np.full((len(users), SLATE), -1, dtype=np.int64)
         propensities = np.ones((len(users), SLATE))
         shown = [self.shown(int(user), day, fold_in=self.platform.settings.fold_in) for user in users]
@@ -61,7 +61,7 @@ class PlatformService:
         return Slates(artists, propensities, [one.version for one in shown], [one.role for one in shown])
 
     def shown(self, user: int, day: date, *, fold_in: bool) -> Shown:
-        """What a user sees at a login now, with or without what he did today folded in."""
+        """What a user sees at a login now, with or without their signals of today folded in."""
         key, seed = bytes.fromhex(self.keys[user]), self.platform.settings.seed
         signals = self._new(key, day) if fold_in else ()
         if signals:
@@ -72,12 +72,12 @@ class PlatformService:
         return Shown(slate, version_of(self.published, slate), slate.role)
 
     def _new(self, key: bytes, day: date) -> tuple[Signal, ...]:
-        """Signals of a user that the lists cannot know yet."""
+        """Signals of a user that the lists do not know yet."""
         since = unknown_to(self.published.as_of, _midnight(day))
         return tuple(signal for signal in self.today.users.get(key, ()) if signal.at >= since)
 
     def told(self, signals: Signals, *, day: date) -> None:
-        """Signals are known at the next login, as if they had been posted."""
+        """Take signals into account from the next login on, as if they had been posted."""
         midnight = _midnight(day)
         self.today.forget_before(unknown_to(self.published.as_of, midnight))
         columns = (signals.user, signals.artist, signals.track, signals.kind, signals.ms, signals.ms_played)
@@ -89,7 +89,7 @@ class PlatformService:
             self.today.add(bytes.fromhex(self.keys[user]), signal)
 
     def lists(self) -> Mapping[str, Whole]:
-        """Every version's lists of the day that is published, the ones nobody is shown included."""
+        """The lists of all versions for the published day, including those that no user sees."""
         numbers = {key: number for number, key in enumerate(self.keys)}
         with connect() as connection:
             rows = connection.execute(

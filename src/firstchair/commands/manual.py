@@ -1,4 +1,4 @@
-"""Promote and roll back by hand, and publish the lists that follow from it."""
+"""Promote and roll back by hand, and publish the resulting lists."""
 
 import getpass
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Notify = Callable[[str], None]
 def promote(platform: Platform, *, version: str, reason: str, notify: Notify = lambda _: None) -> Entry:
     """Promote a version by hand and publish its lists.
 
-    `notify` is called where the lists follow later, because another writer is at work.
+    `notify` is called if the lists follow later, because another writer is at work.
 
     Raises:
         LedgerError, ModelError: It cannot be; nothing was written.
@@ -34,9 +34,9 @@ def promote(platform: Platform, *, version: str, reason: str, notify: Notify = l
 
 
 def roll_back(platform: Platform, *, reason: str, notify: Notify = lambda _: None) -> Entry:
-    """Bring back the champion before, and publish its lists.
+    """Bring back the previous champion and publish its lists.
 
-    `notify` is called where the lists follow later, because another writer is at work.
+    `notify` is called if the lists follow later, because another writer is at work.
 
     Raises:
         LedgerError: There is no version to bring back; nothing was written.
@@ -53,10 +53,11 @@ def _manual(platform: Platform, reason: str) -> ManualDecision:
 
 
 def _publish(platform: Platform, as_of: date, notify: Notify) -> None:
-    """Publish the day's lists again; a version without any gets them first.
+    """Publish the day's lists again, after making those of a version without lists.
 
-    The decision stands and waits for nobody. Its lists do, since they may have to be made: a run of
-    the pipeline publishes by the ledger at its end, and `promotion_sensor` after any other.
+    The decision does not wait for another writer. Its lists do, since they may have to be made: a
+    run of the pipeline publishes by the ledger at its end, and `promotion_sensor` after any other
+    writer.
     """
     if as_of not in platform.lake.partitions(t.RECOMMENDATIONS):
         return

@@ -1,4 +1,4 @@
-"""`firstchair run`: the same assets as in the Dagster UI, in this process, day after day."""
+"""`firstchair run`: materialise the same assets as the Dagster UI, in this process, day by day."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from firstchair.platform.platform import Platform
 from firstchair.platform.triggers import lists_with_merged
 from firstchair.platform.work import writing
 
-# Built for a whole range of days in one run, because that gives the same tables as day by day (tested).
+# Assets built for a range of days in one run, which gives the same tables as day by day (tested).
 HISTORY = ("silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence")
 FEATURES = ("user_features", "interactions")
 MODELS = (*(model_name(family) for family in Family), "popularity_reference")
@@ -29,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What a run did: days of events built, days that models were fitted for, Dagster runs."""
+    """The work of a run: days of events built, days that models were fitted for, Dagster runs."""
 
     first: date
     last: date
@@ -49,14 +49,14 @@ def run(
 ) -> RunReport:
     """Materialise the pipeline up to `last`, by default the last complete day in the events.
 
-    Days before the newest lists are built anew only where events reached them since. With `first`, every day
-    from there gets features, models and lists of its own; without it, every day since the newest lists, or the
-    last day alone where there are none yet. A day without an event gets none, but for the last, nor does one of
-    which too much was refused, and of a long pause nothing is built (`firstchair.events.days_to_build`).
-
-    With `hold_models`, no family is fitted on a day on which a stage with traffic is under way: its versions are
-    frozen, and nobody would hear a new one. Assets named in `without` are left as they are, such as reports that
-    nobody will read; what a decision and the lists rest on cannot be spared.
+    Days before the newest lists are rebuilt only if events reached them since. With `first`, every
+    day from there gets features, models and lists of its own; without it, every day since the
+    newest lists, or the last day alone if there are none yet. A day without an event, other than
+    the last, gets none, nor does a day with too many refused records, and nothing is built in a
+    long pause (`firstchair.events.days_to_build`). With `hold_models`, no family is fitted on a day
+    during a stage with traffic: its versions are frozen, and a new one would not be evaluated.
+    Assets named in `without` are left as they are, such as reports that are not read; assets that a
+    decision or the lists depend on cannot be left out.
 
     Raises:
         RunError: Another writer of the tables is at work, there is no complete day, or a step failed.
@@ -65,12 +65,12 @@ def run(
     """
     why = f"days {first or 'since the newest lists'} to {last or 'the last complete one'}"
     with writing(platform.databases.ledger, who="firstchair run", why=why, wait=False):
-        told = progress or (lambda _step, _done, _total: None)
-        return _Run(platform, told, hold_models, without).through(first, last)
+        progress = progress or (lambda _step, _done, _total: None)
+        return _Run(platform, progress, hold_models, without).through(first, last)
 
 
 class _Run:
-    """One call of `run`: the instance, the plan, and how far it is."""
+    """One call of `run`: the Dagster instance, the plan and the progress."""
 
     def __init__(self, platform: Platform, progress: Progress, hold_models: bool, without: Collection[str]) -> None:
         from dagster_project.execution import close_orphans
@@ -101,7 +101,7 @@ class _Run:
         for day in model_days:
             if self.platform.unusable(day + ONE_DAY) is not None:
                 continue
-            # Nothing has been decided since the first day's evidence was built with its events.
+            # The first day's evidence was built with its events, and there was no decision since.
             built = HISTORY if day == model_days[0] and day in data_days else ()
             held = MODELS if self.hold_models and self._auditioning() else ()
             self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
@@ -110,7 +110,7 @@ class _Run:
         return RunReport(data_days[0], last, len(data_days), tuple(built_days), tuple(self.runs))
 
     def _renew_lists(self) -> None:
-        """Publish the served lists again where they hold an artist that was merged since."""
+        """Publish the served lists again if they hold an artist that was merged later."""
         due = lists_with_merged(self.platform)
         if due is not None and self._wanted(("published_lists",)):
             day = due.as_of - ONE_DAY
@@ -127,7 +127,8 @@ class _Run:
     def _land(self) -> None:
         import dagster as dg
 
-        # Partitions begin at the first day in the lake: nothing that names them is imported before it is known.
+        # Partitions begin at the first day in the lake, so modules that name them are imported
+        # later.
         from dagster_project.assets import ingestion
         from dagster_project.resources import PlatformResource
 
@@ -170,7 +171,7 @@ class _Run:
         return tuple(day for day in _days(start, last) if day in present or day == last)
 
     def _data_days(self, first: date | None, last: date, earliest: date) -> tuple[date, ...]:
-        """Days whose events are new or have changed, on to `last`: what came late reaches all that follow it."""
+        """Days from the first new or changed event to `last`: late events affect all later days."""
         days = _days(earliest, last)
         built = self._built(self._wanted(HISTORY), days)
         stale = [day for day in events.stale_days(self.platform.lake) if day <= last]
@@ -180,7 +181,7 @@ class _Run:
         return tuple(day for day in existing if day >= start) or (last,)
 
     def _built(self, assets: tuple[str, ...], days: tuple[date, ...]) -> set[date]:
-        """Of `days`, those that all `assets` have been materialised for; none where the lake is gone."""
+        """Those of `days` for which all `assets` were materialised; none if the lake is gone."""
         import dagster as dg
 
         if self.platform.lake.snapshot(t.EVENTS) is None:

@@ -1,4 +1,4 @@
-"""`firstchair status`: roles, what is at work and what waits, how fresh it all is, what is wrong."""
+"""`firstchair status`: roles, running and waiting work, freshness, alerts."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """Roles, newest day of each table, what was refused or skipped, checks, alerts, work.
+    """Roles, newest day of each table, refused or skipped records, checks, alerts, work.
 
-    work: what writes the tables now; None where nothing does. runs: Dagster runs that wait or work.
+    work: what writes the tables now; None if nothing does. runs: Dagster runs that wait or work.
     waiting: the newest candidates, while a stage with traffic keeps the gate from judging them.
-    waiting_for: the same in words, and what they wait for; empty where none does.
-    stage_plan: what a stage would find; empty while one is under way, and before the first plan.
-    starts_at: when retraining and the daily build may start after the first start of a home; None
-    where that is past. simulated: some accepted event is, so none of it is of a real service.
+    waiting_for: a sentence about them and what they wait for; empty without any. stage_plan: the
+    effect that a stage could detect; empty during a stage and before the first plan. starts_at:
+    when retraining and the daily build may start after the first start of a home; None if that is
+    past. simulated: whether any accepted event is simulated; then the platform serves no real
+    users.
     """
 
     roles: promotion.Status

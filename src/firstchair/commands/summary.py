@@ -1,4 +1,4 @@
-"""What a run came to, in one record: events, models, engagement, churn, drift, decisions."""
+"""The results of a run in one record: events, models, engagement, churn, drift, decisions."""
 
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -72,7 +72,7 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
         ),
         churn=_churn(lake.read(t.CHURN, f"mature and as_of <= date '{as_of}' and model_version = 'all'")),
         drift=_drift(lake.read(t.DRIFT, f"as_of = date '{as_of}'"), platform.settings.reports),
-        decisions=[_decision(entry) for entry in _told(platform, as_of)],
+        decisions=[_decision(entry) for entry in _decisions(platform, as_of)],
         run=report,
     )
 
@@ -81,8 +81,8 @@ def _counts(quarantined: pa.Table) -> dict[str, int]:
     return {row["values"]: row["counts"] for row in quarantined.column("reason").value_counts().to_pylist()}
 
 
-def _told(platform: Platform, as_of: date) -> list[Entry]:
-    """Newest first."""
+def _decisions(platform: Platform, as_of: date) -> list[Entry]:
+    """The entries of `as_of` and the one that promoted the champion, newest first."""
     entries = platform.ledger.entries()
     promoted = next((e for e in entries if e.champion_after != e.champion_before), None)
     return [entry for entry in entries if entry.as_of == as_of or entry is promoted]

@@ -1,4 +1,4 @@
-"""A study on the platform's own days: the newest data, labels of its last days, every trial in MLflow."""
+"""Tune a family on the platform's own data, with labels of its last days; log trials to MLflow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from firstchair.promotion import NAME
 
 @dataclass(frozen=True, slots=True)
 class TuningReport:
-    """What a study came to: its trials, the settings in use before, and its run in MLflow."""
+    """The results of a study: its trials, the settings in use before, and its run in MLflow."""
 
     as_of: date
     study: Study
@@ -26,9 +26,10 @@ class TuningReport:
 def tune_family(
     platform: Platform, family: Family, *, trials: int, told: Callable[[Trial], None] = lambda trial: None
 ) -> TuningReport:
-    """Search the family's settings from those in use, by time: fitted to earlier days, judged on the later ones.
+    """Search better settings of a family, starting from those in use.
 
-    Nothing of the platform changes; what is worth keeping goes into `models/settings` by a commit.
+    Models are fitted to earlier days and judged on later ones. The platform does not change; better
+    settings are committed to `models/settings`.
 
     Raises:
         RunError: There is no complete day. EvidenceError: The history is too short for labels.

@@ -1,4 +1,4 @@
-"""`firstchair up`: the API, the Dagster webserver and daemon and MLflow, started, watched, ended together."""
+"""`firstchair up`: start, watch and end the API, the Dagster webserver and daemon, and MLflow."""
 
 import os
 import signal
@@ -27,13 +27,13 @@ WORKSPACE = """\
 load_from:
   - python_module: {module_name: dagster_project.definitions, location_name: firstchair}
 """
-# MLflow would keep eight workers for jobs that nobody here starts.
+# By default, MLflow keeps eight workers for jobs that are never started here.
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process that `up` keeps alive. page: where a person begins, where that is not its address."""
+    """One process that `up` keeps alive. page: address of its first page, if it is another one."""
 
     name: str
     command: tuple[str, ...]
@@ -42,16 +42,17 @@ class Service:
 
     @property
     def slug(self) -> str:
-        """Its name in a file's name or on a command line."""
+        """The service's name in a file's name or on a command line."""
         return self.name.lower().replace(" ", "-")
 
 
 def services(platform: Platform, *, host: str | None = None) -> tuple[Service, ...]:
-    """What `up` starts, with the addresses a browser opens.
+    """The services that `up` starts, with the addresses for a browser.
 
     Args:
         platform: The settings and the databases behind them.
-        host: Where all of them listen; by default the API as its settings say, the pages on this machine alone.
+        host: Where all of them listen; by default, the API at the address of its settings, the
+            others on this machine alone.
     """
     s = platform.settings
     workspace = _workspace_file(s.home)
@@ -82,7 +83,7 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
 
 
 def api_service(s: Settings, *, host: str | None = None) -> Service:
-    """The API; it reads the settings of this process, but for a `host` to listen at in place of theirs."""
+    """The API; it reads the settings of this process, with `host` in place of theirs if given."""
     command = (sys.executable, "-m", "firstchair.http.server", *((host,) if host else ()))
     return Service("API", command, s.api_address)
 
@@ -94,14 +95,12 @@ def up(
     answers: Callable[[Service], None] = lambda _: None,
     no_ui: bool = False,
 ) -> None:
-    """Start the services, restart what dies, end all on Ctrl-C, the embedded Postgres too.
+    """Start the services, restart those that die, and end all, and embedded Postgres, on Ctrl-C.
 
     `answers` is called with each service whose port answers, `started` once all of them do. The
-    embedded Postgres stays where another process still uses it.
-
-
-    With `no_ui`, only those that no browser opens: the API and the daemon. The first start of a home is
-    written down, since retraining and the daily build wait a while after it.
+    embedded Postgres stays if another process still uses it. With `no_ui`, only the services
+    without pages start: the API and the daemon. The first start of a home is recorded, since
+    retraining and the daily build wait a while after it.
 
     Raises:
         RunError: A port is taken, or a service died more often than `RESTARTS` times.
@@ -168,7 +167,7 @@ def _start(service: Service, logs: Path, environment: Mapping[str, str]) -> subp
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Ask every process group to end, and make those end that do not."""
+    """Ask every process group to end, and kill those that do not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             if _is_alive(process):
@@ -179,7 +178,7 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _is_alive(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the process or any that it started in its group still runs."""
+    """Whether the process, or another process of its group, still runs."""
     if process.poll() is None:
         return True
     try:
@@ -216,7 +215,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _workspace_file(home: Path) -> str:
-    """workspace.yaml of the checkout, or one with the same content where firstchair is installed as a wheel."""
+    """Path of workspace.yaml: that of the checkout, or an equal one for an installed wheel."""
     beside = Path(__file__).parents[3] / "workspace.yaml"
     if beside.exists():
         return str(beside)
