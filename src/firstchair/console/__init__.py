@@ -1,4 +1,4 @@
-"""The review console: server-rendered pages over the lake, the ledger and what is served."""
+"""The review console: server-rendered pages about the lake, the ledger and the served lists."""
 
 from firstchair.console.routes import console
 from firstchair.console.sources import ConsoleConfig, Sources

@@ -1,4 +1,4 @@
-"""Who may see a page, and what becomes of a fault on the way to it."""
+"""Access to pages: sessions, forms, and error pages."""
 
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -24,7 +24,7 @@ Clock = Callable[[], datetime]
 
 
 def page_route(sessions: Sessions, clock: Clock) -> type[APIRoute]:
-    """Routes that ask for a session first, and tell faults as pages."""
+    """A route class that requires a session and answers errors with pages."""
 
     class PageRoute(APIRoute):
         def get_route_handler(self) -> Handler:
@@ -49,7 +49,7 @@ def page_route(sessions: Sessions, clock: Clock) -> type[APIRoute]:
 
 
 def session_of(request: Request, sessions: Sessions, now: datetime) -> Session | None:
-    """The session of a request, by its cookie or by the token itself."""
+    """The session of a request, found by its cookie or by the API token."""
     if (header := request.headers.get("authorization")) is not None:
         return sessions.bearer() if sessions.knows_header(header) else None
     cookie = request.cookies.get(COOKIE)
@@ -57,7 +57,7 @@ def session_of(request: Request, sessions: Sessions, now: datetime) -> Session |
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """Fields of a form that was sent by a page of this site."""
+    """The fields of a form, which must come from a page of this site."""
     if request.headers.get("sec-fetch-site", "") not in OWN_SITE:
         raise HTTPException(403, "The form was sent from another site.")
     body = b""
@@ -76,7 +76,7 @@ def is_forged(request: Request, form: dict[str, str]) -> bool:
 
 
 def fault_page(status_code: int, what: str, remedy: str) -> Response:
-    """A fault, for a person."""
+    """An error page for a person."""
     return rendered("fault.html", {"what": what, "remedy": remedy, "status": status_code}, status_code)
 
 
@@ -88,7 +88,7 @@ def forged_page() -> Response:
 
 
 def _sent_to_sign_in(request: Request) -> Response:
-    """A browser is shown the form, what it sent is done by nobody; anything else is told what it lacks."""
+    """Show a browser the sign-in form, without doing what it sent; answer others with 401."""
     if "text/html" in request.headers.get("accept", ""):
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         path = path if request.method == "GET" else "/"

@@ -1,4 +1,4 @@
-"""What the console reads of the platform beyond the lists, and what it may do by hand."""
+"""Opening the console: the data that it reads of the platform, and its decisions by hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ from firstchair.promotion import NAME, Entry, ManualDecision, promote_by_hand, r
 from firstchair.publication.published import Published
 from firstchair.settings import Settings
 
-# Alerts count whole tables; so long a page may show the ones counted before.
+# Seconds for which pages reuse alerts, because alerts count whole tables.
 ALERTS_SECONDS = 30
 CAUSES = 30
 
 
 def open_console(settings: Settings, published: Callable[[], Published | None]) -> APIRouter:
-    """The console of the platform behind the settings, over what a worker serves.
+    """The console of the platform that the settings name, over the lists that a worker serves.
 
     Raises:
         SourceError: A server cannot be reached.
@@ -40,7 +40,7 @@ def open_console(settings: Settings, published: Callable[[], Published | None]) 
 
 
 def console_config(platform: Platform) -> ConsoleConfig:
-    """The console of a platform."""
+    """The configuration of a platform's console."""
     settings = platform.settings
     return ConsoleConfig(
         lake=platform.lake,
@@ -59,9 +59,10 @@ def console_config(platform: Platform) -> ConsoleConfig:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleDecisions:
-    """Decisions typed into the console: the entry and the aliases at once.
+    """Decisions by hand: they write the entry and move the aliases at once.
 
-    The lists follow with the next look of `promotion_sensor`: a worker that answers logins builds no lists.
+    The lists follow at the next tick of `promotion_sensor`, because a worker that answers logins
+    does not build lists.
     """
 
     platform: Platform
@@ -81,7 +82,7 @@ class ConsoleDecisions:
         """Remove the champion and bring back version `to`.
 
         Raises:
-            LedgerError: It is not the one that a rollback brings back; nothing was written.
+            LedgerError: A rollback does not bring back that version; nothing was written.
         """
         p = self.platform
         return roll_back_by_hand(p.registry, p.ledger, self._manual(reason, person), to=to)
@@ -93,7 +94,7 @@ class ConsoleDecisions:
 
 
 def _doing(platform: Platform) -> Callable[[], tuple[str, ...]]:
-    """Looks at what is at work when it is asked, but not again within `ALERTS_SECONDS`."""
+    """A function that returns the running and waiting work, computed once in `ALERTS_SECONDS`."""
 
     @lru_cache(maxsize=1)
     def found(tick: int) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ def _doing(platform: Platform) -> Callable[[], tuple[str, ...]]:
 
 
 def _alerts(platform: Platform) -> Callable[[], tuple[Alert, ...]]:
-    """Looks at what is wrong when it is asked, but not again within `ALERTS_SECONDS`."""
+    """A function that returns the open alerts, computed once in `ALERTS_SECONDS`."""
 
     @lru_cache(maxsize=1)
     def found(tick: int) -> tuple[Alert, ...]:

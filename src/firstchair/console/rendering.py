@@ -1,4 +1,4 @@
-"""From a page's values to HTML: one environment of templates, and how values are written in them."""
+"""Rendering of pages to HTML: the environment of templates and its filters for values."""
 
 import base64
 import hashlib
@@ -32,13 +32,13 @@ PAGES = (
 
 
 def rendered(template: str, context: Mapping[str, Any], status_code: int = 200) -> HTMLResponse:
-    """A page that loads nothing but itself, kept by no cache and framed by no other page."""
+    """A page that loads no other resource, is not cached, and cannot be framed by another site."""
     body = _environment().get_template(template).render(context)
     return HTMLResponse(body, status_code, headers=_headers())
 
 
 def report_headers() -> dict[str, str]:
-    """Of a page that a library made: its scripts run, cut off from everything else, and reach no network."""
+    """Headers for a page made by a library: its scripts run in a sandbox without network access."""
     policy = (
         "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' data: blob:; "
         "style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; frame-ancestors 'self'"
@@ -108,7 +108,7 @@ def _environment() -> Environment:
 
 
 def _commands(text: str) -> Markup:
-    """A text whose words between backticks are commands or names."""
+    """A text as HTML, with the words between backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 

@@ -1,4 +1,4 @@
-"""The console's addresses: each asks a page for its values and renders them."""
+"""The console's routes: each reads the values of a page and renders them."""
 
 import re
 from datetime import UTC, date, datetime
@@ -35,7 +35,7 @@ from firstchair.console.sources import Sources
 from firstchair.features.segments import Segment
 from firstchair.promotion import explained, look_of
 
-# One slash and no second one: a browser takes two for the name of another machine.
+# Exactly one slash at the beginning: after two, a browser expects the name of another machine.
 OWN_PATH = re.compile(r"/(?!/)[\w\-/?=&.%:+]*")
 Form = Annotated[dict[str, str], Depends(form_of)]
 
@@ -45,7 +45,7 @@ def _utc_now() -> datetime:
 
 
 def console(sources: Sources, *, token: str, clock: Clock = _utc_now) -> APIRouter:
-    """All pages; every one but the sign-in wants a session."""
+    """The router of all pages; every page but the sign-in requires a session."""
     sessions = Sessions(token)
     whole = APIRouter(include_in_schema=False)
     pages = APIRouter(route_class=page_route(sessions, clock), include_in_schema=False)
@@ -91,12 +91,12 @@ def _door(whole: APIRouter, pages: APIRouter, sessions: Sessions, clock: Clock) 
 
 
 def _local(path: str) -> str:
-    """A path of ours; anything that could lead elsewhere becomes the first page."""
+    """A path of this site; anything that could lead elsewhere becomes the first page."""
     return path if OWN_PATH.fullmatch(path) else "/"
 
 
 def _shown(request: Request, sources: Sources, template: str, /, status_code: int = 200, **values: Any) -> Response:
-    """A page of a session."""
+    """Render a page of a session."""
     context = {
         "path": request.url.path,
         "form_token": request.state.session.form_token,
@@ -170,7 +170,7 @@ def _ledger(pages: APIRouter, sources: Sources) -> None:
 
 
 def _instant(at: str) -> datetime | None:
-    """What a person typed as a time, in UTC where no offset stands."""
+    """A time that a person typed, in UTC unless it names an offset; None if it is no time."""
     try:
         found = datetime.fromisoformat(at)
     except ValueError:
@@ -214,7 +214,7 @@ def _by_hand(
     fault: str | None = None,
     asked: Typed | None = None,
 ) -> Response:
-    """The page, with what was wrong with a form, or the rollback that waits for a confirmation."""
+    """The page, with the fault of a form, or with a rollback that waits for a confirmation."""
     page = hand_page(sources)
     return _shown(request, sources, "by_hand.html", status_code, page=page, fault=fault, asked=asked)
 

@@ -1,4 +1,4 @@
-"""Signing in: the API token once into a form, then a signed cookie; a form is taken only from its own session."""
+"""Sessions: signing in with the API token sets a signed cookie; forms belong to one session."""
 
 import hashlib
 import hmac
@@ -15,15 +15,18 @@ PURPOSE = b"firstchair console"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who knew the token. `form_token` goes into each form of this session and is asked for again."""
+    """The session of a person who knew the token.
+
+    form_token: part of each form of this session, and required when the form is sent.
+    """
 
     form_token: str
 
 
 class Sessions:
-    """Makes and checks cookies without keeping any, so that every worker knows every session.
+    """Makes and checks cookies without storing them, so that every worker knows every session.
 
-    The key comes from the API token: another token ends all sessions.
+    The key comes from the API token; a new token ends all sessions.
     """
 
     def __init__(self, api_token: str) -> None:
@@ -31,11 +34,11 @@ class Sessions:
         self._key = hmac.digest(self._token, PURPOSE, "sha256")
 
     def knows(self, typed: str) -> bool:
-        """Whether that is the API token."""
+        """Whether the typed text is the API token."""
         return hmac.compare_digest(typed.encode(), self._token)
 
     def knows_header(self, authorization: str) -> bool:
-        """Whether an Authorization header carries it."""
+        """Whether an Authorization header carries the API token."""
         return is_bearer(authorization.encode("latin-1", "replace"), self._token)
 
     def cookie(self, now: datetime) -> str:
@@ -44,7 +47,7 @@ class Sessions:
         return f"{body}.{self._seal('session', body)}"
 
     def open(self, cookie: str, now: datetime) -> Session | None:
-        """The session of a cookie; None where it is not ours, or over."""
+        """The session of a cookie; None if the cookie is not ours or has expired."""
         body, _, seal = cookie.rpartition(".")
         if not hmac.compare_digest(seal.encode(), self._seal("session", body).encode()):
             return None
@@ -53,7 +56,10 @@ class Sessions:
         return Session(self._seal("form", body))
 
     def bearer(self) -> Session:
-        """The session of a caller who sends the token itself; he sends no cookie, so nobody can ride on it."""
+        """The session of a caller who sends the token itself.
+
+        Without a cookie, another site cannot forge a request of the caller.
+        """
         return Session(self._seal("form", "bearer"))
 
     def _seal(self, purpose: str, body: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether what the pages show is of a real service."""
+"""Whether the pages show simulated data."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ from firstchair.lake import tables as t
 
 
 def is_simulated(sources: Sources) -> bool:
-    """Whether some event behind the lists or the figures is simulated."""
+    """Whether any event that the lists or the figures are made of is simulated."""
     published = sources.published()
     if published is not None and published.simulated:
         return True

@@ -1,4 +1,4 @@
-"""What the pages read, opened once for a worker."""
+"""The sources that the pages read, opened once in each worker."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Alert(Protocol):
 
     @property
     def code(self) -> str:
-        """Of what kind it is."""
+        """The stable code of its kind."""
 
     @property
     def text(self) -> str:
-        """What is wrong, with the days and the figure it is measured against."""
+        """What is wrong, with the days and the limit."""
 
     @property
     def cause(self) -> str:
@@ -38,7 +38,7 @@ class Alert(Protocol):
 
 
 class Cause(Protocol):
-    """What a cause of a retraining came to on a day."""
+    """A cause of retraining and its outcome on a day."""
 
     @property
     def as_of(self) -> date:
@@ -46,19 +46,22 @@ class Cause(Protocol):
 
     @property
     def cause(self) -> str:
-        """Its name."""
+        """The name of the cause."""
 
     @property
     def outcome(self) -> str:
-        """`fired`, or why it was kept quiet."""
+        """`fired`, or why it did not fire."""
 
     @property
     def detail(self) -> str:
-        """In words."""
+        """The cause in words."""
 
 
 class ByHand(Protocol):
-    """What a person may decide against the gate; each writes an entry first and moves aliases after it."""
+    """Decisions that a person may make against the gate.
+
+    Each writes an entry first and moves the aliases after it.
+    """
 
     def promote(self, version: str, *, reason: str, person: str) -> Entry:
         """Promote a version; it is put on probation."""
@@ -69,11 +72,12 @@ class ByHand(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
-    """What the console needs beyond what a login needs.
+    """The configuration of the console, beyond what logins need.
 
-    k_anonymity: a cell of fewer users is not shown. reports: folder of the pages that monitoring keeps. addresses: of
-    the other UIs, by name. alerts: what is wrong now. causes: of retrainings,
-    newest first, those kept quiet too. by_hand: what a person may do. doing: what is at work and what waits.
+    k_anonymity: a cell of fewer users is not shown. reports: folder of the pages that monitoring
+    keeps. addresses: of the other UIs, by name. alerts: what is wrong now. causes: of retraining,
+    newest first, with those that did not fire. by_hand: the decisions of a person. doing: the
+    running and waiting work.
     """
 
     lake: Lake
@@ -88,7 +92,7 @@ class ConsoleConfig:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything the pages read; `published` gives what is served now, None before the first."""
+    """Everything that the pages read; `published` returns the served version, None before any."""
 
     config: ConsoleConfig
     registry: Registry

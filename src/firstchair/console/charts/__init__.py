@@ -1,4 +1,4 @@
-"""Charts as inline SVG, made on the server: lines with their intervals, and forests of intervals."""
+"""Charts as inline SVG, made on the server: lines with intervals, and forest plots."""
 
 from firstchair.console.charts.figures import (
     Forest,

@@ -1,11 +1,11 @@
-"""What a chart shows, and how its numbers are written; the table beside a chart is of the same values."""
+"""The data of charts and the format of numbers; the table beside a chart shows the same values."""
 
 import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-# More bands than these in one frame hide one another; more colours than these cannot be told apart.
+# More bands than these in one frame hide one another; more colours than these look alike.
 MOST_BANDS, COLOURS = 3, 8
 
 
@@ -19,7 +19,10 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A value of a day, or of a number of days, with its interval where there is one. `is_open`: can still change."""
+    """A value of a day, or of a number of days, and its interval, if any.
+
+    is_open: whether the value can still change.
+    """
 
     on: date | int
     value: float
@@ -38,7 +41,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A value that others are held against."""
+    """A value that others are compared with."""
 
     name: str
     value: float
@@ -46,7 +49,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened on a day, such as a release: an upright line, named where it has a name."""
+    """An event of a day, such as a release, drawn as a vertical line with its name, if any."""
 
     on: date
     name: str
@@ -54,13 +57,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """Lines over days. `says`: what it shows in a sentence.
+    """Lines over days.
 
-    Few lines share one frame; more with intervals, or more than there are colours, get a frame each,
-    so that no line and no interval is left out.
-
-    narrows: intervals shrink with time, so the newer half sets the axis; what reaches beyond stands at the border.
-    marks: what happened on days of the axis; those outside of it are not drawn.
+    Few lines share one frame. Many lines with intervals, or more lines than colours, get a frame
+    each, so that no line and no interval is hidden. says: a sentence about what the chart shows.
+    narrows: intervals shrink with time, so the newer half sets the axis; values beyond it are drawn
+    at the border. marks: events of days; those outside of the axis are not drawn.
     """
 
     title: str
@@ -85,7 +87,7 @@ class LineChart:
 
     @property
     def keyed(self) -> bool:
-        """Whether the lines need names beside the picture: one that the title names already does not."""
+        """Whether the lines need a legend; a single line that the title names does not."""
         if self.framed_apart:
             return False
         return len(self.series) > 1 or any(line.name.casefold() not in self.title.casefold() for line in self.series)
@@ -99,7 +101,7 @@ class LineChart:
 
 @dataclass(frozen=True, slots=True)
 class ForestRow:
-    """One interval. tone: `good`, `bad` or `plain`. note: what the table says of it."""
+    """One interval. tone: `good`, `bad` or `plain`. note: its note in the table."""
 
     name: str
     value: float
@@ -111,7 +113,7 @@ class ForestRow:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Intervals below each other against one axis."""
+    """A forest plot: intervals below each other on one axis."""
 
     title: str
     says: str
@@ -126,7 +128,7 @@ def place(on: date | int) -> int:
 
 
 def told(value: float | None, form: str, *, digits: int | None = None) -> str:
-    """A number for people; `–` where there is none.
+    """A number as text for people; `–` for None.
 
     >>> told(0.0421, Form.SHARE), told(0.031, Form.CHANGE), told(1234.5, Form.NUMBER, digits=1), told(None, Form.SHARE)
     ('4.21 %', '+3.1 %', '1,234.5', '–')

@@ -1,4 +1,4 @@
-"""Intervals below each other against one axis, as SVG."""
+"""Forest plots as SVG: intervals below each other on one axis."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ CHARACTER_WIDTH, MOST_CHARACTERS = 6.4, 30
 
 
 def forest_svg(chart: Forest, name: str) -> Markup:
-    """The picture; `name` makes its ids unique on the page."""
+    """Draw the chart; `name` makes its ids unique on the page."""
     if not chart.rows:
         return Markup('<p class="nothing">Nothing to draw yet.</p>')
     ends = [end for row in chart.rows for end in (row.value, row.lower, row.upper) if end is not None]

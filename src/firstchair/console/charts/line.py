@@ -11,15 +11,15 @@ from firstchair.console.charts.scale import Scale, days_to_write, label, spread
 
 WIDTH, HEIGHT = 440, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 26
-# Where each line has a frame of its own.
+# Sizes if each line has a frame of its own.
 COLUMNS, GAP, NAME, FRAME_HEIGHT = 2, 14, 18, 62
-# Names of more marks than these run into one another: they stand in the table alone.
+# The names of more marks than this would overlap, so only the table shows them.
 MOST_NAMED_MARKS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a part of the picture stands: its scales, and the places of its borders."""
+    """A part of the chart: its scales and the positions of its borders."""
 
     x: Scale
     y: Scale
@@ -28,17 +28,17 @@ class Frame:
 
     @property
     def left(self) -> float:
-        """Place of the first day."""
+        """Position of the first day."""
         return self.x.start
 
     @property
     def right(self) -> float:
-        """Place of the last day."""
+        """Position of the last day."""
         return self.x.end
 
 
 def line_svg(chart: LineChart, name: str) -> Markup:
-    """The picture; `name` makes its ids unique on the page. Values are written at the points for who hovers."""
+    """Draw the chart; `name` makes its ids unique on the page. Points show values on hover."""
     points = [point for line in chart.series for point in line.points]
     if not points:
         return Markup('<p class="nothing">Nothing to draw yet.</p>')
@@ -58,7 +58,7 @@ def line_svg(chart: LineChart, name: str) -> Markup:
 
 
 def framed(drawn: str, name: str, *, title: str, says: str, height: float, kind: str) -> Markup:
-    """An SVG element that says what it shows."""
+    """An SVG element with a title and a description of what it shows."""
     return Markup(
         f'<svg class="{kind}" viewBox="0 0 {WIDTH} {height:g}" role="img" aria-labelledby="{name}-t {name}-d">'
         f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(says)}</desc>{drawn}</svg>'
@@ -85,7 +85,7 @@ def _together(chart: LineChart, frame: Frame, ticks: list[float], first: date | 
 def _apart(
     chart: LineChart, low: float, high: float, ticks: list[float], first: date | int, last: date | int
 ) -> tuple[str, float]:
-    """Each line in a frame of its own, all with the same axes; the picture and its height."""
+    """Draw each line in a frame of its own, all with the same axes; the drawing and its height."""
     width = (WIDTH - LEFT - RIGHT - GAP * (COLUMNS - 1)) / COLUMNS
     parts: list[str] = []
     top = 0.0
@@ -108,7 +108,7 @@ def _apart(
 
 
 def _telling(chart: LineChart, points: Sequence[Point]) -> Sequence[Point]:
-    """Points whose intervals the axis holds."""
+    """The points whose intervals determine the axis."""
     newer = sorted(points, key=lambda point: place(point.on))[len(points) // 2 :]
     return newer if chart.narrows else points
 

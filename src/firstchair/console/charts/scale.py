@@ -1,4 +1,4 @@
-"""From values to places on the paper, and the round numbers written beside an axis."""
+"""Scales from values to positions in a chart, and the round numbers of an axis."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from firstchair.console.charts.figures import Form, told
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values `low` to `high` on the places `start` to `end`."""
+    """A map from values `low` to `high` to positions `start` to `end`."""
 
     low: float
     high: float
@@ -17,15 +17,15 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """The place of a value; one outside stands at the border."""
+        """The position of a value; a value outside is at the border."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, list[float]]:
-    """Least and greatest round number around the values, and the round numbers to write (three to seven).
+    """The least and greatest round number around the values, and the ticks (three to seven).
 
-    Nothing but zeros stands at the foot of 0..1: what is counted or a share has nothing below it.
+    If all values are zero, the range is 0..1, since counts and shares are not negative.
 
     >>> spread([0.031, 0.058])
     (0.03, 0.06, [0.03, 0.04, 0.05, 0.06])
@@ -44,7 +44,7 @@ def spread(values: Sequence[float]) -> tuple[float, float, list[float]]:
 
 
 def label(value: float, form: Form, ticks: Sequence[float]) -> str:
-    """A round number with as many digits as tell it from the next."""
+    """A tick as text, with as many digits as distinguish it from the next."""
     step = abs(ticks[1] - ticks[0]) * (1 if form is Form.NUMBER else 100)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     if abs(step * 10**digits - round(step * 10**digits)) > 1e-6:
@@ -53,7 +53,7 @@ def label(value: float, form: Form, ticks: Sequence[float]) -> str:
 
 
 def days_to_write(first: int, last: int, *, most: int = 5) -> list[int]:
-    """At most `most` days, evenly apart, the last among them.
+    """At most `most` days at equal distances, with the last among them.
 
     >>> days_to_write(0, 28), days_to_write(3, 3)
     ([0, 7, 14, 21, 28], [3])

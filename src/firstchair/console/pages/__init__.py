@@ -1,1 +1,1 @@
-"""One module a page: it reads tables and the ledger and gives back what the page says, as frozen values."""
+"""One module per page: it reads tables and the ledger and returns the page's values, frozen."""

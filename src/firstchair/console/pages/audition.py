@@ -1,4 +1,4 @@
-"""Audition: what is known of the challenger, look by look, and what it still lacks."""
+"""Audition: the challenger's evidence, evaluation by evaluation, and what is still missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from firstchair.promotion.evidence_record import (
     steps,
 )
 
-# Of a segment's interval at one look; its p beside it holds at all looks.
+# Errors in a segment's interval, which holds at one evaluation; its p holds at all of them.
 ERRORS = 1.96
 NAMES = {
     "clicks_per_100": "Clicks per 100",
@@ -38,9 +38,10 @@ ROLES = {"success": "success metric", "guardrail": "guardrail", "deterioration":
 class Audition:
     """Everything on the page.
 
-    looks: of the chosen stage, ascending; empty while there are test days alone. begun: under way without a look yet.
-    plan: what a stage would find; None from the first look at a challenger on until its stages are
-    over, and before the first plan.
+    looks: daily evaluations of the chosen stage, ascending; empty while there are test days alone.
+    begun: a stage is under way without an evaluation yet. plan: the effect that a stage could
+    detect; None from a challenger's first evaluation to the end of its stages, and before the first
+    plan.
     """
 
     plan: StagePlan | None
@@ -58,12 +59,12 @@ class Audition:
 
     @property
     def power(self) -> float | None:
-        """Chance of finding the smallest effect; None where the entry does not record it."""
+        """Probability of detecting the smallest effect; None if the entry does not record it."""
         return self.last.rule("live", "power") if self.last else None
 
     @property
     def last(self) -> Look | None:
-        """The newest look."""
+        """The newest evaluation."""
         return self.looks[-1] if self.looks else None
 
     @property
@@ -78,7 +79,10 @@ class Audition:
 
 
 def audition_page(sources: Sources, number: int | None = None) -> Audition:
-    """The newest stage with traffic, or the one of that number (0: the newest); verdict on test days beside it."""
+    """The newest stage with traffic, or the one of that number (0: the newest).
+
+    The verdict on test days is beside it.
+    """
     entries = sources.ledger.entries()
     known = steps(entries)
     order = tuple(known)
@@ -108,7 +112,7 @@ def _nobody_looked(
     started: Step | None,
     looked_at: Sequence[Step],
 ) -> bool:
-    """Whether no stage is under way, or a first one to which nobody has looked yet."""
+    """Whether no stage is under way, or only a first one without an evaluation yet."""
     if not entries or entries[0].phase is None:
         return True
     if started is None or started.stage != Stage.CANARY:
@@ -117,12 +121,12 @@ def _nobody_looked(
 
 
 def metric_name(name: str) -> str:
-    """A metric as people say it."""
+    """The name of a metric for people."""
     return NAMES.get(name, name.replace("_", " "))
 
 
 def _charts(looks: Sequence[Look]) -> tuple[LineChart, ...]:
-    """One confidence sequence a metric, in the order of the record."""
+    """One confidence sequence for each metric, in the order of the record."""
     return tuple(_sequence(metric, looks) for metric in (looks[-1].metrics if looks else ()))
 
 
@@ -137,7 +141,7 @@ def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
         references = (*references, Reference("margin", metric.margin))
     return LineChart(
         f"{metric_name(metric.name)} · {ROLES.get(metric.role, metric.role)}",
-        f"{_compared(looks)}, relative, with the bounds that hold at all looks together.",
+        f"{_compared(looks)}, relative, with bounds that hold at all evaluations together.",
         (Series(metric_name(metric.name), tuple(points)),) if points else (),
         Form.CHANGE,
         references,
@@ -146,7 +150,7 @@ def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
 
 
 def _compared(looks: Sequence[Look]) -> str:
-    """Which version is measured against which, by name and role."""
+    """The two versions that are compared, by name and role."""
     newest = looks[-1] if looks else None
     if newest is None or newest.treatment is None:
         return "The challenger against the champion"
@@ -201,7 +205,7 @@ def _segments(effects: Sequence[SegmentEffect], looks: Sequence[Look]) -> Forest
         for found in effects
     )
     return Forest(
-        "Clicks by segment", f"{_compared(looks)} at the newest look, ± 1.96 errors.", lines, Form.CHANGE,
+        "Clicks by segment", f"{_compared(looks)} at the newest evaluation, ± 1.96 errors.", lines, Form.CHANGE,
         (Reference("no difference", 0.0),),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""By hand: what a person may decide, and which versions they may choose from."""
+"""By hand: the decisions that a person may make, and the versions that they may choose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Choice:
 class HandPage:
     """Everything on the page.
 
-    choices: versions that may be promoted, newest first. comes_back: the one that a rollback would
-    bring back; None where there is none.
+    choices: versions that may be promoted, newest first. comes_back: the version that a rollback
+    would bring back; None if there is none.
     """
 
     champion: roles.VersionInRole | None
@@ -36,14 +36,14 @@ class HandPage:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What a person typed into a form."""
+    """The fields of a form as a person typed them."""
 
     version: str
     reason: str
     person: str
 
     def fault(self) -> str | None:
-        """What is wrong with it, None where nothing is."""
+        """What is wrong with the fields; None if they are right."""
         if not self.person.strip():
             return "Type your name: it stands in the ledger beside the reason."
         if not LEAST_REASON <= len(self.reason.strip()) <= MOST_REASON:
@@ -52,7 +52,7 @@ class Typed:
 
 
 def hand_page(sources: Sources) -> HandPage:
-    """The champion, what may be promoted in its place, and what a rollback would bring back."""
+    """The champion, the versions that may replace it, and the one that a rollback brings back."""
     entries = sources.ledger.entries()
     newest = _newest(sources, entries)
     known = roles.families(entries, sources.published()) | newest
@@ -70,7 +70,7 @@ def hand_page(sources: Sources) -> HandPage:
 
 
 def _newest(sources: Sources, entries: Sequence[Entry]) -> dict[str, str]:
-    """Family by number of the versions of the newest day that was decided."""
+    """Family by version number, for the versions of the newest day with a decision."""
     if not entries:
         return {}
     return {v.version: v.family for v in sources.registry.versions(as_of=entries[0].as_of)}

@@ -1,4 +1,4 @@
-"""Decisions: the ledger with its filter, one entry in full, and who was champion at a time."""
+"""Decisions: the ledger with a filter, one entry in full, and the champion at a given time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ ALL_ENTRIES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: one decision or all, a text in reasons, codes or versions, entries before a number."""
+    """The filter: one decision or all, a text in reasons, codes or versions, entries before one."""
 
     decision: str = ""
     text: str = ""
@@ -24,7 +24,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Everything on the page. `more`: number to ask for the entries before, None at the end of the ledger."""
+    """Everything on the page.
+
+    more: number with which to ask for earlier entries; None at the end of the ledger.
+    """
 
     asked: Asked
     verbs: tuple[str, ...]
@@ -38,7 +41,7 @@ class Decisions:
 
 
 def decisions_page(sources: Sources, asked: Asked) -> Decisions:
-    """Entries that answer to what was asked, newest first; the whole chain is checked each time."""
+    """The entries that pass the filter, newest first; the whole hash chain is checked each time."""
     entries = sources.ledger.entries(limit=ALL_ENTRIES)
     wanted = [entry for entry in entries if _answers(entry, asked)]
     later = [entry for entry in wanted if asked.before is None or entry.sequence < asked.before]
@@ -65,5 +68,5 @@ def _answers(entry: Entry, asked: Asked) -> bool:
 
 
 def entry_of(entries: Sequence[Entry], named: str) -> Entry | None:
-    """The entry with that sequence number or decision id; None where there is none."""
+    """The entry with that sequence number or decision id; None if there is none."""
     return next((entry for entry in entries if named in {str(entry.sequence), entry.decision_id}), None)

@@ -1,4 +1,4 @@
-"""Drift and overfitting: what left the champion's training window, and which families overfit."""
+"""Drift and overfitting: columns that left the training window, and families that overfit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ DAYS = 60
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Everything on the page. `columns`: rows of gold/drift, drifted ones first. `gaps`: the newest of gold/overfit.
+    """Everything on the page.
 
-    reports: concerns whose Evidently page of the day is on disk.
+    columns: rows of gold/drift, drifted ones first. gaps: the newest rows of gold/overfit. reports:
+    concerns whose Evidently page of the day is on disk.
     """
 
     day: date | None
@@ -35,7 +36,7 @@ class Drift:
 
 
 def drift_page(sources: Sources, day: date | None) -> Drift:
-    """Figures of `day`, or of the newest one that was compared."""
+    """The figures of `day`, by default of the newest compared day."""
     shares = rows(
         f"select as_of, avg(drifted::int) as share from {sources.lake.scan(t.DRIFT)} group by as_of order by as_of"
     )
@@ -62,7 +63,7 @@ def drift_page(sources: Sources, day: date | None) -> Drift:
 
 
 def report_path(sources: Sources, concern: str, day: date) -> Path | None:
-    """Evidently's page of a concern and a day; None where it is not kept."""
+    """Path of Evidently's page of a concern and a day; None if it is not on disk."""
     path = sources.config.reports / concern / f"{day}.html"
     return path if concern in CONCERNS and path.exists() else None
 

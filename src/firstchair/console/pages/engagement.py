@@ -1,4 +1,4 @@
-"""Engagement and churn over time by segment, as the published cells have them."""
+"""Engagement and churn over time by segment, from the cells of the tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from firstchair.promotion import family_title
 
 SPANS_DAYS = (14, 28, 90)
 STILL_GROWS = "open where clicks, plays and follows may still come."
-# Columns of a value's 95 % interval, of those that have one.
+# Columns of the 95 % intervals, by column of the value.
 BOUNDS = {"ctr": ("ctr_lower", "ctr_upper"), "churn_rate": ("churn_lower", "churn_upper")}
 
 
@@ -53,8 +53,8 @@ MEASURES = (
 class Engagement:
     """Everything on the page.
 
-    `cells`: those of the newest day whose outcomes are all known, or of the newest where there is
-    no such day; `churn_cells`: of the newest final labels.
+    cells: those of the newest day whose outcomes are all known; if there is no such day, those of
+    the newest. churn_cells: those of the newest final labels.
     """
 
     segment: str
@@ -71,7 +71,7 @@ class Engagement:
 
 
 def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> Engagement:
-    """Cells of a segment over the last `span_days` days of the tables; those under k users stay out."""
+    """Cells of a segment over the last `span_days` days; cells under k users are left out."""
     cells = _cells(sources, segment, span_days)
     settled = [row for row in cells if row["mature"]] or cells
     newest = settled[-1]["event_date"] if settled else None
@@ -153,7 +153,7 @@ def _churn(horizon_days: int, labels: Sequence[Row], marks: tuple[Mark, ...]) ->
 
 
 def _lines(cells: Sequence[Row], day: str, column: str) -> tuple[Series, ...]:
-    """A line a segment value, the ones with most users first."""
+    """A line for each segment value, those with most users first."""
     users: dict[str, int] = {}
     for row in cells:
         users[row["segment_value"]] = users.get(row["segment_value"], 0) + row["users"]
@@ -208,7 +208,7 @@ def _forest(today: Sequence[Row], overall: float | None) -> Forest:
 
 
 def _by_family(sources: Sources, span_days: int, known: Mapping[str, str], marks: tuple[Mark, ...]) -> LineChart:
-    """CTR of the versions by family: a refreshed champion is a new version each day."""
+    """CTR by family, since a refreshed champion is a new version each day."""
     cells = rows(
         f"""
         select event_date, model_version, impressions, clicks,

@@ -1,4 +1,4 @@
-"""Lineage: which data and which code made the lists that are served."""
+"""Lineage: the data and the code that made the served lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from firstchair.publication.published import Role
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A role of what is served: the version behind it, and the newest entry that is about it."""
+    """A role of the served lists: its version, and the newest entry about this version."""
 
     role: str
     model: Role
@@ -23,7 +23,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A table of the lake as it stands: Delta version (-1: never written) and newest day."""
+    """The present state of a table of the lake: Delta version (-1: never written), newest day."""
 
     name: str
     version: int
@@ -41,7 +41,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Everything on the page. `code`: version of what runs now; `made_by`: of what made the lists."""
+    """Everything on the page.
+
+    code: the release of firstchair that runs now. made_by: the release that made the lists.
+    """
 
     code: str
     made_by: str | None
@@ -55,7 +58,7 @@ class Lineage:
 
 
 def lineage_page(sources: Sources) -> Lineage:
-    """Follow the served lists back to model, data, code and decision, out of their manifest and the ledger."""
+    """Trace the served lists to model, data, code and decision, by manifest and ledger."""
     published = sources.published()
     entries = sources.ledger.entries()
     roles = published.roles if published else {}
@@ -81,7 +84,7 @@ def _entry_of(entries: Sequence[Entry], version: str) -> Entry | None:
 
 
 def _batches(sources: Sources) -> tuple[Batch, ...]:
-    """Users with a list, by version, of the newest day."""
+    """Number of users with a list, by version, for the newest day."""
     newest = max(sources.lake.partitions(t.RECOMMENDATIONS), default=None)
     found = rows(
         f"""

@@ -1,4 +1,4 @@
-"""Listener: what is known of one user, what he is shown and why, and in which arm he is."""
+"""Listener: what is known of one user, what they are shown and why, and their arm."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +21,7 @@ SCALARS = (
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One artist of the list as it is published; score in -1..1."""
+    """One artist of a published list; score in -1..1."""
 
     position: int
     artist_id: str
@@ -32,7 +32,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Which lists the user sees: role, family and version behind it, his bucket (None: he has no list)."""
+    """The lists that the user sees: role, its family and version, and the user's bucket.
+
+    bucket: None if the user has no list.
+    """
 
     role: str
     family: str
@@ -42,7 +45,10 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Everything on the page. `features`: scalar ones of the newest day; `known`: whether there are any."""
+    """Everything on the page.
+
+    features: scalar features of the newest day. known: whether there are any.
+    """
 
     user_key: str
     known: bool
@@ -58,7 +64,7 @@ class Listener:
 
 
 def listener_page(sources: Sources, user_id: str) -> Listener:
-    """Look a user up by his account key; the key itself goes no further than this function."""
+    """Look a user up by their account key; the key itself does not leave this function."""
     key = user_key(user_id, sources.pseudonym_key)
     days = sources.lake.partitions(t.USER_FEATURES)
     as_of = max(days, default=None)
@@ -104,7 +110,7 @@ def _with_names(sources: Sources, tracks: list[Row]) -> tuple[Row, ...]:
 
 
 def _favourites(sources: Sources, key: str, as_of: date | None) -> tuple[Row, ...]:
-    """Artists of the user's row of the matrix, the surest first."""
+    """Artists of the user's row of the matrix, those with most confidence first."""
     return tuple(
         rows(
             f"""

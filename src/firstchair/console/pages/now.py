@@ -1,4 +1,4 @@
-"""Now: who plays first chair, since when and why; who auditions; how fresh it all is; what is wrong."""
+"""Now: the champion, since when and why; the challenger; freshness; alerts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from firstchair.promotion import Entry, Explained, explained
 
 DAYS = 28
 LATEST_DECISIONS = 5
-# Yesterday is the newest day that can be whole; one more is a day's grace.
+# Yesterday is the newest day that can be complete; one more day is a grace period.
 LATE_AFTER = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The newest day of something; `late` where it is older than it may be."""
+    """The newest day of a table or of the lists; `late` if it is older than it may be."""
 
     name: str
     day: date | None
@@ -28,7 +28,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of the newest day whose outcomes are all known, with its interval if it has one."""
+    """A figure of the newest day whose outcomes are all known, with its interval, if any."""
 
     name: str
     value: float | None
@@ -38,9 +38,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Everything on the page. `served`: version of the champion whose lists are served, None before the first.
+    """Everything on the page.
 
-    doing: what is at work and what waits, a sentence each.
+    served: version of the champion whose lists are served; None before the first. doing: a sentence
+    for each piece of work that runs or waits.
     """
 
     champion: roles.VersionInRole | None
@@ -93,7 +94,7 @@ def now_page(sources: Sources, today: date) -> Now:
 
 
 def _daily(sources: Sources) -> list[Row]:
-    """The newest days of everybody and all versions, ascending."""
+    """The newest days of gold/engagement_daily for all users and versions, ascending."""
     return rows(
         f"""
         select *, event_date <= max(event_date) over () - {SLATE_DAYS} as mature

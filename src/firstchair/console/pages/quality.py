@@ -1,4 +1,4 @@
-"""Data quality: every record's fate, what is in quarantine and why, with masked samples, and gaps."""
+"""Data quality: counts of all records, quarantine by reason with masked samples, and gaps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MOST_FAILING = 50
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One refused record, PII masked when it was refused."""
+    """One refused record; its PII was masked when it was refused."""
 
     where: str
     detail: str
@@ -29,7 +29,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """Records refused for one reason. `share`: of all records read."""
+    """Records refused for one reason. share: of all records that were read, 0..1."""
 
     reason: str
     records: int
@@ -39,9 +39,10 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Everything on the page. `accounts`: refused account rows by reason; None where they are too few to be told.
+    """Everything on the page.
 
-    failing: rows of gold/data_quality that are over their limit.
+    accounts: refused account rows by reason; None if they are too few to be shown. failing: rows of
+    gold/data_quality that are over their limit.
     """
 
     fates: events.Reconciliation
@@ -54,7 +55,7 @@ class Quality:
 
 
 def quality_page(sources: Sources) -> Quality:
-    """Counts over all history, each from the table that holds the records."""
+    """Read the counts over all history, each from the table that holds the records."""
     fates, stale_days = _counted(sources.lake, _versions(sources.lake))
     entries = sources.ledger.entries()
     marks = roles.releases(entries, roles.families(entries, sources.published()))
@@ -87,7 +88,7 @@ def _versions(lake: Lake) -> tuple[int, ...]:
 
 @lru_cache(maxsize=2)
 def _counted(lake: Lake, _versions: tuple[int, ...]) -> tuple[events.Reconciliation, tuple[date, ...]]:
-    """Fates and days that want building, counted anew only where a table has a new version."""
+    """Counts of records and the days to build, computed again only if a table has a new version."""
     return events.reconcile(lake), tuple(events.stale_days(lake))
 
 
@@ -106,7 +107,7 @@ def _reasons(lake: Lake, fates: events.Reconciliation) -> tuple[Quarantined, ...
 
 
 def _samples(found: Sequence[Row], reason: str) -> tuple[Sample, ...]:
-    """The object by its name alone: the folders before it may be a secret of the machine."""
+    """Samples of a reason. They name the object without its folders, which may be confidential."""
     return tuple(
         Sample(
             where=f"{str(row['object_url']).rsplit('/', 1)[-1]}, line {row['line']}",
@@ -120,7 +121,7 @@ def _samples(found: Sequence[Row], reason: str) -> tuple[Sample, ...]:
 
 
 def _measure(lake: Lake, measure: str, title: str, says: str, marks: tuple[Mark, ...]) -> LineChart:
-    """A measure of gold/data_quality over all sources, with its limit."""
+    """The chart of a measure of gold/data_quality over all sources, with its limit."""
     found = rows(
         f"""
         select event_date, value, threshold from {lake.scan(t.DATA_QUALITY)} where measure = ? and key = 'all'
@@ -136,7 +137,7 @@ def _measure(lake: Lake, measure: str, title: str, says: str, marks: tuple[Mark,
 
 
 def _failing(lake: Lake) -> tuple[Row, ...]:
-    """Figures over their limit of the last days, newest first."""
+    """Figures of the last days that are over their limit, newest first."""
     return tuple(
         rows(
             f"""

@@ -1,4 +1,4 @@
-"""How long users stay, and versions against baselines: parts of the engagement page."""
+"""Two parts of the engagement page: survival of users, and versions against baselines."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from firstchair.promotion import model_title
 
 
 def survival_chart(sources: Sources, segment: Segment) -> LineChart:
-    """The newest curves of a segment: share of users who had not left so many days after they began."""
+    """The newest survival curves of a segment: the share of users who stay, by days since start."""
     found = rows(
         f"""
         select segment_value, day, users, survival, lower, upper from {sources.lake.scan(t.SURVIVAL)}
@@ -40,7 +40,7 @@ def survival_chart(sources: Sources, segment: Segment) -> LineChart:
 
 
 def baseline_forest(sources: Sources, known: Mapping[str, str]) -> Forest:
-    """Click-through of each version against that of the holdout, or of slots drawn at random.
+    """CTR of each version relative to that of the holdout, or of slots drawn at random.
 
     known: family by version.
     """
