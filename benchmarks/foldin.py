@@ -1,7 +1,7 @@
 """One fold-in against implicit's `recalculate_user` and `topk`, over the same factors, in one run.
 
 Run from the repository: `python -m benchmarks.foldin [--artists N] [--factors N] [--ranked N]`.
-Both solve one listener's factors from his row and list the 50 best artists he does not have. The
+Both solve one user's factors from their row and list the 50 best artists they do not have. The
 fold-in also takes today's signals into the row, and with `with reasons` says why ten artists are
 shown. Times are of one listener, the median of rounds in turn.
 
@@ -43,7 +43,7 @@ TASTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One listener before both: his row, what he did today, and the same as implicit wants it."""
+    """One user for both: their row, their signals of today, and the same in implicit's form."""
 
     row: Row
     today: Uptake

@@ -41,7 +41,8 @@ START = date(2026, 1, 1)
 ARTISTS, HISTORY_DAYS = 500, 21
 # Up to so many mornings until a challenger passes on test days, two ramps of a day, then up to so many days at 50 %.
 SHADOW, RAMPS, LONGEST, PROBATION = 4, 2, 14, 14
-# Tastes shift when a better challenger has had the time to be promoted, a country's as soon as he was fitted.
+# Tastes shift when a better challenger has had the time to be promoted, a country's as soon as it
+# was fitted.
 CHANGE_ON = {"taste-shift": HISTORY_DAYS + SHADOW + RAMPS + 8, "harms-a-segment": HISTORY_DAYS}
 SHORTENED = {
     "list_length": 20,

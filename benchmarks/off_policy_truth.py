@@ -1,11 +1,13 @@
 """Off-policy estimates of lists behind the screen against what a simulated world truly makes of them.
 
-Run with `python -m benchmarks.off_policy_truth [--seeds N] [--users N] [--days N]`. Each seed is a new world, with a
-champion and a challenger who rank by noisy views of its tastes. The champion's lists are served for some weeks by the
-code that answers logins, one slot of every tenth slate given to chance; listeners click by position, taste and
-fatigue, so that neither the appeal nor the examination is what the estimator assumes. The truth is the expected clicks
-of both first ten artists at each logged slate, out of the world's own tastes and fatigue, without any noise of clicks.
-Beside the estimator stand the inverse propensity of artist and position, and the same self-normalised.
+Run with `python -m benchmarks.off_policy_truth [--seeds N] [--users N] [--days N]`. Each seed is a
+new world, with a champion and a challenger that rank by noisy views of its tastes. The champion's
+lists are served for some weeks by the code that answers logins, one slot of every tenth slate given
+to chance; listeners click by position, taste and fatigue, so that neither the appeal nor the
+examination is what the estimator assumes. The truth is the expected clicks of both first ten
+artists at each logged slate, out of the world's own tastes and fatigue, without any noise of
+clicks. Beside the estimator stand the inverse propensity of artist and position, and the same
+self-normalised.
 """
 
 import argparse

@@ -45,11 +45,12 @@ def build_churn(
 ) -> ChurnReport:
     """Put the churn cells of these as_of (both included) in place of those partitions.
 
-    A user counts at horizon h on as_of D if active (any event but an impression) in the 28 days before D - h;
-    he is churned if not active at all in the h days before D. His version is that of the latest impression before
-    D - h, `none` where there was none; `all` holds everybody. Segments are the user's, his lifecycle that of
-    D - h: there is no follower_tier. Cells under `k_anonymity` users are merged. `simulated` where an event that
-    decided a label or a version is. churn_lower, churn_upper: Wilson's 95 % interval (1927), users being independent.
+    A user counts at horizon h on as_of D if active (any event but an impression) in the 28 days
+    before D - h; they are churned if not active at all in the h days before D. Their version is
+    that of the latest impression before D - h, `none` where there was none; `all` holds everybody.
+    Segments are the user's, their lifecycle that of D - h: there is no follower_tier. Cells under
+    `k_anonymity` users are merged. `simulated` where an event that decided a label or a version is.
+    churn_lower, churn_upper: Wilson's 95 % interval (1927), users being independent.
 
     `mature` once every event up to D has been known for `late_tolerance_days`. The as_of of that many days before
     `first_as_of` are built too, because they become mature by now, so that daily builds end in the same table as
@@ -100,7 +101,7 @@ def _labels(lake: Lake, first: date, last: date) -> str:
     """SQL of `labels`: one row per as_of, horizon and user of the base.
 
     `cut` is D - h. The last active day before it puts a user into the base for the 28 days that follow, unless
-    the next active day comes first; that next day, if any, decides whether he is churned.
+    the next active day comes first; that next day, if any, decides whether they are churned.
     """
     horizons = ", ".join(map(str, HORIZONS_DAYS))
     earliest = first - timedelta(days=max(HORIZONS_DAYS) + BASE_DAYS)

@@ -149,7 +149,7 @@ def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
 
 
 def _by_user(lake: Lake, *, day: str) -> str:
-    """SQL of `by_user` out of `facts`: sums by `day`, model version, user and each of his cells."""
+    """SQL of `by_user` from `facts`: sums by `day`, model version, user and each of their cells."""
     return f"""
         create temp table by_user as
         with versions as (

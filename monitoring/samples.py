@@ -1,4 +1,4 @@
-"""What drift compares: the user-days of some days, and each user's clicks by what he was shown."""
+"""What drift compares: the user-days of some days, and each user's clicks by what was shown."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,7 +17,8 @@ FEATURES = ("clicks_per_100", "listen_through", "plays_per_day", "logins_per_day
 POPULATION = ("lifecycle", "country", "age_group", "gender", "cold")
 CATALOGUE = ("played_follower_tier", "played_artist_age")
 RESPONSES = ("ctr", "ctr_local_hits", "ctr_known_artists", "ctr_other_artists")
-# An artist is new for so many days; a hit where he is played more than the rest of the world would have it.
+# An artist is new for so many days; it is a hit where it is played more than in the rest of the
+# world.
 NEW_ARTIST_DAYS = 60
 HIT_DAYS, HIT_SCORE = 7, 2.0
 # A user is cold who took up nothing in so many days; earlier history is not asked for.

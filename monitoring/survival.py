@@ -52,7 +52,10 @@ def build_survival(lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_
 
 
 def _lives(lake: Lake, as_of: date, known_until: date) -> str:
-    """SQL of `lives`: per user and version the day he began, days until he left or was last known to stay."""
+    """SQL of `lives`: per user and version the first day, and days until they left.
+
+    A user who has not left counts to the last day on which they were known to stay.
+    """
     first = as_of - timedelta(days=COHORT_DAYS)
     came_back = in_horizon("next_day", "(day + 1)", SILENCE_DAYS)
     return f"""

@@ -2,8 +2,9 @@
 
     python -m benchmarks.models.confidence [--users N] [--seeds N]
 
-Run on simulated worlds with a seeded policy before there were models. A signal left out is not learnt from at all, but
-what it tells a user has stays out of his list, so all variants choose from the same artists.
+Run on simulated worlds with a seeded policy before there were models. No variant learns from a
+signal that it leaves out, but the artists of that signal stay out of the user's list, so all
+variants choose from the same artists.
 """
 
 import argparse

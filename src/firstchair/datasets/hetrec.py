@@ -140,7 +140,7 @@ def _plays(
 
 
 def _follows(pairs: _Listening) -> Iterator[tuple[int, str, int, dict[str, Any]]]:
-    """A user follows the artists he plays most, at the end of the day he is made to find them."""
+    """A user follows the artists they play most, at the end of the day of the first play."""
     order = np.lexsort((-pairs.count, pairs.user))
     user = pairs.user[order]
     start = np.concatenate([[True], user[1:] != user[:-1]])

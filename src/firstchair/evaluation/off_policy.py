@@ -227,7 +227,7 @@ def _exposure(log: SlateLog, place: Whole, looks: Values) -> Values:
 
 
 def _places(lists: Whole, artists: Whole) -> Whole:
-    """Place (0-based) of each artist in the list of its row; -1 where he is not in it."""
+    """Place (0-based) of each artist in the list of its row; -1 where it is not in it."""
     equal = artists[:, :, None] == lists[:, None, :]
     return np.asarray(np.where(equal.any(axis=2), equal.argmax(axis=2), -1))
 

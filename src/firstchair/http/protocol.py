@@ -174,7 +174,7 @@ class _Head:
         self.headers[name.lower()] = value
 
     def on_message_complete(self) -> None:
-        """Judge a request that ends with its head; later, the parser forgets `Connection: close`."""
+        """Judge a request that ends with its head; the parser forgets `Connection: close` later."""
         keeps = self._parser.should_keep_alive()
         self.is_plain = keeps and _MEANINGFUL.isdisjoint(self.headers)
 

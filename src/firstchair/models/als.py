@@ -20,12 +20,12 @@ from firstchair.models.trending import Trending
 
 
 class ALS:
-    """Factors of artists by implicit; those of a user are solved from his row when a list is asked for.
+    """Artist factors by implicit; a user's factors are solved from their row for each list.
 
-    So a list always rests on the data it is asked with, a user who came after the fit has one too, and a
-    score is exactly the sum of what each of his artists adds (`reasons`). Ranked by the inner product; the
-    published score is u.v / (|u| max|v|): within -1..1, and in the order of the ranking, which the cosine is
-    not. A user without a positive signal gets what is trending.
+    So a list always rests on the data it is asked with, a user who came after the fit has one too,
+    and a score is exactly the sum of what each of the user's artists adds (`reasons`). Ranked by
+    the inner product; the published score is u.v / (|u| max|v|): within -1..1, and in the order of
+    the ranking, which the cosine is not. A user without a positive signal gets what is trending.
     """
 
     family = Family.ALS

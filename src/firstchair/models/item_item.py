@@ -15,7 +15,7 @@ from firstchair.models.trending import Trending
 
 
 class ItemItem:
-    """A walk of three steps from a user over his artists and their listeners to further artists.
+    """A walk of three steps from a user over the user's artists and their listeners to others.
 
     With B the 0/1 matrix of positive signals (users × artists), Du and Di its row and column sums:
 

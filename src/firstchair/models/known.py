@@ -14,7 +14,7 @@ from firstchair.models.trending import Trending
 
 
 class Personal(Protocol):
-    """A model that knows a user by what he took, and `trending` for one who took nothing."""
+    """A model of users with positive interactions, with `trending` for users without any."""
 
     @property
     def trending(self) -> Trending:
@@ -62,7 +62,7 @@ class Additive(Personal, Protocol):
 
 
 def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
-    """The artists of each user that add most to each item; what is trending, where he has none."""
+    """The artists of each user that add most to each item; trending where the user has none."""
     names = data.artists["name"].to_numpy(dtype=object)
     said = blank(lists.artists.shape, names)
     columns, own = columns_for(data, model.artist_ids), own_columns(data, model.artist_ids)

@@ -73,7 +73,11 @@ class TrainingData:
         return positive
 
     def taken(self) -> sparse.csr_matrix:
-        """Artists left out of a user's list: all he likes, or none where lists may repeat; float32 CSR."""
+        """Artists left out of a user's list: all liked ones, or none if lists may repeat.
+
+        Returns:
+            float32 CSR (users, artists).
+        """
         taken = self.liked()
         if self.repeats:
             taken.data[:] = 0

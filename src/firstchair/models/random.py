@@ -1,4 +1,4 @@
-"""Random: the floor of every comparison; a user's list depends on the seed and himself alone."""
+"""Random: the floor of every comparison; a user's list depends on the seed and their key alone."""
 
 import hashlib
 from pathlib import Path
@@ -37,7 +37,7 @@ class Random:
         return in_chunks(rows, len(data.artist_ids), listed)
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
-        """Drawn for each user anew from the seed and his key."""
+        """Random scores of each user, drawn from the seed and their key."""
         width = len(data.artist_ids)
         drawn = [self._of_user(str(data.user_keys[row])).random(width, dtype=np.float32) for row in rows]
         return 2 * np.stack(drawn) - 1 if drawn else np.zeros((0, width), dtype=np.float32)

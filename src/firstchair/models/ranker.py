@@ -192,7 +192,7 @@ def _nothing_listed(count: int, k: int) -> OrderedLists:
 
 
 def _fill(lists: OrderedLists, part: Rows, pairs: Pairs, scores: Floats, k: int) -> None:
-    """The best `k` pairs of each user into his list; equal scores in the order of columns."""
+    """Fill each user's list with their best `k` pairs; equal scores in the order of columns."""
     order = np.lexsort((pairs.column, -scores, pairs.user))
     user = pairs.user[order]
     first = np.searchsorted(user, np.arange(len(part)))

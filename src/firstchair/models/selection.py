@@ -96,7 +96,7 @@ def current_ids(
     """A model's artists, in its order, by the ids that they have now.
 
     A merged artist takes the id of the one it was merged into where the model does not know that
-    one: an artist who was renamed keeps what was learnt. Where it does, or where several were
+    one: an artist that was renamed keeps what was learnt. Where it does, or where several were
     merged into one, the others keep ids that the catalogue no longer has.
     """
     if not redirects:

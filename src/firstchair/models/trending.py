@@ -32,10 +32,10 @@ class Trending:
 
         p_ci = (r_ci + m p_i) / (sum_j r_cj + m)
 
-    m = `PRIOR_PAIRS` is the prior's weight: the posterior mean of a Dirichlet prior centred on the whole
-    (empirical Bayes; Efron and Morris 1973 for the principle of shrinking towards the grand mean). Without days of
-    signals (`TrainingData.recent`) there are no cells. A listener's score is the mean of his cells' p_ci over the
-    largest of the catalogue: 0..1.
+    m = `PRIOR_PAIRS` is the prior's weight: the posterior mean of a Dirichlet prior centred on the
+    whole (empirical Bayes; Efron and Morris 1973 for the principle of shrinking towards the grand
+    mean). Without days of signals (`TrainingData.recent`) there are no cells. A user's score is the
+    mean of their cells' p_ci over the largest of the catalogue: 0..1.
 
     It has nothing to learn but counts, so asked with newer data than it was fitted on it counts those: what is
     trending is never older than the lists it stands in.

@@ -55,7 +55,7 @@ def build_evidence(
     """Put the evidence of the days `first` to `last` (both included) in place of those partitions.
 
     The days before `first` whose labels change with it are built too, so that daily builds end in the same table
-    as one over the range. A user's arm is that of his bucket, whatever he was shown.
+    as one over the range. A user's arm is that of their bucket, whatever they were shown.
 
     Args:
         lake: The tables.
@@ -241,7 +241,7 @@ def _before(first_day: date) -> str:
 
 
 def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: date) -> str:
-    """SQL of the rows; on the stage's first day everybody has one, of zeros where he was not there."""
+    """SQL of the rows; each user has one on the stage's first day, of zeros if they were absent."""
     names = (*_SUMS, "active")
     values = ", ".join(f"coalesce(d.{name}, 0) as {name}" for name in names)
     before = ", ".join(

@@ -137,7 +137,7 @@ def _as_log(rows: pa.Table, length: int) -> Logged | None:
     explorable = as_listed & (ranked_chance < 1)
     if not explorable.any():
         return None
-    # A ranked artist stands at his place with 1 - exploration / k.
+    # A ranked artist is at its place with probability 1 - exploration / k.
     exploration = float(np.median(length * (1 - ranked_chance[explorable])))
     kept = explorable & np.isclose(length * (1 - ranked_chance), exploration)
     keys = rows.column("user_key").combine_chunks().dictionary_encode()

@@ -191,7 +191,7 @@ class Life:
 
 
 def leaving(joy: Floats) -> Floats:
-    """Chance that a listener leaves for good after a day on which he came, by what slates gave him of late."""
+    """Chance that a user leaves for good after a day with a session, by what recent slates gave."""
     return np.asarray(np.minimum(LEAVING * np.exp(DISAPPOINTMENT * (CONTENT - joy)), MAX_LEAVING), dtype=np.float32)
 
 

@@ -35,7 +35,7 @@ class SeededPolicy:
         self.noise = noise
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
-        """Best by taste, popularity and noise of the artists who have appeared; the session changes nothing."""
+        """Best by taste, popularity and noise of the artists that have appeared, in every session."""
         affinity = self.tastes.affinity(users)
         noise = self.rng.standard_normal(affinity.shape, dtype=np.float32)
         view = 1.2 * affinity + 0.6 * self.tastes.artists.log_popularity + self.noise * noise
@@ -53,8 +53,8 @@ class SeededPolicy:
 def make_slates(view: Floats, rng: np.random.Generator) -> Slates:
     """The best `SLATE` by `view`; with chance `EXPLORATION` one slot, uniformly, goes to an artist outside.
 
-    So a ranked artist stands at his position with 1 - EXPLORATION / SLATE, and each of the E artists outside
-    at each position with EXPLORATION / SLATE / E.
+    So a ranked artist is at its position with probability 1 - EXPLORATION / SLATE, and each of the
+    E artists outside is at each position with probability EXPLORATION / SLATE / E.
 
     Args:
         view: float32 (n, artists), what the service thinks each user likes; more than `SLATE` artists.

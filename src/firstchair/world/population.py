@@ -53,10 +53,11 @@ class Artists:
 class Users:
     """Users; row n is `user-<n + 1>`.
 
-    tastes: float32 (n, FACTORS); affinity to an artist is the inner product with his vector.
-    generosity: float32 (n,), log-odds by which he clicks more or less than others, whatever it is.
-    activity: chance of a session on a day, 0..1. first_day: day of the window (0-based) on which he arrives.
-    city, country, age_band, source: numbers in `CITIES`, `COUNTRIES`, 0..`AGE_BANDS` - 1, in `SOURCES`.
+    tastes: float32 (n, FACTORS); affinity to an artist is the inner product with its vector.
+    generosity: float32 (n,), log-odds by which a user clicks more or less than others on anything.
+    activity: chance of a session on a day, 0..1. first_day: day of the window (0-based) on which a
+    user arrives. city, country, age_band, source: numbers in `CITIES`, `COUNTRIES`,
+    0..`AGE_BANDS` - 1, in `SOURCES`.
     """
 
     tastes: Floats

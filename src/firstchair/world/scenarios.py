@@ -10,11 +10,11 @@ PERSONAL = 3.2
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
-    """What moves a listener to click: weights of the log-odds of a click on an artist he looks at.
+    """What moves a user to click: weights of the log-odds of a click on an artist that they see.
 
-    personal: of the inner product of his taste and the artist's sound. local: of what is a hit in his country and
-    among his age, for some days. fresh: of how new the artist is. fatigue: taken off for each time (as a logarithm) he
-    was shown the artist of late.
+    personal: of the inner product of the user's taste and the artist's sound. local: of being a hit
+    in the user's country and age band, for some days. fresh: of how new the artist is. fatigue:
+    subtracted for each time (as a logarithm) that the user was shown the artist lately.
     soured: countries in which nobody wants to be shown local hits any more: `local` counts against. put_off: where
     local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit it is.
     bait: how much less a local hit is heard than it is clicked for.
@@ -52,9 +52,9 @@ class Incidents:
 class Scenario:
     """A named world.
 
-    told: one sentence for a person. leaning: before the day of change. shifted: after it, or None where nothing
-    changes. debuts: share of the artists who appear while the world is watched. expected: what a gate should come to,
-    given enough listeners and days.
+    told: one sentence for a person. leaning: before the day of change. shifted: after it, or None
+    where nothing changes. debuts: share of the artists that appear while the world is watched.
+    expected: what a gate should come to, given enough listeners and days.
     """
 
     name: str

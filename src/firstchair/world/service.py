@@ -49,7 +49,7 @@ class Service(Protocol):
     """A service in the world; users and artists by number."""
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
-        """What each of `users` (ascending) is shown in his `session` (0-based) of the day."""
+        """What each of `users` (ascending) is shown in their `session` (0-based) of the day."""
         ...
 
     def told(self, signals: Signals, *, day: date) -> None:

@@ -13,10 +13,10 @@ from firstchair.world.scenarios import PERSONAL, Leaning, Scenario
 CLICK_BIAS = -3.6
 # Of what is played unasked.
 ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.4, 0.8
-# An artist who has not appeared yet has nothing to play.
+# An artist that has not appeared yet has nothing to play.
 UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 12, 9.0, 14.0
-# Share of the hits that are artists who just appeared, where there are such.
+# Share of the hits that are artists that just appeared, where there are such.
 HITS_JUST_APPEARED = 0.2
 # Waves are drawn for so many days around the start, whatever the window, so that a longer one changes no world.
 WAVES_FROM, WAVES_TO = -30, 400
@@ -117,7 +117,7 @@ class Tastes:
         return np.where(np.isin(COUNTRIES, how.soured), -1, 1).astype(np.float32)[self.users.country[rows]]
 
     def _of_day(self, day: int) -> tuple[Floats, Floats, Floats]:
-        """Hits by country and by age band, and how new each artist is: 0..1, -1 before he appears."""
+        """Hits by country and age band, and how new each artist is: 0..1, -1 before it appears."""
         width = len(self.artists)
         if not self.scenario.debuts:
             nothing = np.zeros(width, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The page of the audition between the verdict on test days and the first look at listeners."""
+"""The page of the audition between the verdict on test days and the first evaluation on users."""
 
 from firstchair.promotion import LiveRules, newest_plan
 from firstchair.promotion.audition import Effect

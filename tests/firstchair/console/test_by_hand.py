@@ -1,4 +1,4 @@
-"""What a person types: taken from his own session alone, with a reason, and then in the ledger for ever."""
+"""Decisions by hand: accepted from the person's own session alone, with a reason, kept for ever."""
 
 import re
 from collections.abc import Callable

@@ -73,7 +73,10 @@ def test_different_users_cannot_be_compared() -> None:
 
 
 def two_splits(*, excess: float, seed: int, users: int = 2_000) -> TwoSplits:
-    """A champion who loses 60 % of what he remembers, a challenger who loses so much more; half the users in both."""
+    """A champion that loses 60 % of what it remembers, a challenger that loses so much more.
+
+    Half the users are in both.
+    """
     rng = np.random.default_rng(seed)
     keys = np.array([f"u{number:05d}" for number in range(users + users // 2)])
     taste = rng.gamma(1.0, 1.0, len(keys))

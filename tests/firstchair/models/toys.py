@@ -14,7 +14,7 @@ AS_OF = date(2026, 2, 1)
 
 
 def checkerboard(*, labelled: bool = True, users: int = USERS, artists: int = ARTISTS) -> TrainingData:
-    """User u likes every artist of his parity but one, which stands `withheld(u)` places down the row."""
+    """User u likes every artist of u's parity but one, which is `withheld(u)` places on."""
     liked = np.add.outer(np.arange(users), np.arange(artists)) % 2 == 0
     liked[np.arange(users), withheld(np.arange(users), artists)] = False
     data = training_data(liked.astype(np.float32) * 2, AS_OF)

@@ -25,7 +25,7 @@ USERS, ARTISTS = 60, 40
 
 @pytest.fixture
 def history(lake: Lake) -> Lake:
-    """Every user plays an artist of his parity each day."""
+    """Every user plays an artist of their own parity each day."""
     keys, artists = [f"{n:032x}" for n in range(USERS)], [f"a{n:03d}" for n in range(ARTISTS)]
     rng = np.random.default_rng(1)
     created = datetime(2025, 1, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from tests.firstchair.world.test_truth import best_by_taste, whole
 
 
 def hits(world: World, day: int) -> np.ndarray:
-    """What is a hit in each user's country and among his age on the day."""
+    """What is a hit in each user's country and age band on the day."""
     country = world.life.tastes.by_country.on(day, len(COUNTRIES), len(world.music))
     age = world.life.tastes.by_age.on(day, 8, len(world.music))
     heat = country[world.people.country] + age[world.people.age_band]

@@ -72,7 +72,7 @@ class TrialDecision:
     minimum_detectable_effect: of the success metric at this look, relative; None while it is unknown.
     outlook: what would change the verdict, and how many more days it would need.
     planned_detectable_effect: what the stage that decides would find by its last day, planned before the stage.
-    wanted_effect: what its owner wants found; None where he wrote nothing.
+    wanted_effect: the effect that the owner wants found; None where they wrote nothing.
     """
 
     decision: Verb
