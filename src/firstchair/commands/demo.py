@@ -117,7 +117,7 @@ def live(
 
     Raises:
         SettingsError: The world cannot be; nothing is written.
-        RunError: A run failed; the world stands at the day before.
+        RunError: A run failed; the world stays at the day before.
     """
     world = _world(platform, demo)
     _mark(platform.settings, demo, lived=False)

@@ -21,10 +21,10 @@ def serve(address: str, answer: Callable[[Mapping[str, Any], object], dict[str, 
         with urlopen(f"{base}/next") as offered:  # waits for the next event
             invocation, event = offered.headers["Lambda-Runtime-Aws-Request-Id"], orjson.loads(offered.read())
         try:
-            kind, told = "response", answer(event, None)
+            kind, answered = "response", answer(event, None)
         except Exception as error:  # the border of the process
-            kind, told = "error", {"errorType": type(error).__name__, "errorMessage": str(error)}
-        with urlopen(Request(f"{base}/{invocation}/{kind}", orjson.dumps(told), method="POST")):
+            kind, answered = "error", {"errorType": type(error).__name__, "errorMessage": str(error)}
+        with urlopen(Request(f"{base}/{invocation}/{kind}", orjson.dumps(answered), method="POST")):
             pass
 
 

@@ -243,8 +243,8 @@ def _faults(app: FastAPI) -> None:
     def unforeseen(request: Request, error: Exception) -> Response:
         status_code, kind, body = UNFORESEEN
         if _is_browser(request):
-            told = orjson.loads(body)
-            return _fault_page(status_code, told["title"], told["detail"])
+            document = orjson.loads(body)
+            return _fault_page(status_code, document["title"], document["detail"])
         return Response(body, status_code, media_type=kind.decode())
 
     @app.exception_handler(OSError)

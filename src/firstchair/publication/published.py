@@ -209,8 +209,8 @@ def _open(folder: Path) -> Published:
         reason_text=_text(folder / "reasons.json"),
         folding=open_folding(folder, manifest["folding"]),
         rankers={
-            version: Reranker(folder, version, told, artist_ids=artist_ids, as_of=as_of)
-            for version, told in rankers.items()
+            version: Reranker(folder, version, facts, artist_ids=artist_ids, as_of=as_of)
+            for version, facts in rankers.items()
         },
         code_version=manifest.get("code_version", ""),
     )

@@ -58,7 +58,7 @@ def write_rankers(
     if not versions:
         return {}
     data = load_training_data(lake, as_of=as_of, labels=False)
-    told: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for number, version in versions.items():
         model = registry.load(version)
         assert isinstance(model, Ranker), f"version {number} is tagged {version.family}"
@@ -68,10 +68,10 @@ def write_rankers(
         if _bytes(folder / f"ranker.{number}") > MOST_BYTES:
             shutil.rmtree(folder / f"ranker.{number}")
             continue
-        files, told[number] = ranker_files(model, data, keys, artists, stem=f"ranker.{number}")
+        files, facts[number] = ranker_files(model, data, keys, artists, stem=f"ranker.{number}")
         for name, array in files.items():
             np.save(folder / name, array)
-    return told
+    return facts
 
 
 def _bytes(folder: Path) -> int:
@@ -100,7 +100,7 @@ def ranker_files(
     column, listed = places(data.artist_ids, artists)
     user, column = np.where(known, user, -1), np.where(listed, column, -1)
     als = model.sources["als"]
-    files, told = factor_files(als, artists, redirects=data.redirects, stem=stem)
+    files, facts = factor_files(als, artists, redirects=data.redirects, stem=stem)
     files[f"{stem}.users.npy"] = _padded(day.users, np.nan)[user]
     files[f"{stem}.artists.npy"] = _padded(day.artists, np.nan)[column]
     cells = np.column_stack([cell for cell, _ in day.lifts])
@@ -109,7 +109,7 @@ def ranker_files(
     for name, (_, lift) in zip(CELLS, day.lifts, strict=True):
         files[f"{stem}.lift.{name}.npy"] = np.ascontiguousarray(_padded(lift.T, 0)[column].T)
     # Pairs, because the manifest sorts the names of an object.
-    return files, {**told, "cells": list(zip(CELLS, day.cells, strict=True))}
+    return files, {**facts, "cells": list(zip(CELLS, day.cells, strict=True))}
 
 
 def _padded(rows: npt.NDArray[np.float32], value: float) -> npt.NDArray[np.float32]:

@@ -38,18 +38,18 @@ class Reranker:
         self,
         folder: Path,
         version: str,
-        told: Mapping[str, Any],
+        facts: Mapping[str, Any],
         *,
         artist_ids: Sequence[str],
         as_of: date,
     ) -> None:
         stem = f"ranker.{version}"
-        self.factors: Factors = factors_of(folder, version, told, stem=stem)
+        self.factors: Factors = factors_of(folder, version, facts, stem=stem)
         self.users, self.artists, self.cells = (
             mapped(folder / f"{stem}.{name}.npy") for name in ("users", "artists", "cells")
         )
-        self.lifts = [mapped(folder / f"{stem}.lift.{name}.npy") for name, _ in told["cells"]]
-        self.named: Mapping[str, Sequence[str]] = dict(told["cells"])
+        self.lifts = [mapped(folder / f"{stem}.lift.{name}.npy") for name, _ in facts["cells"]]
+        self.named: Mapping[str, Sequence[str]] = dict(facts["cells"])
         self.artist_ids = np.array(artist_ids, dtype=str)
         self.as_of = as_of
         self._folder = folder / stem
