@@ -274,7 +274,7 @@ def test_a_cell_is_simulated_where_any_of_its_events_is(story: Story) -> None:
 
 
 def busy(story: Story, seed: int, *, days: int = 4, users: int = 9) -> Lake:
-    """Slates shown again on other days, clicks early, late and repeated, unknown users and unknown artists."""
+    """Slates shown again, clicks early, late and repeated, unknown users and unknown artists."""
     random = Random(seed)
     artists = ["a", "b", "c", "d"]
     for artist, followers in zip(artists, (None, 3, 40, 700), strict=True):

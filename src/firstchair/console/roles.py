@@ -57,7 +57,8 @@ def champion(entries: Sequence[Entry], known: Mapping[str, str]) -> VersionInRol
     if made is None or made.champion_after is None:
         return None
     number = made.champion_after
-    return VersionInRole(number, known.get(number, ""), _stage(entries, number, "champion"), made.decided_at, made)
+    stage = _stage(entries, number, "champion")
+    return VersionInRole(number, known.get(number, ""), stage, made.decided_at, made)
 
 
 def challenger(entries: Sequence[Entry], known: Mapping[str, str]) -> VersionInRole | None:

@@ -23,7 +23,8 @@ def serve(address: str, answer: Callable[[Mapping[str, Any], object], dict[str, 
         try:
             kind, answered = "response", answer(event, None)
         except Exception as error:  # the border of the process
-            kind, answered = "error", {"errorType": type(error).__name__, "errorMessage": str(error)}
+            kind = "error"
+            answered = {"errorType": type(error).__name__, "errorMessage": str(error)}
         with urlopen(Request(f"{base}/{invocation}/{kind}", orjson.dumps(answered), method="POST")):
             pass
 

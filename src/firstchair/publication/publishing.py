@@ -164,12 +164,13 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
     partial = versions / f".{contents.as_of}.{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    unknown_user_list = trending_for_unknown_users(lake, registry, contents.as_of, contents.length)
     keys = write_matrices(
         lake,
         partial,
         as_of=contents.as_of,
         versions={role: version.version for role, version in contents.roles.items()},
-        unknown_user_list=trending_for_unknown_users(lake, registry, contents.as_of, contents.length),
+        unknown_user_list=unknown_user_list,
         length=contents.length,
     )
     halves = keys.view(">u8").reshape(len(keys), 2).astype(np.uint64)

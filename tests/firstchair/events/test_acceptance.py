@@ -16,7 +16,7 @@ FIRST, LAST = date(2026, 1, 5), date(2026, 1, 8)
 
 
 def put_four_days(delivery: Any, event: Any) -> None:
-    """Each day two sound events, one of an unknown user, and one whose sequence number the day before has used."""
+    """Each day two sound events, one of an unknown user, and one with a used sequence number."""
     records = []
     for number, day in enumerate((5, 6, 7, 8)):
         at = f"2026-01-0{day}T08:00:00Z"

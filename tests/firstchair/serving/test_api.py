@@ -234,7 +234,8 @@ def test_what_is_spooled_is_delivered_at_the_end_though_delivery_gets_no_process
 ) -> None:
     others = delivery_processes()
     with working(config) as (api, ask):
-        wait_for(lambda: delivery_processes() - others)  # one has no command line for a moment when it begins
+        # A process has no command line for a moment when it begins.
+        wait_for(lambda: delivery_processes() - others)
         (process,) = delivery_processes() - others
         process.suspend()
 

@@ -140,7 +140,7 @@ def test_a_list_of_another_family_is_kept_less_what_he_took_up(publication: PutO
     assert found.reasons[0] == "because you play a000"
 
 
-def test_an_unknown_user_with_only_negative_feedback_gets_what_is_trending_without_it(published: Published) -> None:
+def test_an_unknown_user_who_only_refused_gets_what_is_trending_without_it(published: Published) -> None:
     usual = make_slate(published, bytes(16), k=K, day=AS_OF, seed=1)
     first = published.artist_ids[usual.artists[0]]
 

@@ -344,7 +344,7 @@ def test_workers_end_with_their_parent_and_leave_nothing_undelivered(tmp_path: P
     settings = settings_of(tmp_path, workers=2)
     publish(tmp_path, settings)
     with serving(settings) as server:
-        wait_for(lambda: len(server.children(recursive=True)) == 4)  # two workers, each with a delivery process
+        wait_for(lambda: len(server.children(recursive=True)) == 4)  # 2 workers, 2 deliveries
         behind = server.children(recursive=True)
         at(settings.api_port, asking(LOGIN, AUTHORIZED))
 

@@ -205,9 +205,12 @@ def _segments(effects: Sequence[SegmentEffect], looks: Sequence[Look]) -> Forest
         for found in effects
     )
     return Forest(
-        "Clicks by segment", f"{_compared(looks)} at the newest evaluation, ± 1.96 errors.", lines, Form.CHANGE,
+        "Clicks by segment",
+        f"{_compared(looks)} at the newest evaluation, ± 1.96 errors.",
+        lines,
+        Form.CHANGE,
         (Reference("no difference", 0.0),),
-    )  # fmt: skip
+    )
 
 
 def _offline(look: Look | None) -> Forest:
