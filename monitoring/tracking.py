@@ -1,6 +1,7 @@
 """A day's monitoring as one MLflow run: figures to plot over time, and the pages as artefacts."""
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -8,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from firstchair.definitions.attribution import SLATE_DAYS
-from firstchair.definitions.mlflow_pages import NOTE, described_run, ensure_experiment, experiment_tags
+from firstchair.definitions.mlflow_pages import (
+    NOTE,
+    described_run,
+    ensure_experiment,
+    experiment_tags,
+    log_points,
+)
 from firstchair.errors import RunError
 from firstchair.features.segments import ALL
 from firstchair.lake import Lake, is_simulated
@@ -99,6 +106,7 @@ def _write(
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
     client: Any = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     columns = experiment_tags(ABOUT, COLUMNS, tags=("as_of", "simulated"))
@@ -108,8 +116,9 @@ def _write(
     tags = {"as_of": as_of.isoformat(), "simulated": str(simulated).lower(), NOTE: note}
     runs = client.search_runs([experiment], f"tags.as_of = '{as_of}'", max_results=1)
     run = runs[0] if runs else client.create_run(experiment, run_name=f"monitoring {as_of}", tags=tags)
-    for name, value in sorted(figures.items()):
-        client.log_metric(run.info.run_id, _allowed(name), value, step=as_of.toordinal())
+    now, step = time.time_ns() // 1_000_000, as_of.toordinal()
+    points = [Metric(_allowed(name), value, now, step) for name, value in sorted(figures.items())]
+    log_points(client, run.info.run_id, points)
     for page in pages:
         client.log_artifact(run.info.run_id, str(page), page.parent.name)
     client.set_terminated(run.info.run_id)

@@ -11,6 +11,7 @@ PRIMARY = "mlflow.experiment.primaryMetric.name"
 VIEW = "figures"
 # Without it the pages open for chat traces: no menu leads to models, and an experiment shows its usage.
 FOR_MODELS = "workflowType=machine_learning"
+METRICS_A_CALL = 1_000
 SHARED_VIEW = f"mlflow.sharedViewState.{VIEW}"
 
 
@@ -30,6 +31,12 @@ def experiment_tags(description: str, metrics: Sequence[str], *, tags: Sequence[
         PRIMARY: metrics[0],
         SHARED_VIEW: json.dumps(view),
     }
+
+
+def log_points(client: Any, run_id: str, points: Sequence[Any]) -> None:
+    """Log points of metrics (`mlflow.entities.Metric`) in as few calls as MLflow takes them."""
+    for start in range(0, len(points), METRICS_A_CALL):
+        client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
 
 
 def ensure_experiment(client: Any, name: str, *, artifact_root: Path, tags: Mapping[str, str]) -> str:

@@ -13,7 +13,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from firstchair.definitions.mlflow_pages import NOTE, described_run, ensure_experiment, experiment_tags, view_of_runs
+from firstchair.definitions.mlflow_pages import (
+    NOTE,
+    described_run,
+    ensure_experiment,
+    experiment_tags,
+    log_points,
+    view_of_runs,
+)
 from firstchair.errors import ModelError
 from firstchair.models import FAMILIES, Family, Recommender, load
 from firstchair.promotion.stages import Stage
@@ -32,8 +39,6 @@ ABOUT_RUNS = (
     "later days that the model had not seen, those with `train_` of what it was fitted to."
 )
 COLUMNS = ("test_ndcg_at_10", "test_recall_at_20", "test_coverage_at_20", "train_ndcg_at_10", "train_recall_at_20")
-# MLflow takes no more in one call.
-METRICS_A_CALL = 1_000
 # Tags of every version that is registered here.
 TAGS = frozenset({"family", "as_of", "data_fingerprint", "stage"})
 # What MLflow answers where the model, or the alias of a model, is not there.
@@ -438,8 +443,7 @@ class Registry:
 
         now = time.time_ns() // 1_000_000
         points = [Metric(name, float(value), now, step) for step, value in enumerate(values)]
-        for start in range(0, len(points), METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
+        log_points(self._client, run_id, points)
 
     def _log_figures(self, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
         """Parameters and metrics in one transaction."""
