@@ -22,7 +22,9 @@ def main() -> None:
     asked = arguments.parse_args()
     found = [watch(seed, asked.users) for seed in range(1, asked.seeds + 1)]
     right = sum(blocked == [broken] for broken, blocked in found)
-    print(f"bad-data-day: the broken day and no other blocks decisions in {right} of {len(found)} worlds.")
+    print(
+        f"bad-data-day: the broken day and no other blocks decisions in {right} of {len(found)} worlds."
+    )
 
 
 def watch(seed: int, users: int) -> tuple[date, list[date]]:
@@ -39,7 +41,9 @@ def watch(seed: int, users: int) -> tuple[date, list[date]]:
         settings, lake = Settings(home=Path(folder)), Lake(f"{folder}/lake")
         accounts = open_databases(settings).accounts
         spec = WorldSpec(users, 200, DAYS, seed, START, "bad-data-day")
-        world = World(spec, accounts=accounts, events_url=settings.events_url, truth=Path(folder) / "truth")
+        world = World(
+            spec, accounts=accounts, events_url=settings.events_url, truth=Path(folder) / "truth"
+        )
         for _ in range(DAYS):
             morning = datetime.combine(world.step() + timedelta(days=1), time(2, 30), UTC)
             events.ingest(lake, events_url=settings.events_url, pseudonym_key=KEY, now=morning)
@@ -49,7 +53,10 @@ def watch(seed: int, users: int) -> tuple[date, list[date]]:
         events.build_events(lake, START, last)
         report = build_quality(lake, first=START, last=last, report_folder=None)
         broken = START + timedelta(days=DAYS * 2 // 3)
-        print(f"  seed {seed}: broken {broken}, blocked {[str(day) for day in report.blocked]}", flush=True)
+        print(
+            f"  seed {seed}: broken {broken}, blocked {[str(day) for day in report.blocked]}",
+            flush=True,
+        )
         return broken, list(report.blocked)
 
 

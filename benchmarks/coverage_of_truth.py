@@ -63,7 +63,15 @@ def measure(seed: int, users: int, times: int) -> Covered:
     """Of one world: each cell's segment, whether the world's truth is in its interval, and its own listeners'."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
-        world = LivedLake(lake, users=users * times, artists=300, days=LAST + 1, seed=seed, name="steady", kept=users)
+        world = LivedLake(
+            lake,
+            users=users * times,
+            artists=300,
+            days=LAST + 1,
+            seed=seed,
+            name="steady",
+            kept=users,
+        )
         active = np.zeros((LAST + 1, users * times), dtype=bool)
         gone, true_ctr = {}, {}
         for number in range(LAST + 1):
@@ -83,20 +91,34 @@ def measure(seed: int, users: int, times: int) -> Covered:
             late_tolerance_days=0,
             known_until=last + timedelta(days=1),
         )
-        found = {"ctr": [_covers(row, true_ctr[row["event_date"]], "ctr") for row in _cells(lake, t.ENGAGEMENT_DAILY)]}
+        found = {
+            "ctr": [
+                _covers(row, true_ctr[row["event_date"]], "ctr")
+                for row in _cells(lake, t.ENGAGEMENT_DAILY)
+            ]
+        }
         for horizon in HORIZONS_DAYS:
-            rows = [row for row in _cells(lake, t.CHURN) if row["horizon_days"] == horizon and row["mature"]]
+            rows = [
+                row
+                for row in _cells(lake, t.CHURN)
+                if row["horizon_days"] == horizon and row["mature"]
+            ]
             truths = {row["as_of"]: None for row in rows}
             truths = {
-                as_of: _true_churn(world, active, gone, (as_of - START).days - horizon, horizon) for as_of in truths
+                as_of: _true_churn(world, active, gone, (as_of - START).days - horizon, horizon)
+                for as_of in truths
             }
-            found[f"churn {horizon}"] = [_covers(row, truths[row["as_of"]], "churn") for row in rows]
+            found[f"churn {horizon}"] = [
+                _covers(row, truths[row["as_of"]], "churn") for row in rows
+            ]
         return found
 
 
 def _cells(lake: Lake, table: t.Table) -> list[dict[str, Any]]:
     return list(
-        lake.read(table, f"model_version = 'all' and users > {MIN_USERS} and segment_value <> 'other'").to_pylist()
+        lake.read(
+            table, f"model_version = 'all' and users > {MIN_USERS} and segment_value <> 'other'"
+        ).to_pylist()
     )
 
 
@@ -110,7 +132,10 @@ def _covers(
 
 def _true_ctr(world: LivedLake, number: int) -> dict[tuple[str, str], tuple[float, float]]:
     chance, users, artists = world.watched.shown()
-    segments = {name: values[users] for name, values in world.segments(START + timedelta(days=number)).items()}
+    segments = {
+        name: values[users]
+        for name, values in world.segments(START + timedelta(days=number)).items()
+    }
     segments["follower_tier"] = world.tiers()[artists]
     return _means(segments, chance, users < world.kept)
 
@@ -119,8 +144,12 @@ def _true_churn(
     world: LivedLake, active: np.ndarray, gone: dict[int, np.ndarray], cut: int, horizon: int
 ) -> dict[tuple[str, str], tuple[float, float]]:
     base = np.flatnonzero(active[max(0, cut - BASE_DAYS) : cut].any(axis=0))
-    away = np.where(gone[cut][base], 1.0, (1 - world.people.activity[base].astype(np.float64)) ** horizon)
-    segments = {name: values[base] for name, values in world.segments(START + timedelta(days=cut)).items()}
+    away = np.where(
+        gone[cut][base], 1.0, (1 - world.people.activity[base].astype(np.float64)) ** horizon
+    )
+    segments = {
+        name: values[base] for name, values in world.segments(START + timedelta(days=cut)).items()
+    }
     return _means(segments, away, base < world.kept)
 
 

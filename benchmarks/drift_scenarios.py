@@ -48,7 +48,15 @@ def watch(scenario: str, seed: int, users: int, artists: int) -> Fired:
     """Triggers of one world: as_of as days since the world began, the cause, and what it said."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
-        world = LivedLake(lake, users=users, artists=artists, days=DAYS, seed=seed, name=scenario, change_on=CHANGE_ON)
+        world = LivedLake(
+            lake,
+            users=users,
+            artists=artists,
+            days=DAYS,
+            seed=seed,
+            name=scenario,
+            change_on=CHANGE_ON,
+        )
         days = DAYS if scenario == "no-difference" else CHANGE_ON + 2
         for _ in range(days):
             world.live()
@@ -72,32 +80,48 @@ def _triggers(lake: Lake, first: int, days: int) -> Fired:
                 fired.append((number, condition.cause, condition.detail))
                 champion = Champion("1", as_of)
     drifted = Counter(row["as_of"] for row in lake.read(t.DRIFT, "drifted").to_pylist())
-    print(f"  days with a drifted column: {len(drifted)} of {days + 1 - first}; fired: {fired}", flush=True)
+    print(
+        f"  days with a drifted column: {len(drifted)} of {days + 1 - first}; fired: {fired}",
+        flush=True,
+    )
     return fired
 
 
 def report_shift(found: dict[int, Fired]) -> None:
     """Seeds in which drift fired within two days of the change, and how often it did before."""
     delays = {
-        seed: [(number - CHANGE_ON, cause) for number, cause, _ in fired if cause.startswith("drift")]
+        seed: [
+            (number - CHANGE_ON, cause) for number, cause, _ in fired if cause.startswith("drift")
+        ]
         for seed, fired in found.items()
     }
     in_time = [seed for seed, days in delays.items() if any(0 < day <= 2 for day, _ in days)]
     answers = [
-        seed for seed, days in delays.items() if any(day > 0 and cause == "drift:response" for day, cause in days)
+        seed
+        for seed, days in delays.items()
+        if any(day > 0 and cause == "drift:response" for day, cause in days)
     ]
     early = [seed for seed, days in delays.items() if any(day <= 0 for day, _ in days)]
     print(f"taste-shift: a drift trigger within 2 days in {len(in_time)} of {len(found)} worlds;")
-    print(f"  of what listeners answer in {len(answers)}; on the day before the change, of anything, in {len(early)}.")
+    print(
+        f"  of what listeners answer in {len(answers)}; on the day before the change, of anything, in {len(early)}."
+    )
     print(f"  days from the change to each trigger: {delays}")
 
 
 def report_calm(found: dict[int, Fired]) -> None:
     """Triggers by world, and how often a cause fired twice."""
     counts = [len(fired) for fired in found.values()]
-    twice = sum(any(n > 1 for n in Counter(cause for _, cause, _ in fired).values()) for fired in found.values())
-    print(f"no-difference, {DAYS} days: triggers by world {counts}; most {max(counts)}; total {sum(counts)};")
-    print(f"  worlds with at most one: {sum(n <= 1 for n in counts)} of {len(counts)}; with a cause twice: {twice}.")
+    twice = sum(
+        any(n > 1 for n in Counter(cause for _, cause, _ in fired).values())
+        for fired in found.values()
+    )
+    print(
+        f"no-difference, {DAYS} days: triggers by world {counts}; most {max(counts)}; total {sum(counts)};"
+    )
+    print(
+        f"  worlds with at most one: {sum(n <= 1 for n in counts)} of {len(counts)}; with a cause twice: {twice}."
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--users", type=int, default=3_000)
     arguments.add_argument("--artists", type=int, default=1_000)
-    arguments.add_argument("--days", type=int, default=10, help="days after the history, each with its new users")
+    arguments.add_argument(
+        "--days", type=int, default=10, help="days after the history, each with its new users"
+    )
     arguments.add_argument("--scenario", default="steady")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as home:
@@ -48,7 +50,10 @@ def measure(users: int, artists: int, days: int, scenario: str) -> None:
     )
     for _ in range(HISTORY_DAYS):
         last = world.step()
-    run(replace(platform, now=datetime.combine(last + timedelta(days=1), time(2, 30, tzinfo=UTC))), last=last)
+    run(
+        replace(platform, now=datetime.combine(last + timedelta(days=1), time(2, 30, tzinfo=UTC))),
+        last=last,
+    )
 
     found: dict[int, list[tuple[float, float]]] = {}
 
@@ -58,7 +63,9 @@ def measure(users: int, artists: int, days: int, scenario: str) -> None:
         def slates(self, asked: Whole, *, day: date, session: int) -> Slates:
             number = (day - spec.start).days
             for user in asked[world.people.first_day[asked] == number] if session else ():
-                given = [self.shown(int(user), day, fold_in=fold).slate.artists for fold in (False, True)]
+                given = [
+                    self.shown(int(user), day, fold_in=fold).slate.artists for fold in (False, True)
+                ]
                 listed = np.full((2, SLATE), -1, dtype=np.int64)
                 for row, numbers in enumerate(given):
                     listed[row, : len(numbers)] = self._artists[numbers]
@@ -74,9 +81,13 @@ def measure(users: int, artists: int, days: int, scenario: str) -> None:
     difference = pairs[:, 1] - pairs[:, 0]
     half = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
     batch, folded = pairs.mean(axis=0)
-    print(f"simulated world `{scenario}`, {len(pairs)} new users, slates after their first one on their first day")
+    print(
+        f"simulated world `{scenario}`, {len(pairs)} new users, slates after their first one on their first day"
+    )
     print(f"true clicks per 100: batch list {batch:.2f}, folded list {folded:.2f}")
-    print(f"difference {difference.mean():+.2f} ({difference.mean() - half:+.2f} to {difference.mean() + half:+.2f})")
+    print(
+        f"difference {difference.mean():+.2f} ({difference.mean() - half:+.2f} to {difference.mean() + half:+.2f})"
+    )
     print(f"relative {folded / batch - 1:+.1%}")
 
 

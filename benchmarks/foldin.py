@@ -64,8 +64,13 @@ def main() -> None:
     rng = np.random.default_rng(1)
     ours, peer = _models(options.artists, options.factors, rng)
     cases = [_case(options.artists, rng) for _ in range(options.listeners)]
-    times = _alternating(cases, {"fold-in": _fold(ours), "implicit": _implicit(peer), "with reasons": _explained(ours)})
-    print(f"{options.artists:,} artists x {options.factors} factors, rows of {ROW} artists, {TODAY} signals of today")
+    times = _alternating(
+        cases,
+        {"fold-in": _fold(ours), "implicit": _implicit(peer), "with reasons": _explained(ours)},
+    )
+    print(
+        f"{options.artists:,} artists x {options.factors} factors, rows of {ROW} artists, {TODAY} signals of today"
+    )
     for name, seconds in times.items():
         print(f"{name:<14}{seconds * 1000:8.3f} ms")
     print(f"same first artist in {_agreement(cases, ours, peer):.1%} of lists")
@@ -166,13 +171,19 @@ def _reordered(ranker: Reranker) -> Callable[[Case], object]:
     return run
 
 
-def _models(artists: int, factors: int, rng: np.random.Generator) -> tuple[Factors, AlternatingLeastSquares]:
+def _models(
+    artists: int, factors: int, rng: np.random.Generator
+) -> tuple[Factors, AlternatingLeastSquares]:
     als = ALS(factors=factors)
     als.artist_factors = (rng.standard_normal((artists, factors)) / factors).astype(np.float32)
     longest = float(np.linalg.norm(als.artist_factors, axis=1).max())
     nobody = np.zeros(0, dtype=np.int64)
     peer = AlternatingLeastSquares(
-        factors=factors, alpha=als.alpha, regularization=als.regularization, use_cg=False, num_threads=1
+        factors=factors,
+        alpha=als.alpha,
+        regularization=als.regularization,
+        use_cg=False,
+        num_threads=1,
     )
     peer.item_factors = als.artist_factors
     peer.user_factors = np.zeros((1, factors), dtype=np.float32)
@@ -186,7 +197,9 @@ def _case(artists: int, rng: np.random.Generator) -> Case:
     row = Row(before, rng.uniform(1, 3, ROW).astype(np.float32))
     today = Uptake({int(artist): 0.5 for artist in fresh}, frozenset())
     whole = folded_row(row, today)
-    matrix = sparse.csr_matrix((whole.confidence, whole.artists, [0, len(whole.artists)]), shape=(1, artists))
+    matrix = sparse.csr_matrix(
+        (whole.confidence, whole.artists, [0, len(whole.artists)]), shape=(1, artists)
+    )
     matrix.sort_indices()
     return Case(row, today, matrix)
 

@@ -43,7 +43,11 @@ class Watched:
 
     def shown(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Chance, user and artist of each impression noted."""
-        return np.concatenate(self.chances), np.concatenate(self.users), np.concatenate(self.artists)
+        return (
+            np.concatenate(self.chances),
+            np.concatenate(self.users),
+            np.concatenate(self.artists),
+        )
 
     def forget(self) -> None:
         """Note anew from here on."""
@@ -85,7 +89,9 @@ class LivedLake:
         self.life = Life(tastes, START, streams[2], lost=np.zeros(users, dtype=bool))
         self.watched = Watched(SeededPolicy(tastes, START, streams[5]), self.life)
         self.music, self.number, self.sent = music, 0, 0
-        self.keys = np.array([f"{number * 2654435761 % 2**32:08x}{number:024x}" for number in range(users)])
+        self.keys = np.array(
+            [f"{number * 2654435761 % 2**32:08x}{number:024x}" for number in range(users)]
+        )
         self._accounts()
         self._catalogue()
 
@@ -142,12 +148,17 @@ class LivedLake:
             "propensity": pa.array(h.propensity, mask=np.isnan(h.propensity)),
             "ms_played": pa.array(h.ms_played, mask=h.ms_played < 0),
         }
-        whole = {f.name: columns[f.name] if f.name in columns else pa.nulls(count, f.type) for f in t.EVENTS.schema}
+        whole = {
+            f.name: columns[f.name] if f.name in columns else pa.nulls(count, f.type)
+            for f in t.EVENTS.schema
+        }
         return pa.table(whole).cast(t.EVENTS.schema)
 
     def _accounts(self) -> None:
         made = {name: values[: self.kept] for name, values in self.segments(START).items()}
-        created = [datetime.combine(day, time(), tzinfo=UTC) for day in self.people.created_on[: self.kept]]
+        created = [
+            datetime.combine(day, time(), tzinfo=UTC) for day in self.people.created_on[: self.kept]
+        ]
         columns = {
             "user_key": self.keys[: self.kept],
             "created_at": created,

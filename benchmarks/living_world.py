@@ -34,7 +34,15 @@ EXPECTED = {
     "taste-shift": "promoted, then rolled back",
 }
 # Nothing that is decided or shown rests on these.
-SPARED = ("engagement_daily", "engagement_baselines", "churn", "data_drift", "survival", "overfit", "monitoring_run")
+SPARED = (
+    "engagement_daily",
+    "engagement_baselines",
+    "churn",
+    "data_drift",
+    "survival",
+    "overfit",
+    "monitoring_run",
+)
 SPARED_MODELS = ("item_item_model", "blend_model", "content_model", "random_model")
 ESTIMATE = ("relative_difference", "lower", "upper", "se")
 START = date(2026, 1, 1)
@@ -69,7 +77,9 @@ def main() -> None:
     arguments.add_argument("--users", type=int, default=3_000)
     arguments.add_argument("--scenario", choices=list(EXPECTED), action="append")
     arguments.add_argument("--results", type=Path, default=Path("living-world.jsonl"))
-    arguments.add_argument("--one", nargs=2, metavar=("SCENARIO", "SEED"), help="do one run here, print its line")
+    arguments.add_argument(
+        "--one", nargs=2, metavar=("SCENARIO", "SEED"), help="do one run here, print its line"
+    )
     asked = arguments.parse_args()
     if asked.one:
         print(json.dumps(live_once(asked.one[0], int(asked.one[1]), asked.users), sort_keys=True))
@@ -86,18 +96,34 @@ def main() -> None:
 
 def finished(results: Path) -> list[dict[str, Any]]:
     """Runs that stand in the results."""
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    return (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    )
 
 
 def in_a_process(scenario: str, seed: int, users: int) -> str:
     """The line of one run, in a home that is gone after it."""
     with tempfile.TemporaryDirectory(prefix="lw", dir=os.environ.get("LIVING_WORLD_DIR")) as folder:
         settings = {f"FIRSTCHAIR_{name.upper()}": str(value) for name, value in SHORTENED.items()}
-        command = [sys.executable, "-m", "benchmarks.living_world", "--users", str(users), "--one", scenario, str(seed)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.living_world",
+            "--users",
+            str(users),
+            "--one",
+            scenario,
+            str(seed),
+        ]
         # User keys, and with them the arms, are a hash under this key: the same for two runs of a seed.
-        own = {"FIRSTCHAIR_HOME": f"{folder}/home", "FIRSTCHAIR_PSEUDONYM_KEY": f"living world {seed}"}
+        own = {
+            "FIRSTCHAIR_HOME": f"{folder}/home",
+            "FIRSTCHAIR_PSEUDONYM_KEY": f"living world {seed}",
+        }
         environment = os.environ | settings | own
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
         return done.stdout.splitlines()[-1] + "\n"
 
 
@@ -108,7 +134,13 @@ def live_once(scenario: str, seed: int, users: int) -> dict[str, Any]:
     from firstchair.settings import load_settings
     from firstchair.world import WorldSpec
 
-    days = HISTORY_DAYS + SHADOW + RAMPS + LONGEST + (1 + PROBATION if scenario == "taste-shift" else 0)
+    days = (
+        HISTORY_DAYS
+        + SHADOW
+        + RAMPS
+        + LONGEST
+        + (1 + PROBATION if scenario == "taste-shift" else 0)
+    )
     spec = WorldSpec(users, ARTISTS, days, seed, START, scenario, CHANGE_ON.get(scenario))
     platform = open_platform(load_settings())
 
@@ -146,7 +178,11 @@ def looks(platform: Any, truth: pd.DataFrame) -> Iterator[dict[str, Any]]:
         if entry.evidence["kind"] not in {"challenge", "trial"}:
             continue
         phase = entry.evidence.get("phase_before")
-        offered = {"on_trial": entry.challenger, "standing": entry.champion_after, "first_day": entry.as_of.isoformat()}
+        offered = {
+            "on_trial": entry.challenger,
+            "standing": entry.champion_after,
+            "first_day": entry.as_of.isoformat(),
+        }
         end = entry.as_of if phase else entry.as_of + timedelta(days=1)
         known = true_effect(truth, phase or offered, end) or known
         metrics = {found["name"]: found for found in entry.evidence["metrics"]}
@@ -158,13 +194,19 @@ def looks(platform: Any, truth: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "days": entry.evidence.get("days"),
             "codes": entry.reason_codes,
             "families": entry.evidence["families"],
-            "metrics": {name: [found[part] for part in ESTIMATE] for name, found in metrics.items()},
+            "metrics": {
+                name: [found[part] for part in ESTIMATE] for name, found in metrics.items()
+            },
             "detectable": entry.evidence.get("minimum_detectable_effect"),
             "segments": {
                 f"{found['segment']} {found['value']}": [found["relative_difference"], found["se"]]
                 for found in entry.evidence.get("segments", ())
             },
-            "checks": {check["name"]: check["detail"] for check in entry.evidence["checks"] if not check["passes"]},
+            "checks": {
+                check["name"]: check["detail"]
+                for check in entry.evidence["checks"]
+                if not check["passes"]
+            },
             "truth": known,
         }
 
@@ -185,16 +227,32 @@ def true_effect(truth: pd.DataFrame, phase: Any, as_of: date) -> dict[str, Any]:
     return {
         **{name: lift(name, everybody) for name in ("clicks_per_100", "ctr", "listen_through")},
         "clicks_per_100_lately": lift("clicks_per_100", last_days),
-        "by_country": {str(value): lift("clicks_per_100", part) for value, part in countries.groupby("segment_value")},
+        "by_country": {
+            str(value): lift("clicks_per_100", part)
+            for value, part in countries.groupby("segment_value")
+        },
     }
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """A row a run: the verdict and its reasons, the day, estimate and truth, what could have been found."""
-    columns = ["scenario", "users", "seed", "verdict", "reasons", "day", "clicks", "truth", "listen-through", "truth"]
+    columns = [
+        "scenario",
+        "users",
+        "seed",
+        "verdict",
+        "reasons",
+        "day",
+        "clicks",
+        "truth",
+        "listen-through",
+        "truth",
+    ]
     columns += ["detectable", "country that fares worst"]
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    for row in sorted(rows, key=lambda row: (list(EXPECTED).index(row["scenario"]), row["users"], row["seed"])):
+    for row in sorted(
+        rows, key=lambda row: (list(EXPECTED).index(row["scenario"]), row["users"], row["seed"])
+    ):
         for look in ends(row):
             print("| " + " | ".join(cells(row, look)) + " |")
     wanted = sum(came_out(row) for row in rows)
@@ -221,20 +279,34 @@ def ends(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def cells(row: dict[str, Any], look: dict[str, Any]) -> Iterator[str]:
     """Of one look."""
-    yield from (row["scenario"], f"{row['users']:,}", str(row["seed"]), look["decision"], ", ".join(look["codes"]))
+    yield from (
+        row["scenario"],
+        f"{row['users']:,}",
+        str(row["seed"]),
+        look["decision"],
+        ", ".join(look["codes"]),
+    )
     yield f"{look['days']} of {look['stage']}" if look["days"] else look["stage"]
-    shown = ("ndcg_at_10", None) if look["stage"] == "shadow" else ("clicks_per_100", "listen_through")
+    shown = (
+        ("ndcg_at_10", None) if look["stage"] == "shadow" else ("clicks_per_100", "listen_through")
+    )
     for name, of_truth in zip(shown, ("clicks_per_100", "listen_through"), strict=True):
         found, lower, upper = look["metrics"].get(name, [None] * len(ESTIMATE))[:3]
         told = "" if lower is None else f"{found:+.1%} ({lower:+.1%} to {upper:+.1%})"
         yield f"NDCG@10 {told}" if name == "ndcg_at_10" else told
-        lately = f", lately {look['truth']['clicks_per_100_lately']:+.1%}" if of_lately(look, name) else ""
+        lately = (
+            f", lately {look['truth']['clicks_per_100_lately']:+.1%}"
+            if of_lately(look, name)
+            else ""
+        )
         yield f"{look['truth'][of_truth]:+.1%}{lately}" if look["truth"] else ""
     yield "" if look["detectable"] is None else f"{look['detectable']:.1%}"
     if look["truth"]:
         country, truth = min(look["truth"]["by_country"].items(), key=lambda pair: float(pair[1]))
         found = look["segments"].get(f"country {country}")
-        yield f"{country} {truth:+.1%}" + ("" if found is None else f", estimate {found[0]:+.1%} ± {found[1]:.1%}")
+        yield f"{country} {truth:+.1%}" + (
+            "" if found is None else f", estimate {found[0]:+.1%} ± {found[1]:.1%}"
+        )
     else:
         yield ""
 

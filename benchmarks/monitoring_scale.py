@@ -31,8 +31,13 @@ def main() -> None:
         for number in range(asked.days):
             share = 1.0 if number == asked.days - 1 else 0.1
             draw_day(lake, number, asked.users, int(share * asked.impressions))
-        print(f"{lake.count(t.EVENTS):,} events over {asked.days} days, {asked.users:,} users", flush=True)
-        process = multiprocessing.get_context("spawn").Process(target=measure, args=(lake.url, asked.days))
+        print(
+            f"{lake.count(t.EVENTS):,} events over {asked.days} days, {asked.users:,} users",
+            flush=True,
+        )
+        process = multiprocessing.get_context("spawn").Process(
+            target=measure, args=(lake.url, asked.days)
+        )
         process.start()
         process.join()
 
@@ -106,16 +111,29 @@ def measure(url: str, days: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pages = Path(folder)
         jobs = {
-            "engagement": lambda: monitoring.build_engagement(lake, first=last, last=last, k_anonymity=20),
-            "baselines": lambda: monitoring.build_baselines(lake, first=last, last=last, baselines={}, k_anonymity=20),
-            "churn": lambda: monitoring.build_churn(
-                lake, first_as_of=as_of, last_as_of=as_of, k_anonymity=20, late_tolerance_days=3, known_until=as_of
+            "engagement": lambda: monitoring.build_engagement(
+                lake, first=last, last=last, k_anonymity=20
             ),
-            "survival": lambda: monitoring.build_survival(lake, as_of=as_of, k_anonymity=20, late_tolerance_days=3),
+            "baselines": lambda: monitoring.build_baselines(
+                lake, first=last, last=last, baselines={}, k_anonymity=20
+            ),
+            "churn": lambda: monitoring.build_churn(
+                lake,
+                first_as_of=as_of,
+                last_as_of=as_of,
+                k_anonymity=20,
+                late_tolerance_days=3,
+                known_until=as_of,
+            ),
+            "survival": lambda: monitoring.build_survival(
+                lake, as_of=as_of, k_anonymity=20, late_tolerance_days=3
+            ),
             "drift": lambda: monitoring.build_drift(
                 lake, as_of=as_of, champion=champion, report_folder=pages, k_anonymity=20
             ),
-            "quality": lambda: monitoring.build_quality(lake, first=last, last=last, report_folder=pages),
+            "quality": lambda: monitoring.build_quality(
+                lake, first=last, last=last, report_folder=pages
+            ),
             "overfit": lambda: monitoring.build_overfit(lake, as_of=as_of, report_folder=pages),
         }
         begun, used = time.perf_counter(), time.process_time()
@@ -130,7 +148,9 @@ def measure(url: str, days: int) -> None:
             took = f"{wall:.1f} s ({spent:.1f} s of processors)"
             print(f"  {name}: {took}, from {before:.2f} to at most {peaks[-1]:.2f} GiB", flush=True)
         wall, spent = time.perf_counter() - begun, time.process_time() - used
-    print(f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {max(peaks):.2f} GiB; limits 180 s and 4 GiB")
+    print(
+        f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {max(peaks):.2f} GiB; limits 180 s and 4 GiB"
+    )
 
 
 def forget_peak() -> None:

@@ -75,12 +75,17 @@ class Shadowing:
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
         """The champion's first ten with the chance that serving gives them; the first slate of a day is noted."""
         if self.listed is None or day != self.day:
-            self.listed, self.day = (self._list(0, sum(BLURS) / 2, day), self._list(1, self.blur, day)), day
+            self.listed, self.day = (
+                (self._list(0, sum(BLURS) / 2, day), self._list(1, self.blur, day)),
+                day,
+            )
         ours, theirs = (lists[users] for lists in self.listed)
         shown, outside = ours[:, :SLATE].copy(), np.zeros(len(users), dtype=np.int64)
         propensities = np.full(shape=shown.shape, fill_value=1 - EXPLORATION / SLATE)
         for row, user in enumerate(users.tolist()):
-            beyond = sorted({*ours[row].tolist(), *theirs[row].tolist()}.difference(shown[row].tolist()))
+            beyond = sorted(
+                {*ours[row].tolist(), *theirs[row].tolist()}.difference(shown[row].tolist())
+            )
             ranked = (shown[row].tolist(), [0] * SLATE, [0] * SLATE)
             draw = draw_of(self.seed, user.to_bytes(16), day)
             made = with_chance(CHAMPION, None, ranked, beyond, lambda artist: (artist, 0, 0), draw)
@@ -109,13 +114,19 @@ class Shadowing:
         view[:, self.tastes.artists.debut > (day - START).days] = -np.inf
         return np.argsort(-view, axis=1)[:, :LENGTH].astype(np.int64)
 
-    def _note(self, users: Whole, day: int, ours: Whole, theirs: Whole, shown: Whole, outside: Whole) -> None:
+    def _note(
+        self, users: Whole, day: int, ours: Whole, theirs: Whole, shown: Whole, outside: Whole
+    ) -> None:
         assert self.life is not None
         for who, lists in enumerate((ours, theirs)):
-            self.true_clicks[who] += float((EXAMINATION * self.life.appeal(users, lists, day)).sum())
+            self.true_clicks[who] += float(
+                (EXAMINATION * self.life.appeal(users, lists, day)).sum()
+            )
         noted = (self.user, self.ranked, self.target, self.shown, self.outside, self.slate)
         for column, values in zip(
-            noted, (users, ours, theirs, shown, outside, self.served + np.arange(len(users))), strict=True
+            noted,
+            (users, ours, theirs, shown, outside, self.served + np.arange(len(users))),
+            strict=True,
         ):
             column.append(values)
 
@@ -158,7 +169,9 @@ def main() -> None:
         one = found[-1].estimates["PBM-DR"]
         said = f"true lift {found[-1].truth:+.3f}, PBM-DR {one.value:+.3f} ({one.lower:+.3f} to {one.upper:+.3f})"
         print(f"  seed {seed}: {said}, {one.effective_samples:,.0f} effective samples", flush=True)
-    print(f"Simulated: {asked.seeds} worlds, {asked.users:,} users, {asked.days} days, exploration {EXPLORATION}.")
+    print(
+        f"Simulated: {asked.seeds} worlds, {asked.users:,} users, {asked.days} days, exploration {EXPLORATION}."
+    )
     print(f"CPU seconds: {time.process_time():.0f}")
     print(summary(found))
 
@@ -176,10 +189,17 @@ def measure(seed: int, users: int, days: int) -> Found:
     ours, theirs = service.true_clicks
     asked = off_policy(logged, OfflineRules())
     if asked.estimate is None:
-        raise EvidenceError(asked.told, where=f"seed {seed}", data="Nothing was printed.", remedy="Ask for more users.")
+        raise EvidenceError(
+            asked.told,
+            where=f"seed {seed}",
+            data="Nothing was printed.",
+            remedy="Ask for more users.",
+        )
     peers = {name: _by_position(logged, way) for name, way in PEERS.items()}
     looks = examination(logged.log, OfflineRules().assumptions())
-    return Found(theirs / ours - 1, {"PBM-DR": asked.estimate, **peers}, asked.supported, asked.vetoes, looks)
+    return Found(
+        theirs / ours - 1, {"PBM-DR": asked.estimate, **peers}, asked.supported, asked.vetoes, looks
+    )
 
 
 PEERS = {"IPS by position": inverse_propensity, "SNIPS by position": self_normalised}
@@ -194,7 +214,8 @@ def _by_position(logged: Logged, way: partial[Estimate]) -> Estimate:
     clusters = np.repeat(log.user, SLATE)
     rewards = log.clicked.ravel().astype(np.float64)
     theirs, ours = (
-        way(rewards, ((log.shown == lists) / chance).ravel(), clusters) for lists in (logged.target, log.ranked)
+        way(rewards, ((log.shown == lists) / chance).ravel(), clusters)
+        for lists in (logged.target, log.ranked)
     )
     scaled = {name: getattr(theirs, name) / ours.value - 1 for name in ("value", "lower", "upper")}
     support = float((logged.target == log.ranked).mean())
@@ -217,7 +238,9 @@ def summary(found: list[Found]) -> str:
     ]
     for name in found[0].estimates:
         each = [one.estimates[name] for one in found]
-        value, lower, upper = (np.array([getattr(e, part) for e in each]) for part in ("value", "lower", "upper"))
+        value, lower, upper = (
+            np.array([getattr(e, part) for e in each]) for part in ("value", "lower", "upper")
+        )
         inside = int(((lower <= truth) & (truth <= upper)).sum())
         error = value - truth
         samples = np.median([e.effective_samples for e in each])
@@ -225,7 +248,9 @@ def summary(found: list[Found]) -> str:
             f"| {name} | {inside} of {len(found)} | {error.mean():+.3f} | {np.sqrt((error**2).mean()):.3f} "
             f"| {(upper - lower).mean():.3f} | {samples:,.0f} |"
         )
-    supported, vetoed = (np.array([getattr(one, part) for one in found]) for part in ("supported", "vetoes"))
+    supported, vetoed = (
+        np.array([getattr(one, part) for one in found]) for part in ("supported", "vetoes")
+    )
     worse = truth < 0
     looks = np.mean([one.looks for one in found], axis=0)
     lines += [

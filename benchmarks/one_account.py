@@ -30,12 +30,21 @@ def main() -> None:
     for clicks in options.effects:
         for account in (0, IMPRESSIONS_A_DAY):
             for name, rules in RULES.items():
-                found = [_decided(Effect(clicks, account=account), seed, rules) for seed in range(1, options.seeds + 1)]
+                found = [
+                    _decided(Effect(clicks, account=account), seed, rules)
+                    for seed in range(1, options.seeds + 1)
+                ]
                 verbs = Counter(str(decision.decision) for decision in found)
                 codes = Counter(code for decision in found for code in decision.reason_codes)
-                rates = ", ".join(f"{verb} {verbs[verb] / len(found):.3f}" for verb in ("promote", "hold", "reject"))
+                rates = ", ".join(
+                    f"{verb} {verbs[verb] / len(found):.3f}"
+                    for verb in ("promote", "hold", "reject")
+                )
                 who = "one account" if account else "no account"
-                print(f"clicks {clicks:+.0%}, {who}, {name}: {rates}; {codes.most_common(2)}", flush=True)
+                print(
+                    f"clicks {clicks:+.0%}, {who}, {name}: {rates}; {codes.most_common(2)}",
+                    flush=True,
+                )
 
 
 def _decided(effect: Effect, seed: int, rules: LiveRules) -> TrialDecision:

@@ -65,10 +65,18 @@ def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
             alone = _standardised(own[metric][:, None])
             for name, given in (("own rate", alone), ("gate", known), ("more", wider)):
                 fit = Forecast(given, panel.arm)
-                yield (world.name, str(metric), look.day, name, *_found(look, metric, panel, cells, fit, fixed))
+                yield (
+                    world.name,
+                    str(metric),
+                    look.day,
+                    name,
+                    *_found(look, metric, panel, cells, fit, fixed),
+                )
 
 
-def _found(look: Look, metric: Metric, panel: Panel, cells: Cells, fit: Forecast, fixed: Plan) -> tuple[float, float]:
+def _found(
+    look: Look, metric: Metric, panel: Panel, cells: Cells, fit: Forecast, fixed: Plan
+) -> tuple[float, float]:
     values: Adjusted = read(look, panel, cells, fit, fixed, RULES).values[metric]
     se = float(cells.compare_all(values).se[0])
     return explained(values.y, values.foretold), se
@@ -80,7 +88,8 @@ def _own(before: Mapping[str, Values]) -> dict[Metric, Values]:
     prior = RULES.prior_plays * RULES.usual_track_ms
     return {
         Metric.CLICKS: (before["pre_clicks"] + 3) / (before["pre_impressions"] + 50),
-        Metric.LISTEN_THROUGH: (before["pre_ms_played"] + prior * heard) / (before["pre_track_ms"] + prior),
+        Metric.LISTEN_THROUGH: (before["pre_ms_played"] + prior * heard)
+        / (before["pre_track_ms"] + prior),
         Metric.ACTIVE_DAYS: before["pre_active_days"] / BEFORE_DAYS,
     }
 

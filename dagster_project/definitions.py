@@ -2,10 +2,22 @@
 
 import dagster as dg
 
-from dagster_project.assets import features, ingestion, models, monitoring, recommendations, validation
+from dagster_project.assets import (
+    features,
+    ingestion,
+    models,
+    monitoring,
+    recommendations,
+    validation,
+)
 from dagster_project.resources import PlatformResource
 from dagster_project.schedules import JOBS, daily_schedule
-from dagster_project.sensors import alert_sensor, landing_sensor, promotion_sensor, retraining_sensor
+from dagster_project.sensors import (
+    alert_sensor,
+    landing_sensor,
+    promotion_sensor,
+    retraining_sensor,
+)
 
 ASSET_MODULES = [ingestion, validation, features, models, recommendations, monitoring]
 

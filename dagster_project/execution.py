@@ -70,7 +70,11 @@ def materialise(
 
     def tell(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
-        if event is not None and event.step_key and event.event_type_value in {"STEP_START", "STEP_SUCCESS"}:
+        if (
+            event is not None
+            and event.step_key
+            and event.event_type_value in {"STEP_START", "STEP_SUCCESS"}
+        ):
             on_step(event.step_key, event.event_type_value == "STEP_SUCCESS")
 
     instance.add_event_listener(run_id, tell)
@@ -81,7 +85,10 @@ def materialise(
         partition_key=days[0].isoformat() if one_day and days is not None else None,
         run_id=run_id,
         tags=tags,
-        run_config={"loggers": QUIET, "resources": {key: {"config": dict(c)} for key, c in (resources or {}).items()}},
+        run_config={
+            "loggers": QUIET,
+            "resources": {key: {"config": dict(c)} for key, c in (resources or {}).items()},
+        },
         raise_on_error=False,
     )
     if not result.success:
@@ -160,13 +167,17 @@ def requests(
         yield dg.SkipReason("; ".join(why) or idle)
 
 
-def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime, *, busy: bool) -> tuple[str | None, str]:
+def _attempt(
+    instance: dg.DagsterInstance, wanted: Wanted, now: datetime, *, busy: bool
+) -> tuple[str | None, str]:
     """Run key under which to ask now; without one, why not. busy: a run of its job is under way."""
     if busy:
         return None, f"a run of {wanted.job} is under way."
     of_it = dg.RunsFilter(tags={WORK_TAG: wanted.work})
     earlier = instance.get_run_records(filters=of_it, limit=REMEMBERED_RUNS)
-    same = [one.dagster_run for one in earlier if one.dagster_run.tags.get(STATE_TAG) == wanted.state]
+    same = [
+        one.dagster_run for one in earlier if one.dagster_run.tags.get(STATE_TAG) == wanted.state
+    ]
     if same and same[0].status is not FAILED:
         return None, f"its run {same[0].run_id[:8]} has ended ({same[0].status.value.lower()})."
     failures = list(takewhile(lambda one: one.dagster_run.status is FAILED, earlier))
@@ -176,7 +187,10 @@ def _attempt(instance: dg.DagsterInstance, wanted: Wanted, now: datetime, *, bus
         wait = 60 * min(LONGEST_WAIT_MINUTES, 2 ** (len(failures) - 1))
         again = datetime.fromtimestamp(_ended(failures[0]) + wait, UTC)
         if now < again:
-            return None, f"its run has failed and is asked for again later, at {again:%H:%M:%S} UTC."
+            return (
+                None,
+                f"its run has failed and is asked for again later, at {again:%H:%M:%S} UTC.",
+            )
     key = "-".join(filter(None, (wanted.work, wanted.state)))
     # A key that was used is never taken again, and no more runs than these are counted.
     more = f"-{same[0].run_id[:8]}" if len(earlier) == REMEMBERED_RUNS and same else ""
@@ -210,7 +224,9 @@ class UnderWay:
         """All of it in words."""
         of_day = f" for {self.partition}" if self.partition else ""
         because = f" because of {self.why}" if self.why else ""
-        return f"{self.job}{of_day}{because}: {self.status} since {self.since:%Y-%m-%d %H:%M:%S} UTC."
+        return (
+            f"{self.job}{of_day}{because}: {self.status} since {self.since:%Y-%m-%d %H:%M:%S} UTC."
+        )
 
 
 def runs_under_way(instance: dg.DagsterInstance) -> tuple[UnderWay, ...]:
@@ -224,7 +240,9 @@ def _under_way(record: dg.RunRecord) -> UnderWay:
     since = record.start_time or record.create_timestamp.timestamp()
     why = run.tags.get("firstchair/causes", "").replace(",", ", ")
     partition, status = run.tags.get("dagster/partition"), run.status.value.lower()
-    return UnderWay(run.run_id, _job(run), partition, status, datetime.fromtimestamp(since, UTC), why)
+    return UnderWay(
+        run.run_id, _job(run), partition, status, datetime.fromtimestamp(since, UTC), why
+    )
 
 
 def _job(run: dg.DagsterRun) -> str:
@@ -279,7 +297,14 @@ def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun
     job = _job(run)
     partition = run.tags.get("dagster/partition")
     cause = _cause(instance, run.run_id)
-    return FailedRun(run.run_id, job, partition, datetime.fromtimestamp(ended, UTC), tuple(sorted(open_now)), cause)
+    return FailedRun(
+        run.run_id,
+        job,
+        partition,
+        datetime.fromtimestamp(ended, UTC),
+        tuple(sorted(open_now)),
+        cause,
+    )
 
 
 def _undone(instance: dg.DagsterInstance, run_id: str) -> dict[str, str | None]:
@@ -297,22 +322,32 @@ def _undone(instance: dg.DagsterInstance, run_id: str) -> dict[str, str | None]:
     return wanted
 
 
-def _done_since(instance: dg.DagsterInstance, asset: str, partition: str | None, ended: float) -> bool:
+def _done_since(
+    instance: dg.DagsterInstance, asset: str, partition: str | None, ended: float
+) -> bool:
     partitions = None if partition is None else [partition]
-    later = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=partitions, after_timestamp=ended)
+    later = dg.AssetRecordsFilter(
+        dg.AssetKey(asset), asset_partitions=partitions, after_timestamp=ended
+    )
     return bool(instance.fetch_materializations(later, limit=1).records)
 
 
 def _succeeded_since(instance: dg.DagsterInstance, job: str, ended: float) -> bool:
     after = datetime.fromtimestamp(ended, UTC)
-    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=after)
+    succeeded = dg.RunsFilter(
+        job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=after
+    )
     return bool(instance.get_runs(filters=succeeded, limit=1))
 
 
 def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
     """What the first step that failed said, else what the run's end did."""
     kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
-    events = [e for entry in instance.all_logs(run_id, of_type=kinds) if (e := entry.dagster_event) is not None]
+    events = [
+        e
+        for entry in instance.all_logs(run_id, of_type=kinds)
+        if (e := entry.dagster_event) is not None
+    ]
     step = next((event for event in events if event.is_step_failure), None)
     if step is not None:
         return f"{step.step_key}: {_message(step.step_failure_data.error)}"
@@ -323,9 +358,19 @@ def failed_checks(instance: dg.DagsterInstance) -> list[str]:
     """Blocking asset checks whose newest outcome is a failure, as `asset: check`, ascending."""
     from dagster_project import checks
 
-    specs = [spec for spec in vars(checks).values() if isinstance(spec, dg.AssetCheckSpec) and spec.blocking]
-    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([spec.key for spec in specs])
-    failed = [key for key, record in newest.items() if record.status.value == "FAILED" and _is_error(record)]
+    specs = [
+        spec
+        for spec in vars(checks).values()
+        if isinstance(spec, dg.AssetCheckSpec) and spec.blocking
+    ]
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        [spec.key for spec in specs]
+    )
+    failed = [
+        key
+        for key, record in newest.items()
+        if record.status.value == "FAILED" and _is_error(record)
+    ]
     return sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in failed)
 
 
@@ -348,13 +393,17 @@ def _state(passes: bool) -> CheckState:
 def _is_error(record: AssetCheckExecutionRecord) -> bool:
     """Whether a failure is one, and not the lack of data, which warns."""
     event = None if record.event is None else record.event.dagster_event
-    return event is None or event.asset_check_evaluation_data.severity is dg.AssetCheckSeverity.ERROR
+    return (
+        event is None or event.asset_check_evaluation_data.severity is dg.AssetCheckSeverity.ERROR
+    )
 
 
 def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
     failed = [event for event in result.all_events if event.is_step_failure]
     steps = [str(event.step_key) for event in failed]
-    cause = _message(failed[0].step_failure_data.error) if failed else "no step failed, but the run did"
+    cause = (
+        _message(failed[0].step_failure_data.error) if failed else "no step failed, but the run did"
+    )
     return RunError(
         f"{', '.join(steps) or 'The run'} failed: {cause}",
         where=f"Dagster run {run_id}",
@@ -366,4 +415,6 @@ def _failure(result: dg.ExecuteInProcessResult, run_id: str) -> RunError:
 def _message(error: SerializableErrorInfo | None) -> str:
     """The words of a step's failure: below Dagster's own is what the domain said."""
     said = error.cause if error is not None and error.cause is not None else error
-    return said.message.strip().removeprefix(DOMAIN_ERRORS) if said is not None else "it gave no cause"
+    return (
+        said.message.strip().removeprefix(DOMAIN_ERRORS) if said is not None else "it gave no cause"
+    )

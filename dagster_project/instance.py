@@ -18,7 +18,9 @@ def prepare_home(settings: Settings) -> Path:
     """Write dagster.yaml and point this process and its children at it; idempotent."""
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    url = to_driver(open_databases(settings).dagster, "psycopg2").render_as_string(hide_password=False)
+    url = to_driver(open_databases(settings).dagster, "psycopg2").render_as_string(
+        hide_password=False
+    )
     os.environ.update({"DAGSTER_HOME": str(home), POSTGRES_URL: url})
     config = {
         "storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL}}},

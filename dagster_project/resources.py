@@ -35,7 +35,9 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
     def open(self) -> Platform:
         """Everything a step works on."""
-        return open_platform(now=datetime.fromisoformat(self.now) if self.now else datetime.now(UTC))
+        return open_platform(
+            now=datetime.fromisoformat(self.now) if self.now else datetime.now(UTC)
+        )
 
 
 def _record_process(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:

@@ -44,7 +44,9 @@ def retraining_sensor(context: dg.SensorEvaluationContext, platform: PlatformRes
         tags = {"firstchair/cause": due.cause, "firstchair/causes": ",".join(due.causes)}
         work, causes = f"retraining-{due.as_of}", "-".join(due.causes)
         wanted = [Wanted(work, retraining.name, state=causes, day=due.as_of - ONE_DAY, tags=tags)]
-    idle = "No cause: the newest models were fitted on the newest features, and nothing has drifted."
+    idle = (
+        "No cause: the newest models were fitted on the newest features, and nothing has drifted."
+    )
     if until is not None:
         idle = f"The home has just been started: nothing is fitted before {until:%H:%M} UTC."
     yield from requests(context.instance, wanted, now=p.now, idle=idle)
@@ -58,7 +60,9 @@ def promotion_sensor(context: dg.SensorEvaluationContext, platform: PlatformReso
         Wanted(f"decision-{due.as_of}", decision.name, state=due.why, day=due.as_of - ONE_DAY)
         for due in triggers.decisions_due(p)
     ]
-    idle = "Every day with candidates has its entry, and aliases and lists are as the last one says."
+    idle = (
+        "Every day with candidates has its entry, and aliases and lists are as the last one says."
+    )
     yield from requests(context.instance, wanted, now=p.now, idle=idle)
 
 

@@ -60,12 +60,17 @@ def build_baselines(
     with connect() as connection:
         connection.execute("create temp table baselines (version varchar, family varchar)")
         if baselines:
-            connection.executemany("insert into baselines values (?, ?)", [list(pair) for pair in baselines.items()])
+            connection.executemany(
+                "insert into baselines values (?, ?)", [list(pair) for pair in baselines.items()]
+            )
         connection.execute(_answered(lake, first, last))
         table = connection.sql(_compared(k_anonymity)).to_arrow_table()
     lake.replace_range(t.BASELINES, table, first, last)
     newest = [row for row in table.to_pylist() if row["event_date"] == last]
-    names = {f"{row['model_version']} against {row['baseline']}": row["relative_difference"] for row in newest}
+    names = {
+        f"{row['model_version']} against {row['baseline']}": row["relative_difference"]
+        for row in newest
+    }
     return BaselinesReport(table.num_rows, names)
 
 

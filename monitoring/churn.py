@@ -78,7 +78,9 @@ def build_churn(
     lake.replace_range(t.CHURN, table, first_as_of, last_as_of)
     whole = _whole(lake, last_as_of)
     lines = {
-        f"{horizon} days": [(row["as_of"], row["churn_rate"]) for row in whole if row["horizon_days"] == horizon]
+        f"{horizon} days": [
+            (row["as_of"], row["churn_rate"]) for row in whole if row["horizon_days"] == horizon
+        ]
         for horizon in HORIZONS_DAYS
     }
     return ChurnReport(
@@ -86,7 +88,9 @@ def build_churn(
         mature=sum(table.column("mature").to_pylist()),
         simulated=any(table.column("simulated").to_pylist()),
         rates={name: points[-1][1] for name, points in lines.items() if points},
-        plot=line_plot(lines, title="Churn" + simulated_mark(whole), ylabel="share of users", releases=releases),
+        plot=line_plot(
+            lines, title="Churn" + simulated_mark(whole), ylabel="share of users", releases=releases
+        ),
     )
 
 
@@ -151,7 +155,9 @@ def _labelled(lake: Lake) -> str:
 def _cells(k_anonymity: int, mature_until: date) -> str:
     """SQL of the published cells out of `labelled`."""
     group = "as_of, horizon_days, model_version"
-    counted = f"(select {group}, segment, segment_value, count(*) as users from labelled group by all)"
+    counted = (
+        f"(select {group}, segment, segment_value, count(*) as users from labelled group by all)"
+    )
     published = published_values(counted, group=group, k_anonymity=k_anonymity)
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     centre = f"(churned + {z**2 / 2}) / (users + {z**2})"

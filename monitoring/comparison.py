@@ -34,7 +34,9 @@ class Comparison:
     users: int
 
 
-def compare_numbers(reference: Floats, current: Floats, reference_of: Users, current_of: Users) -> Comparison:
+def compare_numbers(
+    reference: Floats, current: Floats, reference_of: Users, current_of: Users
+) -> Comparison:
     """Kolmogorov and Smirnov's distance D of two samples, n values each of `*_of` users.
 
     The p-value is the asymptotic one at the effective sizes n = (Σ m)² ÷ Σ m², m the values of a user (Kish 1965,
@@ -48,24 +50,41 @@ def compare_numbers(reference: Floats, current: Floats, reference_of: Users, cur
     n, m = effective_size(reference_of), effective_size(current_of)
     p_value = float(stats.kstwobign.sf(distance * np.sqrt(n * m / (n + m))))
     means = float(reference.mean()), float(current.mean())
-    return Comparison("ks", p_value, distance, *means, len(np.unique(reference_of)), len(np.unique(current_of)))
+    return Comparison(
+        "ks", p_value, distance, *means, len(np.unique(reference_of)), len(np.unique(current_of))
+    )
 
 
-def compare_values(reference: Users, current: Users, reference_of: Users, current_of: Users) -> Comparison:
+def compare_values(
+    reference: Users, current: Users, reference_of: Users, current_of: Users
+) -> Comparison:
     """Chi-square of two samples of names; the effect is the total variation distance, half of Σ |p - q|.
 
     Counts are scaled down to the effective sizes, as in `compare_numbers`.
     """
-    values, numbers = np.unique(np.concatenate([reference, current]).astype(str), return_inverse=True)
+    values, numbers = np.unique(
+        np.concatenate([reference, current]).astype(str), return_inverse=True
+    )
     counts = [
-        np.bincount(part, minlength=len(values)).astype(np.float64) for part in np.split(numbers, [len(reference)])
+        np.bincount(part, minlength=len(values)).astype(np.float64)
+        for part in np.split(numbers, [len(reference)])
     ]
     shares = [count / count.sum() for count in counts]
     sizes = effective_size(reference_of), effective_size(current_of)
     table = _grouped(np.stack([share * size for share, size in zip(shares, sizes, strict=True)]))
-    p_value = 1.0 if table.shape[1] < 2 else float(stats.chi2_contingency(table, correction=False).pvalue)
+    p_value = (
+        1.0 if table.shape[1] < 2 else float(stats.chi2_contingency(table, correction=False).pvalue)
+    )
     effect = float(np.abs(shares[0] - shares[1]).sum() / 2)
-    return Comparison("chi2", p_value, effect, None, None, len(np.unique(reference_of)), len(np.unique(current_of)))
+    return Comparison(
+        "chi2",
+        p_value,
+        effect,
+        None,
+        None,
+        len(np.unique(reference_of)),
+        len(np.unique(current_of)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +111,9 @@ def compare_rates(reference: Rate, current: Rate) -> Comparison:
     reference, current = _bounded(reference), _bounded(current)
     old, new = reference.rate, current.rate
     sides = (reference, current)
-    both = sum(float(side.clicks.sum()) for side in sides) / sum(float(side.shown.sum()) for side in sides)
+    both = sum(float(side.clicks.sum()) for side in sides) / sum(
+        float(side.shown.sum()) for side in sides
+    )
     error = np.sqrt(sum(variance(side, around=both) for side in sides))
     p_value = 1.0 if error == 0 else float(2 * stats.norm.sf(abs(new - old) / error))
     effect = new / old - 1 if old > 0 else float(new > 0)
@@ -120,7 +141,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     order = np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable")
     factors = np.arange(len(order), 0, -1)
-    stepped = np.maximum.accumulate(np.minimum(np.asarray(p_values, dtype=np.float64)[order] * factors, 1))
+    stepped = np.maximum.accumulate(
+        np.minimum(np.asarray(p_values, dtype=np.float64)[order] * factors, 1)
+    )
     corrected = np.empty(len(order))
     corrected[order] = stepped
     return [float(value) for value in corrected]
@@ -140,7 +163,10 @@ def variance(side: Rate, *, around: float) -> float:
 def _distance(reference: Floats, current: Floats) -> float:
     """Greatest difference of the two empirical distribution functions of sorted samples."""
     points = np.concatenate([reference, current])
-    below = [np.searchsorted(sample, points, side="right") / len(sample) for sample in (reference, current)]
+    below = [
+        np.searchsorted(sample, points, side="right") / len(sample)
+        for sample in (reference, current)
+    ]
     return float(np.abs(below[0] - below[1]).max())
 
 

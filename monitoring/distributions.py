@@ -39,15 +39,26 @@ def panel_of_numbers(column: str, reference: Floats, current: Floats) -> Panel:
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     names = [f"{left:.3g} to {right:.3g}" for left, right in pairwise(edges)]
     names[-1] = f"{edges[-2]:.3g} and more"
-    sides = [np.histogram(np.minimum(side, edges[-1]), bins=edges)[0] / len(side) for side in (reference, current)]
+    sides = [
+        np.histogram(np.minimum(side, edges[-1]), bins=edges)[0] / len(side)
+        for side in (reference, current)
+    ]
     return Panel(*(_frame(column, names, shares) for shares in sides))
 
 
 def panel_of_values(
-    column: str, reference: Users, current: Users, reference_of: Users, current_of: Users, *, k_anonymity: int
+    column: str,
+    reference: Users,
+    current: Users,
+    reference_of: Users,
+    current_of: Users,
+    *,
+    k_anonymity: int,
 ) -> Panel:
     """Shares of the most frequent values; one of under `k_anonymity` users on a side goes to `other`."""
-    values, numbers = np.unique(np.concatenate([reference, current]).astype(str), return_inverse=True)
+    values, numbers = np.unique(
+        np.concatenate([reference, current]).astype(str), return_inverse=True
+    )
     sides = np.split(numbers, [len(reference)])
     shares = [np.bincount(side, minlength=len(values)) / len(side) for side in sides]
     pairs = [
@@ -71,7 +82,9 @@ def panel_of_rates(column: str, reference: Rate, current: Rate) -> Panel:
     return Panel(*sides)
 
 
-def _frame(column: str, names: list[str], shares: Floats, halves: Floats | None = None) -> pd.DataFrame:
+def _frame(
+    column: str, names: list[str], shares: Floats, halves: Floats | None = None
+) -> pd.DataFrame:
     half = np.full(len(names), np.nan) if halves is None else halves
     made: dict[str, Any] = {"column": column, "value": names, "share": shares, "half": half}
     return pd.DataFrame(made)

@@ -102,8 +102,12 @@ def build_drift(
     until = min(champion.as_of if champion is not None else as_of, current_days[0])
     reference_days = _reference_days(lake, until, current_days, rules)
     if not reference_days:
-        return _nothing(lake, as_of, "There is no history before the days looked at to compare with.", {})
-    then, now = (draw(lake, days, max_users=rules.max_users) for days in (reference_days, current_days))
+        return _nothing(
+            lake, as_of, "There is no history before the days looked at to compare with.", {}
+        )
+    then, now = (
+        draw(lake, days, max_users=rules.max_users) for days in (reference_days, current_days)
+    )
     columns = [*_columns(then, now, k_anonymity), _scores(lake, champion, as_of)]
     left_out = {column.name: column.why_not for column in columns if column.found is None}
     rows = _judged([column for column in columns if column.found is not None], rules)
@@ -114,11 +118,21 @@ def build_drift(
     panels = {column.name: column.panel for column in columns if column.panel is not None}
     few = [row["column"] for row in rows if min(row["users"], row["reference_users"]) < k_anonymity]
     shown = [row for row in rows if row["column"] not in few]
-    unseen = left_out | dict.fromkeys(few, f"fewer than {k_anonymity} users on one side are not shown")
+    unseen = left_out | dict.fromkeys(
+        few, f"fewer than {k_anonymity} users on one side are not shown"
+    )
     compared = f"{_span(current_days)} against {_span(reference_days)}."
-    heading = Heading(f"Drift, {as_of}", (note, compared, RULE, *_not_compared(unseen)), now.simulated)
-    path = report_folder and drift_page(shown, panels, heading=heading, as_of=as_of, folder=report_folder)
-    common: dict[str, Any] = {"as_of": as_of, "reference_from": reference_days[0], "reference_until": until}
+    heading = Heading(
+        f"Drift, {as_of}", (note, compared, RULE, *_not_compared(unseen)), now.simulated
+    )
+    path = report_folder and drift_page(
+        shown, panels, heading=heading, as_of=as_of, folder=report_folder
+    )
+    common: dict[str, Any] = {
+        "as_of": as_of,
+        "reference_from": reference_days[0],
+        "reference_until": until,
+    }
     # Relative to the folder of reports, which may be moved with its home.
     page = None
     if path is not None and report_folder is not None:
@@ -133,7 +147,11 @@ def _reference_days(lake: Lake, until: date, current: list[date], rules: DriftRu
     """Days of the window before `until` with events, on the same weekdays as `current` where there are such."""
     weekdays = {day.weekday() for day in current}
     # The first day of a history is rarely whole, and nobody is known on it.
-    window = [day for day in lake.partitions(t.EVENTS)[1:] if until - rules.reference_days * ONE_DAY <= day < until]
+    window = [
+        day
+        for day in lake.partitions(t.EVENTS)[1:]
+        if until - rules.reference_days * ONE_DAY <= day < until
+    ]
     return [day for day in window if day.weekday() in weekdays] or window
 
 
@@ -172,7 +190,9 @@ def _of_numbers(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Column:
     return Column("feature", name, found, panel_of_numbers(name, old, new))
 
 
-def _of_values(kind: str, name: str, then: pd.DataFrame, now: pd.DataFrame, k_anonymity: int) -> Column:
+def _of_values(
+    kind: str, name: str, then: pd.DataFrame, now: pd.DataFrame, k_anonymity: int
+) -> Column:
     known = [_known(frame, name) for frame in (then, now)]
     if why_not := _why_not(known, name):
         return Column(kind, name, why_not=why_not)
@@ -200,7 +220,11 @@ def _why_not(known: list[pd.DataFrame], name: str) -> str:
 def _of_answers(name: str, then: pd.DataFrame, now: pd.DataFrame) -> Column:
     old, new = (_rate(answers, name) for answers in (then, now))
     if min(len(old.shown), len(new.shown)) < MIN_USERS or old.clicks.sum() < MIN_CLICKS:
-        return Column("response", name, why_not=f"fewer than {MIN_USERS} users or {MIN_CLICKS} clicks on one side")
+        return Column(
+            "response",
+            name,
+            why_not=f"fewer than {MIN_USERS} users or {MIN_CLICKS} clicks on one side",
+        )
     return Column("response", name, compare_rates(old, new), panel_of_rates(name, old, new))
 
 
@@ -225,7 +249,9 @@ def _scores(lake: Lake, champion: Champion | None, as_of: date) -> Column:
         return Column("prediction", SCORE, why_not="no lists of the champion on one of the days")
     users = [np.arange(len(scores)) for scores in found]
     old, new = (scores.to_numpy() for scores in found)
-    return Column("prediction", SCORE, compare_numbers(old, new, *users), panel_of_numbers(SCORE, old, new))
+    return Column(
+        "prediction", SCORE, compare_numbers(old, new, *users), panel_of_numbers(SCORE, old, new)
+    )
 
 
 def _judged(columns: list[Column], rules: DriftRules) -> list[dict[str, Any]]:
@@ -236,6 +262,11 @@ def _judged(columns: list[Column], rules: DriftRules) -> list[dict[str, Any]]:
     for (column, found), score in zip(compared, corrected, strict=True):
         least = rules.min_relative_change if found.method == "rate" else rules.min_distance
         verdict = score < rules.alpha and abs(found.effect) >= least
-        row = asdict(found) | {"kind": column.kind, "column": column.name, "score": score, "threshold": rules.alpha}
+        row = asdict(found) | {
+            "kind": column.kind,
+            "column": column.name,
+            "score": score,
+            "threshold": rules.alpha,
+        }
         rows.append(row | {"min_effect": least, "drifted": verdict})
     return sorted(rows, key=lambda row: str(row["column"]))

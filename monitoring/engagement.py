@@ -116,11 +116,15 @@ def build_engagement(
             ylabel="heard ÷ length",
             releases=releases,
         ),
-        by_segment=tuple(engagement_summary(lake, first=summary_first, last=last, k_anonymity=k_anonymity)),
+        by_segment=tuple(
+            engagement_summary(lake, first=summary_first, last=last, k_anonymity=k_anonymity)
+        ),
     )
 
 
-def engagement_summary(lake: Lake, *, first: date, last: date, k_anonymity: int) -> list[dict[str, Any]]:
+def engagement_summary(
+    lake: Lake, *, first: date, last: date, k_anonymity: int
+) -> list[dict[str, Any]]:
     """The cells of the whole window `first` to `last` (both included) at once, all model versions together.
 
     Computed from the window's events, not from its days: `users` are distinct, and rates weigh every event
@@ -168,7 +172,10 @@ def _by_user(lake: Lake, *, day: str) -> str:
 
 
 def _sums() -> str:
-    return ", ".join(f"sum({name}) as {name}" for name in MEASURES) + ", bool_or(simulated) as simulated"
+    return (
+        ", ".join(f"sum({name}) as {name}" for name in MEASURES)
+        + ", bool_or(simulated) as simulated"
+    )
 
 
 def _cells(k_anonymity: int) -> str:
@@ -179,8 +186,12 @@ def _cells(k_anonymity: int) -> str:
     bounded are scaled down alike.
     """
     cell = "event_date, segment, segment_value, model_version"
-    counted = f"(select {cell}, count(*) filter (impressions > 0) as users from by_user group by all)"
-    published = published_values(counted, group="event_date, model_version", k_anonymity=k_anonymity)
+    counted = (
+        f"(select {cell}, count(*) filter (impressions > 0) as users from by_user group by all)"
+    )
+    published = published_values(
+        counted, group="event_date, model_version", k_anonymity=k_anonymity
+    )
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return f"""
         with published as (

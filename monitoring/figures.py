@@ -32,7 +32,14 @@ def line_plot(
     figure, axes = _axes(title)
     drawn = [(name, sorted(points)) for name, points in series.items() if points]
     for colour, (name, points) in zip(COLOURS, drawn, strict=False):
-        axes.plot(*zip(*points, strict=True), color=colour, label=name, linewidth=1.6, marker="o", markersize=3)
+        axes.plot(
+            *zip(*points, strict=True),
+            color=colour,
+            label=name,
+            linewidth=1.6,
+            marker="o",
+            markersize=3,
+        )
     if not drawn:
         return _without_data(figure, axes, title)
     shown = [day for _, points in drawn for day, _ in points]
@@ -41,7 +48,11 @@ def line_plot(
         if min(shown) <= day <= max(shown):
             axes.axvline(mdates.date2num(day), color="#7b2233", linewidth=1, linestyle=":")
             axes.annotate(
-                name, (mdates.date2num(day), 1), xycoords=("data", "axes fraction"), fontsize=7, color="#7b2233"
+                name,
+                (mdates.date2num(day), 1),
+                xycoords=("data", "axes fraction"),
+                fontsize=7,
+                color="#7b2233",
             )
     days = AutoDateLocator(minticks=1, maxticks=8)
     axes.xaxis.set_major_locator(days)
@@ -80,7 +91,8 @@ def by_day(
     The title says where the rows are simulated.
     """
     series = {
-        name: [(row[day], row[column]) for row in rows if row[column] is not None] for name, column in lines.items()
+        name: [(row[day], row[column]) for row in rows if row[column] is not None]
+        for name, column in lines.items()
     }
     return line_plot(series, title=title + simulated_mark(rows), ylabel=ylabel, releases=releases)
 
@@ -110,5 +122,13 @@ def _axes(title: str) -> tuple[Any, Any]:
 
 def _without_data(figure: Any, axes: Any, title: str) -> str:
     axes.set_axis_off()
-    axes.text(0.5, 0.5, "nothing to show yet", ha="center", va="center", transform=axes.transAxes, fontsize=9)
+    axes.text(
+        0.5,
+        0.5,
+        "nothing to show yet",
+        ha="center",
+        va="center",
+        transform=axes.transAxes,
+        fontsize=9,
+    )
     return figure_markdown(figure, title)

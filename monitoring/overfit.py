@@ -49,19 +49,25 @@ def build_overfit(
     """
     rules = rules or load_rules().overfit
     since = as_of - timedelta(days=rules.history_days)
-    earlier = lake.read(t.OVERFIT, f"as_of >= date '{since}' and as_of < date '{as_of}'").to_pylist()
+    earlier = lake.read(
+        t.OVERFIT, f"as_of >= date '{since}' and as_of < date '{as_of}'"
+    ).to_pylist()
     rows = [_judged(row, earlier, rules) for row in _gaps(lake, as_of, rules.metric)]
     checks = [overfit_check(row) for row in rows]
     lake.replace_partition(t.OVERFIT, pa.Table.from_pylist(rows, schema=t.OVERFIT.schema), as_of)
     cells = [row | {"state": check.state.words} for row, check in zip(rows, checks, strict=True)]
     heading = Heading(
-        f"Overfitting, {as_of}", (f"{rules.metric} of training less that of test days.",), is_simulated(lake)
+        f"Overfitting, {as_of}",
+        (f"{rules.metric} of training less that of test days.",),
+        is_simulated(lake),
     )
     page = report_folder and cells_page(
         "overfit", cells, COLUMNS, checks, heading=heading, day=as_of, folder=report_folder
     )
     found = tuple(row["family"] for row in rows if row["overfit"])
-    return OverfitReport(as_of, len(rows), found, page, {check.name: check.sentence() for check in checks})
+    return OverfitReport(
+        as_of, len(rows), found, page, {check.name: check.sentence() for check in checks}
+    )
 
 
 def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:
@@ -83,11 +89,17 @@ def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:
     return list(found.to_pylist())
 
 
-def _judged(row: dict[str, Any], earlier: list[dict[str, Any]], rules: OverfitRules) -> dict[str, Any]:
+def _judged(
+    row: dict[str, Any], earlier: list[dict[str, Any]], rules: OverfitRules
+) -> dict[str, Any]:
     own = [other for other in earlier if other["family"] == row["family"]]
     if len(own) < rules.min_history:
         return row | {"usual_gap": None, "usual_test": None, "overfit": False}
     usual_gap, usual_test = (median(other[name] for other in own) for name in ("gap", "test"))
     grown = row["gap_lower"] > usual_gap + rules.min_gap_growth * abs(usual_gap)
     fallen = row["test"] < (1 - rules.min_test_drop) * usual_test
-    return row | {"usual_gap": usual_gap, "usual_test": usual_test, "overfit": bool(grown and fallen)}
+    return row | {
+        "usual_gap": usual_gap,
+        "usual_test": usual_test,
+        "overfit": bool(grown and fallen),
+    }

@@ -71,8 +71,12 @@ def drift_page(
         folder: Of all reports.
     """
     m = _metrics()
-    first_drifted = sorted(rows, key=lambda row: (not row["drifted"], -abs(row["effect"]) / row["min_effect"]))
-    cells = _texts([{**row, "verdict": _word(row["drifted"])} for row in first_drifted], DRIFT_COLUMNS)
+    first_drifted = sorted(
+        rows, key=lambda row: (not row["drifted"], -abs(row["effect"]) / row["min_effect"])
+    )
+    cells = _texts(
+        [{**row, "verdict": _word(row["drifted"])} for row in first_drifted], DRIFT_COLUMNS
+    )
     drifted = sum(row["drifted"] for row in rows)
     table = m.PublishedCells(title="Verdict by column", value_of=float(drifted), cells=cells)
     drawn = [
@@ -82,7 +86,11 @@ def drift_page(
             title=f"{row['column'].replace('_', ' ')}: {_word(row['drifted'])}",
             says=_drift_says(row),
             tests=[
-                m.OwnVerdict(name=row["column"], state="FAIL" if row["drifted"] else "SUCCESS", says=_drift_says(row))
+                m.OwnVerdict(
+                    name=row["column"],
+                    state="FAIL" if row["drifted"] else "SUCCESS",
+                    says=_drift_says(row),
+                )
             ],
         )
         for row in first_drifted
@@ -119,7 +127,9 @@ def cells_page(
     m = _metrics()
     failing = float(sum(check.state is CheckState.FAILS for check in checks))
     tests = [m.OwnVerdict(name=c.name, state=STATES[c.state], says=c.sentence()) for c in checks]
-    table = m.PublishedCells(title=heading.title, value_of=failing, cells=_texts(rows, columns), tests=tests)
+    table = m.PublishedCells(
+        title=heading.title, value_of=failing, cells=_texts(rows, columns), tests=tests
+    )
     return _save([table], NO_CELLS, None, heading, folder / concern / f"{day}.html")
 
 
@@ -128,14 +138,18 @@ def _word(drifted: bool) -> str:
 
 
 def _drift_says(row: Mapping[str, Any]) -> str:
-    effect = f"effect {row['effect']:+.3f}" if row["method"] == "rate" else f"effect {row['effect']:.3f}"
+    effect = (
+        f"effect {row['effect']:+.3f}" if row["method"] == "rate" else f"effect {row['effect']:.3f}"
+    )
     return (
         f"{effect} (drifts from {row['min_effect']:.2f} on), corrected p {row['score']:.2g} "
         f"(drifts under {row['threshold']:g}); {row['reference_users']:,} users before, {row['users']:,} now"
     )
 
 
-def _texts(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> list[list[str]]:
+def _texts(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]
+) -> list[list[str]]:
     heading = [heading for _, heading in columns]
     return [heading, *([_text(row[name]) for name, _ in columns] for row in rows)]
 
@@ -214,7 +228,10 @@ def _metrics() -> Any:
             """The effect and its picture."""
             found = self.result(self.metric.effect)
             sides = (("before", BEFORE, reference_data), ("now", NOW, current_data))
-            bars = [_bars(data.as_dataframe(), self.metric.column, name, colour) for name, colour, data in sides]
+            bars = [
+                _bars(data.as_dataframe(), self.metric.column, name, colour)
+                for name, colour, data in sides
+            ]
             layout = {
                 "barmode": "group",
                 "yaxis": {"tickformat": ".1%", "rangemode": "tozero"},
@@ -231,7 +248,9 @@ def _metrics() -> Any:
             """What the page calls it."""
             return str(self.metric.column)
 
-    return SimpleNamespace(OwnVerdict=OwnVerdict, PublishedCells=PublishedCells, ColumnDrift=ColumnDrift)
+    return SimpleNamespace(
+        OwnVerdict=OwnVerdict, PublishedCells=PublishedCells, ColumnDrift=ColumnDrift
+    )
 
 
 def _bars(cells: pd.DataFrame, column: str, name: str, colour: str) -> dict[str, Any]:
@@ -244,12 +263,18 @@ def _bars(cells: pd.DataFrame, column: str, name: str, colour: str) -> dict[str,
 
 
 def _save(
-    metrics: list[Any], current: pd.DataFrame, reference: pd.DataFrame | None, heading: Heading, path: Path
+    metrics: list[Any],
+    current: pd.DataFrame,
+    reference: pd.DataFrame | None,
+    heading: Heading,
+    path: Path,
 ) -> Path:
     """Run the metrics and write the page, whole or not at all."""
     from evidently import DataDefinition, Dataset, Report
 
-    definition = DataDefinition(numerical_columns=["share", "half"], categorical_columns=["column", "value"])
+    definition = DataDefinition(
+        numerical_columns=["share", "half"], categorical_columns=["column", "value"]
+    )
     now = Dataset.from_pandas(current, data_definition=definition)
     then = None if reference is None else Dataset.from_pandas(reference, data_definition=definition)
     with warnings.catch_warnings():
@@ -267,7 +292,13 @@ def _save(
 def _headed(page: str, heading: Heading) -> str:
     """Evidently's page with a title and a heading, which it has none of (0.7.23, `file_html_template`)."""
     title = escape(heading.title)
-    mark = f'<p class="simulated" style="color:#8a5a00"><strong>{SIMULATED}</strong></p>' if heading.simulated else ""
+    mark = (
+        f'<p class="simulated" style="color:#8a5a00"><strong>{SIMULATED}</strong></p>'
+        if heading.simulated
+        else ""
+    )
     says = "".join(f"<p>{escape(sentence)}</p>" for sentence in heading.says)
     above = f'<header style="font-family:sans-serif;padding:1rem 2rem 0"><h1>{title}</h1>{mark}{says}</header>'
-    return page.replace("<head>", f"<head><title>{title}</title>", 1).replace("<body>", f"<body>{above}", 1)
+    return page.replace("<head>", f"<head><title>{title}</title>", 1).replace(
+        "<body>", f"<body>{above}", 1
+    )

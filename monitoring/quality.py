@@ -46,7 +46,12 @@ class QualityReport:
 
 
 def build_quality(
-    lake: Lake, *, first: date, last: date, report_folder: Path | None, rules: QualityRules | None = None
+    lake: Lake,
+    *,
+    first: date,
+    last: date,
+    report_folder: Path | None,
+    rules: QualityRules | None = None,
 ) -> QualityReport:
     """Put the figures of the days `first` to `last` (both included) in place of those partitions.
 
@@ -82,7 +87,11 @@ def build_quality(
         rows=len(rows),
         failing=len({row["event_date"] for row in rows if row["fails"]}),
         blocked=tuple(sorted({row["event_date"] for row in rows if row["blocks"]})),
-        refused={row["key"]: row["value"] for row in newest if row["measure"] == REFUSED and row["key"] != ALL},
+        refused={
+            row["key"]: row["value"]
+            for row in newest
+            if row["measure"] == REFUSED and row["key"] != ALL
+        },
         report=page,
         checks=checks,
         usable=overall("day_usable", [check for check in checks if check.name != GAPS]),
@@ -92,7 +101,9 @@ def build_quality(
 def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
     """The failing figures of the days `first` to `last` (both included), by day."""
     where = f"fails and event_date between date '{first}' and date '{last}'"
-    rows = lake.read(t.DATA_QUALITY, where).sort_by([("event_date", "ascending"), ("measure", "ascending")])
+    rows = lake.read(t.DATA_QUALITY, where).sort_by(
+        [("event_date", "ascending"), ("measure", "ascending")]
+    )
     return list(rows.to_pylist())
 
 

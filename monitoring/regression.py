@@ -34,7 +34,9 @@ class Regression:
     before_ctr: float
 
 
-def engagement_regression(lake: Lake, *, as_of: date, days: int, rules: EngagementRules) -> dict[date, Regression]:
+def engagement_regression(
+    lake: Lake, *, as_of: date, days: int, rules: EngagementRules
+) -> dict[date, Regression]:
     """The change at each of the `days` as_of up to `as_of`; left out where there are too few days.
 
     Welch's t-test on the logarithms of the daily CTR: what moves a whole day (a holiday, an outage) moves all its
@@ -52,7 +54,10 @@ def engagement_regression(lake: Lake, *, as_of: date, days: int, rules: Engageme
     )
     rows = lake.read(t.ENGAGEMENT_DAILY, where).to_pylist()
     ctr = {row["event_date"]: float(row["ctr"]) for row in rows}
-    found = {day: _change(ctr, day, rules) for day in (as_of - timedelta(days=n) for n in range(days - 1, -1, -1))}
+    found = {
+        day: _change(ctr, day, rules)
+        for day in (as_of - timedelta(days=n) for n in range(days - 1, -1, -1))
+    }
     return {day: change for day, change in found.items() if change is not None}
 
 

@@ -51,7 +51,9 @@ def draw(lake: Lake, days: list[date], *, max_users: int) -> Sample:
             days=connection.execute(_user_days(lake)).df(),
             answers=connection.execute(_answers()).df(),
             simulated=bool(
-                connection.execute("select coalesce(bool_or(simulated), false) from happened").fetchall()[0][0]
+                connection.execute(
+                    "select coalesce(bool_or(simulated), false) from happened"
+                ).fetchall()[0][0]
             ),
         )
 

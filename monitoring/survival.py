@@ -27,7 +27,9 @@ class SurvivalReport:
     after_14_days: float | None
 
 
-def build_survival(lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_days: int) -> SurvivalReport:
+def build_survival(
+    lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_days: int
+) -> SurvivalReport:
     """Put the curves at `as_of` in place of that partition.
 
     Users begin with a version on the first day (of the last `COHORT_DAYS`) that it served them, and
@@ -47,7 +49,11 @@ def build_survival(lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_
         connection.execute(_cohorts(lake, k_anonymity))
         table = connection.sql(_curves(as_of, k_anonymity)).to_arrow_table()
     lake.replace_partition(t.SURVIVAL, table, as_of)
-    whole = {r["day"]: r["survival"] for r in table.to_pylist() if r["segment"] == r["model_version"] == ALL}
+    whole = {
+        r["day"]: r["survival"]
+        for r in table.to_pylist()
+        if r["segment"] == r["model_version"] == ALL
+    }
     return SurvivalReport(as_of, table.num_rows, whole.get(7), whole.get(14))
 
 

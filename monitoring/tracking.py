@@ -53,12 +53,19 @@ def track(
         RunError: MLflow does not answer; the tables stand.
     """
     figures, simulated = _figures(lake, as_of), is_simulated(lake)
-    pages = [path for name in PAGES if (path := report_folder.resolve() / name / f"{as_of}.html").exists()]
-    quality = report_folder.resolve() / "data_quality" / f"{date.fromordinal(as_of.toordinal() - 1)}.html"
+    pages = [
+        path
+        for name in PAGES
+        if (path := report_folder.resolve() / name / f"{as_of}.html").exists()
+    ]
+    quality = (
+        report_folder.resolve() / "data_quality" / f"{date.fromordinal(as_of.toordinal() - 1)}.html"
+    )
     pages += [quality] if quality.exists() else []
     try:
         return TrackedDay(
-            _write(figures, pages, as_of, tracking_uri, artifact_root, links, simulated=simulated), figures
+            _write(figures, pages, as_of, tracking_uri, artifact_root, links, simulated=simulated),
+            figures,
         )
     except Exception as error:  # MLflow's own, SQLAlchemy's, requests' and OSError alike
         raise RunError(
@@ -80,11 +87,17 @@ def _figures(lake: Lake, as_of: date) -> dict[str, float]:
     settled = day - timedelta(days=SLATE_DAYS)
     engagement = lake.read(t.ENGAGEMENT_DAILY, f"event_date = date '{settled}' and {whole}")
     for row in engagement.to_pylist():
-        found |= {name: row[name] for name in ("ctr", "clicks_per_100", "listen_through", "follow_rate", "users")}
+        found |= {
+            name: row[name]
+            for name in ("ctr", "clicks_per_100", "listen_through", "follow_rate", "users")
+        }
     for row in lake.read(t.CHURN, f"as_of = date '{as_of}' and {whole}").to_pylist():
         found[f"churn_{row['horizon_days']}_days"] = row["churn_rate"]
     for row in lake.read(t.DRIFT, f"as_of = date '{as_of}'").to_pylist():
-        found |= {f"drift_effect/{row['column']}": row["effect"], f"drifted/{row['column']}": float(row["drifted"])}
+        found |= {
+            f"drift_effect/{row['column']}": row["effect"],
+            f"drifted/{row['column']}": float(row["drifted"]),
+        }
     for row in lake.read(t.OVERFIT, f"as_of = date '{as_of}'").to_pylist():
         found |= {f"train/{row['family']}": row["train"], f"test/{row['family']}": row["test"]}
         found[f"gap/{row['family']}"] = row["gap"]
@@ -115,7 +128,11 @@ def _write(
     note = described_run([about], links, simulated=simulated)
     tags = {"as_of": as_of.isoformat(), "simulated": str(simulated).lower(), NOTE: note}
     runs = client.search_runs([experiment], f"tags.as_of = '{as_of}'", max_results=1)
-    run = runs[0] if runs else client.create_run(experiment, run_name=f"monitoring {as_of}", tags=tags)
+    run = (
+        runs[0]
+        if runs
+        else client.create_run(experiment, run_name=f"monitoring {as_of}", tags=tags)
+    )
     now, step = time.time_ns() // 1_000_000, as_of.toordinal()
     points = [Metric(_allowed(name), value, now, step) for name, value in sorted(figures.items())]
     log_points(client, run.info.run_id, points)

@@ -106,9 +106,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     places = {module: place for place, module in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(module_of(item.nodeid), len(LONGEST)))
-    using = {module_of(item.nodeid) for item in items if "lived" in getattr(item, "fixturenames", ())}
+    using = {
+        module_of(item.nodeid) for item in items if "lived" in getattr(item, "fixturenames", ())
+    }
     if unnamed := sorted(using - {*LIVED}):
-        raise pytest.UsageError(f"Tests use the fixture `lived`: name their modules in LIVED: {unnamed}")
+        raise pytest.UsageError(
+            f"Tests use the fixture `lived`: name their modules in LIVED: {unnamed}"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +171,9 @@ def making(server: Databases) -> Iterator[Callable[[str], sa.URL]]:
         with admin.connect() as connection:
             # A database that somebody is connected to cannot be copied.
             connection.execute(
-                sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"),
+                sa.text(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"
+                ),
                 {"name": template},
             )
             # As files: through the log, as is the default, all is written twice.
@@ -199,7 +205,9 @@ def new_session_database(session_databases: Databases) -> Iterator[Callable[[str
 @pytest.fixture
 def databases(new_database: Callable[[], sa.URL]) -> Databases:
     """Four empty databases of the running server."""
-    return Databases(**{owner: new_database() for owner in ("accounts", "ledger", "mlflow", "dagster")})
+    return Databases(
+        **{owner: new_database() for owner in ("accounts", "ledger", "mlflow", "dagster")}
+    )
 
 
 @pytest.fixture

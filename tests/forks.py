@@ -48,10 +48,14 @@ def start() -> None:
         listening.bind(os.environ[ADDRESS])
         listening.listen()
         number = listening.fileno()
-        subprocess.Popen([sys.executable, "-m", "tests.forks", str(number)], pass_fds=[number], cwd=ROOT)
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.forks", str(number)], pass_fds=[number], cwd=ROOT
+        )
 
 
-def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: Path
+) -> subprocess.CompletedProcess[str]:
     """Run the command line `command` (`firstchair` and its arguments) to its end.
 
     As `subprocess.run` would.

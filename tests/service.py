@@ -19,7 +19,18 @@ from firstchair.lake.tables import ALL_TABLES
 from tests import forks
 
 COMMAND = Path(sys.executable).parent / "firstchair"
-WORLD = ("--users", 240, "--artists", 160, "--days", 30, "--seed", 3, "--scenario", "imperfect-delivery")
+WORLD = (
+    "--users",
+    240,
+    "--artists",
+    160,
+    "--days",
+    30,
+    "--seed",
+    3,
+    "--scenario",
+    "imperfect-delivery",
+)
 LAST_DAY = date(2026, 1, 30)
 
 
@@ -32,11 +43,20 @@ class Service:
 
     def environment(self) -> dict[str, str]:
         own = {f"FIRSTCHAIR_{name.upper()}": value for name, value in self.settings.items()}
-        return {**os.environ, "FIRSTCHAIR_HOME": str(self.home), "FIRSTCHAIR_PSEUDONYM_KEY": "a test's key", **own}
+        return {
+            **os.environ,
+            "FIRSTCHAIR_HOME": str(self.home),
+            "FIRSTCHAIR_PSEUDONYM_KEY": "a test's key",
+            **own,
+        }
 
     def run(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = forks.run([str(COMMAND), *map(str, arguments)], env=self.environment(), cwd=self.home.parent)
-        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+        done = forks.run(
+            [str(COMMAND), *map(str, arguments)], env=self.environment(), cwd=self.home.parent
+        )
+        assert done.returncode == code, (
+            f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+        )
         return done
 
     def json(self, *arguments: object, code: int = 0) -> Any:
@@ -46,7 +66,11 @@ class Service:
         """What a command answers, as `json`, but in this process: several times faster, for those that only read."""
         printed, code = io.StringIO(), None
         command = ["firstchair", *map(str, arguments), "--json"]
-        with patch.dict(os.environ, self.environment()), patch.object(sys, "argv", command), redirect_stdout(printed):
+        with (
+            patch.dict(os.environ, self.environment()),
+            patch.object(sys, "argv", command),
+            redirect_stdout(printed),
+        ):
             try:
                 main()
             except SystemExit as end:
@@ -57,7 +81,9 @@ class Service:
     def kill_at(self, marker: str, *arguments: object) -> None:
         """Start a command and SIGKILL it when it tells of `marker` on standard error."""
         command = [str(COMMAND), *map(str, arguments)]
-        assert forks.kill_at(marker, command, env=self.environment(), cwd=self.home.parent), f"{marker} was never told"
+        assert forks.kill_at(marker, command, env=self.environment(), cwd=self.home.parent), (
+            f"{marker} was never told"
+        )
 
     @property
     def lake(self) -> Lake:

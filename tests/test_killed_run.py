@@ -50,7 +50,9 @@ def drop_logins(service: Service, day: date, next_of: dict[str, int]) -> None:
     (landing / f"quiet-{day}.jsonl").write_text("\n".join(map(json.dumps, logins)))
 
 
-def test_a_run_killed_again_and_again_ends_in_the_same_tables(whole: Service, new_home: Callable[[str], Path]) -> None:
+def test_a_run_killed_again_and_again_ends_in_the_same_tables(
+    whole: Service, new_home: Callable[[str], Path]
+) -> None:
     killed = simulated(new_home("killed"), WORLD)
 
     for asset in ("landed_events", "silver_events", "xgboost_model", "recommendations"):

@@ -36,7 +36,15 @@ def key(number: int) -> str:
 def evidence(lake: Lake, *, last: date) -> None:
     """The evidence of a canary that began on `START`, with everybody in an arm."""
     span = Span(Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START), None)
-    build_evidence(lake, [span], first=START, last=last, salt="first", holdout_share=0.0, known_until=last + ONE_DAY)
+    build_evidence(
+        lake,
+        [span],
+        first=START,
+        last=last,
+        salt="first",
+        holdout_share=0.0,
+        known_until=last + ONE_DAY,
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +59,9 @@ def evidence(lake: Lake, *, last: date) -> None:
         (None, "new"),
     ],
 )
-def test_a_user_has_one_lifecycle_on_a_day(lake: Lake, created_at: datetime | None, told: str) -> None:
+def test_a_user_has_one_lifecycle_on_a_day(
+    lake: Lake, created_at: datetime | None, told: str
+) -> None:
     story = Story(lake)
     story.user(key(1), created_at=created_at)
     story.login(key(1), f"{START}T12:00")
@@ -72,7 +82,9 @@ def test_a_user_has_one_lifecycle_on_a_day(lake: Lake, created_at: datetime | No
 
 # Days of each user, counted from `START`, and whether the user did more on it than to be shown
 # something.
-histories = st.lists(st.dictionaries(st.integers(-45, LAST), st.booleans(), max_size=9), min_size=5, max_size=12)
+histories = st.lists(
+    st.dictionaries(st.integers(-45, LAST), st.booleans(), max_size=9), min_size=5, max_size=12
+)
 
 
 def lived(lake: Lake, users: list[dict[int, bool]]) -> Lake:
@@ -100,7 +112,9 @@ def by_definition(history: dict[int, bool], day: int, horizon: int) -> int | Non
 
 @settings(max_examples=6, deadline=None)
 @given(users=histories)
-def test_churn_of_a_user_is_the_same_in_cells_in_evidence_and_at_a_look(users: list[dict[int, bool]]) -> None:
+def test_churn_of_a_user_is_the_same_in_cells_in_evidence_and_at_a_look(
+    users: list[dict[int, bool]],
+) -> None:
     last, known_until = START + LAST * ONE_DAY, START + (LAST + 1) * ONE_DAY
     with tempfile.TemporaryDirectory() as folder:
         lake = lived(Lake(folder), users)
@@ -115,7 +129,9 @@ def test_churn_of_a_user_is_the_same_in_cells_in_evidence_and_at_a_look(users: l
         )
         rows = lake.read(t.EVIDENCE).sort_by("day")
         cells = lake.read(t.CHURN, "segment = 'country' and model_version = 'all'").to_pylist()
-    label_of = {(cell["segment_value"], cell["as_of"], cell["horizon_days"]): cell for cell in cells}
+    label_of = {
+        (cell["segment_value"], cell["as_of"], cell["horizon_days"]): cell for cell in cells
+    }
     looked: dict[tuple[str, str], float] = {}
     for row in rows.to_pylist():
         day, history = (row["day"] - START).days, [*users, {LAST: True}][int(row["user_key"], 16)]

@@ -21,7 +21,9 @@ def service(lived: Lived) -> Service:
 def test_every_record_read_has_one_fate(lived: Lived) -> None:
     events, lake = lived.summary["events"], lived.service.lake
 
-    assert events["read"] == events["accepted"] + events["duplicates"] + sum(events["quarantined"].values())
+    assert events["read"] == events["accepted"] + events["duplicates"] + sum(
+        events["quarantined"].values()
+    )
     assert events["accepted"] == lake.count(t.EVENTS)
     assert sum(events["quarantined"].values()) == lake.count(t.QUARANTINE_EVENTS)
 
@@ -110,7 +112,9 @@ def test_engagement_and_churn_are_kept_by_segment(service: Service) -> None:
     segments = {row["segment"] for row in service.rows(t.ENGAGEMENT_DAILY)}
 
     assert len(engagement) == 30
-    assert all(row["ctr"] == pytest.approx(row["clicks"] / row["impressions"]) for row in engagement)
+    assert all(
+        row["ctr"] == pytest.approx(row["clicks"] / row["impressions"]) for row in engagement
+    )
     assert {row["horizon_days"] for row in churn} == {7, 14}
     assert segments == {"all", "lifecycle", "country", "age_group", "gender", "follower_tier"}
 
@@ -133,7 +137,9 @@ def test_no_account_key_or_address_is_anywhere_in_what_we_keep(service: Service)
     kept = [*(service.home / "lake").rglob("*"), *(service.home / "mlartifacts").rglob("*")]
 
     found = [
-        path for path in kept if path.is_file() and (b"user-0" in path.read_bytes() or b"@example" in path.read_bytes())
+        path
+        for path in kept
+        if path.is_file() and (b"user-0" in path.read_bytes() or b"@example" in path.read_bytes())
     ]
     assert found == []
 

@@ -43,7 +43,11 @@ class Chaos:
 
     def run(self, *, publications: int, kills: int) -> dict[str, Any]:
         """Counts; `fault_of_lists` and `lost` are 0 where the service kept its word."""
-        lake, settings, answers = Lake(str(self.home / "lake")), self._settings(), self.home / "answers"
+        lake, settings, answers = (
+            Lake(str(self.home / "lake")),
+            self._settings(),
+            self.home / "answers",
+        )
         self.catalogue.write(lake)
         self.catalogue.put_out(lake, settings.published, 0)
         with serving(settings) as server, ExitStack() as load:
@@ -82,10 +86,18 @@ class Chaos:
 
     def _serves_newest(self, settings: Settings) -> bool:
         ready = asked(settings.api_port, "/readyz")
-        return ready is not None and ready["published"] == (settings.published / "CURRENT").read_text()
+        return (
+            ready is not None and ready["published"] == (settings.published / "CURRENT").read_text()
+        )
 
-    def _books(self, lake: Lake, settings: Settings, answers: list[dict[str, Any]], turns: range) -> dict[str, Any]:
-        faults = [fault for answer in answers if (fault := self.catalogue.fault(answer, turns, K)) is not None]
+    def _books(
+        self, lake: Lake, settings: Settings, answers: list[dict[str, Any]], turns: range
+    ) -> dict[str, Any]:
+        faults = [
+            fault
+            for answer in answers
+            if (fault := self.catalogue.fault(answer, turns, K)) is not None
+        ]
         shown = impressions(answers)
         spooled, stored = delivered(settings.events_url)
         silver = self._silver(lake, settings)
@@ -112,6 +124,8 @@ class Chaos:
         assert report.balanced, report
         assert built.balanced, built
         with connect() as connection:
-            rows = connection.execute(f"select slate_id, position, artist_id from {lake.scan(t.EVENTS)}").fetchall()
+            rows = connection.execute(
+                f"select slate_id, position, artist_id from {lake.scan(t.EVENTS)}"
+            ).fetchall()
         assert len(rows) == len(set(rows))
         return set(rows)

@@ -53,7 +53,13 @@ class Spike:
     def requests(self, rate: float = 0.0) -> dict[str, Any]:
         """One login of each user; `rate` 0: as fast as they are answered."""
         users, connections = self.catalogue.users, OPEN_CONNECTIONS if rate else CONNECTIONS
-        asked = {"users": users, "requests": users, "connections": connections, "k": K, "rate": rate}
+        asked = {
+            "users": users,
+            "requests": users,
+            "connections": connections,
+            "k": K,
+            "rate": rate,
+        }
         return asked | {"processors": OF_GENERATOR}
 
     def settings(self, name: str, *, workers: int = 1) -> Settings:
@@ -69,7 +75,11 @@ class Spike:
             summary = generated(settings.api_port, **self.requests(rate), answers=path)
             spent = processor_seconds(server) - began
         answers = answered(path)
-        faults = [fault for answer in answers if (fault := self.catalogue.fault(answer, range(1), K)) is not None]
+        faults = [
+            fault
+            for answer in answers
+            if (fault := self.catalogue.fault(answer, range(1), K)) is not None
+        ]
         shown = impressions(answers)
         count, logged = delivered(settings.events_url)
         return summary | {
@@ -89,10 +99,14 @@ class Spike:
         granian = Path(sys.executable).parent / "granian"
         options = ("--interface", "asgi", "--no-ws", "--port", str(port), "--log-level", "warning")
         command = (str(granian), *options, "benchmarks.login_spike.bare:app")
-        with running(command, port, "/", {"BARE_BODY": str(self.home / "body")}, OF_SERVERS) as server:
+        with running(
+            command, port, "/", {"BARE_BODY": str(self.home / "body")}, OF_SERVERS
+        ) as server:
             began = processor_seconds(server)
             summary = generated(port, **self.requests(rate))
-            return summary | {"worker_us": (processor_seconds(server) - began) / self.catalogue.users * 1e6}
+            return summary | {
+                "worker_us": (processor_seconds(server) - began) / self.catalogue.users * 1e6
+            }
 
     def memory(self) -> list[dict[str, float]]:
         """MB of each of two workers after all users logged in."""
@@ -105,7 +119,8 @@ class Spike:
 def show(title: str, numbers: dict[str, Any]) -> None:
     """A line."""
     words = ", ".join(
-        f"{name} {value:,.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in numbers.items()
+        f"{name} {value:,.2f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in numbers.items()
     )
     print(f"{title}: {words}", flush=True)
 
@@ -118,7 +133,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        catalogue = Catalogue(given.users, given.artists, 50, datetime.now(UTC).date(), b"a benchmark's key")
+        catalogue = Catalogue(
+            given.users, given.artists, 50, datetime.now(UTC).date(), b"a benchmark's key"
+        )
         spike, lake = Spike(home, catalogue), Lake(str(home / "lake"))
         catalogue.write(lake)
         report, seconds = catalogue.put_out(lake, home / "published", 0)

@@ -37,7 +37,10 @@ class Run:
     def summary(self) -> dict[str, object]:
         """Counts, requests a second, and latency in milliseconds."""
         ordered = sorted(self.latency)
-        at = {f"p{p}_ms": ordered[min(len(ordered) - 1, len(ordered) * p // 100)] * 1e3 for p in (50, 99)}
+        at = {
+            f"p{p}_ms": ordered[min(len(ordered) - 1, len(ordered) * p // 100)] * 1e3
+            for p in (50, 99)
+        }
         return {
             "answered": len(self.bodies),
             "failed": len(self.failed),
@@ -133,7 +136,9 @@ class Generator:
             return
         self._attempts[number] = self._attempts.get(number, 0) + 1
         if heard or self._attempts[number] > ATTEMPTS:
-            self.run.failed.append(f"request {number} was cut after {len(heard)} bytes of its answer")
+            self.run.failed.append(
+                f"request {number} was cut after {len(heard)} bytes of its answer"
+            )
             self._idle.append(again)
         else:
             self.run.repeated += 1

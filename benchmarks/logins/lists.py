@@ -60,7 +60,9 @@ class Catalogue:
             """).to_arrow_reader(1 << 20)
             lake.replace_partition(t.RECOMMENDATIONS, rows, self.as_of)
         began = time.perf_counter()
-        report = publish(lake, registry, as_of=self.as_of, root=root, list_length=self.length, arms=ARMS)
+        report = publish(
+            lake, registry, as_of=self.as_of, root=root, list_length=self.length, arms=ARMS
+        )
         return report, time.perf_counter() - began
 
     def fault(self, answer: dict[str, Any], turns: range, k: int) -> str | None:
@@ -86,8 +88,16 @@ class Registered:
     """Three versions as a registry tells them: the champion, a challenger in canary, trending."""
 
     def __init__(self, as_of: date) -> None:
-        kinds = zip(VERSIONS.items(), ("als", "xgboost", "trending"), ("champion", "canary", "candidate"), strict=True)
-        self.known = {role: Version(str(n), family, as_of, "", stage, "") for (role, n), family, stage in kinds}
+        kinds = zip(
+            VERSIONS.items(),
+            ("als", "xgboost", "trending"),
+            ("champion", "canary", "candidate"),
+            strict=True,
+        )
+        self.known = {
+            role: Version(str(n), family, as_of, "", stage, "")
+            for (role, n), family, stage in kinds
+        }
 
     def alias(self, name: str) -> Version | None:
         """Champion or challenger; nobody was champion before."""
@@ -111,7 +121,10 @@ class FirstArtists:
 
     def recommend(self, data: object, rows: object, k: int) -> Lists:
         """Artists 0 to k - 1."""
-        return Lists(np.arange(k, dtype=np.int32)[None, :], np.linspace(0.9, 0.1, k, dtype=np.float32)[None, :])
+        return Lists(
+            np.arange(k, dtype=np.int32)[None, :],
+            np.linspace(0.9, 0.1, k, dtype=np.float32)[None, :],
+        )
 
     def explain(self, data: object, rows: object, lists: Lists) -> Explanations:
         """One reason for all."""
@@ -123,4 +136,6 @@ class FirstArtists:
 def _overwrite(lake: Lake, table: t.Table, **known: list[str]) -> None:
     count = len(next(iter(known.values())))
     unknown = {name: pa.nulls(count, table.schema.field(name).type) for name in table.schema.names}
-    lake.overwrite(table, pa.table(unknown | {name: pa.array(values) for name, values in known.items()}))
+    lake.overwrite(
+        table, pa.table(unknown | {name: pa.array(values) for name, values in known.items()})
+    )

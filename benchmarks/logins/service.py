@@ -32,13 +32,22 @@ def settings_of(home: Path, *, workers: int = 1) -> Settings:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    return Settings(home=home, api_port=port, api_workers=workers, api_token=TOKEN, pseudonym_key="a benchmark's key")
+    return Settings(
+        home=home,
+        api_port=port,
+        api_workers=workers,
+        api_token=TOKEN,
+        pseudonym_key="a benchmark's key",
+    )
 
 
 @contextmanager
 def serving(settings: Settings, *, processors: list[int] = ALL) -> Iterator[psutil.Process]:
     """Run it; it has answered that it is ready when this begins, and delivered what it spooled when this ends."""
-    databases = {"database_url": settings.database_url, "source_database_url": settings.source_database_url}
+    databases = {
+        "database_url": settings.database_url,
+        "source_database_url": settings.source_database_url,
+    }
     own = {f"FIRSTCHAIR_{name.upper()}": url for name, url in databases.items() if url} | {
         "FIRSTCHAIR_HOME": str(settings.home),
         "FIRSTCHAIR_EVENTS_URL": settings.events_url,
@@ -47,14 +56,20 @@ def serving(settings: Settings, *, processors: list[int] = ALL) -> Iterator[psut
         "FIRSTCHAIR_API_TOKEN": TOKEN,
         "FIRSTCHAIR_PSEUDONYM_KEY": settings.pseudonym_key.get_secret_value(),
     }
-    with running(api_service(settings).command, settings.api_port, "/readyz", own, processors) as process:
+    with running(
+        api_service(settings).command, settings.api_port, "/readyz", own, processors
+    ) as process:
         yield process
     wait_for(lambda: not list(settings.spool.glob("*.spool")))
 
 
 @contextmanager
 def running(
-    command: tuple[str, ...], port: int, path: str, environment: dict[str, str], processors: list[int] = ALL
+    command: tuple[str, ...],
+    port: int,
+    path: str,
+    environment: dict[str, str],
+    processors: list[int] = ALL,
 ) -> Iterator[psutil.Process]:
     """A server, from its first answer until it was told to end and did."""
     with starting_on(processors):
@@ -88,7 +103,11 @@ def asked(port: int, path: str) -> Any:
 
 def workers(server: psutil.Process) -> list[psutil.Process]:
     """Its worker processes."""
-    return [child for child in server.children() if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    return [
+        child
+        for child in server.children()
+        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def processor_seconds(server: psutil.Process) -> float:
@@ -118,7 +137,9 @@ def generated(port: int, *, processors: list[int] = ALL, **arguments: object) ->
 
 def generator(port: int, **arguments: object) -> subprocess.Popen[str]:
     """The load generator, started."""
-    given = [f"--{name}" if value is True else f"--{name}={value}" for name, value in arguments.items()]
+    given = [
+        f"--{name}" if value is True else f"--{name}={value}" for name, value in arguments.items()
+    ]
     command = [sys.executable, "-m", "benchmarks.logins.generator", str(port), TOKEN, *given]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -139,7 +160,11 @@ def answered(path: Path) -> list[dict[str, Any]]:
 
 def impressions(slates: Iterable[dict[str, Any]]) -> set[tuple[str, int, str]]:
     """Slate, position and artist of everything that was shown."""
-    return {(slate["slate_id"], item["position"], item["artist_id"]) for slate in slates for item in slate["items"]}
+    return {
+        (slate["slate_id"], item["position"], item["artist_id"])
+        for slate in slates
+        for item in slate["items"]
+    }
 
 
 def delivered(events_url: str) -> tuple[int, set[tuple[str, int, str]]]:

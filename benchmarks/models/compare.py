@@ -30,7 +30,14 @@ def main(data: str) -> None:
         cpu = time.process_time()
         found = evaluate_public(split, name, k=K, seed=SEED)
         spent = time.process_time() - cpu
-        _print(f"firstchair {name}", found.recall, found.ndcg, found.fit_seconds, found.recommend_seconds, spent)
+        _print(
+            f"firstchair {name}",
+            found.recall,
+            found.ndcg,
+            found.fit_seconds,
+            found.recommend_seconds,
+            spent,
+        )
     for name, (library, fit) in PEERS.items():
         if find_spec(library) is None:
             print(f"{name:26} not installed")
@@ -47,7 +54,9 @@ def _measure(name: str, fit: Fit, split: PublicSplit) -> None:
     done = time.perf_counter()
     found = metrics_at(lists, split.positives[rows], K)
     spent = time.process_time() - cpu
-    _print(name, found["recall"].mean(), found["ndcg"].mean(), fitted - started, done - fitted, spent)
+    _print(
+        name, found["recall"].mean(), found["ndcg"].mean(), fitted - started, done - fitted, spent
+    )
 
 
 def _print(name: str, recall: float, ndcg: float, fit: float, recommend: float, cpu: float) -> None:

@@ -66,7 +66,9 @@ def main(users: int, artists: int, seeds: int) -> None:
             clicks.setdefault(name, []).append(ctr)
     print(f"simulated worlds, {users} users, {artists} artists, {seeds} seeds, ALS")
     for name, of_worlds in differences.items():
-        lower, upper = mean_interval(np.concatenate(of_worlds), samples=1000, alpha=0.05, seed=seeds)
+        lower, upper = mean_interval(
+            np.concatenate(of_worlds), samples=1000, alpha=0.05, seed=seeds
+        )
         print(
             f"  {name:30} NDCG@10 {np.mean(levels[name]):.4f} difference {np.concatenate(of_worlds).mean():+.4f} "
             f"({lower:+.4f} to {upper:+.4f}), true CTR {100 * np.mean(clicks[name]):.2f} % "
@@ -74,15 +76,22 @@ def main(users: int, artists: int, seeds: int) -> None:
         )
 
 
-def measured(users: int, artists: int, seed: int) -> Iterator[tuple[str, np.ndarray, np.ndarray, float]]:
+def measured(
+    users: int, artists: int, seed: int
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, float]]:
     """By variant: NDCG@10 of each test user, the same of the whole matrix, and the true CTR of the next day's lists."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
-        world = LivedLake(lake, users=users, artists=artists, days=HISTORY_DAYS + 1, seed=seed, name="steady")
+        world = LivedLake(
+            lake, users=users, artists=artists, days=HISTORY_DAYS + 1, seed=seed, name="steady"
+        )
         for _ in range(HISTORY_DAYS):
             last = world.live()
         as_of = last + timedelta(days=1)
-        split, today = load_split(lake, as_of=as_of), load_training_data(lake, as_of=as_of, labels=False)
+        split, today = (
+            load_split(lake, as_of=as_of),
+            load_training_data(lake, as_of=as_of, labels=False),
+        )
         rows = np.flatnonzero(np.diff(split.positives.indptr) > 0).astype(np.int64)
         whole = np.zeros(len(rows))
         for name, variant in VARIANTS.items():
@@ -90,11 +99,15 @@ def measured(users: int, artists: int, seed: int) -> Iterator[tuple[str, np.ndar
             ndcg = ranking_metrics(listed, split.positives[rows]).ndcg_at_10
             whole = ndcg if name == ALL else whole
             everybody = np.arange(len(today.user_keys), dtype=np.int64)
-            shown = _as_the_world_counts(world, today, _lists(lake, today, variant, everybody, seed))
+            shown = _as_the_world_counts(
+                world, today, _lists(lake, today, variant, everybody, seed)
+            )
             yield name, ndcg, whole, expectations(world.life, world.number, {name: shown})[0]["ctr"]
 
 
-def _lists(lake: Lake, data: TrainingData, variant: Variant, rows: np.ndarray, seed: int) -> np.ndarray:
+def _lists(
+    lake: Lake, data: TrainingData, variant: Variant, rows: np.ndarray, seed: int
+) -> np.ndarray:
     """The best ten of what the whole matrix leaves open, by ALS fitted to the variant's."""
     seen = replace(data, confidence=_matrix(lake, data, variant), labelled=None)
     model = fit(Family.ALS, seen, seed=seed, settings=chosen_settings(Family.ALS))
@@ -105,13 +118,20 @@ def _matrix(lake: Lake, data: TrainingData, variant: Variant) -> sparse.csr_matr
     with Engine(lake) as engine:
         history = features.open_history(engine)
         if variant.without:
-            history = replace(history, events=history.events.filter(history.events.event_type.notin(variant.without)))
-        pairs = features.interactions(history, as_of=data.as_of, settings=variant.settings).to_pandas()
+            history = replace(
+                history,
+                events=history.events.filter(history.events.event_type.notin(variant.without)),
+            )
+        pairs = features.interactions(
+            history, as_of=data.as_of, settings=variant.settings
+        ).to_pandas()
     row = np.searchsorted(data.user_keys, pairs["user_key"].to_numpy(str))
     column = np.searchsorted(data.artist_ids, pairs["artist_id"].to_numpy(str))
     confidence = np.ones(len(pairs)) if variant.alike else pairs["confidence"].to_numpy()
     signed = np.where(pairs["preference"] > 0, confidence, 0 if variant.alike else -confidence)
-    matrix = sparse.csr_matrix((signed.astype(np.float32), (row, column)), shape=data.confidence.shape)
+    matrix = sparse.csr_matrix(
+        (signed.astype(np.float32), (row, column)), shape=data.confidence.shape
+    )
     matrix.eliminate_zeros()
     matrix.sort_indices()
     return matrix

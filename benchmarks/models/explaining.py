@@ -17,7 +17,14 @@ GOAL_USERS = 200_000
 
 def main(users: int) -> None:
     data = hetrec().train
-    for family in (Family.ALS, Family.ITEM_ITEM, Family.BLEND, Family.XGBOOST, Family.CONTENT, Family.TRENDING):
+    for family in (
+        Family.ALS,
+        Family.ITEM_ITEM,
+        Family.BLEND,
+        Family.XGBOOST,
+        Family.CONTENT,
+        Family.TRENDING,
+    ):
         model = fit(family, data, seed=SEED, settings=chosen_settings(family, data="hetrec-lastfm"))
         rows = np.resize(np.arange(len(data.user_keys)), users).astype(np.int64)
         lists = model.recommend(data, rows, LENGTH)

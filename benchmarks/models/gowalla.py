@@ -43,7 +43,9 @@ def _row(found: PublicEvaluation) -> str:
 
 
 def _paired(challenger: PublicEvaluation, part: PublicEvaluation, metric: str) -> str:
-    interval = paired_bootstrap(part.per_user[metric], challenger.per_user[metric], samples=1000, alpha=0.05, seed=SEED)
+    interval = paired_bootstrap(
+        part.per_user[metric], challenger.per_user[metric], samples=1000, alpha=0.05, seed=SEED
+    )
     return (
         f"xgboost against {part.model}, {metric}: {interval.relative_difference:+.2%} "
         f"({interval.lower:+.2%} to {interval.upper:+.2%})"

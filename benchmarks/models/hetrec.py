@@ -39,7 +39,11 @@ def main() -> None:
 def _compared(found: dict[str, PublicEvaluation], challenger: str, champion: str) -> None:
     for metric in ("recall", "ndcg"):
         interval = paired_bootstrap(
-            found[champion].per_user[metric], found[challenger].per_user[metric], samples=1000, alpha=0.05, seed=SEED
+            found[champion].per_user[metric],
+            found[challenger].per_user[metric],
+            samples=1000,
+            alpha=0.05,
+            seed=SEED,
         )
         print(
             f"{challenger} against {champion}, {metric}: {interval.relative_difference:+.2%} "
@@ -51,11 +55,18 @@ def fold_in(whole: TrainingData) -> None:
     """Users unknown to the fit, of whom n artists are known; the rest of theirs is to be found."""
     rng = np.random.default_rng(SEED)
     matrix, users = whole.confidence, len(whole.user_keys)
-    new = np.sort(rng.permutation(np.flatnonzero(np.diff(matrix.indptr) > max(SIGNALS)))[: int(NEW_SHARE * users)])
+    new = np.sort(
+        rng.permutation(np.flatnonzero(np.diff(matrix.indptr) > max(SIGNALS)))[
+            : int(NEW_SHARE * users)
+        ]
+    )
     old = np.setdiff1d(np.arange(users), new)
     train = _rows_of(whole, old, matrix[old])
     families = (Family.ALS, Family.ITEM_ITEM, Family.BLEND)
-    models = {str(f): fit(f, train, seed=SEED, settings=chosen_settings(f, data="hetrec-lastfm")) for f in families}
+    models = {
+        str(f): fit(f, train, seed=SEED, settings=chosen_settings(f, data="hetrec-lastfm"))
+        for f in families
+    }
     listeners = np.asarray(matrix[old].getnnz(axis=0), dtype=np.float32)
     orders = [rng.permutation(matrix[row].indices) for row in new]
     print(f"fold-in: {len(new)} users kept out of the fit, recall@{K} by known artists")
@@ -68,34 +79,47 @@ def fold_in(whole: TrainingData) -> None:
         rows = np.arange(len(new))
         lists = {name: model.recommend(data, rows, K).artists for name, model in models.items()}
         lists["popularity"] = best(np.tile(listeners, (len(new), 1)), known, K).artists
-        values = {name: metrics_at(artists, wanted, K)["recall"].mean() for name, artists in lists.items()}
-        print(f"  n = {count:2} " + " ".join(f"{name} {value:.3f}" for name, value in values.items()))
+        values = {
+            name: metrics_at(artists, wanted, K)["recall"].mean() for name, artists in lists.items()
+        }
+        print(
+            f"  n = {count:2} " + " ".join(f"{name} {value:.3f}" for name, value in values.items())
+        )
 
 
 def friends(whole: TrainingData) -> None:
     """Users without history: what their friends play against what everybody plays."""
     rng = np.random.default_rng(SEED)
     graph = hetrec_friends(whole.user_keys)
-    new = np.sort(rng.permutation(np.flatnonzero(graph.getnnz(axis=1) > 0))[: int(NEW_SHARE * graph.shape[0])])
+    new = np.sort(
+        rng.permutation(np.flatnonzero(graph.getnnz(axis=1) > 0))[: int(NEW_SHARE * graph.shape[0])]
+    )
     known = whole.confidence.copy().tolil()
     known[new] = 0
     known = sparse.csr_matrix(known)
     listeners = np.asarray(known.getnnz(axis=0), dtype=np.float32)
     among = (graph[new] @ known).toarray() + listeners / (1 + listeners.max())
     nothing, wanted = sparse.csr_matrix((len(new), known.shape[1])), whole.confidence[new]
-    for name, scores in (("popular", np.tile(listeners, (len(new), 1))), ("popular among friends", among)):
+    for name, scores in (
+        ("popular", np.tile(listeners, (len(new), 1))),
+        ("popular among friends", among),
+    ):
         found = metrics_at(best(scores.astype(np.float32), nothing, K).artists, wanted, K)
         print(f"no history, {len(new)} users, {name}: recall {found['recall'].mean():.4f}")
 
 
 def _rows_of(whole: TrainingData, rows: np.ndarray, confidence: sparse.csr_matrix) -> TrainingData:
     users = whole.users.iloc[rows]
-    return replace(whole, user_keys=whole.user_keys[rows], users=users, confidence=confidence.tocsr())
+    return replace(
+        whole, user_keys=whole.user_keys[rows], users=users, confidence=confidence.tocsr()
+    )
 
 
 def _matrix(columns: list[np.ndarray], width: int) -> sparse.csr_matrix:
     row = np.repeat(np.arange(len(columns)), [len(found) for found in columns])
-    matrix = sparse.csr_matrix((np.ones(len(row), np.float32), (row, np.concatenate(columns))), (len(columns), width))
+    matrix = sparse.csr_matrix(
+        (np.ones(len(row), np.float32), (row, np.concatenate(columns))), (len(columns), width)
+    )
     matrix.sort_indices()
     return matrix
 

@@ -36,7 +36,10 @@ def main(trials: int) -> None:
         for trial in study.trials:
             print(
                 _row(
-                    f"{family} {trial.number}", measured(split, labelled, family, trial.settings), best, trial.settings
+                    f"{family} {trial.number}",
+                    measured(split, labelled, family, trial.settings),
+                    best,
+                    trial.settings,
                 )
             )
         if family is Family.ALS:
@@ -51,9 +54,17 @@ def measured(
     split: PublicSplit, labelled: LabelledHistory, family: Family, settings: Mapping[str, Any]
 ) -> tuple[Values, Values, Values]:
     """NDCG@20 of each user: on what was fitted to, on the slice held out, and, fitted to all of train, on test."""
-    rows = np.flatnonzero((np.diff(labelled.positives.indptr) > 0) & (np.diff(split.positives.indptr) > 0))
-    remembered, found = remembered_and_found(fit(family, labelled.data, seed=SEED, settings=settings), labelled, rows)
-    lists = fit(family, split.train, seed=SEED, settings=settings).recommend(split.train, rows, DEPTH).artists
+    rows = np.flatnonzero(
+        (np.diff(labelled.positives.indptr) > 0) & (np.diff(split.positives.indptr) > 0)
+    )
+    remembered, found = remembered_and_found(
+        fit(family, labelled.data, seed=SEED, settings=settings), labelled, rows
+    )
+    lists = (
+        fit(family, split.train, seed=SEED, settings=settings)
+        .recommend(split.train, rows, DEPTH)
+        .artists
+    )
     wanted = split.positives[rows]
     return remembered, found, ndcg(hits_of(lists, wanted), np.diff(wanted.indptr), DEPTH)
 
@@ -64,7 +75,9 @@ def _row(
     reference: tuple[Values, Values, Values],
     settings: Mapping[str, Any],
 ) -> str:
-    gap = gap_test(of_it[0], of_it[1], reference_train=reference[0], reference_unseen=reference[1], seed=SEED)
+    gap = gap_test(
+        of_it[0], of_it[1], reference_train=reference[0], reference_unseen=reference[1], seed=SEED
+    )
     train, validation, test = (values.mean() for values in of_it)
     verdict = "overfit" if gap.overfit else "fine"
     told = " ".join(f"{key} {value}" for key, value in settings.items())

@@ -47,7 +47,9 @@ def irspack_ials(train: sparse.csr_matrix) -> Recommend:
     from irspack import IALSRecommender
 
     # As it comes (alpha0 = 0) nothing unknown weighs anything, and it finds no more than chance.
-    model = IALSRecommender(train.astype(np.float64), alpha0=MIDDLE_OF_ITS_RANGE, random_seed=SEED % 2**31)
+    model = IALSRecommender(
+        train.astype(np.float64), alpha0=MIDDLE_OF_ITS_RANGE, random_seed=SEED % 2**31
+    )
     return _irspack(model, train)
 
 
@@ -55,7 +57,10 @@ def _irspack(model: object, train: sparse.csr_matrix) -> Recommend:
     model.learn()
 
     def recommend(rows: Rows, k: int) -> np.ndarray:
-        scored = ((part, np.asarray(model.get_score(part), np.float32)) for part in chunks(rows, train.shape[1]))
+        scored = (
+            (part, np.asarray(model.get_score(part), np.float32))
+            for part in chunks(rows, train.shape[1])
+        )
         return np.concatenate([best(scores, train[part], k).artists for part, scores in scored])
 
     return recommend
@@ -105,8 +110,14 @@ def _rectools(model: object, train: sparse.csr_matrix) -> Recommend:
 
     def recommend(rows: Rows, k: int) -> np.ndarray:
         known = np.intersect1d(rows, pairs["user_id"])
-        found = model.recommend(known, data, k=k, filter_viewed=True).sort_values(["user_id", "rank"])
-        return _filled(rows, k, ((user, items.to_numpy()) for user, items in found.groupby("user_id")["item_id"]))
+        found = model.recommend(known, data, k=k, filter_viewed=True).sort_values(
+            ["user_id", "rank"]
+        )
+        return _filled(
+            rows,
+            k,
+            ((user, items.to_numpy()) for user, items in found.groupby("user_id")["item_id"]),
+        )
 
     return recommend
 

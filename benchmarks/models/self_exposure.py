@@ -29,7 +29,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--users", type=int, default=800)
     arguments.add_argument("--artists", type=int, default=400)
-    arguments.add_argument("--days", type=int, default=10, help="days on which the champion's lists are shown")
+    arguments.add_argument(
+        "--days", type=int, default=10, help="days on which the champion's lists are shown"
+    )
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--scenario", default="steady")
     asked = arguments.parse_args()

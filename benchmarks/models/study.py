@@ -37,7 +37,9 @@ def main(name: str) -> None:
 
 
 def said(trial: Trial) -> None:
-    print(f"{trial.number:3} {trial.validation_ndcg:.4f} {trial.train_ndcg:.4f} {trial.seconds:6.1f}s {trial.settings}")
+    print(
+        f"{trial.number:3} {trial.validation_ndcg:.4f} {trial.train_ndcg:.4f} {trial.seconds:6.1f}s {trial.settings}"
+    )
 
 
 def write(name: str, fingerprint: str, studies: list[Study]) -> None:

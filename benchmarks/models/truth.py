@@ -26,7 +26,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--users", type=int, default=3_000)
     arguments.add_argument("--artists", type=int, default=1_000)
-    arguments.add_argument("--days", type=int, default=2, help="days after the history, each with models of its own")
+    arguments.add_argument(
+        "--days", type=int, default=2, help="days after the history, each with models of its own"
+    )
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--scenario", default="steady")
     asked = arguments.parse_args()
@@ -51,19 +53,35 @@ def measured(users: int, artists: int, days: int, seed: int, scenario: str) -> p
     platform = open_platform()
     truth = Path(platform.settings.home) / "truth"
     spec = WorldSpec(users, artists, HISTORY_DAYS + days, seed, START, scenario)
-    world = World(spec, accounts=platform.databases.accounts, events_url=platform.settings.events_url, truth=truth)
+    world = World(
+        spec,
+        accounts=platform.databases.accounts,
+        events_url=platform.settings.events_url,
+        truth=truth,
+    )
     for _ in range(HISTORY_DAYS):
         last = world.step()
     service = None
     for _ in range(days):
-        run(replace(platform, now=datetime.combine(last + timedelta(days=1), time(2, 30, tzinfo=UTC))), last=last)
+        run(
+            replace(
+                platform, now=datetime.combine(last + timedelta(days=1), time(2, 30, tzinfo=UTC))
+            ),
+            last=last,
+        )
         service = service or PlatformService(platform, users)
         service.reload()
         last = world.step(service)
     family = {version.version: version.family for version in platform.registry.versions()}
     told = pd.read_parquet(truth / "expected.parquet").query("segment == 'all'")
-    ctr = told.assign(family=told["model_version"].astype(str).map(family)).groupby("family")["ctr"].mean()
-    return _offline(platform.lake, START + timedelta(days=HISTORY_DAYS), seed).join(ctr, how="inner")
+    ctr = (
+        told.assign(family=told["model_version"].astype(str).map(family))
+        .groupby("family")["ctr"]
+        .mean()
+    )
+    return _offline(platform.lake, START + timedelta(days=HISTORY_DAYS), seed).join(
+        ctr, how="inner"
+    )
 
 
 def _offline(lake: object, as_of: date, seed: int) -> pd.DataFrame:
@@ -88,7 +106,9 @@ def _table(found: pd.DataFrame) -> str:
         for family, row in found.sort_values("ctr", ascending=False).iterrows()
     ]
     agreement = stats.spearmanr(found["ndcg"], found["ctr"]).statistic
-    return "\n".join([*lines, f"  rank correlation (Spearman): {agreement:.2f} of {len(found)} families"])
+    return "\n".join(
+        [*lines, f"  rank correlation (Spearman): {agreement:.2f} of {len(found)} families"]
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ KINDS = {"ibis", "duckdb", "deltalake"}
     deps=[silver_events],
     check_specs=[FEATURES_NO_LEAK, FEATURES_VALID],
 )
-def user_features(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def user_features(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """One row a user of everything known up to the end of the partition's day (UTC)."""
     p = platform.open()
     p.require_usable(as_of_of(context))
@@ -31,7 +33,9 @@ def user_features(context: dg.AssetExecutionContext, platform: PlatformResource)
         verdict(FEATURES_VALID, report.validation.passed, of=report.rows, what="rows"),
     ]
     return dg.MaterializeResult(
-        metadata=described(report), check_results=checks, data_version=dg.DataVersion(report.fingerprint)
+        metadata=described(report),
+        check_results=checks,
+        data_version=dg.DataVersion(report.fingerprint),
     )
 
 
@@ -43,12 +47,16 @@ def user_features(context: dg.AssetExecutionContext, platform: PlatformResource)
     deps=[silver_events],
     check_specs=[MATRIX_NO_LEAK],
 )
-def interactions(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def interactions(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """The user-item matrix in long form: confidence and preference of each user and artist."""
     p = platform.open()
     p.require_usable(as_of_of(context))
     report = features.build_interactions(p.lake, as_of=as_of_of(context))
     checks = [verdict(MATRIX_NO_LEAK, report.leaked_rows == 0, of=report.rows, what="rows")]
     return dg.MaterializeResult(
-        metadata=described(report), check_results=checks, data_version=dg.DataVersion(report.fingerprint)
+        metadata=described(report),
+        check_results=checks,
+        data_version=dg.DataVersion(report.fingerprint),
     )

@@ -12,17 +12,33 @@ from firstchair.lake.tables import OBJECTS
 OWNERS = ["team:data"]
 
 
-@dg.asset(group_name="ingestion", owners=OWNERS, kinds={"json", "deltalake"}, check_specs=[LANDED_ADDS_UP, FEW_REFUSED])
+@dg.asset(
+    group_name="ingestion",
+    owners=OWNERS,
+    kinds={"json", "deltalake"},
+    check_specs=[LANDED_ADDS_UP, FEW_REFUSED],
+)
 def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
     """New event objects, parsed to UTC, pseudonymous, first of their event_id; broken ones in quarantine."""
     p = platform.open()
     report = events.ingest(
-        p.lake, events_url=p.settings.events_url, pseudonym_key=p.settings.secret_pseudonym_key(), now=p.now
+        p.lake,
+        events_url=p.settings.events_url,
+        pseudonym_key=p.settings.secret_pseudonym_key(),
+        now=p.now,
     )
     why = p.unusable(p.now.date())
     checks = [
-        verdict(LANDED_ADDS_UP, report.balanced, of=report.read, what="new records", none=CheckState.NOT_APPLICABLE),
-        verdict(FEW_REFUSED, why is None, of=p.lake.count(OBJECTS), what="objects read", why=why or ""),
+        verdict(
+            LANDED_ADDS_UP,
+            report.balanced,
+            of=report.read,
+            what="new records",
+            none=CheckState.NOT_APPLICABLE,
+        ),
+        verdict(
+            FEW_REFUSED, why is None, of=p.lake.count(OBJECTS), what="objects read", why=why or ""
+        ),
     ]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)
 
@@ -41,4 +57,6 @@ def users(platform: PlatformResource) -> dg.MaterializeResult:
 def catalogue(platform: PlatformResource) -> dg.MaterializeResult:
     """Artists and tracks as the catalogue has them now."""
     p = platform.open()
-    return dg.MaterializeResult(metadata=described(events.build_catalogue(p.lake, p.databases.accounts)))
+    return dg.MaterializeResult(
+        metadata=described(events.build_catalogue(p.lake, p.databases.accounts))
+    )

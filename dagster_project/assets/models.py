@@ -24,7 +24,9 @@ def _model(family: Family, entry: FamilyEntry) -> dg.AssetsDefinition:
         kinds={"mlflow", *entry.libraries},
         deps=[user_features, interactions],
     )
-    def model(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    def model(
+        context: dg.AssetExecutionContext, platform: PlatformResource
+    ) -> dg.MaterializeResult:
         p = platform.open()
         candidate = promotion.enter_candidate(
             p.lake,
@@ -51,9 +53,15 @@ FAMILY_MODELS = [_model(family, entry) for family, entry in FAMILIES.items()]
 
 
 @dg.asset(
-    partitions_def=daily, group_name="models", owners=OWNERS, kinds={"python"}, deps=[user_features, interactions]
+    partitions_def=daily,
+    group_name="models",
+    owners=OWNERS,
+    kinds={"python"},
+    deps=[user_features, interactions],
 )
-def popularity_reference(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def popularity_reference(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """Offline evidence of plain popularity: never registered, the baseline of the others."""
     p = platform.open()
     evaluation = promotion.enter_reference(p.lake, as_of=as_of_of(context), seed=p.settings.seed)
@@ -71,7 +79,9 @@ def popularity_reference(context: dg.AssetExecutionContext, platform: PlatformRe
 def evidence(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """What the users of a stage's arms were shown and did on the day: what the gate reads."""
     first, last = days_of(context)
-    return dg.MaterializeResult(metadata=described(platform.open().build_evidence(first=first, last=last)))
+    return dg.MaterializeResult(
+        metadata=described(platform.open().build_evidence(first=first, last=last))
+    )
 
 
 @dg.asset(
@@ -81,7 +91,9 @@ def evidence(context: dg.AssetExecutionContext, platform: PlatformResource) -> d
     kinds={"mlflow", "postgres"},
     deps=[*FAMILY_MODELS, popularity_reference, evidence],
 )
-def promotion_decision(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def promotion_decision(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """The gate's entries in the ledger for the day, and the aliases that follow from them."""
     p = platform.open()
     report = p.decide(

@@ -26,7 +26,9 @@ ONE_DAY = timedelta(days=1)
     kinds={"duckdb", "deltalake"},
     deps=[silver_events],
 )
-def engagement_daily(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def engagement_daily(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """Impressions, clicks, CTR and listen-through of the day by segment and model version."""
     p = platform.open()
     first, last = days_of(context)
@@ -72,7 +74,9 @@ def churn(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.M
     kinds={"duckdb", "deltalake"},
     deps=[silver_events],
 )
-def engagement_baselines(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def engagement_baselines(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """Each version against trending and random lists of users held back, and against exploration slots."""
     p = platform.open()
     first, last = days_of(context)
@@ -92,40 +96,67 @@ def engagement_baselines(context: dg.AssetExecutionContext, platform: PlatformRe
     deps=[silver_events],
     check_specs=[DAY_USABLE],
 )
-def data_quality(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def data_quality(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """Of each day: the share refused by reason, holes, what came late, sources that are silent."""
     p = platform.open()
     first, last = days_of(context)
-    report = monitoring.build_quality(p.lake, first=first, last=last, report_folder=p.settings.reports)
-    checks = [outcome(DAY_USABLE, report.usable, warn=True, blocked_days=", ".join(map(str, report.blocked)))]
+    report = monitoring.build_quality(
+        p.lake, first=first, last=last, report_folder=p.settings.reports
+    )
+    checks = [
+        outcome(
+            DAY_USABLE, report.usable, warn=True, blocked_days=", ".join(map(str, report.blocked))
+        )
+    ]
     return dg.MaterializeResult(
-        metadata=described(report, report=report_page(report.report, p.settings), console=p.settings.page("quality")),
+        metadata=described(
+            report,
+            report=report_page(report.report, p.settings),
+            console=p.settings.page("quality"),
+        ),
         check_results=checks,
     )
 
 
 @dg.asset(
-    partitions_def=daily, group_name="monitoring", owners=OWNERS, kinds={"duckdb", "deltalake"}, deps=[silver_events]
+    partitions_def=daily,
+    group_name="monitoring",
+    owners=OWNERS,
+    kinds={"duckdb", "deltalake"},
+    deps=[silver_events],
 )
 def survival(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """How long users stay, by segment and by the version that first served them."""
     p = platform.open()
     patience = p.settings.late_tolerance_days
     report = monitoring.build_survival(
-        p.lake, as_of=as_of_of(context), k_anonymity=p.settings.k_anonymity, late_tolerance_days=patience
+        p.lake,
+        as_of=as_of_of(context),
+        k_anonymity=p.settings.k_anonymity,
+        late_tolerance_days=patience,
     )
     return dg.MaterializeResult(metadata=described(report, console=p.settings.page("engagement")))
 
 
 @dg.asset(
-    partitions_def=daily, group_name="monitoring", owners=OWNERS, kinds={"evidently", "deltalake"}, deps=FAMILY_MODELS
+    partitions_def=daily,
+    group_name="monitoring",
+    owners=OWNERS,
+    kinds={"evidently", "deltalake"},
+    deps=FAMILY_MODELS,
 )
 def overfit(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """Each family's gap between training and test, with its interval and its usual size."""
     p = platform.open()
-    report = monitoring.build_overfit(p.lake, as_of=as_of_of(context), report_folder=p.settings.reports)
+    report = monitoring.build_overfit(
+        p.lake, as_of=as_of_of(context), report_folder=p.settings.reports
+    )
     return dg.MaterializeResult(
-        metadata=described(report, report=report_page(report.report, p.settings), console=p.settings.page("drift"))
+        metadata=described(
+            report, report=report_page(report.report, p.settings), console=p.settings.page("drift")
+        )
     )
 
 
@@ -136,7 +167,9 @@ def overfit(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg
     kinds={"evidently", "deltalake"},
     deps=[silver_events, recommendations],
 )
-def data_drift(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def data_drift(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """The last days against the champion's training window, with Evidently's page."""
     p = platform.open()
     as_of = as_of_of(context)
@@ -149,7 +182,9 @@ def data_drift(context: dg.AssetExecutionContext, platform: PlatformResource) ->
         k_anonymity=p.settings.k_anonymity,
     )
     return dg.MaterializeResult(
-        metadata=described(report, report=report_page(report.report, p.settings), console=p.settings.page("drift"))
+        metadata=described(
+            report, report=report_page(report.report, p.settings), console=p.settings.page("drift")
+        )
     )
 
 
@@ -158,9 +193,19 @@ def data_drift(context: dg.AssetExecutionContext, platform: PlatformResource) ->
     group_name="monitoring",
     owners=OWNERS,
     kinds={"mlflow"},
-    deps=[engagement_daily, engagement_baselines, churn, survival, data_quality, overfit, data_drift],
+    deps=[
+        engagement_daily,
+        engagement_baselines,
+        churn,
+        survival,
+        data_quality,
+        overfit,
+        data_drift,
+    ],
 )
-def monitoring_run(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def monitoring_run(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """The day's figures and pages as one MLflow run."""
     p = platform.open()
     report = monitoring.track(
@@ -169,6 +214,9 @@ def monitoring_run(context: dg.AssetExecutionContext, platform: PlatformResource
         tracking_uri=p.registry.tracking_uri,
         artifact_root=p.registry.artifact_root,
         report_folder=p.settings.reports,
-        links={"Dagster run": run_page(context, p.settings), "Console": p.settings.page("engagement")},
+        links={
+            "Dagster run": run_page(context, p.settings),
+            "Console": p.settings.page("engagement"),
+        },
     )
     return dg.MaterializeResult(metadata=described(report))

@@ -18,14 +18,18 @@ from firstchair import publication
     deps=FAMILY_MODELS,
     check_specs=[EVERY_USER_SERVED],
 )
-def recommendations(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def recommendations(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """Each user's list by each model of the day, with scores in -1..1 and a reason for each artist."""
     p = platform.open()
     p.restore_aliases()
     report = publication.build_recommendations(
         p.lake, p.registry, as_of=as_of_of(context), list_length=p.settings.list_length
     )
-    checks = [verdict(EVERY_USER_SERVED, report.users_without_list == 0, of=report.users, what="users")]
+    checks = [
+        verdict(EVERY_USER_SERVED, report.users_without_list == 0, of=report.users, what="users")
+    ]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)
 
 
@@ -36,7 +40,9 @@ def recommendations(context: dg.AssetExecutionContext, platform: PlatformResourc
     kinds={"numpy"},
     deps=[recommendations, promotion_decision],
 )
-def published_lists(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def published_lists(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """The lists that logins are answered from: mapped columns, swapped to in one step."""
     p = platform.open()
     p.restore_aliases()

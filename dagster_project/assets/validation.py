@@ -19,13 +19,20 @@ from firstchair import events
     deps=[landed_events, users, catalogue],
     check_specs=[SILVER_ADDS_UP, NO_GAPS],
 )
-def silver_events(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def silver_events(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult:
     """Accepted events of the day; those that fail expectations/events.json are in quarantine with their reason."""
     report = events.build_events(platform.open().lake, *days_of(context))
     checks = [
         verdict(SILVER_ADDS_UP, report.balanced, of=report.landed, what="events landed"),
         verdict(
-            NO_GAPS, not any(report.gaps.values()), of=len(report.gaps), what="sources", warn=True, gaps=report.gaps
+            NO_GAPS,
+            not any(report.gaps.values()),
+            of=len(report.gaps),
+            what="sources",
+            warn=True,
+            gaps=report.gaps,
         ),
     ]
     return dg.MaterializeResult(metadata=described(report), check_results=checks)

@@ -25,11 +25,17 @@ for axis, (name, effect) in zip(axes, WORLDS.items(), strict=True):
     found = [(d.days, d.metrics[0], d.decision) for d in trial.decisions()]
     days = [day for day, _, _ in found]
     axis.fill_between(
-        days, [100 * m.lower for _, m, _ in found], [100 * m.upper for _, m, _ in found], color="#4477aa", alpha=0.25
+        days,
+        [100 * m.lower for _, m, _ in found],
+        [100 * m.upper for _, m, _ in found],
+        color="#4477aa",
+        alpha=0.25,
     )
     axis.plot(days, [100 * m.relative_difference for _, m, _ in found], color="#4477aa")
     axis.axhline(0, color="black", linewidth=0.8)
-    ends = next(((day, decision) for day, _, decision in found if decision != "hold"), (days[-1], "hold"))
+    ends = next(
+        ((day, decision) for day, _, decision in found if decision != "hold"), (days[-1], "hold")
+    )
     axis.axvline(ends[0], color="#aa3377", linestyle="--", linewidth=1)
     axis.set_title(f"{name}: {ends[1]} on day {ends[0]}", fontsize=9)
     axis.set_xlabel("day of the stage", fontsize=8)

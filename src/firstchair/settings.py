@@ -63,38 +63,68 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".firstchair"), description="everything the embedded default writes")
     events_url: str = Field("", description="event objects, any fsspec URL or a plain path")
-    source_database_url: str = Field("", description="account table and catalogue; empty: embedded Postgres")
-    database_url: str = Field("", description="ledger, MLflow's and Dagster's storage; empty: embedded Postgres")
+    source_database_url: str = Field(
+        "", description="account table and catalogue; empty: embedded Postgres"
+    )
+    database_url: str = Field(
+        "", description="ledger, MLflow's and Dagster's storage; empty: embedded Postgres"
+    )
     lake_url: str = Field("", description="where our Delta tables live")
     mlflow_tracking_uri: str = Field("", description="empty: MLflow on database_url")
-    engine: Literal["duckdb"] = Field("duckdb", description="the engine that runs features and normalisation")
-    pseudonym_key: SecretStr = Field(SecretStr(""), description="secret for user_key; made once in home")
+    engine: Literal["duckdb"] = Field(
+        "duckdb", description="the engine that runs features and normalisation"
+    )
+    pseudonym_key: SecretStr = Field(
+        SecretStr(""), description="secret for user_key; made once in home"
+    )
     api_token: SecretStr = Field(SecretStr(""), description="bearer token; made once in home")
     alert_webhook_url: str | None = Field(None, description="alerts go to the log, and here")
-    alert_webhook_secret: SecretStr = Field(SecretStr(""), description="signs alerts; empty: derived from api_token")
+    alert_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="signs alerts; empty: derived from api_token"
+    )
 
     seed: int = Field(20260101, ge=0, description="root of every seeded choice of the pipeline")
-    k_anonymity: int = Field(20, ge=1, description="a segment cell under this many users is merged into other")
+    k_anonymity: int = Field(
+        20, ge=1, description="a segment cell under this many users is merged into other"
+    )
     list_length: int = Field(50, ge=1, le=500, description="artists in a user's list")
-    late_tolerance_days: int = Field(3, ge=0, description="days an event may be late before it is only counted")
-    max_quarantine_rate: float = Field(0.2, ge=0, le=1, description="above it a day's data are not built on")
-    min_test_users: int = Field(2000, ge=1, description="offline evidence on fewer users is not a proof")
+    late_tolerance_days: int = Field(
+        3, ge=0, description="days an event may be late before it is only counted"
+    )
+    max_quarantine_rate: float = Field(
+        0.2, ge=0, le=1, description="above it a day's data are not built on"
+    )
+    min_test_users: int = Field(
+        2000, ge=1, description="offline evidence on fewer users is not a proof"
+    )
     bootstrap_samples: int = Field(1000, ge=100, description="resamples of the paired bootstrap")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error of the offline intervals")
     stage_min_days: int = Field(21, ge=1, description="shortest decision stage")
     stage_max_days: int = Field(35, ge=1, description="longest decision stage")
     stage_success_days: int = Field(7, ge=1, description="days of data before a success is read")
     stage_harm_days: int = Field(3, ge=1, description="days of data before a harm is read")
-    stage_segment_days: int = Field(7, ge=1, description="days of data before a harm to a segment is read")
-    stage_success_users: int = Field(1000, ge=2, description="least users of an arm for a promotion")
-    stage_harm_users: int = Field(500, ge=2, description="least users of an arm for a harm to be read")
+    stage_segment_days: int = Field(
+        7, ge=1, description="days of data before a harm to a segment is read"
+    )
+    stage_success_users: int = Field(
+        1000, ge=2, description="least users of an arm for a promotion"
+    )
+    stage_harm_users: int = Field(
+        500, ge=2, description="least users of an arm for a harm to be read"
+    )
     ramp_days: int = Field(3, ge=1, description="days at 5 %, and at 20 %, before the next step")
     ramp_days_small: int = Field(7, ge=1, description="the same under 50,000 users")
-    listen_margin: float = Field(0.02, gt=0, lt=1, description="share by which listen-through may be worse")
-    active_margin: float = Field(0.02, gt=0, lt=1, description="share by which active days may be fewer")
+    listen_margin: float = Field(
+        0.02, gt=0, lt=1, description="share by which listen-through may be worse"
+    )
+    active_margin: float = Field(
+        0.02, gt=0, lt=1, description="share by which active days may be fewer"
+    )
     probation_min_days: int = Field(28, ge=1, description="shortest probation")
     probation_max_days: int = Field(42, ge=1, description="longest probation")
-    blind_needs_person: bool = Field(False, description="a segment too small to see harm in holds the promotion back")
+    blind_needs_person: bool = Field(
+        False, description="a segment too small to see harm in holds the promotion back"
+    )
     refresh_margin: float = Field(
         0.05,
         ge=0,
@@ -124,18 +154,30 @@ class Settings(BaseSettings):
         description="a refit goes through canary like any other challenger",
     )
     wanted_effect: float | None = Field(
-        None, gt=0, lt=1, description="relative effect on clicks that a decision stage has to be able to find"
+        None,
+        gt=0,
+        lt=1,
+        description="relative effect on clicks that a decision stage has to be able to find",
     )
-    arm_salt: str = Field("first", min_length=1, description="another one assigns all users to arms anew")
+    arm_salt: str = Field(
+        "first", min_length=1, description="another one assigns all users to arms anew"
+    )
     canary_share: float = Field(
-        0.5, ge=0, le=0.9, description="users outside the holdout who see a challenger in its decision stage"
+        0.5,
+        ge=0,
+        le=0.9,
+        description="users outside the holdout who see a challenger in its decision stage",
     )
     holdout_share: float = Field(0.01, ge=0, le=0.1, description="users who see trending for good")
-    fold_in: bool = Field(True, description="a login counts what the user did since their list was made")
+    fold_in: bool = Field(
+        True, description="a login counts what the user did since their list was made"
+    )
     api_host: str = Field("127.0.0.1", description="address that the API listens at")
     api_port: int = Field(8000, ge=1, le=65535, description="port of the API")
     api_workers: int = Field(1, ge=1, le=256, description="processes that answer logins")
-    settle_minutes: int = Field(30, ge=0, description="after a home's first start nothing heavy begins by itself")
+    settle_minutes: int = Field(
+        30, ge=0, description="after a home's first start nothing heavy begins by itself"
+    )
     dagster_port: int = Field(3000, ge=1, le=65535, description="port of the Dagster webserver")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of the MLflow UI")
 
@@ -158,7 +200,9 @@ class Settings(BaseSettings):
         home = home.expanduser().resolve()
         text = str(home)
         if found := _unusable(text):
-            raise ValueError(f"{text!r} holds {', '.join(map(repr, found))}; choose a folder without")
+            raise ValueError(
+                f"{text!r} holds {', '.join(map(repr, found))}; choose a folder without"
+            )
         if (length := len(home.as_uri()) - len("file://")) > LONGEST_HOME:
             raise ValueError(
                 f"{text} is too long: {length} characters, counted as in an address (a letter outside "
@@ -180,7 +224,9 @@ class Settings(BaseSettings):
         self.events_url = self.events_url or str(self.home / "landing" / "events")
         self.lake_url = self.lake_url or str(self.home / "lake")
         if self.stage_min_days > self.stage_max_days:
-            raise ValueError(f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}")
+            raise ValueError(
+                f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}"
+            )
         if self.probation_min_days > self.probation_max_days:
             raise ValueError(
                 f"probation_min_days {self.probation_min_days} exceeds probation_max_days {self.probation_max_days}"
@@ -223,7 +269,9 @@ class Settings(BaseSettings):
 
     def secret_pseudonym_key(self) -> bytes:
         """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set."""
-        return (self.pseudonym_key.get_secret_value() or _kept_secret(self.home / "pseudonym_key")).encode()
+        return (
+            self.pseudonym_key.get_secret_value() or _kept_secret(self.home / "pseudonym_key")
+        ).encode()
 
     def keep_pseudonym_key(self, key: str) -> None:
         """Have `home` keep this key, unless it keeps one already."""
@@ -235,7 +283,9 @@ class Settings(BaseSettings):
 
     def secret_webhook_key(self) -> bytes:
         """The key that signs alerts: the setting, or HMAC-SHA256(api_token, "alert webhook") in hex."""
-        derived = hmac.new(self.secret_api_token().encode(), b"alert webhook", hashlib.sha256).hexdigest()
+        derived = hmac.new(
+            self.secret_api_token().encode(), b"alert webhook", hashlib.sha256
+        ).hexdigest()
         return (self.alert_webhook_secret.get_secret_value() or derived).encode()
 
 

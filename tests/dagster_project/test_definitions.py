@@ -62,7 +62,11 @@ def test_every_asset_stands_in_its_group(definitions: dg.Definitions) -> None:
 
 
 def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> None:
-    silent = [spec.key for spec in specs(definitions) if not (spec.description and spec.owners and spec.kinds)]
+    silent = [
+        spec.key
+        for spec in specs(definitions)
+        if not (spec.description and spec.owners and spec.kinds)
+    ]
 
     assert silent == []
 
@@ -78,7 +82,10 @@ def test_the_schedule_and_the_sensors_have_their_names(definitions: dg.Definitio
 
 
 def test_schedule_and_sensors_run_without_being_switched_on(definitions: dg.Definitions) -> None:
-    states = {item.default_status.value for item in [*(definitions.schedules or ()), *(definitions.sensors or ())]}
+    states = {
+        item.default_status.value
+        for item in [*(definitions.schedules or ()), *(definitions.sensors or ())]
+    }
 
     assert states == {"RUNNING"}
 
@@ -87,7 +94,8 @@ def test_the_decision_is_left_to_the_promotion_sensor(definitions: dg.Definition
     decided_by = [
         job.name
         for job in definitions.jobs or ()
-        if "promotion_decision" in {str(node) for node in definitions.resolve_job_def(job.name).graph.node_dict}
+        if "promotion_decision"
+        in {str(node) for node in definitions.resolve_job_def(job.name).graph.node_dict}
     ]
 
     assert decided_by == ["decision"]
@@ -105,10 +113,16 @@ def test_an_asset_module_is_a_shell(module: Path) -> None:
     steps = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and any("asset" in ast.unparse(line) for line in node.decorator_list)
+        if isinstance(node, ast.FunctionDef)
+        and any("asset" in ast.unparse(line) for line in node.decorator_list)
     ]
     statements = {step.name: len(step.body) - 1 for step in steps}
 
     assert imported & HEAVY == set()
     assert max(statements.values()) <= 6
-    assert not [node for step in steps for node in ast.walk(step) if isinstance(node, ast.For | ast.While | ast.Try)]
+    assert not [
+        node
+        for step in steps
+        for node in ast.walk(step)
+        if isinstance(node, ast.For | ast.While | ast.Try)
+    ]

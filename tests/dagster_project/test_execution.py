@@ -53,7 +53,9 @@ def test_each_step_is_told_when_it_begins_and_when_it_is_done(
 ) -> None:
     told: list[tuple[str, bool]] = []
 
-    materialise(definitions, instance, ["landed"], on_step=lambda name, done: told.append((name, done)))
+    materialise(
+        definitions, instance, ["landed"], on_step=lambda name, done: told.append((name, done))
+    )
 
     assert told == [("landed", False), ("landed", True)]
 
@@ -69,26 +71,37 @@ def test_a_range_of_days_is_one_run_that_records_every_day(
     assert instance.get_runs_count() == 1
 
 
-def test_a_failed_step_is_named_with_its_cause(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+def test_a_failed_step_is_named_with_its_cause(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
     day = date(2026, 1, 1)
 
     with pytest.raises(RunError, match="broken failed: ValueError: the well is dry"):
         materialise(definitions, instance, ["broken"], on_step=lambda *_: None, days=(day, day))
 
 
-def test_a_run_whose_process_is_gone_is_closed(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+def test_a_run_whose_process_is_gone_is_closed(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
     job = definitions.resolve_implicit_global_asset_job_def()
     here = process_tag().partition(":")[0]
     started = [
         instance.create_run_for_job(
-            job, tags={PROCESS_TAG: process}, status=dg.DagsterRunStatus.STARTED, asset_selection=None
+            job,
+            tags={PROCESS_TAG: process},
+            status=dg.DagsterRunStatus.STARTED,
+            asset_selection=None,
         ).run_id
         for process in (f"{here}:999999999", process_tag(), "another-machine:999999999")
     ]
 
     assert close_orphans(instance) == 1
     statuses = [instance.get_run_by_id(run_id).status for run_id in started]
-    assert statuses == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTED]
+    assert statuses == [
+        dg.DagsterRunStatus.FAILURE,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.STARTED,
+    ]
 
 
 def test_a_check_is_failed_while_its_newest_outcome_is() -> None:
@@ -97,7 +110,9 @@ def test_a_check_is_failed_while_its_newest_outcome_is() -> None:
     @dg.asset(name="landed_events", check_specs=[LANDED_ADDS_UP])
     def landed(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         passed = context.run.tags["adds_up"] == "yes"
-        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="landed_adds_up", passed=passed)])
+        return dg.MaterializeResult(
+            check_results=[dg.AssetCheckResult(check_name="landed_adds_up", passed=passed)]
+        )
 
     found = []
     for adds_up in ("yes", "no", "yes"):
@@ -112,7 +127,9 @@ def test_a_check_over_nothing_has_not_passed_and_is_no_failure() -> None:
 
     @dg.asset(name="landed_events", check_specs=[LANDED_ADDS_UP])
     def landed() -> dg.MaterializeResult:
-        return dg.MaterializeResult(check_results=[verdict(LANDED_ADDS_UP, True, of=0, what="records read now")])
+        return dg.MaterializeResult(
+            check_results=[verdict(LANDED_ADDS_UP, True, of=0, what="records read now")]
+        )
 
     @dg.asset(deps=[landed])
     def below() -> None:
@@ -150,7 +167,9 @@ def test_a_failed_run_is_told_until_its_work_is_done_by_whatever_run(tmp_path: P
     def build(names: list[str], on: date) -> list[tuple[str | None, tuple[str, ...], str]]:
         with contextlib.suppress(RunError):
             materialise(here, instance, names, on_step=lambda *_: None, days=(on, on))
-        return [(run.partition, run.undone, run.cause) for run in failed_runs(instance, since=LONG_AGO)]
+        return [
+            (run.partition, run.undone, run.cause) for run in failed_runs(instance, since=LONG_AGO)
+        ]
 
     broken = build(["well", "bucket"], day)
     dry.unlink()
@@ -158,12 +177,18 @@ def test_a_failed_run_is_told_until_its_work_is_done_by_whatever_run(tmp_path: P
     half = build(["well"], day)
     whole = build(["bucket"], day)
 
-    assert broken == other_day == [("2026-01-01", ("bucket", "well"), "well: ValueError: the well is dry")]
+    assert (
+        broken
+        == other_day
+        == [("2026-01-01", ("bucket", "well"), "well: ValueError: the well is dry")]
+    )
     assert half == [("2026-01-01", ("bucket",), "well: ValueError: the well is dry")]
     assert whole == []
 
 
-def test_a_run_whose_process_died_is_told(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+def test_a_run_whose_process_died_is_told(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
     job = definitions.resolve_implicit_global_asset_job_def()
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, asset_selection=None)
     instance.report_run_failed(run, "The process was killed.")

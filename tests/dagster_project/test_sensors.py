@@ -25,7 +25,12 @@ NOW = datetime(2026, 2, 1, 3, tzinfo=UTC)
 AS_OF = LAST_DAY + timedelta(days=1)
 
 
-def ask(name: str, cursor: str | None = None, now: datetime = NOW, instance: dg.DagsterInstance | None = None) -> Any:
+def ask(
+    name: str,
+    cursor: str | None = None,
+    now: datetime = NOW,
+    instance: dg.DagsterInstance | None = None,
+) -> Any:
     """One tick of a sensor of the code location."""
     sensor = defs().get_sensor_def(name)
     with dg.build_sensor_context(
@@ -96,21 +101,27 @@ def test_a_new_object_is_asked_to_be_ingested_once(inside: Lived) -> None:
         late.unlink()
 
     assert [request.job_name for request in first or []] == ["landing"]
-    assert [request.run_key for request in first or []] == [request.run_key for request in again or []]
+    assert [request.run_key for request in first or []] == [
+        request.run_key for request in again or []
+    ]
 
 
 def test_a_day_that_late_events_reached_is_asked_to_be_built_again(lake: Lake) -> None:
     with without(lake, t.EVENTS, date(2026, 1, 12)):
         requests = ask("landing_sensor").run_requests or []
 
-    assert [(request.job_name, request.partition_key) for request in requests] == [("rebuild", "2026-01-12")]
+    assert [(request.job_name, request.partition_key) for request in requests] == [
+        ("rebuild", "2026-01-12")
+    ]
 
 
 def test_features_that_no_model_has_seen_want_models(lake: Lake) -> None:
     with features_of(lake, AS_OF + timedelta(days=1)):
         requests = ask("retraining_sensor").run_requests or []
 
-    assert [(r.partition_key, r.tags["firstchair/cause"]) for r in requests] == [("2026-01-31", "freshness")]
+    assert [(r.partition_key, r.tags["firstchair/cause"]) for r in requests] == [
+        ("2026-01-31", "freshness")
+    ]
 
 
 @pytest.fixture
@@ -123,7 +134,9 @@ def unpublished(inside: Lived) -> Iterator[None]:
     pointer.write_text(name)
 
 
-def run_of(asked: dg.RunRequest, status: dg.DagsterRunStatus, job: str = "decision") -> dg.DagsterRun:
+def run_of(
+    asked: dg.RunRequest, status: dg.DagsterRunStatus, job: str = "decision"
+) -> dg.DagsterRun:
     return dg.DagsterRun(
         job_name=job,
         run_id=str(uuid.uuid4()),
@@ -159,7 +172,9 @@ def test_a_run_that_failed_is_asked_for_again_and_never_beside_one_that_works() 
     assert asked() == []
 
 
-def test_an_alert_is_told_while_it_lasts_and_posted_once(inside: Lived, alerts_received: list[str]) -> None:
+def test_an_alert_is_told_while_it_lasts_and_posted_once(
+    inside: Lived, alerts_received: list[str]
+) -> None:
     late = NOW + timedelta(days=10)
 
     first = ask("alert_sensor", now=late)
@@ -169,7 +184,9 @@ def test_an_alert_is_told_while_it_lasts_and_posted_once(inside: Lived, alerts_r
     assert alerts_received.count("stale_data") == 1
 
 
-def test_after_the_first_start_of_a_home_nothing_heavy_begins_for_a_stated_while(inside: Lived) -> None:
+def test_after_the_first_start_of_a_home_nothing_heavy_begins_for_a_stated_while(
+    inside: Lived,
+) -> None:
     mark = Path(inside.service.home) / "first-start"
     mark.write_text(NOW.isoformat())
     try:
@@ -188,7 +205,9 @@ def test_after_the_first_start_of_a_home_nothing_heavy_begins_for_a_stated_while
 @pytest.mark.usefixtures("inside")
 def test_a_run_that_failed_is_an_alert_whoever_started_it() -> None:
     instance = dg.DagsterInstance.ephemeral()
-    run = dg.DagsterRun(job_name="landing", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED)
+    run = dg.DagsterRun(
+        job_name="landing", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED
+    )
     instance.add_run(run)
     instance.report_run_failed(run, "The disk is full.")
 
@@ -225,7 +244,9 @@ def test_each_morning_the_newest_complete_day_is_asked_for_until_it_is_built(lak
         requests = ask_daily().run_requests or []
     built = ask_daily()
 
-    assert [(request.run_key, request.partition_key) for request in requests] == [("daily-2026-01-30", "2026-01-30")]
+    assert [(request.run_key, request.partition_key) for request in requests] == [
+        ("daily-2026-01-30", "2026-01-30")
+    ]
     assert (built.run_requests, built.skip_message) == ([], "daily-2026-01-30: it is done.")
 
 
@@ -284,7 +305,9 @@ def test_a_failed_run_is_asked_for_again_and_one_that_works_or_ended_well_is_not
 
     def asked(later_seconds: int = 0) -> list[dg.RunRequest]:
         now = datetime.now(UTC) + timedelta(seconds=later_seconds)
-        tick = ask_daily(instance, now) if asks == "daily" else ask(asks, instance=instance, now=now)
+        tick = (
+            ask_daily(instance, now) if asks == "daily" else ask(asks, instance=instance, now=now)
+        )
         return list(tick.run_requests or [])
 
     with due(inside):
@@ -305,7 +328,9 @@ def test_a_failed_run_is_asked_for_again_and_one_that_works_or_ended_well_is_not
     assert [beside, too_soon, after_one_minute, ended_well] == [[], [], [], []]
 
 
-def test_a_day_whose_run_failed_is_asked_for_again_though_it_has_lists_by_now(inside: Lived) -> None:
+def test_a_day_whose_run_failed_is_asked_for_again_though_it_has_lists_by_now(
+    inside: Lived,
+) -> None:
     instance = dg.DagsterInstance.local_temp()
     with daily_due(inside):
         first = ask_daily(instance).run_requests or []

@@ -45,7 +45,9 @@ def test_every_package_comes_by_the_hash_of_a_lock() -> None:
     assert "--constraint requirements.lock --requirement pyproject.toml" in by_hash[1]
     assert "--build-constraint requirements.lock" in by_hash[2]
     for lock in (ROOT / "deploy" / "uv.txt", ROOT / "requirements.lock"):
-        pins = re.findall(r"^\S+==.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+", lock.read_text(), re.MULTILINE)
+        pins = re.findall(
+            r"^\S+==.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+", lock.read_text(), re.MULTILINE
+        )
         assert len(pins) == len(re.findall(r"^\S+==", lock.read_text(), re.MULTILINE))
 
 
@@ -80,7 +82,9 @@ def test_telemetry_is_off_before_any_setting_is_read() -> None:
 
 
 @pytest.fixture
-def in_container(lived: Lived, new_database: Callable[[], sa.URL]) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def in_container(
+    lived: Lived, new_database: Callable[[], sa.URL]
+) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Runs commands with the image's surroundings, over the lists of a service that has lived; ended afterwards."""
     processes: list[subprocess.Popen[bytes]] = []
     url = new_database().set(drivername="postgresql").render_as_string(hide_password=False)
@@ -107,8 +111,14 @@ def pages_that_are_asked(deployment: str) -> set[str]:
     """Paths that probes of a Deployment and the scraper of metrics want."""
     pod = pods()[deployment]
     (container,) = pod["spec"]["containers"]
-    probes = {probe["httpGet"]["path"] for name, probe in container.items() if name.endswith("Probe")}
-    scraped = {text for name, text in pod["metadata"].get("annotations", {}).items() if name.endswith("/path")}
+    probes = {
+        probe["httpGet"]["path"] for name, probe in container.items() if name.endswith("Probe")
+    }
+    scraped = {
+        text
+        for name, text in pod["metadata"].get("annotations", {}).items()
+        if name.endswith("/path")
+    }
     return probes | scraped
 
 
@@ -123,7 +133,9 @@ def test_its_command_serves_its_health_check_passes_and_a_signal_ends_it(
     wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
 
     assert in_container(image.health_check, FIRSTCHAIR_API_PORT=port).wait() == 0
-    assert all(answers(f"http://127.0.0.1:{port}{path}") for path in pages_that_are_asked("firstchair-api"))
+    assert all(
+        answers(f"http://127.0.0.1:{port}{path}") for path in pages_that_are_asked("firstchair-api")
+    )
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 0
 
@@ -137,10 +149,14 @@ def test_the_pages_of_the_platform_run_from_the_same_image(
     in_container([*command, "dagster"], FIRSTCHAIR_DAGSTER_PORT=dagster)
     in_container([*command, "mlflow"], FIRSTCHAIR_MLFLOW_PORT=mlflow)
 
-    (dagster_page,), (mlflow_page,) = (pages_that_are_asked(f"firstchair-{name}") for name in ("dagster", "mlflow"))
+    (dagster_page,), (mlflow_page,) = (
+        pages_that_are_asked(f"firstchair-{name}") for name in ("dagster", "mlflow")
+    )
     wait_for(lambda: answers(f"http://127.0.0.1:{dagster}{dagster_page}"))
     wait_for(lambda: answers(f"http://127.0.0.1:{mlflow}{mlflow_page}"))
 
 
-def test_a_service_that_does_not_exist_is_told_in_words(in_container: Callable[..., subprocess.Popen[bytes]]) -> None:
+def test_a_service_that_does_not_exist_is_told_in_words(
+    in_container: Callable[..., subprocess.Popen[bytes]],
+) -> None:
     assert in_container([*stages()[-1].command[:-1], "redis"]).wait() == 1

@@ -43,7 +43,10 @@ def named(kind: str, name: str) -> Manifest:
 def pods() -> dict[str, Manifest]:
     """Template of each workload's pods, by the workload's name."""
     found = {each["metadata"]["name"]: each["spec"]["template"] for each in of_kind("Deployment")}
-    jobs = {each["metadata"]["name"]: each["spec"]["jobTemplate"]["spec"]["template"] for each in of_kind("CronJob")}
+    jobs = {
+        each["metadata"]["name"]: each["spec"]["jobTemplate"]["spec"]["template"]
+        for each in of_kind("CronJob")
+    }
     return found | jobs
 
 
@@ -60,20 +63,32 @@ def config() -> dict[str, str]:
 def test_each_folder_names_all_of_its_files_and_no_other() -> None:
     for folder in (BASE, FOLDER / "overlays" / "production"):
         kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
-        generated = [file for each in kustomization["configMapGenerator"] for file in each.get("files", [])]
-        mentioned = {name for name in kustomization["resources"] if not name.startswith("..")} | set(generated)
-        assert mentioned == {path.name for path in folder.iterdir() if path.is_file()} - {"kustomization.yaml"}
+        generated = [
+            file for each in kustomization["configMapGenerator"] for file in each.get("files", [])
+        ]
+        mentioned = {
+            name for name in kustomization["resources"] if not name.startswith("..")
+        } | set(generated)
+        assert mentioned == {path.name for path in folder.iterdir() if path.is_file()} - {
+            "kustomization.yaml"
+        }
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_the_overlay_builds_and_reaches_every_object() -> None:
     overlay = FOLDER / "overlays" / "production"
-    built = subprocess.run(["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, check=False
+    )
 
     assert built.returncode == 0, built.stderr
     found = list(yaml.safe_load_all(built.stdout))
-    assert {each["metadata"].get("namespace") for each in found if each["kind"] != "Namespace"} == {"firstchair"}
-    assert {each["metadata"]["name"] for each in manifests()} <= {each["metadata"]["name"] for each in found}
+    assert {each["metadata"].get("namespace") for each in found if each["kind"] != "Namespace"} == {
+        "firstchair"
+    }
+    assert {each["metadata"]["name"] for each in manifests()} <= {
+        each["metadata"]["name"] for each in found
+    }
     assert not re.search(r"image: firstchair$", built.stdout, re.MULTILINE)
 
 
@@ -103,17 +118,26 @@ def test_selectors_choose_the_pods_that_are_meant() -> None:
         chosen = [found for found in labels if each["spec"]["selector"].items() <= found.items()]
         assert len(chosen) == 1
     for each in of_kind("Deployment") + of_kind("PodDisruptionBudget"):
-        chosen = [found for found in labels if each["spec"]["selector"]["matchLabels"].items() <= found.items()]
+        chosen = [
+            found
+            for found in labels
+            if each["spec"]["selector"]["matchLabels"].items() <= found.items()
+        ]
         assert len(chosen) == 1
     (policy,) = of_kind("NetworkPolicy")
     (expression,) = policy["spec"]["podSelector"]["matchExpressions"]
-    assert set(expression["values"]) == {found["app.kubernetes.io/component"] for found in labels} - {"api"}
+    assert set(expression["values"]) == {
+        found["app.kubernetes.io/component"] for found in labels
+    } - {"api"}
 
 
 def test_nobody_is_root_nor_can_become_it() -> None:
     assert len(pods()) == 6
     for pod in pods().values():
-        assert (pod["spec"]["securityContext"]["runAsNonRoot"], pod["spec"]["securityContext"]["runAsUser"]) == (
+        assert (
+            pod["spec"]["securityContext"]["runAsNonRoot"],
+            pod["spec"]["securityContext"]["runAsUser"],
+        ) == (
             True,
             int(stages()[-1].all("USER")[-1].split(":")[0]),
         )
@@ -130,7 +154,9 @@ def test_nobody_is_root_nor_can_become_it() -> None:
 
 
 def test_no_service_of_the_cluster_overwrites_a_setting() -> None:
-    would_be_set = {f"{each['metadata']['name'].upper().replace('-', '_')}_PORT" for each in of_kind("Service")}
+    would_be_set = {
+        f"{each['metadata']['name'].upper().replace('-', '_')}_PORT" for each in of_kind("Service")
+    }
 
     assert would_be_set & {f"FIRSTCHAIR_{key.upper()}" for key in Settings.model_fields}
     assert all(pod["spec"]["enableServiceLinks"] is False for pod in pods().values())
@@ -143,7 +169,9 @@ def test_the_cluster_gives_its_token_to_nobody_but_who_sets_the_floor() -> None:
 
 
 def test_settings_are_known_and_every_port_is_the_one_that_is_listened_at() -> None:
-    keys = {key.removeprefix("FIRSTCHAIR_").lower() for key in config() if key.startswith("FIRSTCHAIR_")}
+    keys = {
+        key.removeprefix("FIRSTCHAIR_").lower() for key in config() if key.startswith("FIRSTCHAIR_")
+    }
     settings = {key: value for key, value in config().items() if key.endswith("_PORT")}
     commands = {"api": "API", "dagster": "DAGSTER", "mlflow": "MLFLOW"}
 
@@ -167,7 +195,10 @@ def test_impressions_and_lists_stand_where_the_settings_look_for_them() -> None:
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pods()["firstchair-api"]["spec"]["volumes"]}
 
-    assert volumes[mounts[str(settings.spool)]["name"]]["persistentVolumeClaim"]["claimName"] == "firstchair-spool"
+    assert (
+        volumes[mounts[str(settings.spool)]["name"]]["persistentVolumeClaim"]["claimName"]
+        == "firstchair-spool"
+    )
     assert mounts[str(settings.published)]["readOnly"]
     for name in ("firstchair-dagster", "firstchair-dagster-daemon"):
         (pipeline,) = pods()[name]["spec"]["containers"]
@@ -178,7 +209,11 @@ def test_impressions_and_lists_stand_where_the_settings_look_for_them() -> None:
 
 def test_the_autoscaler_has_room_and_the_floor_stays_within_it() -> None:
     scaler = named("HorizontalPodAutoscaler", "firstchair-api")["spec"]
-    floors = {name: int(pods()[name]["spec"]["containers"][0]["command"][-1]) for name in pods() if "floor" in name}
+    floors = {
+        name: int(pods()[name]["spec"]["containers"][0]["command"][-1])
+        for name in pods()
+        if "floor" in name
+    }
     up, down = (named("CronJob", f"firstchair-floor-{way}")["spec"] for way in ("up", "down"))
 
     assert named("Deployment", scaler["scaleTargetRef"]["name"])
@@ -206,7 +241,9 @@ def test_who_sets_the_floor_may_do_nothing_else() -> None:
 
 def test_the_metric_of_the_autoscaler_is_made_from_one_that_is_exposed() -> None:
     (rule,) = yaml.safe_load((FOLDER / "prometheus-adapter.yaml").read_text())["rules"]["custom"]
-    wanted = named("HorizontalPodAutoscaler", "firstchair-api")["spec"]["metrics"][0]["pods"]["metric"]["name"]
+    wanted = named("HorizontalPodAutoscaler", "firstchair-api")["spec"]["metrics"][0]["pods"][
+        "metric"
+    ]["name"]
     counts = Counts(slates={("champion", ""): 3})
 
     exposed = exposition(counts, worker="api-1", served="one").decode()
@@ -228,7 +265,9 @@ class _Autoscalers(BaseHTTPRequestHandler):
     server: Cluster
 
     def do_PATCH(self) -> None:
-        self.server.seen.append((self.path, self.headers["Authorization"], self.headers["Content-Type"]))
+        self.server.seen.append(
+            (self.path, self.headers["Authorization"], self.headers["Content-Type"])
+        )
         patch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.autoscaler["spec"] |= patch["spec"]
         body = json.dumps(self.server.autoscaler).encode()
@@ -249,7 +288,9 @@ def cluster() -> Iterator[Cluster]:
         found.shutdown()
 
 
-def test_the_floor_is_set_by_one_patch_with_the_token_of_the_pod(cluster: Cluster, tmp_path: Path) -> None:
+def test_the_floor_is_set_by_one_patch_with_the_token_of_the_pod(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     for name, text in {"namespace": "firstchair\n", "token": "a token\n"}.items():
         (tmp_path / name).write_text(text)
     spec = importlib.util.spec_from_file_location("set_floor", BASE / "set_floor.py")

@@ -33,7 +33,9 @@ from tests.firstchair.promotion.test_live import AT_HALF, Stand
 
 
 @pytest.fixture(scope="session")
-def mlflow_template(session_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_template(
+    session_databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Name of a database that holds MLflow's tables and nothing else."""
     from mlflow.store.db import utils
 
@@ -47,7 +49,9 @@ def mlflow_template(session_databases: Databases, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture
-def registry(new_database: Callable[[str], sa.URL], mlflow_template: str, tmp_path: Path) -> Registry:
+def registry(
+    new_database: Callable[[str], sa.URL], mlflow_template: str, tmp_path: Path
+) -> Registry:
     return registry_at(new_database(mlflow_template), tmp_path / "ml")
 
 
@@ -76,7 +80,9 @@ def copy_of(new_database: Callable[[str], sa.URL], tmp_path: Path) -> Copies:
 
 
 @pytest.fixture(scope="session")
-def copy_for_all(new_session_database: Callable[[str], sa.URL], tmp_path_factory: pytest.TempPathFactory) -> Copies:
+def copy_for_all(
+    new_session_database: Callable[[str], sa.URL], tmp_path_factory: pytest.TempPathFactory
+) -> Copies:
     return Copies(new_session_database, tmp_path_factory.mktemp("auditions"))
 
 

@@ -56,14 +56,18 @@ def test_a_home_that_could_not_be_used_is_refused_before_anything_is_written(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_lake_in_a_folder_that_could_not_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_in_a_folder_that_could_not_be_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("FIRSTCHAIR_LAKE_URL", "/data/team=ml/lake")
 
     with pytest.raises(SettingsError, match=r"lake_url: .* holds '='"):
         load_settings()
 
 
-def test_the_environment_wins_over_the_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_wins_over_the_file(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (elsewhere / "firstchair.toml").write_text('k_anonymity = 30\nlake_url = "file-lake"\n')
     monkeypatch.setenv("FIRSTCHAIR_LAKE_URL", "env-lake")
 
@@ -99,7 +103,9 @@ def test_secrets_are_hidden_where_settings_are_printed(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("value", ["0", "1", "-0.1", "much"])
-def test_a_wanted_effect_is_a_share_between_nothing_and_all(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_a_wanted_effect_is_a_share_between_nothing_and_all(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
     assert load_settings().wanted_effect is None
     monkeypatch.setenv("FIRSTCHAIR_WANTED_EFFECT", value)
 
@@ -114,7 +120,9 @@ def test_the_share_of_the_holdout_is_read_under_its_name(monkeypatch: pytest.Mon
     assert load_settings().holdout_share == 0.05
 
 
-@pytest.mark.parametrize("where", ["FIRSTCHAIR_HOLDBACK_SHARE", "firstchair_holdback_share", "firstchair.toml"])
+@pytest.mark.parametrize(
+    "where", ["FIRSTCHAIR_HOLDBACK_SHARE", "firstchair_holdback_share", "firstchair.toml"]
+)
 def test_a_setting_under_its_former_name_is_refused_with_the_present_one(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -132,7 +140,9 @@ def test_a_setting_under_its_former_name_is_refused_with_the_present_one(
 
 def test_every_setting_has_a_reader() -> None:
     owners = frozenset({"settings", "_settings", "load_settings"})
-    read = set().union(*(read_from(tree, owners) for tree in modules(without="src/firstchair/settings.py")))
+    read = set().union(
+        *(read_from(tree, owners) for tree in modules(without="src/firstchair/settings.py"))
+    )
     own = ast.parse(Path(ROOT, "src/firstchair/settings.py").read_text())
     for method in (node for node in ast.walk(own) if isinstance(node, ast.FunctionDef)):
         if method.name in read:
@@ -156,5 +166,6 @@ def test_every_setting_is_documented_with_its_default() -> None:
     }
     assert set(documented) == set(Settings.model_fields)
     assert {name: documented[name] for name in plain} == {
-        name: str(default).lower() if isinstance(default, bool) else str(default) for name, default in plain.items()
+        name: str(default).lower() if isinstance(default, bool) else str(default)
+        for name, default in plain.items()
     }

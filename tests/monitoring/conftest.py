@@ -38,27 +38,58 @@ class Story:
         self.users[user_key] = {"user_key": user_key, "state": None, "city": None} | made | fields
 
     def artist(self, artist_id: str, followers: int | None = 100) -> None:
-        self.artists[artist_id] = {"artist_id": artist_id, "name": artist_id, "followers": followers}
+        self.artists[artist_id] = {
+            "artist_id": artist_id,
+            "name": artist_id,
+            "followers": followers,
+        }
 
     def track(self, track_id: str, duration_ms: int | None) -> None:
-        self.tracks[track_id] = {"track_id": track_id, "artist_id": "x", "title": "t", "duration_ms": duration_ms}
+        self.tracks[track_id] = {
+            "track_id": track_id,
+            "artist_id": "x",
+            "title": "t",
+            "duration_ms": duration_ms,
+        }
 
     def login(self, user_key: str, at: str) -> None:
         self._happens("login", user_key, at)
 
-    def shown(self, user_key: str, at: str, slate: str, artists: Iterable[str], version: str = "1") -> None:
+    def shown(
+        self, user_key: str, at: str, slate: str, artists: Iterable[str], version: str = "1"
+    ) -> None:
         """One slate: an impression an artist."""
         for place, artist in enumerate(artists, start=1):
-            fields = {"slate_id": slate, "position": place, "artist_id": artist, "model_version": version}
+            fields = {
+                "slate_id": slate,
+                "position": place,
+                "artist_id": artist,
+                "model_version": version,
+            }
             self._happens("impression", user_key, at, propensity=0.9, surface="home", **fields)
 
     def clicked(self, user_key: str, at: str, slate: str, artist: str) -> None:
         self._happens("click", user_key, at, slate_id=slate, position=1, artist_id=artist)
 
     def played(
-        self, user_key: str, at: str, artist: str, ms_played: int, *, slate: str | None = None, track: str = "t"
+        self,
+        user_key: str,
+        at: str,
+        artist: str,
+        ms_played: int,
+        *,
+        slate: str | None = None,
+        track: str = "t",
     ) -> None:
-        self._happens("play", user_key, at, slate_id=slate, artist_id=artist, track_id=track, ms_played=ms_played)
+        self._happens(
+            "play",
+            user_key,
+            at,
+            slate_id=slate,
+            artist_id=artist,
+            track_id=track,
+            ms_played=ms_played,
+        )
 
     def followed(self, user_key: str, at: str, artist: str) -> None:
         self._happens("follow", user_key, at, artist_id=artist)
@@ -75,8 +106,18 @@ class Story:
     def _happens(self, event_type: str, user_key: str, at: str, **fields: Any) -> None:
         occurred_at = datetime.fromisoformat(at).replace(tzinfo=UTC)
         number = next(self.number)
-        row = {"event_id": f"e{number}", "event_type": event_type, "occurred_at": occurred_at, "user_key": user_key}
-        row |= {"event_date": occurred_at.date(), "source": "test", "source_seq": number, "simulated": self.simulated}
+        row = {
+            "event_id": f"e{number}",
+            "event_type": event_type,
+            "occurred_at": occurred_at,
+            "user_key": user_key,
+        }
+        row |= {
+            "event_date": occurred_at.date(),
+            "source": "test",
+            "source_seq": number,
+            "simulated": self.simulated,
+        }
         self.events.append(row | fields)
         if user_key not in self.users:
             self.user(user_key)

@@ -29,7 +29,9 @@ class Crowd:
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
-        self.keys = np.array([f"{hash((self.seed, n)) & 0xFFFFFFFF:08x}{n:024x}" for n in range(self.users)])
+        self.keys = np.array(
+            [f"{hash((self.seed, n)) & 0xFFFFFFFF:08x}{n:024x}" for n in range(self.users)]
+        )
         made = {
             "user_key": self.keys,
             "age_group": self.rng.choice(AGES, self.users),
@@ -39,18 +41,25 @@ class Crowd:
         }
         self.country = made["country"]
         self._keep(t.USERS, made, self.users)
-        artists = {"artist_id": [f"a{n}" for n in range(ARTISTS)], "followers": list(range(1, ARTISTS + 1))}
+        artists = {
+            "artist_id": [f"a{n}" for n in range(ARTISTS)],
+            "followers": list(range(1, ARTISTS + 1)),
+        }
         self._keep(t.ARTISTS, artists | {"first_active_on": [date(2000, 1, 1)] * ARTISTS}, ARTISTS)
         tracks = {"track_id": ["t"], "artist_id": ["a0"], "duration_ms": [1_000]}
         self._keep(t.TRACKS, tracks, 1)
 
     def comes_from(self, user: int, country: str) -> None:
         """Move one user to a country."""
-        self.country = np.array([country if n == user else own for n, own in enumerate(self.country)])
+        self.country = np.array(
+            [country if n == user else own for n, own in enumerate(self.country)]
+        )
         self.lake.overwrite(
             t.USERS,
             self.lake.read(t.USERS).set_column(
-                t.USERS.schema.get_field_index("country"), t.USERS.schema.field("country"), pa.array(self.country)
+                t.USERS.schema.get_field_index("country"),
+                t.USERS.schema.field("country"),
+                pa.array(self.country),
             ),
         )
 
@@ -64,11 +73,19 @@ class Crowd:
         self.lake.append(t.EVENTS, pa.concat_tables(drawn))
 
     def drawn(
-        self, number: int, *, ctr: float = 0.1, heard: float = 0.5, only: str | None = None, comes: float = 0.5
+        self,
+        number: int,
+        *,
+        ctr: float = 0.1,
+        heard: float = 0.5,
+        only: str | None = None,
+        comes: float = 0.5,
     ) -> pa.Table:
         """Events of day `number` after the start; `only` one country comes, where it is named."""
         day = START + number * ONE_DAY
-        there = np.flatnonzero((self.rng.random(self.users) < comes) & ((self.country == only) | (only is None)))
+        there = np.flatnonzero(
+            (self.rng.random(self.users) < comes) & ((self.country == only) | (only is None))
+        )
         who = np.repeat(there, SHOWN)
         slots = np.tile(np.arange(SHOWN), len(there))
         artists = (who * 7 + slots * 3 + number) % ARTISTS
@@ -123,7 +140,9 @@ class Crowd:
     @staticmethod
     def _table(table: t.Table, columns: dict[str, object], rows: int) -> pa.Table:
         whole = {
-            f.name: pa.array(columns[f.name]).cast(f.type) if f.name in columns else pa.nulls(rows, f.type)
+            f.name: pa.array(columns[f.name]).cast(f.type)
+            if f.name in columns
+            else pa.nulls(rows, f.type)
             for f in table.schema
         }
         return pa.table(whole, schema=table.schema)

@@ -13,10 +13,15 @@ DAY = date(2026, 3, 2)
 def rows(story: Story, *, k: int = 1, **baselines: str) -> dict[tuple[str, str], Row]:
     families = {version.removeprefix("v"): family for version, family in baselines.items()}
     build_baselines(story.told(), first=DAY, last=DAY, baselines=families, k_anonymity=k)
-    return {(row["model_version"], row["baseline"]): row for row in story.lake.read(t.BASELINES).to_pylist()}
+    return {
+        (row["model_version"], row["baseline"]): row
+        for row in story.lake.read(t.BASELINES).to_pylist()
+    }
 
 
-def served(story: Story, user: str, version: str, clicked: int, at: str = "2026-03-02T12:00") -> None:
+def served(
+    story: Story, user: str, version: str, clicked: int, at: str = "2026-03-02T12:00"
+) -> None:
     """A slate of ten, so many of them clicked."""
     story.shown(user, at, f"s-{user}-{at}", "abcdefghij", version=version)
     for artist in "abcdefghij"[:clicked]:
@@ -75,7 +80,13 @@ def test_one_account_moves_no_comparison(story: Story) -> None:
         served(story, f"h{n}", "7", 2)
     for n in range(200):
         for version in ("1", "7"):
-            story.shown(f"program-{version}", "2026-03-02T12:00", f"p{n}-{version}", "abcdefghij", version=version)
+            story.shown(
+                f"program-{version}",
+                "2026-03-02T12:00",
+                f"p{n}-{version}",
+                "abcdefghij",
+                version=version,
+            )
 
     row = rows(story, v7="trending")["1", "trending"]
 

@@ -20,10 +20,17 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(churn, "line_plot", lambda *_, **__: "")
 
 
-def build(lake: Lake, *, first: date = AS_OF, last: date | None = None, k: int = 1, late: int = 0) -> ChurnReport:
+def build(
+    lake: Lake, *, first: date = AS_OF, last: date | None = None, k: int = 1, late: int = 0
+) -> ChurnReport:
     last = last or first
     return build_churn(
-        lake, first_as_of=first, last_as_of=last, k_anonymity=k, late_tolerance_days=late, known_until=AS_OF
+        lake,
+        first_as_of=first,
+        last_as_of=last,
+        k_anonymity=k,
+        late_tolerance_days=late,
+        known_until=AS_OF,
     )
 
 
@@ -135,8 +142,12 @@ def test_a_label_is_mature_once_late_events_of_its_horizon_had_their_time(story:
     report = build(story.told(), first=AS_OF - 5 * ONE_DAY, last=AS_OF, late=3)
 
     mature = {row["as_of"]: row["mature"] for row in story.lake.read(t.CHURN).to_pylist()}
-    assert {day for day, is_mature in mature.items() if is_mature} == {AS_OF - n * ONE_DAY for n in range(3, 9)}
-    assert {day for day, is_mature in mature.items() if not is_mature} == {AS_OF - n * ONE_DAY for n in range(3)}
+    assert {day for day, is_mature in mature.items() if is_mature} == {
+        AS_OF - n * ONE_DAY for n in range(3, 9)
+    }
+    assert {day for day, is_mature in mature.items() if not is_mature} == {
+        AS_OF - n * ONE_DAY for n in range(3)
+    }
     assert report.mature == story.lake.count(t.CHURN, "mature")
 
 
@@ -145,7 +156,14 @@ def test_building_on_makes_labels_final_that_were_not_when_they_were_built(story
     lake = story.told()
     for n in (3, 2, 1, 0):
         day = AS_OF - n * ONE_DAY
-        build_churn(lake, first_as_of=day, last_as_of=day, k_anonymity=1, late_tolerance_days=3, known_until=day)
+        build_churn(
+            lake,
+            first_as_of=day,
+            last_as_of=day,
+            k_anonymity=1,
+            late_tolerance_days=3,
+            known_until=day,
+        )
 
     built = {row["as_of"] for row in lake.read(t.CHURN, "mature").to_pylist()}
 
@@ -161,7 +179,11 @@ def test_a_cell_is_simulated_where_an_event_that_decides_it_is(story: Story) -> 
 
     rows = cells(story.told())
 
-    marks = {row["segment_value"]: row["simulated"] for row in rows if row["segment"] in {"all", "country"}}
+    marks = {
+        row["segment_value"]: row["simulated"]
+        for row in rows
+        if row["segment"] in {"all", "country"}
+    }
     assert marks == {"all": True, "CL": False, "AR": True}
 
 
@@ -189,7 +211,11 @@ def by_definition(events: list[Row], as_of: date, horizon: int) -> dict[str, tup
             continue
         churned = not any(cut <= day < as_of for day in active)
         shown = [e for e in own if e["event_type"] == "impression" and e["event_date"] < cut]
-        newest = max(shown, key=lambda e: (e["occurred_at"], e["event_id"]), default={"model_version": "none"})
+        newest = max(
+            shown,
+            key=lambda e: (e["occurred_at"], e["event_id"]),
+            default={"model_version": "none"},
+        )
         for version in ("all", newest["model_version"]):
             users, lost = found.get(version, (0, 0))
             found[version] = (users + 1, lost + churned)
@@ -197,7 +223,9 @@ def by_definition(events: list[Row], as_of: date, horizon: int) -> dict[str, tup
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_range_in_one_pass_holds_the_definition_on_every_day_and_equals_day_by_day(tmp_path: Path, seed: int) -> None:
+def test_a_range_in_one_pass_holds_the_definition_on_every_day_and_equals_day_by_day(
+    tmp_path: Path, seed: int
+) -> None:
     first = AS_OF - 5 * ONE_DAY
     at_once, daily = Story(Lake(str(tmp_path / "at-once"))), Story(Lake(str(tmp_path / "daily")))
     build(random_lives(at_once, seed), first=first, last=AS_OF)
@@ -212,12 +240,15 @@ def test_a_range_in_one_pass_holds_the_definition_on_every_day_and_equals_day_by
             day = first + n * ONE_DAY
             where = f"segment = 'all' and as_of = date '{day}' and horizon_days = {horizon}"
             found = {
-                r["model_version"]: (r["users"], r["churned"]) for r in at_once.lake.read(t.CHURN, where).to_pylist()
+                r["model_version"]: (r["users"], r["churned"])
+                for r in at_once.lake.read(t.CHURN, where).to_pylist()
             }
             assert found == by_definition(at_once.events, day, horizon)
 
 
-def test_the_report_carries_the_newest_rates_and_a_picture(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_carries_the_newest_rates_and_a_picture(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     story.simulated = True
     story.login("anna", f"{AS_OF - 9 * ONE_DAY}T12:00")

@@ -26,7 +26,9 @@ def test_no_value_of_few_users_is_drawn_and_nothing_is_lost(
     for frame, side in ((panel.reference, reference), (panel.current, current)):
         assert frame["share"].sum() == pytest.approx(1)
         drawn = [name for name in frame["value"] if name != OTHER]
-        assert all(users_by_value(side)[name] == 0 or users_by_value(side)[name] >= k for name in drawn)
+        assert all(
+            users_by_value(side)[name] == 0 or users_by_value(side)[name] >= k for name in drawn
+        )
         others = {user for value, user in side if value not in drawn}
         assert not others or len(others) >= k or not drawn
     assert list(panel.reference["value"]) == list(panel.current["value"])

@@ -20,11 +20,15 @@ FITTED = 21
 CHAMPION = Champion("1", START + FITTED * ONE_DAY)
 
 
-def compared(lake: Lake, as_of: date, champion: Champion | None = CHAMPION, folder: Path | None = None) -> DriftReport:
+def compared(
+    lake: Lake, as_of: date, champion: Champion | None = CHAMPION, folder: Path | None = None
+) -> DriftReport:
     return build_drift(lake, as_of=as_of, champion=champion, report_folder=folder, k_anonymity=20)
 
 
-def watched(lake: Lake, *, users: int = 600, days: int = 30, seed: int = 1, **changed: object) -> DriftReport:
+def watched(
+    lake: Lake, *, users: int = 600, days: int = 30, seed: int = 1, **changed: object
+) -> DriftReport:
     """The drift on the day after a history whose last two days are as `changed` says."""
     crowd = Crowd(lake, users, seed)
     crowd.live(*range(days - 2))
@@ -61,7 +65,9 @@ def test_what_changed_is_named(lake: Lake, changed: dict[str, object], named: se
 
 def test_among_many_users_a_change_of_no_size_is_significant_and_no_drift(lake: Lake) -> None:
     crowd = Crowd(lake, 12_000)
-    crowd.live(0, 8, 9, 15, 16)  # after the first, the days before that are compared with the last two
+    crowd.live(
+        0, 8, 9, 15, 16
+    )  # after the first, the days before that are compared with the last two
     crowd.live(22, 23, ctr=0.115, comes=0.9)
 
     report = compared(lake, START + 24 * ONE_DAY)
@@ -105,14 +111,18 @@ def shown(report: DriftReport) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("changed", [{}, {"ctr": 0.04}, {"only": "CL"}])
-def test_the_page_says_of_each_column_what_the_table_says(lake: Lake, tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_the_page_says_of_each_column_what_the_table_says(
+    lake: Lake, tmp_path: Path, changed: dict[str, Any]
+) -> None:
     crowd = Crowd(lake, 400)
     crowd.live(*range(10))
     crowd.live(10, 11, **changed)
 
     report = compared(lake, START + 12 * ONE_DAY, None, tmp_path)
 
-    verdicts = {row["column"].replace("_", " "): row["drifted"] for row in lake.read(t.DRIFT).to_pylist()}
+    verdicts = {
+        row["column"].replace("_", " "): row["drifted"] for row in lake.read(t.DRIFT).to_pylist()
+    }
     table, *panels, _, tests = shown(report)
     states = {test["title"]: test["state"] for test in tests["params"]["tests"]}
     assert states == {name: "fail" if drifted else "success" for name, drifted in verdicts.items()}
@@ -144,7 +154,9 @@ def test_one_user_of_a_new_country_is_no_drift_and_is_not_drawn(lake: Lake, tmp_
 
 
 @pytest.mark.parametrize("simulated", [False, True])
-def test_the_page_is_titled_marked_and_loads_nothing(lake: Lake, tmp_path: Path, simulated: bool) -> None:
+def test_the_page_is_titled_marked_and_loads_nothing(
+    lake: Lake, tmp_path: Path, simulated: bool
+) -> None:
     crowd = Crowd(lake, 200, simulated=simulated)
     crowd.live(*range(12))
 

@@ -30,16 +30,24 @@ def cells(lake: Lake, *, first: date = DAY, last: date | None = None, k: int = 1
     return list(lake.read(t.ENGAGEMENT_DAILY).to_pylist())
 
 
-def cell(rows: list[Row], segment: str = "all", value: str = "all", version: str = "all", day: date = DAY) -> Row:
+def cell(
+    rows: list[Row], segment: str = "all", value: str = "all", version: str = "all", day: date = DAY
+) -> Row:
     wanted = (segment, value, version, day)
     (found,) = [
-        row for row in rows if (row["segment"], row["segment_value"], row["model_version"], row["event_date"]) == wanted
+        row
+        for row in rows
+        if (row["segment"], row["segment_value"], row["model_version"], row["event_date"]) == wanted
     ]
     return found
 
 
 def values(rows: list[Row], segment: str, version: str = "all") -> dict[str, int]:
-    return {r["segment_value"]: r["users"] for r in rows if r["segment"] == segment and r["model_version"] == version}
+    return {
+        r["segment_value"]: r["users"]
+        for r in rows
+        if r["segment"] == segment and r["model_version"] == version
+    }
 
 
 def test_ctr_its_interval_and_clicks_per_100_are_those_worked_out_by_hand(story: Story) -> None:
@@ -77,7 +85,12 @@ def test_one_account_moves_no_ratio_of_sums(story: Story) -> None:
 
     # The bound c of 50 mean users: c = 50 (c + 240) / 121.
     bound = round(50 * 240 / 71)
-    assert (found["users"], found["impressions"], found["clicks"], found["plays"]) == (121, 840, 120, 420)
+    assert (found["users"], found["impressions"], found["clicks"], found["plays"]) == (
+        121,
+        840,
+        120,
+        420,
+    )
     assert found["ctr"] == found["follow_rate"] == 120 / (240 + bound)
     assert found["listen_through"] == pytest.approx(60 / (120 + 50 * 120 / 71), rel=1e-6)
     assert found["ctr_lower"] < found["ctr"] < found["ctr_upper"]
@@ -95,7 +108,9 @@ def test_an_interval_needs_users_that_differ(story: Story) -> None:
     assert found["ctr_upper"] is None
 
 
-def test_a_clicked_impression_counts_once_and_a_click_on_what_was_not_shown_never(story: Story) -> None:
+def test_a_clicked_impression_counts_once_and_a_click_on_what_was_not_shown_never(
+    story: Story,
+) -> None:
     story.shown("anna", "2026-03-10T08:00", "s", "xyz")
     for minute in (1, 2, 3):
         story.clicked("anna", f"2026-03-10T08:0{minute}", "s", "x")
@@ -107,7 +122,9 @@ def test_a_clicked_impression_counts_once_and_a_click_on_what_was_not_shown_neve
     assert (found["users"], found["impressions"], found["clicks"], found["ctr"]) == (1, 3, 1, 1 / 3)
 
 
-def test_what_comes_after_midnight_counts_on_the_day_and_for_the_version_of_its_slate(story: Story) -> None:
+def test_what_comes_after_midnight_counts_on_the_day_and_for_the_version_of_its_slate(
+    story: Story,
+) -> None:
     story.shown("anna", "2026-03-10T23:59:50", "late", "xyz", version="7")
     story.clicked("anna", "2026-03-11T00:00:20", "late", "x")
     story.played("anna", "2026-03-11T00:00:21", "x", 1000, slate="late")
@@ -166,7 +183,10 @@ def test_listen_through_caps_each_play_and_leaves_unknown_lengths_out(story: Sto
 
     rows = cells(story.told())
 
-    assert (cell(rows, version="7")["plays"], cell(rows, version="7")["listen_through"]) == (3, 150 / 300)
+    assert (cell(rows, version="7")["plays"], cell(rows, version="7")["listen_through"]) == (
+        3,
+        150 / 300,
+    )
     assert (cell(rows)["plays"], cell(rows)["listen_through"]) == (4, 150 / 400)
 
 
@@ -189,13 +209,23 @@ def test_a_follow_counts_for_the_latest_version_that_showed_the_artist_before(st
 
     rows = cells(story.told())
 
-    assert {version: cell(rows, version=version)["follows"] for version in "789"} == {"7": 0, "8": 1, "9": 0}
+    assert {version: cell(rows, version=version)["follows"] for version in "789"} == {
+        "7": 0,
+        "8": 1,
+        "9": 0,
+    }
     assert cell(rows, version="8")["follow_rate"] == 1 / 2
     assert (cell(rows)["follows"], cell(rows)["follow_rate"]) == (1, 1 / 5)
 
 
 def test_every_segment_tells_its_users_apart(story: Story) -> None:
-    story.user("anna", country="AR", gender="male", age_group="65+", created_at=datetime(2026, 3, 1, tzinfo=UTC))
+    story.user(
+        "anna",
+        country="AR",
+        gender="male",
+        age_group="65+",
+        created_at=datetime(2026, 3, 1, tzinfo=UTC),
+    )
     story.user("ben")
     story.artist("small", 5)
     story.artist("middle", 100)
@@ -281,9 +311,14 @@ def busy(story: Story, seed: int, *, days: int = 4, users: int = 9) -> Lake:
         story.artist(artist, followers)
     story.track("t", 1000)
     for n in range(users):
-        created_at = datetime(2026, 3, 11, 12, tzinfo=UTC) - timedelta(days=random.choice([29, 30, 31, 400]))
+        created_at = datetime(2026, 3, 11, 12, tzinfo=UTC) - timedelta(
+            days=random.choice([29, 30, 31, 400])
+        )
         story.user(
-            f"u{n}", country=random.choice(["CL", "AR", None]), gender=random.choice("fm"), created_at=created_at
+            f"u{n}",
+            country=random.choice(["CL", "AR", None]),
+            gender=random.choice("fm"),
+            created_at=created_at,
         )
     for _ in range(120):
         user, slate = f"u{random.randrange(users)}", f"s{random.randrange(6)}"
@@ -295,14 +330,18 @@ def busy(story: Story, seed: int, *, days: int = 4, users: int = 9) -> Lake:
             case 2:
                 story.clicked(user, at, slate, artist)
             case 3:
-                story.played(user, at, artist, random.randrange(2000), slate=random.choice([slate, None]))
+                story.played(
+                    user, at, artist, random.randrange(2000), slate=random.choice([slate, None])
+                )
             case 4:
                 story.followed(user, at, artist)
     return story.told()
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_range_is_the_same_table_as_day_by_day_while_events_come_in(tmp_path: Path, seed: int) -> None:
+def test_a_range_is_the_same_table_as_day_by_day_while_events_come_in(
+    tmp_path: Path, seed: int
+) -> None:
     at_once = busy(Story(Lake(str(tmp_path / "at-once"))), seed)
     daily = busy(Story(Lake(str(tmp_path / "daily"))), seed)
     last = DAY + 3 * ONE_DAY
@@ -319,16 +358,24 @@ def test_a_range_is_the_same_table_as_day_by_day_while_events_come_in(tmp_path: 
     assert at_once.fingerprint(t.ENGAGEMENT_DAILY) == daily.fingerprint(t.ENGAGEMENT_DAILY)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 10_000))
 @example(seed=5000)
-def test_the_cells_of_a_segment_add_up_to_the_whole(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
-    rows = cells(busy(Story(Lake(str(tmp_path_factory.mktemp("lake")))), seed), last=DAY + 3 * ONE_DAY)
+def test_the_cells_of_a_segment_add_up_to_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    rows = cells(
+        busy(Story(Lake(str(tmp_path_factory.mktemp("lake")))), seed), last=DAY + 3 * ONE_DAY
+    )
 
     names = ("impressions", "clicks", "plays", "follows")
     sums: dict[tuple[Any, ...], dict[str, list[int]]] = {}
     for row in rows:
-        total = sums.setdefault((row["event_date"], row["model_version"]), {}).setdefault(row["segment"], [0] * 4)
+        total = sums.setdefault((row["event_date"], row["model_version"]), {}).setdefault(
+            row["segment"], [0] * 4
+        )
         for place, name in enumerate(names):
             total[place] += row[name]
     for by_segment in sums.values():
@@ -348,7 +395,9 @@ def test_the_summary_of_a_window_counts_users_once_and_weighs_events_alike(story
 
     rows = engagement_summary(story.told(), first=DAY, last=NEXT, k_anonymity=1)
 
-    assert [(row["segment"], row["segment_value"], row["users"]) for row in rows[:1]] == [("all", "all", 2)]
+    assert [(row["segment"], row["segment_value"], row["users"]) for row in rows[:1]] == [
+        ("all", "all", 2)
+    ]
     assert rows[0]["ctr"] == 2 / 10
     assert rows[0]["clicks_per_100"] == pytest.approx((100 / 8 + 100 / 2) / 2)
     assert {row["segment_value"]: row["ctr"] for row in rows if row["segment"] == "country"} == {
@@ -358,7 +407,9 @@ def test_the_summary_of_a_window_counts_users_once_and_weighs_events_alike(story
     assert not any("version" in name for name in rows[0])
 
 
-def test_the_report_shows_days_pictures_and_segments(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_shows_days_pictures_and_segments(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     story.simulated = True
     for day in ("2026-03-10", "2026-03-11"):
@@ -369,7 +420,9 @@ def test_the_report_shows_days_pictures_and_segments(story: Story, monkeypatch: 
 
     assert (report.days, report.simulated, report.rows) == (2, True, 2 * 2 * 6)
     assert report.ctr_by_day.startswith("![CTR (simulated)](data:image/png;base64,")
-    assert report.listen_through_by_day.startswith("![Listen-through (simulated)](data:image/png;base64,")
+    assert report.listen_through_by_day.startswith(
+        "![Listen-through (simulated)](data:image/png;base64,"
+    )
     assert report.by_segment[0]["ctr"] == 1 / 3
 
 

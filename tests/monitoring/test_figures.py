@@ -19,7 +19,10 @@ def size_of(png: bytes) -> tuple[int, ...]:
 
 
 def test_a_plot_is_a_small_picture_inside_the_text() -> None:
-    series = {"champion": [(day, 0.05) for day in DAYS], "challenger": [(day, 0.06) for day in DAYS]}
+    series = {
+        "champion": [(day, 0.05) for day in DAYS],
+        "challenger": [(day, 0.06) for day in DAYS],
+    }
     lines = line_plot(series, title="CTR", ylabel="clicks ÷ impressions")
     bars = bar_plot({"als": 0.3, "trending": 0.1}, title="Recall", xlabel="recall@20")
 
@@ -48,10 +51,17 @@ def test_without_figures_there_is_still_a_picture() -> None:
 
 
 def test_a_title_says_where_rows_are_simulated_and_nulls_are_gaps() -> None:
-    rows = [{"day": day, "ctr": None if n == 2 else 0.1, "simulated": n == 4} for n, day in enumerate(DAYS)]
+    rows = [
+        {"day": day, "ctr": None if n == 2 else 0.1, "simulated": n == 4}
+        for n, day in enumerate(DAYS)
+    ]
 
-    assert by_day(rows, "day", {"all": "ctr"}, title="CTR", ylabel="share").startswith("![CTR (simulated)](")
-    assert by_day(rows[:4], "day", {"all": "ctr"}, title="CTR", ylabel="share").startswith("![CTR](")
+    assert by_day(rows, "day", {"all": "ctr"}, title="CTR", ylabel="share").startswith(
+        "![CTR (simulated)]("
+    )
+    assert by_day(rows[:4], "day", {"all": "ctr"}, title="CTR", ylabel="share").startswith(
+        "![CTR]("
+    )
 
 
 def test_a_release_within_the_days_is_drawn() -> None:

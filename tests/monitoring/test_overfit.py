@@ -27,7 +27,9 @@ def keep(lake: Lake, table: Table, as_of: date, values: np.ndarray) -> None:
     lake.replace_partition(table, pa.table(rows, schema=table.schema), as_of)
 
 
-def judged(lake: Lake, *last: tuple[float, float], usual: tuple[float, float] = (0.5, 0.3)) -> list[bool]:
+def judged(
+    lake: Lake, *last: tuple[float, float], usual: tuple[float, float] = (0.5, 0.3)
+) -> list[bool]:
     """Whether the family overfits on each day: eight as usual, then these (train, test)."""
     found = []
     for day, (train, test) in enumerate([usual] * 8 + [*last]):

@@ -42,10 +42,19 @@ class Landing:
         ]  # fmt: skip
         self._append(t.BRONZE_EVENTS, rows)
 
-    def refused(self, day: int, reason: str, count: int, *, of_object: str | None, known: bool = False) -> None:
+    def refused(
+        self, day: int, reason: str, count: int, *, of_object: str | None, known: bool = False
+    ) -> None:
         on = FIRST + day * ONE_DAY
-        row = {"reason": reason, "object_url": of_object or "nobody's", "batch_id": None if known else "b"}
-        row |= {"event_date": on if known else None, "quarantined_at": datetime(2026, 3, 9, 3, tzinfo=UTC)}
+        row = {
+            "reason": reason,
+            "object_url": of_object or "nobody's",
+            "batch_id": None if known else "b",
+        }
+        row |= {
+            "event_date": on if known else None,
+            "quarantined_at": datetime(2026, 3, 9, 3, tzinfo=UTC),
+        }
         self._append(t.QUARANTINE_EVENTS, [row] * count)
 
     def _append(self, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -74,7 +83,10 @@ def measured(landing: Landing, days: int = 8) -> list[tuple[int, str, str, float
     last = FIRST + (days - 1) * ONE_DAY
     build_quality(landing.lake, first=FIRST, last=last, report_folder=None)
     found = quality_of(landing.lake, FIRST, last)
-    return [((r["event_date"] - FIRST).days, r["measure"], r["key"], round(r["value"], 3)) for r in found]
+    return [
+        ((r["event_date"] - FIRST).days, r["measure"], r["key"], round(r["value"], 3))
+        for r in found
+    ]
 
 
 def test_days_as_they_should_be_fail_nothing(landing: Landing) -> None:
@@ -148,7 +160,9 @@ def test_history_read_at_once_is_not_late(lake: Lake) -> None:
 
 def test_more_listening_than_a_day_has_hours_is_told_and_blocks_nothing(landing: Landing) -> None:
     def plays(user: str, times: int, ms_played: int) -> list[dict[str, Any]]:
-        return [{"event_type": "play", "event_date": FIRST, "user_key": user, "ms_played": ms_played}] * times
+        return [
+            {"event_type": "play", "event_date": FIRST, "user_key": user, "ms_played": ms_played}
+        ] * times
 
     rows = [*plays("a", 200, 3_100_000), *plays("b", 24, 3_600_000), *plays("c", 25, 3_600_000)]
     landing._append(t.EVENTS, rows)
@@ -175,7 +189,9 @@ def states(lake: Lake, day: int) -> dict[str, CheckState]:
     return {check.name: check.state for check in quality_checks(lake, FIRST + day * ONE_DAY)}
 
 
-def test_a_day_as_it_should_be_passes_and_the_first_days_cannot_tell_who_is_silent(landing: Landing) -> None:
+def test_a_day_as_it_should_be_passes_and_the_first_days_cannot_tell_who_is_silent(
+    landing: Landing,
+) -> None:
     measured(landing)
 
     assert set(states(landing.lake, 6).values()) == {CheckState.PASSES}

@@ -27,7 +27,9 @@ def change(lake: Lake, newest: list[float]) -> Regression:
 
 
 @pytest.mark.parametrize("unfinished", [0.001, 0.1, 0.5])
-def test_a_day_that_may_still_be_clicked_is_neither_a_fall_nor_a_rise(lake: Lake, unfinished: float) -> None:
+def test_a_day_that_may_still_be_clicked_is_neither_a_fall_nor_a_rise(
+    lake: Lake, unfinished: float
+) -> None:
     steady = change(lake, [0.1, 0.101, 0.099, unfinished])
 
     assert not steady.fallen

@@ -23,7 +23,9 @@ def test_the_reviewed_file_can_be_used() -> None:
         ("window_days = 2", "window_days = two", "cannot be read"),
     ],
 )
-def test_a_rule_that_cannot_be_used_is_named_with_its_place(tmp_path: Path, before: str, after: str, told: str) -> None:
+def test_a_rule_that_cannot_be_used_is_named_with_its_place(
+    tmp_path: Path, before: str, after: str, told: str
+) -> None:
     path = tmp_path / "rules.toml"
     path.write_text(RULES.read_text().replace(before, after, 1))
 

@@ -17,7 +17,9 @@ def set_floor(server: str, account: Path, autoscaler: str, replicas: int) -> int
     """Patch `minReplicas`; what the cluster says it is now."""
     namespace = (account / "namespace").read_text().strip()
     certificates = account / "ca.crt"
-    trusted = ssl.create_default_context(cafile=str(certificates)) if certificates.exists() else None
+    trusted = (
+        ssl.create_default_context(cafile=str(certificates)) if certificates.exists() else None
+    )
     request = Request(
         f"{server}/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/{autoscaler}",
         json.dumps({"spec": {"minReplicas": replicas}}).encode(),
@@ -34,4 +36,8 @@ def set_floor(server: str, account: Path, autoscaler: str, replicas: int) -> int
 if __name__ == "__main__":
     host = os.environ["KUBERNETES_SERVICE_HOST"]
     address = f"{f'[{host}]' if ':' in host else host}:{os.environ['KUBERNETES_SERVICE_PORT']}"
-    print(sys.argv[1], "keeps at least", set_floor(f"https://{address}", ACCOUNT, sys.argv[1], int(sys.argv[2])))
+    print(
+        sys.argv[1],
+        "keeps at least",
+        set_floor(f"https://{address}", ACCOUNT, sys.argv[1], int(sys.argv[2])),
+    )

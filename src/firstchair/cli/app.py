@@ -35,7 +35,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and end."
+        ),
     ] = False,
 ) -> None:
     """Options before a command."""
@@ -84,8 +87,12 @@ def simulate(
     artists: Annotated[int, typer.Option(min=1, help="Artists in the catalogue.")],
     days: Annotated[int, typer.Option(min=1, help="Days of events.")],
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")],
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")] = DEFAULT_START,
-    scenario: Annotated[str, typer.Option(help="Name of the world; `steady` has no broken records.")] = "steady",
+    start: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")
+    ] = DEFAULT_START,
+    scenario: Annotated[
+        str, typer.Option(help="Name of the world; `steady` has no broken records.")
+    ] = "steady",
     as_json: AsJson = False,
 ) -> None:
     """Write both sources from a world with planted truth."""
@@ -94,7 +101,9 @@ def simulate(
     show(report, as_json=as_json, screen=lambda: screens.world(report))
 
 
-def _simulate(users: int, artists: int, days: int, seed: int, start: date, scenario: str, advance: Advance) -> Any:
+def _simulate(
+    users: int, artists: int, days: int, seed: int, start: date, scenario: str, advance: Advance
+) -> Any:
     from firstchair import world
     from firstchair.databases import open_databases
 
@@ -117,8 +126,13 @@ def _simulate(users: int, artists: int, days: int, seed: int, start: date, scena
 def load(
     dataset: Annotated[str, typer.Argument(help="hetrec-lastfm or lastfm-1k.")],
     path: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Its folder on disk.")],
-    days: Annotated[int, typer.Option(min=10, help="Days the plays are spread over, where the set has no times.")] = 60,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")] = DEFAULT_START,
+    days: Annotated[
+        int,
+        typer.Option(min=10, help="Days the plays are spread over, where the set has no times."),
+    ] = 60,
+    start: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")
+    ] = DEFAULT_START,
     as_json: AsJson = False,
 ) -> None:
     """Write both sources from a public data set on disk."""
@@ -144,10 +158,12 @@ def load(
 @app.command()
 def run(
     first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Build every day from here in full.")
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="Build every day from here in full."),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Default: the last complete day.")
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Default: the last complete day."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -171,11 +187,16 @@ def demo(
     no_ui: Annotated[bool, typer.Option("--no-ui", help="End after the summary.")] = False,
     users: Annotated[int, typer.Option(min=50, help="Accounts of the simulated service.")] = 3_000,
     artists: Annotated[int, typer.Option(min=50, help="Artists of its catalogue.")] = 500,
-    days: Annotated[int, typer.Option(min=10, help="Days of history, before there are models.")] = 28,
+    days: Annotated[
+        int, typer.Option(min=10, help="Days of history, before there are models.")
+    ] = 28,
     lived: Annotated[int, typer.Option(min=0, help="Days after it, on which lists are shown.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed and start give the same bytes.")] = 7,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The same seed and start give the same bytes.")
+    ] = 7,
     start: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); by default they end yesterday.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); by default they end yesterday."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -186,7 +207,9 @@ def demo(
     spec = world.WorldSpec(users, artists, days + lived, seed, first, commands.DEMO_SCENARIO)
     with at_work("demo") as advance:
         platform, report = commands.run_demo(
-            commands.demo_settings(), commands.Demo(spec, days, commands.DEMO_NOISE), progress=advance
+            commands.demo_settings(),
+            commands.Demo(spec, days, commands.DEMO_NOISE),
+            progress=advance,
         )
     summary = commands.summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
@@ -197,7 +220,8 @@ def demo(
 @app.command()
 def up(
     no_ui: Annotated[
-        bool, typer.Option("--no-ui", help="The API and the Dagster daemon alone, without web pages.")
+        bool,
+        typer.Option("--no-ui", help="The API and the Dagster daemon alone, without web pages."),
     ] = False,
 ) -> None:
     """Start and supervise the API, the Dagster webserver and daemon and MLflow; Ctrl-C ends all."""
@@ -278,7 +302,11 @@ def decisions(
         show(checked, as_json=as_json, screen=lambda: screens.verification(checked))
         raise typer.Exit(0 if checked.ok else 1)
     if at is not None:
-        show({"at": at, "entry": champion}, as_json=as_json, screen=lambda: screens.champion_at(at, champion))
+        show(
+            {"at": at, "entry": champion},
+            as_json=as_json,
+            screen=lambda: screens.champion_at(at, champion),
+        )
     else:
         documents = [entry_document(entry) for entry in entries]
         show(documents, as_json=as_json, screen=lambda: screens.decisions(entries, waiting))
@@ -288,7 +316,9 @@ def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text} is not an RFC 3339 instant, such as 2026-02-01T00:00:00Z.") from error
+        raise typer.BadParameter(
+            f"{text} is not an RFC 3339 instant, such as 2026-02-01T00:00:00Z."
+        ) from error
     return instant.astimezone() if instant.tzinfo is None else instant
 
 

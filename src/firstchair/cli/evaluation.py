@@ -33,7 +33,9 @@ class Tuned(StrEnum):
     ITEM_ITEM = "item-item"
 
 
-SplitFile = Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Each line: user id, then item ids.")]
+SplitFile = Annotated[
+    Path, typer.Option(exists=True, dir_okay=False, help="Each line: user id, then item ids.")
+]
 
 
 @app.command()
@@ -51,7 +53,9 @@ def evaluate(
     with at_work("evaluate"):
         seed = load_settings().seed
         found = evaluate_public(read_public_split(train, test, seed=seed), model, k=k, seed=seed)
-    printed = {name: getattr(found, name) for name in found.__dataclass_fields__ if name != "per_user"}
+    printed = {
+        name: getattr(found, name) for name in found.__dataclass_fields__ if name != "per_user"
+    }
     show(printed, as_json=as_json, screen=lambda: _drawn(printed))
 
 
@@ -70,8 +74,12 @@ def _drawn(found: dict[str, Any]) -> list[RenderableType]:
 
 @app.command()
 def tune(
-    family: Annotated[Tuned, typer.Argument(help="als or item-item; the others take their settings from these.")],
-    trials: Annotated[int, typer.Option(min=1, help="Settings tried; the first are those in use.")] = 20,
+    family: Annotated[
+        Tuned, typer.Argument(help="als or item-item; the others take their settings from these.")
+    ],
+    trials: Annotated[
+        int, typer.Option(min=1, help="Settings tried; the first are those in use.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Search a family's settings on the platform's own days and log every trial to MLflow."""
@@ -82,13 +90,19 @@ def tune(
     with at_work("tune") as advance:
         platform = open_platform()
         found = tune_family(
-            platform, Family(family), trials=trials, told=lambda trial: advance("", trial.number + 1, trials)
+            platform,
+            Family(family),
+            trials=trials,
+            told=lambda trial: advance("", trial.number + 1, trials),
         )
     document = {"as_of": found.as_of, "run_id": found.run_id, **found.study.document()}
     show(
         {**document, "trials": found.study.trials},
         as_json=as_json,
-        screen=lambda: [_trials(found), Text(f"In use: {found.in_use}. Best: {document['settings']}.")],
+        screen=lambda: [
+            _trials(found),
+            Text(f"In use: {found.in_use}. Best: {document['settings']}."),
+        ],
     )
 
 

@@ -15,20 +15,29 @@ from firstchair.settings import load_settings
 def decide(
     evidence: Annotated[
         Path,
-        typer.Option(exists=True, help="Parquet, CSV, or a folder of Parquet parts; a row a user and day."),
+        typer.Option(
+            exists=True, help="Parquet, CSV, or a folder of Parquet parts; a row a user and day."
+        ),
     ],
     stage: Annotated[str, typer.Option(help="canary or probation.")] = "canary",
     share: Annotated[
-        float, typer.Option(min=0.0001, max=0.9999, help="Planned share of the challenger; up to 0.2 a ramp step.")
+        float,
+        typer.Option(
+            min=0.0001, max=0.9999, help="Planned share of the challenger; up to 0.2 a ramp step."
+        ),
     ] = 0.5,
-    daily: Annotated[bool, typer.Option("--daily", help="One decision for each day, as if looked at daily.")] = False,
+    daily: Annotated[
+        bool, typer.Option("--daily", help="One decision for each day, as if looked at daily.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the gate alone on a file of evidence; print the decision at its last day."""
     from firstchair.promotion import GateRules, trial
 
     if stage not in trial.STAGES:
-        raise typer.BadParameter(f"{stage} has no live evidence; choose one of {', '.join(trial.STAGES)}.")
+        raise typer.BadParameter(
+            f"{stage} has no live evidence; choose one of {', '.join(trial.STAGES)}."
+        )
     with at_work("decide"):
         rules = GateRules.of(load_settings()).live
         rows = trial.read_evidence(evidence, most_days=rules.most_evidence_days)
@@ -78,13 +87,16 @@ def promote(
     from firstchair.platform import open_platform
 
     with at_work("promote"):
-        entry = manual.promote(open_platform(), version=version, reason=_said(reason), notify=_notify)
+        entry = manual.promote(
+            open_platform(), version=version, reason=_said(reason), notify=_notify
+        )
     show(entry, as_json=as_json, screen=lambda: gate_screens.by_hand(entry))
 
 
 @app.command()
 def rollback(
-    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")], as_json: AsJson = False
+    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")],
+    as_json: AsJson = False,
 ) -> None:
     """Remove the champion; the last version before it that had passed serves again."""
     from firstchair.commands import manual

@@ -117,7 +117,9 @@ def daily(found: Sequence[TrialDecision]) -> Screen:
     rows = []
     for d in found:
         success = d.metrics[0]
-        effect = [None if v is None else f"{v:+.1%}" for v in (success.relative_difference, success.lower)]
+        effect = [
+            None if v is None else f"{v:+.1%}" for v in (success.relative_difference, success.lower)
+        ]
         rows.append((d.days, str(d.day), str(d.decision), *effect, ", ".join(d.reason_codes)))
     heads = ("day", "date", "decision", "effect on clicks", "lower bound", "because")
     return [table("Decisions, as if looked at daily", heads, rows)]
@@ -188,7 +190,9 @@ def by_hand(entry: Entry) -> Screen:
 def _effect(entry: Entry) -> str:
     """Which version was removed and which one serves, by number and family."""
     families, versions = entry.evidence["families"], entry.evidence["versions"]
-    champion, challenger = (f"version {versions[role]} ({families[role]})" for role in ("champion", "challenger"))
+    champion, challenger = (
+        f"version {versions[role]} ({families[role]})" for role in ("champion", "challenger")
+    )
     if entry.decision == "roll_back":
         return f"{champion.capitalize()} serves again; {challenger} was rolled back."
     return f"{challenger.capitalize()} is champion on probation; it takes over from {champion}."

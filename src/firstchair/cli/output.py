@@ -8,7 +8,14 @@ from typing import Any
 
 from pydantic_core import to_json
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 # Columns of a table that goes to a file or a pipe.
@@ -80,6 +87,8 @@ def at_work(title: str) -> Iterator[Advance]:
 
             def line(step: str, done: int, total: int) -> None:
                 seconds = time.monotonic() - began
-                print(f"{title}: {step} [{done}/{total}] {seconds:.0f} s", file=sys.stderr, flush=True)
+                print(
+                    f"{title}: {step} [{done}/{total}] {seconds:.0f} s", file=sys.stderr, flush=True
+                )
 
             yield line

@@ -30,7 +30,10 @@ def world(report: Any) -> Screen:
     rows = [("users", report.users), ("artists", report.artists), ("tracks", report.tracks)]
     rows += [("objects", report.objects), *sorted(report.events.items())]
     title = f"Simulated world, {report.first_date} to {report.last_date}"
-    return [table(title, ("what", "count"), rows), Text("Every event is marked simulated.", style="yellow")]
+    return [
+        table(title, ("what", "count"), rows),
+        Text("Every event is marked simulated.", style="yellow"),
+    ]
 
 
 def loaded(report: Any) -> Screen:
@@ -58,7 +61,10 @@ def summary(s: Summary) -> Screen:
         table(f"Events, {s.first_day} to {s.last_day}", ("fate", "records"), _fates(s)),
         _rows(f"Models as of {s.as_of}, tested on later days, artists new to the user", s.models),
         _by_segment("Engagement of the last days", s.engagement),
-        *(_by_segment(f"Churn at {days} days, final labels as of {day}", rows) for days, day, rows in _horizons(s)),
+        *(
+            _by_segment(f"Churn at {days} days, final labels as of {day}", rows)
+            for days, day, rows in _horizons(s)
+        ),
         Text(_drift(s)),
         *(_decision(row) for row in s.decisions),
     ]
@@ -79,8 +85,17 @@ def _refusals(refused: Refused | None, changed: Sequence[str] = ()) -> list[Rend
 def _fates(s: Summary) -> list[tuple[str, int]]:
     e = s.events
     refused = [(f"quarantined: {reason}", count) for reason, count in sorted(e.quarantined.items())]
-    accounts = [(f"accounts refused: {reason}", count) for reason, count in sorted(s.refused_accounts.items())]
-    return [("read", e.read), ("accepted", e.accepted), ("duplicates", e.duplicates), *refused, *accounts]
+    accounts = [
+        (f"accounts refused: {reason}", count)
+        for reason, count in sorted(s.refused_accounts.items())
+    ]
+    return [
+        ("read", e.read),
+        ("accepted", e.accepted),
+        ("duplicates", e.duplicates),
+        *refused,
+        *accounts,
+    ]
 
 
 def _rows(title: str, rows: Sequence[dict[str, Any]]) -> RenderableType:
@@ -93,7 +108,9 @@ def _by_segment(title: str, rows: Sequence[dict[str, Any]]) -> RenderableType:
     """Rows with segment and value in one column."""
     joined = []
     for row in rows:
-        rest = {name: value for name, value in row.items() if name not in {"segment", "segment_value"}}
+        rest = {
+            name: value for name, value in row.items() if name not in {"segment", "segment_value"}
+        }
         value = "" if row["segment"] == "all" else f" {row['segment_value']}"
         joined.append({"segment": f"{row['segment']}{value}", **rest})
     return _rows(title, joined)
@@ -118,7 +135,11 @@ def _drift(s: Summary) -> str:
 def _decision(row: dict[str, Any]) -> RenderableType:
     words = row["verdict"]
     lines = [words["sentence"]]
-    for title, name in (("Does not hold", "lacks"), ("Not enough data", "unknown"), ("Holds", "holds")):
+    for title, name in (
+        ("Does not hold", "lacks"),
+        ("Not enough data", "unknown"),
+        ("Holds", "holds"),
+    ):
         if words[name]:
             lines.append(f"{title}: {'; '.join(words[name])}.")
     title = f"{row['decision']} · {row['treatment']}"
@@ -129,8 +150,16 @@ def status(found: PlatformStatus) -> Screen:
     """Roles, freshness, alerts."""
     roles = found.roles
     parts: list[RenderableType] = [
-        table("Roles", ("role", "version", "family", "stage", "as of"), [_role(n, v) for n, v in _held(roles)]),
-        Text(f"Since {roles.since}: {roles.why}" if roles.champion else "No champion yet: run `firstchair run`."),
+        table(
+            "Roles",
+            ("role", "version", "family", "stage", "as of"),
+            [_role(n, v) for n, v in _held(roles)],
+        ),
+        Text(
+            f"Since {roles.since}: {roles.why}"
+            if roles.champion
+            else "No champion yet: run `firstchair run`."
+        ),
         Text(_stage(roles)),
         *([Text(found.stage_plan)] if found.stage_plan else []),
         table(
@@ -153,7 +182,11 @@ def status(found: PlatformStatus) -> Screen:
 def _alert(alert: Alert) -> Text:
     """What is wrong, then what is known of it."""
     found = Text(f"! {alert.text}\n", style="red")
-    for name, words in (("Likely cause", alert.cause), ("What to do", alert.remedy), ("See", alert.link)):
+    for name, words in (
+        ("Likely cause", alert.cause),
+        ("What to do", alert.remedy),
+        ("See", alert.link),
+    ):
         found.append(f"  {name}: {words}\n", style="not bold default")
     return found
 
@@ -168,7 +201,9 @@ def _work(found: PlatformStatus) -> list[RenderableType]:
     from firstchair.platform.activity import settling_sentence
 
     parts: list[RenderableType] = [
-        Text(found.work.sentence() if found.work is not None else "Nothing is at work on the tables.")
+        Text(
+            found.work.sentence() if found.work is not None else "Nothing is at work on the tables."
+        )
     ]
     parts += [Text(f"Dagster: {run.sentence()}") for run in found.runs]
     if found.waiting:
@@ -205,7 +240,11 @@ def _stage(roles: Any) -> str:
 
 
 def _held(roles: Any) -> list[tuple[str, Any]]:
-    return [(name, v) for name, v in (("champion", roles.champion), ("challenger", roles.challenger)) if v is not None]
+    return [
+        (name, v)
+        for name, v in (("champion", roles.champion), ("challenger", roles.challenger))
+        if v is not None
+    ]
 
 
 def _role(name: str, version: Any) -> tuple[str, str, str, str, str]:
@@ -214,11 +253,19 @@ def _role(name: str, version: Any) -> tuple[str, str, str, str, str]:
 
 def listener(listed: Preview) -> Screen:
     """One user's list."""
-    rows = [(item.position, item.name, item.artist_id, item.score, item.reason) for item in listed.items]
+    rows = [
+        (item.position, item.name, item.artist_id, item.score, item.reason) for item in listed.items
+    ]
     model = listed.model
-    title = f"{listed.user_id}, as of {listed.as_of}, by {model.name} {model.version} ({model.role})"
+    title = (
+        f"{listed.user_id}, as of {listed.as_of}, by {model.name} {model.version} ({model.role})"
+    )
     fallback = [Text(f"Fallback: {listed.fallback}", style="yellow")] if listed.fallback else []
-    return [table(title, ("#", "artist", "id", "score", "reason"), rows), *fallback, *_mark(listed.simulated)]
+    return [
+        table(title, ("#", "artist", "id", "score", "reason"), rows),
+        *fallback,
+        *_mark(listed.simulated),
+    ]
 
 
 def decisions(entries: Sequence[Any], waiting: str = "") -> Screen:
@@ -276,5 +323,7 @@ def _fails(finding: Finding) -> bool:
 def addresses(services: Sequence[Service]) -> RenderableType:
     """Where the pages are."""
     return table(
-        "Running", ("service", "address"), [(s.name, s.page or s.address or "in the background") for s in services]
+        "Running",
+        ("service", "address"),
+        [(s.name, s.page or s.address or "in the background") for s in services],
     )

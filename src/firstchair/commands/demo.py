@@ -69,7 +69,9 @@ def demo_settings() -> Settings:
     return load_settings()
 
 
-def run_demo(settings: Settings, demo: Demo, *, progress: Progress | None = None) -> tuple[Platform, RunReport]:
+def run_demo(
+    settings: Settings, demo: Demo, *, progress: Progress | None = None
+) -> tuple[Platform, RunReport]:
     """Run the demo, unless the same one ran to its end here; return the platform after it.
 
     Files of an earlier demo are removed first, so that a killed demo, or one of another day, starts
@@ -85,7 +87,9 @@ def run_demo(settings: Settings, demo: Demo, *, progress: Progress | None = None
         return open_platform(settings), RunReport(demo.spec.start, last, 0, (), ())
     _clear(settings)
     # Arms depend on pseudonyms, so the seed fixes their key too; a demo has no real users.
-    settings.keep_pseudonym_key(hashlib.sha256(f"firstchair demo {demo.spec.seed}".encode()).hexdigest())
+    settings.keep_pseudonym_key(
+        hashlib.sha256(f"firstchair demo {demo.spec.seed}".encode()).hexdigest()
+    )
     platform = open_platform(settings)
     return platform, live(platform, demo, progress=progress)
 
@@ -94,7 +98,9 @@ def _clear(settings: Settings) -> None:
     home = settings.home
     if _marked(settings) is None:
         if (home / "lake").exists() or settings.database_url or settings.source_database_url:
-            raise _refused(home, "holds data that no demo made, or a database server of its own is set")
+            raise _refused(
+                home, "holds data that no demo made, or a database server of its own is set"
+            )
     elif _in_use(home):
         raise _refused(home, "is in use by another process, such as `firstchair up`")
     elif home.exists():

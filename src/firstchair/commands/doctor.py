@@ -23,7 +23,16 @@ from firstchair.promotion import open_registry_and_ledger
 from firstchair.settings import Settings
 from firstchair.sources import EventStore
 
-NEEDED = ("dagster", "mlflow", "evidently", "great-expectations", "implicit", "xgboost", "pandas", "sqlalchemy")
+NEEDED = (
+    "dagster",
+    "mlflow",
+    "evidently",
+    "great-expectations",
+    "implicit",
+    "xgboost",
+    "pandas",
+    "sqlalchemy",
+)
 PASSES, FAILS, UNKNOWN = CheckState.PASSES, CheckState.FAILS, CheckState.NOT_ENOUGH_DATA
 FREE_GIB = 2
 # How many records are checked before the first ingestion.
@@ -86,7 +95,9 @@ def _packages() -> Finding:
             importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-    detail = f"missing: {', '.join(missing)}" if missing else f"{len(NEEDED)} of {len(NEEDED)} are here"
+    detail = (
+        f"missing: {', '.join(missing)}" if missing else f"{len(NEEDED)} of {len(NEEDED)} are here"
+    )
     return Finding("packages", _state(not missing), detail, "Run `make setup`.")
 
 
@@ -121,13 +132,17 @@ def _events(settings: Settings) -> Finding:
 def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
     """Whether ingestion would accept the first records of some objects."""
     records = [
-        (name, record) for name in names[:SAMPLED_OBJECTS] for record in islice(store.records(name), SAMPLED_RECORDS)
+        (name, record)
+        for name in names[:SAMPLED_OBJECTS]
+        for record in islice(store.records(name), SAMPLED_RECORDS)
     ]
     found = events.refusals([record for _, record in records], now=datetime.now(UTC))
     if not found:
         return Finding("events", PASSES, detail)
     name, record = records[found[0].index]
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in Counter(f.reason for f in found).most_common(3))
+    reasons = ", ".join(
+        f"{count:,} {reason}" for reason, count in Counter(f.reason for f in found).most_common(3)
+    )
     detail = (
         f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: {reasons} "
         f"(first: {name} line {record.line}: {found[0].detail})"
@@ -171,7 +186,11 @@ def _models(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Finding:
-    ports = {settings.api_port: "/healthz", settings.dagster_port: "/server_info", settings.mlflow_port: "/health"}
+    ports = {
+        settings.api_port: "/healthz",
+        settings.dagster_port: "/server_info",
+        settings.mlflow_port: "/health",
+    }
     taken = [port for port in ports if _taken(port)]
     strange = [port for port in taken if not _is_ours(port, ports[port])]
     served = f"`firstchair up` answers at {', '.join(map(str, taken))}" if taken else "free"

@@ -51,14 +51,18 @@ class PlatformService:
         """The slates of one login per user."""
         artists = np.full((len(users), SLATE), -1, dtype=np.int64)
         propensities = np.ones((len(users), SLATE))
-        shown = [self.shown(int(user), day, fold_in=self.platform.settings.fold_in) for user in users]
+        shown = [
+            self.shown(int(user), day, fold_in=self.platform.settings.fold_in) for user in users
+        ]
         for row, slate in enumerate(one.slate for one in shown):
             length = len(slate.artists)
             artists[row, :length] = self._artists[slate.artists]
             propensities[row, :length] = slate.propensity
             if slate.explored >= 0:
                 propensities[row, slate.explored] = slate.explored_propensity
-        return Slates(artists, propensities, [one.version for one in shown], [one.role for one in shown])
+        return Slates(
+            artists, propensities, [one.version for one in shown], [one.role for one in shown]
+        )
 
     def shown(self, user: int, day: date, *, fold_in: bool) -> Shown:
         """What a user sees at a login now, with or without their signals of today folded in."""
@@ -80,7 +84,14 @@ class PlatformService:
         """Take signals into account from the next login on, as if they had been posted."""
         midnight = _midnight(day)
         self.today.forget_before(unknown_to(self.published.as_of, midnight))
-        columns = (signals.user, signals.artist, signals.track, signals.kind, signals.ms, signals.ms_played)
+        columns = (
+            signals.user,
+            signals.artist,
+            signals.track,
+            signals.kind,
+            signals.ms,
+            signals.ms_played,
+        )
         for user, artist, track, kind, ms, played in zip(*columns, strict=True):
             at = midnight + ms / 1000
             track_key = track_id(artist, track) if track >= 0 else ""
@@ -102,7 +113,10 @@ class PlatformService:
             listed = np.full((len(self.keys), SLATE), -1, dtype=np.int64)
             user = of_version["user_key"].map(numbers)
             known = user.notna().to_numpy()
-            place = (user[known].astype(int).to_numpy(), of_version["position"][known].to_numpy() - 1)
+            place = (
+                user[known].astype(int).to_numpy(),
+                of_version["position"][known].to_numpy() - 1,
+            )
             listed[place] = of_version["artist_id"][known].map(artist_number).to_numpy()
             found[str(version)] = listed
         return found

@@ -13,7 +13,9 @@ from firstchair.promotion import Entry, ManualDecision, promote_by_hand, roll_ba
 Notify = Callable[[str], None]
 
 
-def promote(platform: Platform, *, version: str, reason: str, notify: Notify = lambda _: None) -> Entry:
+def promote(
+    platform: Platform, *, version: str, reason: str, notify: Notify = lambda _: None
+) -> Entry:
     """Promote a version by hand and publish its lists.
 
     `notify` is called if the lists follow later, because another writer is at work.
@@ -67,7 +69,9 @@ def _publish(platform: Platform, as_of: date, notify: Notify) -> None:
 
     day = as_of - timedelta(days=1)
     try:
-        with writing(platform.databases.ledger, who="a decision by hand", why="its lists", wait=False):
+        with writing(
+            platform.databases.ledger, who="a decision by hand", why="its lists", wait=False
+        ):
             materialise(
                 defs(),
                 open_instance(platform.settings),
@@ -76,4 +80,6 @@ def _publish(platform: Platform, as_of: date, notify: Notify) -> None:
                 days=(day, day),
             )
     except WriterBusyError as busy:
-        notify(f"The decision stands; its lists are published after what is at work now. {busy.what}")
+        notify(
+            f"The decision stands; its lists are published after what is at work now. {busy.what}"
+        )

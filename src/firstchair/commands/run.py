@@ -15,7 +15,14 @@ from firstchair.platform.triggers import lists_with_merged
 from firstchair.platform.work import writing
 
 # Assets built for a range of days in one run, which gives the same tables as day by day (tested).
-HISTORY = ("silver_events", "engagement_daily", "engagement_baselines", "churn", "data_quality", "evidence")
+HISTORY = (
+    "silver_events",
+    "engagement_daily",
+    "engagement_baselines",
+    "churn",
+    "data_quality",
+    "evidence",
+)
 FEATURES = ("user_features", "interactions")
 MODELS = (*(model_name(family) for family in Family), "popularity_reference")
 LISTS = ("evidence", "promotion_decision", "recommendations", "published_lists")
@@ -72,7 +79,9 @@ def run(
 class _Run:
     """One call of `run`: the Dagster instance, the plan and the progress."""
 
-    def __init__(self, platform: Platform, progress: Progress, hold_models: bool, without: Collection[str]) -> None:
+    def __init__(
+        self, platform: Platform, progress: Progress, hold_models: bool, without: Collection[str]
+    ) -> None:
         from dagster_project.execution import close_orphans
         from dagster_project.instance import open_instance
 
@@ -104,7 +113,9 @@ class _Run:
             # The first day's evidence was built with its events, and there was no decision since.
             built = HISTORY if day == model_days[0] and day in data_days else ()
             held = MODELS if self.hold_models and self._auditioning() else ()
-            self._materialise(tuple(name for name in of_a_day if name not in {*built, *held}), (day, day))
+            self._materialise(
+                tuple(name for name in of_a_day if name not in {*built, *held}), (day, day)
+            )
             built_days.append(day)
         self._renew_lists()
         return RunReport(data_days[0], last, len(data_days), tuple(built_days), tuple(self.runs))
@@ -133,21 +144,30 @@ class _Run:
         from dagster_project.resources import PlatformResource
 
         landing = dg.Definitions(
-            assets=dg.load_assets_from_modules([ingestion]), resources={"platform": PlatformResource()}
+            assets=dg.load_assets_from_modules([ingestion]),
+            resources={"platform": PlatformResource()},
         )
         try:
             self._materialise(("landed_events", "users", "catalogue"), None, landing)
         except RunError as error:
             raise self.platform.with_refused(error) from error
 
-    def _materialise(self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: Any = None) -> None:
+    def _materialise(
+        self, assets: tuple[str, ...], days: tuple[date, date] | None, definitions: Any = None
+    ) -> None:
         from dagster_project.execution import materialise
 
         if definitions is None:
             from dagster_project.definitions import defs
 
             definitions = defs()
-        label = "" if days is None else f" {days[0]}" if days[0] == days[1] else f" {days[0]} to {days[1]}"
+        label = (
+            ""
+            if days is None
+            else f" {days[0]}"
+            if days[0] == days[1]
+            else f" {days[0]} to {days[1]}"
+        )
 
         def on_step(step: str, ended: bool) -> None:
             self.done += ended
@@ -157,7 +177,11 @@ class _Run:
             return
         ends_at = self.done + len(assets)
         clock = {"platform": {"now": self.platform.now.isoformat()}}
-        self.runs.append(materialise(definitions, self.instance, assets, on_step=on_step, days=days, resources=clock))
+        self.runs.append(
+            materialise(
+                definitions, self.instance, assets, on_step=on_step, days=days, resources=clock
+            )
+        )
         self.done = ends_at
         self.progress(f"{assets[-1]}{label}", self.done, self.total)
 

@@ -58,7 +58,10 @@ def status(platform: Platform) -> PlatformStatus:
         table: max(platform.lake.partitions(table), default=None)
         for table in (t.EVENTS, t.USER_FEATURES, t.RECOMMENDATIONS)
     }
-    checks, waiting = watch(platform, run_checks(instance, now=platform.now)), waiting_candidates(platform)
+    checks, waiting = (
+        watch(platform, run_checks(instance, now=platform.now)),
+        waiting_candidates(platform),
+    )
     return PlatformStatus(
         roles=promotion.status(platform.registry, platform.ledger),
         events_until=newest[t.EVENTS],

@@ -56,7 +56,9 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
 
     lake, settings = platform.lake, platform.settings
     as_of = report.last + timedelta(days=1)
-    window_start = max(report.last - timedelta(days=ENGAGEMENT_DAYS - 1), platform.complete_days()[0])
+    window_start = max(
+        report.last - timedelta(days=ENGAGEMENT_DAYS - 1), platform.complete_days()[0]
+    )
     return Summary(
         as_of=as_of,
         first_day=platform.complete_days()[0],
@@ -68,9 +70,13 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
         refused_accounts=_counts(lake.read(t.QUARANTINE_USERS)),
         models=_models(platform, as_of),
         engagement=list(
-            monitoring.engagement_summary(lake, first=window_start, last=report.last, k_anonymity=settings.k_anonymity)
+            monitoring.engagement_summary(
+                lake, first=window_start, last=report.last, k_anonymity=settings.k_anonymity
+            )
         ),
-        churn=_churn(lake.read(t.CHURN, f"mature and as_of <= date '{as_of}' and model_version = 'all'")),
+        churn=_churn(
+            lake.read(t.CHURN, f"mature and as_of <= date '{as_of}' and model_version = 'all'")
+        ),
         drift=_drift(lake.read(t.DRIFT, f"as_of = date '{as_of}'"), platform.settings.reports),
         decisions=[_decision(entry) for entry in _decisions(platform, as_of)],
         run=report,
@@ -78,7 +84,10 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
 
 
 def _counts(quarantined: pa.Table) -> dict[str, int]:
-    return {row["values"]: row["counts"] for row in quarantined.column("reason").value_counts().to_pylist()}
+    return {
+        row["values"]: row["counts"]
+        for row in quarantined.column("reason").value_counts().to_pylist()
+    }
 
 
 def _decisions(platform: Platform, as_of: date) -> list[Entry]:

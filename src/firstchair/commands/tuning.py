@@ -24,7 +24,11 @@ class TuningReport:
 
 
 def tune_family(
-    platform: Platform, family: Family, *, trials: int, told: Callable[[Trial], None] = lambda trial: None
+    platform: Platform,
+    family: Family,
+    *,
+    trials: int,
+    told: Callable[[Trial], None] = lambda trial: None,
 ) -> TuningReport:
     """Search better settings of a family, starting from those in use.
 
@@ -45,7 +49,9 @@ def tune_family(
             remedy="Wait for more days of events.",
         )
     in_use = chosen_settings(family)
-    study = tune(data.labelled, family, start=in_use, trials=trials, seed=platform.settings.seed, told=told)
+    study = tune(
+        data.labelled, family, start=in_use, trials=trials, seed=platform.settings.seed, told=told
+    )
     registry = platform.registry
     registry.ensure_experiment()
     run_id = log_study(

@@ -57,15 +57,23 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
     s = platform.settings
     workspace = _workspace_file(s.home)
     pages = host or "127.0.0.1"
-    mlflow_uri = s.mlflow_tracking_uri or to_driver(platform.databases.mlflow, "psycopg2").render_as_string(
-        hide_password=False
-    )
+    mlflow_uri = s.mlflow_tracking_uri or to_driver(
+        platform.databases.mlflow, "psycopg2"
+    ).render_as_string(hide_password=False)
     binary = Path(sys.executable).parent
     return (
         api_service(s, host=host),
         Service(
             "Dagster",
-            (str(binary / "dagster-webserver"), "-w", workspace, "-h", pages, "-p", str(s.dagster_port)),
+            (
+                str(binary / "dagster-webserver"),
+                "-w",
+                workspace,
+                "-h",
+                pages,
+                "-p",
+                str(s.dagster_port),
+            ),
             s.dagster_address,
         ),
         Service("Dagster daemon", (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
@@ -107,13 +115,18 @@ def up(
     """
     from dagster_project.instance import prepare_home
 
-    wanted = tuple(service for service in services(platform) if not (no_ui and service.name in PAGES))
+    wanted = tuple(
+        service for service in services(platform) if not (no_ui and service.name in PAGES)
+    )
     _require_free_ports(wanted)
     prepare_home(platform.settings)
     note_first_start(platform)
     logs = platform.settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what goes to the background deaf to Ctrl-C
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a shell starts what goes to the background deaf to Ctrl-C
         signal.signal(number, _stop)
     processes: dict[Service, subprocess.Popen[bytes]] = {}
     try:
@@ -162,7 +175,12 @@ def _watch(
 def _start(service: Service, logs: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with _log(service, logs).open("ab") as log:
         return subprocess.Popen(
-            service.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            service.command,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
 
 
@@ -222,7 +240,9 @@ def _workspace_file(home: Path) -> str:
     written = home / "dagster" / "workspace.yaml"
     if not written.exists():
         written.parent.mkdir(parents=True, exist_ok=True)
-        temporary = written.with_suffix(f".{uuid.uuid4().hex}")  # in two containers a process may have the same id
+        temporary = written.with_suffix(
+            f".{uuid.uuid4().hex}"
+        )  # in two containers a process may have the same id
         temporary.write_text(WORKSPACE)
         temporary.replace(written)
     return str(written)

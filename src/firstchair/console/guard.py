@@ -41,7 +41,9 @@ def page_route(sessions: Sessions, clock: Clock) -> type[APIRoute]:
                     return fault_page(503, error.what, f"{error.data} {error.remedy}")
                 except RequestValidationError as error:
                     where = ".".join(str(part) for part in error.errors()[0]["loc"])
-                    return fault_page(422, "This page cannot be asked for so.", f"Look at {where} in the address.")
+                    return fault_page(
+                        422, "This page cannot be asked for so.", f"Look at {where} in the address."
+                    )
 
             return guarded
 
@@ -77,13 +79,17 @@ def is_forged(request: Request, form: dict[str, str]) -> bool:
 
 def fault_page(status_code: int, what: str, remedy: str) -> Response:
     """An error page for a person."""
-    return rendered("fault.html", {"what": what, "remedy": remedy, "status": status_code}, status_code)
+    return rendered(
+        "fault.html", {"what": what, "remedy": remedy, "status": status_code}, status_code
+    )
 
 
 def forged_page() -> Response:
     """The answer to a forged form."""
     return fault_page(
-        403, "The form did not come from this session.", "Nothing was done. Open the page again and send it from there."
+        403,
+        "The form did not come from this session.",
+        "Nothing was done. Open the page again and send it from there.",
     )
 
 

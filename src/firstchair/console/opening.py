@@ -76,7 +76,9 @@ class ConsoleDecisions:
         p = self.platform
         users, salt = p.lake.count(t.USERS), p.settings.arm_salt
         manual = self._manual(reason, person)
-        return promote_by_hand(p.registry, p.ledger, manual, version=version, users=users, salt=salt)
+        return promote_by_hand(
+            p.registry, p.ledger, manual, version=version, users=users, salt=salt
+        )
 
     def roll_back(self, *, to: str, reason: str, person: str) -> Entry:
         """Remove the champion and bring back version `to`.
@@ -108,6 +110,8 @@ def _alerts(platform: Platform) -> Callable[[], tuple[Alert, ...]]:
 
     @lru_cache(maxsize=1)
     def found(tick: int) -> tuple[Alert, ...]:
-        return open_alerts(replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC)))
+        return open_alerts(
+            replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC))
+        )
 
     return lambda: found(int(datetime.now(UTC).timestamp()) // ALERTS_SECONDS)

@@ -57,7 +57,11 @@ def _headers() -> dict[str, str]:
 
 
 def _plain_headers() -> dict[str, str]:
-    return {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+    return {
+        "cache-control": "no-store",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
 
 
 def _digest(text: str) -> str:

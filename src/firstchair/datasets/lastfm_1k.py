@@ -49,7 +49,9 @@ def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dat
     found = connection.execute("select count(*), min(ms), max(ms) from plays").fetchall()
     rows, first, last = found[0]
     if not rows:
-        raise unreadable(file, f"none of its lines is a play ({'; '.join(left_out) or 'it is empty'})")
+        raise unreadable(
+            file, f"none of its lines is a play ({'; '.join(left_out) or 'it is empty'})"
+        )
     if (repeated := _count(connection, "raw") - rows) > 0:
         left_out.append(f"{repeated:,} plays that repeat user, time and title of another")
     return Dataset(
@@ -120,7 +122,10 @@ def _read(connection: duckdb.DuckDBPyConnection, file: Path, known: set[str]) ->
         columns = zip(*rows, strict=True)
         connection.register("batch", pa.table(list(map(pa.array, columns)), names=NAMES))
         connection.execute("insert into raw select * from batch")
-    return [f"{count:,} lines with {why} (first: line {first[why]:,})" for why, count in bad.most_common()]
+    return [
+        f"{count:,} lines with {why} (first: line {first[why]:,})"
+        for why, count in bad.most_common()
+    ]
 
 
 def _play(line: bytes, known: set[str]) -> "tuple[str | int, ...] | str":

@@ -34,7 +34,9 @@ def read_tsv(path: Path, columns: Sequence[str], *, encoding: str = "utf-8") -> 
         raise unreadable(path, str(error).strip()) from error
 
 
-def whole_numbers(frame: pd.DataFrame, name: str, path: Path) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def whole_numbers(
+    frame: pd.DataFrame, name: str, path: Path
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """A column as int64.
 
     Raises:
@@ -44,7 +46,9 @@ def whole_numbers(frame: pd.DataFrame, name: str, path: Path) -> np.ndarray[tupl
     bad = np.flatnonzero(numbers.isna().to_numpy())
     if len(bad):
         cell = frame[name].iloc[int(bad[0])]
-        raise unreadable(path, f"line {int(bad[0]) + 2}, column {name}: {cell!r} is no whole number")
+        raise unreadable(
+            path, f"line {int(bad[0]) + 2}, column {name}: {cell!r} is no whole number"
+        )
     return np.asarray(numbers, dtype=np.int64)
 
 

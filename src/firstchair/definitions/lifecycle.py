@@ -52,7 +52,9 @@ def lifecycle_sql(created_at: str, day: str) -> str:
     """
     texts = {"created_at": created_at, "day": day}
     values = {name: sqlglot.parse_one(text, read="duckdb") for name, text in texts.items()}
-    filled = _compiled().transform(lambda node: values[node.name].copy() if isinstance(node, exp.Column) else node)
+    filled = _compiled().transform(
+        lambda node: values[node.name].copy() if isinstance(node, exp.Column) else node
+    )
     return filled.sql("duckdb")
 
 

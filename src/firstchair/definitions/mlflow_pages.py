@@ -15,7 +15,9 @@ METRICS_A_CALL = 1_000
 SHARED_VIEW = f"mlflow.sharedViewState.{VIEW}"
 
 
-def experiment_tags(description: str, metrics: Sequence[str], *, tags: Sequence[str] = ()) -> dict[str, str]:
+def experiment_tags(
+    description: str, metrics: Sequence[str], *, tags: Sequence[str] = ()
+) -> dict[str, str]:
     """Tags of an experiment.
 
     Args:
@@ -39,7 +41,9 @@ def log_points(client: Any, run_id: str, points: Sequence[Any]) -> None:
         client.log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
 
 
-def ensure_experiment(client: Any, name: str, *, artifact_root: Path, tags: Mapping[str, str]) -> str:
+def ensure_experiment(
+    client: Any, name: str, *, artifact_root: Path, tags: Mapping[str, str]
+) -> str:
     """Number of an experiment; made where there is none, restored where MLflow deleted it."""
     found = client.get_experiment_by_name(name)
     if found is not None:

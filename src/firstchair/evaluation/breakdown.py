@@ -39,8 +39,16 @@ def broken_down(values: Values, rows: Rows, data: TrainingData, *, seed: int) ->
     """
     lengths = np.diff(data.liked().indptr)[rows]
     named = {"all": np.full(len(rows), "all"), "history": history_names(lengths)}
-    named |= {name: data.users[name].astype(str).to_numpy()[rows] for name in SEGMENTS if name in data.users}
-    return tuple(cell for segment, of_user in named.items() for cell in _cells(segment, of_user, values, seed))
+    named |= {
+        name: data.users[name].astype(str).to_numpy()[rows]
+        for name in SEGMENTS
+        if name in data.users
+    }
+    return tuple(
+        cell
+        for segment, of_user in named.items()
+        for cell in _cells(segment, of_user, values, seed)
+    )
 
 
 def history_names(lengths: npt.NDArray[np.integer]) -> npt.NDArray[np.str_]:

@@ -63,7 +63,11 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     `family` is one of `Family`, or `popularity`.
     """
     started = time.perf_counter()
-    model = Popularity(split.train) if family == POPULARITY else fit(Family(family), split.train, seed=seed)
+    model = (
+        Popularity(split.train)
+        if family == POPULARITY
+        else fit(Family(family), split.train, seed=seed)
+    )
     fit_seconds = time.perf_counter() - started
     users = np.flatnonzero(np.diff((split.positives + split.prompted).indptr) > 0).astype(np.int64)
     lists = model.recommend(split.train, users, DEPTH).artists
@@ -102,7 +106,9 @@ def _on_test(
     return rows, artists, ranking_metrics(artists, positives[rows])
 
 
-def _on_training(model: Recommender | Popularity, train: TrainingData) -> tuple[Rows, RankingMetrics]:
+def _on_training(
+    model: Recommender | Popularity, train: TrainingData
+) -> tuple[Rows, RankingMetrics]:
     """A sample of the users that the model was fitted to (rows of `train`), and its metrics on what they had taken."""
     remembered = train.liked()
     rows = np.flatnonzero(train.warm())

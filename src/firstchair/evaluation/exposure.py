@@ -19,7 +19,9 @@ class Exposure:
     gini: float
 
 
-def exposure(artists: npt.NDArray[np.int32], takers: npt.NDArray[np.int64], *, users: int) -> Exposure:
+def exposure(
+    artists: npt.NDArray[np.int32], takers: npt.NDArray[np.int64], *, users: int
+) -> Exposure:
     """Exposure that the lists give.
 
     Novelty is the mean of -log2(takers / users) over the places of all lists (Zhou et al. 2010, "Solving the

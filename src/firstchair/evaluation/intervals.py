@@ -80,7 +80,9 @@ def paired_bootstrap(
     )
 
 
-def mean_interval(values: npt.NDArray[np.float64], *, samples: int, alpha: float, seed: int) -> tuple[float, float]:
+def mean_interval(
+    values: npt.NDArray[np.float64], *, samples: int, alpha: float, seed: int
+) -> tuple[float, float]:
     """Two-sided percentile interval of the mean at 1 - alpha, resampling users as `paired_bootstrap` does.
 
     Args:

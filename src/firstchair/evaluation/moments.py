@@ -163,12 +163,18 @@ def compare_ratios(
         top, bottom = numerator[arm == number], denominator[arm == number]
         total, n = float(bottom.sum()), len(bottom)
         ratio = float(top.sum()) / total if total > 0 else np.nan
-        variance = float(np.var(top - ratio * bottom, ddof=1)) * n / total**2 if total > 0 and n > 1 else np.nan
+        variance = (
+            float(np.var(top - ratio * bottom, ddof=1)) * n / total**2
+            if total > 0 and n > 1
+            else np.nan
+        )
         found.append((ratio, variance, float(n)))
     (control, var_control, n_control), (treatment, var_treatment, n_treatment) = found
     lift = treatment / control if control > 0 else np.nan
     se = np.sqrt(var_treatment + lift**2 * var_control) / control if control > 0 else np.nan
-    return Contrast(*(np.array([value]) for value in (control, treatment, lift - 1, se, n_control, n_treatment)))
+    return Contrast(
+        *(np.array([value]) for value in (control, treatment, lift - 1, se, n_control, n_treatment))
+    )
 
 
 def _spread(arm: Moments, rest: Values) -> Values:

@@ -157,7 +157,10 @@ class _Placed:
 
     def without(self, rows: npt.NDArray[np.bool_]) -> Self:
         """The same less some slates."""
-        kept = {name: getattr(self.log, name)[~rows] for name in ("user", "ranked", "shown", "clicked", "outside")}
+        kept = {
+            name: getattr(self.log, name)[~rows]
+            for name in ("user", "ranked", "shown", "clicked", "outside")
+        }
         others = (self.target, self.target_in_ranked, self.shown_in_ranked, self.shown_in_target)
         return type(self)(replace(self.log, **kept), *(column[~rows] for column in others))
 
@@ -221,7 +224,13 @@ def _appeal(
 def _exposure(log: SlateLog, place: Whole, looks: Values) -> Values:
     """sum_j th_j P(artist at j) under the logging policy, of artists at these places of the ranked list."""
     k = log.ranked.shape[1]
-    by_chance = log.exploration / k / np.maximum(log.outside, 1)[:, None] * looks.sum() * (log.outside > 0)[:, None]
+    by_chance = (
+        log.exploration
+        / k
+        / np.maximum(log.outside, 1)[:, None]
+        * looks.sum()
+        * (log.outside > 0)[:, None]
+    )
     ranked = looks[np.maximum(place, 0)] * (1 - log.exploration / k)
     return np.asarray(np.where(place >= 0, ranked, by_chance))
 

@@ -69,8 +69,12 @@ def gap_test(
     relative = 1 - unseen.mean() / train.mean() if train.mean() > 0 else 0.0
     behind = False
     if reference_train is not None and reference_unseen is not None:
-        found_more, _ = mean_interval(reference_unseen - unseen, samples=1000, alpha=0.05, seed=seed)
-        remembered_less, _ = mean_interval(train - reference_train, samples=1000, alpha=0.05, seed=seed)
+        found_more, _ = mean_interval(
+            reference_unseen - unseen, samples=1000, alpha=0.05, seed=seed
+        )
+        remembered_less, _ = mean_interval(
+            train - reference_train, samples=1000, alpha=0.05, seed=seed
+        )
         behind = found_more > 0 and remembered_less > 0
     return Gap(
         train=float(train.mean()),
@@ -132,14 +136,18 @@ def gap_difference(
         seed: Of the weights.
     """
     models = (found.champion, found.challenger)
-    if not len(found.unseen_users) or not all(len(train) and train.mean() > 0 for train, _ in models):
+    if not len(found.unseen_users) or not all(
+        len(train) and train.mean() > 0 for train, _ in models
+    ):
         return None
     both = np.concatenate([found.train_users, found.unseen_users])
     users, place = np.unique(both, return_inverse=True)
     gaps = [float(1 - unseen.mean() / train.mean()) for train, unseen in models]
     differences = _resampled_difference(found, place, len(users), samples, seed)
     lower, upper = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
-    return GapDifference(gaps[0], gaps[1], gaps[1] - gaps[0], float(lower), float(upper), len(users))
+    return GapDifference(
+        gaps[0], gaps[1], gaps[1] - gaps[0], float(lower), float(upper), len(users)
+    )
 
 
 def _resampled_difference(
@@ -151,7 +159,9 @@ def _resampled_difference(
         sides = [(weights[:, rows], weights[:, rows].sum(axis=1)) for rows in (trained, unseen)]
         means = [
             [np.divide(w @ values, total, out=np.zeros(len(w)), where=total > 0) for values in side]
-            for (w, total), side in zip(sides, zip(found.champion, found.challenger, strict=True), strict=True)
+            for (w, total), side in zip(
+                sides, zip(found.champion, found.challenger, strict=True), strict=True
+            )
         ]
         sound = (means[0][0] > 0) & (means[0][1] > 0)
         gaps = [1 - new[sound] / old[sound] for old, new in zip(means[0], means[1], strict=True)]

@@ -60,9 +60,17 @@ def as_training_data(
     user_keys: npt.NDArray[np.str_], artist_ids: npt.NDArray[np.str_], confidence: sparse.csr_matrix
 ) -> TrainingData:
     """Pairs of which nothing more is known: no country, no age group, no genre, no day."""
-    unknown = pd.DataFrame({"country": "unknown", "age_group": "unknown"}, index=pd.Index(user_keys, dtype=object))
-    named = {"name": artist_ids.astype(object), "first_active_on": pd.NaT, "genres": [[]] * len(artist_ids)}
-    digest = hashlib.sha256(confidence.indptr.tobytes() + confidence.indices.tobytes() + confidence.data.tobytes())
+    unknown = pd.DataFrame(
+        {"country": "unknown", "age_group": "unknown"}, index=pd.Index(user_keys, dtype=object)
+    )
+    named = {
+        "name": artist_ids.astype(object),
+        "first_active_on": pd.NaT,
+        "genres": [[]] * len(artist_ids),
+    }
+    digest = hashlib.sha256(
+        confidence.indptr.tobytes() + confidence.indices.tobytes() + confidence.data.tobytes()
+    )
     return TrainingData(
         as_of=NO_DAY,
         user_keys=user_keys,
@@ -80,7 +88,9 @@ def with_held_out(data: TrainingData, *, seed: int, share: float = HELD_OUT_SHAR
     return replace(data, labelled=LabelledHistory(replace(data, confidence=kept), held))
 
 
-def held_out(matrix: sparse.csr_matrix, *, seed: int, share: float) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+def held_out(
+    matrix: sparse.csr_matrix, *, seed: int, share: float
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """Split each row: `share` of its positive entries (rounded, ties to even), drawn by `seed`, are held out.
 
     Returns:
@@ -96,13 +106,17 @@ def held_out(matrix: sparse.csr_matrix, *, seed: int, share: float) -> tuple[spa
     out[drawn[place < np.round(share * count)[row[drawn]]]] = True
     parts = [(matrix.data[~out], ~out), (np.ones(int(out.sum())), out)]
     kept, held = (
-        sparse.csr_matrix((values.astype(np.float32), (row[mask], matrix.indices[mask])), shape=matrix.shape)
+        sparse.csr_matrix(
+            (values.astype(np.float32), (row[mask], matrix.indices[mask])), shape=matrix.shape
+        )
         for values, mask in parts
     )
     return kept, held
 
 
-def _ones(row: npt.NDArray[np.int64], column: npt.NDArray[np.int64], shape: tuple[int, int]) -> sparse.csr_matrix:
+def _ones(
+    row: npt.NDArray[np.int64], column: npt.NDArray[np.int64], shape: tuple[int, int]
+) -> sparse.csr_matrix:
     matrix = sparse.csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=shape)
     matrix.data[:] = 1  # a pair given twice is one
     matrix.sort_indices()

@@ -14,7 +14,14 @@ from firstchair.evaluation.public import PublicSplit
 from firstchair.evaluation.ranking import metrics_at
 from firstchair.evaluation.references import POPULARITY, Popularity
 from firstchair.models import Family, LabelledHistory, Recommender, fit
-from firstchair.models.chosen import MADE_OF_PARTS, TUNED, alternatives, assembled, chosen_settings, data_of
+from firstchair.models.chosen import (
+    MADE_OF_PARTS,
+    TUNED,
+    alternatives,
+    assembled,
+    chosen_settings,
+    data_of,
+)
 from firstchair.models.hits import Values
 
 # What the two files do not hold, and the family cannot do without.
@@ -72,7 +79,9 @@ def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> Pub
     recommend_seconds = time.perf_counter() - started
     found = metrics_at(lists, split.positives[rows], k)
     taken = split.train.taken()
-    shown = exposure(lists, np.bincount(taken.indices, minlength=taken.shape[1]), users=taken.shape[0])
+    shown = exposure(
+        lists, np.bincount(taken.indices, minlength=taken.shape[1]), users=taken.shape[0]
+    )
     return PublicEvaluation(
         model=str(model),
         k=k,
@@ -92,7 +101,9 @@ def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> Pub
     )
 
 
-def _fitted(split: PublicSplit, model: str, settings: Mapping[str, Any], seed: int) -> Recommender | Popularity:
+def _fitted(
+    split: PublicSplit, model: str, settings: Mapping[str, Any], seed: int
+) -> Recommender | Popularity:
     if model == POPULARITY:
         return Popularity(split.train)
     return fit(Family(model), split.train, seed=seed, settings=settings)
@@ -138,5 +149,7 @@ def validation_ndcg(
     rows = np.sort(np.random.default_rng(seed).permutation(rows)[:users]).astype(np.int64)
     if not len(rows):
         return 0.0
-    lists = fit(family, labelled.data, seed=seed, settings=settings).recommend(labelled.data, rows, k)
+    lists = fit(family, labelled.data, seed=seed, settings=settings).recommend(
+        labelled.data, rows, k
+    )
     return float(metrics_at(lists.artists, labelled.positives[rows], k)["ndcg"].mean())

@@ -42,7 +42,9 @@ def ranking_metrics(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix
     )
 
 
-def metrics_at(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix, k: int) -> dict[str, Values]:
+def metrics_at(
+    artists: npt.NDArray[np.int32], positives: sparse.csr_matrix, k: int
+) -> dict[str, Values]:
     """recall, ndcg, hit_rate, map and mrr at any `k`, one value a user; arguments as `ranking_metrics`."""
     hits, wanted = hits_of(artists[:, :k], positives), np.diff(positives.indptr)
     return {

@@ -12,7 +12,9 @@ class Popularity:
     """The artists with most listeners first, those a user has taken left out."""
 
     def __init__(self, data: TrainingData) -> None:
-        self.listeners = np.asarray(data.confidence.multiply(data.confidence > 0).getnnz(axis=0), dtype=np.float32)
+        self.listeners = np.asarray(
+            data.confidence.multiply(data.confidence > 0).getnnz(axis=0), dtype=np.float32
+        )
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The same order for everybody."""

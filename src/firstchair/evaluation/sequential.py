@@ -26,7 +26,9 @@ def rho_for(se_planned: float, *, alpha: float) -> float:
 def log_e(d: float, se: float, *, rho: float, null: float = 0.0) -> float: ...
 @overload
 def log_e(d: Values, se: Values, *, rho: Values, null: float = 0.0) -> Values: ...
-def log_e(d: float | Values, se: float | Values, *, rho: float | Values, null: float = 0.0) -> float | Values:
+def log_e(
+    d: float | Values, se: float | Values, *, rho: float | Values, null: float = 0.0
+) -> float | Values:
     """Logarithm of the one-sided e-value that the effect lies above `null`: a half-normal mixture.
 
     With v = 1 / se² and S = (d - null) v:
@@ -45,7 +47,12 @@ def log_e(d: float | Values, se: float | Values, *, rho: float | Values, null: f
     information = 1 / np.square(se)
     score = (np.asarray(d) - null) * information
     spread = information + rho
-    found = np.log(2) + 0.5 * np.log(rho / spread) + score**2 / (2 * spread) + log_ndtr(score / np.sqrt(spread))
+    found = (
+        np.log(2)
+        + 0.5 * np.log(rho / spread)
+        + score**2 / (2 * spread)
+        + log_ndtr(score / np.sqrt(spread))
+    )
     return float(found) if np.ndim(found) == 0 else np.asarray(found)
 
 

@@ -8,7 +8,9 @@ from firstchair.evaluation.tuning import Study
 PARENT = "mlflow.parentRunId"
 
 
-def log_study(study: Study, *, tracking_uri: str, experiment: str, fingerprint: str, simulated: bool) -> str:
+def log_study(
+    study: Study, *, tracking_uri: str, experiment: str, fingerprint: str, simulated: bool
+) -> str:
     """Write the study and its trials into the experiment, which must exist; returns the run of the study.
 
     `simulated`, whether some event behind it is, is a tag of every run.
@@ -22,10 +24,22 @@ def log_study(study: Study, *, tracking_uri: str, experiment: str, fingerprint: 
     parent = client.create_run(where, run_name=f"study {study.family}", tags=tags).info.run_id
     for trial in study.trials:
         nested = {**tags, "kind": "trial", PARENT: parent}
-        run = client.create_run(where, run_name=f"{study.family} trial {trial.number}", tags=nested).info.run_id
-        _log(client, run, trial.settings, {"train_ndcg": trial.train_ndcg, "validation_ndcg": trial.validation_ndcg})
+        run = client.create_run(
+            where, run_name=f"{study.family} trial {trial.number}", tags=nested
+        ).info.run_id
+        _log(
+            client,
+            run,
+            trial.settings,
+            {"train_ndcg": trial.train_ndcg, "validation_ndcg": trial.validation_ndcg},
+        )
     best = {"validation_ndcg": study.best.validation_ndcg, "train_ndcg": study.best.train_ndcg}
-    _log(client, parent, {**study.best.settings, "seed": study.seed, "trials": len(study.trials)}, best)
+    _log(
+        client,
+        parent,
+        {**study.best.settings, "seed": study.seed, "trials": len(study.trials)},
+        best,
+    )
     return str(parent)
 
 

@@ -44,7 +44,11 @@ class Study:
     def document(self) -> dict[str, Any]:
         """The chosen settings with the study's figures, as `models/settings` keeps them."""
         chosen = asdict(self.best)
-        figures: dict[str, float] = {"seed": self.seed, "trials": len(self.trials), "validation_users": self.users}
+        figures: dict[str, float] = {
+            "seed": self.seed,
+            "trials": len(self.trials),
+            "validation_users": self.users,
+        }
         figures |= {"began_with": round(self.trials[0].validation_ndcg, 4)}
         figures |= {name: round(chosen[name], 4) for name in ("validation_ndcg", "train_ndcg")}
         return {"settings": chosen["settings"], "study": figures}
@@ -118,8 +122,14 @@ def _als_space(trial: Any) -> dict[str, Any]:
 
 
 def _item_item_space(trial: Any) -> dict[str, Any]:
-    ranges = {"user_damping": (0.0, 1.5), "artist_damping": (0.0, 1.0), "popularity_damping": (-0.2, 0.7)}
-    return {name: round(trial.suggest_float(name, *ends, step=0.05), 3) for name, ends in ranges.items()}
+    ranges = {
+        "user_damping": (0.0, 1.5),
+        "artist_damping": (0.0, 1.0),
+        "popularity_damping": (-0.2, 0.7),
+    }
+    return {
+        name: round(trial.suggest_float(name, *ends, step=0.05), 3) for name, ends in ranges.items()
+    }
 
 
 SPACES: Mapping[Family, Callable[[Any], dict[str, Any]]] = {
@@ -135,7 +145,12 @@ def _judged(labelled: LabelledHistory, seed: int) -> Rows:
 
 
 def _tried(
-    number: int, labelled: LabelledHistory, family: Family, settings: dict[str, Any], rows: Rows, seed: int
+    number: int,
+    labelled: LabelledHistory,
+    family: Family,
+    settings: dict[str, Any],
+    rows: Rows,
+    seed: int,
 ) -> Trial:
     started = time.perf_counter()
     model = fit(family, labelled.data, seed=seed, settings=settings)
@@ -149,7 +164,9 @@ def _tried(
     )
 
 
-def remembered_and_found(model: Recommender, labelled: LabelledHistory, rows: Rows) -> tuple[Values, Values]:
+def remembered_and_found(
+    model: Recommender, labelled: LabelledHistory, rows: Rows
+) -> tuple[Values, Values]:
     """NDCG@20 of each of `rows` on what the model was fitted to, nothing left out, and on what was held out.
 
     A user of whom nothing was known remembers nothing: 0.

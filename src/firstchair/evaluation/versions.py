@@ -103,8 +103,13 @@ def list_change(before: pa.Table, after: pa.Table, *, catalogue: int) -> ListCha
         catalogue: Artists in the catalogue.
     """
     listed = [rows.column("artist_ids").to_pylist() for rows in (before, after)]
-    shared = [len(set(old) & set(new)) / max(1, len(old), len(new)) for old, new in zip(*listed, strict=True)]
-    covered = [len({artist for row in rows for artist in row}) / max(1, catalogue) for rows in listed]
+    shared = [
+        len(set(old) & set(new)) / max(1, len(old), len(new))
+        for old, new in zip(*listed, strict=True)
+    ]
+    covered = [
+        len({artist for row in rows for artist in row}) / max(1, catalogue) for rows in listed
+    ]
     scores = [_flat(rows.column("scores")) for rows in (before, after)]
     return ListChange(
         overlap=float(np.mean(shared)) if shared else 1.0,
@@ -134,7 +139,10 @@ def population_stability(before: Values, after: Values) -> float:
         return 0.0
     edges = np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1)[1:-1]))
     shares = [
-        np.maximum(np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) / len(v), LEAST_SHARE)
+        np.maximum(
+            np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) / len(v),
+            LEAST_SHARE,
+        )
         for v in (before, after)
     ]
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
         waiting_days,
     )
     from firstchair.events.redirects import check_redirects
-    from firstchair.events.shares import REFUSED_REMEDY, Lost, lost_before, records_sql, require_usable, unusable
+    from firstchair.events.shares import (
+        REFUSED_REMEDY,
+        Lost,
+        lost_before,
+        records_sql,
+        require_usable,
+        unusable,
+    )
     from firstchair.events.vocabulary import EventType, Reason
 
 __all__ = [

@@ -94,7 +94,9 @@ def _stretches(lake: Lake, first: date, last: date) -> Iterator[tuple[date, date
 
 
 def _require(lake: Lake) -> None:
-    missing = [table.name for table in (t.USERS, t.ARTISTS, t.TRACKS) if lake.snapshot(table) is None]
+    missing = [
+        table.name for table in (t.USERS, t.ARTISTS, t.TRACKS) if lake.snapshot(table) is None
+    ]
     if missing:
         raise LakeError(
             f"{', '.join(missing)} was never written, so no event can be checked against it.",
@@ -111,7 +113,9 @@ def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
         frame = connection.execute(f"select {', '.join(CHECKED)} from checked order by n").df()
         connection.register("refusals", _refusals(frame))
         columns = quarantined("reason", "detail")
-        refused = connection.sql(f"select {columns} from checked join refusals using (n) order by n").to_arrow_table()
+        refused = connection.sql(
+            f"select {columns} from checked join refusals using (n) order by n"
+        ).to_arrow_table()
         names = ", ".join(t.EVENTS.schema.names)
         accepted = connection.sql(
             f"select {names} from checked where n not in (select n from refusals) order by n"

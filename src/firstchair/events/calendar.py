@@ -61,7 +61,9 @@ def calendar(events_of: Mapping[date, int]) -> tuple[date, date] | None:
         return [day for days in some for day in days]
 
     start = next((n for n in range(main, 0, -1) if stray(together(blocks[:n]))), 0)
-    end = next((n for n in range(main + 1, len(blocks)) if stray(together(blocks[n:]))), len(blocks))
+    end = next(
+        (n for n in range(main + 1, len(blocks)) if stray(together(blocks[n:]))), len(blocks)
+    )
     return blocks[start][0], blocks[end - 1][-1]
 
 
@@ -155,7 +157,9 @@ def set_aside_strays(lake: Lake) -> tuple[date, date] | None:
         lake.delete(t.EVENTS, outside)
     if _set_aside(lake) != strays:
         lake.delete(t.QUARANTINE_EVENTS, f"{SET_ASIDE} and not {outside}")
-        lake.replace_where(t.QUARANTINE_EVENTS, _refused(lake, outside), f"batch_id is null and {outside}")
+        lake.replace_where(
+            t.QUARANTINE_EVENTS, _refused(lake, outside), f"batch_id is null and {outside}"
+        )
     return span
 
 

@@ -52,9 +52,12 @@ def _judging(now: datetime) -> str:
     reasons = " ".join(f"when {rule.fails} then '{rule.reason}'" for rule in rules)
     # As the suite shows a value: a whole number without its fraction.
     shown = {
-        rule.column: f"regexp_replace(left({rule.column}::varchar, {SHOWN_CHARACTERS}), '\\.0$', '')" for rule in rules
+        rule.column: f"regexp_replace(left({rule.column}::varchar, {SHOWN_CHARACTERS}), '\\.0$', '')"
+        for rule in rules
     }
-    details = " ".join(f"when {rule.fails} then '{rule.column}: ' || {shown[rule.column]}" for rule in rules)
+    details = " ".join(
+        f"when {rule.fails} then '{rule.column}: ' || {shown[rule.column]}" for rule in rules
+    )
     return f"""
         with parsed as ({parsing_sql(now)}),
         judged as (

@@ -99,7 +99,9 @@ def ingest(
     return replace(report, changed=changed, skipped=sum(one.objects for one in listing.skipped))
 
 
-def waiting(lake: Lake, *, events_url: str, storage_options: Mapping[str, Any] | None = None) -> list[str]:
+def waiting(
+    lake: Lake, *, events_url: str, storage_options: Mapping[str, Any] | None = None
+) -> list[str]:
     """Names of the objects that no batch has read, ascending.
 
     Raises:
@@ -132,7 +134,12 @@ def _note_changed(lake: Lake, states: Mapping[str, ObjectState]) -> tuple[str, .
     for row in lake.read(t.OBJECT_VERSIONS).to_pylist():
         known.setdefault(row["object_url"], set()).add(row["store_version"])
     rows = [
-        {"batch_id": "", "object_url": name, "store_version": states[name].version, "was_read": name not in known}
+        {
+            "batch_id": "",
+            "object_url": name,
+            "store_version": states[name].version,
+            "was_read": name not in known,
+        }
         for name in sorted(_done(lake) & set(states))
         if states[name].version not in known.get(name, set())
     ]
@@ -145,7 +152,12 @@ def _note_versions(lake: Lake, names: list[str], states: Mapping[str, ObjectStat
     """Note the versions of a batch that is about to be read; undone with it where it dies."""
     batch_id = _batch_id(names)
     rows = [
-        {"batch_id": batch_id, "object_url": name, "store_version": states[name].version, "was_read": True}
+        {
+            "batch_id": batch_id,
+            "object_url": name,
+            "store_version": states[name].version,
+            "was_read": True,
+        }
         for name in names
     ]
     table = pa.Table.from_pylist(rows, schema=t.OBJECT_VERSIONS.schema)
@@ -153,7 +165,10 @@ def _note_versions(lake: Lake, names: list[str], states: Mapping[str, ObjectStat
 
 
 def _note_skipped(lake: Lake, skipped: tuple[SkippedObjects, ...]) -> None:
-    rows = [{"ending": one.ending, "objects": one.objects, "bytes": one.size, "first": one.first} for one in skipped]
+    rows = [
+        {"ending": one.ending, "objects": one.objects, "bytes": one.size, "first": one.first}
+        for one in skipped
+    ]
     known = lake.read(t.SKIPPED_OBJECTS)
     noted = pa.Table.from_pylist(rows, schema=t.SKIPPED_OBJECTS.schema)
     if not noted.equals(known.sort_by("ending")):
@@ -166,7 +181,9 @@ def _batch_id(names: list[str]) -> str:
 
 def _undo_dead_batches(lake: Lake) -> None:
     """Take back what a killed batch wrote; its objects are read anew."""
-    for batch_id in sorted(set(lake.read(t.OBJECTS, f"status = '{STARTED}'").column("batch_id").to_pylist())):
+    for batch_id in sorted(
+        set(lake.read(t.OBJECTS, f"status = '{STARTED}'").column("batch_id").to_pylist())
+    ):
         for table in (
             *(t.BRONZE_EVENTS, t.QUARANTINE_EVENTS, t.OBJECT_VERSIONS, t.OBJECT_SIZES),
             t.OBJECTS,
@@ -207,7 +224,9 @@ def _read(
         report = _added(report, _report(chunk, staged))
     sizes = _sizes(counts, batch_id, states)
     lake.replace_where(t.OBJECT_SIZES, sizes, f"batch_id = '{batch_id}'")
-    lake.replace_where(t.OBJECTS, _manifest(counts, batch_id, DONE, now), f"batch_id = '{batch_id}'")
+    lake.replace_where(
+        t.OBJECTS, _manifest(counts, batch_id, DONE, now), f"batch_id = '{batch_id}'"
+    )
     return replace(
         report,
         lost_objects=sum(map(_is_lost, counts.values())),
@@ -216,7 +235,9 @@ def _read(
     )
 
 
-def _sizes(counts: dict[str, Counter[str]], batch_id: str, states: Mapping[str, ObjectState]) -> pa.Table:
+def _sizes(
+    counts: dict[str, Counter[str]], batch_id: str, states: Mapping[str, ObjectState]
+) -> pa.Table:
     """Stored bytes of each object, split as the bytes of its records are."""
     rows = []
     for name, count in counts.items():
@@ -239,7 +260,10 @@ def _chunks(store: EventStore, names: list[str]) -> Iterator[list[tuple[str, Rec
 
 def _append(lake: Lake, staged: Staged, batch_id: str, now: datetime) -> None:
     if staged.accepted.num_rows:
-        lake.append(t.BRONZE_EVENTS, _with(t.BRONZE_EVENTS, staged.accepted, batch_id=batch_id, ingested_at=now))
+        lake.append(
+            t.BRONZE_EVENTS,
+            _with(t.BRONZE_EVENTS, staged.accepted, batch_id=batch_id, ingested_at=now),
+        )
     if staged.refused.num_rows:
         stamp = {"batch_id": batch_id, "quarantined_at": now, "event_date": None}
         lake.append(t.QUARANTINE_EVENTS, _with(t.QUARANTINE_EVENTS, staged.refused, **stamp))
@@ -247,7 +271,9 @@ def _append(lake: Lake, staged: Staged, batch_id: str, now: datetime) -> None:
 
 def _with(table: t.Table, data: pa.Table, **constants: object) -> pa.Table:
     for name, value in constants.items():
-        data = data.append_column(name, pa.array([value] * data.num_rows, table.schema.field(name).type))
+        data = data.append_column(
+            name, pa.array([value] * data.num_rows, table.schema.field(name).type)
+        )
     return data
 
 
@@ -269,7 +295,9 @@ def _count(counts: dict[str, Counter[str]], chunk: Chunk, staged: Staged) -> Non
             counts[name]["size_refused"] += record.size
 
 
-def _manifest(counts: dict[str, Counter[str]], batch_id: str, status: str, now: datetime) -> pa.Table:
+def _manifest(
+    counts: dict[str, Counter[str]], batch_id: str, status: str, now: datetime
+) -> pa.Table:
     columns = ("records", "accepted", "duplicates", "conflicting_duplicates", "quarantined")
     rows = [
         {"batch_id": batch_id, "object_url": name, "status": status, "ingested_at": now}

@@ -102,8 +102,13 @@ def _cleaned(value: Any, own: Pseudonyms, *, keep_names: bool) -> Any:
     return _cleaned_text(value, own) if isinstance(value, str) else value
 
 
-def _cleaned_items(value: dict[str, Any], own: Pseudonyms, *, keep_names: bool) -> Iterator[tuple[str, Any]]:
-    labelled = any(key.lower() in LABELS and isinstance(item, str) and _identifies(item) for key, item in value.items())
+def _cleaned_items(
+    value: dict[str, Any], own: Pseudonyms, *, keep_names: bool
+) -> Iterator[tuple[str, Any]]:
+    labelled = any(
+        key.lower() in LABELS and isinstance(item, str) and _identifies(item)
+        for key, item in value.items()
+    )
     for key, item in value.items():
         if is_account_key(key):
             if keep_names:
@@ -127,13 +132,16 @@ def _is_place(value: list[Any]) -> bool:
     """Whether a list is latitude and longitude, in either order, perhaps with a height."""
     first = value[:2]
     return len(value) in {2, 3} and all(
-        isinstance(number, float) and abs(number) <= 180 and number != round(number, DECIMALS - 1) for number in first
+        isinstance(number, float) and abs(number) <= 180 and number != round(number, DECIMALS - 1)
+        for number in first
     )
 
 
 def _accounts(value: Any) -> set[str]:
     if isinstance(value, dict):
-        given = {item for key, item in value.items() if is_account_key(key) and isinstance(item, str)}
+        given = {
+            item for key, item in value.items() if is_account_key(key) and isinstance(item, str)
+        }
         return given.union(*map(_accounts, value.values()))
     return set().union(*map(_accounts, value)) if isinstance(value, list) else set()
 

@@ -95,7 +95,9 @@ def _typed(t: ir.Table) -> ir.Table:
         track_id=_of(t, "track_id", t.track_id_text),
         model_version=_of(t, "model_version", t.model_version_text),
         propensity=_of(t, "propensity", t.propensity_text.try_cast("float64")),
-        surface=(kind == EventType.IMPRESSION).ifelse(t.surface_text.fill_null("home"), ibis.null("string")),
+        surface=(kind == EventType.IMPRESSION).ifelse(
+            t.surface_text.fill_null("home"), ibis.null("string")
+        ),
         ms_played=_of(t, "ms_played", t.ms_played_text.try_cast("int64")),
     )
 
@@ -110,15 +112,33 @@ def _verdict(t: ir.Table, now: datetime) -> tuple[ir.StringValue, ir.StringValue
     latest = ibis.literal(now + CLOCK_SKEW, type="timestamp('UTC', 6)")
     cases: list[tuple[Any, Reason, Any]] = [
         (~t.is_json, Reason.NOT_JSON, "not JSON by RFC 8259"),
-        (t.kind != "OBJECT", Reason.NOT_AN_OBJECT, ibis.literal("a JSON value of type ") + t.kind.lower()),
+        (
+            t.kind != "OBJECT",
+            Reason.NOT_AN_OBJECT,
+            ibis.literal("a JSON value of type ") + t.kind.lower(),
+        ),
     ]
-    cases += [(_missing(t, f), Reason.MISSING_FIELD, f"{f.name} is missing") for f in FIELDS if f.required]
+    cases += [
+        (_missing(t, f), Reason.MISSING_FIELD, f"{f.name} is missing") for f in FIELDS if f.required
+    ]
     cases += [(_mistyped(t, f), Reason.BAD_TYPE, _mistyped_detail(t, f)) for f in FIELDS]
     shown = t.occurred_at_text.substr(0, SHOWN_CHARACTERS)
     cases += [
-        (t.occurred_at.isnull(), Reason.BAD_TIMESTAMP, ibis.literal("occurred_at is no RFC 3339 instant: ") + shown),
-        (t.occurred_at < EARLIEST, Reason.BAD_TIMESTAMP, ibis.literal("occurred_at is before 2000: ") + shown),
-        (t.occurred_at > latest, Reason.FUTURE_TIMESTAMP, ibis.literal("occurred_at is after ingestion: ") + shown),
+        (
+            t.occurred_at.isnull(),
+            Reason.BAD_TIMESTAMP,
+            ibis.literal("occurred_at is no RFC 3339 instant: ") + shown,
+        ),
+        (
+            t.occurred_at < EARLIEST,
+            Reason.BAD_TIMESTAMP,
+            ibis.literal("occurred_at is before 2000: ") + shown,
+        ),
+        (
+            t.occurred_at > latest,
+            Reason.FUTURE_TIMESTAMP,
+            ibis.literal("occurred_at is after ingestion: ") + shown,
+        ),
     ]
     for name in ("source_seq", "position", "ms_played", "propensity"):
         lost = t[name].isnull() & _has(t, name) & t[f"{name}_text"].notnull()
@@ -135,7 +155,11 @@ def _has(t: ir.Table, name: str) -> Any:
 
 
 def _applies(t: ir.Table, field: Field) -> Any:
-    return ibis.literal(True) if field.common else t.event_type_text.isin(list(field.of)).fill_null(False)
+    return (
+        ibis.literal(True)
+        if field.common
+        else t.event_type_text.isin(list(field.of)).fill_null(False)
+    )
 
 
 def _missing(t: ir.Table, field: Field) -> Any:
@@ -155,7 +179,10 @@ def _mistyped(t: ir.Table, field: Field) -> Any:
 
 def _mistyped_detail(t: ir.Table, field: Field) -> Any:
     wanted = " or ".join(
-        dict.fromkeys({"VARCHAR": "a string", "BOOLEAN": "a boolean"}.get(k, "a number") for k in field.json_types)
+        dict.fromkeys(
+            {"VARCHAR": "a string", "BOOLEAN": "a boolean"}.get(k, "a number")
+            for k in field.json_types
+        )
     )
     if field.json_types == WHOLE:
         wanted = "an integer"
@@ -166,7 +193,9 @@ def _extra(t: ir.Table) -> Any:
     """JSON of the fields that the contract does not name for this type; null where there are none."""
     patches = {kind: _patch(names_of(kind)) for kind in EventType}
     common = _patch(tuple(f.name for f in FIELDS if f.common))
-    patch = ibis.cases(*[(t.event_type_text == kind, patch) for kind, patch in patches.items()], else_=common)
+    patch = ibis.cases(
+        *[(t.event_type_text == kind, patch) for kind, patch in patches.items()], else_=common
+    )
     left = _json_merge_patch(t.body, patch)
     return left.nullif("{}")
 

@@ -50,7 +50,9 @@ def reconcile(lake: Lake) -> Reconciliation:
             f"where {_whole(lake)} group by reason order by reason"
         ).fetchall()
     accepted, waiting = lake.count(t.EVENTS), sum(day.events for day in waiting_days(lake))
-    return Reconciliation(read, accepted, duplicates, conflicts, dict(reasons), sequence_gaps(lake), waiting)
+    return Reconciliation(
+        read, accepted, duplicates, conflicts, dict(reasons), sequence_gaps(lake), waiting
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,9 @@ def refused(lake: Lake, *, most: int = 3) -> Refused | None:
             where status = 'done'
             """
         ).fetchall()[0]
-        records, objects = connection.execute(f"select count(*), count(distinct object_url) from {scan}").fetchall()[0]
+        records, objects = connection.execute(
+            f"select count(*), count(distinct object_url) from {scan}"
+        ).fetchall()[0]
         rows = connection.execute(
             f"""
             select reason, count(*), first(object_url order by object_url, line),
@@ -186,7 +190,8 @@ class Skipped:
     def sentence(self) -> str:
         """All of it in words, with the three most frequent endings."""
         named = "; ".join(
-            f"{of.objects:,} ending in {of.ending or 'nothing'} (first: {of.first})" for of in self.endings[:3]
+            f"{of.objects:,} ending in {of.ending or 'nothing'} (first: {of.first})"
+            for of in self.endings[:3]
         )
         one = self.objects == 1
         return (
@@ -205,7 +210,9 @@ def skipped_of(endings: Iterable[SkippedObjects]) -> Skipped | None:
 def skipped(lake: Lake) -> Skipped | None:
     """What the last reading skipped; None where nothing."""
     rows = lake.read(t.SKIPPED_OBJECTS).to_pylist()
-    return skipped_of(SkippedObjects(row["ending"], row["objects"], row["bytes"], row["first"]) for row in rows)
+    return skipped_of(
+        SkippedObjects(row["ending"], row["objects"], row["bytes"], row["first"]) for row in rows
+    )
 
 
 def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
@@ -257,5 +264,7 @@ def blocked_days(lake: Lake, first: date, last: date) -> list[date]:
 
     They are those that gold/data_quality says so of; rebuilt after the records were mended, a day is free again.
     """
-    rows = lake.read(t.DATA_QUALITY, f"blocks and event_date between date '{first}' and date '{last}'")
+    rows = lake.read(
+        t.DATA_QUALITY, f"blocks and event_date between date '{first}' and date '{last}'"
+    )
     return sorted(set(rows.column("event_date").to_pylist()))

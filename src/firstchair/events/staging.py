@@ -42,7 +42,9 @@ def stage(lake: Lake, chunk: Chunk, *, pseudonym_key: bytes, now: datetime) -> S
         _parse(engine, chunk, now)
         _sort(engine, pseudonym_key)
         sql = engine.connection.sql
-        columns = ", ".join(name for name in t.BRONZE_EVENTS.schema.names if name not in {"batch_id", "ingested_at"})
+        columns = ", ".join(
+            name for name in t.BRONZE_EVENTS.schema.names if name not in {"batch_id", "ingested_at"}
+        )
         accepted = sql(
             f"select {columns} from sorted where fate = 'accepted' order by event_date, source, source_seq, event_id"
         ).to_arrow_table()
@@ -120,7 +122,10 @@ def _extras(connection: Any, pseudonyms: dict[str, str]) -> pa.Table:
         {
             "object_url": pa.array([row[0] for row in rows], pa.string()),
             "line": pa.array([row[1] for row in rows], pa.int64()),
-            "extra": pa.array([without_pii(extra, user, pseudonyms[user]) for _, _, user, extra in rows], pa.string()),
+            "extra": pa.array(
+                [without_pii(extra, user, pseudonyms[user]) for _, _, user, extra in rows],
+                pa.string(),
+            ),
         }
     )
 
@@ -129,13 +134,24 @@ def _refusals(engine: Engine, chunk: Chunk, key: bytes) -> pa.Table:
     def pseudonymise(user_id: str) -> str:
         return user_key(user_id, key)
 
-    unread = [(name, r.line, r.refused, r.detail, r.text, None, None, None) for name, r in chunk if r.refused]
-    unparsed = engine.connection.sql(f"select {', '.join(REFUSED)} from parsed where reason is not null").fetchall()
-    rows = [dict(zip(REFUSED, row, strict=True)) for row in sorted([*unread, *unparsed], key=lambda row: row[:2])]
+    unread = [
+        (name, r.line, r.refused, r.detail, r.text, None, None, None)
+        for name, r in chunk
+        if r.refused
+    ]
+    unparsed = engine.connection.sql(
+        f"select {', '.join(REFUSED)} from parsed where reason is not null"
+    ).fetchall()
+    rows = [
+        dict(zip(REFUSED, row, strict=True))
+        for row in sorted([*unread, *unparsed], key=lambda row: row[:2])
+    ]
     for row in rows:
         row["raw"] = masked(row["raw"], pseudonymise)
         row["detail"] = without_shapes(row["detail"])
-    return pa.Table.from_pylist(rows, schema=pa.schema([t.QUARANTINE_EVENTS.schema.field(name) for name in REFUSED]))
+    return pa.Table.from_pylist(
+        rows, schema=pa.schema([t.QUARANTINE_EVENTS.schema.field(name) for name in REFUSED])
+    )
 
 
 def _strings(**columns: Any) -> pa.Table:

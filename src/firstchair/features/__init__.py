@@ -39,5 +39,7 @@ __all__ = [
 ]
 
 __getattr__ = deferred(
-    __name__, __all__, ("confidence", "artists", "builds", "history", "matrix", "profile", "signals", "slates")
+    __name__,
+    __all__,
+    ("confidence", "artists", "builds", "history", "matrix", "profile", "signals", "slates"),
 )

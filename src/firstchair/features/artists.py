@@ -30,15 +30,20 @@ def artist_statistics(history: History, *, as_of: Day) -> ir.Table:
     joined = artists.left_join(counts, "artist_id").drop("artist_id_right")
     joined = joined.left_join(follows, "artist_id").drop("artist_id_right")
     names = ("plays_7d", "plays_28d", "listeners", "impressions", "clicks", "follows")
-    filled = joined.select("artist_id", **{name: joined[name].fill_null(0).cast("int64") for name in names})
+    filled = joined.select(
+        "artist_id", **{name: joined[name].fill_null(0).cast("int64") for name in names}
+    )
     place = ibis.rank().over(order_by=filled.plays_7d.desc()) + 1
-    return filled.mutate(trending_rank=(filled.plays_7d > 0).ifelse(place, ibis.null("int64")).cast("int64"))
+    return filled.mutate(
+        trending_rank=(filled.plays_7d > 0).ifelse(place, ibis.null("int64")).cast("int64")
+    )
 
 
 def _counts(history: History, as_of: Day) -> ir.Table:
     events = without_impossible_days(before(history.events, as_of))
     events = events.filter(
-        events.event_type.isin([EventType.PLAY, EventType.IMPRESSION, EventType.CLICK]), events.artist_id.notnull()
+        events.event_type.isin([EventType.PLAY, EventType.IMPRESSION, EventType.CLICK]),
+        events.artist_id.notnull(),
     )
     play = events.event_type == EventType.PLAY
     of_user = events.group_by("artist_id", "user_key").aggregate(

@@ -86,7 +86,9 @@ def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
     )
 
 
-def build_interactions(lake: Lake, *, as_of: date, settings: ConfidenceSettings = STANDARD) -> InteractionsReport:
+def build_interactions(
+    lake: Lake, *, as_of: date, settings: ConfidenceSettings = STANDARD
+) -> InteractionsReport:
     """Put the user–item matrix at `as_of` in place of that partition of gold/interactions.
 
     Raises:
@@ -117,7 +119,9 @@ def _refuse_invalid(validation: "ValidationReport", as_of: date) -> None:
     if validation.passed:
         return
     broken = ", ".join(f"{rows:,} of {name}" for name, rows in validation.by_expectation.items())
-    first = next((f": {failure.reason} {failure.detail}".rstrip() for failure in validation.failures), "")
+    first = next(
+        (f": {failure.reason} {failure.detail}".rstrip() for failure in validation.failures), ""
+    )
     raise DataError(
         f"Rows of the {validation.rows:,} user features as of {as_of} break their suite: {broken}{first}.",
         where="expectations/user_features.json",

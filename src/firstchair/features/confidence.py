@@ -61,12 +61,26 @@ class ConfidenceSettings:
 
     def __post_init__(self) -> None:
         """Refuse constants for which the formula means nothing."""
-        if min(self.half_life_days, self.activity_scale, self.epsilon, self.negative_half_impressions) <= 0:
-            raise ValueError("half_life_days, activity_scale, epsilon and negative_half_impressions must be above 0")
+        if (
+            min(
+                self.half_life_days,
+                self.activity_scale,
+                self.epsilon,
+                self.negative_half_impressions,
+            )
+            <= 0
+        ):
+            raise ValueError(
+                "half_life_days, activity_scale, epsilon and negative_half_impressions must be above 0"
+            )
         if min(self.play_strength, self.click_strength, self.follow_strength) < 0:
-            raise ValueError("play_strength, click_strength and follow_strength must not be below 0")
+            raise ValueError(
+                "play_strength, click_strength and follow_strength must not be below 0"
+            )
         if not 0 < self.negative_ceiling < 1 or self.min_impressions < 1:
-            raise ValueError("negative_ceiling must lie between 0 and 1, min_impressions must be at least 1")
+            raise ValueError(
+                "negative_ceiling must lie between 0 and 1, min_impressions must be at least 1"
+            )
 
 
 STANDARD = ConfidenceSettings()

@@ -50,7 +50,9 @@ def _described(history: History, as_of: Day) -> ir.Table:
         "followers",
         described_id=artists.artist_id,
         top_tracks=artists.top_tracks.fill_null(ibis.literal([], type="array<string>")),
-        days_active=artists.first_active_on.notnull().ifelse(ibis.greatest(days, 0), ibis.null("int64")),
+        days_active=artists.first_active_on.notnull().ifelse(
+            ibis.greatest(days, 0), ibis.null("int64")
+        ),
     )
 
 
@@ -65,9 +67,15 @@ def _top_tracks(history: History, as_of: Day) -> ir.Table:
     of_user = plays.group_by("artist_id", "track_id", "user_key").aggregate(plays=plays.count())
     of_user = of_user.mutate(plays=ibis.least(of_user.plays, MOST_PLAYS))
     counted = of_user.group_by("artist_id", "track_id").aggregate(plays=of_user.plays.sum())
-    most = ibis.window(group_by=counted.artist_id, order_by=[counted.plays.desc(), counted.track_id])
+    most = ibis.window(
+        group_by=counted.artist_id, order_by=[counted.plays.desc(), counted.track_id]
+    )
     ranked = counted.mutate(place=ibis.row_number().over(most))
     ranked = ranked.filter(ranked.place < TOP_TRACKS)
-    entries = ranked.select("artist_id", entry=ibis.struct({"place": ranked.place, "track_id": ranked.track_id}))
+    entries = ranked.select(
+        "artist_id", entry=ibis.struct({"place": ranked.place, "track_id": ranked.track_id})
+    )
     collected = entries.group_by("artist_id").aggregate(entries=entries.entry.collect())
-    return collected.select("artist_id", top_tracks=collected.entries.sort().map(lambda e: e["track_id"]))
+    return collected.select(
+        "artist_id", top_tracks=collected.entries.sort().map(lambda e: e["track_id"])
+    )

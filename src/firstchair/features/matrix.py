@@ -13,7 +13,9 @@ UNITS = 1_000_000_000
 CONFIDENCE_DECIMALS = 6
 
 
-def interactions(history: History, *, as_of: Day, settings: ConfidenceSettings = STANDARD) -> ir.Table:
+def interactions(
+    history: History, *, as_of: Day, settings: ConfidenceSettings = STANDARD
+) -> ir.Table:
     """The user–item matrix of everything before `as_of`; the formula stands in `ConfidenceSettings`.
 
     Returns:
@@ -26,7 +28,9 @@ def interactions(history: History, *, as_of: Day, settings: ConfidenceSettings =
     liked = pairs.last_signal_on.notnull()
     refused = (pairs.impressions >= settings.min_impressions) | pairs.withdrawn
     rows = pairs.filter(liked | refused)
-    confidence = rows.last_signal_on.notnull().ifelse(_liking(rows, settings), _refusal(rows, settings))
+    confidence = rows.last_signal_on.notnull().ifelse(
+        _liking(rows, settings), _refusal(rows, settings)
+    )
     return rows.select(
         "user_key",
         "artist_id",
@@ -43,7 +47,9 @@ def interactions(history: History, *, as_of: Day, settings: ConfidenceSettings =
 
 def _pairs(history: History, as_of: Day, settings: ConfidenceSettings) -> ir.Table:
     """One row per user × artist that ever met: counts, summed strength in UNITS, and the user's total."""
-    parts = ibis.union(_counted(history, as_of), _signalled(history, as_of, settings), _followed(history, as_of))
+    parts = ibis.union(
+        _counted(history, as_of), _signalled(history, as_of, settings), _followed(history, as_of)
+    )
     pairs = parts.group_by("user_key", "artist_id").aggregate(
         plays=parts.plays.sum().cast("int64"),
         clicks=parts.clicks.sum().cast("int64"),
@@ -53,7 +59,9 @@ def _pairs(history: History, as_of: Day, settings: ConfidenceSettings) -> ir.Tab
         withdrawn=parts.follows.min() < 0,
         last_signal_on=parts.last_signal_on.max(),
     )
-    return pairs.mutate(total=pairs.strength.sum().over(ibis.window(group_by=pairs.user_key)).cast("int64"))
+    return pairs.mutate(
+        total=pairs.strength.sum().over(ibis.window(group_by=pairs.user_key)).cast("int64")
+    )
 
 
 def _liking(pairs: ir.Table, settings: ConfidenceSettings) -> ir.FloatingColumn:
@@ -72,7 +80,8 @@ def _counted(history: History, as_of: Day) -> ir.Table:
     """Plays, clicks and impressions of each pair."""
     events = before(history.events, as_of)
     events = events.filter(
-        events.event_type.isin([EventType.PLAY, EventType.CLICK, EventType.IMPRESSION]), events.artist_id.notnull()
+        events.event_type.isin([EventType.PLAY, EventType.CLICK, EventType.IMPRESSION]),
+        events.artist_id.notnull(),
     )
     counts = events.group_by("user_key", "artist_id").aggregate(
         plays=(events.event_type == EventType.PLAY).sum(),
@@ -91,7 +100,9 @@ def _signalled(history: History, as_of: Day, settings: ConfidenceSettings) -> ir
         "user_key",
         "artist_id",
         "event_date",
-        undecayed=is_play.ifelse(settings.play_strength * signals.listen_through, settings.click_strength),
+        undecayed=is_play.ifelse(
+            settings.play_strength * signals.listen_through, settings.click_strength
+        ),
     )
     follows = follow_states(history, as_of=as_of)
     follows = follows.filter(follows.follows).select(
@@ -102,7 +113,9 @@ def _signalled(history: History, as_of: Day, settings: ConfidenceSettings) -> ir
     )
     standing = ibis.union(strengths, follows)
     age_days = as_day(as_of).delta(standing.event_date, unit="day")
-    decayed = standing.undecayed * ibis.literal(0.5) ** (age_days.cast("float64") / settings.half_life_days)
+    decayed = standing.undecayed * ibis.literal(0.5) ** (
+        age_days.cast("float64") / settings.half_life_days
+    )
     standing = standing.mutate(units=(decayed * UNITS).round().cast("int64"))
     summed = standing.group_by("user_key", "artist_id").aggregate(
         strength=standing.units.sum(), last_signal_on=standing.event_date.max()
@@ -119,7 +132,8 @@ def _followed(history: History, as_of: Day) -> ir.Table:
 def _part(table: ir.Table, **known: ir.Value) -> ir.Table:
     """The columns that `_pairs` adds up; 0 (or no day) where this part says nothing."""
     numbers = {
-        name: known.get(name, ibis.literal(0)) for name in ("plays", "clicks", "impressions", "strength", "follows")
+        name: known.get(name, ibis.literal(0))
+        for name in ("plays", "clicks", "impressions", "strength", "follows")
     }
     return table.select(
         "user_key",

@@ -19,10 +19,14 @@ def recent_tracks(history: History, *, as_of: Day) -> ir.Table:
         users before `as_of`: >= 0, 1 is the average, null where the average is 0.
     """
     plays = _plays(history, as_of)
-    latest = ibis.window(group_by=plays.user_key, order_by=[plays.occurred_at.desc(), plays.event_id.desc()])
+    latest = ibis.window(
+        group_by=plays.user_key, order_by=[plays.occurred_at.desc(), plays.event_id.desc()]
+    )
     ranked = plays.mutate(place=ibis.row_number().over(latest))
     ranked = ranked.filter(ranked.place < RECENT_TRACKS)
-    heard = plays.group_by(heard_track=plays.track_id).aggregate(total_ms=plays.ms_played.sum(), plays=plays.count())
+    heard = plays.group_by(heard_track=plays.track_id).aggregate(
+        total_ms=plays.ms_played.sum(), plays=plays.count()
+    )
     joined = ranked.left_join(heard, ranked.track_id == heard.heard_track)
     ratio = joined.ms_played.cast("float64") * joined.plays / joined.total_ms.nullif(0)
     entries = joined.select(
@@ -43,7 +47,10 @@ def recent_tracks(history: History, *, as_of: Day) -> ir.Table:
         "user_key",
         recent_tracks=collected.entries.sort().map(
             lambda e: ibis.struct(
-                {name: e[name] for name in ("track_id", "artist_id", "played_at", "ms_played", "listen_ratio")}
+                {
+                    name: e[name]
+                    for name in ("track_id", "artist_id", "played_at", "ms_played", "listen_ratio")
+                }
             )
         ),
     )
@@ -69,5 +76,10 @@ def _plays(history: History, as_of: Day) -> ir.Table:
     events = before(history.events, as_of)
     plays = events.filter(events.event_type == EventType.PLAY)
     return plays.select(
-        "user_key", "event_id", "occurred_at", "artist_id", "track_id", ms_played=plays.ms_played.fill_null(0)
+        "user_key",
+        "event_id",
+        "occurred_at",
+        "artist_id",
+        "track_id",
+        ms_played=plays.ms_played.fill_null(0),
     )

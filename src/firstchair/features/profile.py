@@ -59,7 +59,9 @@ def user_scalars(history: History, *, as_of: Day) -> ir.Table:
         lifecycle=lifecycle(users.created_at, users.as_of),
     )
     shown = users.impressions.nullif(0)
-    users = users.mutate(clicks_per_100=100 * users.clicks / shown, clicks_per_200=200 * users.clicks / shown)
+    users = users.mutate(
+        clicks_per_100=100 * users.clicks / shown, clicks_per_200=200 * users.clicks / shown
+    )
     names = lake_tables.USER_FEATURES.schema.names
     return users.select(*(name for name in names if name not in NESTED))
 
@@ -88,7 +90,9 @@ def _self_normalised(history: History, as_of: Day) -> ir.Table:
     clicks = events.filter(events.event_type == EventType.CLICK, events.artist_id.notnull())
     counted = clicks.group_by("user_key", "artist_id").aggregate(n=clicks.count())
     total = counted.n.sum().over(ibis.window(group_by=counted.user_key))
-    shares = counted.select("user_key", share=ibis.struct({"artist_id": counted.artist_id, "share": counted.n / total}))
+    shares = counted.select(
+        "user_key", share=ibis.struct({"artist_id": counted.artist_id, "share": counted.n / total})
+    )
     collected = shares.group_by("user_key").aggregate(shares=shares.share.collect())
     ordered = collected.select("user_key", shares=collected.shares.sort())
     return ordered.select(

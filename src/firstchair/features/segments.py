@@ -46,7 +46,10 @@ def user_segments(*, day: str) -> str:
         Segment.LIFECYCLE: lifecycle_sql("u.created_at", day),
         **{name: f"u.{name}" for name in (Segment.COUNTRY, Segment.AGE_GROUP, Segment.GENDER)},
     }
-    pairs = (f"{{'segment': '{name}', 'value': coalesce({value}, '{UNKNOWN}')}}" for name, value in values.items())
+    pairs = (
+        f"{{'segment': '{name}', 'value': coalesce({value}, '{UNKNOWN}')}}"
+        for name, value in values.items()
+    )
     return f"[{', '.join(pairs)}]"
 
 

@@ -5,7 +5,11 @@ import ibis.expr.types as ir
 
 from firstchair.definitions.bounds import DAY_MS
 from firstchair.events.vocabulary import EventType
-from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
+from firstchair.features.confidence import (
+    ASSUMED_TRACK_MS,
+    POSITIVE_LISTEN_RATIO,
+    POSITIVE_MS_PLAYED,
+)
 from firstchair.features.history import Day, History, as_day, before
 
 
@@ -46,12 +50,15 @@ def positive_signals(history: History, *, as_of: Day) -> ir.Table:
     """
     events = before(history.events, as_of)
     events = events.filter(
-        events.event_type.isin([EventType.PLAY, EventType.CLICK, EventType.FOLLOW]), events.artist_id.notnull()
+        events.event_type.isin([EventType.PLAY, EventType.CLICK, EventType.FOLLOW]),
+        events.artist_id.notnull(),
     )
     lengths = track_lengths(history.tracks)
     joined = events.left_join(lengths, events.track_id == lengths.length_of)
     is_play = joined.event_type == EventType.PLAY
-    ratio = joined.ms_played.fill_null(0).cast("float64") / joined.track_ms.fill_null(ASSUMED_TRACK_MS)
+    ratio = joined.ms_played.fill_null(0).cast("float64") / joined.track_ms.fill_null(
+        ASSUMED_TRACK_MS
+    )
     heard = (ratio >= POSITIVE_LISTEN_RATIO) | (joined.ms_played.fill_null(0) >= POSITIVE_MS_PLAYED)
     return joined.filter(heard | ~is_play).select(
         "user_key",
@@ -95,7 +102,9 @@ def follow_states(history: History, *, as_of: Day) -> ir.Table:
         changed_at (instant), changed_on (UTC day).
     """
     events = before(history.events, as_of)
-    changes = events.filter(events.event_type.isin([EventType.FOLLOW, EventType.UNFOLLOW]), events.artist_id.notnull())
+    changes = events.filter(
+        events.event_type.isin([EventType.FOLLOW, EventType.UNFOLLOW]), events.artist_id.notnull()
+    )
     latest = ibis.window(
         group_by=[changes.user_key, changes.artist_id],
         order_by=[changes.occurred_at.desc(), changes.event_id.desc()],

@@ -27,7 +27,9 @@ from firstchair.http.answers import (
 )
 from firstchair.settings import load_settings
 
-NOT_FOUND = refused(404, "not_found", "There is no such page.", f"Send GET {BEFORE}{{user_id}}{AFTER}.")
+NOT_FOUND = refused(
+    404, "not_found", "There is no such page.", f"Send GET {BEFORE}{{user_id}}{AFTER}."
+)
 
 
 class LambdaLogins:
@@ -42,13 +44,20 @@ class LambdaLogins:
         status_code, media_type, body = self._answer(event, now)
         body = b"" if event["requestContext"]["http"]["method"] == "HEAD" else body
         headers = {"content-type": media_type.decode()}
-        return {"statusCode": status_code, "headers": headers, "body": body.decode(), "isBase64Encoded": False}
+        return {
+            "statusCode": status_code,
+            "headers": headers,
+            "body": body.decode(),
+            "isBase64Encoded": False,
+        }
 
     def _answer(self, event: Mapping[str, Any], now: float) -> Answer:
         user_id = _user_id(event)
         if user_id is None:
             return NOT_FOUND
-        headers = {name.lower(): value.encode() for name, value in (event.get("headers") or {}).items()}
+        headers = {
+            name.lower(): value.encode() for name, value in (event.get("headers") or {}).items()
+        }
         if not is_bearer(headers.get("authorization", b""), self._token):
             return UNAUTHORIZED
         k = requested_length(event.get("rawQueryString", "").encode())

@@ -19,7 +19,10 @@ def serve(address: str, answer: Callable[[Mapping[str, Any], object], dict[str, 
     base = f"http://{address}/2018-06-01/runtime/invocation"
     while True:
         with urlopen(f"{base}/next") as offered:  # waits for the next event
-            invocation, event = offered.headers["Lambda-Runtime-Aws-Request-Id"], orjson.loads(offered.read())
+            invocation, event = (
+                offered.headers["Lambda-Runtime-Aws-Request-Id"],
+                orjson.loads(offered.read()),
+            )
         try:
             kind, answered = "response", answer(event, None)
         except Exception as error:  # the border of the process

@@ -26,7 +26,14 @@ from starlette.routing import Route
 
 from firstchair.errors import SourceError
 from firstchair.hosts.diskless import Diskless, config_of
-from firstchair.http.answers import JSON, NOT_PUBLISHED, OUT_OF_RANGE, Answer, refused, requested_length
+from firstchair.http.answers import (
+    JSON,
+    NOT_PUBLISHED,
+    OUT_OF_RANGE,
+    Answer,
+    refused,
+    requested_length,
+)
 from firstchair.settings import load_settings
 
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
@@ -115,7 +122,9 @@ async def _asked(request: Request) -> _Asked | Answer:
         return refused(415, "unsupported_encoding", what, "Send it plain.")
     body = await _body(request)
     if body is None:
-        return refused(413, "too_large", f"The body is over {MAX_BODY_BYTES:,} bytes.", "Send fewer users.")
+        return refused(
+            413, "too_large", f"The body is over {MAX_BODY_BYTES:,} bytes.", "Send fewer users."
+        )
     try:
         user_ids = _user_ids(body, lines=lines)
     except (orjson.JSONDecodeError, ValidationError) as error:

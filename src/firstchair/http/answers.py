@@ -17,7 +17,9 @@ Answer = tuple[int, bytes, bytes]
 
 def named_user(path: str) -> str | None:
     """The user in the path of a login; None for any other path."""
-    named = path.startswith(BEFORE) and path.endswith(AFTER) and len(path) > len(BEFORE) + len(AFTER)
+    named = (
+        path.startswith(BEFORE) and path.endswith(AFTER) and len(path) > len(BEFORE) + len(AFTER)
+    )
     return path[len(BEFORE) : -len(AFTER)] if named else None
 
 
@@ -26,14 +28,25 @@ def requested_length(query: bytes) -> int | None:
     """`k` of a query string, by default `DEFAULT_K`; None if it is no whole number, 1..`MAX_K`."""
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("k", [str(DEFAULT_K)])
     text = values[-1]
-    if len(values) == 1 and text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_K:
+    if (
+        len(values) == 1
+        and text.isascii()
+        and text.isdigit()
+        and len(text) <= 3
+        and 1 <= int(text) <= MAX_K
+    ):
         return int(text)
     return None
 
 
 def problem(status_code: int, code: str, title: str, detail: str) -> dict[str, Any]:
     """A fault in the form of RFC 9457; `type` is a stable code."""
-    return {"type": f"urn:firstchair:{code}", "title": title, "status": status_code, "detail": detail}
+    return {
+        "type": f"urn:firstchair:{code}",
+        "title": title,
+        "status": status_code,
+        "detail": detail,
+    }
 
 
 def refused(status_code: int, code: str, title: str, detail: str) -> Answer:
@@ -43,7 +56,12 @@ def refused(status_code: int, code: str, title: str, detail: str) -> Answer:
 
 def unspooled(error: OSError) -> tuple[int, str, str, str]:
     """Arguments of `refused` for a spool that cannot be written."""
-    return 503, "spool_failed", f"Nothing can be spooled: {error.strerror}.", "Make space on the disk of the spool."
+    return (
+        503,
+        "spool_failed",
+        f"Nothing can be spooled: {error.strerror}.",
+        "Make space on the disk of the spool.",
+    )
 
 
 @lru_cache
@@ -54,6 +72,12 @@ def headers_of(status_code: int, kind: bytes) -> tuple[tuple[bytes, bytes], ...]
 
 
 UNAUTHORIZED = refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
-OUT_OF_RANGE = refused(422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range.")
-NOT_PUBLISHED = refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
-UNFORESEEN = refused(500, "unforeseen", "Something failed that nobody foresaw.", "Read the API's log.")
+OUT_OF_RANGE = refused(
+    422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range."
+)
+NOT_PUBLISHED = refused(
+    503, "not_published", "Nothing has been published yet.", "Run `firstchair run`."
+)
+UNFORESEEN = refused(
+    500, "unforeseen", "Something failed that nobody foresaw.", "Read the API's log."
+)

@@ -62,7 +62,9 @@ class Api(Service):
         await send({"type": "http.response.start", "status": status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def admitted(self, query: bytes, user_id: str, request: bytes = b"", *, is_head: bool = False) -> Answer:
+    def admitted(
+        self, query: bytes, user_id: str, request: bytes = b"", *, is_head: bool = False
+    ) -> Answer:
         """Answer a login that carries the token; it never waits and raises nothing.
 
         Args:

@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from firstchair.login.logins import LATENCY_BOUNDS, Counts
@@ -14,7 +19,9 @@ class _Worker(Collector):
         self.counts, self.worker, self.served = counts or Counts(), worker, served
 
     def collect(self) -> Iterator[Metric]:
-        slates = CounterMetricFamily("firstchair_slates", "Slates shown", labels=["worker", "role", "fallback"])
+        slates = CounterMetricFamily(
+            "firstchair_slates", "Slates shown", labels=["worker", "role", "fallback"]
+        )
         for (role, fallback), count in sorted(self.counts.slates.items()):
             slates.add_metric([self.worker, role, fallback], count)
         yield slates
@@ -23,10 +30,14 @@ class _Worker(Collector):
         for bound, count in zip(bounds, self.counts.latency, strict=True):
             cumulative += count
             buckets.append((bound, cumulative))
-        latency = HistogramMetricFamily("firstchair_login_seconds", "Making an answer", labels=["worker"])
+        latency = HistogramMetricFamily(
+            "firstchair_login_seconds", "Making an answer", labels=["worker"]
+        )
         latency.add_metric([self.worker], buckets, self.counts.seconds)
         yield latency
-        ready = GaugeMetricFamily("firstchair_published", "Lists are served", labels=["worker", "version"])
+        ready = GaugeMetricFamily(
+            "firstchair_published", "Lists are served", labels=["worker", "version"]
+        )
         ready.add_metric([self.worker, self.served or ""], 0 if self.served is None else 1)
         yield ready
 

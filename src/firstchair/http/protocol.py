@@ -23,14 +23,17 @@ MAX_HEAD_BYTES = 64 << 10
 _HEAD_END = re.compile(rb"\n\r?\n")
 # A login in one piece, as nearly every client sends it: user, query, headers.
 _LOGIN = re.compile(
-    rb"GET %b([\w.~%%!$&'()*+,;=:@-]+)%b(?:\?([\w=&]*))? HTTP/1\.1\r\n(.+\r\n\r\n)" % (BEFORE.encode(), AFTER.encode()),
+    rb"GET %b([\w.~%%!$&'()*+,;=:@-]+)%b(?:\?([\w=&]*))? HTTP/1\.1\r\n(.+\r\n\r\n)"
+    % (BEFORE.encode(), AFTER.encode()),
     re.DOTALL,
 )
 # Clients send the same headers each time. Limits of how many are remembered and of their length.
 KNOWN, KNOWN_BYTES = 1_000, 1_000
 # Headers that change the meaning of a request, so that it is not a plain login.
 _MEANINGFUL = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
-UNREADABLE = refused(400, "bad_request", "This is no HTTP request.", "Send HTTP/1.1; the connection is closed.")
+UNREADABLE = refused(
+    400, "bad_request", "This is no HTTP request.", "Send HTTP/1.1; the connection is closed."
+)
 TOO_LONG = refused(
     431,
     "too_large",

@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from firstchair.http.service import Service
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"description": text, "content": {"application/problem+json": {"schema": {"type": "object"}}}}
-    for code, text in ((401, "no valid token"), (422, "a parameter is out of range"), (503, "nothing published yet"))
+    code: {
+        "description": text,
+        "content": {"application/problem+json": {"schema": {"type": "object"}}},
+    }
+    for code, text in (
+        (401, "no valid token"),
+        (422, "a parameter is out of range"),
+        (503, "nothing published yet"),
+    )
 }
 
 
@@ -67,7 +74,9 @@ def _probes(app: FastAPI, api: "Service") -> None:
     )
     def readyz() -> dict[str, Any]:
         if api.logins is None:
-            raise Refused(503, "not_published", "Nothing has been published yet.", "Run `firstchair run`.")
+            raise Refused(
+                503, "not_published", "Nothing has been published yet.", "Run `firstchair run`."
+            )
         if api.spool.fault is not None:
             raise Refused(*unspooled(api.spool.fault))
         published = api.logins.rendered.published
@@ -86,7 +95,9 @@ def _probes(app: FastAPI, api: "Service") -> None:
     @app.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
     def metrics() -> Response:
         counts = api.logins.counts if api.logins else None
-        return Response(exposition(counts, worker=api.spool.source, served=api.served), media_type="text/plain")
+        return Response(
+            exposition(counts, worker=api.spool.source, served=api.served), media_type="text/plain"
+        )
 
 
 def _service(app: FastAPI, api: "Service") -> None:
@@ -102,7 +113,12 @@ def _service(app: FastAPI, api: "Service") -> None:
     def champion() -> Any:
         return api.config.champion()
 
-    @app.get("/v1/decisions", dependencies=secured, responses=PROBLEMS, summary="The ledger, newest first")
+    @app.get(
+        "/v1/decisions",
+        dependencies=secured,
+        responses=PROBLEMS,
+        summary="The ledger, newest first",
+    )
     def decisions() -> Any:
         return api.config.decisions()
 
@@ -120,7 +136,9 @@ def _service(app: FastAPI, api: "Service") -> None:
         openapi_extra={
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
+                "content": {
+                    "application/json": {"schema": {"type": "array", "items": {"type": "object"}}}
+                },
             }
         },
     )
@@ -128,7 +146,12 @@ def _service(app: FastAPI, api: "Service") -> None:
         body = await _plain_body(request)
         records = await asyncio.to_thread(intake.records_in, body)
         if len(records) > intake.MAX_EVENTS:
-            raise Refused(413, "too_large", f"There are over {intake.MAX_EVENTS:,} events.", "Send fewer events.")
+            raise Refused(
+                413,
+                "too_large",
+                f"There are over {intake.MAX_EVENTS:,} events.",
+                "Send fewer events.",
+            )
         taken, lines = await asyncio.to_thread(intake.judge, records, datetime.now(UTC))
         if lines:
             api.spool.append(b"".join(lines), 0)
@@ -150,7 +173,9 @@ def _service(app: FastAPI, api: "Service") -> None:
         raise Refused(404, "not_found", f"There is no page for {user_id} and {k}.", "Send GET.")
 
 
-def _tell(loop: asyncio.AbstractEventLoop, settled: asyncio.Future[OSError | None], fault: OSError | None) -> None:
+def _tell(
+    loop: asyncio.AbstractEventLoop, settled: asyncio.Future[OSError | None], fault: OSError | None
+) -> None:
     def settle() -> None:
         if not settled.done():  # the client may have left
             settled.set_result(fault)
@@ -257,12 +282,18 @@ def _faults(app: FastAPI) -> None:
             titles = {404: "There is no such page.", 405: "This page takes another method."}
             title = titles.get(error.status_code, str(error.detail))
             return _fault_page(error.status_code, title, "Nothing was done.")
-        code = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+        code = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}.get(
+            error.status_code, "bad_request"
+        )
         headers = dict(error.headers or {})
-        return _problem_response(error.status_code, code, str(error.detail), "See /openapi.json.", headers)
+        return _problem_response(
+            error.status_code, code, str(error.detail), "See /openapi.json.", headers
+        )
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _problem_response(422, "out_of_range", f"{where}: {first['msg']}", "See /openapi.json.")
+        return _problem_response(
+            422, "out_of_range", f"{where}: {first['msg']}", "See /openapi.json."
+        )

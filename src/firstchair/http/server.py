@@ -56,12 +56,16 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until a signal ends it."""
-        self.sockets: list[Any] = [_copy(shared) for shared in self.sockets for _ in range(ACCEPTED_AT_ONCE)]
+        self.sockets: list[Any] = [
+            _copy(shared) for shared in self.sockets for _ in range(ACCEPTED_AT_ONCE)
+        ]
         super().run()
 
     def _install_sigquit_handler(self) -> None:
         """End at SIGQUIT, which gunicorn sends after Ctrl-C, as at SIGTERM."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, signal.raise_signal, signal.SIGTERM)
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGQUIT, signal.raise_signal, signal.SIGTERM
+        )
 
     async def callback_notify(self) -> None:
         """Report to the parent that the event loop runs; end if the parent is gone."""
@@ -105,7 +109,10 @@ def main(host: str | None = None) -> None:
     """
     settings = load_settings()
     # A worker forked while the server ends would treat the signal as the server's, and stay alive.
-    hold, release = (partial(signal.pthread_sigmask, how, ENDING) for how in (signal.SIG_BLOCK, signal.SIG_UNBLOCK))
+    hold, release = (
+        partial(signal.pthread_sigmask, how, ENDING)
+        for how in (signal.SIG_BLOCK, signal.SIG_UNBLOCK)
+    )
     os.register_at_fork(before=hold, after_in_parent=release)
     Server(settings, host or settings.api_host).run()
 

@@ -62,11 +62,15 @@ class Service:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
-            threading.Thread(target=self._every, args=(DELIVER_SECONDS, self._delivery.keep), daemon=True),
+            threading.Thread(
+                target=self._every, args=(DELIVER_SECONDS, self._delivery.keep), daemon=True
+            ),
         ]
         if config.fold_in:
             self._threads.append(
-                threading.Thread(target=self._every, args=(SIGNALS_SECONDS, self.read_signals), daemon=True)
+                threading.Thread(
+                    target=self._every, args=(SIGNALS_SECONDS, self.read_signals), daemon=True
+                )
             )
 
     def start(self) -> None:

@@ -95,14 +95,18 @@ class Lake:
             _conform(data, table),
             mode="overwrite",
             predicate=f"{column} = '{value.isoformat()}'",
-            commit_properties=CommitProperties(custom_metadata={"firstchair.partition": value.isoformat()}),
+            commit_properties=CommitProperties(
+                custom_metadata={"firstchair.partition": value.isoformat()}
+            ),
         )
 
     def replace_range(self, table: Table, data: ArrowData, first: date, last: date) -> None:
         """Put `data` in place of the partitions `first` to `last` (both included), in one commit."""
         column = table.partition_by
         assert column is not None, f"{table.name} has no partition"
-        self.replace_where(table, data, f"{column} >= '{first.isoformat()}' and {column} <= '{last.isoformat()}'")
+        self.replace_where(
+            table, data, f"{column} >= '{first.isoformat()}' and {column} <= '{last.isoformat()}'"
+        )
 
     def replace_where(self, table: Table, data: ArrowData, predicate: str) -> None:
         """Put `data` in place of the rows that `predicate` (Delta SQL) names, in one commit."""
@@ -148,11 +152,17 @@ class Lake:
         snapshot = self.snapshot(table)
         files = [] if snapshot is None else snapshot.file_uris()
         if not files:
-            empty = ", ".join(f"null::{_sql_type(f.type)} as {_quoted(f.name)}" for f in table.schema)
+            empty = ", ".join(
+                f"null::{_sql_type(f.type)} as {_quoted(f.name)}" for f in table.schema
+            )
             return f"(select {empty} where false)"
         patterns = (_as_pattern(uri).replace("'", "''") for uri in sorted(files))
         listing = ", ".join(f"'{pattern}'" for pattern in patterns)
-        hive = f"hive_types={{'{table.partition_by}': date}}" if table.partition_by else "hive_partitioning=false"
+        hive = (
+            f"hive_types={{'{table.partition_by}': date}}"
+            if table.partition_by
+            else "hive_partitioning=false"
+        )
         return f"read_parquet([{listing}], {hive})"
 
     def partitions(self, table: Table) -> list[date]:
@@ -184,7 +194,9 @@ class Lake:
     def count(self, table: Table, where: str = "true") -> int:
         """Number of rows that `where` (DuckDB SQL) names."""
         with connect() as connection:
-            row = connection.execute(f"select count(*) from {self.scan(table)} where {where}").fetchone()
+            row = connection.execute(
+                f"select count(*) from {self.scan(table)} where {where}"
+            ).fetchone()
             return int(row[0]) if row else 0
 
     def fingerprint(self, table: Table, where: str = "true") -> str:
@@ -268,9 +280,15 @@ def _conform(data: ArrowData, table: Table) -> ArrowData:
     """The same rows in the table's column order and types."""
     if isinstance(data, pa.RecordBatchReader):
         batches = (
-            pa.Table.from_batches([batch]).select(table.schema.names).cast(table.schema).to_batches() for batch in data
+            pa.Table.from_batches([batch])
+            .select(table.schema.names)
+            .cast(table.schema)
+            .to_batches()
+            for batch in data
         )
-        return pa.RecordBatchReader.from_batches(table.schema, (b for group in batches for b in group))
+        return pa.RecordBatchReader.from_batches(
+            table.schema, (b for group in batches for b in group)
+        )
     return data.select(table.schema.names).cast(table.schema)
 
 

@@ -56,10 +56,16 @@ class Engine:
         self.connection.execute(f"create or replace temp view {view} as select {names} from {rows}")
         return view
 
-    def rows(self, definition: Definition, /, *, columns: tuple[str, ...] = (), **given: Any) -> pa.Table:
+    def rows(
+        self, definition: Definition, /, *, columns: tuple[str, ...] = (), **given: Any
+    ) -> pa.Table:
         """Rows of a definition over the views that were opened, no order; arguments as of `statement`."""
-        found = self.connection.sql(statement(definition, columns=columns, **given)).to_arrow_table()
-        return found.cast(_expression(definition, columns, *_told_apart(given)).schema().to_pyarrow())
+        found = self.connection.sql(
+            statement(definition, columns=columns, **given)
+        ).to_arrow_table()
+        return found.cast(
+            _expression(definition, columns, *_told_apart(given)).schema().to_pyarrow()
+        )
 
     def __enter__(self) -> "Engine":
         return self

@@ -55,7 +55,9 @@ class FoldedSlate(NamedTuple):
                 "name": published.names[artist],
                 "score": score / SCORE_UNITS,
                 "reason": self.reasons[place],
-                "propensity": slate.explored_propensity if place == slate.explored else slate.propensity,
+                "propensity": slate.explored_propensity
+                if place == slate.explored
+                else slate.propensity,
             }
             for place, (artist, score) in enumerate(zip(slate.artists, slate.scores, strict=True))
         ]

@@ -30,7 +30,10 @@ LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 # A line of the spool holds the answer as it is sent; `expanded` makes its impressions.
 _LINE = b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":%b}\n'
 # Text of each score by the score in its units; negative scores are found by negative indices.
-_SCORES = [b'%.4f,"reason":' % (units / SCORE_UNITS) for units in (*range(SCORE_UNITS + 1), *range(-SCORE_UNITS, 0))]
+_SCORES = [
+    b'%.4f,"reason":' % (units / SCORE_UNITS)
+    for units in (*range(SCORE_UNITS + 1), *range(-SCORE_UNITS, 0))
+]
 
 
 @dataclass(slots=True)
@@ -59,7 +62,9 @@ class Rendered:
         self.published = published
         self.version = published.version.encode()
         self.simulated = orjson.dumps(published.simulated)
-        pairs = zip(map(orjson.dumps, published.artist_ids), map(orjson.dumps, published.names), strict=True)
+        pairs = zip(
+            map(orjson.dumps, published.artist_ids), map(orjson.dumps, published.names), strict=True
+        )
         self.artists = [b'"artist_id":%b,"name":%b,"score":' % pair for pair in pairs]
         # Neither refers back to this object: it and its mappings are freed once another is served.
         self.reason = lru_cache(maxsize=REASONS_HELD)(partial(_reason, published))
@@ -120,7 +125,9 @@ def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
     Both hashes of `key` are computed once. `hmac.digest` is not used because it releases the
     interpreter to another thread in the middle of each login.
     """
-    padded = (key if len(key) <= HASHED_AT_ONCE else sha256(key).digest()).ljust(HASHED_AT_ONCE, b"\0")
+    padded = (key if len(key) <= HASHED_AT_ONCE else sha256(key).digest()).ljust(
+        HASHED_AT_ONCE, b"\0"
+    )
     inner, outer = (sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
 
     def pseudonym(text: bytes) -> bytes:
@@ -178,32 +185,49 @@ class Logins:
         rendered = self.rendered
         user_key = self._pseudonym(user_id.encode("utf-8", "surrogatepass"))
         self._tell_time(now)
-        own = self._folded(rendered.published, user_key, k, now) if user_key in self.today.users else None
+        own = (
+            self._folded(rendered.published, user_key, k, now)
+            if user_key in self.today.users
+            else None
+        )
         if own is not None:
             slate = own.slate
         else:
             slate = make_slate(rendered.published, user_key, k=k, day=self._day, seed=self.seed)
         spool, sequence = self.spool, self.spool.sequence
         slate_id = (
-            self._slate_id(rendered, user_key, k, request, own) if request else b"%b-%d" % (self._source, sequence)
+            self._slate_id(rendered, user_key, k, request, own)
+            if request
+            else b"%b-%d" % (self._source, sequence)
         )
         if own is None:
             body = rendered.answer(orjson.dumps(user_id), slate_id, slate)
         else:
             body = own.answer(rendered.published, user_id, slate_id.decode())
-        line = _LINE % (self._source, sequence, self._stamp, int(now % 1 * 1000), rendered.simulated, body)
+        line = _LINE % (
+            self._source,
+            sequence,
+            self._stamp,
+            int(now % 1 * 1000),
+            rendered.simulated,
+            body,
+        )
         spool.append(line, len(slate.artists))
         self._count(slate, time.perf_counter() - began)
         return body
 
-    def _slate_id(self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: FoldedSlate | None) -> bytes:
+    def _slate_id(
+        self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: FoldedSlate | None
+    ) -> bytes:
         """The same id for the same request of a user on this day and these lists."""
         # A retry after a new signal shows another slate, so it gets another id.
         folded = b"" if own is None else repr(own.slate.artists).encode()
         parts = (rendered.version, self._stamp[:10], k, user_key, folded, request)
         return sha256(b"%b|%b|%d|%b%b|%b" % parts).hexdigest()[:32].encode()
 
-    def _folded(self, published: Published, user_key: bytes, k: int, now: float) -> FoldedSlate | None:
+    def _folded(
+        self, published: Published, user_key: bytes, k: int, now: float
+    ) -> FoldedSlate | None:
         """The slate of a user with signals; None where the lists contain all of the signals."""
         since = unknown_to(published.as_of, now)
         new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)

@@ -80,7 +80,12 @@ def make_slate(
     draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % DRAWS < EXPLORING_DRAWS
     # With more than k artists in the champion's list, E cannot be empty.
-    if not explores and end - start > k and not without and published.columns[CHAMPION].artists[start + k] >= 0:
+    if (
+        not explores
+        and end - start > k
+        and not without
+        and published.columns[CHAMPION].artists[start + k] >= 0
+    ):
         return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
     lists = chanced(published)
     outside = outside_of(lists, start, end, ranked[0], without)
@@ -113,7 +118,9 @@ def with_chance(
     drawn = entry(outside[int.from_bytes(draw[16:24]) % len(outside)])
     for column, value in zip(ranked, drawn, strict=True):
         column[slot] = value
-    return Slate(role, fallback, *ranked, slot, 1 - EXPLORATION / shown, EXPLORATION / shown / len(outside))
+    return Slate(
+        role, fallback, *ranked, slot, 1 - EXPLORATION / shown, EXPLORATION / shown / len(outside)
+    )
 
 
 def _first(
@@ -123,7 +130,9 @@ def _first(
     if without:
         kept = [place for place in range(start, end) if columns.artists[place] not in without][:k]
         artists = [columns.artists[place] for place in kept]
-        scores, reasons = ([view[place] for place in kept] for view in (columns.scores, columns.reasons))
+        scores, reasons = (
+            [view[place] for place in kept] for view in (columns.scores, columns.reasons)
+        )
     else:
         artists, scores, reasons = columns.entries(start, min(k, end - start))
     if NOBODY in artists:
@@ -134,10 +143,14 @@ def _first(
 
 def chanced(published: Published) -> Lists:
     """The lists that exploration draws from, the champion's first."""
-    return tuple(published.columns[role] for role in (CHAMPION, CHALLENGER) if role in published.columns)
+    return tuple(
+        published.columns[role] for role in (CHAMPION, CHALLENGER) if role in published.columns
+    )
 
 
-def outside_of(lists: Lists, start: int, end: int, shown: list[int], without: frozenset[int]) -> list[int]:
+def outside_of(
+    lists: Lists, start: int, end: int, shown: list[int], without: frozenset[int]
+) -> list[int]:
     """E, ascending: artists in a row of the lists that are neither shown nor left out."""
     listed = set().union(*(columns.artists[start:end].tolist() for columns in lists))
     return sorted(listed.difference((NOBODY,), shown, without))

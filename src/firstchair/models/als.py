@@ -31,7 +31,12 @@ class ALS:
     family = Family.ALS
 
     def __init__(
-        self, *, factors: int = 32, alpha: float = 5.0, regularization: float = 50.0, iterations: int = 15
+        self,
+        *,
+        factors: int = 32,
+        alpha: float = 5.0,
+        regularization: float = 50.0,
+        iterations: int = 15,
     ) -> None:
         self.factors, self.alpha = factors, alpha
         self.regularization, self.iterations = regularization, iterations
@@ -86,7 +91,9 @@ class ALS:
         factors, positive = self.artist_factors[liking.indices], weights > 0
         left, _ = normal_equations(self.gram, weights, factors)
         towards = np.linalg.solve(left, self.artist_factors[listed].T)
-        return liking.indices[positive].astype(np.int64), (factors[positive] @ towards) * weights[positive, None]
+        return liking.indices[positive].astype(np.int64), (factors[positive] @ towards) * weights[
+            positive, None
+        ]
 
     @cached_property
     def gram(self) -> Floats:

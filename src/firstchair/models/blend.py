@@ -36,9 +36,17 @@ class Blend:
     family = Family.BLEND
 
     def __init__(
-        self, *, als: Mapping[str, Any] | None = None, item_item: Mapping[str, Any] | None = None, weight: float = EQUAL
+        self,
+        *,
+        als: Mapping[str, Any] | None = None,
+        item_item: Mapping[str, Any] | None = None,
+        weight: float = EQUAL,
     ) -> None:
-        self.als, self.item_item, self.weight = ALS(**(als or {})), ItemItem(**(item_item or {})), weight
+        self.als, self.item_item, self.weight = (
+            ALS(**(als or {})),
+            ItemItem(**(item_item or {})),
+            weight,
+        )
 
     @property
     def artist_ids(self) -> npt.NDArray[np.str_]:
@@ -61,7 +69,9 @@ class Blend:
     def _chosen_weight(self, labelled: LabelledHistory, seed: int) -> float:
         earlier, positives = labelled.data, labelled.unprompted()
         told = np.flatnonzero((np.diff(positives.indptr) > 0) & earlier.warm())
-        rows = np.sort(np.random.default_rng(seed).permutation(told)[:VALIDATION_USERS]).astype(np.int64)
+        rows = np.sort(np.random.default_rng(seed).permutation(told)[:VALIDATION_USERS]).astype(
+            np.int64
+        )
         if not len(rows):
             return EQUAL
         self.als.fit(earlier, seed=seed)
@@ -73,12 +83,16 @@ class Blend:
             for number, weight in enumerate(WEIGHTS):
                 lists = best(_added(parts, weight), taken[part], DEPTH)
                 wanted = positives[part]
-                gained[number] += ndcg(hits_of(lists.artists, wanted), np.diff(wanted.indptr), DEPTH).sum()
+                gained[number] += ndcg(
+                    hits_of(lists.artists, wanted), np.diff(wanted.indptr), DEPTH
+                ).sum()
         # Where no list found anything, every weight is the best and none is preferred.
         return WEIGHTS[int(np.argmax(gained))] if gained.any() else EQUAL
 
     def _standardised(self, data: TrainingData, rows: Rows) -> tuple[Floats, Floats]:
-        return standardised(self.als.score(data, rows)), standardised(self.item_item.score(data, rows))
+        return standardised(self.als.score(data, rows)), standardised(
+            self.item_item.score(data, rows)
+        )
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """By the weighted z-scores; users without a positive signal by what is trending."""
@@ -103,12 +117,20 @@ class Blend:
     def parameters(self) -> dict[str, float | int | str]:
         """The weight of item-item, and the parameters of both parts."""
         parts = {"als": self.als.parameters(), "item_item": self.item_item.parameters()}
-        named = {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+        named = {
+            f"{part}_{name}": value
+            for part, values in parts.items()
+            for name, value in values.items()
+        }
         return {"weight": self.weight, **named}
 
     def save(self, folder: Path) -> None:
         """The weight, and both parts in folders of their own."""
-        storage.write(folder, {"family": self.family, "weight": self.weight}, {"format": np.array([storage.FORMAT])})
+        storage.write(
+            folder,
+            {"family": self.family, "weight": self.weight},
+            {"format": np.array([storage.FORMAT])},
+        )
         self.als.save(folder / "als")
         self.item_item.save(folder / "item-item")
 
@@ -128,7 +150,9 @@ def standardised(scores: Floats) -> Floats:
         return _standardised_known(scores, known)
     z = scores - scores.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     deviation = np.sqrt(np.einsum("ij,ij->i", z, z) / max(1, scores.shape[1]))
-    return np.asarray(z / np.where(deviation > 0, deviation, np.inf).astype(np.float32)[:, None], dtype=np.float32)
+    return np.asarray(
+        z / np.where(deviation > 0, deviation, np.inf).astype(np.float32)[:, None], dtype=np.float32
+    )
 
 
 def _standardised_known(scores: Floats, known: npt.NDArray[np.bool_]) -> Floats:
@@ -137,7 +161,9 @@ def _standardised_known(scores: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
     z = filled - np.nansum(filled, axis=1, keepdims=True) / count
     deviation = np.sqrt(np.nansum(z * z, axis=1, keepdims=True) / count)
-    return np.where(known, z / np.where(deviation > 0, deviation, np.inf), -np.inf).astype(np.float32)
+    return np.where(known, z / np.where(deviation > 0, deviation, np.inf), -np.inf).astype(
+        np.float32
+    )
 
 
 def _added(parts: tuple[Floats, Floats], weight: float) -> Floats:

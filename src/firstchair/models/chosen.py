@@ -35,13 +35,17 @@ def assembled(family: Family, parts: Mapping[Family, Mapping[str, Any]]) -> dict
 
 def data_of(fingerprint: str) -> str | None:
     """Name of the data set with that fingerprint of its training data, None where no study knows it."""
-    return next((name for name, found in _documents().items() if found["fingerprint"] == fingerprint), None)
+    return next(
+        (name for name, found in _documents().items() if found["fingerprint"] == fingerprint), None
+    )
 
 
 def alternatives(family: Family) -> tuple[dict[str, Any], ...]:
     """Every setting that some study chose for a tuned family: what is tried on data that no study knows."""
     found = [_document(name)["families"][family]["settings"] for name in sorted(_documents())]
-    return tuple(settings for number, settings in enumerate(found) if settings not in found[:number])
+    return tuple(
+        settings for number, settings in enumerate(found) if settings not in found[:number]
+    )
 
 
 def _document(data: str) -> dict[str, Any]:
@@ -59,5 +63,9 @@ def _document(data: str) -> dict[str, Any]:
 @cache
 def _documents() -> dict[str, dict[str, Any]]:
     folder = files("firstchair.models").joinpath("settings")
-    texts = [entry.read_text(encoding="utf-8") for entry in folder.iterdir() if entry.name.endswith(".json")]
+    texts = [
+        entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".json")
+    ]
     return {document["data"]: document for document in map(json.loads, texts)}

@@ -45,7 +45,9 @@ class Content:
         row = [number for number, terms in enumerate(described) for _ in terms]
         column = [place[term] for terms in described for term in terms]
         shape = (len(described), len(self.terms))
-        counts = sparse.csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=shape)
+        counts = sparse.csr_matrix(
+            (np.ones(len(row), dtype=np.float32), (row, column)), shape=shape
+        )
         frequency = np.bincount(column, minlength=len(self.terms))
         idf = np.log((1 + len(described)) / (1 + frequency)) + 1
         idf[np.char.startswith(self.terms, ERA)] *= ERA_WEIGHT
@@ -63,7 +65,9 @@ class Content:
         cosine = (self._tastes(data, columns, rows) @ self.vectors.T).toarray()
         return spread(np.clip(cosine, 0, 1).astype(np.float32), columns, len(data.artist_ids))
 
-    def _tastes(self, data: TrainingData, columns: npt.NDArray[np.int64], rows: Rows) -> sparse.csr_matrix:
+    def _tastes(
+        self, data: TrainingData, columns: npt.NDArray[np.int64], rows: Rows
+    ) -> sparse.csr_matrix:
         """Confidence-weighted mean vector of each user, of length 1."""
         liked = narrow(data.confidence, columns)[rows]
         return _unit(sparse.csr_matrix(liked.multiply(liked > 0) @ self.vectors))
@@ -136,7 +140,11 @@ class Content:
 
 def _terms(genres: object, first_active_on: object) -> list[str]:
     """Genres and decade of an artist, without repetition, in a fixed order."""
-    named = sorted({str(genre) for genre in genres}) if isinstance(genres, list | tuple | np.ndarray) else []
+    named = (
+        sorted({str(genre) for genre in genres})
+        if isinstance(genres, list | tuple | np.ndarray)
+        else []
+    )
     year = getattr(first_active_on, "year", None)
     return [*named, f"{ERA}{year // ERA_YEARS * ERA_YEARS}"] if isinstance(year, int) else named
 

@@ -33,7 +33,9 @@ def strongest_in_rows(added: sparse.csr_matrix) -> tuple[Parts, Floats]:
     return parts, amounts
 
 
-def combined(base: Explanations, other: Explanations, chosen: npt.NDArray[np.bool_]) -> Explanations:
+def combined(
+    base: Explanations, other: Explanations, chosen: npt.NDArray[np.bool_]
+) -> Explanations:
     """`base`, and where `chosen`, bool (n_users, k), what `other` says."""
     moved = np.where(other.parts >= 0, other.parts + len(base.labels), -1).astype(np.int32)
     return Explanations(

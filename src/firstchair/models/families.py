@@ -105,7 +105,9 @@ def model_name(family: Family) -> str:
     return f"{family.replace('-', '_')}_model"
 
 
-def fit(family: Family, data: TrainingData, *, seed: int, settings: Mapping[str, Any] | None = None) -> Recommender:
+def fit(
+    family: Family, data: TrainingData, *, seed: int, settings: Mapping[str, Any] | None = None
+) -> Recommender:
     """A model of the family, fitted on `data`; the same seed, settings and data give the same bytes.
 
     `settings` are arguments of the family's class; None for those that the study of the platform chose.

@@ -33,7 +33,11 @@ class ItemItem:
     family = Family.ITEM_ITEM
 
     def __init__(
-        self, *, user_damping: float = 1.0, artist_damping: float = 0.7, popularity_damping: float = 0.1
+        self,
+        *,
+        user_damping: float = 1.0,
+        artist_damping: float = 0.7,
+        popularity_damping: float = 0.1,
     ) -> None:
         self.user_damping = user_damping
         self.artist_damping, self.popularity_damping = artist_damping, popularity_damping
@@ -44,10 +48,15 @@ class ItemItem:
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Count and damp; `seed` changes nothing."""
         liked = data.liked()
-        activity, listeners = np.diff(liked.indptr), np.bincount(liked.indices, minlength=liked.shape[1])
+        activity, listeners = (
+            np.diff(liked.indptr),
+            np.bincount(liked.indices, minlength=liked.shape[1]),
+        )
         weighted = sparse.csr_matrix(sparse.diags(_power(activity, -self.user_damping)) @ liked)
         similarity = sparse.csr_matrix(liked.T.tocsr() @ weighted)
-        similarity.data *= np.repeat(_power(listeners, -self.artist_damping), np.diff(similarity.indptr))
+        similarity.data *= np.repeat(
+            _power(listeners, -self.artist_damping), np.diff(similarity.indptr)
+        )
         similarity.data *= _power(listeners, -self.popularity_damping)[similarity.indices]
         similarity.sort_indices()
         self.artist_ids, self.similarity = data.artist_ids, similarity
@@ -76,7 +85,10 @@ class ItemItem:
         place = np.full(self.similarity.shape[0], -1, dtype=np.int64)
         place[listed] = np.arange(len(listed))
         similar = self.similarity[liked]
-        slot, part = place[similar.indices], np.repeat(np.arange(len(liked)), np.diff(similar.indptr))
+        slot, part = (
+            place[similar.indices],
+            np.repeat(np.arange(len(liked)), np.diff(similar.indptr)),
+        )
         added = np.zeros((len(liked), len(listed)), dtype=np.float32)
         added[part[slot >= 0], slot[slot >= 0]] = similar.data[slot >= 0]
         return liked, added
@@ -110,7 +122,9 @@ class ItemItem:
         model = cls(**facts["parameters"])
         model.artist_ids = arrays["artist_ids"]
         shape = (len(model.artist_ids), len(model.artist_ids))
-        model.similarity = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
+        model.similarity = sparse.csr_matrix(
+            (arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape
+        )
         model.trending = Trending.load(folder / "trending")
         return model
 

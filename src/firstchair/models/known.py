@@ -29,7 +29,9 @@ class Personal(Protocol):
 def recommend_known(model: Personal, data: TrainingData, rows: Rows, k: int) -> Lists:
     """Lists by `model.score`; users without a positive signal by what is trending."""
     taken, warm = data.taken(), data.warm()[rows]
-    lists = Lists(np.full((len(rows), k), -1, dtype=np.int32), np.zeros((len(rows), k), dtype=np.float32))
+    lists = Lists(
+        np.full((len(rows), k), -1, dtype=np.int32), np.zeros((len(rows), k), dtype=np.float32)
+    )
     for part in chunks(np.flatnonzero(warm), len(data.artist_ids)):
         found = best(model.score(data, rows[part]), taken[rows[part]], k)
         lists.artists[part], lists.scores[part] = found.artists, found.scores

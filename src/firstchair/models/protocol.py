@@ -63,7 +63,9 @@ class TrainingData:
     def warm(self) -> npt.NDArray[np.bool_]:
         """Bool (n_users,): whether a user has a positive signal at all."""
         row = np.repeat(np.arange(len(self.user_keys)), np.diff(self.confidence.indptr))
-        return np.asarray(np.bincount(row[self.confidence.data > 0], minlength=len(self.user_keys)) > 0)
+        return np.asarray(
+            np.bincount(row[self.confidence.data > 0], minlength=len(self.user_keys)) > 0
+        )
 
     def liked(self) -> sparse.csr_matrix:
         """1 where a user has a positive signal: float32 CSR like `confidence`."""
@@ -190,7 +192,9 @@ class Recommender(Protocol):
         """Every artist of `data` for each of `rows`: float32 (n, artists), -1..1; -inf for what it cannot list."""
         ...
 
-    def explain(self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists) -> Explanations:
+    def explain(
+        self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists
+    ) -> Explanations:
         """One sentence a listener would accept for each item and its numbers, computed from the model."""
         ...
 

@@ -39,7 +39,9 @@ class Random:
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """Random scores of each user, drawn from the seed and their key."""
         width = len(data.artist_ids)
-        drawn = [self._of_user(str(data.user_keys[row])).random(width, dtype=np.float32) for row in rows]
+        drawn = [
+            self._of_user(str(data.user_keys[row])).random(width, dtype=np.float32) for row in rows
+        ]
         return 2 * np.stack(drawn) - 1 if drawn else np.zeros((0, width), dtype=np.float32)
 
     def _of_user(self, user_key: str) -> np.random.Generator:

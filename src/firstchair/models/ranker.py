@@ -119,7 +119,9 @@ class Ranker:
         seen = lists.features if isinstance(lists, OrderedLists) else self._seen(data, rows, lists)
         lifted = blank(lists.artists.shape, list(GROUPS))
         user, slot = np.nonzero(np.isfinite(seen[:, :, NAMES.index("proposed_by")]))
-        lifted.parts[user, slot], lifted.amounts[user, slot] = strongest(self._lifts(seen[user, slot]))
+        lifted.parts[user, slot], lifted.amounts[user, slot] = strongest(
+            self._lifts(seen[user, slot])
+        )
         told = np.full(lists.artists.shape, "trending", dtype=object)
         for number, name in enumerate(GROUPS):
             told[(lifted.parts[:, :, 0] == number) & (name in TELLERS)] = name
@@ -148,7 +150,9 @@ class Ranker:
         added = self.booster.predict(as_matrix(features), pred_contribs=True, approx_contribs=True)
         # XGBoost (3.2.0) gives an array of one dimension where there are no rows.
         added = added.reshape(len(features), len(NAMES) + 1)
-        return np.stack([added[:, [NAMES.index(f) for f in group]].sum(axis=1) for group in GROUPS.values()])
+        return np.stack(
+            [added[:, [NAMES.index(f) for f in group]].sum(axis=1) for group in GROUPS.values()]
+        )
 
     def parameters(self) -> dict[str, float | int | str]:
         """As XGBoost names them, with what was chosen by the slice that was watched."""
@@ -158,11 +162,17 @@ class Ranker:
     def importance(self) -> dict[str, float]:
         """Total gain of each feature that a tree uses, most first; {} without trees."""
         gains = {} if self.booster is None else self.booster.get_score(importance_type="total_gain")
-        return {name: float(gains[name]) for name in sorted(gains, key=lambda name: (-gains[name], name))}
+        return {
+            name: float(gains[name])
+            for name in sorted(gains, key=lambda name: (-gains[name], name))
+        }
 
     def save(self, folder: Path) -> None:
         """The trees as UBJ, the sources in folders of their own."""
-        facts = {"family": self.family, "variant": None if self.variant is None else asdict(self.variant)}
+        facts = {
+            "family": self.family,
+            "variant": None if self.variant is None else asdict(self.variant),
+        }
         storage.write(folder, facts, {"format": np.array([storage.FORMAT])})
         self.sources.save(folder)
         if self.booster is not None:

@@ -32,15 +32,34 @@ NAMES = (
     "slate_position",
 )
 # More of these never ranks an artist lower, more refusal never higher; the trees may not learn otherwise.
-MONOTONE = {"als_z": 1, "item_item_z": 1, "content_z": 1, "lift_in_country": 1, "lift_in_age_group": 1, "refused": -1}
+MONOTONE = {
+    "als_z": 1,
+    "item_item_z": 1,
+    "content_z": 1,
+    "lift_in_country": 1,
+    "lift_in_age_group": 1,
+    "refused": -1,
+}
 # Features whose contributions are told to a listener as one reason; what holds for all of a user's items is none.
 GROUPS = {
     "als": ("als_score", "als_z", "als_rank"),
-    "item_item": ("item_item_score", "item_item_z", "item_item_rank", "niche_score", "niche_z", "niche_rank"),
+    "item_item": (
+        "item_item_score",
+        "item_item_z",
+        "item_item_rank",
+        "niche_score",
+        "niche_z",
+        "niche_rank",
+    ),
     "content": ("content_score", "content_z", "content_rank"),
     "country": ("lift_in_country",),
     "age group": ("lift_in_age_group",),
-    "trending": ("trending_score", "trending_z", "trending_rank", *(n for n in NAMES if n.startswith("artist_"))),
+    "trending": (
+        "trending_score",
+        "trending_z",
+        "trending_rank",
+        *(n for n in NAMES if n.startswith("artist_")),
+    ),
 }
 
 
@@ -81,7 +100,9 @@ def day_features(sources: Sources, data: TrainingData) -> DayFeatures:
     return DayFeatures(_of_users(data, liked), _of_artists(data, liked), lifts, named)
 
 
-def pair_features(proposed: Proposed, rows: Rows, day: DayFeatures, confidence: sparse.csr_matrix) -> Floats:
+def pair_features(
+    proposed: Proposed, rows: Rows, day: DayFeatures, confidence: sparse.csr_matrix
+) -> Floats:
     """Features of candidates, at no position of a slate: float32 (n, len(NAMES)).
 
     Args:
@@ -126,14 +147,18 @@ class PairTable:
             asked = np.flatnonzero(np.isin(row, part))
             pairs = np.searchsorted(part, row[asked]), column[asked]
             proposed = self.sources.propose(self.data, part, self.taken[part], only=pairs)
-            place = np.searchsorted(proposed.user * width + proposed.column, pairs[0] * width + pairs[1])
+            place = np.searchsorted(
+                proposed.user * width + proposed.column, pairs[0] * width + pairs[1]
+            )
             described = pair_features(proposed, part, self.day, self.data.confidence)
             features[asked] = described[place]
         features[:, NAMES.index("slate_position")] = position
         return features
 
 
-def _lifts(trending: Trending, data: TrainingData, named: list[list[str]]) -> list[tuple[Rows, Floats]]:
+def _lifts(
+    trending: Trending, data: TrainingData, named: list[list[str]]
+) -> list[tuple[Rows, Floats]]:
     """As `DayFeatures.lifts`, of the named cells."""
     own = own_columns(data, trending.artist_ids)[:-1]
     found = []
@@ -148,7 +173,11 @@ def _lifts(trending: Trending, data: TrainingData, named: list[list[str]]) -> li
 
 
 def _of_users(data: TrainingData, liked: sparse.csr_matrix) -> Floats:
-    known = [pd.to_numeric(data.users[name], errors="coerce").to_numpy(float) for name in USER if name in data.users]
+    known = [
+        pd.to_numeric(data.users[name], errors="coerce").to_numpy(float)
+        for name in USER
+        if name in data.users
+    ]
     artists = np.diff(liked.indptr).astype(float)
     columns = known if len(known) == len(USER) else [np.full(len(artists), np.nan)] * len(USER)
     return np.column_stack([*columns, artists]).astype(np.float32)
@@ -162,9 +191,9 @@ def _of_artists(data: TrainingData, liked: sparse.csr_matrix) -> Floats:
     started = pd.to_datetime(data.artists["first_active_on"], errors="coerce")
     years = (pd.Timestamp(data.as_of) - started).dt.days.to_numpy(float) / 365.25
     novelty = -np.log2(np.maximum(takers, 1) / max(1, liked.shape[0]))
-    return np.column_stack([*(np.log1p(values) for values in counts.values()), novelty, momentum, ctr, years]).astype(
-        np.float32
-    )
+    return np.column_stack(
+        [*(np.log1p(values) for values in counts.values()), novelty, momentum, ctr, years]
+    ).astype(np.float32)
 
 
 def _numbers(data: TrainingData, name: str) -> npt.NDArray[np.float64]:

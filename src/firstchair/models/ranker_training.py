@@ -186,7 +186,9 @@ def _matrix(rows: Labelled, objective: str, *, ref: Any = None) -> Any:
     )
 
 
-def _of_candidates(table: PairTable, labelled: LabelledHistory, rows: Rows) -> tuple[Labelled, Floats, Floats]:
+def _of_candidates(
+    table: PairTable, labelled: LabelledHistory, rows: Rows
+) -> tuple[Labelled, Floats, Floats]:
     """The candidates of each user as a group; which were taken up later, and which unprompted.
 
     The latter two are float32 (n,), 0 or 1.
@@ -202,7 +204,12 @@ def _of_candidates(table: PairTable, labelled: LabelledHistory, rows: Rows) -> t
         unprompted.append(_is_stored(unled[part], pairs.user, pairs.column))
         groups.append(part[pairs.user])
     label = np.concatenate(labels)
-    found = Labelled(np.concatenate(features), label, np.concatenate(groups), np.ones(len(label), dtype=np.float32))
+    found = Labelled(
+        np.concatenate(features),
+        label,
+        np.concatenate(groups),
+        np.ones(len(label), dtype=np.float32),
+    )
     in_later = np.concatenate(later) if later else np.zeros_like(label)
     return found, in_later, np.concatenate(unprompted)
 
@@ -253,7 +260,9 @@ def within_bounds(drawn: Rows, counts: npt.NDArray[np.int64], slates: Slates) ->
 def _with(known: Labelled, shown: Labelled) -> Labelled:
     """Both, the slates weighing `SLATE_SHARE` of the rest in total."""
     scale = SLATE_SHARE * known.weight.sum() / shown.weight.sum()
-    scaled = Labelled(shown.features, shown.label, shown.group, (shown.weight * scale).astype(np.float32))
+    scaled = Labelled(
+        shown.features, shown.label, shown.group, (shown.weight * scale).astype(np.float32)
+    )
     return known.and_then(scaled)
 
 

@@ -53,7 +53,9 @@ def _worth_sorting(scores: Floats, k: int) -> npt.NDArray[np.bool_]:
     if blocks < 2 * k:
         return _exactly(scores, k)
     # The k-th largest of the blocks' maxima is no larger than the k-th best score: one cheap pass instead of a sort.
-    maxima = as_strided(scores, (rows, blocks, BLOCK), (scores.strides[0], 4 * BLOCK, 4)).max(axis=2)
+    maxima = as_strided(scores, (rows, blocks, BLOCK), (scores.strides[0], 4 * BLOCK, 4)).max(
+        axis=2
+    )
     chosen = scores >= np.partition(maxima, blocks - k, axis=1)[:, blocks - k, None]
     crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > CROWD * k)
     if len(crowded):
@@ -79,7 +81,9 @@ def in_chunks(rows: Rows, width: int, recommend: Callable[[Rows], Lists]) -> Lis
     parts = [recommend(chunk) for chunk in chunks(rows, width)]
     if not parts:
         return recommend(rows)
-    return Lists(np.concatenate([p.artists for p in parts]), np.concatenate([p.scores for p in parts]))
+    return Lists(
+        np.concatenate([p.artists for p in parts]), np.concatenate([p.scores for p in parts])
+    )
 
 
 def chunks(rows: Rows, width: int) -> Iterator[Rows]:
@@ -145,7 +149,8 @@ def narrow(matrix: sparse.csr_matrix, columns: npt.NDArray[np.int64]) -> sparse.
         return matrix
     known = np.flatnonzero(columns >= 0)
     pick = sparse.csr_matrix(
-        (np.ones(len(known), dtype=np.float32), (columns[known], known)), shape=(matrix.shape[1], len(columns))
+        (np.ones(len(known), dtype=np.float32), (columns[known], known)),
+        shape=(matrix.shape[1], len(columns)),
     )
     return sparse.csr_matrix(matrix @ pick)
 

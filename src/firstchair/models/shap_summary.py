@@ -45,7 +45,16 @@ class ShapSummary:
         for place, name in enumerate(names):
             number = NAMES.index(name)
             added, size = self.contributions[:, number], _share_below(self.features[:, number])
-            axes.scatter(added, place + _apart(len(added)), c=size, cmap="cividis_r", vmin=0, vmax=1, s=3, linewidths=0)
+            axes.scatter(
+                added,
+                place + _apart(len(added)),
+                c=size,
+                cmap="cividis_r",
+                vmin=0,
+                vmax=1,
+                s=3,
+                linewidths=0,
+            )
         axes.axvline(0, color="#888888", linewidth=0.8)
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_xlabel("added to the margin; dark: the feature is large", fontsize=8)

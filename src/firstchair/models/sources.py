@@ -50,7 +50,9 @@ class Proposed:
 class Sources:
     """All of `MODELS`, fitted on the data the candidates are drawn from."""
 
-    def __init__(self, *, als: Mapping[str, Any] | None = None, item_item: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, als: Mapping[str, Any] | None = None, item_item: Mapping[str, Any] | None = None
+    ) -> None:
         settings = {"als": als or {}, "item_item": item_item or {}, "niche": NICHE}
         self.models = {name: model(**settings.get(name, {})) for name, model in MODELS.items()}
 
@@ -86,11 +88,17 @@ class Sources:
         `known` holds scores by source that need not be computed again, as its `score` would give them.
         """
         known = known or {}
-        scored = [known[name] if name in known else model.score(data, rows) for name, model in self.models.items()]
+        scored = [
+            known[name] if name in known else model.score(data, rows)
+            for name, model in self.models.items()
+        ]
         z = [standardised(scores) for scores in scored]
         width = len(data.artist_ids)
         least = [-np.inf if name == "trending" else 0.0 for name in MODELS]
-        found = (_best_codes(values, taken, each, width, above) for values, above in zip(z, least, strict=True))
+        found = (
+            _best_codes(values, taken, each, width, above)
+            for values, above in zip(z, least, strict=True)
+        )
         codes, places = zip(*found, strict=True)
         union = np.unique(np.concatenate(codes) if only is None else only[0] * width + only[1])
         user, column = union // width, union % width
@@ -113,7 +121,9 @@ class Sources:
         return found
 
 
-def _best_codes(z: Floats, taken: sparse.csr_matrix, each: int, width: int, least: float) -> tuple[Rows, Rows]:
+def _best_codes(
+    z: Floats, taken: sparse.csr_matrix, each: int, width: int, least: float
+) -> tuple[Rows, Rows]:
     """Row × width + column of the best above `least`, and their ranks."""
     if least >= 0 and not z.any():
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)

@@ -20,8 +20,14 @@ def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArr
 
     folder.mkdir(parents=True, exist_ok=True)
     texts = {name: array for name, array in arrays.items() if array.dtype.kind == "U"}
-    numbers = {name: np.ascontiguousarray(array) for name, array in arrays.items() if name not in texts}
-    document = {"format": FORMAT, **facts, "texts": {name: array.tolist() for name, array in texts.items()}}
+    numbers = {
+        name: np.ascontiguousarray(array) for name, array in arrays.items() if name not in texts
+    }
+    document = {
+        "format": FORMAT,
+        **facts,
+        "texts": {name: array.tolist() for name, array in texts.items()},
+    }
     (folder / "model.json").write_text(json.dumps(document, sort_keys=True, ensure_ascii=False))
     save_file(numbers, folder / "arrays.safetensors")
 

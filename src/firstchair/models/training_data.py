@@ -132,7 +132,9 @@ class _Loader:
             users=users.set_index("user_key").reindex(self.user_keys),
             artists=artists,
             fingerprint=_digest(as_of, pairs, users, artists),
-            recent=self._ones(pairs.filter(pc.field("last_signal_on") >= as_of - timedelta(days=RECENT_DAYS))),
+            recent=self._ones(
+                pairs.filter(pc.field("last_signal_on") >= as_of - timedelta(days=RECENT_DAYS))
+            ),
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
             redirects=redirects_of(self.lake),
         )
@@ -156,7 +158,9 @@ class _Loader:
 
     def slates(self, start: date, end: date) -> Slates | None:
         items = self._computed(features.slate_items, start=start, end=end)
-        items = items.sort_by([(name, "ascending") for name in ("slate_id", "position", "artist_id")])
+        items = items.sort_by(
+            [(name, "ascending") for name in ("slate_id", "position", "artist_id")]
+        )
         row, column = (
             _place(labels, items.column(name))
             for labels, name in ((self.user_keys, "user_key"), (self.artist_ids, "artist_id"))
@@ -165,16 +169,22 @@ class _Loader:
         if not known.any():
             return None
         slate = pc.rank(items.column("slate_id").combine_chunks(), tiebreaker="dense").to_numpy()
-        numbers = {name: items.column(name).to_numpy()[known] for name in ("position", "propensity")}
+        numbers = {
+            name: items.column(name).to_numpy()[known] for name in ("position", "propensity")
+        }
         taken = items.column("taken").to_numpy()[known]
-        return Slates(slate[known].astype(np.int64), row[known], column[known], taken=taken, **numbers)
+        return Slates(
+            slate[known].astype(np.int64), row[known], column[known], taken=taken, **numbers
+        )
 
     def _rows(self, table: Table, definition: Any, columns: list[str], as_of: date) -> pa.Table:
         if as_of in self.lake.partitions(table) and not self._is_outdated(table, as_of):
             rows = self.lake.read(table, f"as_of = date '{as_of}'").select(columns)
         else:
             rows = self._computed(definition, columns=tuple(columns), as_of=as_of)
-        return rows.sort_by([(name, "ascending") for name in columns if name in ("user_key", "artist_id")])
+        return rows.sort_by(
+            [(name, "ascending") for name in columns if name in ("user_key", "artist_id")]
+        )
 
     def _computed(self, definition: Definition, **given: Any) -> pa.Table:
         """Rows by a definition of `firstchair.features`."""
@@ -204,7 +214,9 @@ class _Loader:
         column = _place(self.artist_ids, pairs.column("artist_id"))
         known = (row >= 0) & (column >= 0)
         shape = (len(self.user_keys), len(self.artist_ids))
-        matrix = sparse.csr_matrix((values[known], (row[known], column[known])), shape=shape, dtype=np.float32)
+        matrix = sparse.csr_matrix(
+            (values[known], (row[known], column[known])), shape=shape, dtype=np.float32
+        )
         matrix.sort_indices()
         return matrix
 
@@ -212,7 +224,10 @@ class _Loader:
 def _signed(pairs: pa.Table) -> npt.NDArray[np.float32]:
     """Confidence, negative where preference is 0."""
     confidence = pairs.column("confidence").to_numpy()
-    return np.asarray(np.where(pairs.column("preference").to_numpy() > 0, confidence, -confidence), dtype=np.float32)
+    return np.asarray(
+        np.where(pairs.column("preference").to_numpy() > 0, confidence, -confidence),
+        dtype=np.float32,
+    )
 
 
 def _sorted(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
@@ -227,6 +242,13 @@ def _place(labels: npt.NDArray[np.str_], wanted: pa.ChunkedArray) -> npt.NDArray
 def _digest(as_of: date, pairs: pa.Table, users: pd.DataFrame, artists: pd.DataFrame) -> str:
     """Content digest of what a model can see, equal for equal rows whatever files they came from."""
     digest = hashlib.sha256(as_of.isoformat().encode())
-    for frame in (pairs.to_pandas(), users, artists.drop(columns="genres"), artists["genres"].map(str).to_frame()):
-        digest.update(pd.util.hash_pandas_object(frame.astype(str), index=True).to_numpy().tobytes())
+    for frame in (
+        pairs.to_pandas(),
+        users,
+        artists.drop(columns="genres"),
+        artists["genres"].map(str).to_frame(),
+    ):
+        digest.update(
+            pd.util.hash_pandas_object(frame.astype(str), index=True).to_numpy().tobytes()
+        )
     return digest.hexdigest()[:32]

@@ -12,7 +12,15 @@ import pandas as pd
 from firstchair.models import storage
 from firstchair.models.explanations import blank
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, best, columns_for, in_chunks, own_columns, spread
+from firstchair.models.selection import (
+    Floats,
+    Rows,
+    best,
+    columns_for,
+    in_chunks,
+    own_columns,
+    spread,
+)
 
 CELLS = ("country", "age_group")
 UNKNOWN = "unknown"
@@ -64,7 +72,9 @@ class Trending:
         for name in CELLS:
             values = data.users[name].to_numpy(dtype=str)
             for value in sorted(set(values) - {UNKNOWN}):
-                counts = np.asarray(data.recent[np.flatnonzero(values == value)].sum(axis=0)).ravel()
+                counts = np.asarray(
+                    data.recent[np.flatnonzero(values == value)].sum(axis=0)
+                ).ravel()
                 self.cells[name, value] = _shares(counts + PRIOR_PAIRS * self.whole)
         return self
 
@@ -117,7 +127,9 @@ class Trending:
         for cell in groups.unique():
             asked = np.flatnonzero(groups == cell)
             known = [key for key in zip(CELLS, cell, strict=True) if key in self.cells]
-            lifts = np.stack([np.ones(len(self.whole) + 1)] + [self._lifts(key) for key in known])[:, own[asked]]
+            lifts = np.stack([np.ones(len(self.whole) + 1)] + [self._lifts(key) for key in known])[
+                :, own[asked]
+            ]
             strongest = np.argmax(lifts, axis=0)
             said.parts[asked, :, 0] = np.array([0, *(place[key] for key in known)])[strongest]
             said.amounts[asked, :, 0] = np.take_along_axis(lifts, strongest[None], axis=0)[0]
@@ -138,10 +150,18 @@ class Trending:
     def save(self, folder: Path) -> None:
         """Shares of the whole and of each cell."""
         keys = sorted(self.cells)
-        table = np.stack([self.cells[key] for key in keys]) if keys else np.zeros((0, len(self.whole)), np.float32)
+        table = (
+            np.stack([self.cells[key] for key in keys])
+            if keys
+            else np.zeros((0, len(self.whole)), np.float32)
+        )
         storage.write(
             folder,
-            {"family": self.family, "cells": [list(key) for key in keys], "as_of": self.as_of.isoformat()},
+            {
+                "family": self.family,
+                "cells": [list(key) for key in keys],
+                "as_of": self.as_of.isoformat(),
+            },
             {"artist_ids": self.artist_ids, "whole": self.whole, "table": table},
         )
 
@@ -157,7 +177,11 @@ class Trending:
 
 
 def _sentence(name: str, value: str) -> str:
-    return f"Trending in {country_name(value)}" if name == "country" else f"Popular with listeners aged {value}"
+    return (
+        f"Trending in {country_name(value)}"
+        if name == "country"
+        else f"Popular with listeners aged {value}"
+    )
 
 
 @cache

@@ -105,8 +105,13 @@ def main() -> None:
         ended = bool(select.select([sys.stdin], [], [], DELIVER_SECONDS)[0])
         try:
             deliver(Path(root), events_url, paced=iter if ended else unhurried)
-        except Exception as error:  # each store of fsspec has exceptions of its own; what is spooled stays on disk
-            print(f"The event store cannot be written: {type(error).__name__}: {error}.", file=sys.stderr)
+        except (
+            Exception
+        ) as error:  # each store of fsspec has exceptions of its own; what is spooled stays on disk
+            print(
+                f"The event store cannot be written: {type(error).__name__}: {error}.",
+                file=sys.stderr,
+            )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ class Spool:
         # Why the last segment could not be made, or the last sync failed; None after a success.
         self.fault: OSError | None = None
         self._written = 0
-        self._numbers = itertools.count(1)  # one step each, so that two threads never make the same file
+        self._numbers = itertools.count(
+            1
+        )  # one step each, so that two threads never make the same file
         self._began = 0.0
         self._segment: Segment | None = None
         self._next: Segment | None = None

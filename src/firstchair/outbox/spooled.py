@@ -105,11 +105,18 @@ def expanded(line: bytes) -> bytes:
         "surface": "home",
     }
     # What impressions share is rendered once: a dictionary for each takes six times as long.
-    shared = b'%b,"event_id":%b-' % (orjson.dumps(common)[:-1], orjson.dumps(slate["slate_id"])[:-1])
+    shared = b'%b,"event_id":%b-' % (
+        orjson.dumps(common)[:-1],
+        orjson.dumps(slate["slate_id"])[:-1],
+    )
     parts: list[bytes] = []
     for item in slate["items"]:
         position = item["position"]
-        numbers = b'%d","source_seq":%d,"position":%d,"artist_id":' % (position, first + position - 1, position)
+        numbers = b'%d","source_seq":%d,"position":%d,"artist_id":' % (
+            position,
+            first + position - 1,
+            position,
+        )
         chance = b',"propensity":%b}\n' % orjson.dumps(item["propensity"])
         parts += (shared, numbers, orjson.dumps(item["artist_id"]), chance)
     return b"".join(parts)

@@ -13,7 +13,9 @@ class Guide:
     page: str
 
 
-UNKNOWN = Guide("It is not known.", "Look at the newest decisions and at the logs in `{home}/logs`.", "")
+UNKNOWN = Guide(
+    "It is not known.", "Look at the newest decisions and at the logs in `{home}/logs`.", ""
+)
 GUIDES: Mapping[str, Guide] = {
     "no_data": Guide(
         "No object has been delivered under the events URL, or all of its records were refused.",

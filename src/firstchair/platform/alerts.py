@@ -216,7 +216,9 @@ def _unbuilt(platform: Platform, last: date) -> Check:
 def _strays(platform: Platform) -> Check:
     strays = events.stray_days(platform.lake, read_since=platform.now - STALE_AFTER)
     if not strays:
-        return Check("stray_days", PASSES, "No event of a day far from all others was read of late.")
+        return Check(
+            "stray_days", PASSES, "No event of a day far from all others was read of late."
+        )
     text = (
         f"{strays.events:,} event(s) of {strays.days:,} day(s) long before all others, "
         f"first {strays.first}, sent by {', '.join(strays.sources)}, are in quarantine."

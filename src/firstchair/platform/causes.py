@@ -28,7 +28,9 @@ class Patience(Protocol):
         ...
 
 
-def outcome(rule: Patience, held: Mapping[date, bool], fired_on: Sequence[date], *, as_of: date) -> str | None:
+def outcome(
+    rule: Patience, held: Mapping[date, bool], fired_on: Sequence[date], *, as_of: date
+) -> str | None:
     """The outcome of the condition on `as_of`; None where it does not hold.
 
     An episode continues over gaps shorter than `clear_days` and fires once; with `clear_days` 0,

@@ -104,7 +104,9 @@ class Journal:
             return
         names = ("recorded_at", "as_of", "cause", "outcome", "detail", "evidence")
         rows = [{name: getattr(trigger, name) for name in names} for trigger in triggers]
-        rows = [row | {"evidence": json.loads(json.dumps(row["evidence"], default=str))} for row in rows]
+        rows = [
+            row | {"evidence": json.loads(json.dumps(row["evidence"], default=str))} for row in rows
+        ]
         with self._writing() as connection:
             connection.execute(pg.insert(TRIGGERS).values(rows).on_conflict_do_nothing())
 
@@ -129,18 +131,30 @@ class Journal:
             LedgerError: The database cannot be written; nothing was.
         """
         with self._writing() as connection:
-            query = sa.select(INCIDENTS.c.code).where(INCIDENTS.c.resolved_at.is_(None)).with_for_update()
+            query = (
+                sa.select(INCIDENTS.c.code)
+                .where(INCIDENTS.c.resolved_at.is_(None))
+                .with_for_update()
+            )
             open_now = set(connection.scalars(query))
             for code in sorted(found.keys() - open_now):
                 texts = {"incident_id": _identity(code, now), "code": code, "detail": found[code]}
                 values = {**texts, "opened_at": now, "next_attempt_at": now, "attempts": 0}
                 connection.execute(pg.insert(INCIDENTS).values(values).on_conflict_do_nothing())
             over = INCIDENTS.c.code.in_(open_now - found.keys()) & INCIDENTS.c.resolved_at.is_(None)
-            connection.execute(INCIDENTS.update().where(over).values(resolved_at=now, next_attempt_at=now, attempts=0))
+            connection.execute(
+                INCIDENTS.update()
+                .where(over)
+                .values(resolved_at=now, next_attempt_at=now, attempts=0)
+            )
 
     def incidents(self, *, limit: int = 1_000, only_open: bool = False) -> list[Incident]:
         """The newest incidents, newest first."""
-        query = sa.select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.code).limit(limit)
+        query = (
+            sa.select(INCIDENTS)
+            .order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.code)
+            .limit(limit)
+        )
         query = query.where(INCIDENTS.c.resolved_at.is_(None)) if only_open else query
         with self._engine.connect() as connection:
             return [Incident(**row._mapping) for row in connection.execute(query)]
@@ -150,14 +164,20 @@ class Journal:
         tried = INCIDENTS.c.resolved_at.is_(None) | INCIDENTS.c.last_fault.is_not(None)
         begun, over = INCIDENTS.c.delivered_at.is_not(None), INCIDENTS.c.resolved_at.is_not(None)
         waits = (~begun & tried) | (begun & over & INCIDENTS.c.resolution_delivered_at.is_(None))
-        query = sa.select(INCIDENTS).where(waits & (INCIDENTS.c.next_attempt_at <= now)).order_by(INCIDENTS.c.opened_at)
+        query = (
+            sa.select(INCIDENTS)
+            .where(waits & (INCIDENTS.c.next_attempt_at <= now))
+            .order_by(INCIDENTS.c.opened_at)
+        )
         with self._engine.connect() as connection:
             return [Incident(**row._mapping) for row in connection.execute(query)]
 
     def note(self, incident_id: str, **values: Any) -> None:
         """Write the outcome of a post into an incident's columns."""
         with self._writing() as connection:
-            connection.execute(INCIDENTS.update().where(INCIDENTS.c.incident_id == incident_id).values(**values))
+            connection.execute(
+                INCIDENTS.update().where(INCIDENTS.c.incident_id == incident_id).values(**values)
+            )
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

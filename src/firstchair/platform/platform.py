@@ -50,7 +50,9 @@ class Platform:
         """The assignment of users to roles by the ledger's last entry."""
         last = self.ledger.last()
         phase = None if last is None else last.phase
-        return arms_of(phase, salt=self.settings.arm_salt, holdout_share=self.settings.holdout_share)
+        return arms_of(
+            phase, salt=self.settings.arm_salt, holdout_share=self.settings.holdout_share
+        )
 
     def restore_aliases(self) -> bool:
         """Set the aliases as the ledger has them, before lists are made or published by them."""
@@ -68,7 +70,9 @@ class Platform:
             known_until=self.complete_days()[1] + timedelta(days=1),
         )
 
-    def decide(self, *, as_of: date, run_id: str | None = None, tick_id: str | None = None) -> Deciding:
+    def decide(
+        self, *, as_of: date, run_id: str | None = None, tick_id: str | None = None
+    ) -> Deciding:
         """Let the gate decide about a day, by the platform's rules and clock."""
         return decide(
             self.lake,

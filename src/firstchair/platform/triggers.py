@@ -129,7 +129,9 @@ def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:
     if found == (last.champion_after, platform.arms().bounds):
         return []
     as_of = last.as_of if served is None else max(last.as_of, served.as_of)
-    assigned = publication.would_assign(platform.lake, platform.registry, as_of=as_of, arms=platform.arms())
+    assigned = publication.would_assign(
+        platform.lake, platform.registry, as_of=as_of, arms=platform.arms()
+    )
     if assigned is None or found == (last.champion_after, assigned):
         return []
     name = "nothing" if served is None else served.published
@@ -154,13 +156,20 @@ def retraining_due(platform: Platform) -> RetrainingDue | None:
     """
     import monitoring
 
-    common = set(platform.lake.partitions(t.USER_FEATURES)) & set(platform.lake.partitions(t.INTERACTIONS))
+    common = set(platform.lake.partitions(t.USER_FEATURES)) & set(
+        platform.lake.partitions(t.INTERACTIONS)
+    )
     if not common:
         return None
     newest, rules = max(common), monitoring.load_rules()
     fitted = _newest_models(platform, newest)
-    conditions = [*of_models(platform.lake, newest, fitted, rules), *of_tables(platform.lake, newest, rules)]
-    platform.journal.record(judged(conditions, platform.journal.triggers(outcome=FIRED), platform, newest))
+    conditions = [
+        *of_models(platform.lake, newest, fitted, rules),
+        *of_tables(platform.lake, newest, rules),
+    ]
+    platform.journal.record(
+        judged(conditions, platform.journal.triggers(outcome=FIRED), platform, newest)
+    )
     return _due(platform.journal.triggers(as_of=newest, outcome=FIRED), newest)
 
 
@@ -191,7 +200,9 @@ def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
         named = {row["column"]: round(row["effect"], 3) for row in here}
         text = f"Drift of the {kind}: {', '.join(sorted(named))}."
         yield Condition(f"drift:{kind}", rules.triggers.drift, days, text, {"columns": named})
-    changes = monitoring.engagement_regression(lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement)
+    changes = monitoring.engagement_regression(
+        lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement
+    )
     fallen = {day: change.fallen for day, change in changes.items()}
     if as_of in changes:
         change, rule = changes[as_of].relative_change, rules.triggers.engagement_regression
@@ -220,10 +231,22 @@ def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> I
     if age is None or fitted is None:
         return
     old = {as_of: age >= rules.triggers.schedule.max_age_days}
-    yield Condition("schedule", rules.triggers.schedule, old, f"The newest models are {age} days old.", {"age": age})
+    yield Condition(
+        "schedule",
+        rules.triggers.schedule,
+        old,
+        f"The newest models are {age} days old.",
+        {"age": age},
+    )
     growth = _growth(lake, fitted, as_of)
     grown = {as_of: growth >= rules.triggers.volume.min_growth}
-    yield Condition("volume", rules.triggers.volume, grown, f"Events have grown by {growth:.0%}.", {"growth": growth})
+    yield Condition(
+        "volume",
+        rules.triggers.volume,
+        grown,
+        f"Events have grown by {growth:.0%}.",
+        {"growth": growth},
+    )
 
 
 def _growth(lake: Lake, fitted: date, as_of: date) -> float:

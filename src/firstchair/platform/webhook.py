@@ -107,7 +107,10 @@ def _posted(
         return True
     wait = min(FIRST_WAIT * 2**incident.attempts, LONGEST_WAIT)
     journal.note(
-        incident.incident_id, attempts=incident.attempts + 1, next_attempt_at=now + wait, last_fault=fault[:500]
+        incident.incident_id,
+        attempts=incident.attempts + 1,
+        next_attempt_at=now + wait,
+        last_fault=fault[:500],
     )
     return False
 

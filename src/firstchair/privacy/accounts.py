@@ -54,19 +54,29 @@ def build_users(lake: Lake, url: sa.URL, *, pseudonym_key: bytes, now: datetime)
     for people in _people(url, pseudonym_key, now, defaults):
         elsewhere += int(people.pop("elsewhere").sum())
         failures: dict[int, Any] = {}
-        for failure in validate(people.drop(columns="created_at"), SUITE).failures if len(people) else ():
+        for failure in (
+            validate(people.drop(columns="created_at"), SUITE).failures if len(people) else ()
+        ):
             failures.setdefault(failure.row, failure)
         sound = people[~people.index.isin(failures)]
         accepted.append(pa.Table.from_pandas(sound, schema=t.USERS.schema, preserve_index=False))
         refused += [
-            {"user_key": people.at[row, "user_key"], "reason": f.reason, "detail": f.detail, "quarantined_at": now}
+            {
+                "user_key": people.at[row, "user_key"],
+                "reason": f.reason,
+                "detail": f.detail,
+                "quarantined_at": now,
+            }
             for row, f in sorted(failures.items())
         ]
     users = pa.concat_tables([t.USERS.schema.empty_table(), *accepted])
-    lake.overwrite(t.QUARANTINE_USERS, pa.Table.from_pylist(refused, schema=t.QUARANTINE_USERS.schema))
+    lake.overwrite(
+        t.QUARANTINE_USERS, pa.Table.from_pylist(refused, schema=t.QUARANTINE_USERS.schema)
+    )
     lake.overwrite(t.USERS, users.sort_by("user_key"))
     unknown = {
-        name: users.column(name).to_pylist().count(UNKNOWN) for name in ("age_group", "gender", "country", "city")
+        name: users.column(name).to_pylist().count(UNKNOWN)
+        for name in ("age_group", "gender", "country", "city")
     }
     return UsersReport(
         rows=users.num_rows,
@@ -102,7 +112,9 @@ def _people(url: sa.URL, key: bytes, now: datetime, defaults: Defaults) -> Itera
                 "city": where["city"],
                 "created_at": created,
                 "created": created.notna().map({True: "yes", False: None}),
-                "created_after_reading": (created > now).map({True: "created_at is after the reading", False: None}),
+                "created_after_reading": (created > now).map(
+                    {True: "created_at is after the reading", False: None}
+                ),
                 "elsewhere": named & (where["country"] != UNKNOWN) & (where["country"] != said),
             }
         )
@@ -121,4 +133,7 @@ def _age_groups(rows: pd.DataFrame, now: datetime, defaults: Defaults) -> list[s
     """By the date of birth where it is plausible and no default, else by the age."""
     days = [None if day in defaults.birth_dates else day for day in rows["birth_date"]]
     born = [UNKNOWN if day is None else age_group(age_on(now.date(), day)) for day in days]
-    return [age_group(age) if group == UNKNOWN else group for group, age in zip(born, rows["age"], strict=True)]
+    return [
+        age_group(age) if group == UNKNOWN else group
+        for group, age in zip(born, rows["age"], strict=True)
+    ]

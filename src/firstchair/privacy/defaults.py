@@ -78,7 +78,9 @@ def _above_chance(values: pd.DataFrame, chance: "pd.Series[float] | float") -> "
 
 def _default_dates(born: pd.DataFrame) -> "pd.Series[bool]":
     held = dict(zip(born["birth_date"], born["rows"], strict=True))
-    chance = [_same_day_nearby(day, held) if rows >= LEAST_ACCOUNTS else 0.0 for day, rows in held.items()]
+    chance = [
+        _same_day_nearby(day, held) if rows >= LEAST_ACCOUNTS else 0.0 for day, rows in held.items()
+    ]
     return _above_chance(born, pd.Series(chance, index=born.index, dtype=float))
 
 

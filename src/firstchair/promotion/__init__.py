@@ -20,7 +20,13 @@ from firstchair.promotion.evidence_record import (
     releases,
 )
 from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
-from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger, judge_first_champion
+from firstchair.promotion.gate import (
+    OfflineEvidence,
+    Verb,
+    Verdict,
+    judge_challenger,
+    judge_first_champion,
+)
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
 from firstchair.promotion.plain_words import Explained, check_words, explained
 from firstchair.promotion.protocol import ALIAS_MOVED, is_followed, out_of_line, reconcile_aliases

@@ -33,7 +33,9 @@ def follow_home(database: sa.URL, experiment: str, root: Path) -> str | None:
         with engine.begin() as connection:
             if not sa.inspect(connection).has_table("experiments"):
                 return None
-            asked = sa.text("select artifact_location from experiments where name = :name for update")
+            asked = sa.text(
+                "select artifact_location from experiments where name = :name for update"
+            )
             before, after = connection.scalar(asked, {"name": experiment}), root.as_uri()
             if before is None or before == after:
                 return None

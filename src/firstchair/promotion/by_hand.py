@@ -88,7 +88,10 @@ def promote_by_hand(
             reconcile_aliases(registry, ledger, now=manual.now)
             last = ledger.last()
         if last is None or last.champion_after is None:
-            raise _refused("There is no champion yet: the first run makes one.", "Build models with `firstchair run`.")
+            raise _refused(
+                "There is no champion yet: the first run makes one.",
+                "Build models with `firstchair run`.",
+            )
         if last.champion_after == chosen.version:
             raise _refused(f"Version {version} is the champion already.", LOOK)
         known = last.phase is not None and last.phase.on_trial == chosen.version
@@ -109,7 +112,9 @@ def _control(ledger: Ledger, champion: str, chosen: Version) -> str:
     return champion if target in {None, chosen.version} else str(target)
 
 
-def roll_back_by_hand(registry: Registry, ledger: Ledger, manual: ManualDecision, *, to: str | None = None) -> Entry:
+def roll_back_by_hand(
+    registry: Registry, ledger: Ledger, manual: ManualDecision, *, to: str | None = None
+) -> Entry:
     """Remove the champion and bring back the version of `rollback_target`.
 
     Args:
@@ -125,7 +130,9 @@ def roll_back_by_hand(registry: Registry, ledger: Ledger, manual: ManualDecision
         reconcile_aliases(registry, ledger, now=manual.now)
         last, target = ledger.last(), rollback_target(ledger)
         if last is None or last.champion_after is None:
-            raise _refused("There is no champion to roll back.", "Build models with `firstchair run`.")
+            raise _refused(
+                "There is no champion to roll back.", "Build models with `firstchair run`."
+            )
         if target is None:
             raise _nobody_before(ledger, last.champion_after)
         if to is not None and to != target:
@@ -143,7 +150,9 @@ def _nobody_before(ledger: Ledger, champion: str) -> LedgerError:
     stages = ledger.stages()
     served = {e.champion_before for e in ledger.champion_changes()} - {None, champion}
     numbers = sorted((str(v) for v in served), key=int)
-    removed = [f"{v} was {stages[v].replace('_', ' ')}" for v in numbers if stages.get(v) in REMOVED]
+    removed = [
+        f"{v} was {stages[v].replace('_', ' ')}" for v in numbers if stages.get(v) in REMOVED
+    ]
     why = f": {', '.join(removed)}" if removed else ""
     return _refused(
         f"No version that served before champion {champion} may come back{why}.",

@@ -8,7 +8,14 @@ from typing import Any
 from firstchair.evaluation import POPULARITY, Evaluation, Split, evaluate, load_split
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
-from firstchair.models import Family, TrainingData, WithCurves, fit, load_training_data, versions_read
+from firstchair.models import (
+    Family,
+    TrainingData,
+    WithCurves,
+    fit,
+    load_training_data,
+    versions_read,
+)
 from firstchair.models.ranker import Ranker
 from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion.registry import Registry, Training, Version
@@ -43,12 +50,18 @@ def enter_candidate(
         ModelError: It cannot be registered.
     """
     data, split = _day(lake, as_of)
-    known = [v for v in registry.versions(as_of=as_of, family=family) if v.data_fingerprint == data.fingerprint]
+    known = [
+        v
+        for v in registry.versions(as_of=as_of, family=family)
+        if v.data_fingerprint == data.fingerprint
+    ]
     if known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE):
         return Candidate(known[-1], fitted_now=False)
     evaluation = evaluate(split, family, seed=seed)
     model = fit(Family(family), data, seed=seed)
-    documents: dict[str, Any] = {"ndcg_at_10_by_segment": {"cells": [asdict(cell) for cell in evaluation.cells]}}
+    documents: dict[str, Any] = {
+        "ndcg_at_10_by_segment": {"cells": [asdict(cell) for cell in evaluation.cells]}
+    }
     summary = None
     if isinstance(model, Ranker):
         documents["feature_importance"] = model.importance()

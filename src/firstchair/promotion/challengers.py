@@ -68,7 +68,8 @@ def evaluate_first_champion(context: DecisionContext, version: Version) -> Stage
         phase=None,
         challenger_after=None,
         data_fingerprint=version.data_fingerprint,
-        findings=_findings(verdict, None, version) | {"evidence_digests": _digests(context, (t.OFFLINE_EVIDENCE,))},
+        findings=_findings(verdict, None, version)
+        | {"evidence_digests": _digests(context, (t.OFFLINE_EVIDENCE,))},
     )
 
 
@@ -173,7 +174,9 @@ def evaluate_challengers(
     ]
 
 
-def _evaluate(context: DecisionContext, serving: Version, challenger: Version, recipe: Version) -> _Evaluated:
+def _evaluate(
+    context: DecisionContext, serving: Version, challenger: Version, recipe: Version
+) -> _Evaluated:
     evidence, measured = _against_serving(context, serving, challenger, recipe)
     rules = context.rules.offline
     verdict = judge_challenger(evidence, rules)
@@ -188,7 +191,9 @@ def _evaluate(context: DecisionContext, serving: Version, challenger: Version, r
 
 def _families(context: DecisionContext, day: Shadowed) -> tuple[str, str]:
     """Families of the serving version and of the challenger in shadow: a day's versions are new."""
-    champion, challenger = (context.registry.version(number).family for number in (day.champion, day.challenger))
+    champion, challenger = (
+        context.registry.version(number).family for number in (day.champion, day.challenger)
+    )
     return champion, challenger
 
 
@@ -286,7 +291,9 @@ def _offline(
     fingerprints: tuple[str, str],
     splits: TwoSplits | None,
 ) -> OfflineEvidence:
-    ndcg, recall = ([_numbers(one, name) for one in rows] for name in ("ndcg_at_10", "recall_at_20"))
+    ndcg, recall = (
+        [_numbers(one, name) for one in rows] for name in ("ndcg_at_10", "recall_at_20")
+    )
     return OfflineEvidence(
         champion_name=families[0],
         challenger_name=families[1],
@@ -300,7 +307,9 @@ def _offline(
     )
 
 
-def _both(context: DecisionContext, families: tuple[str, str], kept: t.Table) -> tuple[pa.Table, pa.Table]:
+def _both(
+    context: DecisionContext, families: tuple[str, str], kept: t.Table
+) -> tuple[pa.Table, pa.Table]:
     """Values of two families, of the same users at the same places."""
     ours, theirs = (context.per_user(family, kept) for family in families)
     _require_same_users(context, families, (ours, theirs))
@@ -317,12 +326,16 @@ def _prompted(context: DecisionContext, families: tuple[str, str]) -> dict[str, 
     if not rows[0].num_rows:
         return {}
     names = ("ndcg_at_10", "recall_at_20")
-    champion, challenger = ({name: float(_numbers(of_family, name).mean()) for name in names} for of_family in rows)
+    champion, challenger = (
+        {name: float(_numbers(of_family, name).mean()) for name in names} for of_family in rows
+    )
     users = rows[0].num_rows
     return {"prompted": {"users": users, "champion": champion, "challenger": challenger}}
 
 
-def _require_same_users(context: DecisionContext, names: tuple[str, str], rows: tuple[pa.Table, pa.Table]) -> None:
+def _require_same_users(
+    context: DecisionContext, names: tuple[str, str], rows: tuple[pa.Table, pa.Table]
+) -> None:
     if rows[0].column("user_key") == rows[1].column("user_key"):
         return
     raise EvidenceError(
@@ -333,13 +346,16 @@ def _require_same_users(context: DecisionContext, names: tuple[str, str], rows: 
     )
 
 
-def _splits(context: DecisionContext, families: tuple[str, str], unseen: tuple[pa.Table, pa.Table]) -> TwoSplits | None:
+def _splits(
+    context: DecisionContext, families: tuple[str, str], unseen: tuple[pa.Table, pa.Table]
+) -> TwoSplits | None:
     """NDCG@10 of both families on training and on test days; None where none was kept of the former."""
     trained = _both(context, families, t.TRAINING_EVIDENCE)
     if not trained[0].num_rows:
         return None
     ours, theirs = (
-        (_numbers(a, "ndcg_at_10"), _numbers(b, "ndcg_at_10")) for a, b in zip(trained, unseen, strict=True)
+        (_numbers(a, "ndcg_at_10"), _numbers(b, "ndcg_at_10"))
+        for a, b in zip(trained, unseen, strict=True)
     )
     keys = [np.asarray(rows.column("user_key").to_pylist()) for rows in (trained[0], unseen[0])]
     return TwoSplits(keys[0], keys[1], champion=ours, challenger=theirs)

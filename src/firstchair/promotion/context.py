@@ -182,7 +182,8 @@ def decision_of(context: DecisionContext, transition: StageTransition, origin: O
             "kind": transition.kind,
             **transition.findings,
             "phase": None if transition.phase is None else transition.phase.record(),
-            "challenger_after": transition.challenger_after or (None if last is None else challenger_after(last)),
+            "challenger_after": transition.challenger_after
+            or (None if last is None else challenger_after(last)),
             "settings": settings,
             "salt": context.salt,
             "holdout_share": context.holdout_share,
@@ -196,7 +197,9 @@ def decision_of(context: DecisionContext, transition: StageTransition, origin: O
     )
 
 
-def write(context: DecisionContext, ledger: Ledger, transition: StageTransition, origin: Origin) -> Entry:
+def write(
+    context: DecisionContext, ledger: Ledger, transition: StageTransition, origin: Origin
+) -> Entry:
     """The entry first, stages and aliases after it; idempotent."""
     entry = ledger.append(decision_of(context, transition, origin))
     follow(context.registry, entry)

@@ -199,7 +199,9 @@ class _Day:
             challenger=None if last is None else challenger_after(last),
             decision=", ".join(entry.decision for entry in entries) or self._why_none(),
             reasons=" ".join(reason for entry in entries for reason in entry.reasons),
-            stage="no stage with traffic" if phase is None else f"{phase.stage} at {phase.share:.0%}",
+            stage="no stage with traffic"
+            if phase is None
+            else f"{phase.stage} at {phase.share:.0%}",
         )
 
     def _why_none(self) -> str:
@@ -277,4 +279,6 @@ def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
         return False
     serving = registry.version(entries[0].champion_after).family
     newest = {version.family: version for version in registry.versions(as_of=as_of)}
-    return all(is_evaluated(entries, newest[family]) for family in contenders() if family != serving)
+    return all(
+        is_evaluated(entries, newest[family]) for family in contenders() if family != serving
+    )

@@ -21,7 +21,10 @@ from firstchair.promotion.stages import Stage
 # group keeps the one before.
 ROLES = ("champion", "challenger")
 PROBATION_ROLES = ("champion before", "champion on probation")
-TITLES = {POPULARITY: "Popularity", **{str(family): entry.title for family, entry in FAMILIES.items()}}
+TITLES = {
+    POPULARITY: "Popularity",
+    **{str(family): entry.title for family, entry in FAMILIES.items()},
+}
 
 
 def family_title(family: str) -> str:
@@ -165,7 +168,11 @@ def arms_of_entry(entry: Entry) -> tuple[Arm | None, Arm | None]:
     found = []
     for name, role in zip(ROLES, roles, strict=True):
         version = versions.get(name)
-        found.append(None if version is None else Arm(version, model_title(version, families.get(name)), role))
+        found.append(
+            None
+            if version is None
+            else Arm(version, model_title(version, families.get(name)), role)
+        )
     return found[0], found[1]
 
 
@@ -177,7 +184,9 @@ def families_of(entries: Sequence[Entry]) -> dict[str, str]:
         versions = {"challenger": entry.challenger, "champion": entry.champion_before}
         versions |= entry.evidence.get("versions") or {}
         pairs = ((number, named.get(role)) for role, number in versions.items())
-        found |= {number: family for number, family in pairs if number is not None and family is not None}
+        found |= {
+            number: family for number, family in pairs if number is not None and family is not None
+        }
     return found
 
 
@@ -221,7 +230,8 @@ def on_test_days(entries: Sequence[Entry], version: str | None = None) -> Look |
         (
             look_of(entry)
             for entry in entries
-            if entry.evidence.get("kind") == CHALLENGE and (version is None or entry.challenger == version)
+            if entry.evidence.get("kind") == CHALLENGE
+            and (version is None or entry.challenger == version)
         ),
         None,
     )

@@ -76,7 +76,12 @@ def build_evidence(
     if met or lake.count(t.EVIDENCE, f"day between date '{first}' and date '{last}'"):
         lake.replace_range(t.EVIDENCE, rows, first, last)
     counted = dict.fromkeys(ARMS, 0)
-    for row in rows.filter(pa.compute.equal(rows.column("day"), last)).column("arm").value_counts().to_pylist():
+    for row in (
+        rows.filter(pa.compute.equal(rows.column("day"), last))
+        .column("arm")
+        .value_counts()
+        .to_pylist()
+    ):
         counted[row["values"]] = row["counts"]
     return EvidenceReport(rows.num_rows, counted["champion"], counted["challenger"], len(met))
 
@@ -122,14 +127,18 @@ def stage_rows(phase: Phase, *, before: date, without: Sequence[date] = ()) -> s
     )
 
 
-def _overlapping(spans: Sequence[Span], first: date, last: date) -> Iterator[tuple[Span, date, date]]:
+def _overlapping(
+    spans: Sequence[Span], first: date, last: date
+) -> Iterator[tuple[Span, date, date]]:
     for span in spans:
         start, end = max(first, span.phase.first_day), min(last, span.last_day or last)
         if start <= end:
             yield span, start, end
 
 
-def assigned_arms(phase: Phase, user_keys: Sequence[str], *, salt: str, holdout_share: float) -> list[str | None]:
+def assigned_arms(
+    phase: Phase, user_keys: Sequence[str], *, salt: str, holdout_share: float
+) -> list[str | None]:
     """Arm (`champion`, `challenger`) of each user in a phase; None in the holdout.
 
     Args:
@@ -162,7 +171,9 @@ def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> p
     )
 
 
-def _rows(lake: Lake, phase: Phase, assigned: pa.Table, start: date, end: date, known_until: date) -> pa.Table:
+def _rows(
+    lake: Lake, phase: Phase, assigned: pa.Table, start: date, end: date, known_until: date
+) -> pa.Table:
     earliest = min(phase.first_day, start) - timedelta(days=max(BEFORE_DAYS, churn.BASE_DAYS))
     with connect() as connection:
         connection.register("assigned", assigned)
@@ -170,7 +181,11 @@ def _rows(lake: Lake, phase: Phase, assigned: pa.Table, start: date, end: date, 
         connection.execute(_daily())
         connection.execute(_bad(lake, earliest, end))
         connection.execute(_before(phase.first_day))
-        return connection.sql(_evidence(lake, phase, start, end, known_until)).to_arrow_table().cast(t.EVIDENCE.schema)
+        return (
+            connection.sql(_evidence(lake, phase, start, end, known_until))
+            .to_arrow_table()
+            .cast(t.EVIDENCE.schema)
+        )
 
 
 def _happened(lake: Lake, earliest: date, *, until: date | None = None) -> str:
@@ -246,9 +261,17 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
     values = ", ".join(f"coalesce(d.{name}, 0) as {name}" for name in names)
     before = ", ".join(
         f"coalesce(b.{name}, 0) as {name}"
-        for name in ("pre_impressions", "pre_clicks", "pre_active_days", "pre_ms_played", "pre_track_ms")
+        for name in (
+            "pre_impressions",
+            "pre_clicks",
+            "pre_active_days",
+            "pre_ms_played",
+            "pre_track_ms",
+        )
     )
-    texts = ", ".join(f"coalesce(u.{name}, '{UNKNOWN}') as {name}" for name in ("country", "age_group", "gender"))
+    texts = ", ".join(
+        f"coalesce(u.{name}, '{UNKNOWN}') as {name}" for name in ("country", "age_group", "gender")
+    )
     labels = ", ".join(_label(label, days, known_until) for label, days in churn.LABELS.items())
     within = {days: churn.in_horizon("day", LABEL_CUT, days) for days in churn.HORIZONS_DAYS}
     back = ", ".join(f"bool_or({inside}) as back_within_{days}" for days, inside in within.items())

@@ -71,7 +71,11 @@ def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
     if evidence.champion_fingerprint != evidence.challenger_fingerprint:
         text = f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same data."
         return Verdict(
-            Verb.HOLD, (Reason.DIFFERENT_FINGERPRINT,), (text,), (), (check_record("same_data", False, text),)
+            Verb.HOLD,
+            (Reason.DIFFERENT_FINGERPRINT,),
+            (text,),
+            (),
+            (check_record("same_data", False, text),),
         )
     gaps = None
     if evidence.splits is not None:
@@ -113,7 +117,9 @@ def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference 
     missing = [(code, text) for code, short, text in shortfalls if short]
     missing += [(Reason.OVERFIT, _gaps_said(evidence, gaps, rules))] if overfit else []
     if missing:
-        return Verdict(Verb.HOLD, tuple(c for c, _ in missing), tuple(x for _, x in missing), metrics, checks)
+        return Verdict(
+            Verb.HOLD, tuple(c for c, _ in missing), tuple(x for _, x in missing), metrics, checks
+        )
     reasons = (_said(evidence, "NDCG@10", ndcg), _said(evidence, "Recall@20", recall))
     return Verdict(
         Verb.PROMOTE,
@@ -181,7 +187,9 @@ def _intervals(
     return ndcg, recall
 
 
-def metric_record(name: str, role: str, interval: RelativeInterval, margin: float) -> dict[str, Any]:
+def metric_record(
+    name: str, role: str, interval: RelativeInterval, margin: float
+) -> dict[str, Any]:
     """A metric in the shape of the decision's record."""
     found = asdict(interval)
     kept = ("champion", "challenger", "relative_difference", "se", "lower", "upper")

@@ -126,7 +126,9 @@ class Ledger:
             LedgerError: The ledger cannot be reached, or the stage cannot follow the one before; nothing was
                 written and no alias may move.
         """
-        require(decision.stage_before, decision.stage_after, by_hand=BY_HAND in decision.reason_codes)
+        require(
+            decision.stage_before, decision.stage_after, by_hand=BY_HAND in decision.reason_codes
+        )
         try:
             has_writer = self._has_writer
             with self._engine.begin() as connection:
@@ -140,9 +142,13 @@ class Ledger:
                     return _entry(found)
                 _require_not_removed(connection, decision)
                 last = connection.execute(
-                    sa.select(DECISIONS.c.sequence, DECISIONS.c.hash).order_by(DECISIONS.c.sequence.desc()).limit(1)
+                    sa.select(DECISIONS.c.sequence, DECISIONS.c.hash)
+                    .order_by(DECISIONS.c.sequence.desc())
+                    .limit(1)
                 ).one_or_none()
-                sequence, previous = (1, GENESIS) if last is None else (last.sequence + 1, last.hash)
+                sequence, previous = (
+                    (1, GENESIS) if last is None else (last.sequence + 1, last.hash)
+                )
                 values = {**asdict(decision), "sequence": sequence, "previous_hash": previous}
                 values["evidence"] = _as_kept(connection, values["evidence"])
                 values["hash"] = _digest(values)
@@ -251,7 +257,11 @@ class Ledger:
                 values = dict(row._mapping)
                 stored = values.pop("hash")
                 count += 1
-                if values["sequence"] != count or values["previous_hash"] != previous or _digest(values) != stored:
+                if (
+                    values["sequence"] != count
+                    or values["previous_hash"] != previous
+                    or _digest(values) != stored
+                ):
                     return Verification(False, count, int(row.sequence))
                 previous = stored
         return Verification(True, count, None)
@@ -270,7 +280,9 @@ def _stages(connection: sa.Connection, *versions: str | None) -> dict[str, str]:
     )
     if versions:
         about = about.where(DECISIONS.c.challenger.in_([v for v in versions if v is not None]))
-    newest = about.distinct(DECISIONS.c.challenger).order_by(DECISIONS.c.challenger, DECISIONS.c.sequence.desc())
+    newest = about.distinct(DECISIONS.c.challenger).order_by(
+        DECISIONS.c.challenger, DECISIONS.c.sequence.desc()
+    )
     return {row.challenger: row.stage_after for row in connection.execute(newest)}
 
 
@@ -296,14 +308,18 @@ def _require_not_removed(connection: sa.Connection, decision: Decision) -> None:
 def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:
     """The evidence as Postgres will give it back, so that its digest is the same on every reading."""
     return connection.scalar(
-        sa.select(sa.cast(sa.bindparam("kept", json.loads(canonical(evidence)), pg.JSONB), pg.JSONB))
+        sa.select(
+            sa.cast(sa.bindparam("kept", json.loads(canonical(evidence)), pg.JSONB), pg.JSONB)
+        )
     )
 
 
 def _digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of everything in the entry but its own hash, the one before it included."""
     # Names of a row that is read are no plain `str`, which orjson refuses; json writes 1e-07 where orjson writes 1e-7.
-    told = {str(name): _plain(value) if name != "evidence" else value for name, value in values.items()}
+    told = {
+        str(name): _plain(value) if name != "evidence" else value for name, value in values.items()
+    }
     try:
         text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # a whole number of more than 64 bits

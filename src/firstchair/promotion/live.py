@@ -29,7 +29,9 @@ def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | 
     if any(entry.data_fingerprint == fingerprint for entry in decided):
         return None
     rules = context.rules.live
-    evidence = as_evidence(context.lake.read(t.EVIDENCE, where), where=t.EVIDENCE.name, bad_days=left_out)
+    evidence = as_evidence(
+        context.lake.read(t.EVIDENCE, where), where=t.EVIDENCE.name, bad_days=left_out
+    )
     found = decide(evidence, rules, stage=str(phase.stage), share=phase.share)
     outcome = after(
         phase,
@@ -72,7 +74,9 @@ def _transition(
     )
 
 
-def _findings(context: DecisionContext, phase: Phase, found: TrialDecision, left_out: list[date]) -> dict[str, Any]:
+def _findings(
+    context: DecisionContext, phase: Phase, found: TrialDecision, left_out: list[date]
+) -> dict[str, Any]:
     versions = {"champion": phase.standing, "challenger": phase.on_trial}
     families = {role: _family(context, number) for role, number in versions.items()}
     record = asdict(found)
@@ -101,5 +105,9 @@ def _days_left_out(left_out: list[date]) -> tuple[dict[str, Any], ...]:
         return ()
     named = ", ".join(map(str, left_out))
     return (
-        {"name": "days_left_out", "passes": True, "detail": f"Not of the stage, since their records are bad: {named}."},
+        {
+            "name": "days_left_out",
+            "passes": True,
+            "detail": f"Not of the stage, since their records are bad: {named}.",
+        },
     )

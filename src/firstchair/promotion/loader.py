@@ -33,7 +33,9 @@ class Served:
         return pd.DataFrame(
             {
                 "artist_ids": [" ".join(data.artist_ids[row[row >= 0]]) for row in lists.artists],
-                "scores": [json.dumps([round(float(score), 6) for score in row]) for row in lists.scores],
+                "scores": [
+                    json.dumps([round(float(score), 6) for score in row]) for row in lists.scores
+                ],
             }
         )
 
@@ -41,13 +43,20 @@ class Served:
 def _listeners(model: Recommender, rows: pd.DataFrame) -> TrainingData:
     ids = model.artist_ids
     place = {artist: number for number, artist in enumerate(ids)}
-    liked = [[place[a] for a in str(text).split() if a in place] for text in rows["artist_ids"].fillna("")]
+    liked = [
+        [place[a] for a in str(text).split() if a in place]
+        for text in rows["artist_ids"].fillna("")
+    ]
     row = np.repeat(np.arange(len(rows)), [len(columns) for columns in liked])
     column = np.array([c for columns in liked for c in columns], dtype=np.int64)
-    matrix = sparse.csr_matrix((np.full(len(row), 2.0), (row, column)), shape=(len(rows), len(ids)), dtype=np.float32)
+    matrix = sparse.csr_matrix(
+        (np.full(len(row), 2.0), (row, column)), shape=(len(rows), len(ids)), dtype=np.float32
+    )
     keys = np.array([f"{number:08d}" for number in range(len(rows))], dtype=str)
     users = rows[["country", "age_group"]].fillna("unknown").set_axis(keys)
-    artists = pd.DataFrame({"name": ids, "first_active_on": pd.NaT, "genres": [[]] * len(ids)}, index=ids)
+    artists = pd.DataFrame(
+        {"name": ids, "first_active_on": pd.NaT, "genres": [[]] * len(ids)}, index=ids
+    )
     return TrainingData(pd.Timestamp.min.date(), keys, ids, matrix, users, artists, fingerprint="")
 
 

@@ -157,7 +157,9 @@ def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision
         stage_before=None,
         stage_after=None,
         reason_codes=(ALIAS_MOVED,),
-        reasons=(f"An alias was moved without an entry: {told}. It was put back where entry {last.sequence} has it.",),
+        reasons=(
+            f"An alias was moved without an entry: {told}. It was put back where entry {last.sequence} has it.",
+        ),
         evidence={
             "kind": "alias",
             "moved": moved,

@@ -108,7 +108,10 @@ def replay(lake: Lake, registry: Registry, ledger: Ledger, decision_id: str) -> 
 def replay_all(lake: Lake, registry: Registry, ledger: Ledger) -> ReplayReport:
     """Recompute every decision of the ledger and compare each with its entry."""
     past = ledger.entries()
-    results = tuple(_replayed(lake, registry, past[place], past[place + 1 :]) for place in range(len(past) - 1, -1, -1))
+    results = tuple(
+        _replayed(lake, registry, past[place], past[place + 1 :])
+        for place in range(len(past) - 1, -1, -1)
+    )
     counts = {str(o): sum(one.outcome is o for one in results) for o in Outcome}
     return ReplayReport(entries=len(results), results=results, **counts)
 
@@ -142,7 +145,9 @@ def _told(entry: Entry, outcome: Outcome, detail: str) -> Replayed:
     return Replayed(entry.decision_id, entry.sequence, kind, outcome, detail)
 
 
-def _context(lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry]) -> DecisionContext:
+def _context(
+    lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry]
+) -> DecisionContext:
     """What was known to the decision, from what its entry names.
 
     A table that decisions did not read then is read as empty.

@@ -90,14 +90,18 @@ def _pending(
         day -= timedelta(days=1)
 
 
-def _measured(lake: Lake, registry: Registry, versions: tuple[Version, ...], *, start: date, as_of: date) -> pa.Table:
+def _measured(
+    lake: Lake, registry: Registry, versions: tuple[Version, ...], *, start: date, as_of: date
+) -> pa.Table:
     data: TrainingData = load_training_data(lake, as_of=start, labels=False)
     positives = taken_up(lake, start=start, end=as_of).unprompted
     models = {version.version: registry.load(version) for version in versions}
     return measure_versions(models, data, positives, as_of=as_of, purpose=REFRESH)
 
 
-def _is_telling(rows: pa.Table, serving: Version, refit: Version, rules: GateRules, *, last_chance: bool) -> bool:
+def _is_telling(
+    rows: pa.Table, serving: Version, refit: Version, rules: GateRules, *, last_chance: bool
+) -> bool:
     """Whether the refit can be judged by these rows.
 
     Never where nothing can be compared, because nobody took up anything or the serving version found
@@ -119,7 +123,10 @@ def _of(rows: pa.Table, version: str) -> pa.Table:
 
 
 def _interval(serving: pa.Table, refit: pa.Table, offline: OfflineRules) -> RelativeInterval:
-    ours, theirs = (np.asarray(rows.column("ndcg_at_10").to_numpy(), dtype=np.float64) for rows in (serving, refit))
+    ours, theirs = (
+        np.asarray(rows.column("ndcg_at_10").to_numpy(), dtype=np.float64)
+        for rows in (serving, refit)
+    )
     return paired_bootstrap(
         ours,
         theirs,
@@ -129,7 +136,9 @@ def _interval(serving: pa.Table, refit: pa.Table, offline: OfflineRules) -> Rela
     )
 
 
-def judge_refit(serving: pa.Table, refit: pa.Table, *, catalogue: int, offline: OfflineRules) -> Verdict:
+def judge_refit(
+    serving: pa.Table, refit: pa.Table, *, catalogue: int, offline: OfflineRules
+) -> Verdict:
     """Whether a refit may take over from the serving version.
 
     Promote where the lower bound of the relative difference of NDCG@10 (one-sided, error
@@ -170,7 +179,10 @@ def judge_refit(serving: pa.Table, refit: pa.Table, *, catalogue: int, offline: 
     failing = [(code, detail) for code, passes, detail in asked if not passes]
     metric = metric_record("ndcg_at_10", "guardrail", found, -offline.refresh_margin)
     names = ("not_inferior", "test_users", "overlap", "coverage", "score_shift")
-    checks = tuple(check_record(name, passes, text) for name, (_, passes, text) in zip(names, asked, strict=True))
+    checks = tuple(
+        check_record(name, passes, text)
+        for name, (_, passes, text) in zip(names, asked, strict=True)
+    )
     if failing:
         codes, reasons = zip(*failing, strict=True)
         return Verdict(Verb.HOLD, tuple(codes), tuple(reasons), (metric,), checks)
@@ -212,13 +224,17 @@ def evaluate_refit(context: DecisionContext, serving: Version, refit: Version) -
     """
     rows = [context.per_user_of_version(version.version, REFRESH) for version in (serving, refit)]
     _require_same_users(rows, serving, refit, context.as_of)
-    verdict = judge_refit(rows[0], rows[1], catalogue=context.lake.count(t.ARTISTS), offline=context.rules.offline)
+    verdict = judge_refit(
+        rows[0], rows[1], catalogue=context.lake.count(t.ARTISTS), offline=context.rules.offline
+    )
     passes = verdict.decision is Verb.PROMOTE
     canary = passes and context.rules.offline.refresh_needs_canary
     phase = None
     if canary:
         salt = context.salt
-        phase = begin(challenger=refit.version, champion=serving.version, salt=salt, on=context.as_of)
+        phase = begin(
+            challenger=refit.version, champion=serving.version, salt=salt, on=context.as_of
+        )
     takes_over = passes and not canary
     only_unproven = set(verdict.reason_codes) <= UNPROVEN
     stage = Stage.CANARY if canary else Stage.CHAMPION
@@ -266,7 +282,9 @@ def _findings(verdict: Verdict, rows: pa.Table, serving: Version, refit: Version
     }
 
 
-def _require_same_users(rows: list[pa.Table], serving: Version, refit: Version, as_of: date) -> None:
+def _require_same_users(
+    rows: list[pa.Table], serving: Version, refit: Version, as_of: date
+) -> None:
     if rows[0].num_rows and rows[0].column("user_key") == rows[1].column("user_key"):
         return
     raise EvidenceError(

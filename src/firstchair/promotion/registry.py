@@ -38,7 +38,13 @@ ABOUT_RUNS = (
     "One run a model family and day, fitted on everything before `as_of`. Metrics that begin with `test_` are of "
     "later days that the model had not seen, those with `train_` of what it was fitted to."
 )
-COLUMNS = ("test_ndcg_at_10", "test_recall_at_20", "test_coverage_at_20", "train_ndcg_at_10", "train_recall_at_20")
+COLUMNS = (
+    "test_ndcg_at_10",
+    "test_recall_at_20",
+    "test_coverage_at_20",
+    "train_ndcg_at_10",
+    "train_recall_at_20",
+)
 # Tags of every version that is registered here.
 TAGS = frozenset({"family", "as_of", "data_fingerprint", "stage"})
 # What MLflow answers where the model, or the alias of a model, is not there.
@@ -106,7 +112,12 @@ class Version:
 
 
 def _note(
-    model: Recommender, as_of: date, metrics: Mapping[str, float], training: Training | None, *, simulated: bool
+    model: Recommender,
+    as_of: date,
+    metrics: Mapping[str, float],
+    training: Training | None,
+    *,
+    simulated: bool,
 ) -> str:
     """Description of a run and its version."""
     title = FAMILIES[model.family].title
@@ -174,15 +185,25 @@ class Registry:
         Raises:
             ModelError: MLflow cannot be written.
         """
-        tags = {"family": str(model.family), "as_of": as_of.isoformat(), "data_fingerprint": data_fingerprint}
+        tags = {
+            "family": str(model.family),
+            "as_of": as_of.isoformat(),
+            "data_fingerprint": data_fingerprint,
+        }
         tags |= {"simulated": str(simulated).lower(), "cause": training.cause if training else ""}
         note = _note(model, as_of, metrics, training, simulated=simulated)
-        known = [v for v in self.versions(as_of=as_of, family=model.family) if v.data_fingerprint == data_fingerprint]
+        known = [
+            v
+            for v in self.versions(as_of=as_of, family=model.family)
+            if v.data_fingerprint == data_fingerprint
+        ]
         if known:
             return known[-1]
         with _answering(f"register {model.family} of {as_of}"):
             run = self._client.create_run(
-                self.ensure_experiment(), run_name=f"{model.family} {as_of}", tags=tags | {NOTE: note}
+                self.ensure_experiment(),
+                run_name=f"{model.family} {as_of}",
+                tags=tags | {NOTE: note},
             )
             run_id = run.info.run_id
             self._log_figures(run_id, {**model.parameters(), "seed": seed}, metrics)
@@ -209,14 +230,22 @@ class Registry:
 
         One that somebody registered by other means, or took a tag from, is none of them.
         """
-        wanted = {"as_of": as_of.isoformat() if as_of else None, "family": str(family) if family else None}
-        terms = [f"name = '{NAME}'", *(f"tags.`{name}` = '{value}'" for name, value in wanted.items() if value)]
+        wanted = {
+            "as_of": as_of.isoformat() if as_of else None,
+            "family": str(family) if family else None,
+        }
+        terms = [
+            f"name = '{NAME}'",
+            *(f"tags.`{name}` = '{value}'" for name, value in wanted.items() if value),
+        ]
         found: list[Any] = []
         with _answering("list versions"):
             page = self._models.search_model_versions(" and ".join(terms), max_results=1000)
             found += page
             while page.token:
-                page = self._models.search_model_versions(" and ".join(terms), max_results=1000, page_token=page.token)
+                page = self._models.search_model_versions(
+                    " and ".join(terms), max_results=1000, page_token=page.token
+                )
                 found += page
             own = [version for version in found if version.tags.keys() >= TAGS]
             own.sort(key=lambda version: int(version.version))
@@ -225,7 +254,10 @@ class Registry:
     def newest(self, as_of: date) -> dict[str, Version]:
         """The newest version of each family that knows nothing from `as_of` on."""
         known = [version for version in self.versions() if version.as_of <= as_of]
-        return {version.family: version for version in sorted(known, key=lambda v: (v.as_of, int(v.version)))}
+        return {
+            version.family: version
+            for version in sorted(known, key=lambda v: (v.as_of, int(v.version)))
+        }
 
     def version(self, number: str) -> Version:
         """The version of that number.
@@ -246,7 +278,9 @@ class Registry:
         """
         if not re.fullmatch(r"[0-9]{1,9}", number):
             return None
-        return self._own(f"read version {number}", lambda: self._models.get_model_version(NAME, number))
+        return self._own(
+            f"read version {number}", lambda: self._models.get_model_version(NAME, number)
+        )
 
     def _own(self, deed: str, ask: Callable[[], Any]) -> Version | None:
         """The version that MLflow answers with; None where it has none, or one without our tags."""
@@ -325,7 +359,9 @@ class Registry:
         with _answering(f"read version {version.version}"):
             source = self._models.get_model_version(NAME, version.version).source
         try:
-            path = mlflow.artifacts.download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri)
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=source, tracking_uri=self.tracking_uri
+            )
         except (MlflowException, OSError) as error:
             raise ModelError(
                 f"The artifact of version {version.version} cannot be read: {error}.",
@@ -342,7 +378,9 @@ class Registry:
         Raises:
             ModelError: The registry does not answer; nothing is known of the alias.
         """
-        return self._own(f"read alias {name}", lambda: self._models.get_model_version_by_alias(NAME, str(name)))
+        return self._own(
+            f"read alias {name}", lambda: self._models.get_model_version_by_alias(NAME, str(name))
+        )
 
     def set_alias(self, name: str, number: str) -> None:
         """Point the alias at a version; only ever after its entry in the ledger.
@@ -375,7 +413,9 @@ class Registry:
                 partial(self._models.set_model_version_tag, NAME, number, name, value),
             )
 
-    def describe_decision(self, number: str, *, sequence: int, decision_id: str, sentence: str) -> None:
+    def describe_decision(
+        self, number: str, *, sequence: int, decision_id: str, sentence: str
+    ) -> None:
         """Write the newest decision about a version into its description, in place of the one before."""
         with _answering(f"describe version {number}"):
             told = self._models.get_model_version(NAME, number).description or ""
@@ -445,7 +485,9 @@ class Registry:
         points = [Metric(name, float(value), now, step) for step, value in enumerate(values)]
         log_points(self._client, run_id, points)
 
-    def _log_figures(self, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+    def _log_figures(
+        self, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]
+    ) -> None:
         """Parameters and metrics in one transaction."""
         from mlflow.entities import Metric, Param
 

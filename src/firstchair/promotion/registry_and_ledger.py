@@ -21,9 +21,9 @@ def open_registry_and_ledger(settings: Settings, databases: Databases) -> tuple[
     artifacts = settings.home / "mlartifacts"
     in_home = not settings.database_url and not settings.mlflow_tracking_uri
     _prepare(databases.ledger, databases.mlflow if in_home else None, artifacts)
-    tracking_uri = settings.mlflow_tracking_uri or to_driver(databases.mlflow, "psycopg2").render_as_string(
-        hide_password=False
-    )
+    tracking_uri = settings.mlflow_tracking_uri or to_driver(
+        databases.mlflow, "psycopg2"
+    ).render_as_string(hide_password=False)
     return Registry(tracking_uri, artifacts), Ledger(databases.ledger)
 
 

@@ -50,7 +50,11 @@ def shadowed_days(entries: Sequence[Entry], *, before: date, days: int) -> Itera
     for number in range(1, days + 1):
         day = before - timedelta(days=number)
         last = next((entry for entry in entries if entry.as_of <= day), None)
-        if last is not None and last.champion_after is not None and (behind := challenger_after(last)) is not None:
+        if (
+            last is not None
+            and last.champion_after is not None
+            and (behind := challenger_after(last)) is not None
+        ):
             yield Shadowed(day, last.champion_after, behind)
 
 
@@ -62,7 +66,11 @@ def slate_log(lake: Lake, days: list[Shadowed], *, length: int, before: date) ->
     slot of chance does not count, nor does one of another length than `length` artists, which a
     client may ask for, nor a day on whose records nothing may rest.
     """
-    blocked = set(blocked_days(lake, min(d.day for d in days), max(d.day for d in days))) if days else set()
+    blocked = (
+        set(blocked_days(lake, min(d.day for d in days), max(d.day for d in days)))
+        if days
+        else set()
+    )
     kept = [day for day in days if day.day not in blocked]
     if not kept:
         return None

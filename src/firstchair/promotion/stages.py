@@ -6,7 +6,12 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from firstchair.definitions.arms import RAMP_SHARES, Arms, next_canary_share, probation_control_share
+from firstchair.definitions.arms import (
+    RAMP_SHARES,
+    Arms,
+    next_canary_share,
+    probation_control_share,
+)
 from firstchair.errors import LedgerError
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
@@ -85,7 +90,9 @@ def phase_of(record: Mapping[str, Any] | None) -> Phase | None:
     if record is None:
         return None
     fields = {name: record[name] for name in ("on_trial", "standing", "share", "salt")}
-    return Phase(stage=Stage(record["stage"]), first_day=date.fromisoformat(record["first_day"]), **fields)
+    return Phase(
+        stage=Stage(record["stage"]), first_day=date.fromisoformat(record["first_day"]), **fields
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +111,14 @@ def begin(*, challenger: str, champion: str, salt: str, on: date) -> Phase:
 
 def probation(phase: Phase, *, users: int, on: date) -> Phase:
     """Probation of the version on trial, with the control group that the population needs."""
-    return replace(phase, stage=Stage.PROBATION, share=1 - probation_control_share(users), first_day=on)
+    return replace(
+        phase, stage=Stage.PROBATION, share=1 - probation_control_share(users), first_day=on
+    )
 
 
-def after(phase: Phase, verb: Verb, codes: tuple[str, ...], *, users: int, decision_share: float, on: date) -> Outcome:
+def after(
+    phase: Phase, verb: Verb, codes: tuple[str, ...], *, users: int, decision_share: float, on: date
+) -> Outcome:
     """What a decision makes of a phase; a pure function, so the same evidence leads to the same place.
 
     Args:

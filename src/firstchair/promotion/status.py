@@ -33,7 +33,11 @@ def status(registry: Registry, ledger: Ledger) -> Status:
     champion = registry.alias(Alias.CHAMPION)
     latest = ledger.last()
     phase = None if latest is None else latest.phase
-    made = None if latest is None or latest.champion_after is None else ledger.made(latest.champion_after)
+    made = (
+        None
+        if latest is None or latest.champion_after is None
+        else ledger.made(latest.champion_after)
+    )
     return Status(
         champion=champion,
         challenger=registry.alias(Alias.CHALLENGER),

@@ -43,11 +43,15 @@ def off_policy(logged: Logged | None, rules: OfflineRules) -> OffPolicy:
     logged, or one weight holds over `veto_share` of all. Such an estimate is recorded and decides nothing.
     """
     if logged is None:
-        return OffPolicy(None, 0, False, "No support: 0 slates with both lists (0 effective samples).")
+        return OffPolicy(
+            None, 0, False, "No support: 0 slates with both lists (0 effective samples)."
+        )
     try:
         found = position_based_lift(logged.log, logged.target, rules.assumptions())
     except EvidenceError as error:
-        return OffPolicy(None, len(logged), False, f"No support: {error.what} (of {len(logged):,} slates).")
+        return OffPolicy(
+            None, len(logged), False, f"No support: {error.what} (of {len(logged):,} slates)."
+        )
     supported = (
         found.effective_samples >= rules.veto_samples
         and found.support >= rules.veto_support
@@ -71,4 +75,6 @@ def with_veto(verdict: Verdict, found: OffPolicy) -> Verdict:
         Reason.OFF_POLICY_WORSE,
         *(verdict.reason_codes if verdict.decision is Verb.REJECT else ()),
     )
-    return replace(checked, decision=Verb.REJECT, reason_codes=codes, reasons=(f"Off-policy: {found.told}",))
+    return replace(
+        checked, decision=Verb.REJECT, reason_codes=codes, reasons=(f"Off-policy: {found.told}",)
+    )

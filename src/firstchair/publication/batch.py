@@ -36,7 +36,9 @@ class RecommendationsReport:
     catalogue_share: dict[str, float]
 
 
-def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> RecommendationsReport:
+def build_recommendations(
+    lake: Lake, registry: Registry, *, as_of: date, list_length: int
+) -> RecommendationsReport:
     """Write each user's list by each model of the day and by the models that hold an alias.
 
     A champion fitted before the day gets new lists too, made of the day's data.
@@ -57,7 +59,9 @@ def build_recommendations(lake: Lake, registry: Registry, *, as_of: date, list_l
         users=len(data.user_keys),
         users_without_list=int((tally.lists < len(versions)).sum()),
         models={str(version.version): version.family for version in versions},
-        catalogue_share={name: len(seen) / len(data.artist_ids) for name, seen in tally.shown.items()},
+        catalogue_share={
+            name: len(seen) / len(data.artist_ids) for name, seen in tally.shown.items()
+        },
     )
 
 
@@ -197,7 +201,9 @@ def _batches(
         yield _batch(data, rows, lists, model.explain(data, rows, lists).sentences, name)
 
 
-def _batch(data: TrainingData, rows: np.ndarray, lists: Lists, reasons: np.ndarray, version: str) -> pa.RecordBatch:
+def _batch(
+    data: TrainingData, rows: np.ndarray, lists: Lists, reasons: np.ndarray, version: str
+) -> pa.RecordBatch:
     filled = lists.artists >= 0
     user, slot = np.nonzero(filled)
     count = len(user)

@@ -84,7 +84,9 @@ class Folding:
 
 def track_key(track_id: str) -> int:
     """The key under which a track's length is stored, 0..2^64 - 1."""
-    return int.from_bytes(blake2b(track_id.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return int.from_bytes(
+        blake2b(track_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    )
 
 
 def open_folding(folder: Path, facts: Mapping[str, Any] | None) -> Folding | None:

@@ -8,7 +8,11 @@ import numpy.typing as npt
 
 from firstchair.events.vocabulary import EventType
 from firstchair.features import ConfidenceSettings
-from firstchair.features.confidence import ASSUMED_TRACK_MS, POSITIVE_LISTEN_RATIO, POSITIVE_MS_PLAYED
+from firstchair.features.confidence import (
+    ASSUMED_TRACK_MS,
+    POSITIVE_LISTEN_RATIO,
+    POSITIVE_MS_PLAYED,
+)
 from firstchair.models.folding import (
     SCORE_DECIMALS,
     because_of,
@@ -69,7 +73,9 @@ def uptake(
         if artist < 0:
             continue
         if signal.event_type in {EventType.FOLLOW, EventType.UNFOLLOW}:
-            follows[artist] = max(follows.get(artist, signal), signal, key=lambda s: (s.at, s.event_id))
+            follows[artist] = max(
+                follows.get(artist, signal), signal, key=lambda s: (s.at, s.event_id)
+            )
         elif (strength := _strength(signal, length_ms, settings)) > 0:
             strengths[artist] = strengths.get(artist, 0.0) + strength
     for artist, last in follows.items():
@@ -79,7 +85,9 @@ def uptake(
     return Uptake(strengths, frozenset(refused - strengths.keys()))
 
 
-def _strength(signal: Signal, length_ms: Callable[[str], int], settings: ConfidenceSettings) -> float:
+def _strength(
+    signal: Signal, length_ms: Callable[[str], int], settings: ConfidenceSettings
+) -> float:
     """Strength of a click or a play; 0 of a skip."""
     if signal.event_type == EventType.CLICK:
         return settings.click_strength
@@ -88,7 +96,9 @@ def _strength(signal: Signal, length_ms: Callable[[str], int], settings: Confide
     return 0.0 if is_skip else settings.play_strength * min(heard, 1.0)
 
 
-def folded_row(row: Row, today: Uptake, *, faded: float = 1.0, settings: ConfidenceSettings = STANDARD) -> Row:
+def folded_row(
+    row: Row, today: Uptake, *, faded: float = 1.0, settings: ConfidenceSettings = STANDARD
+) -> Row:
     """The row that the matrix would hold for the user with today's signals in it.
 
     The inverse of the formula of `ConfidenceSettings` gives the strengths behind the row:
@@ -118,9 +128,9 @@ def folded_row(row: Row, today: Uptake, *, faded: float = 1.0, settings: Confide
     stays = ~liked & ~np.isin(row.artists, [*today.strengths, *today.refused])
     return Row(
         np.concatenate([artists, row.artists[stays], refused]).astype(np.int32),
-        np.concatenate([confidence, row.confidence[stays], np.full(len(refused), -settings.negative_ceiling)]).astype(
-            np.float32
-        ),
+        np.concatenate(
+            [confidence, row.confidence[stays], np.full(len(refused), -settings.negative_ceiling)]
+        ).astype(np.float32),
     )
 
 
@@ -200,7 +210,9 @@ def scores_of(factors: Factors, user: Floats, near: npt.NDArray[np.int64] | slic
     return np.clip(np.round(exact, SCORE_DECIMALS), -1, 1).astype(np.float32)
 
 
-def _best(factors: Factors, user: Floats, left_out: npt.NDArray[np.int64], k: int) -> tuple[list[int], list[float]]:
+def _best(
+    factors: Factors, user: Floats, left_out: npt.NDArray[np.int64], k: int
+) -> tuple[list[int], list[float]]:
     """The best `k` artists and their scores, without `left_out`; ties by catalogue order."""
     rough = factors.vectors @ user
     rough[left_out] = -np.inf
@@ -212,7 +224,9 @@ def _best(factors: Factors, user: Floats, left_out: npt.NDArray[np.int64], k: in
     return near[order].tolist(), scores[order].tolist()
 
 
-def reasons(factors: Factors, folded: Folded, artists: Sequence[int], names: Callable[[int], str]) -> list[str]:
+def reasons(
+    factors: Factors, folded: Folded, artists: Sequence[int], names: Callable[[int], str]
+) -> list[str]:
     """The reason of each of `artists`: the liked ones (also today's) that add most to its score."""
     towards = np.linalg.solve(folded.left, factors.vectors[list(artists)].T)
     added = (folded.vectors @ towards) * folded.weights[:, None]

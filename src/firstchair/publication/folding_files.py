@@ -21,7 +21,9 @@ from firstchair.publication.layout import UNKNOWN_USER
 Files: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
-def folding_versions(registry: Registry, as_of: date, roles: Mapping[str, Version]) -> dict[str, Version]:
+def folding_versions(
+    registry: Registry, as_of: date, roles: Mapping[str, Version]
+) -> dict[str, Version]:
     """The ALS versions to publish factors of, by registered number, that for unknown users first."""
     newest = registry.newest(as_of).get(Family.ALS)
     preferred = [roles["champion"], *([newest] if newest else []), *roles.values()]
@@ -89,11 +91,14 @@ def factor_files(
     return files, {"alpha": model.alpha, "longest": longest}
 
 
-def _rows(lake: Lake, as_of: date, keys: npt.NDArray[np.void], artists: npt.NDArray[np.str_]) -> Files:
+def _rows(
+    lake: Lake, as_of: date, keys: npt.NDArray[np.void], artists: npt.NDArray[np.str_]
+) -> Files:
     """The users' rows as arrays of a CSR matrix."""
     with connect() as connection:
         connection.register(
-            "users", pa.table({"user_key": [key.hex() for key in keys.tolist()], "n": range(len(keys))})
+            "users",
+            pa.table({"user_key": [key.hex() for key in keys.tolist()], "n": range(len(keys))}),
         )
         connection.register("artists", pa.table({"artist_id": artists, "n": range(len(artists))}))
         pairs = connection.sql(f"""
@@ -109,7 +114,9 @@ def _rows(lake: Lake, as_of: date, keys: npt.NDArray[np.void], artists: npt.NDAr
     }
 
 
-def places(labels: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def places(
+    labels: npt.NDArray[Any], wanted: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Place of each in ascending `labels`, and whether it is there at all."""
     place = np.searchsorted(labels, wanted)
     found = place < len(labels)
@@ -123,7 +130,9 @@ def _tracks(lake: Lake) -> Files:
         known = connection.sql(
             f"select track_id, max(duration_ms) as ms from {lake.scan(t.TRACKS)} where duration_ms > 0 group by all"
         ).to_arrow_table()
-    track_keys = np.array([track_key(track) for track in known.column("track_id").to_pylist()], dtype=np.uint64)
+    track_keys = np.array(
+        [track_key(track) for track in known.column("track_id").to_pylist()], dtype=np.uint64
+    )
     order = np.argsort(track_keys)
     lengths = known.column("ms").to_numpy().astype(np.int32)
     return {"track.keys.npy": track_keys[order], "track.ms.npy": lengths[order]}

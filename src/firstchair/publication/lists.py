@@ -34,7 +34,9 @@ def trending_for_unknown_users(lake: Lake, registry: Registry, as_of: date, k: i
         "reason": reasons[0][found],
     }
     schema = pa.schema([t.RECOMMENDATIONS.schema.field(name) for name in columns])
-    return pa.table({name: pa.array(values).cast(schema.field(name).type) for name, values in columns.items()})
+    return pa.table(
+        {name: pa.array(values).cast(schema.field(name).type) for name, values in columns.items()}
+    )
 
 
 def trending_of(registry: Registry, as_of: date) -> Version:

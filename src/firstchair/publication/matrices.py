@@ -49,9 +49,19 @@ def write_matrices(
         _write_catalogue(connection, folder)
         (folder / REDIRECTS).write_bytes(orjson.dumps(redirects_of(lake)))
         _write_reasons(connection, folder)
-        keys = connection.sql("select user_key from users order by n").to_arrow_table().column("user_key")
+        keys = (
+            connection.sql("select user_key from users order by n")
+            .to_arrow_table()
+            .column("user_key")
+        )
         for role, version in versions.items():
-            _fill(connection, folder, role, (len(keys), length), f"listed where model_version = '{version}'")
+            _fill(
+                connection,
+                folder,
+                role,
+                (len(keys), length),
+                f"listed where model_version = '{version}'",
+            )
         rows = "(select *, null as user_key from unknown_user_list)"
         _fill(connection, folder, UNKNOWN_USER, (1, length), f"{rows} where position <= {length}")
     return np.frombuffer(bytes.fromhex("".join(keys.to_pylist())), dtype="V16")
@@ -91,7 +101,9 @@ def _write_reasons(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Write each text once as JSON, one after another, and the offsets where they begin and end."""
     lengths = []
     with (folder / "reasons.json").open("wb") as file:
-        for batch in connection.sql("select reason from reasons order by n").to_arrow_reader(ROWS_AT_ONCE):
+        for batch in connection.sql("select reason from reasons order by n").to_arrow_reader(
+            ROWS_AT_ONCE
+        ):
             texts = [orjson.dumps(text) for text in batch.column(0).to_pylist()]
             lengths.append(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
             file.write(b"".join(texts))
@@ -99,9 +111,17 @@ def _write_reasons(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     np.save(folder / "reason_offsets.npy", offsets)
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, folder: Path, role: str, shape: tuple[int, int], source: str) -> None:
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    role: str,
+    shape: tuple[int, int],
+    source: str,
+) -> None:
     matrices = {
-        name: np.lib.format.open_memmap(folder / f"{role}.{name}.npy", mode="w+", dtype=kind, shape=shape)
+        name: np.lib.format.open_memmap(
+            folder / f"{role}.{name}.npy", mode="w+", dtype=kind, shape=shape
+        )
         for name, (kind, _) in KINDS.items()
     }
     for name, (_, empty) in KINDS.items():

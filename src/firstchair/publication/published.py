@@ -47,7 +47,11 @@ class Columns:
     def entries(self, start: int, count: int) -> tuple[list[int], list[int], list[int]]:
         """Artists, scores and reasons of `count` entries, in two thirds of the time of slices."""
         wide, narrow = _unpacked(count)
-        return [*wide(self.artists, 4 * start)], [*narrow(self.scores, 2 * start)], [*wide(self.reasons, 4 * start)]
+        return (
+            [*wide(self.artists, 4 * start)],
+            [*narrow(self.scores, 2 * start)],
+            [*wide(self.reasons, 4 * start)],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,19 @@ class Published:
         """Number of an artist, or of the artist it was merged into; `NOBODY` if it is unknown."""
         artist_id = self.redirects.get(artist_id, artist_id)
         place = bisect_left(self.artist_ids, artist_id)
-        return place if place < len(self.artist_ids) and self.artist_ids[place] == artist_id else NOBODY
+        return (
+            place
+            if place < len(self.artist_ids) and self.artist_ids[place] == artist_id
+            else NOBODY
+        )
 
     def reason(self, number: int) -> str:
         """The published text of a reason."""
-        return str(orjson.loads(self.reason_text[self.reason_offsets[number] : self.reason_offsets[number + 1]]))
+        return str(
+            orjson.loads(
+                self.reason_text[self.reason_offsets[number] : self.reason_offsets[number + 1]]
+            )
+        )
 
 
 @lru_cache
@@ -164,7 +176,11 @@ def current(root: Path) -> str | None:
 def _candidates(root: Path) -> list[str]:
     """The version pointed to, then the others from the newest on."""
     folder = root / VERSIONS
-    found = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
+    found = (
+        [path for path in folder.iterdir() if not path.name.startswith(".")]
+        if folder.exists()
+        else []
+    )
     newest = [path.name for path in sorted(found, key=lambda path: -path.stat().st_mtime_ns)]
     pointed = current(root)
     return [pointed, *(name for name in newest if name != pointed)] if pointed else newest
@@ -233,13 +249,19 @@ def _role(found: dict[str, Any]) -> Role:
 
 
 def _columns(folder: Path, role: str) -> Columns:
-    return Columns(*(_mapped(folder / f"{role}.{name}.npy") for name in ("artists", "scores", "reasons")))
+    return Columns(
+        *(_mapped(folder / f"{role}.{name}.npy") for name in ("artists", "scores", "reasons"))
+    )
 
 
 def _starts(key_high: memoryview) -> memoryview:
     """First row of the keys with each first 16 bits; a search between two touches few pages."""
     prefixes = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
-    return np.append(np.searchsorted(np.asarray(key_high), prefixes), len(key_high)).astype(np.uint32).data
+    return (
+        np.append(np.searchsorted(np.asarray(key_high), prefixes), len(key_high))
+        .astype(np.uint32)
+        .data
+    )
 
 
 def _mapped(path: Path) -> memoryview:

@@ -140,7 +140,9 @@ def point_to(root: Path, name: str) -> None:
     _sync_folder(root)
 
 
-def _roles(lake: Lake, registry: Registry, as_of: date, makeable: Collection[str] = ()) -> dict[str, Version] | None:
+def _roles(
+    lake: Lake, registry: Registry, as_of: date, makeable: Collection[str] = ()
+) -> dict[str, Version] | None:
     """Versions with lists of the day, by role.
 
     It is None where the champion has no lists or no trending model is registered. makeable: numbers
@@ -155,7 +157,11 @@ def _roles(lake: Lake, registry: Registry, as_of: date, makeable: Collection[str
         PREVIOUS: registry.alias(Alias.PREVIOUS),
         HOLDOUT: trending,
     }
-    roles = {role: version for role, version in found.items() if version is not None and version.version in published}
+    roles = {
+        role: version
+        for role, version in found.items()
+        if version is not None and version.version in published
+    }
     return None if CHAMPION not in roles or trending is None else roles
 
 
@@ -176,7 +182,10 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
     halves = keys.view(">u8").reshape(len(keys), 2).astype(np.uint64)
     np.save(partial / "key_high.npy", halves[:, 0])
     np.save(partial / "key_low.npy", halves[:, 1])
-    np.save(partial / "buckets.npy", np.array([contents.arms.bucket(k) for k in keys.tolist()], np.uint16))
+    np.save(
+        partial / "buckets.npy",
+        np.array([contents.arms.bucket(k) for k in keys.tolist()], np.uint16),
+    )
     folding = _fold(lake, registry, partial, contents, keys)
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -267,7 +276,10 @@ def _sync_folder(folder: Path) -> None:
 def _synced(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+        return {
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+            "bytes": path.stat().st_size,
+        }
 
 
 def _forget_removed(root: Path, registry: Registry, current: str) -> None:

@@ -91,7 +91,9 @@ class Reranker:
         shape = (1, len(self.artist_ids))
         left_out = folded.left_out
         first = np.zeros(len(left_out), dtype=np.int64)
-        taken: sparse.csr_matrix[np.float64] = sparse.csr_matrix((np.ones(len(left_out)), (first, left_out)), shape)
+        taken: sparse.csr_matrix[np.float64] = sparse.csr_matrix(
+            (np.ones(len(left_out)), (first, left_out)), shape
+        )
         data = self._data(folded, user, shape)
         features = self.users[user : user + 1].copy()
         features[0, -1] = len(folded.whole.liked)

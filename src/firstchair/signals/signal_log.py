@@ -31,7 +31,8 @@ class SignalLog:
     def write(self, signals: Iterable[tuple[bytes, Signal]], day: date) -> None:
         """Append the signals in one write, for the other workers to read."""
         lines = b"".join(
-            orjson.dumps([key.hex(), *signal], option=orjson.OPT_APPEND_NEWLINE) for key, signal in signals
+            orjson.dumps([key.hex(), *signal], option=orjson.OPT_APPEND_NEWLINE)
+            for key, signal in signals
         )
         if not lines:
             return

@@ -33,7 +33,10 @@ def signal_of(event: Any) -> tuple[str, Signal] | None:
     """User and signal of an event as in section 1.1 of the contract; None for any other value."""
     if not isinstance(event, dict):
         return None
-    texts = [event.get(name) for name in ("user_id", "event_id", "event_type", "artist_id", "occurred_at")]
+    texts = [
+        event.get(name)
+        for name in ("user_id", "event_id", "event_type", "artist_id", "occurred_at")
+    ]
     track, played = event.get("track_id") or "", event.get("ms_played") or 0
     if not all(isinstance(text, str) and text for text in [*texts, track or "none"]):
         return None
@@ -60,7 +63,9 @@ def unknown_to(as_of: date, now: float) -> float:
     which contain it.
     """
     midnight = now // DAY_SECONDS * DAY_SECONDS
-    return max(datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).timestamp(), midnight - DAY_SECONDS)
+    return max(
+        datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).timestamp(), midnight - DAY_SECONDS
+    )
 
 
 class Today:
@@ -96,6 +101,9 @@ class Today:
             return
         with self._lock:
             self.since = since
-            kept = ((key, tuple(held for held in known if held.at >= since)) for key, known in self.users.items())
+            kept = (
+                (key, tuple(held for held in known if held.at >= since))
+                for key, known in self.users.items()
+            )
             self.users = {key: known for key, known in kept if known}
             self.signals = sum(map(len, self.users.values()))

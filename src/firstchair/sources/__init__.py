@@ -23,4 +23,6 @@ __all__ = [
     "value_counts",
 ]
 
-__getattr__ = deferred(__name__, __all__, ("pseudonyms", "records", "objects", "tables", "accounts"))
+__getattr__ = deferred(
+    __name__, __all__, ("pseudonyms", "records", "objects", "tables", "accounts")
+)

@@ -142,7 +142,9 @@ class EventStore:
             found = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
         except Exception as error:  # each store of fsspec has exceptions of its own
             raise self._unreachable(error) from error
-        named = {path[len(root) + 1 :]: found[path] for path in found if path.startswith(f"{root}/")}
+        named = {
+            path[len(root) + 1 :]: found[path] for path in found if path.startswith(f"{root}/")
+        }
         return sorted(named.items())
 
     @contextmanager

@@ -12,4 +12,6 @@ def user_key(user_id: str, key: bytes) -> str:
     >>> user_key("user-000001", b"secret")
     '1036b827e7a35bd29cb8980eacd5c4f6'
     """
-    return hmac.new(key, user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:LENGTH]
+    return hmac.new(key, user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[
+        :LENGTH
+    ]

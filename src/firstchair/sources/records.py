@@ -289,7 +289,11 @@ def _is_deep(value: Any) -> bool:
     """Whether lists and objects stand in one another more than `MAX_DEPTH` times."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        inner = (
+            item.values() if isinstance(item, dict) else item
+            for item in level
+            if isinstance(item, dict | list)
+        )
         level = [item for items in inner for item in items]
         if not level:
             return False

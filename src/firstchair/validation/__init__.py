@@ -1,5 +1,12 @@
 """Great Expectations suites, kept as data in `expectations/`, over pandas batches."""
 
-from firstchair.validation.suites import SHOWN_CHARACTERS, Failure, RowRule, ValidationReport, row_rules, validate
+from firstchair.validation.suites import (
+    SHOWN_CHARACTERS,
+    Failure,
+    RowRule,
+    ValidationReport,
+    row_rules,
+    validate,
+)
 
 __all__ = ["SHOWN_CHARACTERS", "Failure", "RowRule", "ValidationReport", "row_rules", "validate"]

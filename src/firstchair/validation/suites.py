@@ -63,7 +63,10 @@ def row_rules(suite: str, columns: tuple[str, ...]) -> tuple[RowRule, ...]:
     """
     expectations = json.loads(_path(suite).read_text())["expectations"]
     of_columns = [item for item in expectations if item["kwargs"].get("column") in columns]
-    return tuple(RowRule(item["kwargs"]["column"], _fails(item, suite), item["meta"]["reason"]) for item in of_columns)
+    return tuple(
+        RowRule(item["kwargs"]["column"], _fails(item, suite), item["meta"]["reason"])
+        for item in of_columns
+    )
 
 
 def _fails(expectation: dict[str, Any], suite: str) -> str:
@@ -76,7 +79,9 @@ def _fails(expectation: dict[str, Any], suite: str) -> str:
         below = "<=" if kwargs.get("strict_min") else "<"
         above = ">=" if kwargs.get("strict_max") else ">"
         bounds = ((below, kwargs.get("min_value")), (above, kwargs.get("max_value")))
-        return " or ".join(f"{column} {sign} {bound}" for sign, bound in bounds if bound is not None)
+        return " or ".join(
+            f"{column} {sign} {bound}" for sign, bound in bounds if bound is not None
+        )
     raise LakeError(
         f"A rule of the type {expectation['type']} cannot be asked of a single record.",
         where=str(_path(suite)),
@@ -98,7 +103,9 @@ def validate(frame: "pd.DataFrame", suite: str) -> ValidationReport:
     failures: list[Failure] = []
     by_expectation: dict[str, int] = {}
     # The library groups its results by column.
-    order = [(item["type"], item["kwargs"].get("column")) for item in json.loads(text)["expectations"]]
+    order = [
+        (item["type"], item["kwargs"].get("column")) for item in json.loads(text)["expectations"]
+    ]
     for outcome in sorted(result.results, key=lambda outcome: order.index(_identity(outcome))):
         if not outcome.success or _fault(outcome.exception_info):
             found = _failures(outcome, suite, frame)
@@ -126,7 +133,10 @@ def _failures(outcome: Any, suite: str, frame: "pd.DataFrame") -> list[Failure]:
     # The library lists every failing row, but the values of the first 200 only.
     values = frame[column].iloc[rows].tolist() if column in frame else [None] * len(rows)
     reason = str(config.meta["reason"])
-    return [Failure(int(row), reason, _shown(column, value)) for row, value in zip(rows, values, strict=True)]
+    return [
+        Failure(int(row), reason, _shown(column, value))
+        for row, value in zip(rows, values, strict=True)
+    ]
 
 
 def _fault(exception_info: dict[str, Any]) -> str | None:

@@ -57,7 +57,9 @@ class Life:
     expected_clicks, impressions: sums over all slates, so that what was clicked can be held against what was to be.
     """
 
-    def __init__(self, tastes: Tastes, start: date, rng: np.random.Generator, *, lost: npt.NDArray[np.bool_]) -> None:
+    def __init__(
+        self, tastes: Tastes, start: date, rng: np.random.Generator, *, lost: npt.NDArray[np.bool_]
+    ) -> None:
         self.tastes, self.start, self.rng, self.lost = tastes, start, rng, lost
         self.users, self.artists = tastes.users, tastes.artists
         shape = (len(self.users), len(self.artists))
@@ -77,21 +79,33 @@ class Life:
         """The events of the day (0-based), with the slates that `service` gives."""
         rng, users = self.rng, self.users
         arrives = users.first_day == day
-        active = np.flatnonzero(self.present(day) & (arrives | (rng.random(len(users)) < users.activity)))
+        active = np.flatnonzero(
+            self.present(day) & (arrives | (rng.random(len(users)) < users.activity))
+        )
         again = np.where(arrives[active], AGAIN_WHEN_NEW, AGAIN)
-        sessions = 1 + rng.binomial(PLACES - 1, np.where(arrives[active], again, again / (PLACES - 1)))
+        sessions = 1 + rng.binomial(
+            PLACES - 1, np.where(arrives[active], again, again / (PLACES - 1))
+        )
         places = np.argsort(rng.random((len(active), PLACES)), axis=1)
         parts: list[Happenings] = []
         for session in range(int(sessions.max(initial=0))):
             there = sessions > session
-            at = np.sort(np.where(np.arange(PLACES) < sessions[there, None], places[there], PLACES))[:, session]
-            begin = at * (DAY_MS // PLACES) + rng.integers(0, DAY_MS // PLACES - 2 * HOUR_MS, size=len(at))
+            at = np.sort(
+                np.where(np.arange(PLACES) < sessions[there, None], places[there], PLACES)
+            )[:, session]
+            begin = at * (DAY_MS // PLACES) + rng.integers(
+                0, DAY_MS // PLACES - 2 * HOUR_MS, size=len(at)
+            )
             parts += self._session(active[there], begin, day, session, service)
         self._leave(active)
         self.shown *= SHOWN_KEPT
-        return _in_order(parts or [_columns(LOGIN, np.array([], dtype=np.int64), np.array([], dtype=np.int64))])
+        return _in_order(
+            parts or [_columns(LOGIN, np.array([], dtype=np.int64), np.array([], dtype=np.int64))]
+        )
 
-    def _session(self, who: Whole, begin: Whole, day: int, session: int, service: Service) -> list[Happenings]:
+    def _session(
+        self, who: Whole, begin: Whole, day: int, session: int, service: Service
+    ) -> list[Happenings]:
         today = self.start + timedelta(days=day)
         slates = service.slates(who, day=today, session=session)
         parts = [_columns(LOGIN, who, begin), *self._slates(who, begin, day, slates)]
@@ -102,7 +116,9 @@ class Life:
     def _slates(self, who: Whole, begin: Whole, day: int, slates: Slates) -> list[Happenings]:
         appeal = self.appeal(who, slates.artists, day)
         chance = EXAMINATION * appeal
-        rendered = (slates.artists >= 0) & ~(self.lost[who] & (np.array(slates.roles) == CHALLENGER))[:, None]
+        rendered = (slates.artists >= 0) & ~(
+            self.lost[who] & (np.array(slates.roles) == CHALLENGER)
+        )[:, None]
         self.expected_clicks += float(chance[rendered].sum())
         self.impressions += int(rendered.sum())
         numbers = self.slates + np.arange(len(who))
@@ -132,7 +148,9 @@ class Life:
     def appeal(self, who: Whole, artists: Whole, day: int) -> Floats:
         """Chance of a click once looked at, float32 (n, k); 0 where the artist is -1."""
         there = np.maximum(artists, 0)
-        return np.where(artists >= 0, self.tastes.appeal(who, there, day, self.shown[who[:, None], there]), 0)
+        return np.where(
+            artists >= 0, self.tastes.appeal(who, there, day, self.shown[who[:, None], there]), 0
+        )
 
     def _organic(self, who: Whole, begin: Whole, day: int) -> list[Happenings]:
         pull = self.tastes.pull(who, day, self.tastes.affinity(who), self.known[who])
@@ -140,7 +158,10 @@ class Life:
         counts = self.rng.poisson(ORGANIC_PLAYS, size=len(who))
         session = np.repeat(np.arange(len(who)), counts)
         drawn = self.rng.random(len(session)) * share[session, -1]
-        artist = np.array([np.searchsorted(share[s], r) for s, r in zip(session, drawn, strict=True)], dtype=np.int64)
+        artist = np.array(
+            [np.searchsorted(share[s], r) for s, r in zip(session, drawn, strict=True)],
+            dtype=np.int64,
+        )
         artist = np.minimum(artist, len(self.artists) - 1)
         at = begin[session] + self.rng.integers(5_000, HOUR_MS - 10_000, size=len(session))
         heard = self._plays(who[session], artist, at, day, np.full(len(session), -1))
@@ -149,7 +170,9 @@ class Life:
 
     def _plays(self, who: Whole, artist: Whole, at: Whole, day: int, slate: Whole) -> Happenings:
         track = np.minimum(self.rng.geometric(0.5, size=len(who)) - 1, TRACKS_PER_ARTIST - 1)
-        share = np.clip(self.rng.beta(self.tastes.keenness(who, artist, day), 1.0) * OVERSHOOT, 0.005, 1)
+        share = np.clip(
+            self.rng.beta(self.tastes.keenness(who, artist, day), 1.0) * OVERSHOOT, 0.005, 1
+        )
         heard = (self.artists.track_ms[artist, track] * share).astype(np.int64)
         self.known[who, artist] = True
         return _columns(PLAY, who, at, artist=artist, track=track, ms_played=heard, slate=slate)
@@ -163,10 +186,14 @@ class Life:
     def _leave(self, active: Whole) -> None:
         self.gone[active] |= self.rng.random(len(active)) < leaving(self.joy[active])
 
-    def _follows(self, who: Whole, artist: Whole, at: Whole, day: int, chance: float) -> list[Happenings]:
+    def _follows(
+        self, who: Whole, artist: Whole, at: Whole, day: int, chance: float
+    ) -> list[Happenings]:
         liking = expected_share_heard(self.tastes.keenness(who, artist, day))
         wants = (self.rng.random(len(who)) < chance * liking) & ~self.follows[who, artist]
-        pairs = np.unique(np.column_stack([who[wants], artist[wants]]), axis=0, return_index=True)[1]
+        pairs = np.unique(np.column_stack([who[wants], artist[wants]]), axis=0, return_index=True)[
+            1
+        ]
         chosen = np.flatnonzero(wants)[np.sort(pairs)]
         self.follows[who[chosen], artist[chosen]] = True
         return [_columns(FOLLOW, who[chosen], at[chosen], artist=artist[chosen])]
@@ -175,14 +202,24 @@ class Life:
         chosen = np.flatnonzero(self.rng.random(len(active)) < 0.004)
         followed = [np.flatnonzero(self.follows[user]) for user in active[chosen]]
         chosen = chosen[[len(artists) > 0 for artists in followed]]
-        artist = np.array([self.rng.choice(artists) for artists in followed if len(artists)], dtype=np.int64)
+        artist = np.array(
+            [self.rng.choice(artists) for artists in followed if len(artists)], dtype=np.int64
+        )
         self.follows[active[chosen], artist] = False
         return [_columns(UNFOLLOW, active[chosen], begin[chosen] + HOUR_MS - 2_000, artist=artist)]
 
     def _signals(self, parts: list[Happenings]) -> Signals:
-        happened = _in_order([part for part in parts if len(part) and part.kind[0] in {CLICK, PLAY, FOLLOW, UNFOLLOW}])
+        happened = _in_order(
+            [
+                part
+                for part in parts
+                if len(part) and part.kind[0] in {CLICK, PLAY, FOLLOW, UNFOLLOW}
+            ]
+        )
         kinds = [KINDS[kind] for kind in happened.kind]
-        return Signals(happened.user, happened.artist, happened.track, kinds, happened.ms, happened.ms_played)
+        return Signals(
+            happened.user, happened.artist, happened.track, kinds, happened.ms, happened.ms_played
+        )
 
     def _numbered(self, versions: Sequence[str]) -> Whole:
         names = np.asarray(versions, dtype=str)
@@ -192,7 +229,10 @@ class Life:
 
 def leaving(joy: Floats) -> Floats:
     """Chance that a user leaves for good after a day with a session, by what recent slates gave."""
-    return np.asarray(np.minimum(LEAVING * np.exp(DISAPPOINTMENT * (CONTENT - joy)), MAX_LEAVING), dtype=np.float32)
+    return np.asarray(
+        np.minimum(LEAVING * np.exp(DISAPPOINTMENT * (CONTENT - joy)), MAX_LEAVING),
+        dtype=np.float32,
+    )
 
 
 def _columns(kind: int, user: Whole, ms: Whole, **known: npt.NDArray[np.generic]) -> Happenings:
@@ -205,6 +245,8 @@ def _columns(kind: int, user: Whole, ms: Whole, **known: npt.NDArray[np.generic]
 
 def _in_order(parts: list[Happenings]) -> Happenings:
     parts = parts or [_columns(LOGIN, np.array([], dtype=np.int64), np.array([], dtype=np.int64))]
-    joined = [np.concatenate([getattr(part, name) for part in parts]) for name in Happenings.__slots__]
+    joined = [
+        np.concatenate([getattr(part, name) for part in parts]) for name in Happenings.__slots__
+    ]
     order = np.lexsort((joined[0], joined[1], joined[2]))
     return Happenings(*(column[order] for column in joined))

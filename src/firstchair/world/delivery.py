@@ -57,7 +57,9 @@ class Store:
     def put_lines(self, name: str, lines: Lines) -> None:
         """Lines as one compressed object with the same bytes each time; nothing where there are none."""
         if lines:
-            self.put(name, gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=5, mtime=0))
+            self.put(
+                name, gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=5, mtime=0)
+            )
 
 
 def deliver_day(store: Store, day: date, lines: dict[str, Lines]) -> None:
@@ -72,9 +74,20 @@ class Delivery:
     """Deliveries as they are: some lines twice, some days late, some broken, and on one day worse."""
 
     def __init__(
-        self, store: Store, days: list[date], incidents: Incidents, incident_on: int, rng: np.random.Generator
+        self,
+        store: Store,
+        days: list[date],
+        incidents: Incidents,
+        incident_on: int,
+        rng: np.random.Generator,
     ) -> None:
-        self.store, self.days, self.incidents, self.incident_on, self.rng = store, days, incidents, incident_on, rng
+        self.store, self.days, self.incidents, self.incident_on, self.rng = (
+            store,
+            days,
+            incidents,
+            incident_on,
+            rng,
+        )
         self.planted = Planted()
         self.waiting: dict[date, Lines] = defaultdict(list)
 
@@ -84,7 +97,10 @@ class Delivery:
         lines = self._with_incident(lines, number)
         if self.incidents.everyday:
             broken = {GARBLER} if number == self.incident_on and self.incidents.garbled else set()
-            lines = {name: sent if name in broken else self._held_back(sent, number) for name, sent in lines.items()}
+            lines = {
+                name: sent if name in broken else self._held_back(sent, number)
+                for name, sent in lines.items()
+            }
         deliver_day(self.store, day, lines)
         self.store.put_lines(f"{day}/redelivered.jsonl.gz", self.waiting.pop(day, []))
         if self.incidents.everyday:
@@ -108,7 +124,9 @@ class Delivery:
         if self.rng.random() >= self.incidents.garbled:
             return line
         self.planted.quarantined["bad_type"] += 1
-        return line.replace('"source_seq":', '"source_seq":"').replace(',"simulated"', '","simulated"')
+        return line.replace('"source_seq":', '"source_seq":"').replace(
+            ',"simulated"', '","simulated"'
+        )
 
     def _late(self, lines: Lines, number: int, share: float) -> Lines:
         """Lines less those that come one to `LATE_DAYS` days later."""
@@ -122,7 +140,9 @@ class Delivery:
     def _held_back(self, lines: Lines, number: int) -> Lines:
         kept = self._late(lines, number, LATE_SHARE)
         again = np.flatnonzero(self.rng.random(len(kept)) < DUPLICATE_SHARE)
-        for place, days in zip(again, 1 + self.rng.integers(LATE_DAYS, size=len(again)), strict=True):
+        for place, days in zip(
+            again, 1 + self.rng.integers(LATE_DAYS, size=len(again)), strict=True
+        ):
             if number + days < len(self.days):
                 self.waiting[self.days[number + days]].append(self._again(kept[place]))
         return kept

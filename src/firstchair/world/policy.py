@@ -67,7 +67,9 @@ def make_slates(view: Floats, rng: np.random.Generator) -> Slates:
     propensities = np.full((count, SLATE), 1 - EXPLORATION / SLATE)
     explores = np.flatnonzero(rng.random(count) < EXPLORATION)
     slots = rng.integers(SLATE, size=len(explores))
-    for row, slot, drawn in zip(explores, slots, rng.integers(width - SLATE, size=len(explores)), strict=True):
+    for row, slot, drawn in zip(
+        explores, slots, rng.integers(width - SLATE, size=len(explores)), strict=True
+    ):
         artists[row, slot] = _outside(np.sort(artists[row]), int(drawn))
         propensities[row, slot] = EXPLORATION / SLATE / (width - SLATE)
     return Slates(artists, propensities, [VERSION] * count, [CHAMPION] * count)

@@ -23,8 +23,29 @@ NEW_USER_SHARE = 0.10
 AGE_BANDS, AGE_BAND_YEARS = 8, 12
 # Artists who appear while the world is watched do so within so many days of its start.
 DEBUT_DAYS = 150
-FIRST = ("Velvet", "Silver", "Paper", "Northern", "Electric", "Quiet", "Golden", "Hollow", "Crimson")
-SECOND = ("Rivers", "Foxes", "Parade", "Engines", "Harbour", "Lanterns", "Choir", "Mirrors", "Satellites", "Orchard")
+FIRST = (
+    "Velvet",
+    "Silver",
+    "Paper",
+    "Northern",
+    "Electric",
+    "Quiet",
+    "Golden",
+    "Hollow",
+    "Crimson",
+)
+SECOND = (
+    "Rivers",
+    "Foxes",
+    "Parade",
+    "Engines",
+    "Harbour",
+    "Lanterns",
+    "Choir",
+    "Mirrors",
+    "Satellites",
+    "Orchard",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +107,17 @@ def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: f
     centres = _genre_centres()
     primary = rng.integers(len(GENRES), size=count)
     others = [rng.choice(len(GENRES), size=rng.integers(0, 3), replace=False) for _ in range(count)]
-    genres = [tuple(dict.fromkeys([int(first), *map(int, more)])) for first, more in zip(primary, others, strict=True)]
+    genres = [
+        tuple(dict.fromkeys([int(first), *map(int, more)]))
+        for first, more in zip(primary, others, strict=True)
+    ]
     sound = np.stack([centres[list(kinds)].mean(axis=0) for kinds in genres])
     vectors = sound + 0.35 * rng.standard_normal((count, FACTORS))
     popularity = 1.0 / (1 + rng.permutation(count)) ** 0.8
-    active_days, followers = rng.integers(0, 21_900, size=count), popularity * 2e6 * rng.lognormal(0, 0.5, count)
+    active_days, followers = (
+        rng.integers(0, 21_900, size=count),
+        popularity * 2e6 * rng.lognormal(0, 0.5, count),
+    )
     track_ms = rng.integers(120_000, 360_000, size=(count, TRACKS_PER_ARTIST))
     newcomers = rng.permutation(count)[: round(debuts * count)]
     debut, log_popularity = -1 - active_days, np.log(popularity / popularity.mean())
@@ -123,8 +150,13 @@ def make_users(count: int, days: int, start: date, rng: np.random.Generator) -> 
     tastes = lean @ centres + 0.25 * rng.standard_normal((count, FACTORS))
     generosity, activity = 0.5 * rng.standard_normal(count), rng.lognormal(-1.3, 0.7, count)
     gender = rng.choice(3, size=count, p=(0.48, 0.49, 0.03))
-    coordinates = np.array([[CITIES[c].latitude, CITIES[c].longitude] for c in city]) + rng.normal(0, 0.03, (count, 2))
-    source, tenure = rng.choice(len(SOURCES), size=count, p=SOURCE_SHARES), rng.integers(1, 730, count)
+    coordinates = np.array([[CITIES[c].latitude, CITIES[c].longitude] for c in city]) + rng.normal(
+        0, 0.03, (count, 2)
+    )
+    source, tenure = (
+        rng.choice(len(SOURCES), size=count, p=SOURCE_SHARES),
+        rng.integers(1, 730, count),
+    )
     is_new, arrives = rng.random(count) < NEW_USER_SHARE, rng.random(count)
     first_day = np.where(is_new, (arrives * days).astype(np.int64), 0)
     return Users(

@@ -32,7 +32,11 @@ def track_id(artist: int, track: int) -> str:
 
 
 def lines_of(
-    happened: Happenings, day: date, people: Users, versions: Sequence[str], sequence: dict[str, int]
+    happened: Happenings,
+    day: date,
+    people: Users,
+    versions: Sequence[str],
+    sequence: dict[str, int],
 ) -> dict[str, list[str]]:
     """Lines by source, in order of time; `sequence` holds each source's next number and is moved on."""
     offsets = np.array([city.utc_offset_hours for city in CITIES])[people.city[happened.user]]

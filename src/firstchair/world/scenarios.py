@@ -72,8 +72,15 @@ INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
 FASHIONABLE = Leaning(personal=2.2, local=2.0, fresh=0.7)
 
 _ALL = (
-    Scenario("steady", "tastes stay, every event arrives once and in time", incidents=Incidents(everyday=False)),
-    Scenario("imperfect-delivery", "the same world, with duplicates, late events, broken records and odd accounts"),
+    Scenario(
+        "steady",
+        "tastes stay, every event arrives once and in time",
+        incidents=Incidents(everyday=False),
+    ),
+    Scenario(
+        "imperfect-delivery",
+        "the same world, with duplicates, late events, broken records and odd accounts",
+    ),
     Scenario(
         "better-challenger",
         "tastes follow country, age and new artists, which a ranker can see and factors cannot",
@@ -81,7 +88,9 @@ _ALL = (
         debuts=0.15,
         expected="promote",
     ),
-    Scenario("no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT),
+    Scenario(
+        "no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT
+    ),
     Scenario(
         "harms-a-segment",
         "as better-challenger, until on one day in one country hits begin to put off whoever is shown them",
@@ -101,7 +110,9 @@ _ALL = (
         "taste-shift",
         "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
         leaning=FASHIONABLE,
-        shifted=replace(FASHIONABLE, local=-FASHIONABLE.local, fresh=-FASHIONABLE.fresh, put_off=1.0),
+        shifted=replace(
+            FASHIONABLE, local=-FASHIONABLE.local, fresh=-FASHIONABLE.fresh, put_off=1.0
+        ),
         debuts=0.15,
         expected="roll_back",
     ),
@@ -110,15 +121,27 @@ _ALL = (
         "no list is better, but what has not been shown before is clicked more at first",
         leaning=Leaning(personal=0.0, fatigue=0.6),
     ),
-    Scenario("bad-data-day", "on one day a sender breaks a third of its records", incidents=Incidents(garbled=0.35)),
+    Scenario(
+        "bad-data-day",
+        "on one day a sender breaks a third of its records",
+        incidents=Incidents(garbled=0.35),
+    ),
     Scenario(
         "traffic-split-broken",
         "on one device the slates of a challenger never render",
         leaning=INDIFFERENT,
         incidents=Incidents(lost_challenger=True),
     ),
-    Scenario("late-events", "of one day two fifths of the events come days later", incidents=Incidents(late=0.4)),
-    Scenario("outage", "a sender is silent for two days, then sends all of it", incidents=Incidents(silent_days=2)),
+    Scenario(
+        "late-events",
+        "of one day two fifths of the events come days later",
+        incidents=Incidents(late=0.4),
+    ),
+    Scenario(
+        "outage",
+        "a sender is silent for two days, then sends all of it",
+        incidents=Incidents(silent_days=2),
+    ),
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 

@@ -18,7 +18,15 @@ from firstchair.world.behaviour import KINDS, Life
 from firstchair.world.delivery import Delivery, Store
 from firstchair.world.geography import CITIES
 from firstchair.world.policy import NOISE, VERSION, SeededPolicy
-from firstchair.world.population import GENRES, SOURCES, TRACKS_PER_ARTIST, Artists, Users, make_artists, make_users
+from firstchair.world.population import (
+    GENRES,
+    SOURCES,
+    TRACKS_PER_ARTIST,
+    Artists,
+    Users,
+    make_artists,
+    make_users,
+)
 from firstchair.world.records import artist_id, lines_of, track_id, user_id
 from firstchair.world.scenarios import scenario
 from firstchair.world.service import SLATE, Service
@@ -94,16 +102,22 @@ class World:
         self.people = make_users(spec.users, spec.days, spec.start, of_users)
         change_on = spec.days * 2 // 3 if spec.change_on is None else spec.change_on
         tastes = Tastes(self.people, self.music, self.scenario, change_on, of_tastes)
-        lost = (self.people.source == SOURCES.index(LOST_ON)) & self.scenario.incidents.lost_challenger
+        lost = (
+            self.people.source == SOURCES.index(LOST_ON)
+        ) & self.scenario.incidents.lost_challenger
         self.life = Life(tastes, spec.start, of_days, lost=lost)
         self.before_models = SeededPolicy(tastes, spec.start, of_policy, noise=noise)
         self.calendar = [spec.start + timedelta(days=number) for number in range(spec.days)]
         self.accounts = accounts
         odd = _odd_accounts(spec.start) if self.scenario.incidents.everyday else ()
         users = (*self._arriving(0), *odd)
-        replace_accounts(accounts, users=users, artists=_artists(self.music), tracks=_tracks(self.music))
+        replace_accounts(
+            accounts, users=users, artists=_artists(self.music), tracks=_tracks(self.music)
+        )
         self.store = Store(events_url, truth)
-        self.delivery = Delivery(self.store, self.calendar, self.scenario.incidents, change_on, of_delivery)
+        self.delivery = Delivery(
+            self.store, self.calendar, self.scenario.incidents, change_on, of_delivery
+        )
         self.counts: Counter[str] = Counter()
         self.expected: list[dict[str, Any]] = []
         self.lived = 0
@@ -121,7 +135,9 @@ class World:
         self.counts.update(Counter(KINDS[kind] for kind in happened.kind))
         if self.scenario.incidents.everyday and number == self.spec.days // 2:
             self._sequence["tv"] += HOLE
-        self.delivery.deliver_day(number, lines_of(happened, day, self.people, self.life.versions, self._sequence))
+        self.delivery.deliver_day(
+            number, lines_of(happened, day, self.people, self.life.versions, self._sequence)
+        )
         self.lived += 1
         self._tell_truth()
         return day
@@ -142,7 +158,10 @@ class World:
 
     def _arriving(self, day: int) -> Iterator[tuple[Any, ...]]:
         """Account rows of those who arrive on the day."""
-        return (_account(self.people, int(number)) for number in np.flatnonzero(self.people.first_day == day))
+        return (
+            _account(self.people, int(number))
+            for number in np.flatnonzero(self.people.first_day == day)
+        )
 
     def _plant(self) -> None:
         """What never changes: tastes, artists, the scenario with what a gate should come to."""
@@ -157,7 +176,10 @@ class World:
 
     def _tell_truth(self) -> None:
         """What no pipeline code may read: expected CTR, what every model's lists would give, what was planted."""
-        expected = {"policy": VERSION, "expected_ctr": self.life.expected_clicks / max(1, self.life.impressions)}
+        expected = {
+            "policy": VERSION,
+            "expected_ctr": self.life.expected_clicks / max(1, self.life.impressions),
+        }
         (self.truth / "world.json").write_text(
             json.dumps({**asdict(self.report()), **expected}, default=str, sort_keys=True)
         )

@@ -12,7 +12,13 @@ from firstchair.world.scenarios import PERSONAL, Leaning, Scenario
 
 CLICK_BIAS = -3.6
 # Of what is played unasked.
-ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = 3.2, 0.45, 2.2, 3.4, 0.8
+ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = (
+    3.2,
+    0.45,
+    2.2,
+    3.4,
+    0.8,
+)
 # An artist that has not appeared yet has nothing to play.
 UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 12, 9.0, 14.0
@@ -46,9 +52,19 @@ class Tastes:
     """The true preferences of a world; nothing here is ever written where a pipeline reads."""
 
     def __init__(
-        self, users: Users, artists: Artists, scenario: Scenario, change_on: int, rng: np.random.Generator
+        self,
+        users: Users,
+        artists: Artists,
+        scenario: Scenario,
+        change_on: int,
+        rng: np.random.Generator,
     ) -> None:
-        self.users, self.artists, self.scenario, self.change_on = users, artists, scenario, change_on
+        self.users, self.artists, self.scenario, self.change_on = (
+            users,
+            artists,
+            scenario,
+            change_on,
+        )
         self.by_country = _waves(len(COUNTRIES), artists, rng)
         self.by_age = _waves(AGE_BANDS, artists, rng)
         self._today = lru_cache(maxsize=2)(self._of_day)
@@ -56,7 +72,11 @@ class Tastes:
     def leaning(self, day: int) -> Leaning:
         """What counts on the day."""
         changed = self.scenario.shifted is not None and day >= self.change_on
-        return self.scenario.shifted if changed and self.scenario.shifted is not None else self.scenario.leaning
+        return (
+            self.scenario.shifted
+            if changed and self.scenario.shifted is not None
+            else self.scenario.leaning
+        )
 
     def affinity(self, rows: Whole) -> Floats:
         """float32 (n, artists): inner products of taste and sound."""
@@ -65,10 +85,18 @@ class Tastes:
     def pull(self, rows: Whole, day: int, affinity: Floats, known: npt.NDArray[np.bool_]) -> Floats:
         """float32 (n, artists): log-weights of what is played unasked."""
         country, age, fresh = self._today(day)
-        found = ORGANIC_TASTE * affinity + ORGANIC_POPULARITY * self.artists.log_popularity + ORGANIC_KNOWN * known
+        found = (
+            ORGANIC_TASTE * affinity
+            + ORGANIC_POPULARITY * self.artists.log_popularity
+            + ORGANIC_KNOWN * known
+        )
         if self.scenario.debuts:
-            found += ORGANIC_LOCAL * (country[self.users.country[rows]] + age[self.users.age_band[rows]])
-            found += ORGANIC_FRESH * np.maximum(fresh, 0) + np.where(fresh < 0, UNRELEASED, 0).astype(np.float32)
+            found += ORGANIC_LOCAL * (
+                country[self.users.country[rows]] + age[self.users.age_band[rows]]
+            )
+            found += ORGANIC_FRESH * np.maximum(fresh, 0) + np.where(
+                fresh < 0, UNRELEASED, 0
+            ).astype(np.float32)
         return np.asarray(found, dtype=np.float32)
 
     def appeal(self, rows: Whole, artists: Whole, day: int, shown: Floats) -> Floats:
@@ -84,7 +112,9 @@ class Tastes:
         country, age, fresh = self._today(day)
         who = rows[:, None]
         logit = CLICK_BIAS - how.fatigue * np.log1p(shown)
-        logit += how.personal * np.einsum("nf,nkf->nk", self.users.tastes[rows], self.artists.vectors[artists])
+        logit += how.personal * np.einsum(
+            "nf,nkf->nk", self.users.tastes[rows], self.artists.vectors[artists]
+        )
         logit += np.where(how.personal, 0.0, self.users.generosity[who])
         local = country[self.users.country[who], artists] + age[self.users.age_band[who], artists]
         weight = how.local * self._sign(how, who)
@@ -102,19 +132,27 @@ class Tastes:
         `rows` and `artists` are of one shape, or broadcast to one.
         """
         how = self.leaning(day)
-        liking = how.personal * np.einsum("...f,...f->...", self.users.tastes[rows], self.artists.vectors[artists])
+        liking = how.personal * np.einsum(
+            "...f,...f->...", self.users.tastes[rows], self.artists.vectors[artists]
+        )
         baited = np.float32(1)
         if self.scenario.debuts:
             country, age, fresh = self._today(day)
-            local = country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
-            liking += how.local * self._sign(how, rows) * local + how.fresh * np.maximum(fresh[artists], 0)
+            local = (
+                country[self.users.country[rows], artists] + age[self.users.age_band[rows], artists]
+            )
+            liking += how.local * self._sign(how, rows) * local + how.fresh * np.maximum(
+                fresh[artists], 0
+            )
             baited = np.exp(-how.bait * local)
         liking = liking / PERSONAL if how.personal else np.full_like(liking, 0.3)
         return np.asarray(np.clip(1.2 + 3 * liking, 0.4, 8) * baited, dtype=np.float32)
 
     def _sign(self, how: Leaning, rows: Whole) -> Floats:
         """float32 like `rows`: -1 for users in a country where local hits count against, 1 for others."""
-        return np.where(np.isin(COUNTRIES, how.soured), -1, 1).astype(np.float32)[self.users.country[rows]]
+        return np.where(np.isin(COUNTRIES, how.soured), -1, 1).astype(np.float32)[
+            self.users.country[rows]
+        ]
 
     def _of_day(self, day: int) -> tuple[Floats, Floats, Floats]:
         """Hits by country and age band, and how new each artist is: 0..1, -1 before it appears."""
@@ -127,8 +165,14 @@ class Tastes:
                 nothing,
             )
         age = day - self.artists.debut
-        fresh = np.where(age >= 0, np.exp(-np.maximum(age, 0) / FRESH_DECAY_DAYS), -1).astype(np.float32)
-        return self.by_country.on(day, len(COUNTRIES), width), self.by_age.on(day, AGE_BANDS, width), fresh
+        fresh = np.where(age >= 0, np.exp(-np.maximum(age, 0) / FRESH_DECAY_DAYS), -1).astype(
+            np.float32
+        )
+        return (
+            self.by_country.on(day, len(COUNTRIES), width),
+            self.by_age.on(day, AGE_BANDS, width),
+            fresh,
+        )
 
 
 def expected_share_heard(keenness: Floats) -> Floats:
@@ -147,7 +191,9 @@ def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
     by_debut = np.argsort(artists.debut, kind="stable")
     newest = np.searchsorted(artists.debut[by_debut], start, side="right")
     fresh = by_debut[np.maximum(newest - 1 - rng.integers(12, size=len(cell)), 0)]
-    just_appeared = (rng.random(len(cell)) < HITS_JUST_APPEARED) & (start - artists.debut[fresh] < 15)
+    just_appeared = (rng.random(len(cell)) < HITS_JUST_APPEARED) & (
+        start - artists.debut[fresh] < 15
+    )
     artist = np.where(just_appeared, fresh, anybody)
     released = artists.debut[artist] <= start
     strength = np.where(released, rng.uniform(0.6, 1.4, len(cell)), 0)

@@ -64,7 +64,9 @@ def _of_users(life: Life, day: int, who: Whole, listed: Whole) -> dict[str, Floa
 def _of_part(life: Life, day: int, who: Whole, listed: Whole) -> dict[str, Floats]:
     chance = EXAMINATION[:SLATE] * life.appeal(who, listed, day)
     there = np.maximum(listed, 0)
-    heard = chance * expected_share_heard(life.tastes.keenness(np.broadcast_to(who[:, None], there.shape), there, day))
+    heard = chance * expected_share_heard(
+        life.tastes.keenness(np.broadcast_to(who[:, None], there.shape), there, day)
+    )
     gone = leaving(heard.sum(axis=1))
     activity = life.users.activity[who]
     stays = 1 - gone

@@ -14,7 +14,9 @@ from tests.service import Service
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-DOCUMENTS = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))])
+DOCUMENTS = "\n".join(
+    path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+)
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -22,7 +24,11 @@ def test_a_command_says_what_it_does_and_what_its_options_are(name: str) -> None
     command = COMMANDS[name]
 
     assert command.help
-    assert [option.name for option in command.params if option.name not in {"seed", "help"} and not option.help] == []
+    assert [
+        option.name
+        for option in command.params
+        if option.name not in {"seed", "help"} and not option.help
+    ] == []
     assert f"firstchair {name}" in DOCUMENTS
 
 
@@ -55,7 +61,10 @@ def test_before_any_run_each_command_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_an_instant_that_is_none_is_bad_usage(tmp_path: Path) -> None:
-    assert "RFC 3339" in Service(tmp_path / "home").run("decisions", "--at", "yesterday", code=2).stderr
+    assert (
+        "RFC 3339"
+        in Service(tmp_path / "home").run("decisions", "--at", "yesterday", code=2).stderr
+    )
 
 
 def test_the_version_is_printed_and_a_shell_can_complete(tmp_path: Path) -> None:

@@ -18,7 +18,12 @@ def service(new_home: Callable[[str], Path]) -> Iterator[Service]:
     folder = home / "landing" / "events"
     folder.mkdir(parents=True)
     for name, field in (("plays.jsonl", "played_at"), ("more.jsonl", "time")):
-        record = {"event_id": "1", "event_type": "play", field: "2026-01-05T10:00:00Z", "user_id": "me"}
+        record = {
+            "event_id": "1",
+            "event_type": "play",
+            field: "2026-01-05T10:00:00Z",
+            "user_id": "me",
+        }
         (folder / name).write_text("\n".join([json.dumps(record)] * LINES))
     with running(home):  # not started and stopped again by each command
         yield Service(home)

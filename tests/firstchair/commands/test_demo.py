@@ -13,7 +13,19 @@ from firstchair.privacy import user_key
 from firstchair.world import user_id
 from tests.service import Service
 
-SMALL = ("--users", 150, "--artists", 100, "--days", 14, "--lived", 2, "--start", "2026-01-01", "--no-ui")
+SMALL = (
+    "--users",
+    150,
+    "--artists",
+    100,
+    "--days",
+    14,
+    "--lived",
+    2,
+    "--start",
+    "2026-01-01",
+    "--no-ui",
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +34,9 @@ def demo(new_home: Callable[[str], Path]) -> tuple[Service, dict[str, Any]]:
     return service, service.json("demo", *SMALL)
 
 
-def test_lived_days_show_what_was_published_the_morning_before(demo: tuple[Service, dict[str, Any]]) -> None:
+def test_lived_days_show_what_was_published_the_morning_before(
+    demo: tuple[Service, dict[str, Any]],
+) -> None:
     service, _ = demo
     shown = service.rows(t.EVENTS, "event_type = 'impression' and event_date > date '2026-01-14'")
     lists = {
@@ -33,10 +47,13 @@ def test_lived_days_show_what_was_published_the_morning_before(demo: tuple[Servi
     ranked = [row for row in shown if row["propensity"] > 0.5]
 
     by_lists = [
-        (str(row["event_date"]), row["model_version"], row["user_key"], row["artist_id"]) in lists for row in ranked
+        (str(row["event_date"]), row["model_version"], row["user_key"], row["artist_id"]) in lists
+        for row in ranked
     ]
     assert len(ranked) > 100
-    assert sum(by_lists) > 0.8 * len(ranked)  # the others were folded in, or came to nobody's list yet
+    assert sum(by_lists) > 0.8 * len(
+        ranked
+    )  # the others were folded in, or came to nobody's list yet
 
 
 def test_a_listener_has_the_same_pseudonym_in_every_home_so_that_a_seed_gives_him_the_same_arm(
@@ -45,10 +62,14 @@ def test_a_listener_has_the_same_pseudonym_in_every_home_so_that_a_seed_gives_hi
     service, _ = demo
     key = hashlib.sha256(b"firstchair demo 7").hexdigest().encode()
 
-    assert {row["user_key"] for row in service.rows(t.USERS)} >= {user_key(user_id(number), key) for number in range(9)}
+    assert {row["user_key"] for row in service.rows(t.USERS)} >= {
+        user_key(user_id(number), key) for number in range(9)
+    }
 
 
-def test_the_truth_of_every_models_lists_is_kept_for_the_lived_days(demo: tuple[Service, dict[str, Any]]) -> None:
+def test_the_truth_of_every_models_lists_is_kept_for_the_lived_days(
+    demo: tuple[Service, dict[str, Any]],
+) -> None:
     service, summary = demo
 
     truth = pd.read_parquet(service.home / "truth" / "expected.parquet")
@@ -58,7 +79,9 @@ def test_the_truth_of_every_models_lists_is_kept_for_the_lived_days(demo: tuple[
     assert truth["model_version"].nunique() >= len(families)
 
 
-def test_a_demo_that_was_lived_is_shown_and_not_lived_again(demo: tuple[Service, dict[str, Any]]) -> None:
+def test_a_demo_that_was_lived_is_shown_and_not_lived_again(
+    demo: tuple[Service, dict[str, Any]],
+) -> None:
     service, summary = demo
 
     again = service.json("demo", *SMALL)

@@ -45,7 +45,9 @@ def test_a_day_of_which_too_much_was_refused_blocks_every_run_and_not_the_first_
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRSTCHAIR_MAX_QUARANTINE_RATE", "0")
-    strict = replace(platform, settings=platform.settings.model_copy(update={"max_quarantine_rate": 0.0}))
+    strict = replace(
+        platform, settings=platform.settings.model_copy(update={"max_quarantine_rate": 0.0})
+    )
     before = [platform.lake.version(table) for table in BUILT]
     instance = open_instance(platform.settings)
 
@@ -53,7 +55,9 @@ def test_a_day_of_which_too_much_was_refused_blocks_every_run_and_not_the_first_
         run(strict, without=HISTORY)
     for asset in FEATURES:
         with pytest.raises(RunError, match=f"{asset} failed.*were refused and not accepted since"):
-            materialise(defs(), instance, [asset], on_step=lambda *_: None, days=(LAST_DAY, LAST_DAY))
+            materialise(
+                defs(), instance, [asset], on_step=lambda *_: None, days=(LAST_DAY, LAST_DAY)
+            )
 
     assert [platform.lake.version(table) for table in BUILT] == before
 
@@ -136,10 +140,14 @@ def test_status_names_what_is_at_work_and_which_runs_wait(platform: Platform) ->
     assert (idle.work, idle.runs, doing(platform)) == (None, (), ())
 
 
-def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(platform: Platform, ledger: Ledger) -> None:
+def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(
+    platform: Platform, ledger: Ledger
+) -> None:
     versions = {version.family: version for version in platform.registry.versions(as_of=AS_OF)}
     waiting, trending = versions["xgboost"], versions["trending"]
-    phase = Phase(Stage.CANARY, versions["content"].version, versions["als"].version, 0.5, "salt", AS_OF)
+    phase = Phase(
+        Stage.CANARY, versions["content"].version, versions["als"].version, 0.5, "salt", AS_OF
+    )
     before = replace(platform, ledger=ledger)
     ledger.append(
         Decision(

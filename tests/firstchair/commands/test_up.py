@@ -81,7 +81,13 @@ def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
     dagster, mlflow, api = (f"http://127.0.0.1:{port}" for port in ports)
     assert dagster in told
     assert api in told
-    wait_for(lambda: answers(f"{dagster}/server_info") and answers(f"{mlflow}/health") and answers(f"{api}/readyz"))
+    wait_for(
+        lambda: (
+            answers(f"{dagster}/server_info")
+            and answers(f"{mlflow}/health")
+            and answers(f"{api}/readyz")
+        )
+    )
 
     before = services(running)["dagster-webserver"]
     before.kill()
@@ -89,12 +95,24 @@ def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
     wait_for(lambda: answers(f"{dagster}/server_info"))
 
     left = psutil.Process(running.pid).children(recursive=True)
-    postgres = psutil.Process(int((lived.service.home / "postgres" / "postmaster.pid").read_text().split()[0]))
+    postgres = psutil.Process(
+        int((lived.service.home / "postgres" / "postmaster.pid").read_text().split()[0])
+    )
     running.send_signal(signal.SIGINT)
     assert running.wait() == 0
-    wait_for(lambda: not [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE])
+    wait_for(
+        lambda: (
+            not [
+                child
+                for child in left
+                if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+            ]
+        )
+    )
     assert not answers(dagster)
-    handles = json.loads((lived.service.home / "postgres" / ".handle_pids.json").read_text() or "[]")
+    handles = json.loads(
+        (lived.service.home / "postgres" / ".handle_pids.json").read_text() or "[]"
+    )
     # The suite's own process may still hold the server; nobody else does.
     assert not set(handles) - {os.getpid()}
     assert handles or not postgres.is_running()
@@ -107,7 +125,9 @@ def test_a_taken_port_is_named_and_nothing_is_started(lived: Lived) -> None:
         port = taken.getsockname()[1]
         environment = lived.service.environment() | {"FIRSTCHAIR_DAGSTER_PORT": str(port)}
 
-        refused = subprocess.run([str(COMMAND), "up"], env=environment, capture_output=True, text=True, check=False)
+        refused = subprocess.run(
+            [str(COMMAND), "up"], env=environment, capture_output=True, text=True, check=False
+        )
 
     assert refused.returncode == 1
     assert f"Dagster at http://127.0.0.1:{port}: the port is in use." in refused.stderr

@@ -50,8 +50,14 @@ def served(lived: Lived) -> Iterator[str]:
         port = probe.getsockname()[1]
     log = (lived.service.home / "served.log").open("wb")
     command = [sys.executable, "-m", "firstchair.http.server"]
-    environment = {**lived.service.environment(), "FIRSTCHAIR_API_TOKEN": TOKEN, "FIRSTCHAIR_API_PORT": str(port)}
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=lived.service.home.parent)
+    environment = {
+        **lived.service.environment(),
+        "FIRSTCHAIR_API_TOKEN": TOKEN,
+        "FIRSTCHAIR_API_PORT": str(port),
+    }
+    process = subprocess.Popen(
+        command, env=environment, stdout=log, stderr=log, cwd=lived.service.home.parent
+    )
     try:
         _until_it_answers(f"http://127.0.0.1:{port}/readyz", process)
         yield f"http://127.0.0.1:{port}"
@@ -78,7 +84,9 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET), env={**os.environ})
+        found = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=list(QUIET), env={**os.environ}
+        )
         yield found
         found.close()
 
@@ -87,11 +95,17 @@ def visiting(browser: Browser, address: str, **context: object) -> Visit:
     """A fresh browser that notes what it is told."""
     page = browser.new_context(**context).new_page()  # type: ignore[arg-type]
     visit = Visit(address, page)
-    page.on("console", lambda told: visit.errors.append(told.text) if told.type in {"error", "warning"} else None)
+    page.on(
+        "console",
+        lambda told: visit.errors.append(told.text) if told.type in {"error", "warning"} else None,
+    )
     page.on("pageerror", lambda error: visit.errors.append(str(error)))
     page.on("request", lambda asked: visit.asked.append(asked.url))
     allowed = (address, "data:", "blob:", "about:")
-    page.on("request", lambda asked: None if asked.url.startswith(allowed) else visit.strayed.append(asked.url))
+    page.on(
+        "request",
+        lambda asked: None if asked.url.startswith(allowed) else visit.strayed.append(asked.url),
+    )
     return visit
 
 

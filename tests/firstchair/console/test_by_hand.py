@@ -49,7 +49,9 @@ def enter(stand: Stand, session_databases: Databases, tmp_path: Path) -> Enter:
 
     def call() -> TestClient:
         client = TestClient(app, headers={"accept": "text/html"}, follow_redirects=False)
-        assert client.post("/sign-in", data={"token": TOKEN, "next": "/"}).headers["location"] == "/"
+        assert (
+            client.post("/sign-in", data={"token": TOKEN, "next": "/"}).headers["location"] == "/"
+        )
         return client
 
     return call
@@ -65,7 +67,9 @@ def typed(client: TestClient, **fields: str) -> dict[str, str]:
     return {"form_token": form_token(client), "person": "ana", "reason": REASON, **fields}
 
 
-def test_a_typed_reason_lands_in_the_ledger_and_the_alias_follows(enter: Enter, stand: Stand) -> None:
+def test_a_typed_reason_lands_in_the_ledger_and_the_alias_follows(
+    enter: Enter, stand: Stand
+) -> None:
     client, version = enter(), stand.a.number("content")
 
     answer = client.post("/promote", data=typed(client, version=version))
@@ -81,7 +85,9 @@ def test_a_typed_reason_lands_in_the_ledger_and_the_alias_follows(enter: Enter, 
     assert f"version {version}" in client.get("/").text
 
 
-def test_a_rollback_names_the_version_that_comes_back_and_waits_for_a_yes(enter: Enter, stand: Stand) -> None:
+def test_a_rollback_names_the_version_that_comes_back_and_waits_for_a_yes(
+    enter: Enter, stand: Stand
+) -> None:
     client, content = enter(), stand.a.number("content")
     client.post("/promote", data=typed(client, version=content))
     entries = stand.a.ledger.entries()
@@ -108,7 +114,9 @@ def test_a_second_click_on_rollback_brings_nothing_back(enter: Enter, stand: Sta
     client.post("/rollback", data=confirmed)
     entries = stand.a.ledger.entries()
 
-    again = [client.post("/rollback", data=confirmed | {"version": v}) for v in (stand.als, content)]
+    again = [
+        client.post("/rollback", data=confirmed | {"version": v}) for v in (stand.als, content)
+    ]
 
     assert {answer.status_code for answer in again} == {503}
     assert f"{content} was rolled back" in again[0].text
@@ -164,7 +172,9 @@ def test_without_a_reason_a_name_or_a_version_nothing_is_done(enter: Enter, stan
     assert stand.a.ledger.entries() == entries
 
 
-def test_a_version_that_cannot_be_promoted_is_refused_with_its_reason(enter: Enter, stand: Stand) -> None:
+def test_a_version_that_cannot_be_promoted_is_refused_with_its_reason(
+    enter: Enter, stand: Stand
+) -> None:
     client, entries = enter(), stand.a.ledger.entries()
 
     sitting = client.post("/promote", data=typed(client, version=stand.als))
@@ -179,21 +189,38 @@ def test_who_is_not_signed_in_sees_the_form_or_is_told_what_he_lacks(enter: Ente
     client = enter()
     client.cookies.clear()
 
-    page, machine = client.get("/decisions?text=a"), client.get("/decisions", headers={"accept": "*/*"})
+    page, machine = (
+        client.get("/decisions?text=a"),
+        client.get("/decisions", headers={"accept": "*/*"}),
+    )
 
-    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=/decisions%3Ftext%3Da")
+    assert (page.status_code, page.headers["location"]) == (
+        303,
+        "/sign-in?next=/decisions%3Ftext%3Da",
+    )
     sent = client.post("/promote", data={"version": "2", "person": "ana", "reason": REASON})
     assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=/")
     assert (machine.status_code, machine.headers["www-authenticate"]) == (401, "Bearer")
     assert client.get("/", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
-    assert client.get("/", headers={"authorization": "Bearer wrong", "accept": "*/*"}).status_code == 401
+    assert (
+        client.get("/", headers={"authorization": "Bearer wrong", "accept": "*/*"}).status_code
+        == 401
+    )
 
 
 def test_signing_in_leads_nowhere_else(enter: Enter) -> None:
     client = enter()
 
-    for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example"):
-        assert client.post("/sign-in", data={"token": TOKEN, "next": elsewhere}).headers["location"] == "/"
+    for elsewhere in (
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/\t/evil.example",
+    ):
+        assert (
+            client.post("/sign-in", data={"token": TOKEN, "next": elsewhere}).headers["location"]
+            == "/"
+        )
 
 
 def test_pages_are_kept_by_no_cache_and_load_nothing(enter: Enter) -> None:
@@ -217,7 +244,12 @@ def test_the_audition_is_told_look_by_look_with_its_bounds(enter: Enter, stand: 
     clicks = last.evidence["metrics"][0]
     for bound in ("relative_difference", "lower", "upper"):
         assert f"{100 * clicks[bound]:+.2f} %".replace("-", "−") in page
-    assert page.count(f'<td class="tight"><a href="/decisions/{last.sequence}">{AS_OF + timedelta(days=5)}</a>') == 1
+    assert (
+        page.count(
+            f'<td class="tight"><a href="/decisions/{last.sequence}">{AS_OF + timedelta(days=5)}</a>'
+        )
+        == 1
+    )
     assert "canary at 50 %" in page and "canary at 5 %" in page
     for check in last.evidence["checks"]:
         assert str(escape(check["detail"])) in page
@@ -230,11 +262,20 @@ def test_a_segment_of_too_few_users_is_not_shown(enter: Enter, stand: Stand) -> 
     entry = stand.a.ledger.last()
     assert entry is not None
     rows = stand.a.lake.read(t.EVIDENCE).to_pandas()
-    users = rows[rows["day"] >= AS_OF + timedelta(days=first)].groupby("country")["user_key"].nunique()
+    users = (
+        rows[rows["day"] >= AS_OF + timedelta(days=first)].groupby("country")["user_key"].nunique()
+    )
     smallest, largest = users.idxmin(), users.idxmax()
-    assert {smallest, largest} <= {s["value"] for s in entry.evidence["segments"] if s["segment"] == "country"}
-    few = rows[(rows["country"] != smallest) | rows["user_key"].isin(rows[rows["country"] == smallest]["user_key"][:1])]
-    stand.a.lake.overwrite(t.EVIDENCE, t.pa.Table.from_pandas(few, schema=t.EVIDENCE.schema, preserve_index=False))
+    assert {smallest, largest} <= {
+        s["value"] for s in entry.evidence["segments"] if s["segment"] == "country"
+    }
+    few = rows[
+        (rows["country"] != smallest)
+        | rows["user_key"].isin(rows[rows["country"] == smallest]["user_key"][:1])
+    ]
+    stand.a.lake.overwrite(
+        t.EVIDENCE, t.pa.Table.from_pandas(few, schema=t.EVIDENCE.schema, preserve_index=False)
+    )
 
     page = enter().get("/audition").text
 

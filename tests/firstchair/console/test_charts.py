@@ -20,7 +20,10 @@ from firstchair.console.charts import (
 )
 from firstchair.console.charts.scale import Scale, days_to_write, spread
 
-POINTS = (Point(date(2026, 1, 1), 0.02, 0.01, 0.03), Point(date(2026, 1, 2), 0.04, 0.03, 0.05, is_open=True))
+POINTS = (
+    Point(date(2026, 1, 1), 0.02, 0.01, 0.03),
+    Point(date(2026, 1, 2), 0.04, 0.03, 0.05, is_open=True),
+)
 
 
 def chart(name: str = "all", says: str = "what it shows") -> LineChart:
@@ -37,7 +40,13 @@ def test_a_picture_is_whole_and_says_what_it_shows() -> None:
 
 def test_names_from_data_cannot_break_out_of_the_picture() -> None:
     evil = '"><script>alert(1)</script>'
-    forest = Forest(evil, evil, (ForestRow(evil, 0.1, 0.0, 0.2, note=evil),), Form.CHANGE, (Reference(evil, 0.0),))
+    forest = Forest(
+        evil,
+        evil,
+        (ForestRow(evil, 0.1, 0.0, 0.2, note=evil),),
+        Form.CHANGE,
+        (Reference(evil, 0.0),),
+    )
 
     drawn = str(line_svg(chart(evil, evil), "x")) + str(forest_svg(forest, "y"))
 
@@ -54,13 +63,17 @@ def test_higher_values_stand_higher_and_later_days_further_right() -> None:
 
 
 def test_an_interval_is_drawn_around_its_estimate() -> None:
-    svg = ElementTree.fromstring(str(forest_svg(Forest("t", "d", (ForestRow("a", 0.1, 0.0, 0.2),), Form.CHANGE), "x")))
+    svg = ElementTree.fromstring(
+        str(forest_svg(Forest("t", "d", (ForestRow("a", 0.1, 0.0, 0.2),), Form.CHANGE), "x"))
+    )
 
     row = svg.find("g")
     assert row is not None
     whisker, estimate = row.find("line"), row.find("circle")
     assert whisker is not None and estimate is not None
-    assert float(whisker.get("x1", "")) < float(estimate.get("cx", "")) < float(whisker.get("x2", ""))
+    assert (
+        float(whisker.get("x1", "")) < float(estimate.get("cx", "")) < float(whisker.get("x2", ""))
+    )
 
 
 def test_without_points_it_is_said_that_there_are_none() -> None:
@@ -90,7 +103,8 @@ def countries(number: int, *, bounded: bool) -> LineChart:
     """A chart of so many lines."""
     bounds = (0.01, 0.03) if bounded else (None, None)
     lines = tuple(
-        Series(f"c{n}", tuple(Point(date(2026, 1, day), 0.02, *bounds) for day in (1, 2))) for n in range(number)
+        Series(f"c{n}", tuple(Point(date(2026, 1, day), 0.02, *bounds) for day in (1, 2)))
+        for n in range(number)
     )
     return LineChart("CTR", "by country", lines, Form.SHARE)
 

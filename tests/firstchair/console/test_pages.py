@@ -13,7 +13,16 @@ from firstchair.promotion import model_title
 from tests.firstchair.console.conftest import Visit, visiting
 from tests.service import Lived
 
-PAGES = ("/", "/audition", "/engagement", "/drift", "/decisions", "/quality", "/listener", "/lineage")
+PAGES = (
+    "/",
+    "/audition",
+    "/engagement",
+    "/drift",
+    "/decisions",
+    "/quality",
+    "/listener",
+    "/lineage",
+)
 LISTENER = "user-000001"
 
 
@@ -29,7 +38,9 @@ def test_every_page_opens_without_an_error_asks_nobody_else_and_says_that_its_da
 
     page.wait_for_load_state("networkidle")
 
-    expect(page.get_by_role("navigation", name="Pages").locator('[aria-current="page"]')).to_have_count(1)
+    expect(
+        page.get_by_role("navigation", name="Pages").locator('[aria-current="page"]')
+    ).to_have_count(1)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     expect(page.get_by_role("note")).to_contain_text("Simulated data")
     assert (visit.errors, visit.strayed) == ([], [])
@@ -99,7 +110,9 @@ def test_every_country_and_its_interval_is_drawn(visit: Visit, lived: Lived) -> 
     cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'country' and model_version = 'all'")
     newest = max(row["event_date"] for row in cells)
     countries = {
-        row["segment_value"] for row in cells if row["users"] >= 20 and row["event_date"] > newest - timedelta(days=90)
+        row["segment_value"]
+        for row in cells
+        if row["users"] >= 20 and row["event_date"] > newest - timedelta(days=90)
     }
 
     page = visit.open("/engagement?segment=country&days=90")
@@ -108,7 +121,9 @@ def test_every_country_and_its_interval_is_drawn(visit: Visit, lived: Lived) -> 
     assert picture.locator("polygon.band, line.bar").count() == len(countries) > 0
 
 
-def test_now_tells_the_champion_and_the_figures_of_the_newest_complete_day(visit: Visit, lived: Lived) -> None:
+def test_now_tells_the_champion_and_the_figures_of_the_newest_complete_day(
+    visit: Visit, lived: Lived
+) -> None:
     cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'all' and model_version = 'all'")
     newest = sorted(cells, key=lambda row: row["event_date"])[-1 - SLATE_DAYS]
 
@@ -125,7 +140,9 @@ def test_now_tells_the_champion_and_the_figures_of_the_newest_complete_day(visit
             expect(page.get_by_text(alert[part])).to_be_visible()
 
 
-def test_audition_tells_the_verdict_on_test_days_with_its_interval(visit: Visit, lived: Lived) -> None:
+def test_audition_tells_the_verdict_on_test_days_with_its_interval(
+    visit: Visit, lived: Lived
+) -> None:
     entry = next(entry for entry in lived.ledger if entry["evidence"]["kind"] == "challenge")
 
     page = visit.open("/audition")
@@ -137,10 +154,14 @@ def test_audition_tells_the_verdict_on_test_days_with_its_interval(visit: Visit,
             expect(page.get_by_role("cell", name=told).first).to_be_visible()
 
 
-def test_engagement_cells_are_those_of_the_table_and_none_is_too_small(visit: Visit, lived: Lived) -> None:
+def test_engagement_cells_are_those_of_the_table_and_none_is_too_small(
+    visit: Visit, lived: Lived
+) -> None:
     cells = lived.service.rows(t.ENGAGEMENT_DAILY, "segment = 'country' and model_version = 'all'")
     newest = max(row["event_date"] for row in cells) - timedelta(days=SLATE_DAYS)
-    wanted = {r["segment_value"]: r for r in cells if r["event_date"] == newest and r["users"] >= 20}
+    wanted = {
+        r["segment_value"]: r for r in cells if r["event_date"] == newest and r["users"] >= 20
+    }
 
     page = visit.open("/engagement?segment=country&days=14")
 
@@ -148,26 +169,45 @@ def test_engagement_cells_are_those_of_the_table_and_none_is_too_small(visit: Vi
     assert shown.count() == len(wanted) > 0
     for value, row in wanted.items():
         told = page.locator(f'tr[data-cell="{value}"] td').all_inner_texts()
-        assert told[:4] == [f"{row['users']:,}", f"{row['impressions']:,}", f"{row['clicks']:,}", percent(row["ctr"])]
+        assert told[:4] == [
+            f"{row['users']:,}",
+            f"{row['impressions']:,}",
+            f"{row['clicks']:,}",
+            percent(row["ctr"]),
+        ]
 
 
 def test_churn_labels_that_can_still_change_are_told_apart(visit: Visit, lived: Lived) -> None:
-    labels = lived.service.rows(t.CHURN, "segment = 'all' and model_version = 'all' and horizon_days = 7")
+    labels = lived.service.rows(
+        t.CHURN, "segment = 'all' and model_version = 'all' and horizon_days = 7"
+    )
     final = max((row for row in labels if row["mature"]), key=lambda row: row["as_of"])
 
     page = visit.open("/engagement?segment=all&days=90")
 
-    expect(page.get_by_role("cell", name=percent(final["churn_rate"], 1), exact=True).first).to_be_visible()
+    expect(
+        page.get_by_role("cell", name=percent(final["churn_rate"], 1), exact=True).first
+    ).to_be_visible()
     assert page.locator("circle.dot.open").count() >= sum(not row["mature"] for row in labels)
 
 
-def test_drift_names_the_columns_that_drifted_and_holds_evidentlys_page(visit: Visit, lived: Lived) -> None:
+def test_drift_names_the_columns_that_drifted_and_holds_evidentlys_page(
+    visit: Visit, lived: Lived
+) -> None:
     page = visit.open("/drift")
 
-    told = page.locator("tr", has=page.get_by_text("drifted", exact=True)).locator("th").all_inner_texts()
-    assert sorted(name.replace(" ", "_") for name in told) == sorted(lived.summary["drift"]["drifted"])
+    told = (
+        page.locator("tr", has=page.get_by_text("drifted", exact=True))
+        .locator("th")
+        .all_inner_texts()
+    )
+    assert sorted(name.replace(" ", "_") for name in told) == sorted(
+        lived.summary["drift"]["drifted"]
+    )
     page.locator("iframe").scroll_into_view_if_needed()
-    expect(page.frame_locator("iframe").get_by_text("drift", exact=False).first).to_be_visible(timeout=60_000)
+    expect(page.frame_locator("iframe").get_by_text("drift", exact=False).first).to_be_visible(
+        timeout=60_000
+    )
     assert (visit.errors, visit.strayed) == ([], [])
 
 
@@ -180,7 +220,10 @@ def test_decisions_are_filtered_and_say_who_was_champion_when(visit: Visit, live
     visit.page.get_by_role("button", name="Filter").click()
 
     expect(visit.page.get_by_label("Entries").locator("tbody tr")).to_have_count(len(promoted))
-    for moment, told in ((timedelta(hours=1), f"{promoted[0]['champion_after']}"), (-timedelta(days=900), "Nobody")):
+    for moment, told in (
+        (timedelta(hours=1), f"{promoted[0]['champion_after']}"),
+        (-timedelta(days=900), "Nobody"),
+    ):
         visit.page.get_by_label("At, in UTC").fill(f"{decided_at + moment:%Y-%m-%dT%H:%M}")
         visit.page.get_by_role("button", name="Look").click()
         expect(visit.page.get_by_role("status")).to_contain_text(told)
@@ -193,11 +236,18 @@ def test_an_entry_is_told_in_full(visit: Visit, lived: Lived) -> None:
 
     page.get_by_text("Figures and reason codes").click()
 
-    for text in (entry["hash"], entry["previous_hash"], entry["data_fingerprint"], entry["reasons"][0]):
+    for text in (
+        entry["hash"],
+        entry["previous_hash"],
+        entry["data_fingerprint"],
+        entry["reasons"][0],
+    ):
         expect(page.get_by_text(text, exact=True).first).to_be_visible()
 
 
-def test_data_quality_accounts_for_every_record_and_shows_no_account(visit: Visit, lived: Lived) -> None:
+def test_data_quality_accounts_for_every_record_and_shows_no_account(
+    visit: Visit, lived: Lived
+) -> None:
     fates = lived.summary["events"]
 
     page = visit.open("/quality")
@@ -209,7 +259,9 @@ def test_data_quality_accounts_for_every_record_and_shows_no_account(visit: Visi
     assert re.search(r"user-\d|@example", page.content()) is None
 
 
-def test_a_listener_is_found_by_a_form_and_his_id_stands_in_no_address(visit: Visit, lived: Lived) -> None:
+def test_a_listener_is_found_by_a_form_and_his_id_stands_in_no_address(
+    visit: Visit, lived: Lived
+) -> None:
     listed = lived.service.ask("recommend", LISTENER, "-k", 5)
 
     page = visit.open("/listener")
@@ -236,12 +288,19 @@ def test_an_unknown_listener_gets_what_is_trending(visit: Visit) -> None:
     expect(page.get_by_role("region", name="List").locator("tbody tr").first).to_be_visible()
 
 
-def test_lineage_leads_from_the_served_lists_to_data_and_decision(visit: Visit, lived: Lived) -> None:
+def test_lineage_leads_from_the_served_lists_to_data_and_decision(
+    visit: Visit, lived: Lived
+) -> None:
     champion = lived.status["roles"]["champion"]
 
     page = visit.open("/lineage")
 
-    row = page.get_by_role("region", name="Who made them").get_by_role("row").filter(has_text="champion").first
+    row = (
+        page.get_by_role("region", name="Who made them")
+        .get_by_role("row")
+        .filter(has_text="champion")
+        .first
+    )
     expect(row).to_contain_text(champion["data_fingerprint"])
     row.get_by_role("link", name="entry").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Entry")
@@ -256,7 +315,9 @@ def test_the_first_tab_leads_past_the_navigation(visit: Visit) -> None:
     assert page.url.endswith("#content")
 
 
-def test_a_browser_without_a_session_is_shown_the_form_and_comes_back(browser: Browser, served: str) -> None:
+def test_a_browser_without_a_session_is_shown_the_form_and_comes_back(
+    browser: Browser, served: str
+) -> None:
     visitor = visiting(browser, served)
 
     visitor.page.goto(f"{served}/decisions?decision=promote")

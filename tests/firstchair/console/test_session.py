@@ -26,7 +26,14 @@ def test_a_cookie_that_was_lengthened_or_made_up_opens_nothing() -> None:
     sessions = Sessions("one")
     expiry, nonce, seal = sessions.cookie(NOW).split(".")
 
-    forged = [f"{int(expiry) + 1}.{nonce}.{seal}", f"{expiry}.{nonce}.{'0' * 64}", "", "..", "é.é.é", seal]
+    forged = [
+        f"{int(expiry) + 1}.{nonce}.{seal}",
+        f"{expiry}.{nonce}.{'0' * 64}",
+        "",
+        "..",
+        "é.é.é",
+        seal,
+    ]
     assert [sessions.open(cookie, NOW) for cookie in forged] == [None] * len(forged)
 
 

@@ -15,7 +15,10 @@ from firstchair.settings import Settings
 
 
 def test_each_owner_has_a_database_of_its_own(databases: Databases) -> None:
-    names = {url.database for url in (databases.accounts, databases.ledger, databases.mlflow, databases.dagster)}
+    names = {
+        url.database
+        for url in (databases.accounts, databases.ledger, databases.mlflow, databases.dagster)
+    }
 
     assert len(names) == 4
 
@@ -29,7 +32,9 @@ def test_a_table_written_by_one_driver_is_read_by_the_other(databases: Databases
         assert connection.scalar(sa.text("select family from champions")) == "als"
 
 
-def test_services_that_all_start_at_once_make_the_databases_together(new_database: Callable[[], sa.URL]) -> None:
+def test_services_that_all_start_at_once_make_the_databases_together(
+    new_database: Callable[[], sa.URL],
+) -> None:
     url = new_database().render_as_string(hide_password=False)
     settings = [Settings(database_url=url, source_database_url=url) for _ in range(8)]
 
@@ -49,7 +54,9 @@ def server_of(home: Path, *, pid: int, folder: Path) -> Path:
 
 
 def test_a_copied_home_does_not_take_the_server_of_the_original_for_its_own(tmp_path: Path) -> None:
-    path = server_of(tmp_path / "copy", pid=psutil.Process().pid, folder=tmp_path / "original" / "postgres")
+    path = server_of(
+        tmp_path / "copy", pid=psutil.Process().pid, folder=tmp_path / "original" / "postgres"
+    )
 
     forget_copied_server(tmp_path / "copy")
 
@@ -60,7 +67,9 @@ def test_a_copied_home_does_not_take_the_server_of_the_original_for_its_own(tmp_
 def test_a_home_that_was_moved_while_its_server_works_in_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = server_of(tmp_path / "moved", pid=psutil.Process().pid, folder=tmp_path / "before" / "postgres")
+    path = server_of(
+        tmp_path / "moved", pid=psutil.Process().pid, folder=tmp_path / "before" / "postgres"
+    )
     monkeypatch.chdir(path.parent)
 
     with pytest.raises(SourceError, match=r"was moved from .*before while its Postgres"):
@@ -70,7 +79,9 @@ def test_a_home_that_was_moved_while_its_server_works_in_it_is_refused(
 
 
 def test_a_server_keeps_what_it_wrote_in_its_own_home(tmp_path: Path) -> None:
-    path = server_of(tmp_path / "home", pid=psutil.Process().pid, folder=tmp_path / "home" / "postgres")
+    path = server_of(
+        tmp_path / "home", pid=psutil.Process().pid, folder=tmp_path / "home" / "postgres"
+    )
     before = path.read_text()
 
     forget_copied_server(tmp_path / "home")

@@ -49,15 +49,25 @@ def hetrec(tmp_path: Path) -> Path:
     """Twelve listeners of eight artists each, in the published layout."""
     folder = tmp_path / "hetrec2011-lastfm-2k"
     folder.mkdir()
-    pairs = [(u, 1 + (3 * u + n) % ARTISTS, 10 ** (n % 4)) for u in range(1, USERS + 1) for n in range(EACH)]
+    pairs = [
+        (u, 1 + (3 * u + n) % ARTISTS, 10 ** (n % 4))
+        for u in range(1, USERS + 1)
+        for n in range(EACH)
+    ]
     tables = {
         "artists.dat": [
             "id\tname\turl\tpictureURL",
             *(f"{n}\tArtist {n} “ü”\thttp://a\thttp://p" for n in range(1, ARTISTS + 1)),
         ],
-        "user_artists.dat": ["userID\tartistID\tweight", *("\t".join(map(str, pair)) for pair in pairs)],
+        "user_artists.dat": [
+            "userID\tartistID\tweight",
+            *("\t".join(map(str, pair)) for pair in pairs),
+        ],
         "tags.dat": ["tagID\ttagValue", "1\tjazz", "2\tmetal"],
-        "user_taggedartists.dat": ["userID\tartistID\ttagID\tday\tmonth\tyear", "1\t1\t1\t1\t1\t2009"],
+        "user_taggedartists.dat": [
+            "userID\tartistID\ttagID\tday\tmonth\tyear",
+            "1\t1\t1\t1\t1\t2009",
+        ],
     }
     for name, lines in tables.items():
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -84,7 +94,11 @@ def lastfm_1k(tmp_path: Path) -> Path:
 
 def events(tmp_path: Path, into: str = "store") -> list[dict[str, Any]]:
     files = sorted((tmp_path / into / "events").rglob("*.gz"))
-    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return [
+        json.loads(line)
+        for path in files
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
 
 
 def rows(accounts: sa.URL, query: str) -> list[tuple[Any, ...]]:
@@ -93,7 +107,9 @@ def rows(accounts: sa.URL, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_every_real_pair_is_played_and_no_other(loading: Loading, hetrec: Path, tmp_path: Path) -> None:
+def test_every_real_pair_is_played_and_no_other(
+    loading: Loading, hetrec: Path, tmp_path: Path
+) -> None:
     report = loading("hetrec-lastfm", hetrec)
 
     played = {(e["user_id"], e["artist_id"]) for e in events(tmp_path) if e["event_type"] == "play"}
@@ -119,13 +135,17 @@ def test_an_artist_held_back_is_shown_to_nobody_before_he_is_found(
             found.setdefault(pair, event["occurred_at"][:10])
 
     shown = [e for e in events(tmp_path) if e["event_type"] == "impression"]
-    early = [e for e in shown if found.get((e["user_id"], e["artist_id"]), "") > e["occurred_at"][:10]]
+    early = [
+        e for e in shown if found.get((e["user_id"], e["artist_id"]), "") > e["occurred_at"][:10]
+    ]
     assert shown
     assert early == []
     assert all(0 < e["propensity"] <= 1 for e in shown)
 
 
-def test_names_and_genres_are_those_published(loading: Loading, hetrec: Path, accounts: sa.URL) -> None:
+def test_names_and_genres_are_those_published(
+    loading: Loading, hetrec: Path, accounts: sa.URL
+) -> None:
     loading("hetrec-lastfm", hetrec)
 
     assert rows(accounts, "select name, genres from artists where artist_id = 'lastfm-1'") == [
@@ -133,12 +153,17 @@ def test_names_and_genres_are_those_published(loading: Loading, hetrec: Path, ac
     ]
 
 
-def test_the_same_seed_composes_the_same_bytes(loading: Loading, hetrec: Path, tmp_path: Path) -> None:
+def test_the_same_seed_composes_the_same_bytes(
+    loading: Loading, hetrec: Path, tmp_path: Path
+) -> None:
     for into, seed in (("a", 1), ("b", 1), ("c", 2)):
         loading("hetrec-lastfm", hetrec, seed=seed, into=into)
 
     def digest(into: str) -> list[str]:
-        return [hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((tmp_path / into).rglob("*.gz"))]
+        return [
+            hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in sorted((tmp_path / into).rglob("*.gz"))
+        ]
 
     assert digest("a") == digest("b") != digest("c")
 
@@ -188,7 +213,9 @@ def test_the_set_as_published_is_read_with_its_odd_lines_left_out_and_counted(
 
     report = loading("lastfm-1k", lastfm_1k)
 
-    assert [e["occurred_at"][:10] for e in events(tmp_path)] == [f"2009-05-0{day}" for day in (1, 2, 3)]
+    assert [e["occurred_at"][:10] for e in events(tmp_path)] == [
+        f"2009-05-0{day}" for day in (1, 2, 3)
+    ]
     assert [e["source_seq"] for e in events(tmp_path)] == [0, 1, 2]
     assert rows(accounts, "select artist_id, name from artists") == [("aaa", 'Said "Low')]
     assert rows(accounts, "select title from tracks") == [("Title \rwith a break",)]
@@ -206,7 +233,11 @@ def test_the_set_as_published_is_read_with_its_odd_lines_left_out_and_counted(
 def test_plays_of_any_number_take_the_memory_of_a_batch(
     lastfm_1k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = "user_000001\t2009-05-04T23:%02d:%02dZ\tartist-%d\tArtist\ttrack-%d\t" + "Title " * 50 + "%d"
+    line = (
+        "user_000001\t2009-05-04T23:%02d:%02dZ\tartist-%d\tArtist\ttrack-%d\t"
+        + "Title " * 50
+        + "%d"
+    )
     plays = [line % (n // 60 % 60, n % 60, n % 500, n, n) for n in range(20_000)]
     file = lastfm_1k / "userid-timestamp-artid-artname-traid-traname.tsv"
     file.write_text("\n".join(plays))
@@ -244,7 +275,9 @@ def test_countries_of_profiles_are_exact_names(tmp_path: Path) -> None:
     assert codes == ["TR", "CI", "GR", "GB", "RU", *[None] * len(others)]
 
 
-def test_a_missing_file_is_named_and_the_sources_stay(loading: Loading, hetrec: Path, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_and_the_sources_stay(
+    loading: Loading, hetrec: Path, tmp_path: Path
+) -> None:
     (hetrec / "tags.dat").unlink()
 
     with pytest.raises(SourceError, match=r"tags\.dat cannot be read: it is not there"):

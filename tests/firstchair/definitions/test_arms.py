@@ -36,7 +36,9 @@ def test_a_bucket_is_the_hash_of_salt_and_key_as_specified(user_key: bytes, salt
     assert bucket_of(user_key, salt) == expected
 
 
-@given(shares=st.lists(SHARES, min_size=2, max_size=5).map(sorted), holdout_share=SHARES, salt=SALTS)
+@given(
+    shares=st.lists(SHARES, min_size=2, max_size=5).map(sorted), holdout_share=SHARES, salt=SALTS
+)
 def test_a_share_that_grows_takes_nobody_out_of_the_treatment(
     shares: list[float], holdout_share: float, salt: str
 ) -> None:
@@ -48,7 +50,11 @@ def test_a_share_that_grows_takes_nobody_out_of_the_treatment(
     assert steps[-1] == probation
 
 
-@given(holdout_share=SHARES, stages=st.lists(st.tuples(SHARES, SALTS), min_size=1, max_size=4), salt=SALTS)
+@given(
+    holdout_share=SHARES,
+    stages=st.lists(st.tuples(SHARES, SALTS), min_size=1, max_size=4),
+    salt=SALTS,
+)
 def test_holdout_users_see_no_other_list_whatever_the_stage_its_salt_and_its_share(
     holdout_share: float, stages: list[tuple[float, str]], salt: str
 ) -> None:
@@ -75,7 +81,9 @@ def test_every_user_has_one_role_and_shares_are_exact_to_a_bucket(
 
 def test_another_salt_assigns_users_anew_but_for_the_holdout() -> None:
     arms = without_stage(0.1)
-    one, other = (users(arms.in_canary(0.5, salt=salt), "challenger") for salt in ("first/7", "first/8"))
+    one, other = (
+        users(arms.in_canary(0.5, salt=salt), "challenger") for salt in ("first/7", "first/8")
+    )
 
     assert one != other
     assert 0.3 < len(one & other) / len(one) < 0.7
@@ -87,13 +95,19 @@ def test_a_bucket_past_the_last_role_is_a_fault() -> None:
 
 
 def test_the_ramp_leads_to_the_share_of_the_decision_stage() -> None:
-    assert [next_canary_share(share, decision_share=0.4) for share in (*RAMP_SHARES, 0.4)] == [0.2, 0.4, 0.4]
+    assert [next_canary_share(share, decision_share=0.4) for share in (*RAMP_SHARES, 0.4)] == [
+        0.2,
+        0.4,
+        0.4,
+    ]
 
 
 def test_login_workers_get_the_arms_without_a_database_or_mlflow() -> None:
     heavy = "{'mlflow', 'sqlalchemy', 'numpy', 'pydantic', 'firstchair.promotion'}"
     program = f"import sys, firstchair.definitions.arms; print(sorted({heavy} & set(sys.modules)))"
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
 
     assert done.stdout.strip() == "[]"

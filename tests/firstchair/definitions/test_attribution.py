@@ -125,7 +125,10 @@ def test_the_relation_is_what_its_sentences_say(history: History) -> None:
         assert {name: told[name] for name in ("shown_at", "model_version", "clicked_on")} == {
             name: row[name] for name in ("shown_at", "model_version", "clicked_on")
         }
-        assert (told["clicked"], told["followed"]) == (row["clicked_on"] is not None, row["followed"])
+        assert (told["clicked"], told["followed"]) == (
+            row["clicked_on"] is not None,
+            row["followed"],
+        )
         assert Counter(told["plays"] or ()) == Counter(row["plays"])
         assert told["played"] == bool(row["plays"])
 

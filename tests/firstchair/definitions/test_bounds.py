@@ -57,7 +57,11 @@ def test_what_is_cut_off_does_not_raise_the_bound(size: float) -> None:
 @settings(max_examples=15, deadline=None)
 def test_the_database_finds_the_same_bound(found: np.ndarray) -> None:
     users = [f"{user:03}" for user in range(len(found))]
-    columns = {"cell": np.repeat([1, 2], len(found)), "user_key": users * 2, "n": np.tile(found.astype(np.int64), 2)}
+    columns = {
+        "cell": np.repeat([1, 2], len(found)),
+        "user_key": users * 2,
+        "n": np.tile(found.astype(np.int64), 2),
+    }
     with connect() as connection:
         connection.register("of_users", pa.table(columns))
         bounds = connection.sql(bounds_sql("of_users", cell="cell", weight="n")).fetchall()

@@ -21,7 +21,9 @@ def test_horizons_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("names", [t.EVIDENCE.schema.names, COLUMNS, list(Metric), NAMES])
-def test_labels_stand_wherever_they_are_kept_or_shown_for_exactly_the_horizons(names: list[str]) -> None:
+def test_labels_stand_wherever_they_are_kept_or_shown_for_exactly_the_horizons(
+    names: list[str],
+) -> None:
     assert [name for name in names if name.startswith("churned_")] == list(LABELS)
 
 

@@ -48,7 +48,9 @@ def in_memory(created_at: list[Moment], day: date) -> list[str]:
 
 
 def _table(created_at: list[Moment]) -> pa.Table:
-    return pa.table({"number": range(len(created_at)), "created_at": pa.array(created_at, UTC_INSTANT)})
+    return pa.table(
+        {"number": range(len(created_at)), "created_at": pa.array(created_at, UTC_INSTANT)}
+    )
 
 
 FORMS = pytest.mark.parametrize("form", [by_ibis, by_sql, in_memory])
@@ -73,16 +75,24 @@ FORMS = pytest.mark.parametrize("form", [by_ibis, by_sql, in_memory])
         (datetime(9999, 12, 30, tzinfo=UTC), "new"),
     ],
 )
-def test_an_account_is_new_until_30_times_24_hours_have_passed(form: Form, created_at: Moment, told: str) -> None:
+def test_an_account_is_new_until_30_times_24_hours_have_passed(
+    form: Form, created_at: Moment, told: str
+) -> None:
     assert form([created_at], DAY) == [told]
 
 
 @FORMS
-@pytest.mark.parametrize("day", [date(1969, 12, 31), date(1970, 1, 15), date(2026, 4, 5), date(9999, 12, 31)])
+@pytest.mark.parametrize(
+    "day", [date(1969, 12, 31), date(1970, 1, 15), date(2026, 4, 5), date(9999, 12, 31)]
+)
 def test_the_border_is_an_instant_on_any_day(form: Form, day: date) -> None:
     border = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=30)
 
-    assert form([border - MOMENT, border, border + MOMENT], day) == ["long_term", "long_term", "new"]
+    assert form([border - MOMENT, border, border + MOMENT], day) == [
+        "long_term",
+        "long_term",
+        "new",
+    ]
 
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

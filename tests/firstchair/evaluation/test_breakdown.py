@@ -11,7 +11,20 @@ from tests.firstchair.models.toys import USERS, checkerboard
 def test_lengths_fall_into_the_bins_that_hold_them() -> None:
     names = history_names(np.array([0, 1, 2, 3, 4, 5, 6, 10, 11, 19, 20, 500]))
 
-    assert names.tolist() == ["0", "1", "2-3", "2-3", "4-5", "4-5", "6-10", "6-10", "11-19", "11-19", "20+", "20+"]
+    assert names.tolist() == [
+        "0",
+        "1",
+        "2-3",
+        "2-3",
+        "4-5",
+        "4-5",
+        "6-10",
+        "6-10",
+        "11-19",
+        "11-19",
+        "20+",
+        "20+",
+    ]
 
 
 def test_each_cell_has_the_mean_of_its_users() -> None:
@@ -32,7 +45,10 @@ def test_a_cell_of_few_users_is_merged_into_other() -> None:
 
     cells = broken_down(np.ones(USERS), np.arange(USERS), data, seed=1)
 
-    assert {cell.value: cell.users for cell in cells if cell.segment == "country"} == {"CL": USERS - 5, "other": 5}
+    assert {cell.value: cell.users for cell in cells if cell.segment == "country"} == {
+        "CL": USERS - 5,
+        "other": 5,
+    }
 
 
 def test_the_interval_of_a_mean_is_as_wide_as_theory_says() -> None:

@@ -8,7 +8,9 @@ from firstchair.evaluation import paired_bootstrap
 from firstchair.evaluation.intervals import mean_interval
 
 
-def interval(champion: np.ndarray, challenger: np.ndarray, seed: int = 1) -> tuple[float, float, float]:
+def interval(
+    champion: np.ndarray, challenger: np.ndarray, seed: int = 1
+) -> tuple[float, float, float]:
     found = paired_bootstrap(champion, challenger, samples=1_000, alpha=0.05, seed=seed)
     return found.lower, found.upper, found.se
 
@@ -59,7 +61,8 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("champion", "challenger"), [(np.zeros(5), np.ones(5)), (np.ones(5), np.ones(4)), (np.ones(0), np.ones(0))]
+    ("champion", "challenger"),
+    [(np.zeros(5), np.ones(5)), (np.ones(5), np.ones(4)), (np.ones(0), np.ones(0))],
 )
 def test_what_cannot_be_compared_is_refused(champion: np.ndarray, challenger: np.ndarray) -> None:
     with pytest.raises(EvidenceError):

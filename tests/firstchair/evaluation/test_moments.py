@@ -80,12 +80,16 @@ def test_a_ratio_of_sums_counts_heavy_users_more_and_is_clustered_by_user() -> N
     clicked = RNG.binomial(shown, RNG.beta(2, 30, USERS))
     assignments = [RNG.permutation(ARM).astype(np.int8) for _ in range(400)]
 
-    effects = [compare_ratios(clicked.astype(float), shown.astype(float), arm) for arm in assignments]
+    effects = [
+        compare_ratios(clicked.astype(float), shown.astype(float), arm) for arm in assignments
+    ]
 
     first = assignments[0]
     rates = [clicked[first == side].sum() / shown[first == side].sum() for side in (0, 1)]
     assert (effects[0].control[0], effects[0].treatment[0]) == pytest.approx(tuple(rates))
-    assert np.std([e.d[0] for e in effects]) == pytest.approx(np.mean([e.se[0] for e in effects]), rel=0.12)
+    assert np.std([e.d[0] for e in effects]) == pytest.approx(
+        np.mean([e.se[0] for e in effects]), rel=0.12
+    )
 
 
 def test_several_facts_foretell_what_an_ordinary_regression_with_the_arm_does() -> None:

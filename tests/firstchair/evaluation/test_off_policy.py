@@ -25,7 +25,9 @@ LOOKS = 1 / np.arange(1, K + 1) ** 0.7
 BANDIT = Path(__file__).parents[3] / ".." / "shared" / "data" / "open-bandit"
 
 
-def planted(seed: int, *, users: int = 6_000, slates: int = 3, lift: float = 0.0) -> tuple[SlateLog, np.ndarray, float]:
+def planted(
+    seed: int, *, users: int = 6_000, slates: int = 3, lift: float = 0.0
+) -> tuple[SlateLog, np.ndarray, float]:
     """Slates of listeners who differ in what they like, the challenger's lists, and its true lift."""
     rng = np.random.default_rng(seed)
     liking = rng.beta(1.5, 12, POOL) * rng.lognormal(0, 0.4, (users, POOL))
@@ -42,8 +44,18 @@ def planted(seed: int, *, users: int = 6_000, slates: int = 3, lift: float = 0.0
     outside = np.nonzero(is_outside)[1].reshape(-1, POOL - K)
     shown[explores, lots[:, 1]] = outside[np.arange(len(explores)), lots[:, 0]]
     chance = LOOKS * np.take_along_axis(liking[user], shown, axis=1)
-    log = SlateLog(user, ranked, shown, rng.random(chance.shape) < chance, np.full(len(user), POOL - K), EXPLORATION)
-    values = [(LOOKS * np.take_along_axis(liking[user], lists, axis=1)).sum() for lists in (ranked, target)]
+    log = SlateLog(
+        user,
+        ranked,
+        shown,
+        rng.random(chance.shape) < chance,
+        np.full(len(user), POOL - K),
+        EXPLORATION,
+    )
+    values = [
+        (LOOKS * np.take_along_axis(liking[user], lists, axis=1)).sum()
+        for lists in (ranked, target)
+    ]
     return log, target, values[1] / values[0] - 1
 
 
@@ -94,7 +106,9 @@ def test_slates_without_exploration_tell_nothing() -> None:
         position_based_lift(replace(log, shown=log.ranked), target, ASSUMED)
 
 
-@pytest.mark.skipif(not BANDIT.exists(), reason="the Open Bandit Dataset is not at ../shared/data/open-bandit")
+@pytest.mark.skipif(
+    not BANDIT.exists(), reason="the Open Bandit Dataset is not at ../shared/data/open-bandit"
+)
 @pytest.mark.parametrize("campaign", ["all", "women"])
 @pytest.mark.parametrize(("logged", "wanted"), [("random", "bts"), ("bts", "random")])
 @pytest.mark.parametrize("estimator", [inverse_propensity, self_normalised])
@@ -121,4 +135,7 @@ def test_the_value_of_a_policy_from_the_logs_of_another_covers_what_it_earned(
 @cache
 def bandit(policy: str, campaign: str) -> dict[str, np.ndarray]:
     table = pyarrow.csv.read_csv(BANDIT / policy / campaign / f"{campaign}.csv")
-    return {name: np.asarray(table.column(name)) for name in ("item_id", "position", "click", "propensity_score")}
+    return {
+        name: np.asarray(table.column(name))
+        for name in ("item_id", "position", "click", "propensity_score")
+    }

@@ -22,8 +22,13 @@ def tastes(users: int = 400, artists: int = 240, kinds: int = 4) -> TrainingData
     rng = np.random.default_rng(2)
     own = np.arange(users)[:, None] % kinds == np.arange(artists)[None] % kinds
     liked = rng.random((users, artists)) < np.where(own, 0.2, 0.033)
-    labels = [np.array([f"{kind}{n:03d}" for n in range(count)]) for kind, count in (("u", users), ("a", artists))]
-    return with_held_out(as_training_data(*labels, sparse.csr_matrix(liked.astype(np.float32))), seed=1)
+    labels = [
+        np.array([f"{kind}{n:03d}" for n in range(count)])
+        for kind, count in (("u", users), ("a", artists))
+    ]
+    return with_held_out(
+        as_training_data(*labels, sparse.csr_matrix(liked.astype(np.float32))), seed=1
+    )
 
 
 def test_a_model_that_remembers_almost_all_and_finds_less_than_a_stiffer_one_is_overfit() -> None:
@@ -31,12 +36,18 @@ def test_a_model_that_remembers_almost_all_and_finds_less_than_a_stiffer_one_is_
     assert labelled is not None
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
     (free_train, free_found), (stiff_train, stiff_found) = (
-        remembered_and_found(models.fit(Family.ALS, labelled.data, seed=1, settings=settings), labelled, rows)
+        remembered_and_found(
+            models.fit(Family.ALS, labelled.data, seed=1, settings=settings), labelled, rows
+        )
         for settings in (FREE, STIFF)
     )
 
-    free = gap_test(free_train, free_found, reference_train=stiff_train, reference_unseen=stiff_found, seed=1)
-    stiff = gap_test(stiff_train, stiff_found, reference_train=free_train, reference_unseen=free_found, seed=1)
+    free = gap_test(
+        free_train, free_found, reference_train=stiff_train, reference_unseen=stiff_found, seed=1
+    )
+    stiff = gap_test(
+        stiff_train, stiff_found, reference_train=free_train, reference_unseen=free_found, seed=1
+    )
 
     assert free.train > 0.95
     assert free.overfit
@@ -46,7 +57,9 @@ def test_a_model_that_remembers_almost_all_and_finds_less_than_a_stiffer_one_is_
 
 def test_ninety_nine_against_seventy_beside_a_reference_of_eighty_is_overfit() -> None:
     rng = np.random.default_rng(0)
-    train, unseen, stiffer_train, stiffer = (np.clip(rng.normal(m, 0.1, 2_000), 0, 1) for m in (0.99, 0.7, 0.85, 0.8))
+    train, unseen, stiffer_train, stiffer = (
+        np.clip(rng.normal(m, 0.1, 2_000), 0, 1) for m in (0.99, 0.7, 0.85, 0.8)
+    )
 
     found = gap_test(train, unseen, reference_train=stiffer_train, reference_unseen=stiffer, seed=1)
 
@@ -93,7 +106,8 @@ def test_the_bound_of_the_gaps_difference_covers_it_and_rises_with_it() -> None:
     flagged = {}
     for excess in (0.0, 0.10, 0.20):
         found = [
-            gap_difference(two_splits(excess=excess, seed=seed), samples=200, alpha=0.1, seed=1) for seed in range(40)
+            gap_difference(two_splits(excess=excess, seed=seed), samples=200, alpha=0.1, seed=1)
+            for seed in range(40)
         ]
         flagged[excess] = sum(one is not None and one.lower > 0.10 for one in found)
 
@@ -112,7 +126,10 @@ def test_a_gap_is_the_share_of_the_training_quality_that_is_lost() -> None:
     )
 
     assert found is not None
-    assert (found.champion, found.challenger) == (pytest.approx(0.6, abs=0.03), pytest.approx(0.8, abs=0.03))
+    assert (found.champion, found.challenger) == (
+        pytest.approx(0.6, abs=0.03),
+        pytest.approx(0.8, abs=0.03),
+    )
     assert found.difference == found.challenger - found.champion
     assert found.lower < found.difference < found.upper
     assert found.users == 30_000

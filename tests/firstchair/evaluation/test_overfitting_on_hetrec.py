@@ -12,7 +12,9 @@ from firstchair.models import Family, chosen_settings, fit
 HETREC = DATA / "hetrec2011-lastfm-2k"
 
 
-@pytest.mark.skipif(not HETREC.exists(), reason="HetRec Last.fm is not at ../shared/data/hetrec2011-lastfm-2k")
+@pytest.mark.skipif(
+    not HETREC.exists(), reason="HetRec Last.fm is not at ../shared/data/hetrec2011-lastfm-2k"
+)
 def test_als_set_free_on_hetrec_is_overfit_and_the_tuned_one_is_not() -> None:
     labelled = hetrec().train.labelled
     assert labelled is not None
@@ -20,11 +22,17 @@ def test_als_set_free_on_hetrec_is_overfit_and_the_tuned_one_is_not() -> None:
     tuned_settings = chosen_settings(Family.ALS, data="hetrec-lastfm")
 
     (free_train, free_found), (tuned_train, tuned_found) = (
-        remembered_and_found(fit(Family.ALS, labelled.data, seed=SEED, settings=settings), labelled, rows)
+        remembered_and_found(
+            fit(Family.ALS, labelled.data, seed=SEED, settings=settings), labelled, rows
+        )
         for settings in (FREE, tuned_settings)
     )
-    free = gap_test(free_train, free_found, reference_train=tuned_train, reference_unseen=tuned_found, seed=1)
-    tuned = gap_test(tuned_train, tuned_found, reference_train=free_train, reference_unseen=free_found, seed=1)
+    free = gap_test(
+        free_train, free_found, reference_train=tuned_train, reference_unseen=tuned_found, seed=1
+    )
+    tuned = gap_test(
+        tuned_train, tuned_found, reference_train=free_train, reference_unseen=free_found, seed=1
+    )
 
     assert free.train > 0.95
     assert free.unseen < tuned.unseen

@@ -20,7 +20,10 @@ MODELS = ("als", "item-item", "blend", "xgboost", "random", "popularity")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The checkerboard as two files: even users have even items, the withheld one is the test."""
     folder, liked = tmp_path_factory.mktemp("split"), checkerboard(labelled=False).confidence
-    train = [f"u{row} " + " ".join(f"i{column}" for column in liked[row].indices) for row in range(liked.shape[0])]
+    train = [
+        f"u{row} " + " ".join(f"i{column}" for column in liked[row].indices)
+        for row in range(liked.shape[0])
+    ]
     test = [f"u{row} i{withheld(np.array([row]))[0]}" for row in range(liked.shape[0])]
     paths = folder / "train.txt", folder / "test.txt"
     for path, lines in zip(paths, (train, test), strict=True):
@@ -34,7 +37,10 @@ def test_users_and_items_of_both_files_make_one_matrix(tmp_path: Path) -> None:
 
     split = read_public_split(tmp_path / "train.txt", tmp_path / "test.txt", seed=1)
 
-    assert (split.train.user_keys.tolist(), split.train.artist_ids.tolist()) == (["3", "7", "9"], ["a", "b", "c", "d"])
+    assert (split.train.user_keys.tolist(), split.train.artist_ids.tolist()) == (
+        ["3", "7", "9"],
+        ["a", "b", "c", "d"],
+    )
     assert split.train.confidence.toarray().tolist() == [[0, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
     assert split.positives.toarray().tolist() == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 
@@ -121,7 +127,10 @@ def test_the_usual_formats_are_the_same_pairs(tmp_path: Path, name: str) -> None
 
     users, items = split.train.user_keys, split.train.artist_ids
     found = [
-        {(str(users[row]), str(items[column])) for row, column in zip(*matrix.nonzero(), strict=True)}
+        {
+            (str(users[row]), str(items[column]))
+            for row, column in zip(*matrix.nonzero(), strict=True)
+        }
         for matrix in (split.train.confidence, split.positives)
     ]
     assert found == [PAIRS, {("1", "14"), ("2", "14"), ("2", "15")}]
@@ -146,7 +155,9 @@ def test_a_test_file_of_one_item_a_user_is_read_as_the_training_file_is(tmp_path
         ("user_id,timestamp\n1,2\n", "names no item: user_id, timestamp"),
     ],
 )
-def test_a_format_that_is_not_recognised_is_refused(tmp_path: Path, train: str, message: str) -> None:
+def test_a_format_that_is_not_recognised_is_refused(
+    tmp_path: Path, train: str, message: str
+) -> None:
     (tmp_path / "train").write_text(train)
     (tmp_path / "test").write_text("1 12\n")
 
@@ -155,7 +166,9 @@ def test_a_format_that_is_not_recognised_is_refused(tmp_path: Path, train: str, 
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_that_two_files_can_feed_is_evaluated(files: tuple[Path, Path], model: str) -> None:
+def test_every_model_that_two_files_can_feed_is_evaluated(
+    files: tuple[Path, Path], model: str
+) -> None:
     split = read_public_split(*files, seed=1)
 
     found = evaluate_public(split, model, k=5, seed=1)
@@ -165,7 +178,9 @@ def test_every_model_that_two_files_can_feed_is_evaluated(files: tuple[Path, Pat
     assert (found.recall > 0.9) == (model not in ("random", "popularity"))
 
 
-def test_what_is_in_the_test_file_does_not_change_the_settings(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_is_in_the_test_file_does_not_change_the_settings(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
     (tmp_path / "other.txt").write_text("u0 i1\n")
     chosen = [
         evaluate_public(read_public_split(files[0], test, seed=1), "als", k=5, seed=1).settings
@@ -176,7 +191,9 @@ def test_what_is_in_the_test_file_does_not_change_the_settings(files: tuple[Path
 
 
 @pytest.mark.parametrize(("model", "needed"), [("content", "genres"), ("trending", "days")])
-def test_a_model_that_needs_more_says_what(files: tuple[Path, Path], model: str, needed: str) -> None:
+def test_a_model_that_needs_more_says_what(
+    files: tuple[Path, Path], model: str, needed: str
+) -> None:
     with pytest.raises(ModelError, match=needed):
         evaluate_public(read_public_split(*files, seed=1), model, k=5, seed=1)
 
@@ -185,7 +202,17 @@ def test_the_command_prints_one_document(
     files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRSTCHAIR_HOME", str(tmp_path))
-    options = ["--train", str(files[0]), "--test", str(files[1]), "--model", "item-item", "-k", "5", "--json"]
+    options = [
+        "--train",
+        str(files[0]),
+        "--test",
+        str(files[1]),
+        "--model",
+        "item-item",
+        "-k",
+        "5",
+        "--json",
+    ]
 
     result = CliRunner().invoke(app, ["evaluate", *options])
 
@@ -197,6 +224,8 @@ def test_the_command_prints_one_document(
 
 
 def test_an_unknown_model_is_bad_usage(files: tuple[Path, Path]) -> None:
-    result = CliRunner().invoke(app, ["evaluate", "--train", str(files[0]), "--test", str(files[1]), "--model", "svd"])
+    result = CliRunner().invoke(
+        app, ["evaluate", "--train", str(files[0]), "--test", str(files[1]), "--model", "svd"]
+    )
 
     assert result.exit_code == 2

@@ -60,7 +60,9 @@ def test_more_wanted_than_places_can_still_be_perfect_in_ndcg() -> None:
 
 @given(st.lists(st.integers(0, WIDTH - 1), min_size=20, max_size=20, unique=True),
        st.sets(st.integers(0, WIDTH - 1), min_size=1))  # fmt: skip
-def test_metrics_stay_within_bounds_and_recall_ignores_order(order: list[int], wanted: set[int]) -> None:
+def test_metrics_stay_within_bounds_and_recall_ignores_order(
+    order: list[int], wanted: set[int]
+) -> None:
     lists = np.array([order], dtype=np.int32)
     relevant = positives(sorted(wanted))
 

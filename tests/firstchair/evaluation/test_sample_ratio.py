@@ -18,7 +18,9 @@ def test_the_golden_value() -> None:
     (19_000, 800, 0.05, True),
     (0, 0, 0.5, False),
 ])  # fmt: skip
-def test_what_counts_as_wrongly_assigned(control: int, treatment: int, share: float, fails: bool) -> None:
+def test_what_counts_as_wrongly_assigned(
+    control: int, treatment: int, share: float, fails: bool
+) -> None:
     assert bool(log_e_sample_ratio(control, treatment, share=share) >= np.log(100)) is fails
 
 
@@ -28,7 +30,8 @@ def test_looking_every_day_at_fair_arms_seldom_alarms() -> None:
     users = 700 * np.arange(1, 31)
 
     alarms = sum(
-        max(log_e_sample_ratio(n - t, t, share=0.5) for n, t in zip(users, run, strict=True)) >= np.log(100)
+        max(log_e_sample_ratio(n - t, t, share=0.5) for n, t in zip(users, run, strict=True))
+        >= np.log(100)
         for run in daily
     )
 

@@ -33,17 +33,27 @@ def test_golden_values(d: float, evidence: float, lower: float) -> None:
 @pytest.mark.parametrize("d", [-0.06, -0.01, 0.0, 0.02, 0.05])
 @pytest.mark.parametrize("se", [0.005, 0.0131, 0.05])
 @pytest.mark.parametrize("null", [0.0, -0.02])
-def test_the_closed_form_is_the_mixture_of_likelihood_ratios(d: float, se: float, null: float) -> None:
+def test_the_closed_form_is_the_mixture_of_likelihood_ratios(
+    d: float, se: float, null: float
+) -> None:
     score, information = (d - null) / se**2, 1 / se**2
 
     def weighted(effect: float) -> float:
-        return float(np.exp(effect * score - effect**2 * information / 2) * 2 * norm.pdf(effect * np.sqrt(RHO)))
+        return float(
+            np.exp(effect * score - effect**2 * information / 2)
+            * 2
+            * norm.pdf(effect * np.sqrt(RHO))
+        )
 
     peak = max(0.0, score / (information + RHO))
     width = 1 / np.sqrt(information + RHO)
-    by_quadrature = quad(weighted, 0, peak + 12 * width, points=[peak], epsabs=0, epsrel=1e-11, limit=400)[0]
+    by_quadrature = quad(
+        weighted, 0, peak + 12 * width, points=[peak], epsabs=0, epsrel=1e-11, limit=400
+    )[0]
 
-    assert log_e(d, se, rho=RHO, null=null) == pytest.approx(np.log(by_quadrature * np.sqrt(RHO)), abs=1e-6)
+    assert log_e(d, se, rho=RHO, null=null) == pytest.approx(
+        np.log(by_quadrature * np.sqrt(RHO)), abs=1e-6
+    )
 
 
 def test_the_confidence_sequence_ends_where_the_evidence_is_about_one_in_alpha() -> None:

@@ -32,7 +32,9 @@ def fill(lake: Lake, plays: list[tuple[int, int, str]], *, slate_id: str | None 
     ]  # fmt: skip
     artists = sorted({artist for _, _, artist in plays})
     lake.overwrite(t.USERS, pa.Table.from_pylist(users, schema=t.USERS.schema))
-    rows = [{"artist_id": a, "name": a.upper(), "genres": ["jazz"], "followers": 10} for a in artists]
+    rows = [
+        {"artist_id": a, "name": a.upper(), "genres": ["jazz"], "followers": 10} for a in artists
+    ]
     lake.overwrite(t.ARTISTS, pa.Table.from_pylist(rows, schema=t.ARTISTS.schema))
     tracks = [{"track_id": f"t-{a}", "artist_id": a, "duration_ms": 200_000} for a in artists]
     lake.overwrite(t.TRACKS, pa.Table.from_pylist(tracks, schema=t.TRACKS.schema))

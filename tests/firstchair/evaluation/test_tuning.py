@@ -50,7 +50,9 @@ def test_what_is_to_be_found_is_not_seen_by_the_fit() -> None:
     hidden = replace(history, positives=history.positives[::-1].tocsr())
 
     tried = [
-        tune(given, Family.ITEM_ITEM, start=chosen_settings(Family.ITEM_ITEM), trials=1, seed=1).trials[0]
+        tune(
+            given, Family.ITEM_ITEM, start=chosen_settings(Family.ITEM_ITEM), trials=1, seed=1
+        ).trials[0]
         for given in (history, hidden)
     ]
 
@@ -76,7 +78,13 @@ def test_mlflow_holds_a_run_for_the_study_and_one_nested_for_each_trial(registry
     found = study(trials=2)
     registry.ensure_experiment()
 
-    run_id = log_study(found, tracking_uri=registry.tracking_uri, experiment=NAME, fingerprint="toy", simulated=False)
+    run_id = log_study(
+        found,
+        tracking_uri=registry.tracking_uri,
+        experiment=NAME,
+        fingerprint="toy",
+        simulated=False,
+    )
 
     client = MlflowClient(tracking_uri=registry.tracking_uri)
     experiment = client.get_experiment_by_name(NAME).experiment_id
@@ -94,4 +102,6 @@ def test_settings_are_not_judged_by_days_without_a_new_pair_nor_by_what_slates_l
 
     for judged in (nothing, replace(history, prompted=history.positives)):
         with pytest.raises(EvidenceError, match="0 of 60 users"):
-            tune(judged, Family.ITEM_ITEM, start=chosen_settings(Family.ITEM_ITEM), trials=1, seed=1)
+            tune(
+                judged, Family.ITEM_ITEM, start=chosen_settings(Family.ITEM_ITEM), trials=1, seed=1
+            )

@@ -70,7 +70,10 @@ def test_the_stability_index_is_never_negative_and_zero_for_a_sample_against_its
 
 def test_each_version_is_measured_on_the_users_who_took_up_something() -> None:
     data = checkerboard()
-    found = {"7": models.fit(Family.ALS, data, seed=1), "8": models.fit(Family.RANDOM, data, seed=1)}
+    found = {
+        "7": models.fit(Family.ALS, data, seed=1),
+        "8": models.fit(Family.RANDOM, data, seed=1),
+    }
     shape = (len(data.user_keys), len(data.artist_ids))
     wanted = found["7"].recommend(data, np.array([0, 3]), 1).artists[:, 0]
     positives = sparse.csr_matrix((np.ones(2), ([0, 3], wanted)), shape=shape)
@@ -81,7 +84,9 @@ def test_each_version_is_measured_on_the_users_who_took_up_something() -> None:
     by_als = table.filter(pa.compute.equal(table.column("version"), "7"))
     assert by_als.column("user_key").to_pylist() == [data.user_keys[0], data.user_keys[3]]
     assert by_als.column("ndcg_at_10").to_pylist() == [1.0, 1.0]
-    assert [row[0] for row in by_als.column("artist_ids").to_pylist()] == list(data.artist_ids[wanted])
+    assert [row[0] for row in by_als.column("artist_ids").to_pylist()] == list(
+        data.artist_ids[wanted]
+    )
     assert set(table.column("test_from").to_pylist()) == {data.as_of}
 
 
@@ -89,6 +94,8 @@ def test_days_on_which_nobody_took_up_anything_have_no_rows() -> None:
     data = checkerboard()
     nothing = sparse.csr_matrix((len(data.user_keys), len(data.artist_ids)))
 
-    table = measure_versions({"7": models.fit(Family.ALS, data, seed=1)}, data, nothing, as_of=AS_OF, purpose="refresh")
+    table = measure_versions(
+        {"7": models.fit(Family.ALS, data, seed=1)}, data, nothing, as_of=AS_OF, purpose="refresh"
+    )
 
     assert table.num_rows == 0

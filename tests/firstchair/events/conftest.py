@@ -64,7 +64,10 @@ class Delivery:
 
     def put(self, name: str, *records: Any) -> None:
         """One object, a record a line; bytes as they are, anything else as JSON."""
-        lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
+        lines = [
+            record if isinstance(record, bytes) else json.dumps(record).encode()
+            for record in records
+        ]
         self.put_bytes(name, b"\n".join(lines))
 
     def put_bytes(self, name: str, data: bytes) -> None:
@@ -73,7 +76,9 @@ class Delivery:
         path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
 
     def ingest(self, *, lake: Lake | None = None, now: datetime = NOW) -> events.IngestReport:
-        return events.ingest(lake or self.lake, events_url=str(self.folder), pseudonym_key=KEY, now=now)
+        return events.ingest(
+            lake or self.lake, events_url=str(self.folder), pseudonym_key=KEY, now=now
+        )
 
     def build(self, *, lake: Lake | None = None) -> events.EventsReport | None:
         """All days that have events, in one pass."""
@@ -90,8 +95,13 @@ class Delivery:
             for user in USERS
         ]
         lake.overwrite(t.USERS, pa.Table.from_pylist(people, schema=t.USERS.schema))
-        for table, column, names in ((t.ARTISTS, "artist_id", ARTISTS), (t.TRACKS, "track_id", TRACKS)):
-            lake.overwrite(table, pa.Table.from_pylist([{column: name} for name in names], schema=table.schema))
+        for table, column, names in (
+            (t.ARTISTS, "artist_id", ARTISTS),
+            (t.TRACKS, "track_id", TRACKS),
+        ):
+            lake.overwrite(
+                table, pa.Table.from_pylist([{column: name} for name in names], schema=table.schema)
+            )
 
     def rows(self, table: Table, where: str = "true") -> list[dict[str, Any]]:
         return self.lake.read(table, where).to_pylist()

@@ -72,8 +72,14 @@ def test_a_second_build_changes_nothing(delivery: Any, event: Any, content: Any)
     assert content(delivery.lake) == before
 
 
-def test_a_late_event_stands_in_its_own_day_after_that_day_is_built_again(delivery: Any, event: Any) -> None:
-    delivery.put("a.jsonl", event(1, occurred_at="2026-01-05T08:00:00Z"), event(2, occurred_at="2026-01-06T08:00:00Z"))
+def test_a_late_event_stands_in_its_own_day_after_that_day_is_built_again(
+    delivery: Any, event: Any
+) -> None:
+    delivery.put(
+        "a.jsonl",
+        event(1, occurred_at="2026-01-05T08:00:00Z"),
+        event(2, occurred_at="2026-01-06T08:00:00Z"),
+    )
     delivery.ingest(now=datetime(2026, 1, 6, 23, 59, tzinfo=UTC))
     delivery.build()
     assert events.stale_days(delivery.lake) == []
@@ -90,7 +96,9 @@ def test_a_late_event_stands_in_its_own_day_after_that_day_is_built_again(delive
     assert events.stale_days(delivery.lake) == []
 
 
-def test_a_user_who_is_known_later_has_the_event_accepted_at_the_next_build(delivery: Any, event: Any) -> None:
+def test_a_user_who_is_known_later_has_the_event_accepted_at_the_next_build(
+    delivery: Any, event: Any
+) -> None:
     delivery.put("a.jsonl", event(1))
     delivery.ingest()
     everyone = delivery.lake.read(t.USERS)
@@ -117,7 +125,9 @@ def test_a_day_without_events_is_an_empty_day(delivery: Any) -> None:
     assert (report.rows, report.landed, report.balanced) == (0, 0, True)
 
 
-def test_a_refused_event_keeps_its_place_and_its_columns_without_the_account(delivery: Any, event: Any) -> None:
+def test_a_refused_event_keeps_its_place_and_its_columns_without_the_account(
+    delivery: Any, event: Any
+) -> None:
     delivery.put("deep/a.jsonl", event(1), event(2, "play", ms_played=-5))
     delivery.ingest()
     delivery.build()

@@ -58,13 +58,29 @@ CASES: dict[str, tuple[bytes | Broken, str, str]] = {
     "propensity a text": (broken("impression", propensity="0.5"), "bad_type", "propensity"),
     "ms_played a fraction": (broken("play", ms_played=0.5), "bad_type", "ms_played"),
     "occurred_at a number": (broken(occurred_at=1767607200), "bad_type", "occurred_at"),
-    "no offset": (broken(occurred_at="2026-01-05T10:00:00"), "bad_timestamp", "2026-01-05T10:00:00"),
+    "no offset": (
+        broken(occurred_at="2026-01-05T10:00:00"),
+        "bad_timestamp",
+        "2026-01-05T10:00:00",
+    ),
     "a date": (broken(occurred_at="2026-01-05"), "bad_timestamp", "2026-01-05"),
     "a word": (broken(occurred_at="yesterday"), "bad_timestamp", "yesterday"),
     "30 February": (broken(occurred_at="2026-02-30T10:00:00Z"), "bad_timestamp", "2026-02-30"),
-    "a leap second on another day": (broken(occurred_at="2016-12-30T23:59:60Z"), "bad_timestamp", "23:59:60"),
-    "a leap second within an hour": (broken(occurred_at="2016-12-31T23:58:60Z"), "bad_timestamp", "23:58:60"),
-    "a leap second elsewhere": (broken(occurred_at="2016-12-31T23:59:60+01:00"), "bad_timestamp", "23:59:60+01:00"),
+    "a leap second on another day": (
+        broken(occurred_at="2016-12-30T23:59:60Z"),
+        "bad_timestamp",
+        "23:59:60",
+    ),
+    "a leap second within an hour": (
+        broken(occurred_at="2016-12-31T23:58:60Z"),
+        "bad_timestamp",
+        "23:58:60",
+    ),
+    "a leap second elsewhere": (
+        broken(occurred_at="2016-12-31T23:59:60+01:00"),
+        "bad_timestamp",
+        "23:59:60+01:00",
+    ),
     "hour 24": (broken(occurred_at="2026-01-05T24:00:00Z"), "bad_timestamp", "24:00"),
     "1956": (broken(occurred_at="1956-01-05T10:00:00Z"), "bad_timestamp", "before 2000"),
     "2150": (broken(occurred_at="2150-01-05T10:00:00Z"), "future_timestamp", "2150"),
@@ -74,9 +90,17 @@ CASES: dict[str, tuple[bytes | Broken, str, str]] = {
     "position over 32 bits": (broken(position=2**31), "out_of_range", "position"),
     "propensity 0": (broken("impression", propensity=0), "out_of_range", "propensity: 0"),
     "propensity 1.5": (broken("impression", propensity=1.5), "out_of_range", "propensity: 1.5"),
-    "propensity negative": (broken("impression", propensity=-0.1), "out_of_range", "propensity: -0.1"),
+    "propensity negative": (
+        broken("impression", propensity=-0.1),
+        "out_of_range",
+        "propensity: -0.1",
+    ),
     "ms_played negative": (broken("play", ms_played=-1), "out_of_range", "ms_played: -1"),
-    "ms_played over a day": (broken("play", ms_played=86_400_001), "out_of_range", "ms_played: 86400001"),
+    "ms_played over a day": (
+        broken("play", ms_played=86_400_001),
+        "out_of_range",
+        "ms_played: 86400001",
+    ),
     "source_seq negative": (broken(source_seq=-1), "out_of_range", "source_seq: -1"),
     "source_seq over 63 bits": (broken(source_seq=2**63), "out_of_range", str(2**63)),
     "source_seq over 64 bits": (broken(source_seq=10**20), "out_of_range", str(10**20)),
@@ -137,7 +161,9 @@ def test_a_truncated_gzip_is_refused_whole(delivery: Any, event: Any) -> None:
     report = delivery.ingest()
 
     assert (report.objects, report.read, report.accepted) == (1, 1, 0)
-    assert [(row["line"], row["reason"]) for row in delivery.rows(t.QUARANTINE_EVENTS)] == [(1, "not_json")]
+    assert [(row["line"], row["reason"]) for row in delivery.rows(t.QUARANTINE_EVENTS)] == [
+        (1, "not_json")
+    ]
     assert "cannot be unpacked" in delivery.rows(t.QUARANTINE_EVENTS)[0]["detail"]
 
 
@@ -172,7 +198,9 @@ def test_a_leap_second_is_the_end_of_its_day(delivery: Any, event: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["junk.json.gz", "junk.json.zst"])
-def test_an_object_that_is_not_compressed_as_it_says_is_refused_whole(delivery: Any, name: str) -> None:
+def test_an_object_that_is_not_compressed_as_it_says_is_refused_whole(
+    delivery: Any, name: str
+) -> None:
     delivery.folder.mkdir()
     (delivery.folder / name).write_bytes(b"this is plain text")
 
@@ -180,7 +208,9 @@ def test_an_object_that_is_not_compressed_as_it_says_is_refused_whole(delivery: 
 
 
 def test_a_truncated_zstandard_object_is_refused_whole(delivery: Any, event: Any) -> None:
-    packed = zstandard.ZstdCompressor().compress(b"\n".join(json.dumps(event(n)).encode() for n in range(2_000)))
+    packed = zstandard.ZstdCompressor().compress(
+        b"\n".join(json.dumps(event(n)).encode() for n in range(2_000))
+    )
     delivery.folder.mkdir()
     (delivery.folder / "cut.jsonl.zst").write_bytes(packed[:-20])
 
@@ -210,14 +240,21 @@ def test_a_line_of_100_mb_is_refused_and_its_neighbours_are_read(delivery: Any, 
     assert "100,000,016 bytes" in row["detail"]
 
 
-def test_a_second_event_with_the_same_id_is_counted_and_the_first_stands(delivery: Any, event: Any) -> None:
+def test_a_second_event_with_the_same_id_is_counted_and_the_first_stands(
+    delivery: Any, event: Any
+) -> None:
     delivery.put("a.jsonl", event(1, position=1), event(1, position=1), event(1, position=2))
     delivery.put("b.jsonl", event(1, position=3))
 
     report = delivery.ingest()
     delivery.build()
 
-    assert (report.read, report.accepted, report.duplicates, report.conflicting_duplicates) == (4, 1, 3, 2)
+    assert (report.read, report.accepted, report.duplicates, report.conflicting_duplicates) == (
+        4,
+        1,
+        3,
+        2,
+    )
     assert [row["position"] for row in delivery.rows(t.EVENTS)] == [1]
 
 
@@ -245,10 +282,14 @@ def test_more_rows_may_fail_than_the_suite_lists_values_of(delivery: Any, event:
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=8,
 )
-FIELD = st.sampled_from(sorted({"surface", "simulated", "extra field", *NEEDED["login"], *NEEDED["impression"]}))
+FIELD = st.sampled_from(
+    sorted({"surface", "simulated", "extra field", *NEEDED["login"], *NEEDED["impression"]})
+)
 
 
 def is_one_record(line: bytes) -> bool:
@@ -265,7 +306,9 @@ ANY_RECORD = st.one_of(
 
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records=st.lists(ANY_RECORD, min_size=60, max_size=60))
-def test_whatever_a_record_holds_it_has_one_fate(new_delivery: Any, event: Any, records: list[Any]) -> None:
+def test_whatever_a_record_holds_it_has_one_fate(
+    new_delivery: Any, event: Any, records: list[Any]
+) -> None:
     delivery = new_delivery()
     made = [
         event(number, record[0], **record[1]) if isinstance(record, tuple) else record

@@ -44,7 +44,9 @@ def days(first: date, count: int, events_a_day: int) -> dict[date, int]:
         (days(date(2024, 1, 1), 20, 900) | {date(2003, 5, 1): 1}, (date(2024, 1, 1), END)),
     ],
 )
-def test_a_day_exists_by_more_than_a_stray_record(others: dict[date, int], span: tuple[date, date]) -> None:
+def test_a_day_exists_by_more_than_a_stray_record(
+    others: dict[date, int], span: tuple[date, date]
+) -> None:
     assert calendar(HISTORY | others) == span
 
 
@@ -55,7 +57,11 @@ def test_few_events_have_no_stray_day() -> None:
     assert calendar({}) is None
 
 
-@given(st.dictionaries(st.dates(date(2000, 1, 1), date(2026, 12, 31)), st.integers(1, 2_000), min_size=1))
+@given(
+    st.dictionaries(
+        st.dates(date(2000, 1, 1), date(2026, 12, 31)), st.integers(1, 2_000), min_size=1
+    )
+)
 def test_what_is_set_aside_is_little_and_far_away(found: dict[date, int]) -> None:
     span = calendar(found)
     assert span is not None
@@ -99,7 +105,9 @@ def quarantined(delivery: Any) -> list[tuple[str, str, str]]:
 
 
 def test_a_stray_event_is_set_aside_as_it_is_read(delivery: Any, event: Any) -> None:
-    delivery.put("a.jsonl", *many(event, 0, date(2026, 1, 5), 150), *many(event, 200, date(2003, 5, 1), 1))
+    delivery.put(
+        "a.jsonl", *many(event, 0, date(2026, 1, 5), 150), *many(event, 200, date(2003, 5, 1), 1)
+    )
 
     report = delivery.ingest()
 
@@ -138,7 +146,9 @@ def test_an_accepted_day_that_turns_out_stray_is_taken_back(delivery: Any, event
     assert events.reconcile(delivery.lake).balanced
 
 
-def test_a_stray_day_around_which_more_comes_is_built(new_delivery: Any, event: Any, content: Any) -> None:
+def test_a_stray_day_around_which_more_comes_is_built(
+    new_delivery: Any, event: Any, content: Any
+) -> None:
     late, at_once = new_delivery(), new_delivery()
     history = many(event, 0, date(2026, 1, 5), 150)
     first = many(event, 200, date(2025, 9, 1), 1)
@@ -163,7 +173,9 @@ def test_a_stray_day_around_which_more_comes_is_built(new_delivery: Any, event: 
 
 
 def test_days_that_are_built_leave_stray_ones_where_they_are(delivery: Any, event: Any) -> None:
-    delivery.put("a.jsonl", *many(event, 0, date(2026, 1, 5), 150), *many(event, 200, date(2025, 1, 1), 1))
+    delivery.put(
+        "a.jsonl", *many(event, 0, date(2026, 1, 5), 150), *many(event, 200, date(2025, 1, 1), 1)
+    )
     delivery.ingest()
 
     report = events.build_events(delivery.lake, date(2024, 12, 1), date(2026, 1, 31))

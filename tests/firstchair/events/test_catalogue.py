@@ -29,8 +29,20 @@ def put(source: sa.Engine, table: sa.Table, *rows: dict[str, Any]) -> None:
 
 
 def test_artists_and_tracks_are_those_of_the_source(source: sa.Engine, lake: Lake) -> None:
-    artist = {"artist_id": "a", "name": "Björk", "first_active_on": date(1977, 1, 1), "followers": 5, "genres": ["pop"]}
-    track = {"track_id": "t", "artist_id": "a", "title": "Jóga", "duration_ms": 300, "released_on": date(1997, 9, 15)}
+    artist = {
+        "artist_id": "a",
+        "name": "Björk",
+        "first_active_on": date(1977, 1, 1),
+        "followers": 5,
+        "genres": ["pop"],
+    }
+    track = {
+        "track_id": "t",
+        "artist_id": "a",
+        "title": "Jóga",
+        "duration_ms": 300,
+        "released_on": date(1997, 9, 15),
+    }
     put(source, accounts.ARTISTS, artist, {"artist_id": "b"}, {"artist_id": ""})
     put(source, accounts.TRACKS, track)
 

@@ -33,7 +33,11 @@ def body(event: Any) -> bytes:
     more = [event(1_000 + number, "play", **changes) for number, changes in enumerate(MORE)]
     lines = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in (*cases, *more)]
     # Events before and after stand without a line break between them.
-    return json.dumps(event(1)).encode() + json.dumps(event(2_000)).encode() + b"\n".join([b"", *lines])
+    return (
+        json.dumps(event(1)).encode()
+        + json.dumps(event(2_000)).encode()
+        + b"\n".join([b"", *lines])
+    )
 
 
 def test_every_record_is_judged_before_as_it_is_after(new_delivery: Any, body: bytes) -> None:

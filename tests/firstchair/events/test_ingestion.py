@@ -21,8 +21,13 @@ from firstchair.sources import user_key
 KEY = b"a test's key"
 
 
-def test_an_event_stands_in_silver_with_the_columns_of_the_contract(delivery: Any, event: Any) -> None:
-    delivery.put("a.json", event(1, "impression", occurred_at="2026-01-05T23:30:00.25-02:00", simulated=True, ab="x"))
+def test_an_event_stands_in_silver_with_the_columns_of_the_contract(
+    delivery: Any, event: Any
+) -> None:
+    delivery.put(
+        "a.json",
+        event(1, "impression", occurred_at="2026-01-05T23:30:00.25-02:00", simulated=True, ab="x"),
+    )
 
     delivery.ingest()
     delivery.build()
@@ -51,7 +56,12 @@ def test_an_event_stands_in_silver_with_the_columns_of_the_contract(delivery: An
 
 
 def test_optional_fields_may_be_absent_or_null(delivery: Any, event: Any) -> None:
-    delivery.put("a.jsonl", event(1, "play", slate_id=None), event(2, "play", slate_id="s"), event(3, "login"))
+    delivery.put(
+        "a.jsonl",
+        event(1, "play", slate_id=None),
+        event(2, "play", slate_id="s"),
+        event(3, "login"),
+    )
 
     delivery.ingest()
     delivery.build()
@@ -64,7 +74,9 @@ def test_optional_fields_may_be_absent_or_null(delivery: Any, event: Any) -> Non
     assert not any(row["simulated"] for row in delivery.rows(t.EVENTS))
 
 
-def test_a_field_of_another_event_type_is_extra_whatever_its_type(delivery: Any, event: Any) -> None:
+def test_a_field_of_another_event_type_is_extra_whatever_its_type(
+    delivery: Any, event: Any
+) -> None:
     delivery.put("a.jsonl", event(1, "login", position="first", artist_id="nobody knows"))
 
     delivery.ingest()
@@ -76,12 +88,24 @@ def test_a_field_of_another_event_type_is_extra_whatever_its_type(delivery: Any,
 
 
 @pytest.mark.parametrize(
-    "name", ["a.json", "deep/er/b.jsonl", "no name at all.ndjson", "c.jsonl.gz", "2026/d.ndjson.zst", "ünï.json.gz"]
+    "name",
+    [
+        "a.json",
+        "deep/er/b.jsonl",
+        "no name at all.ndjson",
+        "c.jsonl.gz",
+        "2026/d.ndjson.zst",
+        "ünï.json.gz",
+    ],
 )
-def test_an_object_of_any_allowed_name_in_any_depth_is_read(delivery: Any, event: Any, name: str) -> None:
+def test_an_object_of_any_allowed_name_in_any_depth_is_read(
+    delivery: Any, event: Any, name: str
+) -> None:
     data = json.dumps(event(1)).encode()
 
-    delivery.put_bytes(name, zstandard.ZstdCompressor().compress(data) if name.endswith(".zst") else data)
+    delivery.put_bytes(
+        name, zstandard.ZstdCompressor().compress(data) if name.endswith(".zst") else data
+    )
 
     assert delivery.ingest().accepted == 1
 
@@ -97,7 +121,9 @@ def test_a_missing_folder_holds_no_objects(delivery: Any) -> None:
     assert delivery.ingest() == events.IngestReport()
 
 
-def test_byte_order_mark_crlf_blank_lines_and_a_printed_object_are_read(delivery: Any, event: Any) -> None:
+def test_byte_order_mark_crlf_blank_lines_and_a_printed_object_are_read(
+    delivery: Any, event: Any
+) -> None:
     first, second = json.dumps(event(1)).encode(), json.dumps(event(2)).encode()
     delivery.put_bytes("windows.jsonl", b"\xef\xbb\xbf" + first + b"\r\n\r\n" + second + b"\r\n")
     delivery.put_bytes("printed.json", json.dumps(event(3), indent=4).encode())
@@ -134,7 +160,9 @@ def test_the_order_of_unknown_fields_makes_no_other_body(delivery: Any, event: A
     assert delivery.ingest().conflicting_duplicates == 0
 
 
-def test_progress_is_told_after_each_batch(delivery: Any, event: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told_after_each_batch(
+    delivery: Any, event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ingestion, "BATCH_OBJECTS", 2)
     for number in range(5):
         delivery.put(f"{number}.json", event(number))
@@ -153,7 +181,12 @@ def test_progress_is_told_after_each_batch(delivery: Any, event: Any, monkeypatc
 
 def test_a_store_that_cannot_be_opened_is_a_source_error(lake: Lake) -> None:
     with pytest.raises(SourceError, match="nosuchstore"):
-        events.ingest(lake, events_url="nosuchstore://x", pseudonym_key=KEY, now=datetime(2026, 2, 1, tzinfo=UTC))
+        events.ingest(
+            lake,
+            events_url="nosuchstore://x",
+            pseudonym_key=KEY,
+            now=datetime(2026, 2, 1, tzinfo=UTC),
+        )
 
 
 class Killed(BaseException):
@@ -203,9 +236,16 @@ def unbroken(new_delivery: Callable[[], Any], event: Any, content: Any) -> dict[
 
 @pytest.mark.parametrize("dies_at", range(1, 9))
 def test_killed_before_any_write_a_rerun_gives_the_same_tables(
-    delivery: Any, event: Any, content: Any, unbroken: Any, monkeypatch: pytest.MonkeyPatch, dies_at: int
+    delivery: Any,
+    event: Any,
+    content: Any,
+    unbroken: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    dies_at: int,
 ) -> None:
-    monkeypatch.setattr(ingestion, "CHUNK_RECORDS", 3)  # so that half of a batch can stand in bronze
+    monkeypatch.setattr(
+        ingestion, "CHUNK_RECORDS", 3
+    )  # so that half of a batch can stand in bronze
     put_mixture(delivery, event)
 
     dying = DyingLake(delivery.lake.url, dies_at=dies_at)
@@ -236,14 +276,25 @@ def test_killed_while_undoing_a_dead_batch_a_rerun_gives_the_same_tables(
 
 RECORDS = st.lists(
     st.one_of(
-        st.tuples(st.just("sound"), st.integers(0, 5), st.integers(1, 2)),  # number of the event, and of its body
-        st.tuples(st.sampled_from(["text", "array", "naive", "unknown"]), st.integers(100, 10**6), st.just(0)),
+        st.tuples(
+            st.just("sound"), st.integers(0, 5), st.integers(1, 2)
+        ),  # number of the event, and of its body
+        st.tuples(
+            st.sampled_from(["text", "array", "naive", "unknown"]),
+            st.integers(100, 10**6),
+            st.just(0),
+        ),
     ),
     min_size=1,
     max_size=20,
     unique_by=lambda record: record if record[0] == "sound" else record[1],
 )
-REASONS = {"text": "not_json", "array": "not_an_object", "naive": "bad_timestamp", "unknown": "unknown_user"}
+REASONS = {
+    "text": "not_json",
+    "array": "not_an_object",
+    "naive": "bad_timestamp",
+    "unknown": "unknown_user",
+}
 
 
 def written(event: Any, kind: str, number: int, body: int) -> Any:
@@ -256,10 +307,15 @@ def written(event: Any, kind: str, number: int, body: int) -> Any:
     return event(number, **changes.get(kind, {"position": body}))
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(records=RECORDS, data=st.data())
 def test_any_mixture_in_any_order_and_any_objects_adds_up_to_the_same(
-    new_delivery: Callable[[], Any], event: Any, records: list[tuple[str, int, int]], data: st.DataObject
+    new_delivery: Callable[[], Any],
+    event: Any,
+    records: list[tuple[str, int, int]],
+    data: st.DataObject,
 ) -> None:
     delivery = new_delivery()
     arrival = data.draw(st.permutations(records))
@@ -268,7 +324,8 @@ def test_any_mixture_in_any_order_and_any_objects_adds_up_to_the_same(
     for number, end in enumerate(cuts):
         if arrival[start:end]:
             delivery.put(
-                f"{data.draw(st.integers(0, 9))}-{number}.jsonl", *[written(event, *r) for r in arrival[start:end]]
+                f"{data.draw(st.integers(0, 9))}-{number}.jsonl",
+                *[written(event, *r) for r in arrival[start:end]],
             )
             if data.draw(st.booleans()):
                 delivery.ingest()

@@ -10,7 +10,15 @@ import pytest
 from firstchair.events.masking import masked, without_pii
 from firstchair.lake import tables as t
 
-SECRETS = ("user-ann", "user-eve", "ann@example.org", "52.520008", "13.404954", "1990-05-17", "203.0.113.7")
+SECRETS = (
+    "user-ann",
+    "user-eve",
+    "ann@example.org",
+    "52.520008",
+    "13.404954",
+    "1990-05-17",
+    "203.0.113.7",
+)
 
 
 def upper(text: str) -> str:
@@ -25,7 +33,10 @@ def upper(text: str) -> str:
         ('{"Email":"a@b.org","AGE":34,"lat":1.5}', '{"Email":"***","AGE":"***","lat":"***"}'),
         ('{"a":{"b":[{"phone":"1"}]}}', '{"a":{"b":[{"phone":"***"}]}}'),
         ('{"note":"write to a.b@c.org now"}', '{"note":"write to *** now"}'),
-        ('{"user_id":"user-ann","path":"/u/user-ann"}', '{"user_id":"<USER-ANN>","path":"/u/<USER-ANN>"}'),
+        (
+            '{"user_id":"user-ann","path":"/u/user-ann"}',
+            '{"user_id":"<USER-ANN>","path":"/u/<USER-ANN>"}',
+        ),
         ('[{"user_id":"ann"}]', '[{"user_id":"<ANN>"}]'),
         ('{"user_id": "ann", "email": "a@b.org"', '{"user_id": <ANN>, "email": ***'),
         ('{"user_id": "an', '{"user_id": <AN>'),
@@ -96,11 +107,15 @@ def styles(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "upper case": {key.upper(): value for key, value in fields.items()},
         "prefixed": {f"user_{key}": value for key, value in fields.items()},
         "suffixed": {f"{key}_1": value for key, value in fields.items()},
-        "full width": {"".join(WIDE.get(c, c) for c in key): value for key, value in fields.items()},
+        "full width": {
+            "".join(WIDE.get(c, c) for c in key): value for key, value in fields.items()
+        },
     }
 
 
-WIDE = {chr(code): chr(code + 0xFEE0) for code in range(ord("A"), ord("z") + 1) if chr(code).isalpha()}
+WIDE = {
+    chr(code): chr(code + 0xFEE0) for code in range(ord("A"), ord("z") + 1) if chr(code).isalpha()
+}
 
 
 @pytest.mark.parametrize("style", styles(PERSONAL))
@@ -159,7 +174,9 @@ def test_no_file_of_the_lake_holds_what_a_person_can_be_found_by(delivery: Any, 
             "birth_date": "1990-05-17",
             "owner": f"{user} <ann@example.org>",
         }
-        return event(number, user_id=user, email="ann@example.org", lat=52.520008, device=device, **changes)
+        return event(
+            number, user_id=user, email="ann@example.org", lat=52.520008, device=device, **changes
+        )
 
     delivery.put(
         "a.jsonl",
@@ -175,7 +192,14 @@ def test_no_file_of_the_lake_holds_what_a_person_can_be_found_by(delivery: Any, 
     delivery.build()
 
     values = " ".join(str(delivery.lake.read(table).to_pylist()) for table in t.ALL_TABLES)
-    files = b"".join(path.read_bytes() for path in Path(delivery.lake.url).rglob("*") if path.is_file())
+    files = b"".join(
+        path.read_bytes() for path in Path(delivery.lake.url).rglob("*") if path.is_file()
+    )
     found = [secret for secret in SECRETS if secret in values or secret.encode() in files]
     assert found == []
-    assert delivery.reasons() == {"bad_timestamp": 1, "not_an_object": 1, "not_json": 2, "unknown_artist": 1}
+    assert delivery.reasons() == {
+        "bad_timestamp": 1,
+        "not_an_object": 1,
+        "not_json": 2,
+        "unknown_artist": 1,
+    }

@@ -12,9 +12,13 @@ from firstchair.lake import tables as t
 from tests.firstchair.events.conftest import Delivery, make_event
 
 
-def test_refused_records_are_counted_by_reason_with_the_first_place_of_each(delivery: Delivery) -> None:
+def test_refused_records_are_counted_by_reason_with_the_first_place_of_each(
+    delivery: Delivery,
+) -> None:
     delivery.put("a.jsonl", make_event(1), make_event(2, user_id=...), make_event(3, user_id=...))
-    delivery.put("b.jsonl", make_event(4, occurred_at="yesterday"), b"{", make_event(5, source_seq="x"))
+    delivery.put(
+        "b.jsonl", make_event(4, occurred_at="yesterday"), b"{", make_event(5, source_seq="x")
+    )
     delivery.put("c.jsonl", make_event(6, user_id=...), make_event(7, event_type="dance"))
     delivery.ingest()
 

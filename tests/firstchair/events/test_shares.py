@@ -38,7 +38,9 @@ def test_a_day_of_broken_lines_stays_unusable_however_often_it_is_read(delivery:
 
 
 def test_records_that_are_delivered_again_make_their_day_usable(delivery: Delivery) -> None:
-    delivery.put("a.jsonl", *[make_event(n) for n in range(400)], *[cut(n) for n in range(400, 1_000)])
+    delivery.put(
+        "a.jsonl", *[make_event(n) for n in range(400)], *[cut(n) for n in range(400, 1_000)]
+    )
     delivery.ingest()
     delivery.put("b.jsonl", *[make_event(n) for n in range(400, 700)])
     delivery.ingest(now=LATER)

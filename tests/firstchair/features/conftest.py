@@ -39,7 +39,9 @@ class Scene:
     def event(self, event_type: str, user_key: str, at: str | datetime, **fields: Any) -> Row:
         """One accepted event; `at` is ISO 8601 in UTC."""
         number = next(self.number)
-        occurred_at = at if isinstance(at, datetime) else datetime.fromisoformat(at).replace(tzinfo=UTC)
+        occurred_at = (
+            at if isinstance(at, datetime) else datetime.fromisoformat(at).replace(tzinfo=UTC)
+        )
         row = dict.fromkeys(lake_tables.EVENTS.schema.names) | {
             "event_id": f"e{number:06d}",
             "event_type": event_type,
@@ -132,7 +134,10 @@ class Scene:
 
     def _tables(self, events: Iterable[Row], tables: dict[str, list[Row]]) -> dict[str, pa.Table]:
         rows = self.catalogue() | tables | {"events": list(events)}
-        return {name: pa.Table.from_pylist(rows[name], schema=kind.schema) for name, kind in SILVER.items()}
+        return {
+            name: pa.Table.from_pylist(rows[name], schema=kind.schema)
+            for name, kind in SILVER.items()
+        }
 
 
 @pytest.fixture

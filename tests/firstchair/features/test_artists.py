@@ -9,7 +9,9 @@ AS_OF = date(2026, 2, 1)
 
 def test_counts_of_every_artist_of_the_catalogue(scene, rows):
     def play(user_key, at, artist_id):
-        return scene.event("play", user_key, at, artist_id=artist_id, track_id=f"{artist_id}1", ms_played=1)
+        return scene.event(
+            "play", user_key, at, artist_id=artist_id, track_id=f"{artist_id}1", ms_played=1
+        )
 
     history = scene.history(
         [
@@ -27,8 +29,19 @@ def test_counts_of_every_artist_of_the_catalogue(scene, rows):
         ]
     )
 
-    names = ("artist_id", "plays_7d", "plays_28d", "listeners", "impressions", "clicks", "follows", "trending_rank")
-    assert [tuple(row[name] for name in names) for row in rows(artist_statistics(history, as_of=AS_OF))] == [
+    names = (
+        "artist_id",
+        "plays_7d",
+        "plays_28d",
+        "listeners",
+        "impressions",
+        "clicks",
+        "follows",
+        "trending_rank",
+    )
+    assert [
+        tuple(row[name] for name in names) for row in rows(artist_statistics(history, as_of=AS_OF))
+    ] == [
         ("x", 1, 3, 2, 1, 1, 1, 1),
         ("y", 0, 0, 0, 1, 0, 0, None),
         ("z", 0, 0, 0, 0, 0, 0, None),
@@ -38,7 +51,9 @@ def test_counts_of_every_artist_of_the_catalogue(scene, rows):
 def plays(scene, user_key, artist_id, count, *, at="2026-01-30T10:00", ms_played=30_000):
     """One listener's plays of an artist at one instant."""
     return [
-        scene.event("play", user_key, at, artist_id=artist_id, track_id=f"{artist_id}1", ms_played=ms_played)
+        scene.event(
+            "play", user_key, at, artist_id=artist_id, track_id=f"{artist_id}1", ms_played=ms_played
+        )
         for _ in range(count)
     ]
 
@@ -67,7 +82,9 @@ def test_a_listener_of_more_hours_than_a_day_has_makes_nobody_popular(scene, row
 def test_a_listeners_plays_of_an_artist_count_up_to_a_limit(scene, rows):
     at_once = plays(scene, scene.anna, "x", 2_000)
     lasting = [
-        event for day in range(5, 29) for event in plays(scene, scene.ben, "y", 60, at=f"2026-01-{day:02}T10:00")
+        event
+        for day in range(5, 29)
+        for event in plays(scene, scene.ben, "y", 60, at=f"2026-01-{day:02}T10:00")
     ]
     many = plays(scene, scene.anna, "z", 60) + plays(scene, scene.ben, "z", 60)
 
@@ -81,8 +98,14 @@ def test_a_listeners_plays_of_an_artist_count_up_to_a_limit(scene, rows):
 def test_what_one_user_was_shown_of_an_artist_counts_up_to_a_limit(scene, rows):
     history = scene.history(
         [
-            *(scene.event("impression", scene.anna, "2026-01-30T10:00", artist_id="x") for _ in range(1_200)),
-            *(scene.event("click", scene.anna, "2026-01-30T10:01", artist_id="x") for _ in range(1_100)),
+            *(
+                scene.event("impression", scene.anna, "2026-01-30T10:00", artist_id="x")
+                for _ in range(1_200)
+            ),
+            *(
+                scene.event("click", scene.anna, "2026-01-30T10:01", artist_id="x")
+                for _ in range(1_100)
+            ),
             scene.event("impression", scene.ben, "2026-01-30T10:00", artist_id="x"),
         ]
     )
@@ -94,11 +117,21 @@ def test_what_one_user_was_shown_of_an_artist_counts_up_to_a_limit(scene, rows):
 def test_equal_plays_share_a_trending_rank(scene, rows):
     history = scene.history(
         [
-            scene.event("play", scene.anna, "2026-01-30T10:00", artist_id=artist, track_id=f"{artist}1", ms_played=1)
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-30T10:00",
+                artist_id=artist,
+                track_id=f"{artist}1",
+                ms_played=1,
+            )
             for artist in "zxyzx"
         ]
     )
 
-    ranks = {row["artist_id"]: row["trending_rank"] for row in rows(artist_statistics(history, as_of=AS_OF))}
+    ranks = {
+        row["artist_id"]: row["trending_rank"]
+        for row in rows(artist_statistics(history, as_of=AS_OF))
+    }
 
     assert ranks == {"x": 1, "z": 1, "y": 3}

@@ -23,9 +23,13 @@ def some_events(scene):
         scene.event("login", scene.anna, "2026-01-09T08:00"),
         scene.event("impression", scene.anna, "2026-01-09T08:01", artist_id="x"),
         scene.event("click", scene.anna, "2026-01-09T08:02", artist_id="x"),
-        scene.event("play", scene.anna, "2026-01-09T08:03", artist_id="x", track_id="x1", ms_played=100_000),
+        scene.event(
+            "play", scene.anna, "2026-01-09T08:03", artist_id="x", track_id="x1", ms_played=100_000
+        ),
         scene.event("follow", scene.ben, "2026-01-09T08:04", artist_id="y"),
-        scene.event("play", scene.cara, "2026-01-10T08:05", artist_id="z", track_id="z1", ms_played=100_000),
+        scene.event(
+            "play", scene.cara, "2026-01-10T08:05", artist_id="z", track_id="z1", ms_played=100_000
+        ),
     ]
 
 
@@ -62,7 +66,13 @@ def test_matrix_of_a_day_is_counted_in_its_report(lake, scene):
 
     written = lake.read(lake_tables.INTERACTIONS)
     assert sorted(written["artist_id"].to_pylist()) == ["x", "y"]
-    assert (report.rows, report.positives, report.users, report.artists, report.density) == (2, 2, 2, 2, 0.5)
+    assert (report.rows, report.positives, report.users, report.artists, report.density) == (
+        2,
+        2,
+        2,
+        2,
+        0.5,
+    )
     assert report.leaked_rows == 0
     assert report.fingerprint == lake.fingerprint(lake_tables.INTERACTIONS)
 
@@ -98,7 +108,9 @@ def test_late_event_changes_the_rebuilt_day(built, built_lake, scene):
     after = build_user_features(lake, as_of=AS_OF)
 
     assert after.fingerprint != before.fingerprint
-    logins = lake.read(lake_tables.USER_FEATURES, f"user_key = '{scene.ben}'")["logins_28d"].to_pylist()
+    logins = lake.read(lake_tables.USER_FEATURES, f"user_key = '{scene.ben}'")[
+        "logins_28d"
+    ].to_pylist()
     assert logins == [1]
 
 
@@ -108,7 +120,9 @@ def test_empty_lake_gives_empty_partitions(lake):
     assert (features.rows, features.users, matrix.rows, matrix.density) == (0, 0, 0, 0.0)
 
 
-def test_user_features_that_know_the_day_itself_are_refused_and_nothing_is_written(built_lake, monkeypatch):
+def test_user_features_that_know_the_day_itself_are_refused_and_nothing_is_written(
+    built_lake, monkeypatch
+):
     lake = built_lake
     known = lake.fingerprint(lake_tables.USER_FEATURES)
 
@@ -117,12 +131,16 @@ def test_user_features_that_know_the_day_itself_are_refused_and_nothing_is_writt
 
     monkeypatch.setattr(builds, "user_features", leaky)
 
-    with pytest.raises(LeakageError, match=r"1 of 3 rows know an event at or after as_of 2026-01-10"):
+    with pytest.raises(
+        LeakageError, match=r"1 of 3 rows know an event at or after as_of 2026-01-10"
+    ):
         build_user_features(lake, as_of=AS_OF)
     assert lake.fingerprint(lake_tables.USER_FEATURES) == known
 
 
-def test_matrix_that_knows_the_day_itself_is_refused_and_nothing_is_written(lake, scene, monkeypatch):
+def test_matrix_that_knows_the_day_itself_is_refused_and_nothing_is_written(
+    lake, scene, monkeypatch
+):
     scene.fill(lake, some_events(scene))
 
     def leaky(history: History, *, as_of: date, settings):
@@ -140,7 +158,9 @@ def test_users_that_break_the_suite_are_named_and_the_partition_stays_as_it_was(
     known = lake.fingerprint(lake_tables.USER_FEATURES)
     scene.fill(lake, [], users=[scene.user(scene.anna), scene.user(scene.ben, age_group="ancient")])
 
-    with pytest.raises(DataError, match=r"Rows of the 2 user features .*: 1 of .*age_group.*: unknown_age_group"):
+    with pytest.raises(
+        DataError, match=r"Rows of the 2 user features .*: 1 of .*age_group.*: unknown_age_group"
+    ):
         build_user_features(lake, as_of=AS_OF)
     assert lake.fingerprint(lake_tables.USER_FEATURES) == known
 

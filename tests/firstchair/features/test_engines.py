@@ -53,5 +53,10 @@ def test_spark_gives_the_rows_of_duckdb(scene, rows, spark, tmp_path, feature):
     fetched = spark._session.sql(spark.compile(feature(History(**views)))).toArrow()
 
     expected = rows(feature(history))
-    assert sorted(fetched.to_pylist(), key=lambda row: str([row.get("user_key"), row.get("artist_id")])) == expected
+    assert (
+        sorted(
+            fetched.to_pylist(), key=lambda row: str([row.get("user_key"), row.get("artist_id")])
+        )
+        == expected
+    )
     assert len(expected) > 1

@@ -13,12 +13,26 @@ def test_followed_artist_carries_what_is_known_of_it(scene, rows):
         [
             scene.event("follow", scene.anna, "2026-01-01T10:00", artist_id="x"),
             *(
-                scene.event("play", scene.ben, "2026-01-29T10:00", artist_id="x", track_id=track, ms_played=1)
+                scene.event(
+                    "play",
+                    scene.ben,
+                    "2026-01-29T10:00",
+                    artist_id="x",
+                    track_id=track,
+                    ms_played=1,
+                )
                 for track, times in plays.items()
                 for _ in range(times)
             ),
             *(
-                scene.event("play", scene.cara, "2026-01-30T10:00", artist_id="y", track_id="y1", ms_played=1)
+                scene.event(
+                    "play",
+                    scene.cara,
+                    "2026-01-30T10:00",
+                    artist_id="y",
+                    track_id="y1",
+                    ms_played=1,
+                )
                 for _ in range(8)
             ),
         ],
@@ -46,7 +60,9 @@ def test_followed_artist_carries_what_is_known_of_it(scene, rows):
 def test_one_listener_makes_no_top_track(scene, rows):
     def plays(user, track, times, ms_played=1):
         return [
-            scene.event("play", user, "2026-01-29T10:00", artist_id="x", track_id=track, ms_played=ms_played)
+            scene.event(
+                "play", user, "2026-01-29T10:00", artist_id="x", track_id=track, ms_played=ms_played
+            )
             for _ in range(times)
         ]
 
@@ -69,8 +85,12 @@ def test_top_tracks_look_back_28_days(scene, rows):
     history = scene.history(
         [
             scene.event("follow", scene.anna, "2025-12-01T10:00", artist_id="x"),
-            scene.event("play", scene.ben, "2026-01-03T23:59", artist_id="x", track_id="x1", ms_played=1),
-            scene.event("play", scene.ben, "2026-01-04T00:00", artist_id="x", track_id="x2", ms_played=1),
+            scene.event(
+                "play", scene.ben, "2026-01-03T23:59", artist_id="x", track_id="x1", ms_played=1
+            ),
+            scene.event(
+                "play", scene.ben, "2026-01-04T00:00", artist_id="x", track_id="x2", ms_played=1
+            ),
         ]
     )
 

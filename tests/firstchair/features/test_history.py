@@ -47,12 +47,16 @@ def test_event_stored_under_an_earlier_day_than_its_instant_is_cut_all_the_same(
 def test_days_are_whole_days_of_24_hours(scene, since, days):
     events = scene.history([scene.event("login", scene.anna, since)]).events
 
-    assert events.select(days=whole_days(events.occurred_at, AS_OF)).to_pyarrow()["days"].to_pylist() == [days]
+    assert events.select(days=whole_days(events.occurred_at, AS_OF)).to_pyarrow()[
+        "days"
+    ].to_pylist() == [days]
 
 
 def test_lake_without_tables_is_a_history_without_rows(lake):
     with Engine(lake) as engine:
         history = open_history(engine)
 
-        assert [int(t.count().execute()) for t in (history.events, history.users, history.artists)] == [0, 0, 0]
+        assert [
+            int(t.count().execute()) for t in (history.events, history.users, history.artists)
+        ] == [0, 0, 0]
         assert isinstance(history.events, ibis.Table)

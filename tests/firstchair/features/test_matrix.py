@@ -27,18 +27,37 @@ ROUND = ConfidenceSettings(
 
 
 def test_columns_are_those_of_the_table(scene):
-    matrix = interactions(scene.history([scene.event("click", scene.anna, "2026-01-31", artist_id="x")]), as_of=AS_OF)
+    matrix = interactions(
+        scene.history([scene.event("click", scene.anna, "2026-01-31", artist_id="x")]), as_of=AS_OF
+    )
 
-    assert matrix.to_pyarrow().cast(lake_tables.INTERACTIONS.schema).schema.names == list(matrix.columns)
+    assert matrix.to_pyarrow().cast(lake_tables.INTERACTIONS.schema).schema.names == list(
+        matrix.columns
+    )
 
 
 @pytest.mark.parametrize(
     ("event_type", "ms_played", "strength"),
-    [("play", 200_000, 1), ("play", 900_000, 1), ("play", 50_000, 0.25), ("click", None, 0.5), ("follow", None, 3)],
+    [
+        ("play", 200_000, 1),
+        ("play", 900_000, 1),
+        ("play", 50_000, 0.25),
+        ("click", None, 0.5),
+        ("follow", None, 3),
+    ],
 )
 def test_each_signal_adds_its_strength(scene, rows, event_type, ms_played, strength):
     history = scene.history(
-        [scene.event(event_type, scene.anna, "2026-01-22T10:00", artist_id="x", track_id="x1", ms_played=ms_played)]
+        [
+            scene.event(
+                event_type,
+                scene.anna,
+                "2026-01-22T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=ms_played,
+            )
+        ]
     )
 
     [row] = rows(interactions(history, as_of=AS_OF, settings=ROUND))
@@ -50,7 +69,16 @@ def test_each_signal_adds_its_strength(scene, rows, event_type, ms_played, stren
 
 def test_play_of_unknown_length_counts_against_three_and_a_half_minutes(scene, rows):
     history = scene.history(
-        [scene.event("play", scene.anna, "2026-01-22T10:00", artist_id="x", track_id="x1", ms_played=105_000)],
+        [
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-22T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=105_000,
+            )
+        ],
         tracks=[scene.track("x1", "x", None)],
     )
 
@@ -62,13 +90,41 @@ def test_play_of_unknown_length_counts_against_three_and_a_half_minutes(scene, r
 def test_signals_add_up_and_everything_is_counted(scene, rows):
     history = scene.history(
         [
-            scene.event("play", scene.anna, "2026-01-22T10:00", artist_id="x", track_id="x1", ms_played=200_000),
-            scene.event("play", scene.anna, "2026-01-12T10:00", artist_id="x", track_id="x2", ms_played=200_000),
-            scene.event("play", scene.anna, "2026-01-31T10:00", artist_id="x", track_id="x2", ms_played=1_000),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-22T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=200_000,
+            ),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-12T10:00",
+                artist_id="x",
+                track_id="x2",
+                ms_played=200_000,
+            ),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-31T10:00",
+                artist_id="x",
+                track_id="x2",
+                ms_played=1_000,
+            ),
             scene.event("click", scene.anna, "2026-01-22T10:00", artist_id="x"),
             scene.event("follow", scene.anna, "2026-01-02T10:00", artist_id="x"),
             scene.event("impression", scene.anna, "2026-01-22T10:00", artist_id="x"),
-            scene.event("play", scene.anna, "2026-02-01T00:00", artist_id="x", track_id="x1", ms_played=200_000),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-02-01T00:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=200_000,
+            ),
         ]
     )
 
@@ -90,11 +146,20 @@ def test_signals_add_up_and_everything_is_counted(scene, rows):
 
 def test_activity_of_a_user_is_normalised(scene, rows):
     plays = [
-        scene.event("play", scene.anna, "2026-01-22T10:00", artist_id=artist, track_id=f"{artist}1", ms_played=200_000)
+        scene.event(
+            "play",
+            scene.anna,
+            "2026-01-22T10:00",
+            artist_id=artist,
+            track_id=f"{artist}1",
+            ms_played=200_000,
+        )
         for artist in "xyyy"
     ]
 
-    x, y = rows(interactions(scene.history(plays), as_of=AS_OF, settings=replace(ROUND, activity_scale=2)))
+    x, y = rows(
+        interactions(scene.history(plays), as_of=AS_OF, settings=replace(ROUND, activity_scale=2))
+    )
 
     # Strengths 0.5 and 1.5 add up to the scale of 2: both are halved.
     assert x["confidence"] == pytest.approx(1 + log(1 + 0.25), abs=1e-6)
@@ -144,10 +209,15 @@ def test_follow_given_twice_counts_once_from_its_latest_day(scene, rows):
     assert row["confidence"] == pytest.approx(1 + log(1 + 3 / 2), abs=1e-6)
 
 
-@pytest.mark.parametrize(("shown", "confidence"), [(3, 0.3 * (1 - 0.5**0.25)), (6, 0.15), (14, 0.2625)])
+@pytest.mark.parametrize(
+    ("shown", "confidence"), [(3, 0.3 * (1 - 0.5**0.25)), (6, 0.15), (14, 0.2625)]
+)
 def test_shown_often_and_never_taken_is_weak_evidence_against(scene, rows, shown, confidence):
     history = scene.history(
-        [scene.event("impression", scene.anna, "2026-01-22T10:00", artist_id="x") for _ in range(shown)]
+        [
+            scene.event("impression", scene.anna, "2026-01-22T10:00", artist_id="x")
+            for _ in range(shown)
+        ]
     )
 
     [row] = rows(interactions(history, as_of=AS_OF, settings=ROUND))
@@ -161,7 +231,14 @@ def test_shown_twice_or_skipped_says_nothing(scene, rows):
         [
             scene.event("impression", scene.anna, "2026-01-22T10:00", artist_id="x"),
             scene.event("impression", scene.anna, "2026-01-23T10:00", artist_id="x"),
-            scene.event("play", scene.anna, "2026-01-22T10:00", artist_id="y", track_id="y1", ms_played=1_000),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-22T10:00",
+                artist_id="y",
+                track_id="y1",
+                ms_played=1_000,
+            ),
             scene.event("login", scene.anna, "2026-01-22T10:00"),
         ]
     )
@@ -172,7 +249,10 @@ def test_shown_twice_or_skipped_says_nothing(scene, rows):
 def test_one_positive_signal_outweighs_any_number_of_impressions(scene, rows):
     history = scene.history(
         [
-            *(scene.event("impression", scene.anna, "2026-01-22T10:00", artist_id="x") for _ in range(50)),
+            *(
+                scene.event("impression", scene.anna, "2026-01-22T10:00", artist_id="x")
+                for _ in range(50)
+            ),
             scene.event("click", scene.anna, "2024-01-01T10:00", artist_id="x"),
         ]
     )
@@ -184,16 +264,31 @@ def test_one_positive_signal_outweighs_any_number_of_impressions(scene, rows):
 
 
 counted = st.dictionaries(
-    st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), st.integers(1, 60), min_size=1, max_size=9
+    st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")),
+    st.integers(1, 60),
+    min_size=1,
+    max_size=9,
 )
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(counted)
 def test_no_users_strengths_add_up_to_more_than_the_scale(scene, rows, plays):
     settings = replace(ROUND, activity_scale=20)
     history = scene.history(
-        scene.event("play", user * 32, "2026-01-31T10:00", artist_id=artist, track_id=f"{artist}1", ms_played=200_000)
+        scene.event(
+            "play",
+            user * 32,
+            "2026-01-31T10:00",
+            artist_id=artist,
+            track_id=f"{artist}1",
+            ms_played=200_000,
+        )
         for (user, artist), times in plays.items()
         for _ in range(times)
     )
@@ -209,7 +304,13 @@ def test_no_users_strengths_add_up_to_more_than_the_scale(scene, rows, plays):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"half_life_days": 0}, {"epsilon": -1}, {"click_strength": -0.1}, {"negative_ceiling": 1}, {"min_impressions": 0}],
+    [
+        {"half_life_days": 0},
+        {"epsilon": -1},
+        {"click_strength": -0.1},
+        {"negative_ceiling": 1},
+        {"min_impressions": 0},
+    ],
 )
 def test_constants_without_a_meaning_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

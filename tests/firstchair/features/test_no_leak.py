@@ -35,11 +35,15 @@ drawn_events = st.lists(
     max_size=30,
 )
 # One event of each type on the very day, on a pair that nothing else touches: no draw can miss a leak of that type.
-ONE_OF_EACH = [(kind, "c", "x", minutes, 200_000) for kind in EventType for minutes in (0, 600, 3_000)]
+ONE_OF_EACH = [
+    (kind, "c", "x", minutes, 200_000) for kind in EventType for minutes in (0, 600, 3_000)
+]
 
 
 def _makes_a_table_from_a_history(thing: Callable[..., Any]) -> bool:
-    return "history" in _parameters(thing) and inspect.signature(thing).return_annotation is ir.Table
+    return (
+        "history" in _parameters(thing) and inspect.signature(thing).return_annotation is ir.Table
+    )
 
 
 def _parameters(thing: Callable[..., Any]) -> list[str]:
@@ -57,7 +61,9 @@ def as_of_features() -> dict[str, Feature]:
     """Every public function of the room that makes a table from a history, found by its signature."""
     found = {}
     for module in pkgutil.iter_modules(features.__path__, "firstchair.features."):
-        for name, thing in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
+        for name, thing in inspect.getmembers(
+            importlib.import_module(module.name), inspect.isfunction
+        ):
             if not name.startswith("_") and _makes_a_table_from_a_history(thing):
                 found[f"{thing.__module__.rpartition('.')[2]}.{name}"] = thing
     return found
@@ -102,7 +108,9 @@ def test_feature_ignores_everything_from_as_of_on(name, scene):
 
 def test_every_exported_feature_is_among_them():
     exported = {getattr(features, name) for name in features.__all__}
-    exported = {thing for thing in exported if inspect.isfunction(thing) and "history" in _parameters(thing)}
+    exported = {
+        thing for thing in exported if inspect.isfunction(thing) and "history" in _parameters(thing)
+    }
 
     assert len(exported) >= 4
     assert exported <= set(as_of_features().values())
@@ -116,17 +124,29 @@ def reads_the_day_itself(history: History, *, as_of: date) -> ir.Table:
 def reads_everything_for_a_popularity(history: History, *, as_of: date) -> ir.Table:
     known = before(history.events, as_of)
     popular = history.events.group_by("artist_id").aggregate(plays=history.events.count())
-    return known.select("user_key", "artist_id").distinct().left_join(popular, "artist_id").drop("artist_id_right")
+    return (
+        known.select("user_key", "artist_id")
+        .distinct()
+        .left_join(popular, "artist_id")
+        .drop("artist_id_right")
+    )
 
 
 def reads_follows_up_to_midnight_included(history: History, *, as_of: date) -> ir.Table:
     cut = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
-    events = history.events.filter(history.events.occurred_at <= cut, history.events.event_type == "follow")
+    events = history.events.filter(
+        history.events.occurred_at <= cut, history.events.event_type == "follow"
+    )
     return events.select("user_key", "artist_id")
 
 
 @pytest.mark.parametrize(
-    "leak", [reads_the_day_itself, reads_everything_for_a_popularity, reads_follows_up_to_midnight_included]
+    "leak",
+    [
+        reads_the_day_itself,
+        reads_everything_for_a_popularity,
+        reads_follows_up_to_midnight_included,
+    ],
 )
 def test_planted_leak_is_found(leak, scene):
     with pytest.raises(AssertionError):

@@ -12,10 +12,38 @@ AS_OF = date(2026, 1, 10)
 def test_recent_tracks_come_latest_first_with_the_ratio_to_everybodys_average(scene, rows):
     history = scene.history(
         [
-            scene.event("play", scene.anna, "2026-01-01T10:00", artist_id="x", track_id="x1", ms_played=60_000),
-            scene.event("play", scene.anna, "2026-01-03T10:00", artist_id="y", track_id="y1", ms_played=50_000),
-            scene.event("play", scene.ben, "2026-01-02T10:00", artist_id="x", track_id="x1", ms_played=180_000),
-            scene.event("play", scene.ben, "2026-01-10T10:00", artist_id="x", track_id="x1", ms_played=999_000),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-01T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=60_000,
+            ),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-03T10:00",
+                artist_id="y",
+                track_id="y1",
+                ms_played=50_000,
+            ),
+            scene.event(
+                "play",
+                scene.ben,
+                "2026-01-02T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=180_000,
+            ),
+            scene.event(
+                "play",
+                scene.ben,
+                "2026-01-10T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=999_000,
+            ),
         ]
     )
 
@@ -43,7 +71,11 @@ def test_recent_tracks_come_latest_first_with_the_ratio_to_everybodys_average(sc
 
 def test_ratio_is_null_where_nobody_heard_anything_of_the_track(scene, rows):
     history = scene.history(
-        [scene.event("play", scene.anna, "2026-01-01T10:00", artist_id="x", track_id="x1", ms_played=0)]
+        [
+            scene.event(
+                "play", scene.anna, "2026-01-01T10:00", artist_id="x", track_id="x1", ms_played=0
+            )
+        ]
     )
 
     [anna] = rows(recent_tracks(history, as_of=AS_OF))
@@ -64,7 +96,11 @@ def test_the_101st_play_is_forgotten_but_still_counts_in_the_average(scene, rows
         )
         for n in range(101)
     ]
-    plays.append(scene.event("play", scene.ben, "2026-01-02T10:00", artist_id="x", track_id="x1", ms_played=1_000))
+    plays.append(
+        scene.event(
+            "play", scene.ben, "2026-01-02T10:00", artist_id="x", track_id="x1", ms_played=1_000
+        )
+    )
 
     anna, ben = rows(recent_tracks(scene.history(reversed(plays)), as_of=AS_OF))
 
@@ -76,7 +112,13 @@ def test_the_101st_play_is_forgotten_but_still_counts_in_the_average(scene, rows
 def test_plays_of_one_instant_stand_in_the_order_of_their_ids(scene, rows):
     plays = [
         scene.event(
-            "play", scene.anna, "2026-01-01T10:00", event_id=name, artist_id="x", track_id=track, ms_played=1_000
+            "play",
+            scene.anna,
+            "2026-01-01T10:00",
+            event_id=name,
+            artist_id="x",
+            track_id=track,
+            ms_played=1_000,
         )
         for name, track in (("b", "x2"), ("c", "y1"), ("a", "x1"))
     ]
@@ -89,8 +131,22 @@ def test_plays_of_one_instant_stand_in_the_order_of_their_ids(scene, rows):
 def test_listen_through_caps_each_play_at_its_tracks_length(scene, rows):
     history = scene.history(
         [
-            scene.event("play", scene.anna, "2026-01-01T10:00", artist_id="x", track_id="x1", ms_played=500_000),
-            scene.event("play", scene.anna, "2026-01-02T10:00", artist_id="y", track_id="y1", ms_played=50_000),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-01T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=500_000,
+            ),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-02T10:00",
+                artist_id="y",
+                track_id="y1",
+                ms_played=50_000,
+            ),
         ]
     )
 
@@ -101,13 +157,45 @@ def test_listen_through_caps_each_play_at_its_tracks_length(scene, rows):
 
 
 def test_tracks_of_unknown_length_do_not_enter_listen_through(scene, rows):
-    tracks = [scene.track("x1", "x", 100_000), scene.track("x2", "x", None), scene.track("y1", "y", 0)]
+    tracks = [
+        scene.track("x1", "x", 100_000),
+        scene.track("x2", "x", None),
+        scene.track("y1", "y", 0),
+    ]
     history = scene.history(
         [
-            scene.event("play", scene.anna, "2026-01-01T10:00", artist_id="x", track_id="x1", ms_played=25_000),
-            scene.event("play", scene.anna, "2026-01-01T11:00", artist_id="x", track_id="x2", ms_played=90_000),
-            scene.event("play", scene.anna, "2026-01-01T12:00", artist_id="y", track_id="y1", ms_played=90_000),
-            scene.event("play", scene.ben, "2026-01-01T12:00", artist_id="x", track_id="x2", ms_played=90_000),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-01T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=25_000,
+            ),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-01T11:00",
+                artist_id="x",
+                track_id="x2",
+                ms_played=90_000,
+            ),
+            scene.event(
+                "play",
+                scene.anna,
+                "2026-01-01T12:00",
+                artist_id="y",
+                track_id="y1",
+                ms_played=90_000,
+            ),
+            scene.event(
+                "play",
+                scene.ben,
+                "2026-01-01T12:00",
+                artist_id="x",
+                track_id="x2",
+                ms_played=90_000,
+            ),
         ],
         tracks=tracks,
     )

@@ -20,7 +20,8 @@ def test_columns_are_those_of_the_table_in_its_order(scene):
 def test_user_without_an_event_has_zeros_and_empty_lists(scene, rows):
     dora = scene.user("d" * 32, created_at=datetime(2026, 1, 20, 12, tzinfo=UTC))
     history = scene.history(
-        [scene.event("impression", scene.anna, "2026-01-01T10:00", artist_id="x")], users=[scene.user(scene.anna), dora]
+        [scene.event("impression", scene.anna, "2026-01-01T10:00", artist_id="x")],
+        users=[scene.user(scene.anna), dora],
     )
 
     assert rows(user_features(history, as_of=AS_OF))[1] == dora | {
@@ -43,10 +44,19 @@ def test_user_without_an_event_has_zeros_and_empty_lists(scene, rows):
 def test_clicks_are_counted_per_100_and_200_impressions_and_shared_out_by_artist(scene, rows):
     history = scene.history(
         [
-            *(scene.event("impression", scene.anna, "2025-11-01T10:00", artist_id="x") for _ in range(8)),
-            *(scene.event("click", scene.anna, "2025-11-01T10:01", artist_id=artist) for artist in "yxx"),
+            *(
+                scene.event("impression", scene.anna, "2025-11-01T10:00", artist_id="x")
+                for _ in range(8)
+            ),
+            *(
+                scene.event("click", scene.anna, "2025-11-01T10:01", artist_id=artist)
+                for artist in "yxx"
+            ),
             scene.event("click", scene.ben, "2025-11-01T10:01", artist_id="z"),
-            *(scene.event("impression", scene.anna, "2026-02-01T00:00", artist_id="x") for _ in range(8)),
+            *(
+                scene.event("impression", scene.anna, "2026-02-01T00:00", artist_id="x")
+                for _ in range(8)
+            ),
         ]
     )
 
@@ -98,7 +108,14 @@ def test_lifecycle_turns_long_term_after_30_days(scene, rows, created_at, tenure
 def test_plays_and_follows_stand_in_the_row_of_their_user(scene, rows):
     history = scene.history(
         [
-            scene.event("play", scene.ben, "2026-01-31T10:00", artist_id="x", track_id="x1", ms_played=50_000),
+            scene.event(
+                "play",
+                scene.ben,
+                "2026-01-31T10:00",
+                artist_id="x",
+                track_id="x1",
+                ms_played=50_000,
+            ),
             scene.event("follow", scene.ben, "2026-01-31T10:00", artist_id="x"),
         ]
     )
@@ -106,15 +123,26 @@ def test_plays_and_follows_stand_in_the_row_of_their_user(scene, rows):
     anna, ben, _ = rows(user_features(history, as_of=AS_OF))
 
     assert [play["track_id"] for play in ben["recent_tracks"]] == ["x1"]
-    assert [(artist["artist_id"], artist["top_tracks"]) for artist in ben["followed_artists"]] == [("x", ["x1"])]
+    assert [(artist["artist_id"], artist["top_tracks"]) for artist in ben["followed_artists"]] == [
+        ("x", ["x1"])
+    ]
     assert ben["listen_through"] == 0.25
-    assert (anna["recent_tracks"], anna["followed_artists"], anna["listen_through"]) == ([], [], None)
+    assert (anna["recent_tracks"], anna["followed_artists"], anna["listen_through"]) == (
+        [],
+        [],
+        None,
+    )
 
 
 def test_row_order_of_the_input_does_not_matter(scene, rows):
     events = [
         scene.event(
-            kind, user, f"2026-01-{day:02}T10:00", artist_id=artist, track_id=f"{artist}1", ms_played=day * 7919
+            kind,
+            user,
+            f"2026-01-{day:02}T10:00",
+            artist_id=artist,
+            track_id=f"{artist}1",
+            ms_played=day * 7919,
         )
         for kind in ("play", "click", "impression", "follow", "unfollow", "login")
         for user in (scene.anna, scene.ben)

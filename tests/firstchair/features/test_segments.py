@@ -22,7 +22,10 @@ def segments_of(users: list[dict[str, Any]], day: date = DAY) -> dict[str, dict[
         connection.register("users", pa.Table.from_pylist(users, schema=t.USERS.schema))
         told = user_segments(day=f"date '{day}'")
         query = f"select user_key, {told} from users u"
-        return {key: {s["segment"]: s["value"] for s in all_of} for key, all_of in connection.execute(query).fetchall()}
+        return {
+            key: {s["segment"]: s["value"] for s in all_of}
+            for key, all_of in connection.execute(query).fetchall()
+        }
 
 
 def test_a_user_has_one_value_in_every_segment_but_the_artists_own(scene: Any) -> None:
@@ -48,7 +51,9 @@ def test_a_user_has_one_value_in_every_segment_but_the_artists_own(scene: Any) -
         (None, "new"),
     ],
 )
-def test_the_lifecycle_is_the_one_of_the_features(scene: Any, created_at: datetime | None, lifecycle: str) -> None:
+def test_the_lifecycle_is_the_one_of_the_features(
+    scene: Any, created_at: datetime | None, lifecycle: str
+) -> None:
     user = scene.user("anna", created_at=created_at)
 
     (features,) = user_features(scene.history([], users=[user]), as_of=DAY).to_pyarrow().to_pylist()
@@ -58,15 +63,30 @@ def test_the_lifecycle_is_the_one_of_the_features(scene: Any, created_at: dateti
 
 def tiers(lake: Lake, followers: dict[str, int | None]) -> dict[str, str]:
     rows = [
-        dict.fromkeys(t.ARTISTS.schema.names) | {"artist_id": name, "followers": n} for name, n in followers.items()
+        dict.fromkeys(t.ARTISTS.schema.names) | {"artist_id": name, "followers": n}
+        for name, n in followers.items()
     ]
     lake.overwrite(t.ARTISTS, pa.Table.from_pylist(rows, schema=t.ARTISTS.schema))
     with connect() as connection:
-        return dict(connection.execute(f"select artist_id, follower_tier from {follower_tiers(lake)}").fetchall())
+        return dict(
+            connection.execute(
+                f"select artist_id, follower_tier from {follower_tiers(lake)}"
+            ).fetchall()
+        )
 
 
 def test_tiers_are_followers_over_the_median_of_the_catalogue(lake: Lake) -> None:
-    followers = {"none": 0, "a": 29, "b": 30, "c": 299, "median": 300, "d": 301, "e": 3000, "f": 3001, "g": 10**12}
+    followers = {
+        "none": 0,
+        "a": 29,
+        "b": 30,
+        "c": 299,
+        "median": 300,
+        "d": 301,
+        "e": 3000,
+        "f": 3001,
+        "g": 10**12,
+    }
 
     assert tiers(lake, {**followers, "unknown": None}) == {
         "none": "<0.1",
@@ -86,17 +106,25 @@ def test_a_catalogue_that_nobody_follows_is_its_own_median(lake: Lake) -> None:
     assert tiers(lake, {"a": 0, "b": 0, "c": 7}) == {"a": "0.1-1", "b": "0.1-1", "c": ">10"}
 
 
-def published(cells: list[tuple[int, str, str, int]], k: int) -> dict[tuple[int, str, str], str | None]:
+def published(
+    cells: list[tuple[int, str, str, int]], k: int
+) -> dict[tuple[int, str, str], str | None]:
     names = ("day", "segment", "segment_value", "users")
     with connect() as connection:
-        connection.register("cells", pa.Table.from_pylist([dict(zip(names, cell, strict=True)) for cell in cells]))
-        rows = connection.execute(f"from {published_values('cells', group='day', k_anonymity=k)}").fetchall()
+        connection.register(
+            "cells", pa.Table.from_pylist([dict(zip(names, cell, strict=True)) for cell in cells])
+        )
+        rows = connection.execute(
+            f"from {published_values('cells', group='day', k_anonymity=k)}"
+        ).fetchall()
         return {(day, segment, value): name for day, segment, value, name in rows}
 
 
 CELLS = st.dictionaries(
     st.tuples(
-        st.integers(1, 2), st.sampled_from(["all", "country", "gender", "follower_tier"]), st.sampled_from("abcde")
+        st.integers(1, 2),
+        st.sampled_from(["all", "country", "gender", "follower_tier"]),
+        st.sampled_from("abcde"),
     ),
     st.integers(0, 30),
     min_size=1,
@@ -131,8 +159,18 @@ def test_no_cell_is_published_with_fewer_users_and_no_large_one_is_lost(
 
 
 def test_small_cells_take_the_next_smallest_with_them_only_where_they_must() -> None:
-    cells = [(1, "country", "CL", 25), (1, "country", "AR", 5), (1, "country", "BR", 30), (2, "country", "AR", 20)]
-    cells += [(1, "gender", "a", 12), (1, "gender", "b", 8), (1, "gender", "c", 20), (1, "all", "all", 1)]
+    cells = [
+        (1, "country", "CL", 25),
+        (1, "country", "AR", 5),
+        (1, "country", "BR", 30),
+        (2, "country", "AR", 20),
+    ]
+    cells += [
+        (1, "gender", "a", 12),
+        (1, "gender", "b", 8),
+        (1, "gender", "c", 20),
+        (1, "all", "all", 1),
+    ]
 
     assert published(cells, 20) == {
         (1, "country", "AR"): "other",

@@ -23,9 +23,14 @@ START, END = date(2026, 1, 10), date(2026, 1, 20)
     ],
 )
 def test_click_follow_and_play_beyond_a_skip_are_positive(scene, rows, event_type, fields):
-    tracks = [scene.track("x1", "x"), scene.track("short", "x", 40_000), scene.track("nameless", "x", None)]
+    tracks = [
+        scene.track("x1", "x"),
+        scene.track("short", "x", 40_000),
+        scene.track("nameless", "x", None),
+    ]
     history = scene.history(
-        [scene.event(event_type, scene.anna, "2026-01-15T10:00", artist_id="x", **fields)], tracks=tracks
+        [scene.event(event_type, scene.anna, "2026-01-15T10:00", artist_id="x", **fields)],
+        tracks=tracks,
     )
 
     assert rows(first_taken(history, start=START, end=END)) == [
@@ -46,7 +51,8 @@ def test_click_follow_and_play_beyond_a_skip_are_positive(scene, rows, event_typ
 def test_impression_unfollow_and_skip_are_not_positive(scene, rows, event_type, fields):
     tracks = [scene.track("x1", "x"), scene.track("nameless", "x", None)]
     history = scene.history(
-        [scene.event(event_type, scene.anna, "2026-01-15T10:00", artist_id="x", **fields)], tracks=tracks
+        [scene.event(event_type, scene.anna, "2026-01-15T10:00", artist_id="x", **fields)],
+        tracks=tracks,
     )
 
     assert rows(first_taken(history, start=START, end=END)) == []
@@ -65,7 +71,12 @@ def test_only_the_first_signal_ever_counts_and_it_must_lie_in_the_window(scene, 
     )
 
     assert rows(first_taken(history, start=START, end=END)) == [
-        {"user_key": scene.anna, "artist_id": "y", "first_on": date(2026, 1, 10), "prompted": False},
+        {
+            "user_key": scene.anna,
+            "artist_id": "y",
+            "first_on": date(2026, 1, 10),
+            "prompted": False,
+        },
         {"user_key": scene.ben, "artist_id": "y", "first_on": date(2026, 1, 19), "prompted": False},
     ]
 
@@ -94,7 +105,12 @@ signals = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(signals)
 def test_taken_before_and_first_taken_since_are_what_is_taken_at_the_end(scene, rows, drawn):
     history = scene.history(
@@ -113,7 +129,10 @@ def test_taken_before_and_first_taken_since_are_what_is_taken_at_the_end(scene, 
         matrix = rows(interactions(history, as_of=as_of))
         return {(row["user_key"], row["artist_id"]) for row in matrix if row["preference"] == 1}
 
-    since = {(row["user_key"], row["artist_id"]) for row in rows(first_taken(history, start=START, end=END))}
+    since = {
+        (row["user_key"], row["artist_id"])
+        for row in rows(first_taken(history, start=START, end=END))
+    }
 
     assert taken(START).isdisjoint(since)
     assert taken(START) | since == taken(END)
@@ -122,7 +141,13 @@ def test_taken_before_and_first_taken_since_are_what_is_taken_at_the_end(scene, 
 def test_an_artist_first_taken_from_a_slate_is_prompted(scene, rows):
     def play(artist, at, slate=None):
         return scene.event(
-            "play", scene.anna, at, artist_id=artist, track_id=f"{artist}1", ms_played=200_000, slate_id=slate
+            "play",
+            scene.anna,
+            at,
+            artist_id=artist,
+            track_id=f"{artist}1",
+            ms_played=200_000,
+            slate_id=slate,
         )
 
     history = scene.history(
@@ -131,12 +156,17 @@ def test_an_artist_first_taken_from_a_slate_is_prompted(scene, rows):
             play("found", "2026-01-15T11:00", slate="s1"),
             play("shown", "2026-01-15T10:00", slate="s1"),
             play("shown", "2026-01-15T11:00"),
-            scene.event("click", scene.anna, "2026-01-15T10:00", artist_id="clicked", slate_id="s1"),
+            scene.event(
+                "click", scene.anna, "2026-01-15T10:00", artist_id="clicked", slate_id="s1"
+            ),
             scene.event("follow", scene.anna, "2026-01-15T10:00", artist_id="followed"),
         ],
         tracks=[scene.track(f"{artist}1", artist) for artist in ("found", "shown")],
     )
 
-    prompted = {row["artist_id"]: row["prompted"] for row in rows(first_taken(history, start=START, end=END))}
+    prompted = {
+        row["artist_id"]: row["prompted"]
+        for row in rows(first_taken(history, start=START, end=END))
+    }
 
     assert prompted == {"found": False, "shown": True, "clicked": True, "followed": False}

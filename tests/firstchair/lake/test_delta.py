@@ -71,7 +71,9 @@ def test_an_engine_that_is_not_there_is_refused_with_those_that_are(lake: Lake) 
 
 def test_a_partition_written_twice_holds_its_rows_once(lake: Lake) -> None:
     for _ in range(2):
-        lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a1")), JANUARY_1)
+        lake.replace_partition(
+            t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a1")), JANUARY_1
+        )
 
     assert lake.count(t.INTERACTIONS) == 2
 
@@ -82,8 +84,12 @@ def test_replacing_one_day_leaves_the_others(lake: Lake) -> None:
 
     lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_2, ("u1", "a3")), JANUARY_2)
 
-    assert lake.read(t.INTERACTIONS, f"as_of = date '{JANUARY_1}'").column("artist_id").to_pylist() == ["a1"]
-    assert lake.read(t.INTERACTIONS, f"as_of = date '{JANUARY_2}'").column("artist_id").to_pylist() == ["a3"]
+    assert lake.read(t.INTERACTIONS, f"as_of = date '{JANUARY_1}'").column(
+        "artist_id"
+    ).to_pylist() == ["a1"]
+    assert lake.read(t.INTERACTIONS, f"as_of = date '{JANUARY_2}'").column(
+        "artist_id"
+    ).to_pylist() == ["a3"]
     assert lake.partitions(t.INTERACTIONS) == [JANUARY_1, JANUARY_2]
 
 
@@ -109,11 +115,19 @@ def test_nested_columns_and_utc_instants_come_back_as_written(lake: Lake) -> Non
         "user_key": "u1",
         "as_of": JANUARY_2,
         "recent_tracks": [
-            {"track_id": "t1", "artist_id": "a1", "played_at": played_at, "ms_played": 9, "listen_ratio": 0.5}
+            {
+                "track_id": "t1",
+                "artist_id": "a1",
+                "played_at": played_at,
+                "ms_played": 9,
+                "listen_ratio": 0.5,
+            }
         ],
         "self_normalised": [("a1", 1.0)],
     }
-    lake.replace_partition(t.USER_FEATURES, pa.Table.from_pylist([row], schema=t.USER_FEATURES.schema), JANUARY_2)
+    lake.replace_partition(
+        t.USER_FEATURES, pa.Table.from_pylist([row], schema=t.USER_FEATURES.schema), JANUARY_2
+    )
 
     back = lake.read(t.USER_FEATURES).to_pylist()[0]
 
@@ -122,12 +136,18 @@ def test_nested_columns_and_utc_instants_come_back_as_written(lake: Lake) -> Non
 
 
 def test_the_fingerprint_is_of_the_rows_and_not_of_their_files_or_order(lake: Lake) -> None:
-    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a2")), JANUARY_1)
+    lake.replace_partition(
+        t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a2")), JANUARY_1
+    )
     before = lake.fingerprint(t.INTERACTIONS)
 
-    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u2", "a2"), ("u1", "a1")), JANUARY_1)
+    lake.replace_partition(
+        t.INTERACTIONS, interactions(JANUARY_1, ("u2", "a2"), ("u1", "a1")), JANUARY_1
+    )
     rewritten = lake.fingerprint(t.INTERACTIONS)
-    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u2", "a2"), ("u1", "a9")), JANUARY_1)
+    lake.replace_partition(
+        t.INTERACTIONS, interactions(JANUARY_1, ("u2", "a2"), ("u1", "a9")), JANUARY_1
+    )
 
     assert rewritten == before
     assert lake.fingerprint(t.INTERACTIONS) != before
@@ -135,7 +155,9 @@ def test_the_fingerprint_is_of_the_rows_and_not_of_their_files_or_order(lake: La
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=6))
-def test_any_text_survives_a_round_trip(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> None:
+def test_any_text_survives_a_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]
+) -> None:
     lake = Lake(str(tmp_path_factory.mktemp("lake")))
     lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, *pairs), JANUARY_1)
 
@@ -165,7 +187,9 @@ def test_what_exceeds_the_memory_allowed_goes_to_disk_and_leaves_nothing(
     numbers = "select sum(i) from (select i, md5(i::varchar) as text from range(2_000_000) r(i) order by text)"
 
     with connect(memory_limit="64MiB") as connection:
-        connection.execute("create temp table kept as select md5(i::varchar) as text from range(4_000_000) r(i)")
+        connection.execute(
+            "create temp table kept as select md5(i::varchar) as text from range(4_000_000) r(i)"
+        )
         spilled = [path for folder in tmp_path.iterdir() for path in folder.iterdir()]
         found = connection.execute(numbers).fetchall()
 
@@ -179,7 +203,9 @@ def test_a_pinned_table_is_read_as_it_stood_and_others_as_they_stand(lake: Lake)
     pinned = lake.at({t.INTERACTIONS.name: lake.version(t.INTERACTIONS)})
     before = pinned.fingerprint(t.INTERACTIONS)
 
-    lake.replace_partition(t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a2")), JANUARY_1)
+    lake.replace_partition(
+        t.INTERACTIONS, interactions(JANUARY_1, ("u1", "a1"), ("u2", "a2")), JANUARY_1
+    )
 
     assert pinned.count(t.INTERACTIONS) == 1
     assert pinned.fingerprint(t.INTERACTIONS) == before

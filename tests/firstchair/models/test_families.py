@@ -33,7 +33,9 @@ def model(request: pytest.FixtureRequest, fitted: dict[Family, Recommender]) -> 
 
 
 def same(one: Lists, other: Lists) -> bool:
-    return bool((one.artists == other.artists).all() and np.allclose(one.scores, other.scores, atol=1e-6))
+    return bool(
+        (one.artists == other.artists).all() and np.allclose(one.scores, other.scores, atol=1e-6)
+    )
 
 
 @pytest.mark.parametrize("family", LEARNERS)
@@ -45,7 +47,9 @@ def test_the_withheld_artist_of_the_own_parity_comes_first(
     assert (lists.artists[:, 0] == withheld(ROWS)).mean() > 0.9
 
 
-def test_no_list_holds_an_artist_twice_or_one_already_taken(model: Recommender, data: TrainingData) -> None:
+def test_no_list_holds_an_artist_twice_or_one_already_taken(
+    model: Recommender, data: TrainingData
+) -> None:
     lists = model.recommend(data, ROWS, 15)
 
     taken = data.taken().toarray() > 0
@@ -55,14 +59,18 @@ def test_no_list_holds_an_artist_twice_or_one_already_taken(model: Recommender, 
         assert not taken[user, listed].any()
 
 
-def test_scores_lie_within_bounds_and_never_rise_along_a_list(model: Recommender, data: TrainingData) -> None:
+def test_scores_lie_within_bounds_and_never_rise_along_a_list(
+    model: Recommender, data: TrainingData
+) -> None:
     scores = model.recommend(data, ROWS, 15).scores
 
     assert -1 <= scores.min() <= scores.max() <= 1
     assert (np.diff(scores, axis=1) <= 1e-6).all()
 
 
-def test_a_list_longer_than_the_catalogue_ends_with_what_there_is(model: Recommender, data: TrainingData) -> None:
+def test_a_list_longer_than_the_catalogue_ends_with_what_there_is(
+    model: Recommender, data: TrainingData
+) -> None:
     lists = model.recommend(data, ROWS, ARTISTS + 10)
 
     left = ARTISTS - np.diff(data.taken().indptr)
@@ -70,7 +78,9 @@ def test_a_list_longer_than_the_catalogue_ends_with_what_there_is(model: Recomme
     assert (lists.scores[lists.artists < 0] == 0).all()
 
 
-def test_one_user_at_a_time_is_the_same_as_all_at_once(model: Recommender, data: TrainingData) -> None:
+def test_one_user_at_a_time_is_the_same_as_all_at_once(
+    model: Recommender, data: TrainingData
+) -> None:
     together = model.recommend(data, ROWS, 10)
 
     for user in (0, 7, 31):
@@ -83,10 +93,15 @@ def test_every_item_has_a_reason(model: Recommender, data: TrainingData) -> None
     said = model.explain(data, ROWS, lists).sentences
 
     assert said.shape == lists.artists.shape
-    assert all(bool(text) == (artist >= 0) for text, artist in zip(said.flat, lists.artists.flat, strict=True))
+    assert all(
+        bool(text) == (artist >= 0)
+        for text, artist in zip(said.flat, lists.artists.flat, strict=True)
+    )
 
 
-def test_saved_and_loaded_it_gives_the_same_lists(model: Recommender, data: TrainingData, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_gives_the_same_lists(
+    model: Recommender, data: TrainingData, tmp_path: Path
+) -> None:
     model.save(tmp_path / "model")
     back = models.load(model.family, tmp_path / "model")
 
@@ -94,12 +109,16 @@ def test_saved_and_loaded_it_gives_the_same_lists(model: Recommender, data: Trai
     assert (back.artist_ids == data.artist_ids).all()
 
 
-def test_the_same_seed_and_data_give_the_same_bytes(model: Recommender, data: TrainingData, tmp_path: Path) -> None:
+def test_the_same_seed_and_data_give_the_same_bytes(
+    model: Recommender, data: TrainingData, tmp_path: Path
+) -> None:
     for name in ("one", "two"):
         models.fit(model.family, data, seed=1).save(tmp_path / name)
 
     files = {name: sorted((tmp_path / name).rglob("*.*")) for name in ("one", "two")}
-    assert [path.read_bytes() for path in files["one"]] == [path.read_bytes() for path in files["two"]]
+    assert [path.read_bytes() for path in files["one"]] == [
+        path.read_bytes() for path in files["two"]
+    ]
 
 
 def test_nothing_is_pickled(model: Recommender, tmp_path: Path) -> None:
@@ -126,7 +145,9 @@ def test_a_user_without_any_signal_gets_a_full_list(model: Recommender, data: Tr
     assert (model.recommend(cold, np.array([0]), 10).artists >= 0).all()
 
 
-def test_newer_data_with_other_artists_is_served_by_their_names(model: Recommender, data: TrainingData) -> None:
+def test_newer_data_with_other_artists_is_served_by_their_names(
+    model: Recommender, data: TrainingData
+) -> None:
     wider = np.zeros((USERS + 3, ARTISTS + 4), dtype=np.float32)
     wider[:USERS, :ARTISTS] = data.confidence.toarray()
     newer = training_data(wider, data.as_of, fingerprint="newer")
@@ -275,7 +296,9 @@ def test_als_reasons_name_artists_that_the_user_has() -> None:
     data = checkerboard(labelled=False)
     model = models.fit(Family.ALS, data, seed=1)
 
-    reason = model.explain(data, np.array([0]), model.recommend(data, np.array([0]), 1)).sentences[0, 0]
+    reason = model.explain(data, np.array([0]), model.recommend(data, np.array([0]), 1)).sentences[
+        0, 0
+    ]
 
     named = reason.removeprefix("Because you listen to ").split(" and ")
     taken = {f"Artist {column}" for column in data.taken()[0].indices}
@@ -331,7 +354,9 @@ def test_what_is_trending_is_never_older_than_the_data_it_is_asked_with() -> Non
 
 
 def test_a_random_list_depends_on_the_user_and_the_seed_alone(data: TrainingData) -> None:
-    one, other = (models.fit(Family.RANDOM, data, seed=seed).recommend(data, ROWS, 10) for seed in (1, 2))
+    one, other = (
+        models.fit(Family.RANDOM, data, seed=seed).recommend(data, ROWS, 10) for seed in (1, 2)
+    )
     again = models.fit(Family.RANDOM, data, seed=1).recommend(data, ROWS[::-1], 10)
 
     assert (one.artists != other.artists).any()
@@ -343,7 +368,9 @@ def test_without_labels_the_ranker_keeps_the_order_of_als() -> None:
 
     ranked = models.fit(Family.XGBOOST, data, seed=1).recommend(data, ROWS, 5)
 
-    assert (ranked.artists == models.fit(Family.ALS, data, seed=1).recommend(data, ROWS, 5).artists).mean() > 0.95
+    assert (
+        ranked.artists == models.fit(Family.ALS, data, seed=1).recommend(data, ROWS, 5).artists
+    ).mean() > 0.95
     assert isinstance(data.confidence, sparse.csr_matrix)
 
 

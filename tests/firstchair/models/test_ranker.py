@@ -28,10 +28,15 @@ def sources(data: TrainingData) -> Sources:
 def slates(data: TrainingData, *, count: int = 200) -> Slates:
     """Five artists a slate, drawn at random, taken where the parity is the user's own."""
     rng = np.random.default_rng(3)
-    row, column = np.repeat(rng.integers(USERS, size=count), 5), rng.integers(ARTISTS, size=5 * count)
+    row, column = (
+        np.repeat(rng.integers(USERS, size=count), 5),
+        rng.integers(ARTISTS, size=5 * count),
+    )
     position = np.tile(np.arange(1, 6), count)
     taken = row % 2 == column % 2
-    return Slates(np.repeat(np.arange(count), 5), row, column, position, np.full(5 * count, 0.025), taken)
+    return Slates(
+        np.repeat(np.arange(count), 5), row, column, position, np.full(5 * count, 0.025), taken
+    )
 
 
 def labelled(data: TrainingData) -> LabelledHistory:
@@ -64,24 +69,36 @@ def test_a_given_pair_has_the_features_of_the_same_candidate_but_for_its_positio
 
     position = NAMES.index("slate_position")
     assert (given[:, position] == 3).all()
-    assert np.array_equal(np.delete(given, position, 1), np.delete(pairs.features[::7], position, 1), equal_nan=True)
+    assert np.array_equal(
+        np.delete(given, position, 1), np.delete(pairs.features[::7], position, 1), equal_nan=True
+    )
 
 
-def test_an_artist_loved_in_ones_country_has_a_lift_there(sources: Sources, data: TrainingData) -> None:
+def test_an_artist_loved_in_ones_country_has_a_lift_there(
+    sources: Sources, data: TrainingData
+) -> None:
     table = PairTable(sources, data)
 
-    in_chile = table.given(np.array([0, 0]), np.array([2, 3]), np.array([1, 1]))[:, NAMES.index("lift_in_country")]
+    in_chile = table.given(np.array([0, 0]), np.array([2, 3]), np.array([1, 1]))[
+        :, NAMES.index("lift_in_country")
+    ]
 
     assert in_chile[0] > 0 > in_chile[1]
 
 
-def test_a_lift_is_of_the_day_that_is_asked_about_not_of_the_fit(sources: Sources, data: TrainingData) -> None:
+def test_a_lift_is_of_the_day_that_is_asked_about_not_of_the_fit(
+    sources: Sources, data: TrainingData
+) -> None:
     recent = np.zeros((USERS, ARTISTS), dtype=np.float32)
     recent[::2, 3] = 1  # Chile
     later = replace(data, as_of=data.as_of + timedelta(days=5), recent=sparse.csr_matrix(recent))
     pair, lift = (np.array([0]), np.array([3]), np.array([1])), NAMES.index("lift_in_country")
 
-    assert PairTable(sources, data).given(*pair)[0, lift] < 0 < PairTable(sources, later).given(*pair)[0, lift]
+    assert (
+        PairTable(sources, data).given(*pair)[0, lift]
+        < 0
+        < PairTable(sources, later).given(*pair)[0, lift]
+    )
 
 
 @pytest.mark.parametrize("seed", [2, 4])
@@ -90,7 +107,9 @@ def test_slates_are_learnt_even_where_the_watched_labels_contradict_them(
 ) -> None:
     logged = slates(data, count=400)
     against = replace(logged, taken=~logged.taken)
-    shown = PairTable(sources, labelled(data).data).given(against.row, against.column, against.position)
+    shown = PairTable(sources, labelled(data).data).given(
+        against.row, against.column, against.position
+    )
 
     def gap(history: LabelledHistory) -> float:
         """How much higher taken items of the slates are ranked than refused ones."""
@@ -142,11 +161,15 @@ def test_labels_of_the_last_days_decide_when_to_stop(sources: Sources, data: Tra
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_how_to_learn_is_not_chosen_by_what_slates_led_to(sources: Sources, data: TrainingData, dated: bool) -> None:
+def test_how_to_learn_is_not_chosen_by_what_slates_led_to(
+    sources: Sources, data: TrainingData, dated: bool
+) -> None:
     history = replace(labelled(data), later=a_third(labelled(data).positives) if dated else None)
 
     unled, *_ = trained(sources, history, seed=1, objectives=OBJECTIVES)
-    led, booster, _ = trained(sources, replace(history, prompted=history.positives), seed=1, objectives=OBJECTIVES)
+    led, booster, _ = trained(
+        sources, replace(history, prompted=history.positives), seed=1, objectives=OBJECTIVES
+    )
 
     assert unled is not None
     assert led is not None
@@ -156,7 +179,9 @@ def test_how_to_learn_is_not_chosen_by_what_slates_led_to(sources: Sources, data
 
 
 def test_nothing_taken_up_teaches_nothing(sources: Sources, data: TrainingData) -> None:
-    nothing = replace(labelled(data), positives=sparse.csr_matrix(np.zeros((USERS, ARTISTS), dtype=np.float32)))
+    nothing = replace(
+        labelled(data), positives=sparse.csr_matrix(np.zeros((USERS, ARTISTS), dtype=np.float32))
+    )
 
     assert trained(sources, nothing, seed=1, objectives=OBJECTIVES) == (None, None, ())
 

@@ -18,7 +18,9 @@ def test_an_artist_followed_long_ago_and_never_played_is_taken(lake: Lake) -> No
     assert data.taken().toarray().tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
-def test_an_artist_unfollowed_may_be_listed_again_but_speaks_against_himself_unless_played(lake: Lake) -> None:
+def test_an_artist_unfollowed_may_be_listed_again_but_speaks_against_himself_unless_played(
+    lake: Lake,
+) -> None:
     scene = Scene()
     played = {"artist_id": "y", "track_id": "y1", "ms_played": 200_000}
     scene.fill(

@@ -13,7 +13,9 @@ USERS, ARTISTS = 60, 40
 AS_OF = date(2026, 2, 1)
 
 
-def checkerboard(*, labelled: bool = True, users: int = USERS, artists: int = ARTISTS) -> TrainingData:
+def checkerboard(
+    *, labelled: bool = True, users: int = USERS, artists: int = ARTISTS
+) -> TrainingData:
     """User u likes every artist of u's parity but one, which is `withheld(u)` places on."""
     liked = np.add.outer(np.arange(users), np.arange(artists)) % 2 == 0
     liked[np.arange(users), withheld(np.arange(users), artists)] = False
@@ -57,7 +59,9 @@ def training_data(confidence: np.ndarray, as_of: date, fingerprint: str = "toy")
             {
                 "name": [f"Artist {number}" for number in range(artists)],
                 "genres": [["jazz"] if p == 0 else ["metal"] for p in parity],
-                "first_active_on": [date(1990, 1, 1) if p == 0 else date(2015, 1, 1) for p in parity],
+                "first_active_on": [
+                    date(1990, 1, 1) if p == 0 else date(2015, 1, 1) for p in parity
+                ],
                 "followers": 1_000,
                 "plays_7d": plays,
                 "plays_28d": 3 * plays,

@@ -38,7 +38,9 @@ def codes(platform: Platform, **settings: float) -> set[str]:
     return {alert.code for alert in open_alerts(changed)}
 
 
-def test_a_fresh_platform_tells_of_the_holes_that_were_planted_and_of_nothing_else(platform: Platform) -> None:
+def test_a_fresh_platform_tells_of_the_holes_that_were_planted_and_of_nothing_else(
+    platform: Platform,
+) -> None:
     assert codes(platform) == {"sequence_gaps"}
 
 
@@ -53,7 +55,13 @@ def posted_today(lake: Lake, *more: date) -> Iterator[None]:
         "batch_id": "today",
         "ingested_at": FRESH,
     }
-    read = {"batch_id": "today", "object_url": "today", "status": "done", "ingested_at": FRESH, "records": 1}
+    read = {
+        "batch_id": "today",
+        "object_url": "today",
+        "status": "done",
+        "ingested_at": FRESH,
+        "records": 1,
+    }
     read |= {"accepted": 1, "duplicates": 0, "conflicting_duplicates": 0, "quarantined": 0}
     landed = [event, *(event | {"event_id": str(day), "event_date": day} for day in more)]
     rows = {t.BRONZE_EVENTS: landed, t.OBJECTS: [read]}
@@ -75,7 +83,9 @@ def test_traffic_of_today_is_no_loss(platform: Platform) -> None:
     assert found["unbuilt_days"].state is CheckState.PASSES
 
 
-def test_an_event_of_a_complete_day_that_nobody_builds_is_told_after_some_hours(platform: Platform) -> None:
+def test_an_event_of_a_complete_day_that_nobody_builds_is_told_after_some_hours(
+    platform: Platform,
+) -> None:
     def told(at: datetime) -> bool:
         return "unbuilt_days" in {alert.code for alert in open_alerts(replace(platform, now=at))}
 
@@ -113,17 +123,25 @@ def test_what_cannot_be_judged_is_told_apart_from_what_is_well(platform: Platfor
 
     assert found["stale_data"] is CheckState.PASSES
     assert found["refresh_held"] is CheckState.NOT_APPLICABLE
-    assert not {check.name for check in watch(platform) if check.missing and check.state is CheckState.PASSES}
+    assert not {
+        check.name
+        for check in watch(platform)
+        if check.missing and check.state is CheckState.PASSES
+    }
 
 
-def test_without_dagster_what_the_sensor_last_found_of_runs_is_told(platform: Platform, databases: Databases) -> None:
+def test_without_dagster_what_the_sensor_last_found_of_runs_is_told(
+    platform: Platform, databases: Databases
+) -> None:
     journal = Journal(databases.ledger)
     journal.migrate()
     journal.see({"failed_run": "The run of landing failed."}, now=FRESH)
 
     alerts = open_alerts(replace(platform, journal=journal))
 
-    assert ("failed_run", "The run of landing failed.") in [(alert.code, alert.text) for alert in alerts]
+    assert ("failed_run", "The run of landing failed.") in [
+        (alert.code, alert.text) for alert in alerts
+    ]
 
 
 @pytest.mark.parametrize(("fallen_days", "told"), [(0, False), (1, False), (4, True)])
@@ -134,7 +152,10 @@ def test_engagement_has_fallen_once_two_mornings_in_a_row_say_so(
     rows = [
         dict.fromkeys(t.ENGAGEMENT_DAILY.schema.names)
         | {"event_date": last - timedelta(days=1 + ago), "segment": "all", "segment_value": "all"}
-        | {"model_version": "all", "ctr": (0.1 + 0.002 * (ago % 3)) * (0.6 if ago < fallen_days else 1)}
+        | {
+            "model_version": "all",
+            "ctr": (0.1 + 0.002 * (ago % 3)) * (0.6 if ago < fallen_days else 1),
+        }
         for ago in range(28)
     ]
     lake.append(t.ENGAGEMENT_DAILY, pa.Table.from_pylist(rows, schema=t.ENGAGEMENT_DAILY.schema))
@@ -159,9 +180,16 @@ def test_too_many_refused_records_are_told(platform: Platform) -> None:
 @pytest.mark.parametrize(("day", "told"), [(date(2003, 5, 1), True), (FRESH.date(), False)])
 def test_a_day_long_before_all_others_is_told(platform: Platform, day: date, told: bool) -> None:
     row = dict.fromkeys(t.QUARANTINE_EVENTS.schema.names)
-    row |= {"reason": "out_of_range", "detail": "stray day: apart", "event_date": day, "quarantined_at": FRESH}
+    row |= {
+        "reason": "out_of_range",
+        "detail": "stray day: apart",
+        "event_date": day,
+        "quarantined_at": FRESH,
+    }
     row |= {"source": "tv"}
-    platform.lake.append(t.QUARANTINE_EVENTS, pa.Table.from_pylist([row], schema=t.QUARANTINE_EVENTS.schema))
+    platform.lake.append(
+        t.QUARANTINE_EVENTS, pa.Table.from_pylist([row], schema=t.QUARANTINE_EVENTS.schema)
+    )
     try:
         texts = {alert.code: alert.text for alert in open_alerts(platform)}
     finally:
@@ -200,7 +228,9 @@ def test_a_champion_that_was_never_confirmed_is_shown_to_a_person_for_some_days(
     later = replace(at_once, now=FRESH + timedelta(days=3))
 
     texts = {alert.code: alert.text for alert in open_alerts(at_once)}
-    assert texts["unconfirmed"] == ("Version 2 was never confirmed: On day 42 one arm has no impression at all.")
+    assert texts["unconfirmed"] == (
+        "Version 2 was never confirmed: On day 42 one arm has no impression at all."
+    )
     assert "unconfirmed" not in {alert.code for alert in open_alerts(later)}
 
 
@@ -244,7 +274,9 @@ def test_a_version_that_was_deleted_in_mlflow_is_told(
     assert still is (champion is not None)
 
 
-def test_before_any_event_that_alone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_any_event_that_alone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FIRSTCHAIR_HOME", str(tmp_path / "empty"))
 
     assert [alert.code for alert in open_alerts(open_platform(now=FRESH))] == ["no_data"]
@@ -338,7 +370,9 @@ def test_an_alert_says_its_likely_cause_where_to_look_and_what_to_do(platform: P
 
     assert alert.cause == "Objects are late or were lost on the way."
     assert alert.link == platform.settings.page("quality")
-    assert alert.told() == (f"{alert.text} Likely cause: {alert.cause} What to do: {alert.remedy} See {alert.link}")
+    assert alert.told() == (
+        f"{alert.text} Likely cause: {alert.cause} What to do: {alert.remedy} See {alert.link}"
+    )
 
 
 def test_every_code_has_a_guide() -> None:
@@ -381,10 +415,16 @@ def test_a_fall_after_a_release_names_days_baseline_and_release(
         before_ctr=0.1,
     )
     mornings = (date(2026, 1, 30), date(2026, 1, 31))
-    monkeypatch.setattr("monitoring.engagement_regression", lambda *_, **__: dict.fromkeys(mornings, found))
+    monkeypatch.setattr(
+        "monitoring.engagement_regression", lambda *_, **__: dict.fromkeys(mornings, found)
+    )
 
     alerts = {alert.code: alert for alert in open_alerts(replace(platform, ledger=ledger))}
 
     alert = alerts["engagement_regression"]
-    assert alert.text == ("CTR of 2026-01-27 to 2026-01-29 is 8.23%: -17.7% against 2026-01-06 to 2026-01-26 (10.00%).")
-    assert alert.cause.startswith("the champion changed in these days: entry 1 of 2026-01-28 (promote ALS 1).")
+    assert alert.text == (
+        "CTR of 2026-01-27 to 2026-01-29 is 8.23%: -17.7% against 2026-01-06 to 2026-01-26 (10.00%)."
+    )
+    assert alert.cause.startswith(
+        "the champion changed in these days: entry 1 of 2026-01-28 (promote ALS 1)."
+    )

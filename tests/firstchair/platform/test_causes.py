@@ -30,7 +30,9 @@ def outcomes(rule: Rule, held: str) -> str:
     for day in days:
         came_to = outcome(rule, days, fired, as_of=day)
         fired += [day] if came_to == "fired" else []
-        told += {None: ".", "fired": "F", "not_held": "n", "same_episode": "s", "cool_down": "c"}[came_to]
+        told += {None: ".", "fired": "F", "not_held": "n", "same_episode": "s", "cool_down": "c"}[
+            came_to
+        ]
     return told
 
 
@@ -45,7 +47,9 @@ def outcomes(rule: Rule, held: str) -> str:
         (Rule(clear_days=0, cool_down_days=2), "xxx", "FcF"),
     ],
 )
-def test_a_condition_fires_when_it_lasts_and_then_keeps_quiet(rule: Rule, held: str, expected: str) -> None:
+def test_a_condition_fires_when_it_lasts_and_then_keeps_quiet(
+    rule: Rule, held: str, expected: str
+) -> None:
     assert outcomes(rule, held) == expected
 
 
@@ -70,12 +74,16 @@ def journal(new_database: Callable[[], sa.URL]) -> Journal:
 
 
 def record(as_of: date, outcome: str, detail: str = "why") -> TriggerRecord:
-    return TriggerRecord(datetime(2026, 1, 1, tzinfo=UTC), as_of, "drift:response", outcome, detail, {"ctr": 0.3})
+    return TriggerRecord(
+        datetime(2026, 1, 1, tzinfo=UTC), as_of, "drift:response", outcome, detail, {"ctr": 0.3}
+    )
 
 
 def test_the_first_outcome_of_a_cause_and_a_day_stands(journal: Journal) -> None:
     journal.record([record(START, "fired")])
-    journal.record([record(START, "same_episode", "another"), record(START + timedelta(days=1), "cool_down")])
+    journal.record(
+        [record(START, "same_episode", "another"), record(START + timedelta(days=1), "cool_down")]
+    )
 
     assert [(found.as_of, found.outcome, found.detail) for found in journal.triggers()] == [
         (START + timedelta(days=1), "cool_down", "why"),
@@ -85,10 +93,14 @@ def test_the_first_outcome_of_a_cause_and_a_day_stands(journal: Journal) -> None
 
 
 @pytest.mark.parametrize(
-    "change", ["update retraining_triggers set outcome = 'fired'", "delete from retraining_triggers"]
+    "change",
+    ["update retraining_triggers set outcome = 'fired'", "delete from retraining_triggers"],
 )
 def test_what_was_recorded_cannot_be_changed(journal: Journal, change: str) -> None:
     journal.record([record(START, "cool_down")])
 
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"), journal._engine.begin() as connection:
+    with (
+        pytest.raises(sa.exc.DBAPIError, match="append-only"),
+        journal._engine.begin() as connection,
+    ):
         connection.execute(sa.text(change))

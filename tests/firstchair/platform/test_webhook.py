@@ -18,7 +18,10 @@ from firstchair.platform.webhook import DELIVERY, SIGNATURE, signature, tell
 
 KEY = b"a test's key"
 START = datetime(2026, 2, 1, 6, tzinfo=UTC)
-STALE, GAPS = Alert("stale_data", "The newest day is old."), Alert("sequence_gaps", "Numbers are missing.")
+STALE, GAPS = (
+    Alert("stale_data", "The newest day is old."),
+    Alert("sequence_gaps", "Numbers are missing."),
+)
 
 
 @dataclass
@@ -95,17 +98,23 @@ def test_a_receiver_that_fails_twice_gets_each_alert_once_and_its_end_once(
     assert journal.incidents(only_open=True) == []
 
 
-def test_a_receiver_that_is_down_is_asked_less_and_less_often(journal: Journal, receiver: Receiver) -> None:
+def test_a_receiver_that_is_down_is_asked_less_and_less_often(
+    journal: Journal, receiver: Receiver
+) -> None:
     receiver.faults = 1_000
 
     ticks(journal, receiver.url, *[(STALE,)] * 124, minutes=1)
 
-    assert receiver.asked == 8  # at minutes 0, 1, 3, 7, 15, 31, 63 and, an hour being the longest wait, 123
+    assert (
+        receiver.asked == 8
+    )  # at minutes 0, 1, 3, 7, 15, 31, 63 and, an hour being the longest wait, 123
     (incident,) = journal.incidents()
     assert (incident.attempts, incident.delivered_at) == (8, None)
 
 
-def test_what_was_over_before_it_could_be_told_is_told_with_its_end(journal: Journal, receiver: Receiver) -> None:
+def test_what_was_over_before_it_could_be_told_is_told_with_its_end(
+    journal: Journal, receiver: Receiver
+) -> None:
     receiver.faults = 1
 
     ticks(journal, receiver.url, (STALE,), (), ())

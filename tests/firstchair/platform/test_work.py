@@ -56,7 +56,9 @@ def test_who_is_at_work_is_known_for_as_long_as_it_is(url: sa.URL) -> None:
     assert datetime.now(UTC) - during.since < timedelta(minutes=5)
 
 
-def test_a_second_writer_leaves_and_is_told_who_is_at_work_since_when_and_why(url: sa.URL, engine: sa.Engine) -> None:
+def test_a_second_writer_leaves_and_is_told_who_is_at_work_since_when_and_why(
+    url: sa.URL, engine: sa.Engine
+) -> None:
     with advisory_lock(url, WRITER, wait=False):
         held_by_another(url, engine)
         with pytest.raises(RunError) as refused, writing(url, who="firstchair run", wait=False):
@@ -111,7 +113,9 @@ def test_a_writer_that_was_killed_is_in_nobodys_way(url: sa.URL, engine: sa.Engi
         held_by_another(url, engine)
         at_first = at_work(url)
         with engine.connect() as admin:
-            admin.execute(sa.text("select pg_terminate_backend(:pid)"), {"pid": lock_backend(url, WRITER)})
+            admin.execute(
+                sa.text("select pg_terminate_backend(:pid)"), {"pid": lock_backend(url, WRITER)}
+            )
 
     assert at_first is not None
     assert at_work(url) is None

@@ -41,7 +41,12 @@ def users(lake: Lake) -> dict[str, dict[str, Any]]:
 
 
 def test_an_account_becomes_a_user_without_pii(source: sa.Engine, lake: Lake) -> None:
-    person = {"email": "ann@example.org", "birth_date": date(1990, 5, 17), "gender": "f", "country": "DE"}
+    person = {
+        "email": "ann@example.org",
+        "birth_date": date(1990, 5, 17),
+        "gender": "f",
+        "country": "DE",
+    }
     put(source, {"user_id": "user-ann", "latitude": 48.1372, "longitude": 11.5755, **person})
 
     report = build(source, lake)
@@ -56,10 +61,17 @@ def test_an_account_becomes_a_user_without_pii(source: sa.Engine, lake: Lake) ->
             "created_at": SINCE,
         }
     }
-    assert (report.rows, report.read, report.quarantined, report.age_groups) == (1, 1, {}, {"35-44": 1})
+    assert (report.rows, report.read, report.quarantined, report.age_groups) == (
+        1,
+        1,
+        {},
+        {"35-44": 1},
+    )
 
 
-def test_a_user_with_nothing_but_a_key_and_a_date_is_accepted_as_unknown(source: sa.Engine, lake: Lake) -> None:
+def test_a_user_with_nothing_but_a_key_and_a_date_is_accepted_as_unknown(
+    source: sa.Engine, lake: Lake
+) -> None:
     put(source, {"user_id": "bare"})
 
     report = build(source, lake)
@@ -96,13 +108,18 @@ def known(
     """The users that accounts of the `FACTS` become in one build, account n for the n-th."""
     source = sa.create_engine(new_session_database(), poolclass=sa.pool.NullPool)
     accounts.metadata.create_all(source)
-    put(source, *({"user_id": f"account {number}", **row} for number, (row, _, _) in enumerate(FACTS)))
+    put(
+        source,
+        *({"user_id": f"account {number}", **row} for number, (row, _, _) in enumerate(FACTS)),
+    )
     lake = Lake(str(tmp_path_factory.mktemp("facts") / "lake"))
     build(source, lake)
     return users(lake)
 
 
-@pytest.mark.parametrize(("number", "column", "value"), [(n, *fact[1:]) for n, fact in enumerate(FACTS)])
+@pytest.mark.parametrize(
+    ("number", "column", "value"), [(n, *fact[1:]) for n, fact in enumerate(FACTS)]
+)
 def test_a_fact_is_made_coarse_or_unknown(
     known: dict[str, dict[str, Any]], number: int, column: str, value: object
 ) -> None:
@@ -208,7 +225,9 @@ def test_a_table_of_few_values_is_not_judged(source: sa.Engine, lake: Lake) -> N
     assert report.unknown == {"age_group": 0, "gender": 50, "country": 0, "city": 0}
 
 
-def test_a_refused_account_is_named_and_the_others_are_accepted(source: sa.Engine, lake: Lake) -> None:
+def test_a_refused_account_is_named_and_the_others_are_accepted(
+    source: sa.Engine, lake: Lake
+) -> None:
     put(
         source,
         {"user_id": "sound"},
@@ -228,13 +247,23 @@ def test_a_refused_account_is_named_and_the_others_are_accepted(source: sa.Engin
         None: "missing_field",
     }
     assert list(users(lake)) == [user_key("sound", KEY)]
-    assert (report.read, report.rows, report.quarantined) == (5, 1, {"missing_field": 2, "future_timestamp": 2})
+    assert (report.read, report.rows, report.quarantined) == (
+        5,
+        1,
+        {"missing_field": 2, "future_timestamp": 2},
+    )
 
 
 def test_chunks_of_the_source_change_nothing(
     source: sa.Engine, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(source, *[{"user_id": f"user-{n}", "age": n, "created_at": None if n % 3 == 0 else SINCE} for n in range(10)])
+    put(
+        source,
+        *[
+            {"user_id": f"user-{n}", "age": n, "created_at": None if n % 3 == 0 else SINCE}
+            for n in range(10)
+        ],
+    )
     build(source, lake)
     chunked = Lake(str(tmp_path / "chunked"))
 
@@ -245,7 +274,9 @@ def test_chunks_of_the_source_change_nothing(
         assert chunked.fingerprint(table) == lake.fingerprint(table)
 
 
-def test_an_account_that_is_gone_from_the_source_is_gone_from_the_lake(source: sa.Engine, lake: Lake) -> None:
+def test_an_account_that_is_gone_from_the_source_is_gone_from_the_lake(
+    source: sa.Engine, lake: Lake
+) -> None:
     put(source, {"user_id": "stays"}, {"user_id": "goes"})
     build(source, lake)
     with source.begin() as connection:
@@ -271,10 +302,21 @@ def test_a_source_that_is_away_leaves_the_last_snapshot(source: sa.Engine, lake:
     assert list(users(lake)) == [user_key("one", KEY)]
 
 
-def test_no_file_of_the_lake_holds_what_a_person_can_be_found_by(source: sa.Engine, lake: Lake) -> None:
+def test_no_file_of_the_lake_holds_what_a_person_can_be_found_by(
+    source: sa.Engine, lake: Lake
+) -> None:
     secrets = ("user-ann", "ann@example.org", "1990-05-17", "52.520008", "13.404954")
-    person = {"email": secrets[1], "birth_date": date(1990, 5, 17), "latitude": 52.520008, "longitude": 13.404954}
-    put(source, {"user_id": "user-ann", **person}, {"user_id": "user-ann-2", **person, "created_at": None})
+    person = {
+        "email": secrets[1],
+        "birth_date": date(1990, 5, 17),
+        "latitude": 52.520008,
+        "longitude": 13.404954,
+    }
+    put(
+        source,
+        {"user_id": "user-ann", **person},
+        {"user_id": "user-ann-2", **person, "created_at": None},
+    )
 
     build(source, lake)
 

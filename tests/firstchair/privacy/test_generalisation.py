@@ -20,9 +20,31 @@ from firstchair.privacy.generalisation import age_on, countries, country_codes, 
 @pytest.mark.parametrize(
     ("age", "group"),
     [
-        *[(1, "under-18"), (17, "under-18"), (18, "18-24"), (24, "18-24"), (25, "25-34"), (34, "25-34")],
-        *[(35, "35-44"), (44, "35-44"), (45, "45-54"), (54, "45-54"), (55, "55-64"), (64, "55-64"), (65, "65+")],
-        *[(120, "65+"), (121, "unknown"), (300, "unknown"), (0, "unknown"), (-1337, "unknown"), (None, "unknown")],
+        *[
+            (1, "under-18"),
+            (17, "under-18"),
+            (18, "18-24"),
+            (24, "18-24"),
+            (25, "25-34"),
+            (34, "25-34"),
+        ],
+        *[
+            (35, "35-44"),
+            (44, "35-44"),
+            (45, "45-54"),
+            (54, "45-54"),
+            (55, "55-64"),
+            (64, "55-64"),
+            (65, "65+"),
+        ],
+        *[
+            (120, "65+"),
+            (121, "unknown"),
+            (300, "unknown"),
+            (0, "unknown"),
+            (-1337, "unknown"),
+            (None, "unknown"),
+        ],
     ],
 )
 def test_an_age_has_its_group_and_an_absurd_one_none(age: float | None, group: str) -> None:
@@ -53,7 +75,10 @@ def test_the_age_grows_by_one_on_the_birthday(born: date, years: int) -> None:
         ("other", ["non-binary", "divers", "X", "genderfluid", "other", "trans", "不二"]),
         ("unknown", ["", None, "unknown", "N/A", "n.a.", "NULL", "None", "U", "NaN", "-", "?"]),
         ("unknown", ["not specified", "not_specified", "Prefer not to say", "PREFER_NOT_TO_SAY"]),
-        ("unknown", ["prefer-not-to-say", "keine Angabe", "No especificado", "未知", "0", "1", "9"]),
+        (
+            "unknown",
+            ["prefer-not-to-say", "keine Angabe", "No especificado", "未知", "0", "1", "9"],
+        ),
     ],
 )
 def test_a_gender_is_read_in_common_languages(gender: str, said: list[str | None]) -> None:
@@ -126,14 +151,18 @@ def test_coordinates_on_land_have_their_place(
         *[(np.nan, np.nan), (np.nan, 36.8), (48.1, np.nan), (np.inf, 11.5), (48.1, -np.inf)],
     ],
 )
-def test_coordinates_at_sea_out_of_range_or_missing_have_none(latitude: float, longitude: float) -> None:
+def test_coordinates_at_sea_out_of_range_or_missing_have_none(
+    latitude: float, longitude: float
+) -> None:
     found = places(np.array([latitude]), np.array([longitude])).iloc[0]
 
     assert list(found) == ["unknown"] * 3
 
 
 def test_places_stay_with_their_rows() -> None:
-    found = places(np.array([999.0, 48.1372, 0.0, -33.4489]), np.array([0.0, 11.5755, 0.0, -70.6693]))
+    found = places(
+        np.array([999.0, 48.1372, 0.0, -33.4489]), np.array([0.0, 11.5755, 0.0, -70.6693])
+    )
 
     assert list(found["country"]) == ["unknown", "DE", "unknown", "CL"]
 
@@ -154,7 +183,9 @@ def kilometres(latitude: float, longitude: float, places: Gazetteer) -> np.ndarr
 )
 @example(latitude=-16.85, longitude=-179.97, row=None)
 @example(latitude=90.0, longitude=-180.0, row=None)
-def test_the_place_is_nearest_on_the_globe(latitude: float, longitude: float, row: int | None) -> None:
+def test_the_place_is_nearest_on_the_globe(
+    latitude: float, longitude: float, row: int | None
+) -> None:
     known = gazetteer()
     if row is not None:  # Near a place: most random points lie at sea.
         latitude = float(np.clip(known.latitude[row] + latitude / 600, -90, 90))

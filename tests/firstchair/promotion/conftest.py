@@ -80,7 +80,9 @@ class Audition:
             if as_of in self.registered and data == data_of(as_of) and model.family != apart:
                 continue
             data += ", changed" if model.family == apart else ""
-            self.registry.register(model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1, simulated=False)
+            self.registry.register(
+                model, as_of=as_of, data_fingerprint=data, metrics={}, seed=1, simulated=False
+            )
 
     def remember(self, as_of: date = AS_OF, **levels: float) -> None:
         """What families remember of their training days, as a mean NDCG per user."""
@@ -133,7 +135,9 @@ class Audition:
 
     def aliases(self) -> dict[str, str | None]:
         found = {name: self.registry.alias(name) for name in ("champion", "challenger", "previous")}
-        return {name: None if version is None else version.version for name, version in found.items()}
+        return {
+            name: None if version is None else version.version for name, version in found.items()
+        }
 
 
 def data_of(as_of: date) -> str:
@@ -144,7 +148,9 @@ def data_of(as_of: date) -> str:
 def logins(first: date, days: int) -> pa.Table:
     """One login a day, so that there is a history to be split."""
     day = [first + timedelta(days=number) for number in range(days)]
-    columns = {name: pa.nulls(days, t.EVENTS.schema.field(name).type) for name in t.EVENTS.schema.names}
+    columns = {
+        name: pa.nulls(days, t.EVENTS.schema.field(name).type) for name in t.EVENTS.schema.names
+    }
     known = {
         "event_id": [f"login {number}" for number in range(days)],
         "event_type": ["login"] * days,
@@ -181,4 +187,6 @@ class Copies:
 
 def rules(**changed: Any) -> GateRules:
     """Rules for the few users of these tests."""
-    return GateRules(offline=OfflineRules(**{"min_test_users": 100, "bootstrap_samples": 200} | changed))
+    return GateRules(
+        offline=OfflineRules(**{"min_test_users": 100, "bootstrap_samples": 200} | changed)
+    )

@@ -105,6 +105,8 @@ def test_a_better_challenger_gets_through_to_canary_against_the_version_that_ser
     ledger, status = after
     challenge = of_kind(ledger, "challenge")
 
-    assert challenge["reason_codes"] == ["shadow_passed", "superior"], json.dumps(challenge["evidence"]["metrics"])
+    assert challenge["reason_codes"] == ["shadow_passed", "superior"], json.dumps(
+        challenge["evidence"]["metrics"]
+    )
     assert challenge["evidence"]["phase"]["standing"] == str(status["roles"]["champion"]["version"])
     assert status["roles"]["phase"]["stage"] == "canary"

@@ -33,7 +33,9 @@ MANUAL = ManualDecision("ana", "The label asks for it.", NOW, AS_OF)
 def promoted(a: Audition, family: str) -> Entry:
     last = a.ledger.last()
     manual = replace(MANUAL, reason=f"{family} after {last and last.sequence}")
-    return promote_by_hand(a.registry, a.ledger, manual, version=a.number(family), users=USERS, salt=SALT)
+    return promote_by_hand(
+        a.registry, a.ledger, manual, version=a.number(family), users=USERS, salt=SALT
+    )
 
 
 def rolled_back(a: Audition) -> Entry:
@@ -55,7 +57,9 @@ def test_a_second_rollback_does_not_bring_the_removed_version_back(stand: Stand)
     assert a.aliases()["champion"] == stand.als
 
 
-def test_a_champion_that_was_deleted_in_mlflow_gives_way_to_a_promotion_by_hand(stand: Stand) -> None:
+def test_a_champion_that_was_deleted_in_mlflow_gives_way_to_a_promotion_by_hand(
+    stand: Stand,
+) -> None:
     a = stand.a
     client = MlflowClient(tracking_uri=a.registry.tracking_uri)
     client.delete_model_version(NAME, stand.als)
@@ -165,7 +169,9 @@ def test_the_version_that_was_confirmed_is_shown_only_to_who_confirms_it(stand: 
     assert a.ledger.entries() == entries
 
 
-def test_a_day_on_which_its_version_was_rolled_back_is_decided_without_it(after_a_day: Audition) -> None:
+def test_a_day_on_which_its_version_was_rolled_back_is_decided_without_it(
+    after_a_day: Audition,
+) -> None:
     a = after_a_day
     a.enter(day(1), content=0.30)
     removed = a.number("content", day(1))
@@ -176,14 +182,18 @@ def test_a_day_on_which_its_version_was_rolled_back_is_decided_without_it(after_
 
     outcome = a.decide(day(1))
 
-    assert removed not in {e.challenger for e in outcome.entries if e.evidence["kind"] == "challenge"}
+    assert removed not in {
+        e.challenger for e in outcome.entries if e.evidence["kind"] == "challenge"
+    }
     assert len(outcome.entries) > 2
     assert a.ledger.stages()[removed] == "rolled_back"
     assert outcome.champion != removed
     assert undecided(a.lake, a.registry, a.ledger) == []
 
 
-def test_a_refit_that_the_ledger_removed_is_not_picked_whatever_its_tag_says(after_a_day: Audition) -> None:
+def test_a_refit_that_the_ledger_removed_is_not_picked_whatever_its_tag_says(
+    after_a_day: Audition,
+) -> None:
     a = after_a_day
     serving = a.registry.version(a.number("als"))
     a.enter(AS_OF + timedelta(days=1))
@@ -244,7 +254,9 @@ def test_an_alias_that_somebody_moved_is_put_back_before_lists_are_published(sta
 
 
 @pytest.mark.parametrize("number", ["999", "abc", "-1", "1; drop", "9" * 40, "", "1.5"])
-def test_a_version_that_does_not_exist_is_refused_with_those_that_do(stand: Stand, number: str) -> None:
+def test_a_version_that_does_not_exist_is_refused_with_those_that_do(
+    stand: Stand, number: str
+) -> None:
     a = stand.a
 
     with pytest.raises(ModelError) as refused:

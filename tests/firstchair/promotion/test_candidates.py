@@ -50,7 +50,12 @@ def history(lake: Lake) -> Lake:
         for day in range(DAYS)
         for user in range(USERS)
     ]
-    for table, rows in ((t.USERS, users), (t.ARTISTS, catalogue), (t.TRACKS, tracks), (t.EVENTS, plays)):
+    for table, rows in (
+        (t.USERS, users),
+        (t.ARTISTS, catalogue),
+        (t.TRACKS, tracks),
+        (t.EVENTS, plays),
+    ):
         lake.overwrite(table, pa.Table.from_pylist(rows, schema=table.schema))
     return lake
 
@@ -96,7 +101,9 @@ def test_a_family_enters_once_without_test_users(history: Lake, registry: Regist
     assert not any(name.startswith("test_") for name in registry.metrics(entered[0].version))
 
 
-def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(history: Lake, registry: Registry) -> None:
+def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(
+    history: Lake, registry: Registry
+) -> None:
     events = history.read(t.EVENTS).to_pylist()
     for event in events:
         if event["user_key"] < f"{USERS // 2:032x}":
@@ -106,7 +113,10 @@ def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(history: Lak
 
     version = enter_candidate(history, registry, family="trending", as_of=as_of, seed=1).version
 
-    apart = {table: history.read(table).to_pylist() for table in (t.OFFLINE_EVIDENCE, t.PROMPTED_EVIDENCE)}
+    apart = {
+        table: history.read(table).to_pylist()
+        for table in (t.OFFLINE_EVIDENCE, t.PROMPTED_EVIDENCE)
+    }
     unprompted, prompted = apart.values()
     assert {row["user_key"] < f"{USERS // 2:032x}" for row in prompted} == {True}
     assert {row["user_key"] < f"{USERS // 2:032x}" for row in unprompted} == {False}
@@ -119,7 +129,9 @@ def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(history: Lak
 
 def _fetched(registry: Registry, uri: str, folder: Path) -> str:
     return str(
-        mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=registry.tracking_uri)
+        mlflow.artifacts.download_artifacts(
+            artifact_uri=uri, dst_path=str(folder), tracking_uri=registry.tracking_uri
+        )
     )
 
 

@@ -17,7 +17,9 @@ UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
 
 def metric(name: str, role: str, **values: Any) -> dict[str, Any]:
     """A metric's record of which nothing is known, but for `values`."""
-    unknown = dict.fromkeys(("champion", "challenger", "relative_difference", "se", "lower", "upper", "log_e"))
+    unknown = dict.fromkeys(
+        ("champion", "challenger", "relative_difference", "se", "lower", "upper", "log_e")
+    )
     return {
         "name": name,
         "role": role,
@@ -30,7 +32,9 @@ def metric(name: str, role: str, **values: Any) -> dict[str, Any]:
 
 def known(name: str, role: str, lower: float, upper: float, **values: Any) -> dict[str, Any]:
     middle = {"relative_difference": (lower + upper) / 2, "se": (upper - lower) / 4, "log_e": 0.0}
-    return metric(name, role, champion=1.0, challenger=1.0, lower=lower, upper=upper, **middle | values)
+    return metric(
+        name, role, champion=1.0, challenger=1.0, lower=lower, upper=upper, **middle | values
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,9 @@ def known(name: str, role: str, lower: float, upper: float, **values: Any) -> di
         (known("active_days", "guardrail", -0.09, -0.03, margin=-0.02, passes=False), FAILS, ""),
     ],
 )
-def test_a_metric_passes_only_where_its_data_say_so(record: dict[str, Any], state: CheckState, missing: str) -> None:
+def test_a_metric_passes_only_where_its_data_say_so(
+    record: dict[str, Any], state: CheckState, missing: str
+) -> None:
     (found,) = metric_checks({"metrics": [record], "settings": {"live": {"harm_users": 500}}})
 
     assert found.state is state
@@ -66,7 +72,9 @@ def test_a_metric_passes_only_where_its_data_say_so(record: dict[str, Any], stat
 
 
 def test_a_fall_within_a_margin_is_shown_as_a_fall_and_names_the_margin() -> None:
-    (found,) = metric_checks({"metrics": [known("active_days", "guardrail", -0.09, -0.022, margin=-0.15, passes=True)]})
+    (found,) = metric_checks(
+        {"metrics": [known("active_days", "guardrail", -0.09, -0.022, margin=-0.15, passes=True)]}
+    )
 
     assert found.detail == "-5.6% (-9.0% to -2.2%); proven to be less than 15% worse."
 
@@ -94,7 +102,10 @@ def test_conditions_on_clicks_that_nobody_made_have_no_outcome() -> None:
 
 
 def test_a_broken_split_fails_though_nobody_clicked() -> None:
-    checks = [{"name": name, "passes": False, "detail": ""} for name in ("sample_ratio", "data_quality", "novelty")]
+    checks = [
+        {"name": name, "passes": False, "detail": ""}
+        for name in ("sample_ratio", "data_quality", "novelty")
+    ]
 
     found = states({"metrics": [metric("clicks_per_100", "success")], "checks": checks})
 
@@ -135,7 +146,10 @@ def test_on_test_days_what_was_not_measured_has_no_outcome() -> None:
 
 def test_of_a_single_user_nothing_passes() -> None:
     table = evidence_of(users=200, days=3)
-    one = table.filter(table.column("user_key").to_numpy(zero_copy_only=False) == table.column("user_key")[0].as_py())
+    one = table.filter(
+        table.column("user_key").to_numpy(zero_copy_only=False)
+        == table.column("user_key")[0].as_py()
+    )
     record = asdict(decide(as_evidence(one), LiveRules()))
 
     found = (*metric_checks(record), *condition_checks(record))

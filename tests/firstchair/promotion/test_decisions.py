@@ -8,7 +8,15 @@ import pytest
 
 from firstchair.errors import EvidenceError, FirstchairError
 from firstchair.lake import tables as t
-from firstchair.promotion import Phase, Registry, Stage, is_followed, out_of_line, reconcile_aliases, undecided
+from firstchair.promotion import (
+    Phase,
+    Registry,
+    Stage,
+    is_followed,
+    out_of_line,
+    reconcile_aliases,
+    undecided,
+)
 from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, Audition
 from tests.firstchair.promotion.test_live import Stand
 
@@ -22,23 +30,38 @@ def test_the_first_day_seats_als_and_puts_xgboost_behind_the_screen(audition: Ma
     outcome = a.decide()
 
     assert [entry.decision for entry in outcome.entries] == ["hold", "promote"]
-    assert a.aliases() == {"champion": a.number("als"), "challenger": a.number("xgboost"), "previous": None}
+    assert a.aliases() == {
+        "champion": a.number("als"),
+        "challenger": a.number("xgboost"),
+        "previous": None,
+    }
     assert a.registry.version(a.number("als")).stage == Stage.CHAMPION
     assert a.registry.version(a.number("xgboost")).stage == Stage.SHADOW
 
 
-def test_a_challenger_that_is_better_on_test_days_goes_into_canary_and_no_further(audition: Make) -> None:
+def test_a_challenger_that_is_better_on_test_days_goes_into_canary_and_no_further(
+    audition: Make,
+) -> None:
     a = audition()
     a.enter(xgboost=0.24)
 
     a.decide()
 
     entry = a.ledger.entries()[0]
-    assert a.aliases() == {"champion": a.number("als"), "challenger": a.number("xgboost"), "previous": None}
+    assert a.aliases() == {
+        "champion": a.number("als"),
+        "challenger": a.number("xgboost"),
+        "previous": None,
+    }
     assert (entry.decision, entry.reason_codes) == ("hold", ("shadow_passed", "superior"))
     assert a.registry.version(a.number("xgboost")).stage == Stage.CANARY
     assert entry.phase == Phase(
-        Stage.CANARY, a.number("xgboost"), a.number("als"), 0.05, f"first/{a.number('xgboost')}", AS_OF
+        Stage.CANARY,
+        a.number("xgboost"),
+        a.number("als"),
+        0.05,
+        f"first/{a.number('xgboost')}",
+        AS_OF,
     )
 
 
@@ -54,11 +77,16 @@ def test_what_slates_led_to_is_kept_beside_a_decision_and_changes_none(audition:
     assert entry.reason_codes == ("shadow_passed", "superior")
     assert entry.evidence["prompted"] == {
         "users": 200,
-        **{role: dict.fromkeys(("ndcg_at_10", "recall_at_20"), mean) for role, mean in means.items()},
+        **{
+            role: dict.fromkeys(("ndcg_at_10", "recall_at_20"), mean)
+            for role, mean in means.items()
+        },
     }
 
 
-def test_a_better_challenger_who_remembers_far_more_than_he_finds_is_held_back(audition: Make) -> None:
+def test_a_better_challenger_who_remembers_far_more_than_he_finds_is_held_back(
+    audition: Make,
+) -> None:
     a = audition()
     a.enter(xgboost=0.24)
     a.remember(als=0.40, xgboost=0.90)
@@ -74,7 +102,9 @@ def test_a_better_challenger_who_remembers_far_more_than_he_finds_is_held_back(a
     assert 0.10 < found["lower"] < found["difference"] < found["upper"]
 
 
-def test_who_loses_no_more_than_the_champion_from_training_to_test_days_goes_into_canary(audition: Make) -> None:
+def test_who_loses_no_more_than_the_champion_from_training_to_test_days_goes_into_canary(
+    audition: Make,
+) -> None:
     a = audition()
     a.enter(xgboost=0.24)
     a.remember(als=0.40, xgboost=0.50)
@@ -237,14 +267,20 @@ def test_a_crash_between_entry_and_alias_is_put_right_by_the_next_look(
             a.decide()
     a.decide()
 
-    assert a.aliases() == {"champion": a.number("als"), "challenger": a.number("xgboost"), "previous": None}
+    assert a.aliases() == {
+        "champion": a.number("als"),
+        "challenger": a.number("xgboost"),
+        "previous": None,
+    }
     assert [entry.decision for entry in a.ledger.entries()] == ["hold", "promote"]
     assert a.registry.version(a.number("xgboost")).stage == Stage.CANARY
     assert a.registry.version(a.number("als")).stage == Stage.CHAMPION
     assert is_followed(a.registry, a.ledger)
 
 
-def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(after_a_day: Audition) -> None:
+def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(
+    after_a_day: Audition,
+) -> None:
     a = after_a_day
     a.registry.set_alias("champion", a.number("random"))
 
@@ -254,7 +290,11 @@ def test_an_alias_moved_behind_our_back_is_put_where_the_ledger_has_it(after_a_d
     entry = a.ledger.entries()[0]
     assert moved is True
     assert a.aliases()["champion"] == a.number("als")
-    assert (entry.reason_codes, entry.decision, entry.actor) == (("alias_moved",), "hold", "reconciliation")
+    assert (entry.reason_codes, entry.decision, entry.actor) == (
+        ("alias_moved",),
+        "hold",
+        "reconciliation",
+    )
     assert f"champion to {a.number('random')}" in entry.reasons[0]
     assert reconcile_aliases(a.registry, a.ledger, now=NOW) is False
 
@@ -292,8 +332,14 @@ def test_a_day_without_versions_says_what_to_materialise(audition: Make) -> None
 def test_a_day_whose_records_are_bad_waits_until_they_are_mended(after_a_day: Audition) -> None:
     a = after_a_day
     a.enter(NEXT_DAY)
-    row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {"event_date": AS_OF, "measure": "refused", "blocks": True}
-    a.lake.replace_partition(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), AS_OF)
+    row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {
+        "event_date": AS_OF,
+        "measure": "refused",
+        "blocks": True,
+    }
+    a.lake.replace_partition(
+        t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), AS_OF
+    )
 
     waiting, due = a.decide(NEXT_DAY), undecided(a.lake, a.registry, a.ledger)
     a.lake.delete(t.DATA_QUALITY, "blocks")

@@ -55,7 +55,8 @@ def event(kind: str, user: int, day: date, **fields: Any) -> dict[str, Any]:
 def slate(user: int, day: date, *artists: str) -> list[dict[str, Any]]:
     shown = {"slate_id": f"s-{user}-{day}", "model_version": "7"}
     return [
-        event("impression", user, day, artist_id=artist, position=p, **shown) for p, artist in enumerate(artists, 1)
+        event("impression", user, day, artist_id=artist, position=p, **shown)
+        for p, artist in enumerate(artists, 1)
     ]
 
 
@@ -65,7 +66,13 @@ def click(user: int, shown_on: date, artist: str, on: date | None = None) -> dic
 
 def play(user: int, shown_on: date, artist: str, ms: int, track: str = "t1") -> dict[str, Any]:
     return event(
-        "play", user, shown_on, artist_id=artist, track_id=track, ms_played=ms, slate_id=f"s-{user}-{shown_on}"
+        "play",
+        user,
+        shown_on,
+        artist_id=artist,
+        track_id=track,
+        ms_played=ms,
+        slate_id=f"s-{user}-{shown_on}",
     )
 
 
@@ -86,13 +93,22 @@ def build(lake: Lake) -> Build:
     ]  # fmt: skip
     lake.overwrite(t.USERS, pa.Table.from_pylist(users, schema=t.USERS.schema))
     tracks = [
-        {**dict.fromkeys(t.TRACKS.schema.names), "track_id": track, "artist_id": "a", "duration_ms": length}
+        {
+            **dict.fromkeys(t.TRACKS.schema.names),
+            "track_id": track,
+            "artist_id": "a",
+            "duration_ms": length,
+        }
         for track, length in (("t1", TRACK_MS), ("unknown", None))
     ]
     lake.overwrite(t.TRACKS, pa.Table.from_pylist(tracks, schema=t.TRACKS.schema))
 
     def run(
-        events: list[dict[str, Any]], first: int = 0, last: int = 2, known: int = 40, phase: Phase = PHASE
+        events: list[dict[str, Any]],
+        first: int = 0,
+        last: int = 2,
+        known: int = 40,
+        phase: Phase = PHASE,
     ) -> list[dict[str, Any]]:
         lake.overwrite(t.EVENTS, pa.Table.from_pylist(events, schema=t.EVENTS.schema))
         build_evidence(
@@ -116,7 +132,9 @@ def of(rows: list[dict[str, Any]], user: int, day: int) -> dict[str, Any]:
     return found[0]
 
 
-def test_everybody_in_an_arm_has_a_row_on_the_first_day_and_the_holdout_has_none(build: Build) -> None:
+def test_everybody_in_an_arm_has_a_row_on_the_first_day_and_the_holdout_has_none(
+    build: Build,
+) -> None:
     rows = build([])
 
     assert {row["user_key"] for row in rows} == {key(n) for n in USERS if role(n) != "holdout"}
@@ -151,9 +169,16 @@ def test_a_day_counts_what_was_shown_on_it_and_what_came_of_that(build: Build) -
 
 def test_an_event_delivered_twice_counts_once(build: Build) -> None:
     day = after(1)
-    events = [*slate(OTHER, day, "a", "b"), click(OTHER, day, "a"), event("follow", OTHER, day, artist_id="b")]
+    events = [
+        *slate(OTHER, day, "a", "b"),
+        click(OTHER, day, "a"),
+        event("follow", OTHER, day, artist_id="b"),
+    ]
 
-    once, twice = build(events), build([*events, click(OTHER, day, "a", on=after(2)), *slate(OTHER, day, "a", "b")])
+    once, twice = (
+        build(events),
+        build([*events, click(OTHER, day, "a", on=after(2)), *slate(OTHER, day, "a", "b")]),
+    )
 
     assert of(once, OTHER, 1)["clicks"] == of(twice, OTHER, 1)["clicks"] == 1
     assert of(once, OTHER, 1)["impressions"] == of(twice, OTHER, 1)["impressions"] == 2
@@ -161,7 +186,9 @@ def test_an_event_delivered_twice_counts_once(build: Build) -> None:
 
 def test_the_covariates_are_of_the_28_days_before_and_of_no_later_day(build: Build) -> None:
     events = [
-        row for back in (-29, -28, -1, 0) for row in [*slate(SHOWN, after(back), "a"), click(SHOWN, after(back), "a")]
+        row
+        for back in (-29, -28, -1, 0)
+        for row in [*slate(SHOWN, after(back), "a"), click(SHOWN, after(back), "a")]
     ]
 
     found = of(build(events), SHOWN, 0)
@@ -183,12 +210,16 @@ def test_a_churn_label_is_final_when_its_days_are_over(
     assert of(build(events, known=known), SHOWN, 1)["churned_7"] == label
 
 
-def test_a_label_that_needs_a_bad_day_is_not_known_and_covariates_leave_it_out(build: Build, lake: Lake) -> None:
+def test_a_label_that_needs_a_bad_day_is_not_known_and_covariates_leave_it_out(
+    build: Build, lake: Lake
+) -> None:
     events = [row for on in (-2, -1, 1) for row in slate(SHOWN, after(on), "a")]
     events += [event("login", SHOWN, after(on)) for on in (-2, -1, 1)]
     for on in (-2, 5):
         row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {"event_date": after(on), "blocks": True}
-        lake.replace_partition(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), after(on))
+        lake.replace_partition(
+            t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), after(on)
+        )
 
     rows = build(events, last=6)
 
@@ -209,9 +240,15 @@ def test_lifecycle_is_that_of_the_stages_first_day(build: Build) -> None:
 
 def test_day_by_day_is_the_same_as_the_whole_range(build: Build, lake: Lake) -> None:
     events = [
-        row for day in range(20) for n in (SHOWN, OTHER) if (day + n) % 3 for row in slate(n, after(day), "a", "b")
+        row
+        for day in range(20)
+        for n in (SHOWN, OTHER)
+        if (day + n) % 3
+        for row in slate(n, after(day), "a", "b")
     ]
-    events += [click(n, after(day), "a") for day in range(20) for n in (SHOWN, OTHER) if (day * n) % 2]
+    events += [
+        click(n, after(day), "a") for day in range(20) for n in (SHOWN, OTHER) if (day * n) % 2
+    ]
     whole = build(events, first=0, last=19, known=20)
     lake.overwrite(t.EVIDENCE, t.EVIDENCE.schema.empty_table())
 
@@ -237,7 +274,15 @@ def test_another_step_has_a_clock_and_rows_of_its_own(build: Build, lake: Lake) 
     build(events)
     spans = [Span(PHASE, after(3)), Span(step, None)]
 
-    build_evidence(lake, spans, first=START, last=after(6), salt=SALT, holdout_share=HOLDOUT, known_until=after(7))
+    build_evidence(
+        lake,
+        spans,
+        first=START,
+        last=after(6),
+        salt=SALT,
+        holdout_share=HOLDOUT,
+        known_until=after(7),
+    )
 
     rows = lake.read(t.EVIDENCE).to_pylist()
     assert {(row["share"], row["day"]) for row in rows if row["user_key"] == key(SHOWN)} == {
@@ -248,7 +293,10 @@ def test_another_step_has_a_clock_and_rows_of_its_own(build: Build, lake: Lake) 
 
 def test_nobody_leaves_the_challenger_as_its_share_grows() -> None:
     shares = (0.05, 0.2, 0.5)
-    inside = [{n for n in range(5_000) if role(n, replace(PHASE, share=share)) == "challenger"} for share in shares]
+    inside = [
+        {n for n in range(5_000) if role(n, replace(PHASE, share=share)) == "challenger"}
+        for share in shares
+    ]
 
     assert inside[0] < inside[1] < inside[2]
     probation = replace(PHASE, stage=Stage.PROBATION, share=0.8)
@@ -256,7 +304,11 @@ def test_nobody_leaves_the_challenger_as_its_share_grows() -> None:
 
 
 def test_the_holdout_is_the_same_in_every_stage() -> None:
-    others = [PHASE, replace(PHASE, salt="first/9", on_trial="9", share=0.2), replace(PHASE, stage=Stage.PROBATION)]
+    others = [
+        PHASE,
+        replace(PHASE, salt="first/9", on_trial="9", share=0.2),
+        replace(PHASE, stage=Stage.PROBATION),
+    ]
 
     aside = [{n for n in range(3_000) if role(n, phase) == "holdout"} for phase in others]
 
@@ -291,8 +343,16 @@ def test_before_a_stage_everybody_outside_the_holdout_counts_as_its_evidence_wil
     found = known_before(lake, START, salt=SALT, holdout_share=HOLDOUT).to_pylist()
 
     keys = [row["user_key"] for row in evidence]
-    assert [row["user_key"] for row in found] == keys == [key(n) for n in USERS if role(n) != "holdout"]
+    assert (
+        [row["user_key"] for row in found]
+        == keys
+        == [key(n) for n in USERS if role(n) != "holdout"]
+    )
     assert [[row[n] for n in BEFORE] for row in found] == [[r[n] for n in BEFORE] for r in evidence]
     shown = found[keys.index(key(SHOWN))]
     assert (shown["pre_impressions"], shown["pre_clicks"], shown["pre_active_days"]) == (3, 1, 2)
-    assert (shown["late_active_days"], shown["late_track_ms"], shown["pre_track_ms"]) == (1, 0, TRACK_MS)
+    assert (shown["late_active_days"], shown["late_track_ms"], shown["pre_track_ms"]) == (
+        1,
+        0,
+        TRACK_MS,
+    )

@@ -19,7 +19,9 @@ NOISE = np.random.default_rng(9).normal(0, 0.05, USERS)
 RULE = OfflineRules(bootstrap_samples=400)
 
 
-def evidence(*, ndcg: float = 1.0, recall: float = 1.0, noise: float = 1.0, **changes: Any) -> OfflineEvidence:
+def evidence(
+    *, ndcg: float = 1.0, recall: float = 1.0, noise: float = 1.0, **changes: Any
+) -> OfflineEvidence:
     """A challenger whose values are the champion's times `ndcg` and `recall`, with noise of mean zero."""
     noisy = BASE + noise * (NOISE - NOISE.mean())
     fields: dict[str, Any] = {
@@ -48,7 +50,9 @@ def evidence(*, ndcg: float = 1.0, recall: float = 1.0, noise: float = 1.0, **ch
         (evidence(ndcg=0.50, challenger_fingerprint="two"), Verb.HOLD, {"different_fingerprint"}),
     ],
 )
-def test_the_verdict_on_a_challenger(found: OfflineEvidence, decision: Verb, codes: set[str]) -> None:
+def test_the_verdict_on_a_challenger(
+    found: OfflineEvidence, decision: Verb, codes: set[str]
+) -> None:
     verdict = judge_challenger(found, RULE)
 
     assert (verdict.decision, set(verdict.reason_codes)) == (decision, codes)
@@ -79,10 +83,14 @@ def test_a_model_that_is_no_better_is_seldom_promoted() -> None:
         rng = np.random.default_rng(seed)
         champion, challenger = rng.gamma(2, 0.1, (2, 2_000))
         same = evidence(
-            champion_ndcg=champion, challenger_ndcg=challenger, champion_recall=champion, challenger_recall=challenger
+            champion_ndcg=champion,
+            challenger_ndcg=challenger,
+            champion_recall=champion,
+            challenger_recall=challenger,
         )
         promoted += (
-            judge_challenger(same, OfflineRules(bootstrap_samples=200, recall_margin=1.0)).decision is Verb.PROMOTE
+            judge_challenger(same, OfflineRules(bootstrap_samples=200, recall_margin=1.0)).decision
+            is Verb.PROMOTE
         )
 
     # One side of a two-sided 5 %: 2.5 are expected, more than 9 come once in a thousand times.
@@ -90,7 +98,9 @@ def test_a_model_that_is_no_better_is_seldom_promoted() -> None:
 
 
 def test_the_same_seed_gives_the_same_verdict() -> None:
-    assert judge_challenger(evidence(ndcg=1.02), RULE) == judge_challenger(evidence(ndcg=1.02), RULE)
+    assert judge_challenger(evidence(ndcg=1.02), RULE) == judge_challenger(
+        evidence(ndcg=1.02), RULE
+    )
 
 
 def test_there_is_always_a_first_champion_and_the_verdict_says_what_was_proven() -> None:

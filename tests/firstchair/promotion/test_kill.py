@@ -69,7 +69,14 @@ class Tick:
     def publish(self, as_of: object) -> None:
         """The lists of the day, to the arms of the stage under way."""
         p = self.platform
-        publish(p.lake, p.registry, as_of=as_of, root=p.settings.published, list_length=10, arms=p.arms())  # type: ignore[arg-type]
+        publish(
+            p.lake,
+            p.registry,
+            as_of=as_of,
+            root=p.settings.published,
+            list_length=10,
+            arms=p.arms(),
+        )  # type: ignore[arg-type]
 
 
 def keep_lists(stand: Stand, number: int) -> None:
@@ -99,7 +106,9 @@ def eve(
     stand.a.lake.overwrite(t.ARTISTS, pa.Table.from_pylist(known, schema=t.ARTISTS.schema))
     keep_lists(stand, first)
     ledger, registry = stand.a.ledger, stand.a.registry
-    settings = Settings(home=tmp_path_factory.mktemp("eve"), min_test_users=100, bootstrap_samples=200)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("eve"), min_test_users=100, bootstrap_samples=200
+    )
     journal = Journal(ledger.url)
     journal.migrate()
     now = NOW + timedelta(days=PROMOTED)
@@ -121,7 +130,16 @@ def on_the_eve(eve: Tick, copy_of: Copies, tmp_path: Path) -> Callable[[str], Ti
         shutil.copytree(p.settings.published, home / "published")
         settings = Settings(home=home, min_test_users=100, bootstrap_samples=200)
         journal = Journal(a.ledger.url)
-        return Tick(replace(p, settings=settings, lake=a.lake, registry=a.registry, ledger=a.ledger, journal=journal))
+        return Tick(
+            replace(
+                p,
+                settings=settings,
+                lake=a.lake,
+                registry=a.registry,
+                ledger=a.ledger,
+                journal=journal,
+            )
+        )
 
     return copy
 
@@ -184,7 +202,10 @@ def test_where_nothing_is_published_the_lists_of_the_day_are_as_soon_as_they_sta
     served = serves(p.settings.published)
     assert served is not None
     assert (without_lists, with_lists, again) == (False, True, False)
-    assert (served.champion, served.arms) == (p.ledger.entries(limit=1)[0].champion_after, p.arms().bounds)
+    assert (served.champion, served.arms) == (
+        p.ledger.entries(limit=1)[0].champion_after,
+        p.arms().bounds,
+    )
 
 
 def test_a_kill_before_every_step_of_a_promotion_ends_in_one_state_at_the_next_tick(
@@ -210,7 +231,11 @@ def test_a_kill_before_every_step_of_a_promotion_ends_in_one_state_at_the_next_t
         # Whatever was served in between was one of both states, whole.
         assert between.champion in {old.champion_after, new}, seen
         assert ticks <= 1, seen
-        assert (last.decision, last.champion_after, last.stage_after) == ("promote", new, "probation"), seen
+        assert (last.decision, last.champion_after, last.stage_after) == (
+            "promote",
+            new,
+            "probation",
+        ), seen
         assert [entry.champion_after for entry in p.ledger.entries()].count(new) == 1, seen
         assert is_followed(p.registry, p.ledger), seen
         assert {name: found.version for name in ("champion", "challenger", "previous")

@@ -36,7 +36,9 @@ DECISION = Decision(
 
 
 def decision(number: int, **changes: Any) -> Decision:
-    return replace(DECISION, decision_id=f"d{number}", decided_at=NOW + timedelta(days=number), **changes)
+    return replace(
+        DECISION, decision_id=f"d{number}", decided_at=NOW + timedelta(days=number), **changes
+    )
 
 
 @pytest.fixture
@@ -78,8 +80,14 @@ def test_an_empty_ledger_verifies(ledger: Ledger) -> None:
     ("statement", "first_broken"),
     [
         ("update decisions set decision = 'promote' where sequence = 3", 3),
-        ("update decisions set decided_at = decided_at - interval '1 second' where sequence = 2", 2),
-        ("update decisions set evidence = jsonb_set(evidence, '{kind}', '\"seat\"') where sequence = 4", 4),
+        (
+            "update decisions set decided_at = decided_at - interval '1 second' where sequence = 2",
+            2,
+        ),
+        (
+            "update decisions set evidence = jsonb_set(evidence, '{kind}', '\"seat\"') where sequence = 4",
+            4,
+        ),
         ("update decisions set reasons = array['because'] where sequence = 5", 5),
         ("delete from decisions where sequence = 2", 3),
         ("delete from decisions where sequence = 1", 2),
@@ -103,7 +111,10 @@ def test_whoever_changes_an_entry_is_found_out_at_that_entry(
 def test_an_entry_in_the_words_of_before_verifies_and_gives_the_same_arms(ledger: Ledger) -> None:
     phase = {"stage": "probation", "on_trial": "7", "standing": "3", "share": 0.8, "salt": "first/7",
              "first_day": "2026-01-20"}  # fmt: skip
-    by_hand = {"reason_codes": ("by_hand",), "reasons": ("the holdback is too small, the yardsticks look well",)}
+    by_hand = {
+        "reason_codes": ("by_hand",),
+        "reasons": ("the holdback is too small, the yardsticks look well",),
+    }
     written = ledger.append(decision(1, evidence={"kind": "by_hand", "phase": phase}, **by_hand))
     ledger.append(decision(2))
 
@@ -124,7 +135,8 @@ def test_an_entry_in_the_words_of_before_verifies_and_gives_the_same_arms(ledger
 
 
 @pytest.mark.parametrize(
-    "statement", ["update decisions set actor = 'me'", "delete from decisions", "truncate decisions"]
+    "statement",
+    ["update decisions set actor = 'me'", "delete from decisions", "truncate decisions"],
 )
 def test_the_database_itself_refuses_to_change_what_was_decided(
     ledger: Ledger, meddle: Callable[[str], None], statement: str
@@ -163,15 +175,21 @@ JSON = st.recursive(
     | st.integers(-(10**20), 10**20)
     | st.floats()
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(evidence=st.dictionaries(st.sampled_from("xyz"), JSON, max_size=3))
 @example(evidence={"x": 1.192092896e-07})
-def test_whatever_numbers_the_evidence_holds_the_chain_holds(ledger: Ledger, evidence: dict[str, Any]) -> None:
+def test_whatever_numbers_the_evidence_holds_the_chain_holds(
+    ledger: Ledger, evidence: dict[str, Any]
+) -> None:
     number = len(ledger.entries())
 
     ledger.append(decision(number, evidence={"kind": "challenge", **evidence}))
@@ -214,13 +232,18 @@ def test_ten_thousand_entries_are_verified_and_one_flipped_byte_among_them_is_fo
 
     assert ledger.verify() == Verification(True, 10_000, None)
     meddle("drop trigger append_only on decisions")
-    meddle("update decisions set hash = 'f' || substr(hash, 2) where sequence = 7777 and hash not like 'f%'")
-    meddle("update decisions set data_fingerprint = 'g' || substr(data_fingerprint, 2) where sequence = 7777")
+    meddle(
+        "update decisions set hash = 'f' || substr(hash, 2) where sequence = 7777 and hash not like 'f%'"
+    )
+    meddle(
+        "update decisions set data_fingerprint = 'g' || substr(data_fingerprint, 2) where sequence = 7777"
+    )
     assert ledger.verify().first_broken == 7_777
 
 
 @pytest.mark.parametrize(
-    "statement", ["update decisions set actor = 'me'", "delete from decisions", "truncate decisions"]
+    "statement",
+    ["update decisions set actor = 'me'", "delete from decisions", "truncate decisions"],
 )
 def test_the_role_that_writes_may_do_nothing_else(
     ledger: Ledger, meddle: Callable[[str], None], statement: str

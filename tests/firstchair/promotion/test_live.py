@@ -96,7 +96,9 @@ class Stand:
         odds = phase.share / (1 - phase.share)
         keep = {"challenger": min(1.0, odds), "champion": min(1.0, 1 / odds)}
         arms = rows.column("arm").to_pylist()
-        rows = rows.filter([key * 0.6180339887 % 1 < keep[arm] for key, arm in zip(keys, arms, strict=True)])
+        rows = rows.filter(
+            [key * 0.6180339887 % 1 < keep[arm] for key, arm in zip(keys, arms, strict=True)]
+        )
         moved = [when - FIRST_DAY + phase.first_day for when in rows.column("day").to_pylist()]
         extra = {
             "stage": str(phase.stage),
@@ -111,7 +113,9 @@ class Stand:
         rows = rows.select(t.EVIDENCE.schema.names)
         casted = [rows.column(f.name).cast(f.type, safe=False) for f in t.EVIDENCE.schema]
         table = pa.table(casted, schema=t.EVIDENCE.schema)
-        self.a.lake.replace_range(t.EVIDENCE, table, phase.first_day, phase.first_day + timedelta(days=days - 1))
+        self.a.lake.replace_range(
+            t.EVIDENCE, table, phase.first_day, phase.first_day + timedelta(days=days - 1)
+        )
 
     def spoil(self, number: int) -> date:
         """Put in a day with absurd clicks, whose records are bad; the days of the stage from it on come later."""
@@ -135,7 +139,9 @@ class Stand:
 
 def in_their_arms(rows: pa.Table, phase: Phase) -> pa.Table:
     """The same rows under pseudonyms that the phase's salt assigns to the arms they stand in."""
-    users = dict(zip(rows.column("user_key").to_pylist(), rows.column("arm").to_pylist(), strict=True))
+    users = dict(
+        zip(rows.column("user_key").to_pylist(), rows.column("arm").to_pylist(), strict=True)
+    )
     wanted = Counter(users.values())
     free: dict[str | None, list[str]] = {arm: [] for arm in wanted}
     number = 0
@@ -162,7 +168,11 @@ def test_on_its_first_morning_a_stage_is_not_decided(stand: Stand) -> None:
 def test_the_ramp_is_climbed_step_by_step_each_with_a_clock_of_its_own(climbed: Stand) -> None:
     stand = climbed
     phases = [span.phase for span in spans(stand.a.ledger)]
-    assert [(phase.share, phase.first_day) for phase in phases] == [(0.05, day(0)), (0.2, day(1)), (0.5, day(2))]
+    assert [(phase.share, phase.first_day) for phase in phases] == [
+        (0.05, day(0)),
+        (0.2, day(1)),
+        (0.5, day(2)),
+    ]
     assert [span.last_day for span in spans(stand.a.ledger)] == [day(0), day(1), None]
     assert len({phase.salt for phase in phases}) == 1
     assert stand.a.registry.version(stand.xgboost).stage == Stage.CANARY
@@ -175,7 +185,11 @@ def test_what_is_better_takes_the_chair_on_probation_and_is_confirmed(climbed: S
     seated = stand.decide(first + 4)
     assert (seated.entries[0].decision, seated.entries[0].stage_after) == ("promote", "probation")
     assert "shortened_stage" in seated.entries[0].reason_codes
-    assert stand.a.aliases() == {"champion": stand.xgboost, "challenger": stand.als, "previous": stand.als}
+    assert stand.a.aliases() == {
+        "champion": stand.xgboost,
+        "challenger": stand.als,
+        "previous": stand.als,
+    }
     assert stand.phase is not None
     assert (stand.phase.stage, stand.phase.share) == (Stage.PROBATION, 0.5)
 
@@ -216,8 +230,15 @@ def test_a_champion_that_turns_out_worse_is_rolled_back_by_itself(probation: Sta
 
     outcome = stand.decide(first + 8)
 
-    assert (outcome.entries[0].decision, outcome.entries[0].stage_after) == ("roll_back", "rolled_back")
-    assert stand.a.aliases() == {"champion": stand.als, "challenger": stand.xgboost, "previous": None}
+    assert (outcome.entries[0].decision, outcome.entries[0].stage_after) == (
+        "roll_back",
+        "rolled_back",
+    )
+    assert stand.a.aliases() == {
+        "champion": stand.als,
+        "challenger": stand.xgboost,
+        "previous": None,
+    }
     assert stand.a.registry.version(stand.als).stage == Stage.CHAMPION
 
 
@@ -235,7 +256,9 @@ def test_deciding_a_day_again_adds_nothing_and_later_evidence_adds_an_entry(clim
     assert len(stand.a.ledger.entries()) == len(entries) + 1
 
 
-def test_a_day_of_bad_records_is_none_of_the_stages_days_and_the_entry_names_it(climbed: Stand) -> None:
+def test_a_day_of_bad_records_is_none_of_the_stages_days_and_the_entry_names_it(
+    climbed: Stand,
+) -> None:
     stand, first = climbed, AT_HALF
     stand.live(Effect(0.25), 4)
     rows = stand.a.lake.read(t.EVIDENCE, f"day >= date '{day(first)}'")
@@ -253,7 +276,9 @@ def test_a_day_of_bad_records_is_none_of_the_stages_days_and_the_entry_names_it(
     effects = [(m["relative_difference"], m["se"]) for m in whole.evidence["metrics"]]
     assert effects == [pytest.approx((m.relative_difference, m.se)) for m in by_itself.metrics]
     assert whole.evidence["days_left_out"] == [spoilt.isoformat()]
-    assert str(spoilt) in next(c["detail"] for c in whole.evidence["checks"] if c["name"] == "days_left_out")
+    assert str(spoilt) in next(
+        c["detail"] for c in whole.evidence["checks"] if c["name"] == "days_left_out"
+    )
 
 
 def test_a_ramp_step_counts_good_days_alone(stand: Stand) -> None:
@@ -264,15 +289,24 @@ def test_a_ramp_step_counts_good_days_alone(stand: Stand) -> None:
     after_a_good_day = stand.decide(2).entries[0]
 
     assert waiting.decision == "none: the day's records are bad"
-    assert (after_a_good_day.evidence["days"], after_a_good_day.reason_codes) == (1, ("ramp_clear",))
+    assert (after_a_good_day.evidence["days"], after_a_good_day.reason_codes) == (
+        1,
+        ("ramp_clear",),
+    )
 
 
-def test_a_challenger_who_could_not_be_measured_stays_at_the_last_step_of_the_ramp(stand: Stand) -> None:
+def test_a_challenger_who_could_not_be_measured_stays_at_the_last_step_of_the_ramp(
+    stand: Stand,
+) -> None:
     for number in (1, 2):
         stand.live(Effect(), 1)
         held = stand.decide(number, wanted_effect=0.001).entries[0]
 
-    assert (held.decision, held.reason_codes, held.stage_after) == ("hold", ("underpowered",), "canary")
+    assert (held.decision, held.reason_codes, held.stage_after) == (
+        "hold",
+        ("underpowered",),
+        "canary",
+    )
     assert stand.phase is not None
     assert stand.phase.share == 0.2
     assert held.evidence["wanted_effect"] == 0.001
@@ -292,7 +326,11 @@ def test_an_entry_holds_all_that_it_rests_on(stand: Stand) -> None:
     assert evidence["settings"]["live"]["min_days"] == 4
     assert evidence["phase_before"]["share"] == 0.05
     assert evidence["versions"] == {"champion": stand.als, "challenger": stand.xgboost}
-    assert {metric["name"] for metric in evidence["metrics"]} >= {"clicks_per_100", "listen_through", "active_days"}
+    assert {metric["name"] for metric in evidence["metrics"]} >= {
+        "clicks_per_100",
+        "listen_through",
+        "active_days",
+    }
     assert evidence["code_version"]
     assert stand.a.ledger.verify().ok
 
@@ -300,8 +338,14 @@ def test_an_entry_holds_all_that_it_rests_on(stand: Stand) -> None:
 def test_a_person_promotes_a_version_and_takes_it_back(stand: Stand) -> None:
     a, word = stand.a, ManualDecision("ana", "The label asks for it.", NOW, day(1))
 
-    seated = promote_by_hand(a.registry, a.ledger, word, version=a.number("content"), users=USERS, salt="first")
-    assert (seated.decision, seated.actor, seated.reasons) == ("promote", "ana", ("The label asks for it.",))
+    seated = promote_by_hand(
+        a.registry, a.ledger, word, version=a.number("content"), users=USERS, salt="first"
+    )
+    assert (seated.decision, seated.actor, seated.reasons) == (
+        "promote",
+        "ana",
+        ("The label asks for it.",),
+    )
     assert (a.aliases()["champion"], seated.stage_after) == (a.number("content"), "probation")
 
     back = roll_back_by_hand(a.registry, a.ledger, replace(word, reason="It was a mistake."))
@@ -311,7 +355,9 @@ def test_a_person_promotes_a_version_and_takes_it_back(stand: Stand) -> None:
     assert a.ledger.verify().ok
 
 
-def test_the_champion_is_not_promoted_again_and_without_one_before_none_comes_back(stand: Stand) -> None:
+def test_the_champion_is_not_promoted_again_and_without_one_before_none_comes_back(
+    stand: Stand,
+) -> None:
     a, word = stand.a, ManualDecision("ana", "Because.", NOW, day(1))
 
     with pytest.raises(LedgerError, match="is the champion already"):

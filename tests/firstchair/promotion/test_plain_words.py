@@ -6,7 +6,10 @@ import pytest
 
 from firstchair.promotion import Entry, explained, look_of, model_title
 
-VERSIONS = {"versions": {"champion": "1", "challenger": "7"}, "families": {"champion": "als", "challenger": "xgboost"}}
+VERSIONS = {
+    "versions": {"champion": "1", "challenger": "7"},
+    "families": {"champion": "als", "challenger": "xgboost"},
+}
 CLICKS = {
     "name": "clicks_per_100",
     "role": "success",
@@ -25,9 +28,17 @@ CHECKS = [
 ]
 
 
-def written(decision: str, codes: tuple[str, ...], kind: str = "trial", stage: str = "canary", **more: Any) -> Entry:
+def written(
+    decision: str, codes: tuple[str, ...], kind: str = "trial", stage: str = "canary", **more: Any
+) -> Entry:
     """An entry as the gate writes it, about XGBoost 7 against ALS 1."""
-    phase = {"stage": stage, "share": 0.5, "first_day": "2026-03-01", "on_trial": "7", "standing": "1"}
+    phase = {
+        "stage": stage,
+        "share": 0.5,
+        "first_day": "2026-03-01",
+        "on_trial": "7",
+        "standing": "1",
+    }
     evidence = {"kind": kind, **VERSIONS, "days": 12, "metrics": [CLICKS], "checks": CHECKS}
     evidence |= {"phase_before": phase if kind == "trial" else None} | more
     return Entry(
@@ -52,9 +63,14 @@ def written(decision: str, codes: tuple[str, ...], kind: str = "trial", stage: s
 
 
 def test_the_arms_of_probation_are_the_new_champion_and_the_one_before() -> None:
-    canary, probation = (look_of(written("hold", (), stage=stage)) for stage in ("canary", "probation"))
+    canary, probation = (
+        look_of(written("hold", (), stage=stage)) for stage in ("canary", "probation")
+    )
 
-    assert (str(canary.control), str(canary.treatment)) == ("ALS 1 (champion)", "XGBoost 7 (challenger)")
+    assert (str(canary.control), str(canary.treatment)) == (
+        "ALS 1 (champion)",
+        "XGBoost 7 (challenger)",
+    )
     assert str(probation.control) == "ALS 1 (champion before)"
     assert str(probation.treatment) == "XGBoost 7 (champion on probation)"
 
@@ -62,9 +78,24 @@ def test_the_arms_of_probation_are_the_new_champion_and_the_one_before() -> None
 @pytest.mark.parametrize(
     ("decision", "codes", "stage", "said"),
     [
-        ("promote", ("superior",), "canary", "XGBoost 7 becomes champion on day 12 of canary, on probation."),
-        ("hold", ("not_superior",), "canary", "Undecided on day 12 of canary: ALS 1 stays champion for now."),
-        ("hold", ("ramp_clear",), "canary", "XGBoost 7 is shown to more users: no alarm by day 12 of canary."),
+        (
+            "promote",
+            ("superior",),
+            "canary",
+            "XGBoost 7 becomes champion on day 12 of canary, on probation.",
+        ),
+        (
+            "hold",
+            ("not_superior",),
+            "canary",
+            "Undecided on day 12 of canary: ALS 1 stays champion for now.",
+        ),
+        (
+            "hold",
+            ("ramp_clear",),
+            "canary",
+            "XGBoost 7 is shown to more users: no alarm by day 12 of canary.",
+        ),
         (
             "hold",
             ("not_superior", "horizon_reached"),
@@ -117,12 +148,20 @@ def test_a_check_without_data_neither_holds_nor_fails() -> None:
 @pytest.mark.parametrize(
     ("bounds", "said"),
     [
-        ((-0.2, -0.15, -0.05), "15.0 % fewer clicks per 100 impressions than ALS 1 (between 5.0 % and 20.0 % fewer)"),
-        ((-0.1, 0.02, 0.14), "2.0 % more clicks per 100 impressions than ALS 1 (between 10.0 % fewer and 14.0 % more)"),
+        (
+            (-0.2, -0.15, -0.05),
+            "15.0 % fewer clicks per 100 impressions than ALS 1 (between 5.0 % and 20.0 % fewer)",
+        ),
+        (
+            (-0.1, 0.02, 0.14),
+            "2.0 % more clicks per 100 impressions than ALS 1 (between 10.0 % fewer and 14.0 % more)",
+        ),
         ((-5e9, 3e7, 6e9), "over 999 % more clicks per 100 impressions than ALS 1"),
     ],
 )
-def test_an_interval_is_said_in_the_direction_of_its_bounds(bounds: tuple[float, float, float], said: str) -> None:
+def test_an_interval_is_said_in_the_direction_of_its_bounds(
+    bounds: tuple[float, float, float], said: str
+) -> None:
     metric = CLICKS | dict(zip(("lower", "relative_difference", "upper"), bounds, strict=True))
 
     assert said in explained(written("hold", (), metrics=[metric])).sentence
@@ -131,7 +170,9 @@ def test_an_interval_is_said_in_the_direction_of_its_bounds(bounds: tuple[float,
 def test_an_effect_that_is_not_known_is_said_to_be_so() -> None:
     metric = CLICKS | dict.fromkeys(("relative_difference", "se", "lower", "upper"))
 
-    assert explained(written("hold", (), metrics=[metric])).sentence.endswith("No effect can be told yet.")
+    assert explained(written("hold", (), metrics=[metric])).sentence.endswith(
+        "No effect can be told yet."
+    )
 
 
 def test_test_days_compare_another_metric() -> None:
@@ -145,7 +186,9 @@ def test_test_days_compare_another_metric() -> None:
 
 
 def test_an_entry_of_a_kind_without_words_says_its_reason() -> None:
-    entry = replace(written("hold", ("alias_moved",), kind="alias_moved"), reasons=("Somebody moved an alias.",))
+    entry = replace(
+        written("hold", ("alias_moved",), kind="alias_moved"), reasons=("Somebody moved an alias.",)
+    )
 
     assert explained(entry).sentence.startswith("Somebody moved an alias.")
 

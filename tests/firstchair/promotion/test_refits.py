@@ -11,7 +11,15 @@ import pytest
 from firstchair.errors import EvidenceError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.promotion import GateRules, OfflineRules, Registry, Stage, Verb, Version, judge_refit
+from firstchair.promotion import (
+    GateRules,
+    OfflineRules,
+    Registry,
+    Stage,
+    Verb,
+    Version,
+    judge_refit,
+)
 from firstchair.promotion.context import REFRESH, DecisionContext, StageTransition
 from firstchair.promotion.refits import evaluate_refit
 from firstchair.promotion.stages import Phase
@@ -36,21 +44,28 @@ def rows(
     """Evidence of a version: mean NDCG@10, and ten artists of a user from `first` on, of so many."""
     rng = np.random.default_rng(int(version))
     of_user = np.random.default_rng(0).gamma(2, level / 2, users)
-    listed = [[f"a{(first + user + place) % artists:02d}" for place in range(10)] for user in range(users)]
+    listed = [
+        [f"a{(first + user + place) % artists:02d}" for place in range(10)] for user in range(users)
+    ]
     columns = {
         "as_of": pa.array([DAY] * users, pa.date32()),
         "version": [version] * users,
         "purpose": [REFRESH] * users,
         "test_from": pa.array([AS_OF] * users, pa.date32()),
         "user_key": [f"u{user:06d}" for user in range(users)],
-        **dict.fromkeys(("recall_at_20", "ndcg_at_10", "ndcg_at_20"), of_user + noise * rng.standard_normal(users)),
+        **dict.fromkeys(
+            ("recall_at_20", "ndcg_at_10", "ndcg_at_20"),
+            of_user + noise * rng.standard_normal(users),
+        ),
         "artist_ids": listed,
         "scores": list(scores + 0.1 * np.random.default_rng(1).standard_normal((users, 10))),
     }
     return pa.table(columns).cast(t.VERSION_EVIDENCE.schema)
 
 
-def judged(refit: pa.Table, *, users: int = USERS, rules: OfflineRules = RULES) -> tuple[Verb, tuple[str, ...]]:
+def judged(
+    refit: pa.Table, *, users: int = USERS, rules: OfflineRules = RULES
+) -> tuple[Verb, tuple[str, ...]]:
     verdict = judge_refit(rows("1", users=users), refit, catalogue=CATALOGUE, offline=rules)
     return verdict.decision, verdict.reason_codes
 
@@ -69,10 +84,16 @@ def test_a_refit_that_is_as_good_takes_over() -> None:
         ({"scores": 0.8}, "refresh_score_shift"),
     ],
 )
-def test_a_refit_that_falls_in_one_thing_is_held_and_that_thing_is_named(change: dict[str, float], code: str) -> None:
+def test_a_refit_that_falls_in_one_thing_is_held_and_that_thing_is_named(
+    change: dict[str, float], code: str
+) -> None:
     limits = {} if code == "refresh_overlap" else {"refresh_min_overlap": 0.0}
     rules = OfflineRules(
-        min_test_users=1_000, bootstrap_samples=300, refresh_max_coverage_loss=0.4, refresh_margin=0.02, **limits
+        min_test_users=1_000,
+        bootstrap_samples=300,
+        refresh_max_coverage_loss=0.4,
+        refresh_margin=0.02,
+        **limits,
     )
 
     decision, codes = judged(rows("2", **change), rules=rules)
@@ -123,7 +144,9 @@ def evaluated(lake: Lake, registry: Registry) -> Evaluate:
     return call
 
 
-def test_a_refit_that_passes_becomes_champion_and_the_record_names_both(evaluated: Evaluate) -> None:
+def test_a_refit_that_passes_becomes_champion_and_the_record_names_both(
+    evaluated: Evaluate,
+) -> None:
     found = evaluated(rows("2"))
 
     assert (found.decision, found.champion_after, found.stage) == ("promote", "2", Stage.CHAMPION)

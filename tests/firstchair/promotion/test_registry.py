@@ -24,13 +24,22 @@ from tests.firstchair.models.toys import AS_OF, checkerboard
 from tests.firstchair.promotion.conftest import registry_at
 
 
-def entered(registry: Registry, model: Recommender, as_of: date = AS_OF, data: str = "one") -> Version:
+def entered(
+    registry: Registry, model: Recommender, as_of: date = AS_OF, data: str = "one"
+) -> Version:
     return registry.register(
-        model, as_of=as_of, data_fingerprint=data, metrics={"test_ndcg_at_10": 0.25}, seed=1, simulated=False
+        model,
+        as_of=as_of,
+        data_fingerprint=data,
+        metrics={"test_ndcg_at_10": 0.25},
+        seed=1,
+        simulated=False,
     )
 
 
-def test_a_version_recommends_what_the_model_did(registry: Registry, fitted: dict[Family, Recommender]) -> None:
+def test_a_version_recommends_what_the_model_did(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
     data, rows = checkerboard(), np.arange(60)
 
     for family, model in fitted.items():
@@ -41,7 +50,9 @@ def test_a_version_recommends_what_the_model_did(registry: Registry, fitted: dic
         np.testing.assert_array_equal(before.scores, after.scores)
 
 
-def test_a_version_carries_its_tags_and_metrics(registry: Registry, fitted: dict[Family, Recommender]) -> None:
+def test_a_version_carries_its_tags_and_metrics(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
     version = entered(registry, fitted[Family.ALS])
 
     assert (version.version, version.family, version.as_of) == ("1", "als", AS_OF)
@@ -49,7 +60,9 @@ def test_a_version_carries_its_tags_and_metrics(registry: Registry, fitted: dict
     assert registry.metrics(version) == {"test_ndcg_at_10": 0.25}
 
 
-def test_the_same_day_and_data_give_the_version_there_is(registry: Registry, fitted: dict[Family, Recommender]) -> None:
+def test_the_same_day_and_data_give_the_version_there_is(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
     model = fitted[Family.TRENDING]
 
     numbers = [entered(registry, model, data=data).version for data in ("one", "one", "two", "one")]
@@ -64,7 +77,9 @@ def test_versions_of_a_home_that_moved_are_read_and_made_where_it_is_now(
     registry.artifact_root.rename(tmp_path / "moved é, 100 %")
     moved = Registry(registry.tracking_uri, tmp_path / "moved é, 100 %")
 
-    changed = [follow_home(sa.make_url(registry.tracking_uri), NAME, moved.artifact_root) for _ in range(2)]
+    changed = [
+        follow_home(sa.make_url(registry.tracking_uri), NAME, moved.artifact_root) for _ in range(2)
+    ]
 
     assert changed == [registry.artifact_root.as_uri(), None]
     version = entered(moved, fitted[Family.RANDOM])
@@ -119,7 +134,9 @@ def test_what_was_archived_deleted_or_registered_in_mlflows_pages_stops_nothing(
         entered(registry, fitted[family])
     client = MlflowClient(tracking_uri=registry.tracking_uri)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # stages are deprecated, and in the pages all the same
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # stages are deprecated, and in the pages all the same
         client.transition_model_version_stage(NAME, "1", "Archived")
     client.delete_model_version(NAME, "2")
     client.create_model_version(NAME, source="/elsewhere")
@@ -138,24 +155,32 @@ def test_what_was_archived_deleted_or_registered_in_mlflows_pages_stops_nothing(
 
 def disconnected(url: sa.URL) -> None:
     """End the connections to a database, so that it can be copied."""
-    admin = sa.create_engine(to_driver(url, "psycopg").set(database="postgres"), isolation_level="AUTOCOMMIT")
+    admin = sa.create_engine(
+        to_driver(url, "psycopg").set(database="postgres"), isolation_level="AUTOCOMMIT"
+    )
     with admin.connect() as connection:
         ended = "select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"
         connection.execute(sa.text(ended), {"name": url.database})
     admin.dispose()
 
 
-def test_versions_are_found_by_day_and_family(registry: Registry, fitted: dict[Family, Recommender]) -> None:
+def test_versions_are_found_by_day_and_family(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
     for day in (date(2026, 2, 1), date(2026, 2, 2)):
         for family in (Family.RANDOM, Family.TRENDING):
             entered(registry, fitted[family], as_of=day)
 
     assert [v.version for v in registry.versions()] == ["1", "2", "3", "4"]
     assert [v.version for v in registry.versions(as_of=date(2026, 2, 2))] == ["3", "4"]
-    assert [v.version for v in registry.versions(as_of=date(2026, 2, 2), family="trending")] == ["4"]
+    assert [v.version for v in registry.versions(as_of=date(2026, 2, 2), family="trending")] == [
+        "4"
+    ]
 
 
-def test_an_alias_points_where_it_was_put(registry: Registry, fitted: dict[Family, Recommender]) -> None:
+def test_an_alias_points_where_it_was_put(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
     assert registry.alias("champion") is None
     one, two = (entered(registry, fitted[family]) for family in (Family.RANDOM, Family.TRENDING))
     assert registry.alias("champion") is None
@@ -176,7 +201,11 @@ def test_nothing_in_the_artefacts_is_a_pickle(
 
     files = [path for path in (tmp_path / "ml").rglob("*") if path.is_file()]
     assert files
-    assert [path.name for path in files if path.suffix in {".pkl", ".pickle", ".joblib"} or is_pickle(path)] == []
+    assert [
+        path.name
+        for path in files
+        if path.suffix in {".pkl", ".pickle", ".joblib"} or is_pickle(path)
+    ] == []
 
 
 def is_pickle(path: Path) -> bool:
@@ -187,10 +216,14 @@ def is_pickle(path: Path) -> bool:
     return operations[:1] == ["PROTO"]
 
 
-def test_mlflow_itself_opens_a_version_and_predicts(registry: Registry, fitted: dict[Family, Recommender]) -> None:
+def test_mlflow_itself_opens_a_version_and_predicts(
+    registry: Registry, fitted: dict[Family, Recommender]
+) -> None:
     version = entered(registry, fitted[Family.ALS])
     mlflow.set_tracking_uri(registry.tracking_uri)
-    listeners = pd.DataFrame({"country": ["CL", "SE"], "age_group": ["25-34"] * 2, "artist_ids": ["a000 a002", ""]})
+    listeners = pd.DataFrame(
+        {"country": ["CL", "SE"], "age_group": ["25-34"] * 2, "artist_ids": ["a000 a002", ""]}
+    )
 
     served = mlflow.pyfunc.load_model(f"models:/artist-recommender/{version.version}")
     lists = served.predict(listeners)
@@ -201,7 +234,9 @@ def test_mlflow_itself_opens_a_version_and_predicts(registry: Registry, fitted: 
     assert served.metadata.signature is not None
 
 
-def test_a_registry_out_of_reach_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_out_of_reach_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
     with pytest.raises(ModelError) as raised:
@@ -226,7 +261,9 @@ def test_mlflows_pages_say_what_a_version_is_why_it_was_fitted_and_what_was_deci
         curves={"watched_ndcg_at_20": [0.1, 0.2, 0.15]},
     )
     for sequence, sentence in ((3, "It is undecided."), (4, "It becomes champion.")):
-        registry.describe_decision(version.version, sequence=sequence, decision_id=f"d{sequence}", sentence=sentence)
+        registry.describe_decision(
+            version.version, sequence=sequence, decision_id=f"d{sequence}", sentence=sentence
+        )
 
     client = mlflow.MlflowClient(registry.tracking_uri, registry.tracking_uri)
     described = client.get_model_version(NAME, version.version)

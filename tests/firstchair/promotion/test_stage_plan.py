@@ -34,11 +34,16 @@ def lived(lake: Lake, until: date) -> None:
         shown = {"user_key": f"{number:032x}", "event_date": on, "slate_id": f"{number} {on}", "artist_id": "a",
                  "occurred_at": datetime(on.year, on.month, on.day, 12, tzinfo=UTC)}  # fmt: skip
         kinds = ("impression", "click") if rng.random() < 0.3 else ("impression",)
-        events += [blank | shown | {"event_id": f"{kind} {number} {on}", "event_type": kind} for kind in kinds]
+        events += [
+            blank | shown | {"event_id": f"{kind} {number} {on}", "event_type": kind}
+            for kind in kinds
+        ]
     lake.append(t.EVENTS, pa.Table.from_pylist(events, schema=t.EVENTS.schema))
 
 
-def test_a_day_without_a_stage_is_planned_and_none_with_one(audition: Callable[..., Audition]) -> None:
+def test_a_day_without_a_stage_is_planned_and_none_with_one(
+    audition: Callable[..., Audition],
+) -> None:
     a = audition()
     lake = a.lake
     lived(lake, AS_OF)
@@ -67,7 +72,10 @@ def test_a_plan_says_what_a_stage_finds_and_what_it_lacks(lake: Lake) -> None:
     assert 1_450 < present.users < USERS
     effect = f"an effect of +{100 * present.detectable:.0f} % on clicks in 80 % of cases"
     assert f"With {present.users:,} users a stage of 35 days finds {effect}" in plan.sentence
-    assert f"about {present.arm_users:,} users who see a list, and stage_success_users asks for 1,000" in plan.sentence
+    assert (
+        f"about {present.arm_users:,} users who see a list, and stage_success_users asks for 1,000"
+        in plan.sentence
+    )
     assert not present.decides
     assert "more users" in plan.advice
     assert plan.others[0].changes(present) == ("stage_success_users = 600",)

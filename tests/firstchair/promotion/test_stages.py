@@ -53,11 +53,17 @@ def test_where_a_decision_leads(
 ) -> None:
     outcome = led(phase, verb, *codes)
 
-    assert (outcome.stage, outcome.champion, outcome.phase is not None) == (stage, champion, goes_on)
+    assert (outcome.stage, outcome.champion, outcome.phase is not None) == (
+        stage,
+        champion,
+        goes_on,
+    )
 
 
 @pytest.mark.parametrize(("users", "control"), [(2_000, 0.5), (60_000, 0.2), (300_000, 0.1)])
-def test_the_control_group_of_probation_is_what_the_population_needs(users: int, control: float) -> None:
+def test_the_control_group_of_probation_is_what_the_population_needs(
+    users: int, control: float
+) -> None:
     phase = led(DECIDING, Verb.PROMOTE, "superior", users=users).phase
 
     assert phase is not None

@@ -21,11 +21,15 @@ def ranked_by(view: np.ndarray) -> np.ndarray:
     return np.argsort(-view, axis=1)[:, :LENGTH]
 
 
-def live_a_day(a: Audition, *, blur: float, users: int = 6_000, day: date = AS_OF, seed: int = 1) -> None:
+def live_a_day(
+    a: Audition, *, blur: float, users: int = 6_000, day: date = AS_OF, seed: int = 1
+) -> None:
     """Everybody logs in once; the challenger sees what they like through so much noise, the champion 0.6."""
     rng = np.random.default_rng(seed)
     appeal = np.minimum(rng.beta(1.2, 6, ARTISTS) * rng.lognormal(0, 0.2, (users, ARTISTS)), 0.9)
-    ours, theirs = (ranked_by(appeal * rng.lognormal(0, noise, appeal.shape)) for noise in (0.6, blur))
+    ours, theirs = (
+        ranked_by(appeal * rng.lognormal(0, noise, appeal.shape)) for noise in (0.6, blur)
+    )
     keys = [f"u{number:05d}" for number in range(users)]
     names = np.array([f"a{number:02d}" for number in range(ARTISTS)])
     champion, behind = a.number("als"), a.number("xgboost")
@@ -81,7 +85,9 @@ def happened(kind: str, day: date, columns: dict[str, np.ndarray]) -> pa.Table:
 
 def off_policy(a: Audition) -> dict[str, object]:
     """The check of that name in the newest entry."""
-    return next(check for check in a.ledger.entries()[0].evidence["checks"] if check["name"] == "off_policy")
+    return next(
+        check for check in a.ledger.entries()[0].evidence["checks"] if check["name"] == "off_policy"
+    )
 
 
 def test_lists_that_would_be_clicked_far_less_are_vetoed_however_good_they_are_on_test_days(
@@ -95,14 +101,20 @@ def test_lists_that_would_be_clicked_far_less_are_vetoed_however_good_they_are_o
 
     entry = a.ledger.entries()[0]
     lift = entry.evidence["off_policy"]["lift"]
-    assert (entry.decision, entry.reason_codes, entry.phase) == ("reject", ("off_policy_worse",), None)
+    assert (entry.decision, entry.reason_codes, entry.phase) == (
+        "reject",
+        ("off_policy_worse",),
+        None,
+    )
     assert lift["upper"] < 0
     assert off_policy(a)["passes"] is False
     assert a.registry.version(a.number("xgboost", NEXT_DAY)).stage == Stage.REJECTED
     assert a.aliases()["champion"] == a.number("als")
 
 
-def test_better_lists_are_no_proof_for_one_who_is_not_better_on_test_days(after_a_day: Audition) -> None:
+def test_better_lists_are_no_proof_for_one_who_is_not_better_on_test_days(
+    after_a_day: Audition,
+) -> None:
     a = after_a_day
     live_a_day(a, blur=0.05)
     a.enter(NEXT_DAY)
@@ -147,8 +159,14 @@ def test_slates_of_a_day_whose_records_are_bad_tell_nothing(audition: Make) -> N
     a.enter()
     a.decide()
     live_a_day(a, blur=1.5, users=200)
-    row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {"event_date": AS_OF, "measure": "refused", "blocks": True}
-    a.lake.replace_partition(t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), AS_OF)
+    row = dict.fromkeys(t.DATA_QUALITY.schema.names) | {
+        "event_date": AS_OF,
+        "measure": "refused",
+        "blocks": True,
+    }
+    a.lake.replace_partition(
+        t.DATA_QUALITY, pa.Table.from_pylist([row], schema=t.DATA_QUALITY.schema), AS_OF
+    )
     later = NEXT_DAY + timedelta(days=1)
     a.enter(later)
 
@@ -178,7 +196,11 @@ def test_two_contenders_of_one_day_are_both_heard_though_a_kill_falls_between_th
             a.decide(NEXT_DAY)
     a.decide(NEXT_DAY)
 
-    heard = {e.challenger for e in a.ledger.entries() if e.as_of == NEXT_DAY and e.evidence["kind"] == "challenge"}
+    heard = {
+        e.challenger
+        for e in a.ledger.entries()
+        if e.as_of == NEXT_DAY and e.evidence["kind"] == "challenge"
+    }
     assert heard == {a.number("als", NEXT_DAY), a.number("xgboost", NEXT_DAY)}
     assert a.registry.version(a.number("xgboost", NEXT_DAY)).stage == Stage.CANARY
 

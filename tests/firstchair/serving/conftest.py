@@ -71,11 +71,19 @@ def stocked(
     folder = tmp_path_factory.mktemp("stocked")
     lake = Lake(str(folder / "lake"))
     registry = registry_at(new_session_database(mlflow_template), folder / "ml")
-    unknown = {name: pa.nulls(len(ARTISTS), t.ARTISTS.schema.field(name).type) for name in t.ARTISTS.schema.names}
-    known = {"artist_id": pa.array(ARTISTS), "name": pa.array([f'The "{artist}"s' for artist in ARTISTS])}
+    unknown = {
+        name: pa.nulls(len(ARTISTS), t.ARTISTS.schema.field(name).type)
+        for name in t.ARTISTS.schema.names
+    }
+    known = {
+        "artist_id": pa.array(ARTISTS),
+        "name": pa.array([f'The "{artist}"s' for artist in ARTISTS]),
+    }
     lake.overwrite(t.ARTISTS, pa.table(unknown | known, schema=t.ARTISTS.schema))
     for family in (Family.ALS, Family.XGBOOST, Family.TRENDING):
-        registry.register(fitted[family], as_of=AS_OF, data_fingerprint="one", metrics={}, seed=1, simulated=False)
+        registry.register(
+            fitted[family], as_of=AS_OF, data_fingerprint="one", metrics={}, seed=1, simulated=False
+        )
     registry.set_alias("champion", CHAMPION)
     registry.set_alias("challenger", CHALLENGER)
     return Stocked(registry, lake)
@@ -100,7 +108,13 @@ def users() -> list[str]:
 
 
 def publish_lists(
-    lake: Lake, registry: Registry, users: list[str], root: Path, *, turn: int = 0, arms: Arms = ALL_CHAMPION
+    lake: Lake,
+    registry: Registry,
+    users: list[str],
+    root: Path,
+    *,
+    turn: int = 0,
+    arms: Arms = ALL_CHAMPION,
 ) -> None:
     """Publish lists to some arms; in them every artist of all users is moved on by `turn`."""
     rows = [
@@ -118,7 +132,11 @@ def publish_lists(
 
 def put_in_matrix(lake: Lake, users: list[str]) -> None:
     """A row of the matrix for each user: user n likes four artists of their number's parity."""
-    liked = [(user, ARTISTS[number % 2 + 2 * step]) for number, user in enumerate(users) for step in range(4)]
+    liked = [
+        (user, ARTISTS[number % 2 + 2 * step])
+        for number, user in enumerate(users)
+        for step in range(4)
+    ]
     rows = {
         "user_key": [user_key(user, KEY) for user, _ in liked],
         "artist_id": [artist for _, artist in liked],
@@ -133,7 +151,9 @@ def put_in_matrix(lake: Lake, users: list[str]) -> None:
 
 
 @pytest.fixture
-def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) -> Callable[..., Path]:
+def put_out(
+    platform: Registry, lake: Lake, users: list[str], tmp_path: Path
+) -> Callable[..., Path]:
     """Publish from the test's own platform (`publish_lists`)."""
     root = tmp_path / "published"
 
@@ -145,7 +165,9 @@ def put_out(platform: Registry, lake: Lake, users: list[str], tmp_path: Path) ->
 
 
 @pytest.fixture
-def put_out_matrix(put_out: Callable[..., Path], lake: Lake, users: list[str]) -> Callable[..., Path]:
+def put_out_matrix(
+    put_out: Callable[..., Path], lake: Lake, users: list[str]
+) -> Callable[..., Path]:
     """As `put_out`, with the users' rows of the matrix."""
 
     def call(turn: int = 0, arms: Arms = ALL_CHAMPION) -> Path:
@@ -156,7 +178,9 @@ def put_out_matrix(put_out: Callable[..., Path], lake: Lake, users: list[str]) -
 
 
 @pytest.fixture(scope="session")
-def publication(stocked: Stocked, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, Arms, bool], Path]:
+def publication(
+    stocked: Stocked, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int, Arms, bool], Path]:
     """What `put_out`, or `put_out_matrix`, publishes from a platform as `stocked`: each made once, in its folder."""
 
     @cache

@@ -110,7 +110,9 @@ def worker(config: ApiConfig) -> Iterator[tuple[Api, Client]]:
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory, memory: tuple[Registry, Ledger]) -> Iterator[Client]:
+def ask(
+    tmp_path_factory: pytest.TempPathFactory, memory: tuple[Registry, Ledger]
+) -> Iterator[Client]:
     """Of a worker for all tests that look at nothing but the answer; no lists are published."""
     with working(config_at(tmp_path_factory.mktemp("unpublished"), memory)) as (_, found):
         yield found
@@ -118,7 +120,9 @@ def ask(tmp_path_factory: pytest.TempPathFactory, memory: tuple[Registry, Ledger
 
 @pytest.fixture(scope="module")
 def ask_for_lists(
-    tmp_path_factory: pytest.TempPathFactory, memory: tuple[Registry, Ledger], publication: Callable[..., Path]
+    tmp_path_factory: pytest.TempPathFactory,
+    memory: tuple[Registry, Ledger],
+    publication: Callable[..., Path],
 ) -> Iterator[Client]:
     """As `ask`, over published lists."""
     config = config_at(tmp_path_factory.mktemp("published"), memory)
@@ -129,7 +133,11 @@ def ask_for_lists(
 
 def delivered(config: ApiConfig) -> list[dict[str, Any]]:
     files = sorted(Path(config.events_url).rglob("*.jsonl.gz"))
-    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return [
+        json.loads(line)
+        for path in files
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
 
 
 def test_a_login_gets_the_slate_of_the_contract(ask_for_lists: Client) -> None:
@@ -161,11 +169,14 @@ def test_impressions_are_those_that_were_answered(
     put_copy()
     api.reload()
 
-    answers = [ask("GET", f"/v1/users/user-{number}/recommendations?k=4").json() for number in range(20)]
+    answers = [
+        ask("GET", f"/v1/users/user-{number}/recommendations?k=4").json() for number in range(20)
+    ]
     api.stop()
 
     shown = {
-        (e["slate_id"], e["position"], e["artist_id"], e["propensity"], e["model_version"]) for e in delivered(config)
+        (e["slate_id"], e["position"], e["artist_id"], e["propensity"], e["model_version"])
+        for e in delivered(config)
     }
     told = {
         (a["slate_id"], i["position"], i["artist_id"], i["propensity"], a["model"]["version"])
@@ -179,14 +190,19 @@ def test_impressions_are_those_that_were_answered(
 def test_a_retry_with_its_key_is_the_same_slate(ask_for_lists: Client) -> None:
     path = "/v1/users/user-1/recommendations"
 
-    first, retry = (ask_for_lists("GET", path, headers=TOKEN | {"Idempotency-Key": "abc"}).json() for _ in range(2))
+    first, retry = (
+        ask_for_lists("GET", path, headers=TOKEN | {"Idempotency-Key": "abc"}).json()
+        for _ in range(2)
+    )
     other = ask_for_lists("GET", path).json()
 
     assert first == retry
     assert first["slate_id"] != other["slate_id"]
 
 
-def test_new_lists_are_served_from_the_next_login_on(put_copy: PutOut, worker: tuple[Api, Client]) -> None:
+def test_new_lists_are_served_from_the_next_login_on(
+    put_copy: PutOut, worker: tuple[Api, Client]
+) -> None:
     api, ask = worker
     put_copy()
     api.reload()
@@ -259,9 +275,21 @@ def test_a_closed_segment_without_an_event_does_not_outlive_its_worker(
 
 def clicks(user: str, *artists: str) -> list[dict[str, Any]]:
     """Clicks of this moment."""
-    common = {"event_type": "click", "occurred_at": datetime.now(UTC).isoformat(), "slate_id": "s", "position": 1}
+    common = {
+        "event_type": "click",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "slate_id": "s",
+        "position": 1,
+    }
     return [
-        EVENT | common | {"event_id": f"{user}-{artist}", "source_seq": number, "user_id": user, "artist_id": artist}
+        EVENT
+        | common
+        | {
+            "event_id": f"{user}-{artist}",
+            "source_seq": number,
+            "user_id": user,
+            "artist_id": artist,
+        }
         for number, artist in enumerate(artists)
     ]
 
@@ -281,7 +309,10 @@ def test_an_unknown_user_has_a_list_of_their_own_right_after_three_clicks(
 
     assert (before["fallback"], before["model"]["role"]) == ("cold_start", "cold_start")
     # The lists of the test are of a day long past.
-    assert (after["fallback"], after["model"]) == ("stale", {"name": "als", "version": "1", "role": "champion"})
+    assert (after["fallback"], after["model"]) == (
+        "stale",
+        {"name": "als", "version": "1", "role": "champion"},
+    )
     assert [set(item) for item in after["items"]] == [set(item) for item in before["items"]]
     shown = [item["artist_id"] for item in after["items"]]
     assert len(set(shown)) == 20
@@ -312,7 +343,9 @@ def test_another_worker_knows_at_its_next_look(
     assert not {"a004", "a008"} & {item["artist_id"] for item in shown[0]}
 
 
-def test_an_event_that_comes_again_changes_nothing(put_copy_matrix: PutOut, worker: tuple[Api, Client]) -> None:
+def test_an_event_that_comes_again_changes_nothing(
+    put_copy_matrix: PutOut, worker: tuple[Api, Client]
+) -> None:
     api, ask = worker
     put_copy_matrix()
     api.reload()
@@ -331,14 +364,18 @@ def test_switched_off_a_login_is_the_list(put_copy_matrix: PutOut, config: ApiCo
     api.reload()
     assert api.logins is not None
 
-    api.take([json.dumps(event).encode() for event in clicks("somebody new", "a004", "a008", "a012")])
+    api.take(
+        [json.dumps(event).encode() for event in clicks("somebody new", "a004", "a008", "a012")]
+    )
     answer = json.loads(api.logins.login("somebody new", 10, time.time()))
     api.spool.close()
 
     assert answer["fallback"] == "cold_start"
 
 
-def test_what_the_lists_know_is_not_folded_in_again(put_copy_matrix: PutOut, worker: tuple[Api, Client]) -> None:
+def test_what_the_lists_know_is_not_folded_in_again(
+    put_copy_matrix: PutOut, worker: tuple[Api, Client]
+) -> None:
     api, ask = worker
     put_copy_matrix()
     api.reload()
@@ -346,7 +383,10 @@ def test_what_the_lists_know_is_not_folded_in_again(put_copy_matrix: PutOut, wor
     ask("POST", "/v1/events", json=clicks("user-5", "a004"))
     day_after_tomorrow = time.time() + 2 * 86_400
 
-    now, later = (json.loads(api.logins.login("user-5", 20, when)) for when in (time.time(), day_after_tomorrow))
+    now, later = (
+        json.loads(api.logins.login("user-5", 20, when))
+        for when in (time.time(), day_after_tomorrow)
+    )
 
     assert "a004" not in [item["artist_id"] for item in now["items"]]
     assert later["items"] != now["items"]
@@ -403,7 +443,9 @@ def test_a_body_may_be_packed(ask: Client, coding: str) -> None:
     packed = gzip.compress(body[:9]) + gzip.compress(body[9:])
     headers = TOKEN | ({"Content-Encoding": coding} if coding else {})
 
-    answer = ask("POST", "/v1/events", content=packed if "gzip" in coding.lower() else body, headers=headers)
+    answer = ask(
+        "POST", "/v1/events", content=packed if "gzip" in coding.lower() else body, headers=headers
+    )
 
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "rejected": []})
 
@@ -421,7 +463,9 @@ def test_a_body_may_be_packed(ask: Client, coding: str) -> None:
     ],
     ids=["plain", "cut", "damaged", "a bomb", "large", "brotli", "twice"],
 )
-def test_a_body_that_cannot_be_unpacked_is_a_problem(ask: Client, coding: str, body: bytes, expected: int) -> None:
+def test_a_body_that_cannot_be_unpacked_is_a_problem(
+    ask: Client, coding: str, body: bytes, expected: int
+) -> None:
     answer = ask("POST", "/v1/events", content=body, headers=TOKEN | {"Content-Encoding": coding})
 
     assert (answer.status_code, answer.json()["status"]) == (expected, expected)
@@ -431,7 +475,9 @@ def test_a_body_that_cannot_be_unpacked_is_a_problem(ask: Client, coding: str, b
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR "])
 @pytest.mark.parametrize("path", ["/v1/champion", "/v1/users/user-1/recommendations"])
-def test_the_scheme_of_the_token_may_be_in_any_case(ask_for_lists: Client, scheme: str, path: str) -> None:
+def test_the_scheme_of_the_token_may_be_in_any_case(
+    ask_for_lists: Client, scheme: str, path: str
+) -> None:
     allowed = ask_for_lists("GET", path, headers={"Authorization": f"{scheme} a test's token"})
     others = ("Basic a test's token", "a test's token", "Bearer A TEST'S TOKEN", "Bearer", "")
 
@@ -451,7 +497,9 @@ def test_head_is_get_without_its_body(ask_for_lists: Client, path: str) -> None:
     assert head.headers["content-type"] == get.headers["content-type"]
 
 
-@pytest.mark.parametrize(("query", "headers", "expected"), [("", TOKEN, 200), ("?k=0", TOKEN, 422), ("", {}, 401)])
+@pytest.mark.parametrize(
+    ("query", "headers", "expected"), [("", TOKEN, 200), ("?k=0", TOKEN, 422), ("", {}, 401)]
+)
 def test_head_of_a_login_shows_nothing_to_nobody(
     put_copy: PutOut,
     config: ApiConfig,
@@ -488,7 +536,12 @@ def test_head_where_only_post_is_says_so(ask: Client) -> None:
     ("method", "path", "more", "expected"),
     [
         ("GET", "/v1/users/user-1/recommendations", {"headers": {}}, 401),
-        ("GET", "/v1/users/user-1/recommendations", {"headers": {"Authorization": "Bearer wrong"}}, 401),
+        (
+            "GET",
+            "/v1/users/user-1/recommendations",
+            {"headers": {"Authorization": "Bearer wrong"}},
+            401,
+        ),
         ("GET", "/v1/champion", {"headers": {}}, 401),
         ("POST", "/v1/events", {"headers": {}, "json": []}, 401),
         ("GET", "/v1/users/user-1/recommendations?k=0", {}, 422),
@@ -534,9 +587,12 @@ def test_who_is_champion_is_told_as_the_command_tells_it(ask: Client) -> None:
 def test_the_interface_describes_itself(ask: Client) -> None:
     described = ask("GET", "/openapi.json").json()
 
-    assert {"/v1/users/{user_id}/recommendations", "/v1/events", "/v1/champion", "/v1/decisions"} <= set(
-        described["paths"]
-    )
+    assert {
+        "/v1/users/{user_id}/recommendations",
+        "/v1/events",
+        "/v1/champion",
+        "/v1/decisions",
+    } <= set(described["paths"])
     assert MAX_K == 50
 
 
@@ -545,7 +601,11 @@ def test_an_unknown_address_is_a_page_for_a_browser_and_a_document_for_a_machine
 ) -> None:
     browser = {"headers": {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}}
 
-    page, machine, call = ask("GET", "/nosuch", **browser), ask("GET", "/nosuch"), ask("GET", "/v1/nosuch", **browser)
+    page, machine, call = (
+        ask("GET", "/nosuch", **browser),
+        ask("GET", "/nosuch"),
+        ask("GET", "/v1/nosuch", **browser),
+    )
 
     assert (page.status_code, machine.status_code, call.status_code) == (404, 404, 404)
     assert page.headers["content-type"].startswith("text/html")

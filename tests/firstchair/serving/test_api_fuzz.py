@@ -25,11 +25,16 @@ EVENTS = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + BEARE
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, session_databases: Databases) -> Iterator[Settings]:
+def service(
+    tmp_path_factory: pytest.TempPathFactory, session_databases: Databases
+) -> Iterator[Settings]:
     home = tmp_path_factory.mktemp("fuzzed")
     url = session_databases.ledger.set(database="fuzzed").render_as_string(hide_password=False)
     found = settings_of(home).model_copy(update={"database_url": url, "source_database_url": url})
-    catalogue, lake = Catalogue(50, 400, 50, date(2026, 1, 31), b"a benchmark's key"), Lake(str(home / "lake"))
+    catalogue, lake = (
+        Catalogue(50, 400, 50, date(2026, 1, 31), b"a benchmark's key"),
+        Lake(str(home / "lake")),
+    )
     catalogue.write(lake)
     catalogue.put_out(lake, found.published, 0)
     with serving(found):
@@ -40,7 +45,10 @@ def service(tmp_path_factory: pytest.TempPathFactory, session_databases: Databas
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
-        *(("GET", path) for path in ("/healthz", "/readyz", "/metrics", "/v1/champion", "/v1/decisions", LOGINS)),
+        *(
+            ("GET", path)
+            for path in ("/healthz", "/readyz", "/metrics", "/v1/champion", "/v1/decisions", LOGINS)
+        ),
         ("POST", "/v1/events"),
     ],
 )
@@ -53,7 +61,12 @@ def test_whatever_the_interface_allows_or_forbids_is_answered(
     operation = schema[path][verb]
 
     @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
-    @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def ask(case: schemathesis.Case) -> None:
         answer = case.call(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=120)
 
@@ -67,7 +80,9 @@ def test_whatever_the_interface_allows_or_forbids_is_answered(
         ask()
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize(
+    "method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+)
 def test_every_method_is_answered_on_every_path(service: Settings, method: str) -> None:
     paths = requests.get(f"{service.api_address}/openapi.json", timeout=60).json()["paths"]
 
@@ -83,14 +98,17 @@ def test_every_method_is_answered_on_every_path(service: Settings, method: str) 
 HOSTILE = {
     "bad percent-encoding": b"GET /v1/users/%zz%/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
     "null byte in the path": b"GET /v1/users/%00/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "path that is not UTF-8": b"GET /v1/users/%ff%fe/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "surrogate in the path": b"GET /v1/users/%ed%a0%80/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
+    "path that is not UTF-8": b"GET /v1/users/%ff%fe/recommendations HTTP/1.1\r\nHost: x\r\n"
+    + BEARER,
+    "surrogate in the path": b"GET /v1/users/%ed%a0%80/recommendations HTTP/1.1\r\nHost: x\r\n"
+    + BEARER,
     "query that is not UTF-8": LOGIN + b"?k=%ff HTTP/1.1\r\nHost: x\r\n" + BEARER,
     "a number without end": LOGIN + b"?k=" + b"9" * 5_000 + b" HTTP/1.1\r\nHost: x\r\n" + BEARER,
     "digits that are not ASCII": LOGIN + b"?k=%D9%A3" + b" HTTP/1.1\r\nHost: x\r\n" + BEARER,
     "nobody's path": b"GET /v1/users/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
     "two tokens": LOGIN + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer no\r\n" + BEARER,
-    "token that is not ASCII": LOGIN + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n",
+    "token that is not ASCII": LOGIN
+    + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n",
     "token that is not ASCII, elsewhere": b"GET /v1/champion HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n",
     "HEAD": b"HEAD /v1/users/u/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
     "OPTIONS": b"OPTIONS /v1/users/u/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
@@ -127,14 +145,19 @@ BODIES = {
 @pytest.mark.parametrize("chunked", [False, True])
 def test_bodies_of_any_kind_are_judged(service: Settings, name: str, chunked: bool) -> None:
     body = BODIES[name]
-    parts = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:5], body[5:]) if part) + b"0\r\n\r\n"
+    parts = (
+        b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:5], body[5:]) if part)
+        + b"0\r\n\r\n"
+    )
     framed = (
         b"Transfer-Encoding: chunked\r\n\r\n" + parts
         if chunked
         else b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
     )
 
-    status, kind, answer = sent(service, EVENTS + b"Content-Type: text/plain; charset=utf-16\r\n" + framed)
+    status, kind, answer = sent(
+        service, EVENTS + b"Content-Type: text/plain; charset=utf-16\r\n" + framed
+    )
 
     assert status == 202, answer
     assert kind == "application/json"
@@ -144,7 +167,10 @@ def test_bodies_of_any_kind_are_judged(service: Settings, name: str, chunked: bo
 @pytest.mark.parametrize("body", [b"[" + b"1," * 5_000 + b"1]", b"1\n" * 5_000, b" " * (5 << 20)])
 def test_too_much_at_once_is_refused_whole(service: Settings, body: bytes) -> None:
     answer = requests.post(
-        f"{service.api_address}/v1/events", data=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+        f"{service.api_address}/v1/events",
+        data=body,
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=60,
     )
 
     assert answer.status_code == 413

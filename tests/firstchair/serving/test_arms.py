@@ -17,7 +17,15 @@ from firstchair.promotion import Phase, Registry, Span, Stage, arms_of, build_ev
 from firstchair.promotion.stages import probation
 from firstchair.publication import publish, serves
 from firstchair.publication.published import open_published
-from tests.firstchair.serving.conftest import AS_OF, CHALLENGER, CHAMPION, KEY, LENGTH, TRENDING, shifted
+from tests.firstchair.serving.conftest import (
+    AS_OF,
+    CHALLENGER,
+    CHAMPION,
+    KEY,
+    LENGTH,
+    TRENDING,
+    shifted,
+)
 
 PutOut = Callable[..., Path]
 HOLDOUT_SHARE = 0.1
@@ -25,8 +33,14 @@ NOON = datetime(2026, 2, 1, 12, tzinfo=UTC).timestamp()
 CANARY = Phase(Stage.CANARY, CHALLENGER, CHAMPION, 0.05, "first/2", date(2026, 1, 20))
 PHASES = {
     "no stage": None,
-    **{f"canary at {share:.0%}": Phase(Stage.CANARY, "2", "1", share, "first/2", AS_OF) for share in (0.05, 0.2, 0.5)},
-    **{f"probation of {users}": probation(CANARY, users=users, on=AS_OF) for users in (2_000, 60_000, 200_000)},
+    **{
+        f"canary at {share:.0%}": Phase(Stage.CANARY, "2", "1", share, "first/2", AS_OF)
+        for share in (0.05, 0.2, 0.5)
+    },
+    **{
+        f"probation of {users}": probation(CANARY, users=users, on=AS_OF)
+        for users in (2_000, 60_000, 200_000)
+    },
 }
 # What the evidence calls the two arms of a stage.
 ARMS = {
@@ -51,7 +65,9 @@ def asked(root: Path, users: list[str], tmp_path: Path) -> dict[str, dict[str, s
 
 def evidence(lake: Lake, users: list[str], phase: Phase) -> dict[str, str]:
     """The arm of each user in gold/evidence, on the first day of a stage."""
-    accounts = [{**dict.fromkeys(t.USERS.schema.names), "user_key": user_key(user, KEY)} for user in users]
+    accounts = [
+        {**dict.fromkeys(t.USERS.schema.names), "user_key": user_key(user, KEY)} for user in users
+    ]
     lake.overwrite(t.USERS, pa.Table.from_pylist(accounts, schema=t.USERS.schema))
     for table in (t.TRACKS, t.EVENTS):
         lake.overwrite(table, table.schema.empty_table())
@@ -62,7 +78,12 @@ def evidence(lake: Lake, users: list[str], phase: Phase) -> dict[str, str]:
 
 @pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
 def test_the_publisher_the_evidence_and_a_login_agree_on_every_user(
-    put_out: PutOut, platform: Registry, lake: Lake, users: list[str], tmp_path: Path, phase: Phase | None
+    put_out: PutOut,
+    platform: Registry,
+    lake: Lake,
+    users: list[str],
+    tmp_path: Path,
+    phase: Phase | None,
 ) -> None:
     platform.set_alias("previous", CHALLENGER)
     arms = arms_of(phase, salt="first", holdout_share=HOLDOUT_SHARE)
@@ -75,11 +96,22 @@ def test_the_publisher_the_evidence_and_a_login_agree_on_every_user(
     rows = {user: published.row(bytes.fromhex(user_key(user, KEY))) for user in users}
     assert {user: published.role_of(row) for user, row in rows.items()} == roles
     assert {user: model["role"] for user, model in models.items()} == roles
-    versions = {"champion": CHAMPION, "challenger": CHALLENGER, "previous": CHALLENGER, "holdout": TRENDING}
-    assert {user: model["version"] for user, model in models.items()} == {u: versions[r] for u, r in roles.items()}
+    versions = {
+        "champion": CHAMPION,
+        "challenger": CHALLENGER,
+        "previous": CHALLENGER,
+        "holdout": TRENDING,
+    }
+    assert {user: model["version"] for user, model in models.items()} == {
+        u: versions[r] for u, r in roles.items()
+    }
     assert set(roles.values()) == {role for role, _ in arms.bounds}
     if phase is not None:
-        in_arms = {user_key(u, KEY): ARMS[phase.stage][role] for u, role in roles.items() if role != "holdout"}
+        in_arms = {
+            user_key(u, KEY): ARMS[phase.stage][role]
+            for u, role in roles.items()
+            if role != "holdout"
+        }
         assert evidence(lake, users, phase) == in_arms
 
 
@@ -92,7 +124,9 @@ def as_format_4(root: Path) -> None:
     name = "2026-02-01-0123456789ab"
     text = json.dumps(manifest | {"format": 4, "version": name}).replace("holdout", "holdback")
     old = json.loads(text)
-    old["roles"] = {role: found | {"canary": role == "challenger"} for role, found in old["roles"].items()}
+    old["roles"] = {
+        role: found | {"canary": role == "challenger"} for role, found in old["roles"].items()
+    }
     (folder / "manifest.json").write_text(json.dumps(old))
     folder.rename(folder.with_name(name))
     (root / "CURRENT").write_text(name)
@@ -124,7 +158,9 @@ def test_a_publication_of_the_format_before_is_served_with_its_holdout(
 
 
 @pytest.mark.parametrize("change", [{"format": 3}, {"arms": []}])
-def test_a_publication_that_names_no_arms_is_refused(put_out: PutOut, change: dict[str, object]) -> None:
+def test_a_publication_that_names_no_arms_is_refused(
+    put_out: PutOut, change: dict[str, object]
+) -> None:
     root = put_out()
     (path,) = (root / "versions").glob("*/manifest.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | change))

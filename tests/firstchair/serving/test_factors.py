@@ -28,14 +28,27 @@ def folding(published: Published) -> Folding:
 
 def liked(published: Published, user: str) -> list[tuple[str, float]]:
     row = folding(published).row(published.row(bytes.fromhex(user_key(user, KEY))))
-    return [(published.artist_ids[a], c) for a, c in zip(row.artists, row.confidence.tolist(), strict=True)]
+    return [
+        (published.artist_ids[a], c)
+        for a, c in zip(row.artists, row.confidence.tolist(), strict=True)
+    ]
 
 
 def test_a_users_row_is_that_of_the_matrix(put_out_matrix: PutOut) -> None:
     published = open_published(put_out_matrix())
 
-    assert liked(published, "user-4") == [("a000", 2.0), ("a002", 2.0), ("a004", 2.0), ("a006", 2.0)]
-    assert liked(published, "user-7") == [("a001", 2.0), ("a003", 2.0), ("a005", 2.0), ("a007", 2.0)]
+    assert liked(published, "user-4") == [
+        ("a000", 2.0),
+        ("a002", 2.0),
+        ("a004", 2.0),
+        ("a006", 2.0),
+    ]
+    assert liked(published, "user-7") == [
+        ("a001", 2.0),
+        ("a003", 2.0),
+        ("a005", 2.0),
+        ("a007", 2.0),
+    ]
     assert len(folding(published).row(NOBODY).artists) == 0
 
 
@@ -51,7 +64,9 @@ def test_factors_are_the_models_own_in_the_order_of_the_catalogue(
 
     als, found = fitted[Family.ALS], folding(published).models[CHAMPION]
     assert isinstance(als, ALS)
-    assert found.vectors[[published.number_of(artist) for artist in ARTISTS]] == pytest.approx(als.artist_factors)
+    assert found.vectors[[published.number_of(artist) for artist in ARTISTS]] == pytest.approx(
+        als.artist_factors
+    )
     assert [published.artist_ids[number] for number in found.unknown] == ["a0005"]
     assert found.gram == pytest.approx(als.gram)
     assert found.longest == pytest.approx(np.linalg.norm(als.artist_factors, axis=1).max())
@@ -69,7 +84,13 @@ def test_every_als_that_a_role_shows_is_published_and_no_other_family(
 
 def test_lengths_of_tracks_are_the_catalogues(put_out_matrix: PutOut, lake: Lake) -> None:
     tracks = [
-        {"track_id": f"t{number}", "artist_id": "a001", "title": None, "duration_ms": length, "released_on": None}
+        {
+            "track_id": f"t{number}",
+            "artist_id": "a001",
+            "title": None,
+            "duration_ms": length,
+            "released_on": None,
+        }
         for number, length in enumerate([180_000, None, 0, 240_000])
     ]
     lake.overwrite(t.TRACKS, pa.Table.from_pylist(tracks, schema=t.TRACKS.schema))
@@ -91,7 +112,9 @@ def test_harmed_factors_are_refused_with_their_version(put_out_matrix: PutOut, f
         open_published(root)
 
 
-def test_another_matrix_is_another_version(put_out_matrix: PutOut, put_out: PutOut, lake: Lake) -> None:
+def test_another_matrix_is_another_version(
+    put_out_matrix: PutOut, put_out: PutOut, lake: Lake
+) -> None:
     before = current(put_out_matrix())
     again = current(put_out_matrix())
     lake.delete(t.INTERACTIONS, "artist_id = 'a000'")

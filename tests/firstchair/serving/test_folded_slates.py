@@ -46,7 +46,10 @@ def published(publication: PutOut) -> Published:
 
 
 def said(*kinds_and_artists: tuple[str, str]) -> tuple[Signal, ...]:
-    return tuple(Signal(f"e{n}", kind, artist, "", 0, n) for n, (kind, artist) in enumerate(kinds_and_artists))
+    return tuple(
+        Signal(f"e{n}", kind, artist, "", 0, n)
+        for n, (kind, artist) in enumerate(kinds_and_artists)
+    )
 
 
 def clicks(*artists: str) -> tuple[Signal, ...]:
@@ -77,7 +80,9 @@ def names(published: Published, found: FoldedSlate) -> list[str]:
     return [published.artist_ids[artist] for artist in found.slate.artists]
 
 
-def plain(published: Published, user: str, signals: tuple[Signal, ...], **more: object) -> FoldedSlate:
+def plain(
+    published: Published, user: str, signals: tuple[Signal, ...], **more: object
+) -> FoldedSlate:
     """A slate in which chance shows nothing."""
     slates = (made(published, user, signals, seed=seed, **more) for seed in range(100))
     return next(found for found in slates if found.slate.explored < 0)
@@ -86,7 +91,12 @@ def plain(published: Published, user: str, signals: tuple[Signal, ...], **more: 
 def test_a_cold_listener_has_a_list_of_his_own_after_three_clicks(published: Published) -> None:
     found = plain(published, "nobody", clicks("a004", "a008", "a012"))
 
-    assert (found.slate.fallback, found.family, found.version, found.role) == (None, "als", CHAMPION, "champion")
+    assert (found.slate.fallback, found.family, found.version, found.role) == (
+        None,
+        "als",
+        CHAMPION,
+        "champion",
+    )
     assert {int(artist[1:]) % 2 for artist in names(published, found)} == {0}
     assert not {"a004", "a008", "a012"} & set(names(published, found))
     assert len(found.slate.artists) == K
@@ -101,7 +111,12 @@ def test_where_the_champion_is_no_als_a_cold_listener_is_served_by_that_of_the_d
 
     found = plain(published, "nobody", clicks("a004", "a008", "a012"))
 
-    assert (found.family, found.version, found.role, found.slate.fallback) == ("als", CHAMPION, "cold_start", None)
+    assert (found.family, found.version, found.role, found.slate.fallback) == (
+        "als",
+        CHAMPION,
+        "cold_start",
+        None,
+    )
 
 
 def test_a_warm_listeners_list_follows_what_he_did_today(published: Published) -> None:
@@ -116,7 +131,9 @@ def test_a_warm_listeners_list_follows_what_he_did_today(published: Published) -
 
 
 @pytest.mark.parametrize("arms", [ALL_CHAMPION, ALL_HOLDOUT])
-def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(publication: PutOut, arms: Arms) -> None:
+def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(
+    publication: PutOut, arms: Arms
+) -> None:
     published = open_published(publication(0, arms, True))
     cases = [
         (user, said((kind, "a002"), (kind, "a003")))
@@ -124,7 +141,9 @@ def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(publicat
         for user in ("user-2", "nobody")
     ]
 
-    found = [made(published, user, signals, seed=seed) for user, signals in cases for seed in range(200)]
+    found = [
+        made(published, user, signals, seed=seed) for user, signals in cases for seed in range(200)
+    ]
 
     assert all(not {"a002", "a003"} & set(names(published, one)) for one in found)
     assert all(len(set(one.slate.artists)) == len(one.slate.artists) == K for one in found)
@@ -140,7 +159,9 @@ def test_a_list_of_another_family_is_kept_less_what_he_took_up(publication: PutO
     assert found.reasons[0] == "because you play a000"
 
 
-def test_an_unknown_user_who_only_refused_gets_what_is_trending_without_it(published: Published) -> None:
+def test_an_unknown_user_who_only_refused_gets_what_is_trending_without_it(
+    published: Published,
+) -> None:
     usual = make_slate(published, bytes(16), k=K, day=AS_OF, seed=1)
     first = published.artist_ids[usual.artists[0]]
 
@@ -153,7 +174,9 @@ def test_an_unknown_user_who_only_refused_gets_what_is_trending_without_it(publi
 def test_signals_that_say_nothing_change_nothing(published: Published) -> None:
     skip = Signal("e", "play", "a001", "t", 10, 0)
 
-    assert [slate(published, "user-1", signals) for signals in ((), clicks("nobody"), (skip,))] == [None] * 3
+    assert [slate(published, "user-1", signals) for signals in ((), clicks("nobody"), (skip,))] == [
+        None
+    ] * 3
 
 
 def test_without_a_matrix_of_the_day_the_lists_stay_as_they_are(publication: PutOut) -> None:
@@ -210,9 +233,16 @@ def ranked(put_out_matrix: PutOut, platform: Registry, lake: Lake, users: list[s
     # More countries than age groups: their numbers are told apart.
     countries = [("CL", "DE", "FR", "SE", "US")[number % 5] for number in range(len(users))]
     known = {"user_key": [user_key(user, KEY) for user in users], "country": countries}
-    created = {"created_at": [datetime(2025, 1, 1, tzinfo=UTC)] * len(users), "age_group": ["25-34"] * len(users)}
-    absent = {name: pa.nulls(len(users), t.USERS.schema.field(name).type) for name in t.USERS.schema.names}
-    lake.overwrite(t.USERS, pa.table(absent | {k: pa.array(v) for k, v in (known | created).items()}))
+    created = {
+        "created_at": [datetime(2025, 1, 1, tzinfo=UTC)] * len(users),
+        "age_group": ["25-34"] * len(users),
+    }
+    absent = {
+        name: pa.nulls(len(users), t.USERS.schema.field(name).type) for name in t.USERS.schema.names
+    }
+    lake.overwrite(
+        t.USERS, pa.table(absent | {k: pa.array(v) for k, v in (known | created).items()})
+    )
     platform.set_alias("champion", CHALLENGER)
     platform.drop_alias("challenger")
     return put_out_matrix()
@@ -230,7 +260,9 @@ def test_a_list_of_the_ranker_is_as_the_batch_would_have_made_it_with_todays_sig
     place = data.user_keys.tolist().index(user_key("user-4", KEY))
     today = uptake(odd_today, number_of=published.number_of, length_ms=lambda _: 0)
     assert published.folding is not None
-    row = folded_row(published.folding.row(published.row(bytes.fromhex(user_key("user-4", KEY)))), today)
+    row = folded_row(
+        published.folding.row(published.row(bytes.fromhex(user_key("user-4", KEY)))), today
+    )
     confidence = data.confidence.tolil()
     confidence[place, row.artists] = row.confidence
     known = replace(data, confidence=confidence.tocsr())
@@ -240,12 +272,16 @@ def test_a_list_of_the_ranker_is_as_the_batch_would_have_made_it_with_todays_sig
     np.testing.assert_allclose(np.array(found.slate.scores) / 10_000, batch.scores[0], atol=1e-3)
 
 
-def test_reasons_of_the_ranker_are_the_published_ones_and_else_name_what_he_plays(ranked: Path) -> None:
+def test_reasons_of_the_ranker_are_the_published_ones_and_else_name_what_he_plays(
+    ranked: Path,
+) -> None:
     published = open_published(ranked)
 
     found = plain(published, "user-4", clicks("a021"), k=LENGTH)
 
-    listed = dict(zip(shifted(14), (f"because you play {artist}" for artist in shifted(14)), strict=True))
+    listed = dict(
+        zip(shifted(14), (f"because you play {artist}" for artist in shifted(14)), strict=True)
+    )
     for artist, reason in zip(names(published, found), found.reasons, strict=True):
         assert reason == listed.get(artist, reason)
         assert reason.startswith(("because you play", 'Because you listen to The "a0', "To widen"))
@@ -259,7 +295,9 @@ def test_what_was_refused_or_taken_up_today_is_in_no_list_of_the_ranker(ranked: 
     found = [made(published, "user-5", signals, seed=seed, k=LENGTH) for seed in range(20)]
 
     assert all(not {"a001", "a002", "a003", "a004"} & set(names(published, one)) for one in found)
-    assert all(one.slate.scores[0] == max(one.slate.scores) for one in found if one.slate.explored < 0)
+    assert all(
+        one.slate.scores[0] == max(one.slate.scores) for one in found if one.slate.explored < 0
+    )
 
 
 def test_a_ranker_too_large_for_a_worker_leaves_its_lists_as_they_are(

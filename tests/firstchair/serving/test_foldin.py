@@ -64,7 +64,9 @@ def als() -> ALS:
 @pytest.fixture(scope="module")
 def factors(als: ALS) -> Factors:
     longest = float(np.linalg.norm(als.artist_factors, axis=1).max())
-    return Factors("1", als.alpha, longest, als.artist_factors, als.gram, np.zeros(0, dtype=np.int64))
+    return Factors(
+        "1", als.alpha, longest, als.artist_factors, als.gram, np.zeros(0, dtype=np.int64)
+    )
 
 
 Batch = Callable[[Sequence[Said], Sequence[Said]], Row]
@@ -95,7 +97,9 @@ def batch() -> Batch:
 
 def _signed(rows: pa.Table) -> np.ndarray:
     confidence = rows.column("confidence").to_numpy()
-    return np.where(rows.column("preference").to_numpy() > 0, confidence, -confidence).astype(np.float32)
+    return np.where(rows.column("preference").to_numpy() > 0, confidence, -confidence).astype(
+        np.float32
+    )
 
 
 def dense(row: Row) -> np.ndarray:
@@ -114,13 +118,19 @@ def follows(artists: range, *kinds: str) -> st.SearchStrategy[Said]:
 
 
 shown = st.tuples(st.just("impression"), st.sampled_from(range(25, 30)), st.just(0))
-heard_before = st.lists(st.one_of(plays_and_clicks(range(20)), follows(range(20, 25), "follow"), shown), max_size=60)
+heard_before = st.lists(
+    st.one_of(plays_and_clicks(range(20)), follows(range(20, 25), "follow"), shown), max_size=60
+)
 heard_today = st.lists(
-    st.one_of(plays_and_clicks(range(10, 35)), follows(range(25, 40), "follow", "unfollow")), min_size=1, max_size=12
+    st.one_of(plays_and_clicks(range(10, 35)), follows(range(25, 40), "follow", "unfollow")),
+    min_size=1,
+    max_size=12,
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(before=heard_before, today=heard_today)
 def test_a_fold_in_is_what_the_batch_makes_of_the_same_signals(
     als: ALS, factors: Factors, batch: Batch, before: list[Said], today: list[Said]
@@ -138,7 +148,9 @@ def test_a_fold_in_is_what_the_batch_makes_of_the_same_signals(
         return
     assert folded is not None
     expected = als.recommend(whole, np.array([0]), ARTISTS)
-    said = {int(a): s for a, s in zip(expected.artists[0], expected.scores[0], strict=True) if a >= 0}
+    said = {
+        int(a): s for a, s in zip(expected.artists[0], expected.scores[0], strict=True) if a >= 0
+    }
     unwanted = up.refused & said.keys()  # the batch only pushes them down
     assert dict(zip(folded.artists, folded.scores, strict=True)) == pytest.approx(
         {artist: score for artist, score in said.items() if artist not in unwanted}, abs=1e-4
@@ -147,14 +159,18 @@ def test_a_fold_in_is_what_the_batch_makes_of_the_same_signals(
 
 
 def test_three_clicks_make_a_list_in_their_direction_and_say_so(factors: Factors) -> None:
-    folded = fold(factors, NOTHING, taken_up([("click", 4, 0), ("click", 8, 0), ("click", 12, 0)]), k=8)
+    folded = fold(
+        factors, NOTHING, taken_up([("click", 4, 0), ("click", 8, 0), ("click", 12, 0)]), k=8
+    )
 
     assert folded is not None
     assert {artist % 2 for artist in folded.artists} == {0}
     assert not {4, 8, 12} & set(folded.artists)
     assert all(-1 <= score <= 1 for score in folded.scores)
     said = reasons(factors, folded, folded.artists, lambda artist: f"Artist {artist}")
-    named = {name for text in said for name in text.removeprefix("Because you listen to ").split(" and ")}
+    named = {
+        name for text in said for name in text.removeprefix("Because you listen to ").split(" and ")
+    }
     assert named <= {"Artist 4", "Artist 8", "Artist 12"}
 
 
@@ -164,7 +180,9 @@ def test_what_was_before_counts_less_the_older_the_list_is(factors: Factors) -> 
 
     lists = [fold(factors, row, today, k=ARTISTS, faded=faded) for faded in (1.0, 0.001)]
 
-    even = [np.mean([artist % 2 == 0 for artist in folded.artists[:10]]) for folded in lists if folded]
+    even = [
+        np.mean([artist % 2 == 0 for artist in folded.artists[:10]]) for folded in lists if folded
+    ]
     assert even[0] < even[1] == 1
 
 
@@ -193,7 +211,10 @@ def test_signals_have_the_strengths_of_the_matrix(
 def test_of_follow_and_unfollow_the_latest_stands_in_whatever_order_they_arrive() -> None:
     late, early = signal(("follow", 1, 0), 2), signal(("unfollow", 1, 0), 1)
 
-    found = [uptake(order, number_of=number_of, length_ms=length_ms) for order in ((late, early), (early, late))]
+    found = [
+        uptake(order, number_of=number_of, length_ms=length_ms)
+        for order in ((late, early), (early, late))
+    ]
 
     assert found[0] == found[1] == Uptake({1: 3.0}, frozenset())
 

@@ -43,7 +43,10 @@ def event(path: str = PATH, **more: Any) -> dict[str, Any]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
-        home=tmp_path, events_url=str(tmp_path / "events"), pseudonym_key=KEY.decode(), api_token="a test's token"
+        home=tmp_path,
+        events_url=str(tmp_path / "events"),
+        pseudonym_key=KEY.decode(),
+        api_token="a test's token",
     )
 
 
@@ -55,7 +58,11 @@ def function(settings: Settings) -> LambdaLogins:
 
 def delivered(settings: Settings) -> list[dict[str, Any]]:
     files = sorted(Path(settings.events_url).rglob("*.jsonl.gz"))
-    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return [
+        json.loads(line)
+        for path in files
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
 
 
 def test_a_login_gets_the_slate_that_the_api_would_show(
@@ -70,10 +77,14 @@ def test_a_login_gets_the_slate_that_the_api_would_show(
     assert (answer["statusCode"], answer["headers"]) == (200, {"content-type": "application/json"})
     told = json.loads(answer["body"])
     assert (told["user_id"], told["as_of"], told["fallback"]) == ("user-4", "2026-02-01", None)
-    assert [item["artist_id"] for item in told["items"]] == [published.artist_ids[a] for a in expected.artists]
+    assert [item["artist_id"] for item in told["items"]] == [
+        published.artist_ids[a] for a in expected.artists
+    ]
 
 
-def test_the_scheme_of_the_token_may_be_in_any_case(put_copy: PutOut, function: LambdaLogins) -> None:
+def test_the_scheme_of_the_token_may_be_in_any_case(
+    put_copy: PutOut, function: LambdaLogins
+) -> None:
     put_copy()
 
     for scheme in ("bearer", "BEARER"):
@@ -81,7 +92,9 @@ def test_the_scheme_of_the_token_may_be_in_any_case(put_copy: PutOut, function: 
         assert function.answer(asked, NOON)["statusCode"] == 200
 
 
-def test_head_shows_nothing_to_nobody(put_copy: PutOut, function: LambdaLogins, settings: Settings) -> None:
+def test_head_shows_nothing_to_nobody(
+    put_copy: PutOut, function: LambdaLogins, settings: Settings
+) -> None:
     head = {"http": {"method": "HEAD", "path": PATH}, "stage": "$default"}
     before = function.answer(event(requestContext=head), NOON)
     put_copy()
@@ -101,9 +114,17 @@ def test_impressions_are_in_the_store_when_the_answer_is_given(
     put_copy()
 
     for number in range(3):
-        answer = json.loads(function.answer(event(f"/v1/users/user-{number}/recommendations"), NOON)["body"])
-        shown = {(e["slate_id"], e["position"], e["artist_id"], e["propensity"]) for e in delivered(settings)}
-        assert {(answer["slate_id"], i["position"], i["artist_id"], i["propensity"]) for i in answer["items"]} <= shown
+        answer = json.loads(
+            function.answer(event(f"/v1/users/user-{number}/recommendations"), NOON)["body"]
+        )
+        shown = {
+            (e["slate_id"], e["position"], e["artist_id"], e["propensity"])
+            for e in delivered(settings)
+        }
+        assert {
+            (answer["slate_id"], i["position"], i["artist_id"], i["propensity"])
+            for i in answer["items"]
+        } <= shown
 
     assert [e["source_seq"] for e in delivered(settings)] == list(range(30))
     assert not settings.spool.exists()
@@ -119,7 +140,10 @@ def test_no_slate_is_shown_when_the_store_does_not_take_its_impressions(
     Path(settings.events_url).unlink()
     answer = function.answer(event(), NOON)
 
-    assert (refused["statusCode"], json.loads(refused["body"])["type"]) == (503, "urn:firstchair:source_unavailable")
+    assert (refused["statusCode"], json.loads(refused["body"])["type"]) == (
+        503,
+        "urn:firstchair:source_unavailable",
+    )
     assert answer["statusCode"] == 200
     assert [e["source_seq"] for e in delivered(settings)] == list(range(10, 20))
 
@@ -139,20 +163,27 @@ def test_a_retry_with_its_key_is_no_second_impression(
 def test_the_user_is_the_one_of_the_path(put_copy: PutOut, function: LambdaLogins) -> None:
     put_copy()
     named = event("/v1/users/100%25/recommendations", pathParameters={"user_id": "100%"})
-    raw = event("/prod/v1/users/a%20b/recommendations", requestContext={"http": {"method": "GET"}, "stage": "prod"})
+    raw = event(
+        "/prod/v1/users/a%20b/recommendations",
+        requestContext={"http": {"method": "GET"}, "stage": "prod"},
+    )
 
     assert json.loads(function.answer(named, NOON)["body"])["user_id"] == "100%"
     assert json.loads(function.answer(raw, NOON)["body"])["user_id"] == "a b"
 
 
-def test_new_lists_are_served_from_the_next_event_on(put_copy: PutOut, function: LambdaLogins) -> None:
+def test_new_lists_are_served_from_the_next_event_on(
+    put_copy: PutOut, function: LambdaLogins
+) -> None:
     put_copy()
     before = json.loads(function.answer(event(), NOON)["body"])
 
     put_copy(turn=1)
 
     after = json.loads(function.answer(event(), NOON)["body"])
-    assert [item["artist_id"] for item in after["items"]] != [item["artist_id"] for item in before["items"]]
+    assert [item["artist_id"] for item in after["items"]] != [
+        item["artist_id"] for item in before["items"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -168,10 +199,15 @@ def test_new_lists_are_served_from_the_next_event_on(put_copy: PutOut, function:
         (event(), 503),
     ],
 )
-def test_every_refusal_is_a_problem_document(function: LambdaLogins, asked: dict[str, Any], expected: int) -> None:
+def test_every_refusal_is_a_problem_document(
+    function: LambdaLogins, asked: dict[str, Any], expected: int
+) -> None:
     answer = function.answer(asked, NOON)
 
-    assert (answer["statusCode"], answer["headers"]) == (expected, {"content-type": "application/problem+json"})
+    assert (answer["statusCode"], answer["headers"]) == (
+        expected,
+        {"content-type": "application/problem+json"},
+    )
     assert json.loads(answer["body"])["status"] == expected
 
 
@@ -234,13 +270,17 @@ def test_the_process_of_the_image_answers_event_after_event(
     put_copy: PutOut, settings: Settings, gateway: Gateway
 ) -> None:
     put_copy()
-    environment = _environment(settings) | {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{gateway.server_port}"}
+    environment = _environment(settings) | {
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{gateway.server_port}"
+    }
     gateway.offered.put(("one", event()))
     gateway.offered.put(("two", {"no": "event of the gateway"}))
     gateway.offered.put(("three", event(headers={})))
 
     with subprocess.Popen(
-        [sys.executable, "-m", "firstchair.hosts.lambda_runtime"], env=environment, cwd=settings.home
+        [sys.executable, "-m", "firstchair.hosts.lambda_runtime"],
+        env=environment,
+        cwd=settings.home,
     ) as process:
         told = dict(gateway.answered.get(timeout=60) for _ in range(3))
         process.kill()  # as Lambda does

@@ -27,7 +27,9 @@ def settings(tmp_path: Path) -> Settings:
 
 def api_answer(settings: Settings, user: str, k: int, now: float) -> dict[str, object]:
     """What a worker of the API answers, its own outbox and signals in use."""
-    signal_feed = SignalFeed(settings.spool / "signals", "worker", events_url=settings.events_url, pseudonym_key=KEY)
+    signal_feed = SignalFeed(
+        settings.spool / "signals", "worker", events_url=settings.events_url, pseudonym_key=KEY
+    )
     signal_feed.step(now)
     published = open_published(settings.published)
     logins = Logins(
@@ -75,7 +77,9 @@ def test_signals_of_today_count_as_they_do_in_the_api(
         "source_seq": 1,
         "artist_id": ARTISTS[0],
     }
-    other = SignalFeed(settings.spool / "signals", "other", events_url=settings.events_url, pseudonym_key=KEY)
+    other = SignalFeed(
+        settings.spool / "signals", "other", events_url=settings.events_url, pseudonym_key=KEY
+    )
     without = as_json(settings, users[0], 5, NOON.timestamp())
     other.take([json.dumps(click).encode()], NOON.timestamp())
 
@@ -85,7 +89,9 @@ def test_signals_of_today_count_as_they_do_in_the_api(
     assert found != without
 
 
-def test_no_impression_is_written(put_copy: Callable[..., Path], settings: Settings, users: list[str]) -> None:
+def test_no_impression_is_written(
+    put_copy: Callable[..., Path], settings: Settings, users: list[str]
+) -> None:
     put_copy()
 
     preview(settings, user_id=users[0], k=5, now=NOON.timestamp())

@@ -61,11 +61,16 @@ class Link:
 
 
 def asking(path: str = LOGIN, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: firstchair", *headers, "", ""]).encode()
+    return "\r\n".join(
+        [f"{method} {path} HTTP/{version}", "Host: firstchair", *headers, "", ""]
+    ).encode()
 
 
 def publish(home: Path, settings: Settings) -> None:
-    catalogue, lake = Catalogue(200, 400, 20, datetime.now(UTC).date(), b"a benchmark's key"), Lake(str(home / "lake"))
+    catalogue, lake = (
+        Catalogue(200, 400, 20, datetime.now(UTC).date(), b"a benchmark's key"),
+        Lake(str(home / "lake")),
+    )
     catalogue.write(lake)
     catalogue.put_out(lake, settings.published, 0)
 
@@ -94,7 +99,9 @@ def asgi_port(home: Path) -> Iterator[int]:
     options = ("--factory", "--http", "h11", "--ws", "none", *quiet, "--port", str(port))
     command = (sys.executable, "-m", "uvicorn", *options, "firstchair.http.worker:app")
     known = {"HOME": str(home), "API_TOKEN": TOKEN, "PSEUDONYM_KEY": "a benchmark's key"}
-    with running(command, port, "/readyz", {f"FIRSTCHAIR_{name}": value for name, value in known.items()}):
+    with running(
+        command, port, "/readyz", {f"FIRSTCHAIR_{name}": value for name, value in known.items()}
+    ):
         yield port
 
 
@@ -120,7 +127,11 @@ def at(port: int, data: bytes) -> Told:
 def slates_told(port: int) -> float:
     """Slates that the worker counts."""
     lines = at(port, asking("/metrics")).body.decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("firstchair_slates_total{"))
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in lines
+        if line.startswith("firstchair_slates_total{")
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,18 +163,27 @@ def test_a_login_is_answered_as_by_asgi(port: int, asgi_port: int, asked: bytes)
 
     named = ("content-type", "content-length", "www-authenticate", "connection")
     assert ours.status_code == by_asgi.status_code
-    assert [ours.headers.get(name) for name in named] == [by_asgi.headers.get(name) for name in named]
+    assert [ours.headers.get(name) for name in named] == [
+        by_asgi.headers.get(name) for name in named
+    ]
     assert ours.body == by_asgi.body
     assert ours.headers["date"].endswith("GMT")
 
 
-def test_a_client_who_sends_the_same_headers_again_gets_another_slate_and_another_user_his_own(linked: Link) -> None:
+def test_a_client_who_sends_the_same_headers_again_gets_another_slate_and_another_user_his_own(
+    linked: Link,
+) -> None:
     answers = []
     for user in ("user-000001", "user-000001", "user-000002", "nobody"):
         linked.send(asking(f"/v1/users/{user}/recommendations", AUTHORIZED))
         answers.append(orjson.loads(linked.heard().body))
 
-    assert [answer["user_id"] for answer in answers] == ["user-000001", "user-000001", "user-000002", "nobody"]
+    assert [answer["user_id"] for answer in answers] == [
+        "user-000001",
+        "user-000001",
+        "user-000002",
+        "nobody",
+    ]
     assert len({answer["slate_id"] for answer in answers}) == 4
     assert answers[0]["items"] == answers[1]["items"] != answers[2]["items"]
 
@@ -215,7 +235,9 @@ def test_a_client_who_asks_much_before_he_reads_misses_nothing(linked: Link) -> 
     users = [f"user-{number % 200:06d}" for number in range(20_000)]
     asked = b"".join(asking(f"/v1/users/{user}/recommendations?k=10", AUTHORIZED) for user in users)
 
-    linked.socket.setblocking(False)  # as long as the server takes it: with nothing read, it stops to
+    linked.socket.setblocking(
+        False
+    )  # as long as the server takes it: with nothing read, it stops to
     sent = 0
     while sent < len(asked):
         try:
@@ -240,20 +262,28 @@ def test_a_client_who_asks_much_before_he_reads_misses_nothing(linked: Link) -> 
         (b"GET /" + b"x" * (MAX_HEAD_BYTES + 10), 431),
     ],
 )
-def test_what_is_no_request_is_refused_and_the_connection_closed(linked: Link, asked: bytes, expected: int) -> None:
+def test_what_is_no_request_is_refused_and_the_connection_closed(
+    linked: Link, asked: bytes, expected: int
+) -> None:
     linked.send(asked)
 
     answer = linked.heard()
 
     assert (answer.status_code, orjson.loads(answer.body)["status"]) == (expected, expected)
-    assert (answer.headers["content-type"], answer.headers["connection"]) == ("application/problem+json", "close")
+    assert (answer.headers["content-type"], answer.headers["connection"]) == (
+        "application/problem+json",
+        "close",
+    )
     assert linked.is_cut()
 
 
 @pytest.mark.parametrize(
-    "asked", [asking(LOGIN, AUTHORIZED, "Connection: close"), asking(LOGIN, AUTHORIZED, version="1.0")]
+    "asked",
+    [asking(LOGIN, AUTHORIZED, "Connection: close"), asking(LOGIN, AUTHORIZED, version="1.0")],
 )
-def test_a_connection_that_is_not_kept_ends_with_its_answer(port: int, linked: Link, asked: bytes) -> None:
+def test_a_connection_that_is_not_kept_ends_with_its_answer(
+    port: int, linked: Link, asked: bytes
+) -> None:
     before = slates_told(port)
 
     linked.send(asked * 2)
@@ -271,10 +301,17 @@ RECORDS = [
 ]
 POSTED = b"\n".join(orjson.dumps(record) for record in RECORDS)
 LENGTH = f"Content-Length: {len(POSTED)}"
-CHUNKED = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (POSTED[:9], POSTED[9:])) + b"0\r\n\r\n"
+CHUNKED = (
+    b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (POSTED[:9], POSTED[9:]))
+    + b"0\r\n\r\n"
+)
 IN_CHUNKS = "Transfer-Encoding: chunked"
 # As the HttpClient of a stock JDK sends it over cleartext.
-H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk")
+H2C = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk",
+)
 WEBSOCKET = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
 
 
@@ -340,7 +377,9 @@ def test_posts_that_do_not_wait_for_answers_lose_nothing(linked: Link) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_workers_end_with_their_parent_and_leave_nothing_undelivered(tmp_path: Path, number: signal.Signals) -> None:
+def test_workers_end_with_their_parent_and_leave_nothing_undelivered(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     settings = settings_of(tmp_path, workers=2)
     publish(tmp_path, settings)
     with serving(settings) as server:

@@ -42,13 +42,20 @@ def test_every_list_is_the_tables_own(put_copy: PutOut, users: list[str]) -> Non
     published = open_published(put_copy())
     columns = published.columns["champion"]
 
-    rows = [columns.artists[row * LENGTH : (row + 1) * LENGTH].tolist() for row in range(published.users)]
+    rows = [
+        columns.artists[row * LENGTH : (row + 1) * LENGTH].tolist()
+        for row in range(published.users)
+    ]
 
     assert published.users == len(users)
-    assert sorted([published.artist_ids[a] for a in row] for row in rows) == sorted(map(shifted, range(len(users))))
+    assert sorted([published.artist_ids[a] for a in row] for row in rows) == sorted(
+        map(shifted, range(len(users)))
+    )
     assert columns.scores[:3].tolist() == [9_000, 8_900, 8_800]
     reason = columns.reasons[0]
-    text = published.reason_text[published.reason_offsets[reason] : published.reason_offsets[reason + 1]]
+    text = published.reason_text[
+        published.reason_offsets[reason] : published.reason_offsets[reason + 1]
+    ]
     assert json.loads(text).startswith("because you play a")
 
 
@@ -61,9 +68,13 @@ def test_publishing_the_same_again_changes_nothing(put_out: PutOut) -> None:
     assert len(list((root / "versions").iterdir())) == 1
 
 
-@pytest.mark.parametrize("file", ["champion.artists.npy", "key_high.npy", "reasons.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "file", ["champion.artists.npy", "key_high.npy", "reasons.json", "manifest.json"]
+)
 @pytest.mark.parametrize("harm", ["torn", "flipped", "gone"])
-def test_a_harmed_version_is_refused_and_the_last_good_one_is_served(put_copy: PutOut, file: str, harm: str) -> None:
+def test_a_harmed_version_is_refused_and_the_last_good_one_is_served(
+    put_copy: PutOut, file: str, harm: str
+) -> None:
     good = open_published(put_copy()).version
     root = put_copy(turn=1)
     path = root / "versions" / str(current(root)) / file
@@ -161,9 +172,13 @@ def test_a_crash_before_the_pointer_moves_leaves_what_is_served(
     assert open_published(root).version == current(root)
 
 
-def test_nothing_is_published_without_a_champions_lists(lake: Lake, platform: Registry, tmp_path: Path) -> None:
+def test_nothing_is_published_without_a_champions_lists(
+    lake: Lake, platform: Registry, tmp_path: Path
+) -> None:
     with pytest.raises(ModelError, match="no lists of the champion"):
-        publish(lake, platform, as_of=AS_OF, root=tmp_path / "p", list_length=LENGTH, arms=ALL_CHAMPION)
+        publish(
+            lake, platform, as_of=AS_OF, root=tmp_path / "p", list_length=LENGTH, arms=ALL_CHAMPION
+        )
     with pytest.raises(ModelError, match="No whole published version"):
         open_published(tmp_path / "p")
 

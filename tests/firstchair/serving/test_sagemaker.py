@@ -65,7 +65,11 @@ def _listens(client: httpx.Client) -> bool:
 
 def _delivered(root: Path) -> list[dict[str, Any]]:
     files = sorted((root / "events").rglob("*.jsonl.gz"))
-    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return [
+        json.loads(line)
+        for path in files
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
 
 
 def test_users_get_their_slates_and_the_store_has_the_impressions(
@@ -78,8 +82,12 @@ def test_users_get_their_slates_and_the_store_has_the_impressions(
     as_json = client.post("/invocations", json=["user-1", {"user_id": "user-2"}, "nobody"])
     as_object = client.post("/invocations", json={"user_ids": ["user-1"]})
     attributes = {"x-amzn-sagemaker-custom-attributes": "k=3&request=abc"}
-    as_lines = client.post("/invocations", content='"user-1"\n\n{"user_id":"ü/2"}\n', headers=LINES | attributes)
-    retried = client.post("/invocations", content='"user-1"\n{"user_id":"ü/2"}', headers=LINES | attributes)
+    as_lines = client.post(
+        "/invocations", content='"user-1"\n\n{"user_id":"ü/2"}\n', headers=LINES | attributes
+    )
+    retried = client.post(
+        "/invocations", content='"user-1"\n{"user_id":"ü/2"}', headers=LINES | attributes
+    )
 
     assert [slate["user_id"] for slate in as_json.json()] == ["user-1", "user-2", "nobody"]
     assert [len(slate["items"]) for slate in as_json.json()] == [10, 10, 10]
@@ -87,7 +95,10 @@ def test_users_get_their_slates_and_the_store_has_the_impressions(
     assert as_object.json()[0]["items"] == as_json.json()[0]["items"]
     assert as_lines.headers["content-type"] == "application/jsonlines"
     slates = [json.loads(line) for line in as_lines.text.splitlines()]
-    assert [(slate["user_id"], len(slate["items"])) for slate in slates] == [("user-1", 3), ("ü/2", 3)]
+    assert [(slate["user_id"], len(slate["items"])) for slate in slates] == [
+        ("user-1", 3),
+        ("ü/2", 3),
+    ]
     assert retried.text == as_lines.text
     told = [slate for answer in (as_json, as_object) for slate in answer.json()] + slates
     assert {event["event_id"] for event in _delivered(tmp_path)} == {
@@ -114,11 +125,17 @@ def test_what_cannot_be_answered_is_a_problem_document(
     ]
     for more, expected in asked:
         answer = client.post("/invocations", **more)
-        assert (answer.status_code, answer.headers["content-type"]) == (expected, "application/problem+json")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            expected,
+            "application/problem+json",
+        )
         assert answer.json()["status"] == expected
     assert client.get("/invocations").json()["status"] == 405
     assert _delivered(tmp_path) == []
     shutil.copytree(put_copy(), tmp_path / "model")
     assert client.get("/ping").status_code == 200
     (tmp_path / "events").write_text("a file where the folder should be")
-    assert client.post("/invocations", json=["user-1"]).json()["type"] == "urn:firstchair:source_unavailable"
+    assert (
+        client.post("/invocations", json=["user-1"]).json()["type"]
+        == "urn:firstchair:source_unavailable"
+    )

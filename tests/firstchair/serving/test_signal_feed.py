@@ -112,7 +112,9 @@ def test_a_half_written_line_is_read_when_it_is_whole_and_a_torn_one_never(tmp_p
 
 
 @pytest.mark.parametrize(("now", "left"), [("2026-02-02T00:30", ["e1"]), ("2026-02-03T00:00", [])])
-def test_the_second_midnight_forgets_in_memory_and_on_disk(tmp_path: Path, now: str, left: list[str]) -> None:
+def test_the_second_midnight_forgets_in_memory_and_on_disk(
+    tmp_path: Path, now: str, left: list[str]
+) -> None:
     worker = signal_feed(tmp_path, "one")
     worker.take(lines(CLICK), NOON)
 

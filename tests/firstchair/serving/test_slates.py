@@ -22,8 +22,12 @@ def key(user: str) -> bytes:
     return bytes.fromhex(user_key(user, KEY))
 
 
-def slate(published: Published, user: str, *, days: int = 0, seed: int = 1, k: int = K, **more: object) -> Slate:
-    return make_slate(published, key(user), k=k, day=AS_OF + timedelta(days=days), seed=seed, **more)
+def slate(
+    published: Published, user: str, *, days: int = 0, seed: int = 1, k: int = K, **more: object
+) -> Slate:
+    return make_slate(
+        published, key(user), k=k, day=AS_OF + timedelta(days=days), seed=seed, **more
+    )
 
 
 def names(published: Published, found: Slate) -> list[str]:
@@ -53,7 +57,10 @@ def test_logged_propensities_are_the_frequencies_of_what_is_shown(put_copy: PutO
 def test_no_artist_comes_twice_whatever_chance_shows(put_copy: PutOut) -> None:
     published = open_published(put_copy())
 
-    found = [slate(published, f"user-{number % 30}", seed=number, k=1 + number % LENGTH) for number in range(2_000)]
+    found = [
+        slate(published, f"user-{number % 30}", seed=number, k=1 + number % LENGTH)
+        for number in range(2_000)
+    ]
 
     assert any(one.explored >= 0 for one in found)
     assert all(len(set(one.artists)) == len(one.artists) for one in found)
@@ -68,7 +75,9 @@ def test_the_same_user_on_the_same_day_sees_the_same_slate(put_copy: PutOut) -> 
 
 def test_the_list_in_its_order_where_chance_shows_nothing(put_copy: PutOut) -> None:
     published = open_published(put_copy())
-    found = next(one for seed in range(50) if (one := slate(published, "user-7", seed=seed)).explored < 0)
+    found = next(
+        one for seed in range(50) if (one := slate(published, "user-7", seed=seed)).explored < 0
+    )
 
     assert names(published, found) == shifted(7)[:K]
     assert (found.propensity, found.fallback) == (1 - EXPLORATION / K, None)
@@ -81,7 +90,12 @@ def test_lists_of_yesterday_are_told_stale(put_copy: PutOut) -> None:
 def test_an_unknown_user_gets_a_full_cold_start_list_for_certain(put_copy: PutOut) -> None:
     found = slate(open_published(put_copy()), "nobody")
 
-    assert (found.fallback, len(found.artists), found.propensity, found.explored) == ("cold_start", K, 1.0, -1)
+    assert (found.fallback, len(found.artists), found.propensity, found.explored) == (
+        "cold_start",
+        K,
+        1.0,
+        -1,
+    )
 
 
 def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_copy: PutOut) -> None:
@@ -93,8 +107,12 @@ def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_copy: PutOut
     assert all(len(one.artists) == K and not left_out & set(one.artists) for one in found)
 
 
-def test_a_user_sees_the_list_of_the_role_that_was_published_for_their_bucket(put_copy: PutOut) -> None:
-    arms = Arms.without_stage(holdout_salt="first", holdout_share=0.2).in_canary(0.5, salt="first/2")
+def test_a_user_sees_the_list_of_the_role_that_was_published_for_their_bucket(
+    put_copy: PutOut,
+) -> None:
+    arms = Arms.without_stage(holdout_salt="first", holdout_share=0.2).in_canary(
+        0.5, salt="first/2"
+    )
     published = open_published(put_copy(arms=arms))
 
     seen = {f"user-{n}": slate(published, f"user-{n}") for n in range(30)}
@@ -105,5 +123,9 @@ def test_a_user_sees_the_list_of_the_role_that_was_published_for_their_bucket(pu
     starts = {"champion": 0, "challenger": 10}
     for number, (user, found) in enumerate(seen.items()):
         start = number + starts[found.role] if found.role in starts else 0
-        listed = [artist for place, artist in enumerate(names(published, found)) if place != found.explored]
+        listed = [
+            artist
+            for place, artist in enumerate(names(published, found))
+            if place != found.explored
+        ]
         assert set(listed) <= set(shifted(start)[:K]), user

@@ -32,7 +32,11 @@ for number in range(1_000_000):
 
 def delivered(root: Path) -> list[dict[str, Any]]:
     files = sorted((root / "events" / "api").glob("*.jsonl.gz"))
-    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return [
+        json.loads(line)
+        for path in files
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
 
 
 def bring(root: Path) -> int:
@@ -40,7 +44,9 @@ def bring(root: Path) -> int:
 
 
 def test_what_a_killed_process_had_accepted_is_delivered(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "spool")], stdout=subprocess.PIPE) as writer:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "spool")], stdout=subprocess.PIPE
+    ) as writer:
         assert writer.stdout is not None
         accepted = [int(writer.stdout.readline()) for _ in range(5_000)]
         writer.send_signal(signal.SIGKILL)
@@ -71,7 +77,9 @@ def test_a_torn_last_line_was_accepted_by_nobody(tmp_path: Path) -> None:
     assert delivered(tmp_path) == [{"event_id": "a"}]
 
 
-def test_a_crash_after_the_object_was_written_delivers_the_same_object_again(tmp_path: Path) -> None:
+def test_a_crash_after_the_object_was_written_delivers_the_same_object_again(
+    tmp_path: Path,
+) -> None:
     segment = tmp_path / "spool" / "api-dead-000000000000.spool"
     segment.parent.mkdir()
     segment.write_bytes(b'{"event_id":"a"}\n')
@@ -92,7 +100,9 @@ def test_nothing_is_left_of_a_process_that_accepted_nothing(tmp_path: Path) -> N
     assert os.listdir(tmp_path / "spool") == []
 
 
-def test_posted_events_alone_turn_the_segments_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_posted_events_alone_turn_the_segments_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spool_module, "SEGMENT_SECONDS", 0.0)
     spool = Spool(tmp_path / "spool")
     spool.start()
@@ -105,7 +115,9 @@ def test_posted_events_alone_turn_the_segments_too(tmp_path: Path, monkeypatch: 
     spool.close()
 
     bring(tmp_path)
-    assert sorted(event["event_id"] for event in delivered(tmp_path)) == [f"e{number}" for number in range(5)]
+    assert sorted(event["event_id"] for event in delivered(tmp_path)) == [
+        f"e{number}" for number in range(5)
+    ]
 
 
 def test_lines_beyond_the_room_of_a_segment_get_one_of_their_own(tmp_path: Path) -> None:
@@ -124,10 +136,14 @@ def test_lines_beyond_the_room_of_a_segment_get_one_of_their_own(tmp_path: Path)
     assert os.listdir(tmp_path / "spool") == []
 
 
-def test_a_full_disk_refuses_the_line_and_space_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_refuses_the_line_and_space_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = Spool(tmp_path / "spool")
     with monkeypatch.context() as full:
-        full.setattr(os, "posix_fallocate", raising(OSError(errno.ENOSPC, "No space left on device")))
+        full.setattr(
+            os, "posix_fallocate", raising(OSError(errno.ENOSPC, "No space left on device"))
+        )
         with pytest.raises(OSError, match="No space"):
             spool.append(b'{"event_id":"lost"}\n', 1)
         assert spool.fault is not None
@@ -140,7 +156,9 @@ def test_a_full_disk_refuses_the_line_and_space_is_noticed(tmp_path: Path, monke
     assert delivered(tmp_path) == [{"event_id": "a"}]
 
 
-def test_a_sync_that_fails_is_told_to_who_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sync_that_fails_is_told_to_who_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = Spool(tmp_path / "spool")
     told: list[OSError | None] = []
     monkeypatch.setattr(os, "fdatasync", raising(OSError(errno.EIO, "Input/output error")))

@@ -32,8 +32,14 @@ def click(number: int, when: float = 0.0) -> Signal:
 def test_a_signal_carries_what_the_event_said() -> None:
     play = CLICK | {"event_type": "play", "track_id": "t1", "ms_played": 7}
 
-    assert signal_of(CLICK) == ("anna", Signal("e1", "click", "a001", "", 0, at("2026-02-01T08:00")))
-    assert signal_of(play) == ("anna", Signal("e1", "play", "a001", "t1", 7, at("2026-02-01T08:00")))
+    assert signal_of(CLICK) == (
+        "anna",
+        Signal("e1", "click", "a001", "", 0, at("2026-02-01T08:00")),
+    )
+    assert signal_of(play) == (
+        "anna",
+        Signal("e1", "play", "a001", "t1", 7, at("2026-02-01T08:00")),
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,11 @@ def test_what_is_no_signal_is_passed_over(event: Any) -> None:
 def test_an_event_counts_once_however_often_it_comes() -> None:
     today = Today()
 
-    assert [today.add(ANNA, click(1)), today.add(ANNA, click(1)), today.add(ANNA, click(2))] == [True, False, True]
+    assert [today.add(ANNA, click(1)), today.add(ANNA, click(1)), today.add(ANNA, click(2))] == [
+        True,
+        False,
+        True,
+    ]
     assert today.users == {ANNA: (click(1), click(2))}
 
 
@@ -100,10 +110,24 @@ def test_what_is_over_is_forgotten_and_does_not_come_back() -> None:
 @pytest.mark.parametrize(
     ("as_of", "now", "since"),
     [
-        (date(2026, 2, 2), "2026-02-02T12:00", "2026-02-02T00:00"),  # lists of the day: today's signals
-        (date(2026, 2, 1), "2026-02-02T01:00", "2026-02-01T00:00"),  # after midnight, before the new lists
-        (date(2026, 1, 1), "2026-02-02T12:00", "2026-02-01T00:00"),  # old lists: yesterday's and today's, no more
+        (
+            date(2026, 2, 2),
+            "2026-02-02T12:00",
+            "2026-02-02T00:00",
+        ),  # lists of the day: today's signals
+        (
+            date(2026, 2, 1),
+            "2026-02-02T01:00",
+            "2026-02-01T00:00",
+        ),  # after midnight, before the new lists
+        (
+            date(2026, 1, 1),
+            "2026-02-02T12:00",
+            "2026-02-01T00:00",
+        ),  # old lists: yesterday's and today's, no more
     ],
 )
-def test_signals_count_until_lists_know_them_and_no_longer_than_two_days(as_of: date, now: str, since: str) -> None:
+def test_signals_count_until_lists_know_them_and_no_longer_than_two_days(
+    as_of: date, now: str, since: str
+) -> None:
     assert unknown_to(as_of, at(now)) == at(since)

@@ -58,7 +58,10 @@ def test_a_folder_whose_name_begins_alike_is_another_folder(tmp_path: Path) -> N
 
 
 def test_lines_keep_their_number_in_the_object(tmp_path: Path) -> None:
-    assert lines(tmp_path, "a.jsonl", b'\n{"a":1}\n\n  {"b":2}  \r\n') == [(2, '{"a":1}'), (4, '{"b":2}')]
+    assert lines(tmp_path, "a.jsonl", b'\n{"a":1}\n\n  {"b":2}  \r\n') == [
+        (2, '{"a":1}'),
+        (4, '{"b":2}'),
+    ]
 
 
 def test_an_object_printed_over_several_lines_is_one_record(tmp_path: Path) -> None:
@@ -68,7 +71,15 @@ def test_an_object_printed_over_several_lines_is_one_record(tmp_path: Path) -> N
 
 
 def test_objects_that_are_no_event_objects_by_name_are_counted_by_ending(tmp_path: Path) -> None:
-    names = ("a.json", "b.JSON", "c.csv", "deep/d.csv", "_SUCCESS", "e.jsonl.gz.partial", "f.json.bz2")
+    names = (
+        "a.json",
+        "b.JSON",
+        "c.csv",
+        "deep/d.csv",
+        "_SUCCESS",
+        "e.jsonl.gz.partial",
+        "f.json.bz2",
+    )
     (tmp_path / "deep").mkdir()
     for name in names:
         (tmp_path / name).write_bytes(b"{}")
@@ -90,7 +101,9 @@ PACKED = {"gzip": gzip.compress(PLAIN), "zstandard": zstandard.ZstdCompressor().
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("content", [*PACKED, "plain"])
-def test_the_content_says_how_an_object_is_compressed(tmp_path: Path, suffix: str, content: str) -> None:
+def test_the_content_says_how_an_object_is_compressed(
+    tmp_path: Path, suffix: str, content: str
+) -> None:
     found = lines(tmp_path, f"a.json{suffix}", PACKED.get(content, PLAIN))
 
     assert found == [(2, '{"a":1}'), (3, '{"b":2}')]
@@ -101,13 +114,20 @@ def test_a_broken_first_line_does_not_take_the_others_with_it(tmp_path: Path) ->
 
     found = list(store(tmp_path).records("a.jsonl"))
 
-    assert [(record.line, record.refused) for record in found] == [(1, "not_json"), (2, None), (3, None)]
+    assert [(record.line, record.refused) for record in found] == [
+        (1, "not_json"),
+        (2, None),
+        (3, None),
+    ]
 
 
 def test_frames_of_zstandard_that_follow_one_another_are_one_object(tmp_path: Path) -> None:
     pack = zstandard.ZstdCompressor().compress
 
-    assert lines(tmp_path, "a.jsonl.zst", pack(b'{"a":1}\n{"b"') + pack(b":2}\n")) == [(1, '{"a":1}'), (2, '{"b":2}')]
+    assert lines(tmp_path, "a.jsonl.zst", pack(b'{"a":1}\n{"b"') + pack(b":2}\n")) == [
+        (1, '{"a":1}'),
+        (2, '{"b":2}'),
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
@@ -135,7 +155,10 @@ def test_a_line_of_100_mb_is_not_held(tmp_path: Path) -> None:
         file.write(b'\n{"b":2}\n')
 
     tracemalloc.start()
-    found = [(record.line, record.refused, len(record.text)) for record in store(tmp_path).records("a.jsonl.gz")]
+    found = [
+        (record.line, record.refused, len(record.text))
+        for record in store(tmp_path).records("a.jsonl.gz")
+    ]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -191,9 +214,16 @@ def test_a_bucket_is_read_like_a_folder(s3: dict[str, Any]) -> None:
 
     found = list(landing.records("2026/01/a.jsonl.gz"))
 
-    assert list(landing.objects()) == landing.changed_since(time.time() - 600) == ["2026/01/a.jsonl.gz"]
+    assert (
+        list(landing.objects())
+        == landing.changed_since(time.time() - 600)
+        == ["2026/01/a.jsonl.gz"]
+    )
     assert landing.changed_since(time.time() + 600) == []
-    assert [(record.text, record.refused) for record in found] == [('{"a":1}', None), ("no event", "not_json")]
+    assert [(record.text, record.refused) for record in found] == [
+        ('{"a":1}', None),
+        ("no event", "not_json"),
+    ]
     assert EventStore(f"s3://{BUCKET}/nothing/here", s3).objects() == {}
 
 

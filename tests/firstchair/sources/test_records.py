@@ -55,7 +55,9 @@ def test_objects_one_after_another_are_read_whatever_stands_between(
 
 @settings(max_examples=40, deadline=None)
 @given(events=st.lists(EVENT, max_size=6), indent=st.sampled_from([None, 1, 2]))
-def test_an_array_of_events_is_its_elements(events: list[dict[str, Any]], indent: int | None) -> None:
+def test_an_array_of_events_is_its_elements(
+    events: list[dict[str, Any]], indent: int | None
+) -> None:
     data = json.dumps(events, indent=indent, ensure_ascii=False).encode()
 
     assert sound(data) == events
@@ -93,7 +95,9 @@ def test_lines_of_an_array_and_its_commas_are_read() -> None:
         (b"\xef\xbb\xbf[]", [], 0),
     ],
 )
-def test_what_is_no_json_takes_nothing_else_with_it(data: bytes, refused: list[str], kept: int) -> None:
+def test_what_is_no_json_takes_nothing_else_with_it(
+    data: bytes, refused: list[str], kept: int
+) -> None:
     found = read(data)
 
     assert [record.text for record in found if record.refused == "not_json"] == refused
@@ -122,7 +126,9 @@ def test_a_name_may_stand_in_many_objects_and_in_texts(text: str) -> None:
 
 @pytest.mark.parametrize("filler", [b"x", b'\\"', b"}{"])
 @pytest.mark.parametrize("extra", [-8, -7, 7, READ_AT_ONCE + 1])
-def test_a_record_at_the_limit_is_read_and_a_longer_one_is_passed_over(filler: bytes, extra: int) -> None:
+def test_a_record_at_the_limit_is_read_and_a_longer_one_is_passed_over(
+    filler: bytes, extra: int
+) -> None:
     times = (MAX_RECORD_BYTES + extra) // len(filler)
     long = b'{"a":"' + filler * times + b'"}'
 
@@ -149,7 +155,11 @@ def test_objects_without_a_line_break_are_a_stream() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(data=st.lists(st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b"\n", b",", b":", b"1", b"a", b" "])))
+@given(
+    data=st.lists(
+        st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b"\n", b",", b":", b"1", b"a", b" "])
+    )
+)
 def test_whatever_the_bytes_nothing_of_them_is_lost(data: list[bytes]) -> None:
     whole = b"".join(data)
 

@@ -22,7 +22,9 @@ def execute(source: sa.Engine, statement: str) -> None:
         connection.execute(sa.text(statement))
 
 
-def test_a_table_comes_in_chunks_in_the_order_of_its_key(source: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_comes_in_chunks_in_the_order_of_its_key(
+    source: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
     execute(source, "insert into users (user_id) select 'u' || n from generate_series(1, 7) n")
 

@@ -33,7 +33,9 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(suites, "FOLDERS", (tmp_path,))
 
     def put(*expectations: dict[str, Any]) -> None:
-        (tmp_path / "own.json").write_text(json.dumps({"name": "own", "expectations": expectations}))
+        (tmp_path / "own.json").write_text(
+            json.dumps({"name": "own", "expectations": expectations})
+        )
 
     return put
 
@@ -74,7 +76,9 @@ def test_every_failing_row_is_named_with_its_value_however_many(write: Any) -> N
 
     report = validate(pd.DataFrame({"position": [-n for n in range(5_000)]}), "own")
 
-    assert [(f.row, f.detail) for f in report.failures] == [(n, f"position: {-n}") for n in range(5_000)]
+    assert [(f.row, f.detail) for f in report.failures] == [
+        (n, f"position: {-n}") for n in range(5_000)
+    ]
     assert report.by_expectation == {"expect_column_values_to_be_between(position)": 5_000}
 
 
@@ -102,7 +106,9 @@ def test_a_suite_that_is_not_there_is_named() -> None:
 
 @pytest.mark.parametrize("suite", ["events", "users", "user_features"])
 def test_every_expectation_of_the_project_has_a_reason(suite: str) -> None:
-    document = json.loads((Path(__file__).parents[3] / "expectations" / f"{suite}.json").read_text())
+    document = json.loads(
+        (Path(__file__).parents[3] / "expectations" / f"{suite}.json").read_text()
+    )
 
     assert document["name"] == suite
     assert all(expectation["meta"]["reason"] for expectation in document["expectations"])

@@ -25,7 +25,9 @@ class Fixed:
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
         shown = self.all[self.version][users]
-        return Slates(shown, np.ones(shown.shape), [self.version] * len(users), [self.role] * len(users))
+        return Slates(
+            shown, np.ones(shown.shape), [self.version] * len(users), [self.role] * len(users)
+        )
 
     def told(self, signals: Signals, *, day: date) -> None:
         self.heard.append(signals)
@@ -47,6 +49,8 @@ def make(new_database: Callable[[], sa.URL], tmp_path: Path) -> Make:
         known: dict[str, Any] = {"users": 1_500, "artists": 300, "days": 30, "seed": 5}
         spec = WorldSpec(**(known | changes), start=START, scenario=scenario)
         folder = tmp_path / scenario
-        return World(spec, accounts=accounts, events_url=str(folder / "events"), truth=folder / "truth")
+        return World(
+            spec, accounts=accounts, events_url=str(folder / "events"), truth=folder / "truth"
+        )
 
     return call

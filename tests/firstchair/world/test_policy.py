@@ -27,6 +27,8 @@ def test_each_shown_artist_carries_his_own_chance() -> None:
 
     explored = slates.artists >= SLATE
     assert explored.any()
-    np.testing.assert_allclose(slates.propensities[explored], EXPLORATION / SLATE / (ARTISTS - SLATE))
+    np.testing.assert_allclose(
+        slates.propensities[explored], EXPLORATION / SLATE / (ARTISTS - SLATE)
+    )
     np.testing.assert_allclose(slates.propensities[~explored], 1 - EXPLORATION / SLATE)
     assert (np.sort(slates.artists, axis=1)[:, 1:] != np.sort(slates.artists, axis=1)[:, :-1]).all()

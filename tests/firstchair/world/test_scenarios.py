@@ -24,17 +24,29 @@ def hits(world: World, day: int) -> np.ndarray:
     return np.argsort(-heat, axis=1)[:, :10].astype(np.int64)
 
 
-def by_country(world: World, lists: dict[str, np.ndarray], day: int) -> dict[tuple[str, str], float]:
+def by_country(
+    world: World, lists: dict[str, np.ndarray], day: int
+) -> dict[tuple[str, str], float]:
     from firstchair.world.truth import expectations
 
     rows = expectations(world.life, day, lists)
-    return {(r["model_version"], r["segment_value"]): r["ctr"] for r in rows if r["segment"] == "country"}
+    return {
+        (r["model_version"], r["segment_value"]): r["ctr"]
+        for r in rows
+        if r["segment"] == "country"
+    }
 
 
-def test_in_better_challenger_lists_of_local_hits_are_truly_better_than_anybodys(make: Make) -> None:
+def test_in_better_challenger_lists_of_local_hits_are_truly_better_than_anybodys(
+    make: Make,
+) -> None:
     fashionable, steady = make("better-challenger"), make("steady")
 
-    found = whole(fashionable, {"hits": hits(fashionable, 9), "chance": same_for_all(fashionable, range(10))}, 9)
+    found = whole(
+        fashionable,
+        {"hits": hits(fashionable, 9), "chance": same_for_all(fashionable, range(10))},
+        9,
+    )
     plain = whole(steady, {"hits": hits(steady, 9), "chance": same_for_all(steady, range(10))}, 9)
 
     assert found["hits"]["ctr"] > 2 * found["chance"]["ctr"]
@@ -52,7 +64,9 @@ def test_newcomers_appear_at_even_intervals_and_none_is_a_star(make: Make, seed:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_hits_are_heard_as_gladly_as_they_are_clicked_where_tastes_follow_them(make: Make, seed: int) -> None:
+def test_hits_are_heard_as_gladly_as_they_are_clicked_where_tastes_follow_them(
+    make: Make, seed: int
+) -> None:
     def ratios(name: str) -> tuple[float, float]:
         world = make(name, seed=seed)
         found = whole(world, {"hits": hits(world, 9), "own": best_by_taste(world)}, 9)
@@ -65,7 +79,11 @@ def test_hits_are_heard_as_gladly_as_they_are_clicked_where_tastes_follow_them(m
 
 def test_with_no_difference_all_lists_are_worth_the_same(make: Make) -> None:
     world = make("no-difference")
-    lists = {"taste": best_by_taste(world), "same": same_for_all(world, range(10)), "hits": hits(world, 9)}
+    lists = {
+        "taste": best_by_taste(world),
+        "same": same_for_all(world, range(10)),
+        "hits": hits(world, 9),
+    }
 
     found = whole(world, lists, 9)
 
@@ -74,14 +92,19 @@ def test_with_no_difference_all_lists_are_worth_the_same(make: Make) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_harm_to_a_segment_is_in_its_country_alone_and_from_its_day_on(make: Make, seed: int) -> None:
+def test_harm_to_a_segment_is_in_its_country_alone_and_from_its_day_on(
+    make: Make, seed: int
+) -> None:
     world = make("harms-a-segment", change_on=9, seed=seed)
 
     def harmed(day: int) -> dict[str, float]:
         chance = same_for_all(world, range(10))
         mixed = np.concatenate([hits(world, day)[:, :5], chance[:, 5:]], axis=1)
         found = by_country(world, {"with hits": mixed, "chance": chance}, day)
-        effects = {country: found["with hits", country] / found["chance", country] - 1 for country in COUNTRIES}
+        effects = {
+            country: found["with hits", country] / found["chance", country] - 1
+            for country in COUNTRIES
+        }
         return {country: effect for country, effect in effects.items() if effect < 0}
 
     assert not harmed(8)
@@ -184,9 +207,15 @@ def test_on_a_bad_data_day_exactly_what_was_broken_is_refused(make: Make, lake: 
     for _ in range(8):
         world.step()
 
-    report = ingest(lake, events_url=world.store.root, pseudonym_key=b"k", now=datetime(2026, 2, 1, tzinfo=UTC))
+    report = ingest(
+        lake, events_url=world.store.root, pseudonym_key=b"k", now=datetime(2026, 2, 1, tzinfo=UTC)
+    )
 
-    planted = {reason: n for reason, n in world.delivery.planted.quarantined.items() if reason in report.quarantined}
+    planted = {
+        reason: n
+        for reason, n in world.delivery.planted.quarantined.items()
+        if reason in report.quarantined
+    }
     assert report.quarantined["bad_type"] == planted["bad_type"] > 100
 
 

@@ -22,7 +22,13 @@ Lived = tuple[Path, WorldReport]
 
 
 def simulated(folder: Path, accounts: sa.URL, **changes: Any) -> Lived:
-    arguments: dict[str, Any] = {"users": 120, "artists": 60, "days": DAYS, "seed": 5, "scenario": "steady"}
+    arguments: dict[str, Any] = {
+        "users": 120,
+        "artists": 60,
+        "days": DAYS,
+        "seed": 5,
+        "scenario": "steady",
+    }
     report = simulate(
         **arguments | changes,
         start=START,
@@ -45,20 +51,27 @@ def live(new_database: Callable[[], sa.URL], tmp_path: Path) -> Callable[..., Li
 
 
 @pytest.fixture(scope="module")
-def steady(new_session_database: Callable[[], sa.URL], tmp_path_factory: pytest.TempPathFactory) -> Lived:
+def steady(
+    new_session_database: Callable[[], sa.URL], tmp_path_factory: pytest.TempPathFactory
+) -> Lived:
     """A small world for all tests that only read what it wrote."""
     return simulated(tmp_path_factory.mktemp("steady"), new_session_database())
 
 
 @pytest.fixture(scope="module")
-def longer(new_session_database: Callable[[], sa.URL], tmp_path_factory: pytest.TempPathFactory) -> Lived:
+def longer(
+    new_session_database: Callable[[], sa.URL], tmp_path_factory: pytest.TempPathFactory
+) -> Lived:
     """As `steady`, of more people and days."""
     return simulated(tmp_path_factory.mktemp("longer"), new_session_database(), users=400, days=20)
 
 
 def digests(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def events(folder: Path) -> list[Event]:
@@ -71,7 +84,8 @@ def events(folder: Path) -> list[Event]:
 @pytest.mark.parametrize("scenario", ["steady", "imperfect-delivery", "better-challenger"])
 def test_the_same_seed_gives_the_same_bytes(live: Callable[..., Lived], scenario: str) -> None:
     one, again, other = (
-        digests(live(name, seed=seed, scenario=scenario)[0]) for name, seed in (("a", 5), ("b", 5), ("c", 6))
+        digests(live(name, seed=seed, scenario=scenario)[0])
+        for name, seed in (("a", 5), ("b", 5), ("c", 6))
     )
 
     assert one == again
@@ -85,7 +99,10 @@ def test_each_source_counts_up_and_no_id_comes_twice(steady: Lived) -> None:
         numbers[event["source"]].append(event["source_seq"])
 
     assert len({event["event_id"] for event in found}) == len(found)
-    assert all(sequence == list(range(sequence[0], sequence[0] + len(sequence))) for sequence in numbers.values())
+    assert all(
+        sequence == list(range(sequence[0], sequence[0] + len(sequence)))
+        for sequence in numbers.values()
+    )
     assert all(event["simulated"] is True for event in found)
 
 
@@ -103,14 +120,19 @@ def test_a_slate_is_ten_artists_of_whom_none_comes_twice(steady: Lived) -> None:
             slates[event["slate_id"]][event["position"]] = event["artist_id"]
 
     assert slates
-    assert all(sorted(slate) == list(range(1, 11)) and len(set(slate.values())) == 10 for slate in slates.values())
+    assert all(
+        sorted(slate) == list(range(1, 11)) and len(set(slate.values())) == 10
+        for slate in slates.values()
+    )
 
 
 def test_only_what_was_shown_is_clicked(steady: Lived) -> None:
     found = events(steady[0])
 
     def places(kind: str) -> set[tuple[str, str, int]]:
-        return {(e["user_id"], e["slate_id"], e["position"]) for e in found if e["event_type"] == kind}
+        return {
+            (e["user_id"], e["slate_id"], e["position"]) for e in found if e["event_type"] == kind
+        }
 
     assert places("click")
     assert places("click") <= places("impression")
@@ -133,20 +155,28 @@ def test_a_person_clicks_what_meets_his_taste_and_stands_on_top(
 
     def rows(kind: str) -> np.ndarray:
         found = [e for e in events(folder) if e["event_type"] == kind]
-        return np.array([(int(e["user_id"][5:]) - 1, int(e["artist_id"][7:]) - 1, e["position"]) for e in found])
+        return np.array(
+            [(int(e["user_id"][5:]) - 1, int(e["artist_id"][7:]) - 1, e["position"]) for e in found]
+        )
 
     shown, clicked = rows("impression"), rows("click")
-    affinity = [float((tastes[r[:, 0]] * artists[r[:, 1]]).sum(axis=1).mean()) for r in (shown, clicked)]
+    affinity = [
+        float((tastes[r[:, 0]] * artists[r[:, 1]]).sum(axis=1).mean()) for r in (shown, clicked)
+    ]
 
     assert affinity[1] > affinity[0] + 0.1
     assert clicked[:, 2].mean() < shown[:, 2].mean() - 1
 
 
-def test_a_longer_window_lets_the_same_people_live(steady: Lived, live: Callable[..., Lived]) -> None:
+def test_a_longer_window_lets_the_same_people_live(
+    steady: Lived, live: Callable[..., Lived]
+) -> None:
     short, long = steady[0], live("long", days=2 * DAYS)[0]
 
     for name in ("tastes.npy", "artists.npy"):
-        np.testing.assert_array_equal(np.load(short / "truth" / name), np.load(long / "truth" / name))
+        np.testing.assert_array_equal(
+            np.load(short / "truth" / name), np.load(long / "truth" / name)
+        )
 
 
 def test_a_new_world_in_the_same_place_leaves_nothing_of_the_old(
@@ -158,7 +188,8 @@ def test_a_new_world_in_the_same_place_leaves_nothing_of_the_old(
 
 
 @pytest.mark.parametrize(
-    ("fault", "named"), [({"scenario": "utopia"}, "imperfect-delivery"), ({"artists": 10}, "artists")]
+    ("fault", "named"),
+    [({"scenario": "utopia"}, "imperfect-delivery"), ({"artists": 10}, "artists")],
 )
 def test_a_world_that_cannot_be_is_refused_before_anything_is_written(
     live: Callable[..., Lived], tmp_path: Path, fault: dict[str, Any], named: str

@@ -32,7 +32,9 @@ def best_by_taste(world: World) -> np.ndarray:
 
 
 def whole(world: World, lists: dict[str, np.ndarray], day: int) -> dict[str, dict[str, float]]:
-    return {r["model_version"]: r for r in expectations(world.life, day, lists) if r["segment"] == "all"}
+    return {
+        r["model_version"]: r for r in expectations(world.life, day, lists) if r["segment"] == "all"
+    }
 
 
 def test_clicks_of_a_day_are_as_many_as_the_lists_were_expected_to_give(make: Make) -> None:
@@ -43,7 +45,10 @@ def test_clicks_of_a_day_are_as_many_as_the_lists_were_expected_to_give(make: Ma
     happened = world.life.live(0, Fixed(lists, version="mine"))
 
     first = happened.slate < len(np.unique(happened.user[happened.kind == LOGIN]))
-    shown, clicked = np.sum((happened.kind == IMPRESSION) & first), np.sum((happened.kind == CLICK) & first)
+    shown, clicked = (
+        np.sum((happened.kind == IMPRESSION) & first),
+        np.sum((happened.kind == CLICK) & first),
+    )
     assert abs(clicked / shown - expected) < 6 * np.sqrt(expected * (1 - expected) / shown)
 
 
@@ -62,7 +67,10 @@ def test_what_comes_of_a_slate_is_counted_on_the_day_of_the_slate(make: Make) ->
         kinds = rows["event_type"].value_counts()
         assert len(things) == kinds["impression"]
         assert things["clicked"].sum() == kinds["click"]
-        assert things["played"].sum() == ((rows["event_type"] == "play") & (rows["slate_id"] != "-1")).sum()
+        assert (
+            things["played"].sum()
+            == ((rows["event_type"] == "play") & (rows["slate_id"] != "-1")).sum()
+        )
         assert (things["clicked_on"].dropna() == things["event_date"][things["clicked"]]).all()
 
 
@@ -81,7 +89,9 @@ def as_events(h: Happenings, day: int) -> pa.Table:
     count = len(h)
     return pa.table(
         {
-            f.name: pa.array(columns[f.name]).cast(f.type) if f.name in columns else pa.nulls(count, f.type)
+            f.name: pa.array(columns[f.name]).cast(f.type)
+            if f.name in columns
+            else pa.nulls(count, f.type)
             for f in EVENTS.schema
         }
     )

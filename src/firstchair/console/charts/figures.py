@@ -82,7 +82,9 @@ class LineChart:
     @property
     def shown_marks(self) -> tuple[Mark, ...]:
         """The marks on days of the axis."""
-        days = [point.on for line in self.series for point in line.points if isinstance(point.on, date)]
+        days = [
+            point.on for line in self.series for point in line.points if isinstance(point.on, date)
+        ]
         return tuple(mark for mark in self.marks if days and min(days) <= mark.on <= max(days))
 
     @property
@@ -90,7 +92,9 @@ class LineChart:
         """Whether the lines need a legend; a single line that the title names does not."""
         if self.framed_apart:
             return False
-        return len(self.series) > 1 or any(line.name.casefold() not in self.title.casefold() for line in self.series)
+        return len(self.series) > 1 or any(
+            line.name.casefold() not in self.title.casefold() for line in self.series
+        )
 
     @property
     def rows(self) -> list[tuple[str, Point]]:

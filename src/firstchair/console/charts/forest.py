@@ -16,7 +16,9 @@ def forest_svg(chart: Forest, name: str) -> Markup:
     """Draw the chart; `name` makes its ids unique on the page."""
     if not chart.rows:
         return Markup('<p class="nothing">Nothing to draw yet.</p>')
-    ends = [end for row in chart.rows for end in (row.value, row.lower, row.upper) if end is not None]
+    ends = [
+        end for row in chart.rows for end in (row.value, row.lower, row.upper) if end is not None
+    ]
     low, high, ticks = spread([*ends, *(reference.value for reference in chart.references)])
     longest = min(MOST_CHARACTERS, max(len(row.name) for row in chart.rows))
     x = Scale(low, high, 16 + CHARACTER_WIDTH * longest, WIDTH - RIGHT)
@@ -24,7 +26,11 @@ def forest_svg(chart: Forest, name: str) -> Markup:
     drawn = "".join(
         (
             *_axis(chart, x, ticks, height),
-            *(part for place, row in enumerate(chart.rows) for part in _row(chart, row, TOP + STEP * (place + 0.5), x)),
+            *(
+                part
+                for place, row in enumerate(chart.rows)
+                for part in _row(chart, row, TOP + STEP * (place + 0.5), x)
+            ),
         )
     )
     return framed(drawn, name, title=chart.title, says=chart.says, height=height, kind="forest")
@@ -59,4 +65,6 @@ def _said(chart: Forest, row: ForestRow) -> str:
     interval = ""
     if row.lower is not None and row.upper is not None:
         interval = f" ({told(row.lower, chart.form)} to {told(row.upper, chart.form)})"
-    return f"{row.name}: {told(row.value, chart.form)}{interval}{' · ' + row.note if row.note else ''}"
+    return (
+        f"{row.name}: {told(row.value, chart.form)}{interval}{' · ' + row.note if row.note else ''}"
+    )

@@ -43,7 +43,12 @@ def line_svg(chart: LineChart, name: str) -> Markup:
     if not points:
         return Markup('<p class="nothing">Nothing to draw yet.</p>')
     values = [point.value for point in points]
-    values += [end for point in _telling(chart, points) for end in (point.lower, point.upper) if end is not None]
+    values += [
+        end
+        for point in _telling(chart, points)
+        for end in (point.lower, point.upper)
+        if end is not None
+    ]
     values += [reference.value for reference in chart.references]
     low, high, ticks = spread(values)
     days = sorted((point.on for point in points), key=place)
@@ -54,7 +59,9 @@ def line_svg(chart: LineChart, name: str) -> Markup:
         x = Scale(place(first), max(place(last), place(first) + 1), LEFT, WIDTH - RIGHT)
         frame = Frame(x, Scale(low, high, HEIGHT - BOTTOM, TOP), TOP, HEIGHT - BOTTOM)
         drawn, height = "".join(_together(chart, frame, ticks, first, last)), HEIGHT
-    return framed(drawn, name, title=chart.title, says=_says(chart), height=height, kind="line-chart")
+    return framed(
+        drawn, name, title=chart.title, says=_says(chart), height=height, kind="line-chart"
+    )
 
 
 def framed(drawn: str, name: str, *, title: str, says: str, height: float, kind: str) -> Markup:
@@ -70,7 +77,9 @@ def _says(chart: LineChart) -> str:
     return f"{chart.says} Releases: {released}." if released else chart.says
 
 
-def _together(chart: LineChart, frame: Frame, ticks: list[float], first: date | int, last: date | int) -> Iterator[str]:
+def _together(
+    chart: LineChart, frame: Frame, ticks: list[float], first: date | int, last: date | int
+) -> Iterator[str]:
     """All lines in one frame."""
     yield from _grid(chart, frame, ticks)
     yield from _days(frame, first, last)
@@ -83,7 +92,12 @@ def _together(chart: LineChart, frame: Frame, ticks: list[float], first: date | 
 
 
 def _apart(
-    chart: LineChart, low: float, high: float, ticks: list[float], first: date | int, last: date | int
+    chart: LineChart,
+    low: float,
+    high: float,
+    ticks: list[float],
+    first: date | int,
+    last: date | int,
 ) -> tuple[str, float]:
     """Draw each line in a frame of its own, all with the same axes; the drawing and its height."""
     width = (WIDTH - LEFT - RIGHT - GAP * (COLUMNS - 1)) / COLUMNS
@@ -113,7 +127,9 @@ def _telling(chart: LineChart, points: Sequence[Point]) -> Sequence[Point]:
     return newer if chart.narrows else points
 
 
-def _grid(chart: LineChart, frame: Frame, ticks: list[float], *, written: bool = True) -> Iterator[str]:
+def _grid(
+    chart: LineChart, frame: Frame, ticks: list[float], *, written: bool = True
+) -> Iterator[str]:
     for tick in ticks:
         at = frame.y(tick)
         yield f'<line class="grid" x1="{frame.left:g}" x2="{frame.right:g}" y1="{at}" y2="{at}"/>'
@@ -126,7 +142,11 @@ def _days(frame: Frame, first: date | int, last: date | int, *, most: int = 5) -
     for day in days_to_write(place(first), place(last), most=most):
         anchor = "end" if day == place(last) and first != last else "middle"
         anchor = "start" if day == place(first) and first != last else anchor
-        written = f"day {day}" if isinstance(last, int) else f"{(on := date.fromordinal(day)).day} {on:%b}"
+        written = (
+            f"day {day}"
+            if isinstance(last, int)
+            else f"{(on := date.fromordinal(day)).day} {on:%b}"
+        )
         at = frame.bottom + BOTTOM - 6
         yield f'<text class="axis" x="{frame.x(day)}" y="{at:g}" text-anchor="{anchor}">{written}</text>'
 
@@ -154,7 +174,9 @@ def _references(chart: LineChart, frame: Frame, *, named: bool) -> Iterator[str]
 
 
 def _band(line: Series, number: int, frame: Frame) -> Iterator[str]:
-    known = [(p.on, p.lower, p.upper) for p in line.points if p.lower is not None and p.upper is not None]
+    known = [
+        (p.on, p.lower, p.upper) for p in line.points if p.lower is not None and p.upper is not None
+    ]
     if len(known) > 1:
         above = [f"{frame.x(place(on))},{frame.y(upper)}" for on, _, upper in known]
         below = [f"{frame.x(place(on))},{frame.y(lower)}" for on, lower, _ in reversed(known)]

@@ -31,7 +31,11 @@ NAMES = {
     "ndcg_at_10": "NDCG@10",
     "recall_at_20": "Recall@20",
 }
-ROLES = {"success": "success metric", "guardrail": "guardrail", "deterioration": "must not get worse"}
+ROLES = {
+    "success": "success metric",
+    "guardrail": "guardrail",
+    "deterioration": "must not get worse",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,9 @@ def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
     for look in looks:
         found = next((m for m in look.metrics if m.name == metric.name), None)
         if found is not None and found.relative_difference is not None:
-            points.append(Point(look.entry.as_of, found.relative_difference, found.lower, found.upper))
+            points.append(
+                Point(look.entry.as_of, found.relative_difference, found.lower, found.upper)
+            )
     references: tuple[Reference, ...] = (Reference("no difference", 0.0),)
     if metric.margin:
         references = (*references, Reference("margin", metric.margin))
@@ -173,7 +179,9 @@ def _detectable(looks: Sequence[Look]) -> LineChart:
     )
 
 
-def _large(sources: Sources, step: Step, effects: Sequence[SegmentEffect]) -> tuple[SegmentEffect, ...]:
+def _large(
+    sources: Sources, step: Step, effects: Sequence[SegmentEffect]
+) -> tuple[SegmentEffect, ...]:
     """Effects in segments of k users and more."""
     names = {effect.segment for effect in effects} & set(t.EVIDENCE.schema.names)
     users: dict[tuple[str, str], int] = {}
@@ -189,7 +197,9 @@ def _large(sources: Sources, step: Step, effects: Sequence[SegmentEffect]) -> tu
         )
         users |= {(name, row["value"]): row["users"] for row in found}
     least = sources.config.k_anonymity
-    return tuple(effect for effect in effects if users.get((effect.segment, effect.value), 0) >= least)
+    return tuple(
+        effect for effect in effects if users.get((effect.segment, effect.value), 0) >= least
+    )
 
 
 def _segments(effects: Sequence[SegmentEffect], looks: Sequence[Look]) -> Forest:

@@ -64,7 +64,9 @@ def hand_page(sources: Sources) -> HandPage:
     target = rollback_target(sources.ledger)
     return HandPage(
         champion=champion,
-        choices=tuple(c for c in found if champion is None or c.version != champion.version)[:CHOICES],
+        choices=tuple(c for c in found if champion is None or c.version != champion.version)[
+            :CHOICES
+        ],
         comes_back=next((choice for choice in found if choice.version == target), None),
     )
 

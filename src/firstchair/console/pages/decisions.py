@@ -69,4 +69,6 @@ def _answers(entry: Entry, asked: Asked) -> bool:
 
 def entry_of(entries: Sequence[Entry], named: str) -> Entry | None:
     """The entry with that sequence number or decision id; None if there is none."""
-    return next((entry for entry in entries if named in {str(entry.sequence), entry.decision_id}), None)
+    return next(
+        (entry for entry in entries if named in {str(entry.sequence), entry.decision_id}), None
+    )

@@ -58,7 +58,9 @@ def drift_page(sources: Sources, day: date | None) -> Drift:
         share=_share(shares, marks),
         gap=_gap(gaps, marks),
         gaps=tuple((row, overfit_check(row)) for row in gaps if row["as_of"] == gaps[-1]["as_of"]),
-        reports=tuple(name for name in CONCERNS if chosen and report_path(sources, name, chosen) is not None),
+        reports=tuple(
+            name for name in CONCERNS if chosen and report_path(sources, name, chosen) is not None
+        ),
     )
 
 

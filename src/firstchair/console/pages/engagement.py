@@ -41,10 +41,23 @@ class Measure:
 
 MEASURES = (
     Measure(
-        "ctr", "Click-through rate", "Clicked impressions ÷ impressions, with 95 % intervals over users", Form.SHARE
+        "ctr",
+        "Click-through rate",
+        "Clicked impressions ÷ impressions, with 95 % intervals over users",
+        Form.SHARE,
     ),
-    Measure("clicks_per_100", "Clicks per 100", "Mean over users of 100 × clicks ÷ impressions", Form.NUMBER),
-    Measure("listen_through", "Listen-through", "Milliseconds heard ÷ length of the tracks played", Form.SHARE),
+    Measure(
+        "clicks_per_100",
+        "Clicks per 100",
+        "Mean over users of 100 × clicks ÷ impressions",
+        Form.NUMBER,
+    ),
+    Measure(
+        "listen_through",
+        "Listen-through",
+        "Milliseconds heard ÷ length of the tracks played",
+        Form.SHARE,
+    ),
     Measure("follow_rate", "Follow rate", "Follows ÷ impressions", Form.SHARE),
 )
 
@@ -207,7 +220,9 @@ def _forest(today: Sequence[Row], overall: float | None) -> Forest:
     )
 
 
-def _by_family(sources: Sources, span_days: int, known: Mapping[str, str], marks: tuple[Mark, ...]) -> LineChart:
+def _by_family(
+    sources: Sources, span_days: int, known: Mapping[str, str], marks: tuple[Mark, ...]
+) -> LineChart:
     """CTR by family, since a refreshed champion is a new version each day."""
     cells = rows(
         f"""
@@ -219,7 +234,9 @@ def _by_family(sources: Sources, span_days: int, known: Mapping[str, str], marks
         """,
         sources.config.k_anonymity,
     )
-    lines = tuple(Series(family_title(name), points) for name, points in _pooled(cells, known).items())
+    lines = tuple(
+        Series(family_title(name), points) for name, points in _pooled(cells, known).items()
+    )
     return LineChart(
         "Click-through rate by model",
         f"Clicked impressions ÷ impressions by the family that filled the slate; {STILL_GROWS}",

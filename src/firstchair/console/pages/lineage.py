@@ -62,7 +62,10 @@ def lineage_page(sources: Sources) -> Lineage:
     published = sources.published()
     entries = sources.ledger.entries()
     roles = published.roles if published else {}
-    made = (Made(role, model, _entry_of(entries, model.version)) for role, model in sorted(roles.items()))
+    made = (
+        Made(role, model, _entry_of(entries, model.version))
+        for role, model in sorted(roles.items())
+    )
     return Lineage(
         code=firstchair.__version__,
         made_by=None if published is None else published.code_version,
@@ -95,7 +98,8 @@ def _batches(sources: Sources) -> tuple[Batch, ...]:
     )
     least = sources.config.k_anonymity
     return tuple(
-        Batch(row["as_of"], row["model_version"], row["users"] if row["users"] >= least else None) for row in found
+        Batch(row["as_of"], row["model_version"], row["users"] if row["users"] >= least else None)
+        for row in found
     )
 
 

@@ -89,7 +89,9 @@ def _features(sources: Sources, key: str, as_of: date | None) -> Row | None:
     if as_of is None:
         return None
     found = rows(
-        f"select * from {sources.lake.scan(t.USER_FEATURES)} where as_of = ? and user_key = ? limit 1", as_of, key
+        f"select * from {sources.lake.scan(t.USER_FEATURES)} where as_of = ? and user_key = ? limit 1",
+        as_of,
+        key,
     )
     return found[0] if found else None
 
@@ -106,7 +108,10 @@ def _with_names(sources: Sources, tracks: list[Row]) -> tuple[Row, ...]:
         [track["track_id"] for track in tracks],
     )
     names = {row["track_id"]: row for row in named}
-    return tuple({"title": None, "artist": None} | track | names.get(track["track_id"], {}) for track in tracks)
+    return tuple(
+        {"title": None, "artist": None} | track | names.get(track["track_id"], {})
+        for track in tracks
+    )
 
 
 def _favourites(sources: Sources, key: str, as_of: date | None) -> tuple[Row, ...]:

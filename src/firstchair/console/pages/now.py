@@ -114,7 +114,9 @@ def _freshness(sources: Sources, today: date) -> tuple[Freshness, ...]:
     }
     published = sources.published()
     days["Served lists, as of"] = None if published is None else published.as_of
-    return tuple(Freshness(name, day, day is None or today - day > LATE_AFTER) for name, day in days.items())
+    return tuple(
+        Freshness(name, day, day is None or today - day > LATE_AFTER) for name, day in days.items()
+    )
 
 
 def _newest(days: Sequence[date]) -> date | None:
@@ -122,7 +124,9 @@ def _newest(days: Sequence[date]) -> date | None:
 
 
 def _figures(day: Row) -> tuple[Figure, ...]:
-    interval = "" if day["ctr_lower"] is None else f"{day['ctr_lower']:.2%} to {day['ctr_upper']:.2%}"
+    interval = (
+        "" if day["ctr_lower"] is None else f"{day['ctr_lower']:.2%} to {day['ctr_upper']:.2%}"
+    )
     return (
         Figure("Click-through rate", day["ctr"], Form.SHARE, interval.replace("%", " %")),
         Figure("Clicks per 100", day["clicks_per_100"], Form.NUMBER, "mean over users"),
@@ -131,7 +135,9 @@ def _figures(day: Row) -> tuple[Figure, ...]:
     )
 
 
-def _line(daily: Sequence[Row], column: str, title: str, says: str, marks: tuple[Mark, ...]) -> LineChart:
+def _line(
+    daily: Sequence[Row], column: str, title: str, says: str, marks: tuple[Mark, ...]
+) -> LineChart:
     points = tuple(
         Point(
             row["event_date"],

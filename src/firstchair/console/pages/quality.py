@@ -83,11 +83,15 @@ def quality_page(sources: Sources) -> Quality:
 
 
 def _versions(lake: Lake) -> tuple[int, ...]:
-    return tuple(lake.version(table) for table in (t.OBJECTS, t.BRONZE_EVENTS, t.EVENTS, t.QUARANTINE_EVENTS))
+    return tuple(
+        lake.version(table) for table in (t.OBJECTS, t.BRONZE_EVENTS, t.EVENTS, t.QUARANTINE_EVENTS)
+    )
 
 
 @lru_cache(maxsize=2)
-def _counted(lake: Lake, _versions: tuple[int, ...]) -> tuple[events.Reconciliation, tuple[date, ...]]:
+def _counted(
+    lake: Lake, _versions: tuple[int, ...]
+) -> tuple[events.Reconciliation, tuple[date, ...]]:
     """Counts of records and the days to build, computed again only if a table has a new version."""
     return events.reconcile(lake), tuple(events.stale_days(lake))
 
@@ -102,7 +106,8 @@ def _reasons(lake: Lake, fates: events.Reconciliation) -> tuple[Quarantined, ...
     )
     counts = sorted(fates.quarantined.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(
-        Quarantined(reason, count, count / max(1, fates.read), _samples(samples, reason)) for reason, count in counts
+        Quarantined(reason, count, count / max(1, fates.read), _samples(samples, reason))
+        for reason, count in counts
     )
 
 

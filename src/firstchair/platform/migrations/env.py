@@ -4,6 +4,10 @@ from alembic import context
 
 from firstchair.platform.journal import VERSION_TABLE
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=None, version_table=VERSION_TABLE)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=None,
+    version_table=VERSION_TABLE,
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -165,7 +165,10 @@ def _all_or_little(rng: np.random.Generator, plays: Floats, depth: Floats) -> Fl
     """Each track is heard to its end, or a third of it."""
     little = np.float32(1 / 3)
     ends = np.clip((depth - little) / (1 - little), 0, 1)
-    return little + (1 - little) * rng.binomial(plays.astype(np.int64), ends).astype(np.float32) / plays
+    return (
+        little
+        + (1 - little) * rng.binomial(plays.astype(np.int64), ends).astype(np.float32) / plays
+    )
 
 
 def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:

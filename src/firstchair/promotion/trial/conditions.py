@@ -67,7 +67,10 @@ def powered(detectable: float, *, binds: bool, rules: LiveRules) -> Condition:
 
 def data_quality(look: Look) -> Condition:
     """Whether the newest days are whole in both arms."""
-    detail = " ".join(look.gaps) or "Impressions a user of the two arms keep their proportion on the newest days."
+    detail = (
+        " ".join(look.gaps)
+        or "Impressions a user of the two arms keep their proportion on the newest days."
+    )
     return Condition("data_quality", Reason.DATA_QUALITY, not look.gaps, detail)
 
 
@@ -84,7 +87,8 @@ def both_arms(counts: tuple[int, int], least: int) -> Condition:
     """Whether both arms have users enough."""
     code = Reason.SINGLE_ARM if min(counts) == 0 else Reason.TOO_FEW_USERS
     detail = (
-        f"{counts[0]:,} users of the champion and {counts[1]:,} of the challenger saw a list; wanted {least:,} each."
+        f"{counts[0]:,} users of the champion and {counts[1]:,} of the challenger saw a list; "
+        f"wanted {least:,} each."
     )
     return Condition("users", code, min(counts) >= least, detail)
 

@@ -91,5 +91,7 @@ class TrialDecision:
 
     def document(self) -> dict[str, Any]:
         """The decision with exactly the fields of the contract."""
-        segments = tuple({name: getattr(found, name) for name in SEGMENT_FIELDS} for found in self.segments)
+        segments = tuple(
+            {name: getattr(found, name) for name in SEGMENT_FIELDS} for found in self.segments
+        )
         return {name: getattr(self, name) for name in CONTRACT_FIELDS} | {"segments": segments}

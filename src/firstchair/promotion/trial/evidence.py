@@ -80,7 +80,9 @@ class Evidence:
         """What each user did on a day: by name of `MEASURES`, float64 (n_users,); the same on every later day."""
         assert day <= today
         here = slice(self.offsets[day], self.offsets[day + 1])
-        return {name: _sums(self.user[here], self.rows[name][here], self.users) for name in MEASURES}
+        return {
+            name: _sums(self.user[here], self.rows[name][here], self.users) for name in MEASURES
+        }
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
         """Users with a label of that day, and the labels."""

@@ -49,7 +49,9 @@ class Forecast:
         return fit
 
 
-def facts(before: Mapping[str, Values], segments: Mapping[str, Segment], rules: LiveRules) -> Values:
+def facts(
+    before: Mapping[str, Values], segments: Mapping[str, Segment], rules: LiveRules
+) -> Values:
     """Facts of the days before a stage, which foretell what users do in it.
 
     Every metric is adjusted by the same facts (`firstchair.evaluation.adjustment`): rates of clicks

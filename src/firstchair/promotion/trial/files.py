@@ -32,7 +32,9 @@ def read_evidence(path: Path, *, most_days: int | None = None) -> Evidence:
     try:
         table = _table(path)
     except (pa.ArrowException, OSError) as error:
-        raise refused(f"{path.name} cannot be read: {' '.join(str(error).split())}.", str(path)) from error
+        raise refused(
+            f"{path.name} cannot be read: {' '.join(str(error).split())}.", str(path)
+        ) from error
     return as_evidence(table, where=str(path), most_days=most_days)
 
 
@@ -52,7 +54,9 @@ def _csv(path: Path) -> pa.Table:
     # Types of a CSV file are guessed by its first block, which may hold no label and whole numbers alone.
     types = dict.fromkeys(("user_key", *SEGMENTS), pa.string())
     types |= dict.fromkeys((*MEASURES, *LABELS, *BEFORE), pa.float64())
-    return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
+    return pyarrow.csv.read_csv(
+        path, convert_options=pyarrow.csv.ConvertOptions(column_types=types)
+    )
 
 
 def _parts(folder: Path) -> pa.Table:
@@ -62,7 +66,9 @@ def _parts(folder: Path) -> pa.Table:
     if not parts:
         raise refused(f"{folder.name} holds no Parquet part ({PARTS}).", str(folder))
     tables = [
-        pyarrow.dataset.dataset(part, format="parquet", partitioning="hive", partition_base_dir=str(folder)).to_table()
+        pyarrow.dataset.dataset(
+            part, format="parquet", partitioning="hive", partition_base_dir=str(folder)
+        ).to_table()
         for part in parts
     ]
     # A column without any value in a part has a type of its own there.

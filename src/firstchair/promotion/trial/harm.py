@@ -23,7 +23,9 @@ class HarmWatch:
     rules: LiveRules
     fired: dict[Metric, str] = field(default_factory=dict)
 
-    def look(self, readings: Mapping[Metric, Reading], *, data_days: int, day: int) -> dict[Metric, str]:
+    def look(
+        self, readings: Mapping[Metric, Reading], *, data_days: int, day: int
+    ) -> dict[Metric, str]:
         """Test every metric; nothing is read before `harm_days` of whole data or under `harm_users` an arm."""
         if data_days < self.rules.harm_days:
             return self.fired

@@ -98,7 +98,10 @@ class Looks:
             yield Look(
                 day=today + 1,
                 data_days=today + 1 - len(newest) + len(whole),
-                totals={name: sum((day[name] for day in whole), total) for name, total in settled.items()},
+                totals={
+                    name: sum((day[name] for day in whole), total)
+                    for name, total in settled.items()
+                },
                 first=_summed([*oldest, *whole][: rules.novelty_days], days.users),
                 recent=_summed(known[-rules.novelty_days :], days.users),
                 newest=_summed(known[-rules.window_days :], days.users),
@@ -143,7 +146,10 @@ class _Balance:
                     found[place] = f"On day {number} one arm has no impression at all."
                 continue
             change, error = now[0] - before[0], float(np.hypot(now[1], before[1]))
-            if abs(np.expm1(change)) > self._rules.data_change and abs(change) > self._rules.data_z * error:
+            if (
+                abs(np.expm1(change)) > self._rules.data_change
+                and abs(change) > self._rules.data_z * error
+            ):
                 found[place] = (
                     f"On day {number} the challenger's impressions a user, as a multiple of the champion's, are "
                     f"{np.expm1(change):+.0%} against the days before."

@@ -88,7 +88,9 @@ class Cells:
 
     def _compare(self, values: Adjusted, members: Values) -> Contrast:
         found = moments(values.y, values.foretold, self.of_user, self.count, values.weights)
-        sides = [Moments(*(members @ (sums * (self.arm == arm)) for sums in found)) for arm in (0, 1)]
+        sides = [
+            Moments(*(members @ (sums * (self.arm == arm)) for sums in found)) for arm in (0, 1)
+        ]
         return compare(*sides)
 
 
@@ -126,10 +128,15 @@ def read(
         **{metric: look.labels[str(metric)] for metric in CHURN_HORIZONS},
     }
     values = {Metric.CLICKS: clicks, Metric.CLICKS_UNWEIGHTED: clicks._replace(weights=None)}
-    values |= {metric: Adjusted(y, forecast.of(metric, y, data_days=look.data_days)) for metric, y in others.items()}
+    values |= {
+        metric: Adjusted(y, forecast.of(metric, y, data_days=look.data_days))
+        for metric, y in others.items()
+    }
     segments = cells.compare(clicks)
     found = {metric: cells.compare_all(value) for metric, value in values.items()}
-    found[Metric.CTR_POOLED] = compare_ratios(total["clicks"], total["impressions"], days.arm, most=rules.user_weight)
+    found[Metric.CTR_POOLED] = compare_ratios(
+        total["clicks"], total["impressions"], days.arm, most=rules.user_weight
+    )
     readings = {metric: as_reading(found[metric], fixed.rho[metric]) for metric in Metric}
     return Readings(readings, segments, values)
 

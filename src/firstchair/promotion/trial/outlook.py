@@ -45,7 +45,9 @@ class Outlook:
     ) -> tuple[str, ...]:
         """Sentences for a person; empty where nothing more is to come."""
         if verb is Verb.REJECT or verb is Verb.ROLL_BACK:
-            return ("Nothing changes this verdict: the harm was proven. A new version may audition.",)
+            return (
+                "Nothing changes this verdict: the harm was proven. A new version may audition.",
+            )
         if verb is Verb.PROMOTE or stage != "canary":
             return ()
         found = [REMEDIES[code] for code in codes if code in REMEDIES]

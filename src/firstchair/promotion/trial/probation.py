@@ -24,7 +24,11 @@ class ProbationWatch:
     rules: LiveRules
 
     def look(
-        self, readings: Mapping[Metric, Reading], newest: Reading, look: Look, harm: Mapping[Metric, str]
+        self,
+        readings: Mapping[Metric, Reading],
+        newest: Reading,
+        look: Look,
+        harm: Mapping[Metric, str],
     ) -> dict[Reason, str]:
         """Alarms of this look, code and words; empty where all is well or too little is known."""
         if look.data_days < self.rules.harm_days:
@@ -36,7 +40,9 @@ class ProbationWatch:
         alarms |= {deteriorated(metric): text for metric, text in harm.items() if metric in GUARDED}
         return alarms | self._churn(readings)
 
-    def conditions(self, readings: Mapping[Metric, Reading], newest: Reading) -> tuple[Condition, ...]:
+    def conditions(
+        self, readings: Mapping[Metric, Reading], newest: Reading
+    ) -> tuple[Condition, ...]:
         """Both channels."""
         clicks, alpha = readings[Metric.CLICKS], self.rules.probation_alpha
         enough = min(clicks.n_control, clicks.n_treatment) >= self.rules.harm_users
@@ -63,7 +69,9 @@ class ProbationWatch:
         """Final churn labels, Holm over the horizons: one look at each, so a fixed-sample test is enough."""
         known = [(metric, readings[metric]) for metric in CHURN_HORIZONS if readings[metric].known]
         worse = sorted(
-            (float(ndtr(-r.d / r.se)), metric) for metric, r in known if r.n_treatment >= self.rules.harm_users
+            (float(ndtr(-r.d / r.se)), metric)
+            for metric, r in known
+            if r.n_treatment >= self.rules.harm_users
         )
         found: dict[Reason, str] = {}
         for place, (p, metric) in enumerate(worse):

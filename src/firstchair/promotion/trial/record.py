@@ -53,7 +53,9 @@ def _finding(
 ) -> MetricFinding:
     role = ROLES.get(metric, "deterioration")
     if not r.known:
-        values = [value if math.isfinite(value) else None for value in (r.control, r.treatment, r.d)]
+        values = [
+            value if math.isfinite(value) else None for value in (r.control, r.treatment, r.d)
+        ]
         return MetricFinding(
             str(metric),
             role,
@@ -68,7 +70,11 @@ def _finding(
             role == "deterioration",
         )
     distance = radius(r.se, rho=r.rho, alpha=rules.alpha)
-    found = harm.log_e(metric, r) if role == "deterioration" else log_e(r.d, r.se, rho=r.rho, null=-margin)
+    found = (
+        harm.log_e(metric, r)
+        if role == "deterioration"
+        else log_e(r.d, r.se, rho=r.rho, null=-margin)
+    )
     lower = r.d - distance
     holds = found is not None and found >= -math.log(rules.alpha)
     if bound is not None:
@@ -97,8 +103,20 @@ def checks_of(
     found = [Check(c.name, c.passes, c.detail) for c in asked if c.name != "segments_seen"]
     words = " ".join(harm.values()) or "No metric is proven to be worse."
     found.append(Check("no_deterioration", not harm, words))
-    found.append(Check("segments_unharmed", not harmed, ", ".join(harmed) or "No segment is proven to be worse."))
-    found.append(Check("segments_seen", not blind, f"Blind: {', '.join(blind)}." if blind else "No segment is blind."))
+    found.append(
+        Check(
+            "segments_unharmed",
+            not harmed,
+            ", ".join(harmed) or "No segment is proven to be worse.",
+        )
+    )
+    found.append(
+        Check(
+            "segments_seen",
+            not blind,
+            f"Blind: {', '.join(blind)}." if blind else "No segment is blind.",
+        )
+    )
     return tuple(found)
 
 

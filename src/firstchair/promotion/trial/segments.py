@@ -93,7 +93,11 @@ class SegmentWatch:
 
     def names(self, chosen: Flags) -> list[str]:
         """Segments as `country CL`."""
-        return [f"{name} {value}" for (name, value), is_in in zip(self.cells.parts[1:], chosen, strict=True) if is_in]
+        return [
+            f"{name} {value}"
+            for (name, value), is_in in zip(self.cells.parts[1:], chosen, strict=True)
+            if is_in
+        ]
 
     def findings(self, found: Contrast, harmed: Flags) -> tuple[SegmentFinding, ...]:
         """Every segment whose effect can be told, for the record."""

@@ -58,7 +58,9 @@ def as_evidence(
     """
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
-        raise refused(f"{len(missing)} of {len(COLUMNS)} columns are missing: {', '.join(missing)}.", where)
+        raise refused(
+            f"{len(missing)} of {len(COLUMNS)} columns are missing: {', '.join(missing)}.", where
+        )
     if not table.num_rows:
         raise refused("There is no row.", where)
     days = _days(table.column("day"), where)
@@ -69,10 +71,14 @@ def as_evidence(
             f"Unknown arm {unknown[0]!r}; the arms are champion (or control) and challenger (or treatment).",
             where,
         )
-    numbers = {name: _numbers(table.column(name), name, where) for name in (*MEASURES, *LABELS, *BEFORE)}
+    numbers = {
+        name: _numbers(table.column(name), name, where) for name in (*MEASURES, *LABELS, *BEFORE)
+    }
     _check_ranges(numbers, where)
     _check_span(days, most_days, where)
-    arm = np.array([ARM_CODES[text] for text in arms.dictionary.to_pylist()], dtype=np.int8)[np.asarray(arms.indices)]
+    arm = np.array([ARM_CODES[text] for text in arms.dictionary.to_pylist()], dtype=np.int8)[
+        np.asarray(arms.indices)
+    ]
     user = _ranks(keys)
     kept, found = _sound_rows(table, user, days, arm, where)
     sound, excess = _without_excess(numbers, arm)
@@ -98,7 +104,9 @@ def _arranged(
 ) -> Evidence:
     """Rows by day and user as arrays; what is known of a user is that of their first row."""
     _, first_rows, user = np.unique(user, return_index=True, return_inverse=True)
-    dates = np.setdiff1d(np.arange(days.min(), days.max() + 1), [(day - EPOCH).days for day in bad_days])
+    dates = np.setdiff1d(
+        np.arange(days.min(), days.max() + 1), [(day - EPOCH).days for day in bad_days]
+    )
     inside = np.isin(days, dates)
     days = days[inside]
     offsets = np.append(np.searchsorted(days, dates), len(days)).astype(np.int64)
@@ -120,9 +128,14 @@ def _arranged(
     )
 
 
-def _sound_rows(table: pa.Table, user: Codes, days: Codes, arm: Arms, where: str) -> tuple[Codes, tuple[LeftOut, ...]]:
+def _sound_rows(
+    table: pa.Table, user: Codes, days: Codes, arm: Arms, where: str
+) -> tuple[Codes, tuple[LeftOut, ...]]:
     """Places of the rows that count, by day and user, and what was left out of the others."""
-    lowest, highest = np.full(user.max() + 1, 2, dtype=np.int8), np.full(user.max() + 1, -1, dtype=np.int8)
+    lowest, highest = (
+        np.full(user.max() + 1, 2, dtype=np.int8),
+        np.full(user.max() + 1, -1, dtype=np.int8),
+    )
     np.minimum.at(lowest, user, arm)
     np.maximum.at(highest, user, arm)
     both = lowest < highest
@@ -132,7 +145,10 @@ def _sound_rows(table: pa.Table, user: Codes, days: Codes, arm: Arms, where: str
     users, rows = len(both), len(user)
     kept = order[~(repeated | conflicting)]
     if not len(kept):
-        raise refused(f"None of {rows:,} rows counts: their users are in both arms, or their days contradict.", where)
+        raise refused(
+            f"None of {rows:,} rows counts: their users are in both arms, or their days contradict.",
+            where,
+        )
     return kept, (
         LeftOut("users in both arms", int(both.sum()), users, float(both.mean())),
         _of_rows("rows that are there a second time", order[repeated], arm),
@@ -144,13 +160,18 @@ def _repeated(table: pa.Table, order: Codes, user: Codes, days: Codes) -> tuple[
     """Of rows by day and user, those that are a copy of one before, and those of a day given differently."""
     same = (np.diff(user[order]) == 0) & (np.diff(days[order]) == 0)
     together = np.append(same, False) | np.insert(same, 0, False)
-    repeated, conflicting = np.zeros(len(order), dtype=np.bool_), np.zeros(len(order), dtype=np.bool_)
+    repeated, conflicting = (
+        np.zeros(len(order), dtype=np.bool_),
+        np.zeros(len(order), dtype=np.bool_),
+    )
     if together.any():
         places = np.flatnonzero(together)
         rows = table.select(COLUMNS).take(order[places]).to_pandas()
         repeated[places] = rows.duplicated().to_numpy()
         single = places[~repeated[places]]
-        conflicting[single] = rows[~repeated[places]].duplicated(["user_key", "day"], keep=False).to_numpy()
+        conflicting[single] = (
+            rows[~repeated[places]].duplicated(["user_key", "day"], keep=False).to_numpy()
+        )
     return repeated, conflicting
 
 
@@ -180,7 +201,9 @@ def _days(column: pa.ChunkedArray, where: str) -> Codes:
     try:
         days = pc.cast(pc.cast(column, pa.date32()), pa.int32())
     except pa.ArrowException as error:
-        raise refused(f"Column day does not hold dates: {' '.join(str(error).split())}.", where) from error
+        raise refused(
+            f"Column day does not hold dates: {' '.join(str(error).split())}.", where
+        ) from error
     if days.null_count:
         raise refused(f"{days.null_count} of {len(days)} rows have no day.", where)
     return np.asarray(days.to_numpy(), dtype=np.int64)
@@ -198,12 +221,16 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str) -> Values:
     try:
         values = np.asarray(pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64)
     except pa.ArrowException as error:
-        raise refused(f"Column {name} does not hold numbers: {' '.join(str(error).split())}.", where) from error
+        raise refused(
+            f"Column {name} does not hold numbers: {' '.join(str(error).split())}.", where
+        ) from error
     unknown = ~np.isfinite(values)
     if name in LABELS:
         unknown = np.isinf(values)
     if unknown.any():
-        raise refused(f"{unknown.sum()} of {len(values)} values of {name} are missing or not finite.", where)
+        raise refused(
+            f"{unknown.sum()} of {len(values)} values of {name} are missing or not finite.", where
+        )
     return values
 
 
@@ -211,7 +238,8 @@ def _check_ranges(numbers: Mapping[str, Values], where: str) -> None:
     for name in (*MEASURES, *BEFORE):
         if (bad := numbers[name] < 0).any():
             raise refused(
-                f"{bad.sum()} of {len(bad)} values of {name} are negative; first in row {_first(bad)}.", where
+                f"{bad.sum()} of {len(bad)} values of {name} are negative; first in row {_first(bad)}.",
+                where,
             )
     for name in ("active", *LABELS):
         if (bad := ~(np.isnan(numbers[name]) | np.isin(numbers[name], (0, 1)))).any():
@@ -244,14 +272,18 @@ def _date(day: int) -> date:
 
 
 def _segment(column: pa.ChunkedArray, rows: npt.NDArray[Any]) -> Segment:
-    taken = pc.fill_null(pc.cast(column.take(pa.array(rows)), pa.string()).combine_chunks(), UNKNOWN)
+    taken = pc.fill_null(
+        pc.cast(column.take(pa.array(rows)), pa.string()).combine_chunks(), UNKNOWN
+    )
     taken = pc.if_else(pc.equal(taken, ""), UNKNOWN, taken)
     encoded = taken.dictionary_encode()
     names = encoded.dictionary.to_pylist()
     ascending = sorted(range(len(names)), key=lambda number: str(names[number]))
     place = np.empty(len(names), dtype=np.int64)
     place[ascending] = np.arange(len(names))
-    return Segment(tuple(str(names[number]) for number in ascending), place[np.asarray(encoded.indices)])
+    return Segment(
+        tuple(str(names[number]) for number in ascending), place[np.asarray(encoded.indices)]
+    )
 
 
 def _first(bad: npt.NDArray[np.bool_]) -> int:

@@ -151,10 +151,16 @@ class Trial:
         if rules.shortened():
             extra = (*extra, Reason.SHORTENED_STAGE)
         reasons = [
-            condition.detail for condition in asked if condition.name in {"superior", "listen_through_not_inferior"}
+            condition.detail
+            for condition in asked
+            if condition.name in {"superior", "listen_through_not_inferior"}
         ]
         reasons += [ask.told_blind(blind, rules)] if blind else []
-        reasons += [f"The stage was shortened: {', '.join(rules.shortened())}."] if rules.shortened() else []
+        reasons += (
+            [f"The stage was shortened: {', '.join(rules.shortened())}."]
+            if rules.shortened()
+            else []
+        )
         return self._decision(
             seen,
             Verb.PROMOTE,
@@ -226,7 +232,9 @@ class Trial:
             ),
         )
         if missing(asked):
-            return self._over(seen, asked) if look.day >= rules.max_days else self._hold(seen, asked)
+            return (
+                self._over(seen, asked) if look.day >= rules.max_days else self._hold(seen, asked)
+            )
         text = f"No alarm in {look.data_days} days at a share of {self.share:.0%}: the next step may begin."
         return self._decision(seen, Verb.HOLD, asked, (Reason.RAMP_CLEAR,), (text,))
 
@@ -238,7 +246,9 @@ class Trial:
         alarms = self._probation.look(seen.found.metrics, newest, look, seen.harm)
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
         if alarms:
-            return self._decision(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
+            return self._decision(
+                seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values())
+            )
         if look.day >= rules.probation_max_days and not asked[0].passes:
             return self._unconfirmed(seen, asked)
         if look.day < rules.probation_min_days or not asked[0].passes:
@@ -284,7 +294,9 @@ class Trial:
             (*asked, Condition("horizon", Reason.HORIZON_REACHED, False, detail)),
         )
 
-    def _hold(self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()) -> TrialDecision:
+    def _hold(
+        self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()
+    ) -> TrialDecision:
         """Hold for what is missing; of an early look, what the data themselves are at fault for comes first."""
         grave = {
             Reason.DATA_QUALITY,
@@ -293,7 +305,9 @@ class Trial:
             Reason.SINGLE_ARM,
         }
         lacking = [c for c in missing(asked) if not only or c.code in grave] + list(only)
-        return self._decision(seen, Verb.HOLD, asked, tuple(c.code for c in lacking), tuple(c.detail for c in lacking))
+        return self._decision(
+            seen, Verb.HOLD, asked, tuple(c.code for c in lacking), tuple(c.detail for c in lacking)
+        )
 
     def _decision(
         self,

@@ -48,7 +48,9 @@ def test_the_scenarios_are_those_of_the_specification() -> None:
     [(0.05, 60, True, 9), (0.10, 60, True, 14), (0.35, 60, True, 33), (0.05, 12, True, 4), (0.05, 400, True, 35),
      (0.85, 60, False, 42), (0.90, 60, False, 46), (0.95, 60, False, 51), (0.0, 60, True, 0)],
 )  # fmt: skip
-def test_the_accepted_counts_are_those_of_the_specification(limit: float, runs: int, at_most: bool, count: int) -> None:
+def test_the_accepted_counts_are_those_of_the_specification(
+    limit: float, runs: int, at_most: bool, count: int
+) -> None:
     assert accepted(limit, runs, at_most=at_most) == count
 
 
@@ -64,7 +66,10 @@ def test_the_world_has_the_effect_that_was_planted() -> None:
     harmed = panel.segments["country"].codes == HARMED
 
     def lift(users: np.ndarray) -> float:
-        rates = [clicks[users & (panel.arm == arm)].sum() / shown[users & (panel.arm == arm)].sum() for arm in (0, 1)]
+        rates = [
+            clicks[users & (panel.arm == arm)].sum() / shown[users & (panel.arm == arm)].sum()
+            for arm in (0, 1)
+        ]
         return float(rates[1] / rates[0] - 1)
 
     assert lift(~harmed) == pytest.approx(0.30, abs=0.06)

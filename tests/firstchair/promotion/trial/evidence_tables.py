@@ -19,7 +19,12 @@ DATES = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
 
 @lru_cache(maxsize=16)
 def evidence_of(
-    effect: Effect | None = None, *, users: int = 6_000, days: int = 21, seed: int = 5, left: float = 0.0
+    effect: Effect | None = None,
+    *,
+    users: int = 6_000,
+    days: int = 21,
+    seed: int = 5,
+    left: float = 0.0,
 ) -> pa.Table:
     """One row a user and day with activity; a row of zeros on the first day for users who never were active.
 
@@ -31,15 +36,24 @@ def evidence_of(
     active[3:] &= ~gone
     day, user = np.nonzero(active)
     silent = np.flatnonzero(~active.any(axis=0))
-    day, user = np.concatenate([np.zeros(len(silent), dtype=np.int64), day]), np.concatenate([silent, user])
+    day, user = (
+        np.concatenate([np.zeros(len(silent), dtype=np.int64), day]),
+        np.concatenate([silent, user]),
+    )
     known = [panel.day(number, today=days) for number in range(days)]
     whole = {name: np.array([found[name] for found in known]) for name in MEASURES}
     measures = {name: (values * active)[day, user] for name, values in whole.items()}
-    return pa.table(_columns(panel, day, user, measures, _labels(active, day, user))).select(COLUMNS)
+    return pa.table(_columns(panel, day, user, measures, _labels(active, day, user))).select(
+        COLUMNS
+    )
 
 
-def _columns(panel: Panel, day: Any, user: Any, measures: dict[str, Any], labels: dict[str, Any]) -> dict[str, Any]:
-    texts = {name: np.array(found.values)[found.codes[user]] for name, found in panel.segments.items()}
+def _columns(
+    panel: Panel, day: Any, user: Any, measures: dict[str, Any], labels: dict[str, Any]
+) -> dict[str, Any]:
+    texts = {
+        name: np.array(found.values)[found.codes[user]] for name, found in panel.segments.items()
+    }
     return {
         "day": pa.array([FIRST_DAY + timedelta(days=int(number)) for number in day], pa.date32()),
         "user_key": [f"{number:032x}" for number in user],
@@ -70,7 +84,11 @@ def with_bad_day(table: pa.Table, number: int) -> pa.Table:
     later = pa.array([day + timedelta(days=day >= bad_day) for day in days], pa.date32())
     bad = table.filter(pc.equal(table.column("day"), first))
     clicks = pc.if_else(pc.equal(bad.column("arm"), "challenger"), bad.column("impressions"), 0)
-    bad = bad.set_column(bad.schema.get_field_index("clicks"), "clicks", clicks.cast(table.schema.field("clicks").type))
+    bad = bad.set_column(
+        bad.schema.get_field_index("clicks"),
+        "clicks",
+        clicks.cast(table.schema.field("clicks").type),
+    )
     bad = bad.set_column(place, "day", pa.array([bad_day] * bad.num_rows, pa.date32()))
     whole = pa.concat_tables([table.set_column(place, "day", later), bad.cast(table.schema)])
     return whole.sort_by([("day", "ascending"), ("user_key", "ascending")])

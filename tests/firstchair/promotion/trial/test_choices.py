@@ -83,7 +83,10 @@ def test_the_present_settings_come_first_and_each_other_asks_for_less() -> None:
     assert (first.max_days, first.listen_margin, first.active_margin) == (40, 0.03, 0.02)
     assert {c.max_days for c in others} == {40, 56, 84}
     assert all(c.listen_margin >= 0.03 and c.active_margin >= 0.02 for c in others)
-    assert len({(c.max_days, c.listen_margin, c.active_margin) for c in (first, *others)}) == len(others) + 1
+    assert (
+        len({(c.max_days, c.listen_margin, c.active_margin) for c in (first, *others)})
+        == len(others) + 1
+    )
     for c in others:
         assert all(c.unharmed[metric] >= first.unharmed[metric] - 0.02 for metric in first.unharmed)
         assert c.promoted_5 <= c.promoted_10 <= min(c.unharmed.values())
@@ -91,7 +94,10 @@ def test_the_present_settings_come_first_and_each_other_asks_for_less() -> None:
 
 def test_more_users_find_more() -> None:
     chances = np.random.default_rng(5).beta(0.9, 1.7, 40_000)
-    few, many = (choices(users_of(np.random.default_rng(6), chances[:n], noise=0.1), RULES)[0] for n in (4_000, 40_000))
+    few, many = (
+        choices(users_of(np.random.default_rng(6), chances[:n], noise=0.1), RULES)[0]
+        for n in (4_000, 40_000)
+    )
 
     assert many.detectable < few.detectable / 3
     assert many.promoted_10 > 0.95 > few.promoted_10
@@ -118,7 +124,11 @@ def test_no_setting_reads_fewer_users_than_a_harm_needs() -> None:
 
 def test_a_simulated_stage_is_planned_with_the_error_that_it_has() -> None:
     panel = simulate_panel(5_000, Effect(), seed=9)
-    late = {"late_active_days": "active", "late_ms_played": "ms_played", "late_track_ms": "track_ms"}
+    late = {
+        "late_active_days": "active",
+        "late_ms_played": "ms_played",
+        "late_track_ms": "track_ms",
+    }
     before = dict(panel.before)
     for name, measure in late.items():
         before[name] = panel.history[measure][BEFORE_DAYS // 2 :].sum(axis=0, dtype=np.float64)
@@ -131,7 +141,9 @@ def test_a_simulated_stage_is_planned_with_the_error_that_it_has() -> None:
 
 
 def test_without_anything_shown_nothing_is_planned() -> None:
-    nothing = dict.fromkeys((*BEFORE, "late_active_days", "late_ms_played", "late_track_ms"), np.zeros(10))
+    nothing = dict.fromkeys(
+        (*BEFORE, "late_active_days", "late_ms_played", "late_track_ms"), np.zeros(10)
+    )
 
     assert choices(nothing, RULES) == ()
     nobody = replace(RULES, decision_share=0.0)

@@ -77,7 +77,9 @@ def test_one_account_turns_no_decision() -> None:
     assert pooled.relative_difference == pytest.approx(0.25, abs=0.04)
     assert not check.passes
     assert "1 user(s) have more impressions than 50 times the mean" in check.detail
-    assert "one of the challenger's with 21,000,000 impressions and 0 clicks counts as" in check.detail
+    assert (
+        "one of the challenger's with 21,000,000 impressions and 0 clicks counts as" in check.detail
+    )
     assert unbounded.reason_codes == (Reason.CTR_POOLED_DETERIORATED,)
 
 
@@ -120,20 +122,27 @@ def test_a_segment_in_which_harm_cannot_be_seen_is_named_and_may_want_a_person()
     held = heard(Effect(0.10), rules=replace(RULES, blind_needs_person=True))
 
     assert "segment_blind" in flagged.reason_codes
-    assert (held.decision, set(held.reason_codes)) == (Verb.HOLD, {"segment_blind", "horizon_reached"})
+    assert (held.decision, set(held.reason_codes)) == (
+        Verb.HOLD,
+        {"segment_blind", "horizon_reached"},
+    )
 
 
 def test_a_segment_too_small_for_any_screen_is_blind_and_its_users_stand_in_the_record() -> None:
     found = heard(Effect(0.10))
 
-    users = {f"{s.segment} {s.value}": (s.champion_users, s.challenger_users) for s in found.segments}
+    users = {
+        f"{s.segment} {s.value}": (s.champion_users, s.challenger_users) for s in found.segments
+    }
     seen = next(check for check in found.checks if check.name == "segments_seen")
     too_small = {name for name, counts in users.items() if min(counts) < RULES.segment_users}
     panel = panel_of(Effect(0.10))
     shown = sum(panel.day(day, today=found.days)["impressions"] for day in range(found.days))
     for number, name in enumerate(panel.segments["country"].values):
         inside = (panel.segments["country"].codes == number) & (shown > 0)
-        assert users[f"country {name}"] == tuple(int((inside & (panel.arm == arm)).sum()) for arm in (0, 1))
+        assert users[f"country {name}"] == tuple(
+            int((inside & (panel.arm == arm)).sum()) for arm in (0, 1)
+        )
     assert {"country country 09", "country country 11"} <= too_small
     assert all(name in seen.detail for name in too_small)
     assert not any(name in " ".join(found.reasons) for name in too_small)
@@ -141,7 +150,11 @@ def test_a_segment_too_small_for_any_screen_is_blind_and_its_users_stand_in_the_
 
 def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
     days = list(Trial(panel_of(Effect(0.10)), DATES, RULES).decisions())
-    smallest = min(min(s.champion_users, s.challenger_users) for s in days[-1].segments if s.value == "country 00")
+    smallest = min(
+        min(s.champion_users, s.challenger_users)
+        for s in days[-1].segments
+        if s.value == "country 00"
+    )
 
     def blind(rules: LiveRules) -> str:
         last = list(Trial(panel_of(Effect(0.10)), DATES, rules).decisions())[-1]
@@ -173,14 +186,20 @@ def test_a_ramp_step_tests_safety_alone_and_never_promotes() -> None:
 def test_a_ramp_step_without_alarm_is_over_after_its_days() -> None:
     days = decide_daily(as_evidence(ramp_of(8)), RULES, share=0.2)
 
-    assert [found.reason_codes for found in days[-3:]] == [("ramp_running",), ("ramp_clear",), ("ramp_clear",)]
+    assert [found.reason_codes for found in days[-3:]] == [
+        ("ramp_running",),
+        ("ramp_clear",),
+        ("ramp_clear",),
+    ]
 
 
 def ramp_of(days: int, users: int = 20_000) -> pa.Table:
     """A step at 20 %: three in four of the challenger's users left out."""
     table = evidence_of(Effect(0.20), users=users, days=days)
     keys, arms = (table.column(name).to_pylist() for name in ("user_key", "arm"))
-    return table.filter([arm == "champion" or int(key, 16) % 4 == 0 for arm, key in zip(arms, keys, strict=True)])
+    return table.filter(
+        [arm == "champion" or int(key, 16) % 4 == 0 for arm, key in zip(arms, keys, strict=True)]
+    )
 
 
 def test_a_stage_that_would_not_find_what_is_wanted_is_not_begun() -> None:
@@ -204,16 +223,25 @@ def test_who_cannot_be_measured_does_not_stay_on_the_ramp_for_ever() -> None:
     looks = decide_daily(as_evidence(ramp_of(10)), rules, share=0.2)
 
     assert looks[-2].reason_codes == ("underpowered",)
-    assert (looks[-1].decision, looks[-1].reason_codes) == (Verb.HOLD, ("underpowered", "horizon_reached"))
+    assert (looks[-1].decision, looks[-1].reason_codes) == (
+        Verb.HOLD,
+        ("underpowered", "horizon_reached"),
+    )
 
 
 def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_nothing() -> None:
     looks = decide_daily(as_evidence(ramp_of(8)), RULES, share=0.2)
-    first_step = decide_daily(as_evidence(ramp_of(8)), replace(RULES, wanted_effect=0.001), share=0.05)
+    first_step = decide_daily(
+        as_evidence(ramp_of(8)), replace(RULES, wanted_effect=0.001), share=0.05
+    )
 
     assert looks[-1].reason_codes == ("ramp_clear",)
-    assert {look.planned_detectable_effect for look in looks} == {looks[0].planned_detectable_effect}
-    assert all("would find" in next(c.detail for c in look.checks if c.name == "powered") for look in looks)
+    assert {look.planned_detectable_effect for look in looks} == {
+        looks[0].planned_detectable_effect
+    }
+    assert all(
+        "would find" in next(c.detail for c in look.checks if c.name == "powered") for look in looks
+    )
     assert "underpowered" not in {code for look in first_step for code in look.reason_codes}
 
 
@@ -222,15 +250,22 @@ def test_what_is_planned_is_what_the_stage_will_have_found(max_days: int) -> Non
     rules = replace(RULES, min_days=max_days, max_days=max_days)
     daily = list(Trial(panel_of(Effect()), DATES, rules).decisions())
 
-    planned, found = daily[0].planned_detectable_effect, daily[max_days - 1].minimum_detectable_effect
+    planned, found = (
+        daily[0].planned_detectable_effect,
+        daily[max_days - 1].minimum_detectable_effect,
+    )
     assert planned is not None
     assert found is not None
     assert found == pytest.approx(planned, rel=0.25)
 
 
 def test_probation_rolls_back_a_champion_that_turns_out_worse() -> None:
-    worse = decide(as_evidence(evidence_of(Effect(-0.10), users=20_000, days=10)), RULES, stage="probation")
-    sound = decide(as_evidence(evidence_of(Effect(0.02), users=20_000, days=28)), RULES, stage="probation")
+    worse = decide(
+        as_evidence(evidence_of(Effect(-0.10), users=20_000, days=10)), RULES, stage="probation"
+    )
+    sound = decide(
+        as_evidence(evidence_of(Effect(0.02), users=20_000, days=28)), RULES, stage="probation"
+    )
 
     assert (worse.decision, worse.reason_codes[0]) == (Verb.ROLL_BACK, "worse_since_promotion")
     assert (sound.decision, sound.reason_codes) == (Verb.HOLD, ("confirmed",))
@@ -310,7 +345,9 @@ def test_users_who_leave_for_good_are_missed() -> None:
 
 def test_a_label_that_may_still_change_is_not_read() -> None:
     days = decide_daily(as_evidence(evidence_of(users=3_000, days=14)), RULES)
-    known = [next(m.se for m in found.metrics if m.name == "churned_7") is not None for found in days]
+    known = [
+        next(m.se for m in found.metrics if m.name == "churned_7") is not None for found in days
+    ]
 
     # Seven days, three of tolerance, and the day itself.
     assert known == [False] * 10 + [True] * 4
@@ -320,7 +357,9 @@ def test_the_document_has_the_fields_of_the_contract_and_no_other() -> None:
     found = decide(as_evidence(evidence_of(users=3_000, days=5)), RULES)
 
     assert tuple(found.document()) == CONTRACT_FIELDS
-    assert {name for segment in found.document()["segments"] for name in segment} == set(SEGMENT_FIELDS)
+    assert {name for segment in found.document()["segments"] for name in segment} == set(
+        SEGMENT_FIELDS
+    )
     assert (found.day, found.days, found.stage) == (date(2026, 3, 5), 5, "canary")
 
 

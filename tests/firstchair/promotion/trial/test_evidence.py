@@ -50,7 +50,9 @@ def first(name: str, value: object) -> Break:
 
     def changed(table: pa.Table) -> pa.Table:
         values = table.column(name).to_pylist()
-        return table.set_column(table.column_names.index(name), name, pa.array([value, *values[1:]]))
+        return table.set_column(
+            table.column_names.index(name), name, pa.array([value, *values[1:]])
+        )
 
     return changed
 
@@ -67,7 +69,10 @@ def first(name: str, value: object) -> Break:
         (first("impressions", -1.0), "values of impressions are negative"),
         (first("pre_active_days", -1.0), "values of pre_active_days are negative"),
         (first("impressions", float("nan")), "values of impressions are missing or not finite"),
-        (first("pre_impressions", float("inf")), "values of pre_impressions are missing or not finite"),
+        (
+            first("pre_impressions", float("inf")),
+            "values of pre_impressions are missing or not finite",
+        ),
         (first("ms_played", None), "values of ms_played are missing"),
         (first("active", 2.0), "neither 0 nor 1"),
         (first("churned_7", 3), "neither 0 nor 1"),
@@ -76,7 +81,9 @@ def first(name: str, value: object) -> Break:
         (lambda t: t.slice(0, 0), "There is no row"),
     ],
 )
-def test_rows_that_are_no_evidence_are_refused_in_words(broken: Break, says: str, sound: pa.Table) -> None:
+def test_rows_that_are_no_evidence_are_refused_in_words(
+    broken: Break, says: str, sound: pa.Table
+) -> None:
     with pytest.raises(BadEvidenceError) as raised:
         as_evidence(broken(sound))
 
@@ -106,7 +113,10 @@ def test_users_in_both_arms_are_left_out_and_counted(sound: pa.Table) -> None:
     both = arms.filter(pc.equal(arms["arm_count_distinct"], 2))["user_key"].combine_chunks()
     without = sound.filter(pc.invert(pc.is_in(sound["user_key"], both)))
 
-    found, expected = decide(as_evidence(changed), LiveRules()), decide(as_evidence(without), LiveRules())
+    found, expected = (
+        decide(as_evidence(changed), LiveRules()),
+        decide(as_evidence(without), LiveRules()),
+    )
 
     assert len(both) == 20
     assert left_out(found) == (
@@ -118,8 +128,12 @@ def test_users_in_both_arms_are_left_out_and_counted(sound: pa.Table) -> None:
 
 
 @pytest.mark.parametrize("number", [20, 21])
-def test_a_click_without_an_impression_is_left_out_and_its_row_stays(number: int, sound: pa.Table) -> None:
-    shown, clicked = (np.asarray(sound.column(name), dtype=float).copy() for name in ("impressions", "clicks"))
+def test_a_click_without_an_impression_is_left_out_and_its_row_stays(
+    number: int, sound: pa.Table
+) -> None:
+    shown, clicked = (
+        np.asarray(sound.column(name), dtype=float).copy() for name in ("impressions", "clicks")
+    )
     lost = np.flatnonzero(clicked > 0)[:number]
     shown[lost] = 0
     broken = put("impressions", shown)(sound)
@@ -127,7 +141,9 @@ def test_a_click_without_an_impression_is_left_out_and_its_row_stays(number: int
 
     found = decide(as_evidence(broken), LiveRules())
 
-    assert left_out(found)[1].startswith(f"Left out: {number} of {sound.num_rows:,} rows with clicks beyond their")
+    assert left_out(found)[1].startswith(
+        f"Left out: {number} of {sound.num_rows:,} rows with clicks beyond their"
+    )
     assert found.metrics == decide(as_evidence(put("clicks", clicked)(broken)), LiveRules()).metrics
 
 
@@ -151,7 +167,9 @@ def test_too_much_that_is_left_out_of_one_arm_holds_whatever_the_effect() -> Non
     assert "write them anew" in " ".join(over.outlook)
 
 
-def test_a_row_that_comes_twice_counts_once_and_one_that_differs_not_at_all(sound: pa.Table) -> None:
+def test_a_row_that_comes_twice_counts_once_and_one_that_differs_not_at_all(
+    sound: pa.Table,
+) -> None:
     first_day = sound.slice(0, 5)
     twice = decide(as_evidence(pa.concat_tables([sound, first_day])), LiveRules())
     differing = pa.concat_tables([sound, put("plays", [77.0] * 5)(first_day).cast(sound.schema)])
@@ -161,12 +179,17 @@ def test_a_row_that_comes_twice_counts_once_and_one_that_differs_not_at_all(soun
     assert "5 of " in left_out(twice)[1]
     assert "there a second time" in left_out(twice)[1]
     assert contradicted.metrics == decide(as_evidence(sound.slice(5)), LiveRules()).metrics
-    assert f"10 of {sound.num_rows + 5:,} rows that give a user's day differently" in left_out(contradicted)[1]
+    assert (
+        f"10 of {sound.num_rows + 5:,} rows that give a user's day differently"
+        in left_out(contradicted)[1]
+    )
 
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=5, deadline=None)
-def test_the_order_of_rows_changes_not_a_bit(small: pa.Table, of_small: TrialDecision, seed: int) -> None:
+def test_the_order_of_rows_changes_not_a_bit(
+    small: pa.Table, of_small: TrialDecision, seed: int
+) -> None:
     order = np.random.default_rng(seed).permutation(small.num_rows)
 
     assert decide(as_evidence(small.take(order)), LiveRules()) == of_small
@@ -248,7 +271,9 @@ def test_a_folder_without_a_part_is_refused(tmp_path: Path) -> None:
         read_evidence(tmp_path)
 
 
-def test_types_of_a_text_file_are_not_guessed_by_its_beginning(tmp_path: Path, sound: pa.Table) -> None:
+def test_types_of_a_text_file_are_not_guessed_by_its_beginning(
+    tmp_path: Path, sound: pa.Table
+) -> None:
     count = sound.num_rows - 1
     rows = put("churned_7", pa.array([*[None] * count, 1], pa.int8()))(sound)
     rows = put("ms_played", pa.array([*[0.0] * count, 0.5]))(rows)
@@ -270,7 +295,9 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
 def test_a_play_longer_than_its_track_counts_as_the_track(sound: pa.Table) -> None:
     longer = put("ms_played", (np.asarray(sound.column("track_ms")) * 3).tolist())(sound)
 
-    listened = next(m for m in decide(as_evidence(longer), LiveRules()).metrics if m.name == "listen_through")
+    listened = next(
+        m for m in decide(as_evidence(longer), LiveRules()).metrics if m.name == "listen_through"
+    )
 
     assert listened.champion == pytest.approx(1.0)
 

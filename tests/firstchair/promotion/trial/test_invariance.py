@@ -57,7 +57,10 @@ def core(found: TrialDecision) -> tuple[object, ...]:
 
 
 def test_swapped_arms_turn_the_effect_and_the_verdict_round() -> None:
-    usual, turned = decide(as_evidence(better()), RULES), decide(as_evidence(swapped(better())), RULES)
+    usual, turned = (
+        decide(as_evidence(better()), RULES),
+        decide(as_evidence(swapped(better())), RULES),
+    )
 
     effects = [found.metrics[0].relative_difference for found in (usual, turned)]
     assert effects[1] == pytest.approx(1 / (1 + effects[0]) - 1, abs=1e-12)
@@ -67,7 +70,9 @@ def test_swapped_arms_turn_the_effect_and_the_verdict_round() -> None:
 
 def test_other_names_of_users_and_segments_change_nothing(table: pa.Table) -> None:
     renamed = replaced(
-        table, "user_key", pc.binary_join_element_wise("z", pc.utf8_reverse(table.column("user_key")), "")
+        table,
+        "user_key",
+        pc.binary_join_element_wise("z", pc.utf8_reverse(table.column("user_key")), ""),
     )
     countries = pc.binary_join_element_wise("land", pc.utf8_reverse(table.column("country")), "-")
 
@@ -84,7 +89,11 @@ def test_another_order_of_users_within_a_day_changes_nothing(table: pa.Table) ->
 
 
 def test_a_stage_that_began_another_day_is_decided_alike(table: pa.Table) -> None:
-    moved = replaced(table, "day", pa.array([day + timedelta(days=40) for day in table.column("day").to_pylist()]))
+    moved = replaced(
+        table,
+        "day",
+        pa.array([day + timedelta(days=40) for day in table.column("day").to_pylist()]),
+    )
 
     assert core(decide(as_evidence(moved), RULES)) == core(decide(as_evidence(table), RULES))
 
@@ -94,11 +103,15 @@ def test_a_day_without_any_row_changes_no_verdict() -> None:
     days = table.column("day").to_pylist()
     emptied = table.filter([(day - days[0]).days != 10 for day in days])
 
-    assert decide(as_evidence(emptied), RULES).decision is decide(as_evidence(table), RULES).decision
+    assert (
+        decide(as_evidence(emptied), RULES).decision is decide(as_evidence(table), RULES).decision
+    )
 
 
 @pytest.mark.parametrize("number", [0, 10, 20])
-def test_a_day_left_out_makes_the_stage_a_day_longer_and_changes_nothing_else(table: pa.Table, number: int) -> None:
+def test_a_day_left_out_makes_the_stage_a_day_longer_and_changes_nothing_else(
+    table: pa.Table, number: int
+) -> None:
     usual = decide(as_evidence(table), RULES)
     number = min(number, usual.days - 1)
     spoilt = with_bad_day(table, number)

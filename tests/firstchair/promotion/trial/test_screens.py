@@ -35,8 +35,12 @@ def reading(effect: float, error: float) -> Reading:
     return Reading(6.0, 6.0 * (1 + effect), effect, error, 9_000, 9_000, 1_000.0)
 
 
-@pytest.mark.parametrize(("effect", "held"), [(-0.08, True), (-0.025, True), (-0.01, False), (0.06, False)])
-def test_a_segment_holds_where_harm_explains_it_better_than_everybody_else(effect: float, held: bool) -> None:
+@pytest.mark.parametrize(
+    ("effect", "held"), [(-0.08, True), (-0.025, True), (-0.01, False), (0.06, False)]
+)
+def test_a_segment_holds_where_harm_explains_it_better_than_everybody_else(
+    effect: float, held: bool
+) -> None:
     assert screened(effect, 0.03) is held
 
 

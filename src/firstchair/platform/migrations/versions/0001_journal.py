@@ -20,7 +20,9 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text, nullable=False),
         sa.Column("evidence", pg.JSONB, nullable=False),
         sa.UniqueConstraint("as_of", "cause", name="one_outcome_a_day"),
-        sa.CheckConstraint("outcome in ('fired', 'not_held', 'same_episode', 'cool_down')", name="known_outcome"),
+        sa.CheckConstraint(
+            "outcome in ('fired', 'not_held', 'same_episode', 'cool_down')", name="known_outcome"
+        ),
     )
     op.execute("""
         create function refuse_journal_change() returns trigger language plpgsql as $$
@@ -46,5 +48,9 @@ def upgrade() -> None:
         sa.Column("last_fault", sa.Text),
     )
     op.create_index(
-        "one_open_incident_a_code", "incidents", ["code"], unique=True, postgresql_where=sa.text("resolved_at is null")
+        "one_open_incident_a_code",
+        "incidents",
+        ["code"],
+        unique=True,
+        postgresql_where=sa.text("resolved_at is null"),
     )

@@ -30,7 +30,9 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text),
         sa.Column("previous_hash", sa.Text, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
-        sa.CheckConstraint("decision in ('promote', 'hold', 'reject', 'roll_back')", name="known_decision"),
+        sa.CheckConstraint(
+            "decision in ('promote', 'hold', 'reject', 'roll_back')", name="known_decision"
+        ),
     )
     op.execute("""
         create function refuse_change() returns trigger language plpgsql as $$
