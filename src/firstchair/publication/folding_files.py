@@ -24,7 +24,7 @@ Files: TypeAlias = dict[str, npt.NDArray[Any]]
 def folding_versions(
     registry: Registry, as_of: date, roles: Mapping[str, Version]
 ) -> dict[str, Version]:
-    """The ALS versions to publish factors of, by registered number, that for unknown users first."""
+    """The ALS versions to publish factors of, by number; the one for unknown users is first."""
     newest = registry.newest(as_of).get(Family.ALS)
     preferred = [roles["champion"], *([newest] if newest else []), *roles.values()]
     by_als = [version for version in preferred if version.family == Family.ALS]

@@ -72,14 +72,14 @@ class Role:
 class Published:
     """One published version, mapped.
 
-    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts: uint32 view
-    (2^16 + 1,), the first row whose key's first 16 bits are so much or more. buckets: uint16, the user's for
-    arms. arms: roles by bucket. unknown_user_list: the list that unknown users are shown;
-    unknown_users: the model that made it. artist_ids, names: JSON texts of the catalogue, by
-    number. redirects: the current artist by each that was merged into it. reason_text,
-    reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None where it was not published.
-    rankers: by registered version, those that reorder the folded lists of their users.
-    code_version: the release of firstchair that made the lists.
+    key_high, key_low: uint64 views, the halves of each user's key, ascending by both. starts:
+    uint32 view (2^16 + 1,), the first row whose key's first 16 bits are so much or more. buckets:
+    uint16, the user's for arms. arms: roles by bucket. unknown_user_list: the list that unknown
+    users are shown; unknown_users: the model that made it. artist_ids, names: JSON texts of the
+    catalogue, by number. redirects: the current artist by each that was merged into it.
+    reason_text, reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None
+    where it was not published. rankers: by registered version, those that reorder the folded lists
+    of their users. code_version: the release of firstchair that made the lists.
     """
 
     version: str
