@@ -9,6 +9,8 @@ STAMP := $(VENV)/.installed
 UV_VERSION := 0.13.9
 ARGS ?=
 
+# Where this is set, each of the many processes of a test run or a demo compiles all sources again.
+export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
