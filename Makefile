@@ -29,6 +29,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@UV=$$(command -v uv || echo $(BIN)/uv); \
 	  $$UV pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock && \
 	  $$UV pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src dagster_project monitoring tests
 	@touch $(STAMP)
 
 demo: setup ## Simulate, run the whole pipeline, print the summary, open the UIs (ARGS=--no-ui to stop there)

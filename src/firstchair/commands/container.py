@@ -8,7 +8,7 @@ The process becomes the service, so it gets the signals itself; the container's 
 import os
 import sys
 
-from firstchair.commands.up import LEAN, services
+from firstchair.commands.up import LEAN, NAMES, services, slug_of
 from firstchair.errors import FirstchairError, RunError
 from firstchair.platform.platform import open_platform
 from firstchair.platform.start import note_first_start
@@ -23,18 +23,19 @@ def become(name: str) -> None:
         RunError: There is no such service.
         SettingsError, SourceError: A setting cannot be used, or the database cannot be reached.
     """
-    from dagster_project.instance import prepare_home
-
-    platform = open_platform()
-    found = {service.slug: service for service in services(platform, host=EVERY_ADDRESS)}
-    if name not in found:
+    known = [slug_of(of_service) for of_service in NAMES]
+    if name not in known:
         raise RunError(
             f"There is no service {name!r}.",
             where="firstchair.commands.container",
             data="Nothing was started.",
-            remedy=f"Name one of {', '.join(found)}.",
+            remedy=f"Name one of {', '.join(known)}.",
         )
+    platform = open_platform()
+    found = {service.slug: service for service in services(platform, host=EVERY_ADDRESS)}
     if name.startswith("dagster"):
+        from dagster_project.instance import prepare_home
+
         prepare_home(platform.settings)
         note_first_start(platform)
     os.environ.update(LEAN)

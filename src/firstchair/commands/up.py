@@ -22,6 +22,7 @@ from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
 RESTARTS = 5
+NAMES = ("API", "Dagster", "Dagster daemon", "MLflow")
 PAGES = ("Dagster", "MLflow")
 WORKSPACE = """\
 load_from:
@@ -43,7 +44,12 @@ class Service:
     @property
     def slug(self) -> str:
         """The service's name in a file's name or on a command line."""
-        return self.name.lower().replace(" ", "-")
+        return slug_of(self.name)
+
+
+def slug_of(name: str) -> str:
+    """Return the name of a service as it stands in a file's name or on a command line."""
+    return name.lower().replace(" ", "-")
 
 
 def services(platform: Platform, *, host: str | None = None) -> tuple[Service, ...]:
@@ -61,10 +67,11 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
         platform.databases.mlflow, "psycopg2"
     ).render_as_string(hide_password=False)
     binary = Path(sys.executable).parent
+    _, dagster, daemon, mlflow = NAMES
     return (
         api_service(s, host=host),
         Service(
-            "Dagster",
+            dagster,
             (
                 str(binary / "dagster-webserver"),
                 "-w",
@@ -76,9 +83,9 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
             ),
             s.dagster_address,
         ),
-        Service("Dagster daemon", (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
+        Service(daemon, (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
         Service(
-            "MLflow",
+            mlflow,
             (
                 *(str(binary / "mlflow"), "server", "--host", pages, "--port", str(s.mlflow_port)),
                 *("--backend-store-uri", mlflow_uri, "--workers", "1"),
@@ -93,7 +100,7 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
 def api_service(s: Settings, *, host: str | None = None) -> Service:
     """The API; it reads the settings of this process, with `host` in place of theirs if given."""
     command = (sys.executable, "-m", "firstchair.http.server", *((host,) if host else ()))
-    return Service("API", command, s.api_address)
+    return Service(NAMES[0], command, s.api_address)
 
 
 def up(
