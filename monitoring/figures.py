@@ -9,6 +9,9 @@ from typing import Any
 SIZE_INCHES, DOTS_PER_INCH = (6, 2.6), 90
 # Okabe and Ito's palette: told apart by everybody.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Of a line plot, whose labels are numbers and days: to fit a layout to them costs as much as to draw.
+LINE_MARGINS = {"left": 0.12, "right": 0.98, "bottom": 0.11, "top": 0.88}
+MAX_TICKS = 6
 # A bar for each of more than this many names cannot be read at this size.
 MAX_BARS = 15
 MARGIN = timedelta(days=1)
@@ -27,9 +30,8 @@ def line_plot(
     name, on those of their days that the axis has.
     """
     import matplotlib.dates as mdates
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    figure, axes = _axes(title)
+    figure, axes = _axes(title, margins=LINE_MARGINS)
     drawn = [(name, sorted(points)) for name, points in series.items() if points]
     for colour, (name, points) in zip(COLOURS, drawn, strict=False):
         axes.plot(
@@ -54,14 +56,19 @@ def line_plot(
                 fontsize=7,
                 color="#7b2233",
             )
-    days = AutoDateLocator(minticks=1, maxticks=8)
-    axes.xaxis.set_major_locator(days)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(days))
+    axes.set_xticks(_ticks(min(shown), max(shown)))
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%d %b %Y"))
     axes.set_ylabel(ylabel, fontsize=8)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     if len(drawn) > 1:
         axes.legend(frameon=False, fontsize=8)
     return figure_markdown(figure, title)
+
+
+def _ticks(first: date, last: date) -> list[date]:
+    """Days from the first on, at equal distances, at most `MAX_TICKS`."""
+    distance = -(-((last - first).days + 1) // MAX_TICKS)
+    return [first + timedelta(days=n) for n in range(0, (last - first).days + 1, distance)]
 
 
 def bar_plot(values: Mapping[str, float], *, title: str, xlabel: str) -> str:
@@ -109,10 +116,15 @@ def figure_markdown(figure: Any, alt: str) -> str:
     return f"![{alt}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
 
 
-def _axes(title: str) -> tuple[Any, Any]:
+def _axes(title: str, *, margins: Mapping[str, float] | None = None) -> tuple[Any, Any]:
+    """Axes with these margins (shares of the figure), or with as much as the labels need."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH)
+    if margins is None:
+        figure.set_layout_engine("constrained")
+    else:
+        figure.subplots_adjust(**margins)
     axes = figure.subplots()
     axes.set_title(title, fontsize=10, loc="left")
     axes.tick_params(labelsize=8)
