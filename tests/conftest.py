@@ -1,5 +1,6 @@
 """Real things for every test: an embedded Postgres, a lake in a temporary folder; which process runs which test."""
 
+import gc
 import os
 import shutil
 import signal
@@ -113,6 +114,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(
             f"Tests use the fixture `lived`: name their modules in LIVED: {unnamed}"
         )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave what is imported and collected out of every later collection of garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ folder, output, exit code and life of its own.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import multiprocessing
@@ -154,6 +155,8 @@ def _become(command: list[str], env: dict[str, str], cwd: str, out: str, err: st
 def _serve(listening: int) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
+    # What is imported lives on in every fork: none has to look through it, or to copy it for that.
+    gc.freeze()
     inherited = socket.socket(fileno=listening)
     inherited.set_inheritable(False)
     _Server(inherited).serve_forever()
