@@ -16,7 +16,6 @@ from firstchair.cli import screens
 from firstchair.cli.output import Advance, at_work, show
 from firstchair.definitions.checks import CheckState
 from firstchair.errors import FirstchairError
-from firstchair.settings import load_settings
 
 app = typer.Typer(
     name="firstchair",
@@ -65,6 +64,8 @@ def main() -> None:
 
 def _kept(details: str) -> str:
     """Where the details of a crash were written, in words; they never hide the crash itself."""
+    from firstchair.settings import load_settings
+
     try:
         path = load_settings().home / "logs" / "last-crash.log"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,7 @@ def _simulate(
 ) -> Any:
     from firstchair import world
     from firstchair.databases import open_databases
+    from firstchair.settings import load_settings
 
     settings = load_settings()
     return world.simulate(
@@ -138,6 +140,7 @@ def load(
     """Write both sources from a public data set on disk."""
     from firstchair import datasets
     from firstchair.databases import open_databases
+    from firstchair.settings import load_settings
 
     settings = load_settings()
     with at_work("load") as advance:
@@ -271,6 +274,7 @@ def recommend(
 ) -> None:
     """The list that the API would answer a login of a user with now; nothing counts as shown."""
     from firstchair.login.preview import preview
+    from firstchair.settings import load_settings
 
     with at_work("recommend"):
         listed = preview(load_settings(), user_id=user_id, k=k)
@@ -326,6 +330,7 @@ def _instant(text: str) -> datetime:
 def doctor(as_json: AsJson = False) -> None:
     """Check the environment; say what to do."""
     from firstchair.commands.doctor import examine
+    from firstchair.settings import load_settings
 
     with at_work("doctor"):
         findings = examine(load_settings())

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from firstchair.cli.app import AsJson, app
 from firstchair.cli.output import at_work, show, table
-from firstchair.settings import load_settings
 
 
 class Evaluated(StrEnum):
@@ -49,6 +48,7 @@ def evaluate(
     """Fit a model on a public split and rank the whole catalogue for each test user."""
     from firstchair.evaluation.public import read_public_split
     from firstchair.evaluation.public_models import evaluate_public
+    from firstchair.settings import load_settings
 
     with at_work("evaluate"):
         seed = load_settings().seed

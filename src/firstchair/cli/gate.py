@@ -8,7 +8,6 @@ import typer
 from firstchair.cli import gate_screens
 from firstchair.cli.app import AsJson, app
 from firstchair.cli.output import at_work, show
-from firstchair.settings import load_settings
 
 
 @app.command()
@@ -33,6 +32,7 @@ def decide(
 ) -> None:
     """Run the gate alone on a file of evidence; print the decision at its last day."""
     from firstchair.promotion import GateRules, trial
+    from firstchair.settings import load_settings
 
     if stage not in trial.STAGES:
         raise typer.BadParameter(
