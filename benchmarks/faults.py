@@ -128,10 +128,15 @@ def full_disk(_home: Path) -> Iterator[None]:
 
 @contextmanager
 def bad_refit(home: Path) -> Iterator[None]:
-    """Shuffle a third of the artists' factors of the ALS that the build fits."""
+    """Spoil the ALS that the build fits."""
+    yield
+    spoil_newest_als(home)
+
+
+def spoil_newest_als(home: Path) -> None:
+    """Shuffle a third of the artists' factors of the newest ALS in the artifact store."""
     from firstchair.models import storage
 
-    yield
     folders = [path.parent for path in (home / "mlartifacts").rglob("model/data/model/model.json")]
     by_als = [folder for folder in folders if storage.read(folder)[0]["family"] == "als"]
     newest = max(by_als, key=lambda folder: (folder / "model.json").stat().st_mtime_ns)
@@ -143,14 +148,14 @@ def bad_refit(home: Path) -> Iterator[None]:
 
 
 def _models_and_reports() -> set[str]:
-    from firstchair.commands.run import FEATURES, LISTS, MODELS, MONITORING
+    from firstchair.platform.assets import FEATURES, LISTS, MODELS, MONITORING
 
     return {*FEATURES, *MODELS, *LISTS, *MONITORING}
 
 
 def _what_no_decision_needs() -> set[str]:
-    from firstchair.commands.run import MONITORING
     from firstchair.models import Family, model_name
+    from firstchair.platform.assets import MONITORING
 
     needed = {Family.ALS, Family.XGBOOST, Family.TRENDING}
     return {*MONITORING, "churn", *map(model_name, set(Family) - needed)}

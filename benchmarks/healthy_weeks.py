@@ -88,7 +88,7 @@ def _range(hours: Collection[float]) -> str:
 
 
 def _reports() -> set[str]:
-    from firstchair.commands.run import MONITORING
+    from firstchair.platform.assets import MONITORING
 
     return set(MONITORING)
 
@@ -160,9 +160,11 @@ class _Lived:
         return self.spared is not None and "published_lists" not in self.spared
 
     def _look(self, at: datetime) -> tuple[datetime, Any]:
+        from dagster_project.execution import run_checks
         from firstchair.platform.alerts import open_alerts
 
-        return at, open_alerts(replace(self.platform, now=at), self.dagster)
+        runs = None if self.dagster is None else run_checks(self.dagster, now=at)
+        return at, open_alerts(replace(self.platform, now=at), runs)
 
     def _ingest(self, at: datetime) -> None:
         from firstchair import events

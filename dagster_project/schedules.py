@@ -8,6 +8,7 @@ from dagster_project.execution import Wanted, requests
 from dagster_project.partitions import daily
 from dagster_project.resources import PlatformResource
 from firstchair.platform import triggers
+from firstchair.platform.assets import HISTORY
 from firstchair.platform.start import settled_at
 
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
@@ -22,14 +23,7 @@ landing = dg.define_asset_job(
 )
 rebuild = dg.define_asset_job(
     "rebuild",
-    selection=dg.AssetSelection.assets(
-        "silver_events",
-        "engagement_daily",
-        "engagement_baselines",
-        "churn",
-        "data_quality",
-        "evidence",
-    ),
+    selection=dg.AssetSelection.assets(*HISTORY),
     partitions_def=daily,
     description="A day again, after late events reached it.",
 )

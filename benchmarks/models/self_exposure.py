@@ -46,8 +46,8 @@ def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
     """The lake before any list was shown, and after the last day; each with its `as_of`."""
     from firstchair.commands import run
     from firstchair.commands.living import PlatformService
-    from firstchair.commands.run import MODELS, MONITORING
     from firstchair.platform import open_platform
+    from firstchair.platform.assets import MODELS, MONITORING
     from firstchair.world import World, WorldSpec
 
     platform = open_platform()

@@ -9,25 +9,10 @@ from typing import Any
 from firstchair import events
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
-from firstchair.models import Family, model_name
+from firstchair.platform.assets import AFTER, FEATURES, HISTORY, MODELS
 from firstchair.platform.platform import Platform
 from firstchair.platform.triggers import lists_with_merged
 from firstchair.platform.work import writing
-
-# Assets built for a range of days in one run, which gives the same tables as day by day (tested).
-HISTORY = (
-    "silver_events",
-    "engagement_daily",
-    "engagement_baselines",
-    "churn",
-    "data_quality",
-    "evidence",
-)
-FEATURES = ("user_features", "interactions")
-MODELS = (*(model_name(family) for family in Family), "popularity_reference")
-LISTS = ("evidence", "promotion_decision", "recommendations", "published_lists")
-MONITORING = ("data_drift", "survival", "overfit", "monitoring_run")
-AFTER = LISTS + MONITORING
 
 ONE_DAY = timedelta(days=1)
 

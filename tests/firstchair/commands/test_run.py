@@ -17,13 +17,13 @@ from dagster_project.execution import materialise
 from dagster_project.instance import open_instance
 from dagster_project.resources import PlatformResource
 from firstchair.commands import run
-from firstchair.commands.run import AFTER, FEATURES, HISTORY, MODELS, MONITORING
 from firstchair.commands.status import status
 from firstchair.databases import advisory_lock
 from firstchair.errors import DataError, RunError, WriterBusyError
 from firstchair.lake import tables as t
 from firstchair.platform import open_platform
 from firstchair.platform.activity import doing, waiting_candidates, waiting_sentence
+from firstchair.platform.assets import AFTER, FEATURES, HISTORY, MODELS, MONITORING
 from firstchair.platform.platform import Platform
 from firstchair.platform.triggers import decisions_due
 from firstchair.platform.work import WRITER, at_work, writing

@@ -19,13 +19,12 @@ SCRIPT = """
 import os
 from datetime import date
 from pathlib import Path
-import numpy as np
+from benchmarks.faults import spoil_newest_als
 from firstchair import commands
+from firstchair.models import chosen
 from firstchair.platform import open_platform
-from firstchair.models import chosen, storage
-from firstchair.commands.run import HISTORY, LISTS, MODELS, MONITORING
+from firstchair.platform.assets import HISTORY, LISTS, MODELS, MONITORING
 
-HOME = Path(os.environ["FIRSTCHAIR_HOME"])
 NEEDED = {
     "silver_events", "data_quality", "evidence", "user_features", "interactions", "als_model",
     "xgboost_model", "trending_model", "popularity_reference", *LISTS,
@@ -39,19 +38,9 @@ def run(day, *, least_users, without=()):
     os.environ["FIRSTCHAIR_MIN_TEST_USERS"] = str(least_users)
     commands.run(open_platform(), first=day, last=day, without={*SPARED, *without})
 
-def shuffle_a_third():
-    folders = [path.parent for path in (HOME / "mlartifacts").rglob("model/data/model/model.json")]
-    by_als = [folder for folder in folders if storage.read(folder)[0]["family"] == "als"]
-    newest = max(by_als, key=lambda folder: (folder / "model.json").stat().st_mtime_ns)
-    facts, arrays = storage.read(newest)
-    rng, factors = np.random.default_rng(0), arrays["artist_factors"]
-    chosen = rng.choice(len(factors), len(factors) // 3, replace=False)
-    factors[chosen] = factors[rng.permutation(chosen)]
-    storage.write(newest, facts, arrays)
-
 run(date(2026, 1, 18), least_users=100_000)
 run(date(2026, 1, 19), least_users=100_000, without={*MODELS, *LISTS} - {"als_model"})
-shuffle_a_third()
+spoil_newest_als(Path(os.environ["FIRSTCHAIR_HOME"]))
 run(date(2026, 1, 20), least_users=50)
 """
 
