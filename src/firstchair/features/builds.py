@@ -12,6 +12,7 @@ from firstchair.features.matrix import interactions
 from firstchair.features.profile import NESTED, user_features
 from firstchair.lake import Definition, Engine, Lake, Table, statement
 from firstchair.lake import tables as lake_tables
+from firstchair.lake.engine import view_of
 
 if TYPE_CHECKING:
     from firstchair.validation import ValidationReport
@@ -69,7 +70,7 @@ def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
 
     with Engine(lake) as engine:
         _stage(engine, user_features, as_of=as_of)
-        rows, users = _count(engine, STAGED), _count(engine, "silver_users")
+        rows, users = _count(engine, STAGED), _count(engine, view_of(lake_tables.USERS))
         leaked = _count_leaked(engine, leaked_users, as_of)
         refuse_leak(leaked, rows, table=lake_tables.USER_FEATURES.name, as_of=as_of)
         scalars = f"select * exclude ({', '.join(NESTED)}) from {STAGED} order by user_key"

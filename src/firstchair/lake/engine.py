@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import ibis
 import ibis.expr.types as ir
@@ -52,20 +52,17 @@ class Engine:
         """Make the same rows a view of the connection, and name it."""
         names = ", ".join(f'"{name}"' for name in table.schema.names)
         rows = under_current_artists(self.lake, table) if table is EVENTS else self.lake.scan(table)
-        view = _view(table)
+        view = view_of(table)
         self.connection.execute(f"create or replace temp view {view} as select {names} from {rows}")
         return view
 
     def rows(
         self, definition: Definition, /, *, columns: tuple[str, ...] = (), **given: Any
     ) -> pa.Table:
-        """Rows of a definition over the views that were opened, no order; arguments as of `statement`."""
-        found = self.connection.sql(
-            statement(definition, columns=columns, **given)
-        ).to_arrow_table()
-        return found.cast(
-            _expression(definition, columns, *_told_apart(given)).schema().to_pyarrow()
-        )
+        """Rows of a definition over the views that were opened, no order; as of `statement`."""
+        text = statement(definition, columns=columns, **given)
+        found = self.connection.sql(text).to_arrow_table()
+        return found.cast(_compiled(definition, columns, *_told_apart(given)).schema)
 
     def __enter__(self) -> "Engine":
         return self
@@ -76,7 +73,7 @@ class Engine:
 
 def unread(table: Table, name: str = "") -> ir.Table:
     """The table by its columns alone, of no engine, under `name` or that of its view."""
-    return ibis.table(ibis.Schema.from_pyarrow(table.schema), name=name or _view(table))
+    return ibis.table(ibis.Schema.from_pyarrow(table.schema), name=name or view_of(table))
 
 
 def statement(definition: Definition, /, *, columns: tuple[str, ...] = (), **given: Any) -> str:
@@ -96,8 +93,15 @@ def statement(definition: Definition, /, *, columns: tuple[str, ...] = (), **giv
     >>> print(" ".join(statement(before, day=date(2026, 1, 9)).split()))
     SELECT * FROM "events" AS "t0" WHERE "t0"."on" < DATE '2026-01-09'
     """
-    text = _text(definition, columns, *_told_apart(given))
+    text = _compiled(definition, columns, *_told_apart(given)).text
     return _DAY.sub(lambda found: f"DATE '{given[found[1]]}'", text)
+
+
+class _Compiled(NamedTuple):
+    """SQL with a placeholder for each day, and the columns of its rows."""
+
+    text: str
+    schema: pa.Schema
 
 
 def _told_apart(given: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]:
@@ -107,19 +111,15 @@ def _told_apart(given: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[
 
 
 @cache
-def _expression(
+def _compiled(
     definition: Definition,
     columns: tuple[str, ...],
     days: tuple[str, ...],
     others: tuple[tuple[str, Any], ...],
-) -> ir.Table:
+) -> _Compiled:
     rows = definition(**{name: day_of_statement(name) for name in days}, **dict(others))
-    return rows.select(*columns) if columns else rows
-
-
-@cache
-def _text(*of_it: Any) -> str:
-    return str(ibis.to_sql(_expression(*of_it), dialect="duckdb"))
+    rows = rows.select(*columns) if columns else rows
+    return _Compiled(str(ibis.to_sql(rows, dialect="duckdb")), rows.schema().to_pyarrow())
 
 
 @ibis.udf.scalar.builtin(signature=(("string",), "date"))  # type: ignore[untyped-decorator]
@@ -128,5 +128,6 @@ def day_of_statement(parameter: str) -> date:
     raise NotImplementedError(parameter)
 
 
-def _view(table: Table) -> str:
+def view_of(table: Table) -> str:
+    """Name of the view that `Engine.open` makes of a table."""
     return table.name.replace("/", "_")

@@ -92,9 +92,17 @@ class _Loader:
     """One engine, one order of users and artists for every cutoff."""
 
     def __init__(self, lake: Lake, engine: Engine) -> None:
-        self.lake, self.engine = lake, engine
-        self.versions = versions_read(lake)
-        self._opened = False
+        self.lake, self._engine = lake, engine
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine with the views of the history, made when the first rows are computed."""
+        features.open_views(self._engine)
+        return self._engine
+
+    @cached_property
+    def versions(self) -> tuple[int, ...]:
+        return versions_read(self.lake)
 
     @cached_property
     def user_keys(self) -> npt.NDArray[np.str_]:
@@ -188,9 +196,6 @@ class _Loader:
 
     def _computed(self, definition: Definition, **given: Any) -> pa.Table:
         """Rows by a definition of `firstchair.features`."""
-        if not self._opened:
-            features.open_views(self.engine)
-            self._opened = True
         return self.engine.rows(features.over_history, definition=definition, **given)
 
     def _is_outdated(self, table: Table, as_of: date) -> bool:
