@@ -1,6 +1,5 @@
 """A day's monitoring as one MLflow run: figures to plot over time, and the pages as artefacts."""
 
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from firstchair.definitions.mlflow_pages import (
     ensure_experiment,
     experiment_tags,
     log_points,
+    quieten_mlflow,
 )
 from firstchair.errors import RunError
 from firstchair.features.segments import ALL
@@ -116,8 +116,7 @@ def _write(
     *,
     simulated: bool,
 ) -> str:
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quieten_mlflow()
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 

@@ -6,7 +6,7 @@ from firstchair.databases.postgres import (
     Databases,
     forget_dead_handles,
     open_databases,
-    pooled,
+    pooled_engine,
     to_driver,
 )
 
@@ -18,6 +18,6 @@ __all__ = [
     "lock_until_commit",
     "migrate",
     "open_databases",
-    "pooled",
+    "pooled_engine",
     "to_driver",
 ]

@@ -66,7 +66,7 @@ def _open(home: Path, source_database_url: str, database_url: str) -> Databases:
     return Databases(accounts=accounts, **urls)
 
 
-def pooled(url: URL) -> sa.Engine:
+def pooled_engine(url: URL) -> sa.Engine:
     """An engine that keeps one connection, because to connect costs more than most queries.
 
     Before each use the server is asked whether the connection still stands; else a new one is made.

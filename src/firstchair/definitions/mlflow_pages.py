@@ -1,6 +1,7 @@
 """What MLflow's pages show of our experiments: kind, description, first metric, columns of a view."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,15 @@ PRIMARY = "mlflow.experiment.primaryMetric.name"
 VIEW = "figures"
 # Without it the pages open for chat traces: no menu leads to models, and an experiment shows its usage.
 FOR_MODELS = "workflowType=machine_learning"
-METRICS_A_CALL = 1_000
 SHARED_VIEW = f"mlflow.sharedViewState.{VIEW}"
+# MLflow takes no more in one call.
+METRICS_A_CALL = 1_000
+
+
+def quieten_mlflow() -> None:
+    """Have MLflow and its migrations log errors alone."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def experiment_tags(

@@ -117,7 +117,7 @@ class _Day:
     origin: Origin
 
     def decide(self) -> None:
-        context = self._context()
+        context = self._context(pinned(self.lake))
         if (phase := context.phase) is not None:
             if (transition := evaluate_stage(context, phase)) is not None:
                 write(context, self.ledger, transition, self.origin)
@@ -126,10 +126,10 @@ class _Day:
             self._champion(context)
             self._challengers()
 
-    def _context(self) -> DecisionContext:
-        """What is known now, every table at its present version."""
+    def _context(self, lake: Lake) -> DecisionContext:
+        """What is known now; a decision reads every table at one version, as `pinned` has it."""
         return DecisionContext(
-            lake=pinned(self.lake),
+            lake=lake,
             registry=self.registry,
             past=tuple(self.ledger.entries()),
             as_of=self.as_of,
@@ -163,7 +163,7 @@ class _Day:
 
     def _challengers(self) -> None:
         """Compare the day's challengers with the serving version, unless a refit is in canary now."""
-        context = self._context()
+        context = self._context(pinned(self.lake))
         serving = context.champion()
         if serving is None or context.phase is not None:
             return
@@ -188,17 +188,15 @@ class _Day:
         )
 
     def outcome(self) -> Deciding:
-        past = self.ledger.entries()
-        last = past[0] if past else None
-        entries = tuple(entry for entry in past if entry.as_of == self.as_of)
-        phase = None if last is None else last.phase
+        context = self._context(self.lake)
+        last, phase = context.last, context.phase
         return Deciding(
             as_of=self.as_of,
-            entries=entries,
+            entries=context.entries,
             champion=None if last is None else last.champion_after,
             challenger=None if last is None else challenger_after(last),
-            decision=", ".join(entry.decision for entry in entries) or self._why_none(),
-            reasons=" ".join(reason for entry in entries for reason in entry.reasons),
+            decision=", ".join(entry.decision for entry in context.entries) or self._why_none(),
+            reasons=" ".join(reason for entry in context.entries for reason in entry.reasons),
             stage="no stage with traffic"
             if phase is None
             else f"{phase.stage} at {phase.share:.0%}",

@@ -17,7 +17,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from firstchair.databases import lock_until_commit, migrate, pooled
+from firstchair.databases import lock_until_commit, migrate, pooled_engine
 from firstchair.errors import LedgerError
 from firstchair.promotion.stages import REMOVED, Phase, Stage, phase_of, require
 
@@ -111,7 +111,7 @@ class Ledger:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        engine = pooled(self.url)
+        engine = pooled_engine(self.url)
         weakref.finalize(self, engine.dispose)
         return engine
 

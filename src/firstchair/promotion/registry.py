@@ -1,6 +1,5 @@
 """The MLflow registry: registered versions of `artist-recommender`, their tags, and the aliases."""
 
-import logging
 import re
 import tempfile
 import time
@@ -19,6 +18,7 @@ from firstchair.definitions.mlflow_pages import (
     ensure_experiment,
     experiment_tags,
     log_points,
+    quieten_mlflow,
     view_of_runs,
 )
 from firstchair.errors import ModelError
@@ -63,12 +63,6 @@ def _answering(deed: str) -> Iterator[None]:
             data="Versions registered before stand; a move of an alias is repeated on the next look.",
             remedy="Bring MLflow back, or check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
         ) from error
-
-
-def _quieten() -> None:
-    """Have MLflow and its migrations log errors alone."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class Alias(StrEnum):
@@ -144,7 +138,7 @@ class Registry:
     @cached_property
     def _client(self) -> Any:
         """MLflow's client for runs, and for making versions of them."""
-        _quieten()
+        quieten_mlflow()
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
@@ -156,7 +150,7 @@ class Registry:
         `MlflowClient` reads every version of the model before each write, to see that it is no
         prompt (mlflow 3.17, tracking/client.py, `_raise_if_prompt`), and opens the store of runs.
         """
-        _quieten()
+        quieten_mlflow()
         from mlflow.tracking.client import ModelRegistryClient
 
         return ModelRegistryClient(self.tracking_uri, self.tracking_uri)
