@@ -1,22 +1,17 @@
 """Roles that monitoring asks for: the champion of a day, and the versions that are baselines."""
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 from firstchair import models, promotion
 from firstchair.platform.platform import Platform
-
-if TYPE_CHECKING:
-    from monitoring import Champion
+from monitoring import Champion
 
 
-def champion_before(platform: Platform, as_of: date) -> "Champion | None":
+def champion_before(platform: Platform, as_of: date) -> Champion | None:
     """The champion that the decisions on earlier as_of left; None where there was none.
 
     Those of `as_of` itself do not count, so the answer is the same before and after them.
     """
-    from monitoring import Champion
-
     entry = next((entry for entry in platform.ledger.entries() if entry.as_of < as_of), None)
     if entry is None or entry.champion_after is None:
         return None

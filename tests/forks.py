@@ -11,6 +11,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import socketserver
@@ -114,6 +115,7 @@ class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     def service_actions(self) -> None:
         super().service_actions()
         if os.getppid() != self.starter:
+            shutil.rmtree(Path(self.socket.getsockname()).parent, ignore_errors=True)
             os._exit(0)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TypeVar
 
 from fastapi import APIRouter
 
@@ -11,7 +12,7 @@ from firstchair.console import ConsoleConfig, Sources, console
 from firstchair.definitions.mlflow_pages import model_page
 from firstchair.lake import tables as t
 from firstchair.platform.activity import doing
-from firstchair.platform.alerts import Alert, open_alerts
+from firstchair.platform.alerts import open_alerts
 from firstchair.platform.platform import Platform, open_platform
 from firstchair.promotion import NAME, Entry, ManualDecision, promote_by_hand, roll_back_by_hand
 from firstchair.publication.published import Published
@@ -20,6 +21,8 @@ from firstchair.settings import Settings
 # Seconds for which pages reuse alerts, because alerts count whole tables.
 ALERTS_SECONDS = 30
 CAUSES = 30
+
+Read = TypeVar("Read")
 
 
 def open_console(settings: Settings, published: Callable[[], Published | None]) -> APIRouter:
@@ -50,8 +53,8 @@ def console_config(platform: Platform) -> ConsoleConfig:
             "Dagster": settings.dagster_address,
             "MLflow": f"{settings.mlflow_address}/{model_page(NAME)}",
         },
-        alerts=_alerts(platform),
-        doing=_doing(platform),
+        alerts=_reused(platform, open_alerts),
+        doing=_reused(platform, doing),
         causes=lambda: platform.journal.triggers(limit=CAUSES),
         by_hand=ConsoleDecisions(platform),
     )
@@ -95,23 +98,11 @@ class ConsoleDecisions:
         return ManualDecision(person, reason, now, max(days, default=now.date()))
 
 
-def _doing(platform: Platform) -> Callable[[], tuple[str, ...]]:
-    """A function that returns the running and waiting work, computed once in `ALERTS_SECONDS`."""
+def _reused(platform: Platform, read: Callable[[Platform], Read]) -> Callable[[], Read]:
+    """A function that reads the platform as it is now, at most once in `ALERTS_SECONDS`."""
 
     @lru_cache(maxsize=1)
-    def found(tick: int) -> tuple[str, ...]:
-        return doing(replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC)))
-
-    return lambda: found(int(datetime.now(UTC).timestamp()) // ALERTS_SECONDS)
-
-
-def _alerts(platform: Platform) -> Callable[[], tuple[Alert, ...]]:
-    """A function that returns the open alerts, computed once in `ALERTS_SECONDS`."""
-
-    @lru_cache(maxsize=1)
-    def found(tick: int) -> tuple[Alert, ...]:
-        return open_alerts(
-            replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC))
-        )
+    def found(tick: int) -> Read:
+        return read(replace(platform, now=datetime.fromtimestamp(tick * ALERTS_SECONDS, UTC)))
 
     return lambda: found(int(datetime.now(UTC).timestamp()) // ALERTS_SECONDS)
