@@ -37,6 +37,7 @@ from firstchair.login.slates import EXPLORATION, draw_of, with_chance
 from firstchair.promotion import OfflineRules
 from firstchair.promotion.slate_log import Logged
 from firstchair.promotion.veto import off_policy
+from firstchair.publication.published import Role
 from firstchair.world.behaviour import CLICK, EXAMINATION, Happenings, Life
 from firstchair.world.population import make_artists, make_users
 from firstchair.world.scenarios import scenario
@@ -44,6 +45,7 @@ from firstchair.world.service import CHAMPION, SLATE, Signals, Slates, Whole
 from firstchair.world.tastes import Tastes
 
 ARTISTS, LENGTH, WARM_UP = 120, 40, 5
+SERVING = Role("als", "1")
 # Noise in what the challenger sees of the tastes, drawn for each seed; the champion has the mean.
 BLURS = (0.4, 2.0)
 
@@ -88,7 +90,9 @@ class Shadowing:
             )
             ranked = (shown[row].tolist(), [0] * SLATE, [0] * SLATE)
             draw = draw_of(self.seed, user.to_bytes(16), day)
-            made = with_chance(CHAMPION, None, ranked, beyond, lambda artist: (artist, 0, 0), draw)
+            made = with_chance(
+                SERVING, CHAMPION, None, ranked, beyond, lambda artist: (artist, 0, 0), draw
+            )
             shown[row], outside[row] = made.artists, len(beyond)
             if made.explored >= 0:
                 propensities[row, made.explored] = made.explored_propensity

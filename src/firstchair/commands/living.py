@@ -1,31 +1,20 @@
 """The platform as the service of a simulated world: its users see what the API would show them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 import numpy as np
 
 from firstchair.lake import connect
 from firstchair.lake import tables as t
-from firstchair.login.folded_slates import folded_slate
-from firstchair.login.logins import version_of
-from firstchair.login.slates import Slate, make_slate
+from firstchair.login.decision import decide_slate
+from firstchair.login.slates import Slate
 from firstchair.platform.platform import Platform
 from firstchair.privacy import user_key
 from firstchair.publication.published import Published, open_published
 from firstchair.signals.today import Signal, Today, unknown_to
 from firstchair.world import SLATE, Signals, Slates, artist_id, artist_number, track_id, user_id
 from firstchair.world.service import Whole
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A slate, with the registered version and the role that its impressions name."""
-
-    slate: Slate
-    version: str
-    role: str
 
 
 class PlatformService:
@@ -54,31 +43,27 @@ class PlatformService:
         shown = [
             self.shown(int(user), day, fold_in=self.platform.settings.fold_in) for user in users
         ]
-        for row, slate in enumerate(one.slate for one in shown):
+        for row, slate in enumerate(shown):
             length = len(slate.artists)
             artists[row, :length] = self._artists[slate.artists]
             propensities[row, :length] = slate.propensity
             if slate.explored >= 0:
                 propensities[row, slate.explored] = slate.explored_propensity
         return Slates(
-            artists, propensities, [one.version for one in shown], [one.role for one in shown]
+            artists, propensities, [one.model.version for one in shown], [one.role for one in shown]
         )
 
-    def shown(self, user: int, day: date, *, fold_in: bool) -> Shown:
+    def shown(self, user: int, day: date, *, fold_in: bool) -> Slate:
         """What a user sees at a login now, with or without their signals of today folded in."""
-        key, seed = bytes.fromhex(self.keys[user]), self.platform.settings.seed
-        signals = self._new(key, day) if fold_in else ()
-        if signals:
-            own = folded_slate(self.published, key, signals, k=SLATE, day=day, seed=seed)
-            if own is not None:
-                return Shown(own.slate, own.version, own.role)
-        slate = make_slate(self.published, key, k=SLATE, day=day, seed=seed)
-        return Shown(slate, version_of(self.published, slate), slate.role)
-
-    def _new(self, key: bytes, day: date) -> tuple[Signal, ...]:
-        """Signals of a user that the lists do not know yet."""
-        since = unknown_to(self.published.as_of, _midnight(day))
-        return tuple(signal for signal in self.today.users.get(key, ()) if signal.at >= since)
+        return decide_slate(
+            self.published,
+            self.today if fold_in else None,
+            bytes.fromhex(self.keys[user]),
+            k=SLATE,
+            day=day,
+            now=_midnight(day),
+            seed=self.platform.settings.seed,
+        )
 
     def told(self, signals: Signals, *, day: date) -> None:
         """Take signals into account from the next login on, as if they had been posted."""

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import NamedTuple
-
-import orjson
 
 from firstchair.definitions.arms import CHAMPION
 from firstchair.features import ConfidenceSettings
 from firstchair.login.slates import (
     COLD_START,
-    STALE,
+    NOT_PUBLISHED,
     Entry,
     Ranked,
     Slate,
@@ -19,58 +16,17 @@ from firstchair.login.slates import (
     entry_of,
     make_slate,
     outside_of,
+    staleness,
     with_chance,
 )
-from firstchair.publication.factors import Factors
+from firstchair.publication.factors import Factors, Folding
 from firstchair.publication.foldin import Folded, Uptake, fold, reasons, uptake
 from firstchair.publication.layout import NOBODY, SCORE_UNITS
-from firstchair.publication.published import Columns, Published
+from firstchair.publication.published import Columns, Published, Role
 from firstchair.signals.today import Signal
 
 HALF_LIFE_DAYS = ConfidenceSettings().half_life_days
-# Reason number of an item whose reason is not published but made together with the slate.
-NOT_PUBLISHED = -1
-
-
-class FoldedSlate(NamedTuple):
-    """A slate that depends on more than a published list.
-
-    family, version, role: the model that made it, as the answer and the impressions name it.
-    reasons: texts by position.
-    """
-
-    slate: Slate
-    family: str
-    version: str
-    role: str
-    reasons: list[str]
-
-    def answer(self, published: Published, user_id: str, slate_id: str) -> bytes:
-        """The body of the answer, as section 7 of the contract has it."""
-        slate = self.slate
-        items = [
-            {
-                "position": place + 1,
-                "artist_id": published.artist_ids[artist],
-                "name": published.names[artist],
-                "score": score / SCORE_UNITS,
-                "reason": self.reasons[place],
-                "propensity": slate.explored_propensity
-                if place == slate.explored
-                else slate.propensity,
-            }
-            for place, (artist, score) in enumerate(zip(slate.artists, slate.scores, strict=True))
-        ]
-        return orjson.dumps(
-            {
-                "user_id": user_id,
-                "slate_id": slate_id,
-                "as_of": published.as_of,
-                "model": {"name": self.family, "version": self.version, "role": self.role},
-                "fallback": slate.fallback,
-                "items": items,
-            }
-        )
+ALS = "als"
 
 
 def folded_slate(
@@ -81,7 +37,7 @@ def folded_slate(
     k: int,
     day: date,
     seed: int,
-) -> FoldedSlate | None:
+) -> Slate | None:
     """Make the slate of a user with today's signals in it.
 
     It is None where the signals change nothing; the user's slate is then that of `make_slate`.
@@ -116,37 +72,32 @@ def folded_slate(
     if not today.left_out:
         return None
     row = published.row(user_key)
-    role = CHAMPION if row == NOBODY else published.role_of(row)
-    version = folding.unknown_user_version if row == NOBODY else published.roles[role].version
-    ranker = published.rankers.get(version)
-    factors = folding.models.get(version) if ranker is None else ranker.factors
+    role, model = _folded_model(published, folding, row)
+    ranker = published.rankers.get(model.version)
+    factors = folding.models.get(model.version) if ranker is None else ranker.factors
     folded = None
     if factors is not None:
         faded = 0.5 ** (max((day - published.as_of).days, 0) / HALF_LIFE_DAYS)
         folded = fold(factors, folding.row(row), today, k=published.length, faded=faded)
     if factors is None or folded is None:
-        usual = make_slate(published, user_key, k=k, day=day, seed=seed, without=today.left_out)
-        return _less(published, usual)
-    if ranker is not None:
-        folded = ranker.reordered(folded, row, k=published.length)
-    if row == NOBODY and version != published.roles[CHAMPION].version:
-        role = COLD_START
-    fallback = None if published.as_of >= day else STALE
+        return make_slate(published, user_key, k=k, day=day, seed=seed, without=today.left_out)
     known_reasons = {}
     if ranker is not None:
+        folded = ranker.reordered(folded, row, k=published.length)
         known_reasons = _published_reasons(published.columns[role], row, published.length)
     ranked, outside, entry = _split(published, row, folded, today, k, known_reasons)
-    slate = with_chance(role, fallback, ranked, outside, entry, draw_of(seed, user_key, day))
-    family = "als" if ranker is None else published.roles[role].family
-    return FoldedSlate(slate, family, version, role, _reasons(published, factors, folded, slate))
+    draw = draw_of(seed, user_key, day)
+    slate = with_chance(model, role, staleness(published, day), ranked, outside, entry, draw)
+    return slate._replace(texts=_texts(published, factors, folded, slate))
 
 
-def _less(published: Published, slate: Slate) -> FoldedSlate:
-    """A slate of a published list, as a `FoldedSlate`."""
-    cold = slate.fallback == COLD_START
-    model = published.unknown_users if cold else published.roles[slate.role]
-    said = [published.reason(number) for number in slate.reasons]
-    return FoldedSlate(slate, model.family, model.version, COLD_START if cold else slate.role, said)
+def _folded_model(published: Published, folding: Folding, row: int) -> tuple[str, Role]:
+    """The role and the model whose list of a user follows today's signals."""
+    role = CHAMPION if row == NOBODY else published.role_of(row)
+    model = published.roles[role]
+    if row == NOBODY and folding.unknown_user_version != model.version:
+        return COLD_START, Role(ALS, folding.unknown_user_version)
+    return role, model
 
 
 def _published_reasons(columns: Columns, row: int, length: int) -> dict[int, int]:
@@ -185,14 +136,15 @@ def _split(
     return (artists, scores, numbers), sorted({*drawn, *tail}), entry
 
 
-def _reasons(published: Published, factors: Factors, folded: Folded, slate: Slate) -> list[str]:
-    """The reason of each item: the published one where there is one, else that of the fold-in."""
+def _texts(published: Published, factors: Factors, folded: Folded, slate: Slate) -> dict[int, str]:
+    """The reasons of the items that have no published one, by place; the fold-in gives them."""
 
     def name(artist: int) -> str:
         return published.names[artist] or published.artist_ids[artist]
 
     by_fold = reasons(factors, folded, slate.artists, name)
-    return [
-        said if number == NOT_PUBLISHED else published.reason(number)
-        for said, number in zip(by_fold, slate.reasons, strict=True)
-    ]
+    return {
+        place: by_fold[place]
+        for place, number in enumerate(slate.reasons)
+        if number == NOT_PUBLISHED
+    }

@@ -13,12 +13,12 @@ from hashlib import sha256
 
 import orjson
 
-from firstchair.login.folded_slates import FoldedSlate, folded_slate
-from firstchair.login.slates import COLD_START, STALE, Slate, make_slate
+from firstchair.login.decision import decide_slate
+from firstchair.login.slates import NOT_PUBLISHED, Slate
 from firstchair.outbox.spool import Outbox
 from firstchair.publication.layout import SCORE_UNITS
-from firstchair.publication.published import Published, Role
-from firstchair.signals.today import Today, unknown_to
+from firstchair.publication.published import Published
+from firstchair.signals.today import Today
 
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
@@ -45,16 +45,6 @@ class Counts:
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
 
 
-def version_of(published: Published, slate: Slate) -> str:
-    """Registered version of the model that made the slate's list."""
-    return model_of(published, slate.role, slate.fallback).version
-
-
-def model_of(published: Published, role: str, fallback: str | None) -> Role:
-    """The model that made a slate's published list, by the slate's role and fallback."""
-    return published.unknown_users if fallback == COLD_START else published.roles[role]
-
-
 class Rendered:
     """A published version, with the constant parts of its answers already rendered as JSON."""
 
@@ -68,7 +58,7 @@ class Rendered:
         self.artists = [b'"artist_id":%b,"name":%b,"score":' % pair for pair in pairs]
         # Neither refers back to this object: it and its mappings are freed once another is served.
         self.reason = lru_cache(maxsize=REASONS_HELD)(partial(_reason, published))
-        self.prefaces = _prefaces(published)
+        self.preface = lru_cache(partial(_preface, published.as_of.isoformat()))
 
     def answer(self, user_id: bytes, slate_id: bytes, slate: Slate) -> bytes:
         """The body of the answer (contract, section 7); `user_id` is JSON already."""
@@ -81,28 +71,25 @@ class Rendered:
         parts[1::4] = map(self.artists.__getitem__, shown)
         parts[2::4] = map(_SCORES.__getitem__, slate.scores)
         parts[3::4] = map(self.reason, slate.reasons)
+        for place, text in slate.texts.items():
+            parts[4 * place + 3] = orjson.dumps(text)
         parts.append(b"}]}" if shown else b"]}")
-        preface = self.prefaces[slate.role, slate.fallback]
+        preface = self.preface(slate.model.family, slate.model.version, slate.role, slate.fallback)
         return b'{"user_id":%b,"slate_id":"%b",%b%b' % (user_id, slate_id, preface, b"".join(parts))
 
 
 def _reason(published: Published, number: int) -> bytes:
+    if number == NOT_PUBLISHED:
+        return b""
     offsets = published.reason_offsets
     return published.reason_text[offsets[number] : offsets[number + 1]]
 
 
-def _prefaces(published: Published) -> dict[tuple[str, str | None], bytes]:
-    """The JSON between a slate's id and its items, by role and fallback."""
-    shown = [(role, fallback) for role in published.roles for fallback in (None, STALE, COLD_START)]
-    return {kind: _preface(published, *kind) for kind in shown}
-
-
-def _preface(published: Published, role: str, fallback: str | None) -> bytes:
-    found = model_of(published, role, fallback)
-    shown_role = COLD_START if fallback == COLD_START else role
-    model = orjson.dumps({"name": found.family, "version": found.version, "role": shown_role})
+def _preface(as_of: str, family: str, version: str, role: str, fallback: str | None) -> bytes:
+    """The JSON between a slate's id and its items."""
+    model = orjson.dumps({"name": family, "version": version, "role": role})
     return b'"as_of":"%b","model":%b,"fallback":%b,"items":[' % (
-        published.as_of.isoformat().encode(),
+        as_of.encode(),
         model,
         orjson.dumps(fallback),
     )
@@ -185,25 +172,22 @@ class Logins:
         rendered = self.rendered
         user_key = self._pseudonym(user_id.encode("utf-8", "surrogatepass"))
         self._tell_time(now)
-        own = (
-            self._folded(rendered.published, user_key, k, now)
-            if user_key in self.today.users
-            else None
+        slate = decide_slate(
+            rendered.published,
+            self.today,
+            user_key,
+            k=k,
+            day=self._day,
+            now=now,
+            seed=self.seed,
         )
-        if own is not None:
-            slate = own.slate
-        else:
-            slate = make_slate(rendered.published, user_key, k=k, day=self._day, seed=self.seed)
         spool, sequence = self.spool, self.spool.sequence
         slate_id = (
-            self._slate_id(rendered, user_key, k, request, own)
+            self._slate_id(rendered, user_key, k, request, slate)
             if request
             else b"%b-%d" % (self._source, sequence)
         )
-        if own is None:
-            body = rendered.answer(orjson.dumps(user_id), slate_id, slate)
-        else:
-            body = own.answer(rendered.published, user_id, slate_id.decode())
+        body = rendered.answer(orjson.dumps(user_id), slate_id, slate)
         line = _LINE % (
             self._source,
             sequence,
@@ -217,23 +201,13 @@ class Logins:
         return body
 
     def _slate_id(
-        self, rendered: Rendered, user_key: bytes, k: int, request: bytes, own: FoldedSlate | None
+        self, rendered: Rendered, user_key: bytes, k: int, request: bytes, slate: Slate
     ) -> bytes:
         """The same id for the same request of a user on this day and these lists."""
         # A retry after a new signal shows another slate, so it gets another id.
-        folded = b"" if own is None else repr(own.slate.artists).encode()
-        parts = (rendered.version, self._stamp[:10], k, user_key, folded, request)
+        shown = repr(slate.artists).encode()
+        parts = (rendered.version, self._stamp[:10], k, user_key, shown, request)
         return sha256(b"%b|%b|%d|%b%b|%b" % parts).hexdigest()[:32].encode()
-
-    def _folded(
-        self, published: Published, user_key: bytes, k: int, now: float
-    ) -> FoldedSlate | None:
-        """The slate of a user with signals; None where the lists contain all of the signals."""
-        since = unknown_to(published.as_of, now)
-        new = tuple(signal for signal in self.today.users.get(user_key, ()) if signal.at >= since)
-        if not new:
-            return None
-        return folded_slate(published, user_key, new, k=k, day=self._day, seed=self.seed)
 
     def _tell_time(self, now: float) -> None:
         second = int(now)

@@ -1,14 +1,15 @@
 """Slates made of the published lists, at times with an exploration slot; propensities are exact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 from firstchair.definitions.arms import CHALLENGER, CHAMPION
 from firstchair.publication.layout import NOBODY
-from firstchair.publication.published import Columns, Published
+from firstchair.publication.published import Columns, Published, Role
 
 # Probability that a slate has an exploration slot; off-policy estimates are based on these slots.
 EXPLORATION = 0.10
@@ -17,6 +18,9 @@ EXPLORATION = 0.10
 DRAWS = 10_000
 EXPLORING_DRAWS = int(EXPLORATION * DRAWS)
 COLD_START, STALE = "cold_start", "stale"
+# Reason number of an item whose reason is not published but made together with the slate.
+NOT_PUBLISHED = -1
+NO_TEXTS: Mapping[int, str] = MappingProxyType({})
 # Artists, scores and reasons side by side, as in `Slate`.
 Ranked = tuple[list[int], list[int], list[int]]
 # Artist, score and reason of one place.
@@ -25,13 +29,16 @@ Lists = tuple[Columns, ...]
 
 
 class Slate(NamedTuple):
-    """What a user is shown.
+    """What a user is shown, and which model made it.
 
-    artists, scores, reasons: numbers as in `Published`, best first. explored: the exploration slot
-    (0-based), or -1. propensity: of each ranked artist at its position; explored_propensity: of the
-    artist in the exploration slot.
+    model: the model of the list. role: its role, as the answer and the impressions name it.
+    artists, scores, reasons: numbers as in `Published`, best first; a reason is `NOT_PUBLISHED`
+    where `texts` has it, by place (0-based). explored: the exploration slot (0-based), or -1.
+    propensity: of each ranked artist at its position; explored_propensity: of the artist in the
+    exploration slot.
     """
 
+    model: Role
     role: str
     fallback: str | None
     artists: list[int]
@@ -40,6 +47,7 @@ class Slate(NamedTuple):
     explored: int
     propensity: float
     explored_propensity: float
+    texts: Mapping[int, str] = NO_TEXTS
 
 
 def make_slate(
@@ -71,12 +79,11 @@ def make_slate(
     row = published.row(user_key)
     if row == NOBODY:
         ranked = _first(published.unknown_user_list, 0, published.length, k, without)
-        return Slate(CHAMPION, COLD_START, *ranked, -1, 1.0, 0.0)
+        return Slate(published.unknown_users, COLD_START, COLD_START, *ranked, -1, 1.0, 0.0)
     role = published.role_of(row)
     start, end = row * published.length, (row + 1) * published.length
-    columns = published.columns[role]
-    ranked = _first(columns, start, end, k, without)
-    fallback = None if published.as_of >= day else STALE
+    ranked = _first(published.columns[role], start, end, k, without)
+    model, fallback = published.roles[role], staleness(published, day)
     draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % DRAWS < EXPLORING_DRAWS
     # With more than k artists in the champion's list, E cannot be empty.
@@ -86,10 +93,16 @@ def make_slate(
         and not without
         and published.columns[CHAMPION].artists[start + k] >= 0
     ):
-        return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
+        return Slate(model, role, fallback, *ranked, -1, 1 - EXPLORATION / k, 0.0)
     lists = chanced(published)
     outside = outside_of(lists, start, end, ranked[0], without)
-    return with_chance(role, fallback, ranked, outside, partial(entry_of, lists, start, end), draw)
+    entry = partial(entry_of, lists, start, end)
+    return with_chance(model, role, fallback, ranked, outside, entry, draw)
+
+
+def staleness(published: Published, day: date) -> str | None:
+    """`STALE` if the lists were not made for the day or a later one, else None."""
+    return None if published.as_of >= day else STALE
 
 
 def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
@@ -98,6 +111,7 @@ def draw_of(seed: int, user_key: bytes, day: date) -> bytes:
 
 
 def with_chance(
+    model: Role,
     role: str,
     fallback: str | None,
     ranked: Ranked,
@@ -111,16 +125,15 @@ def with_chance(
     """
     shown = len(ranked[0])
     if not outside or not shown:
-        return Slate(role, fallback, *ranked, -1, 1.0, 0.0)
+        return Slate(model, role, fallback, *ranked, -1, 1.0, 0.0)
     if int.from_bytes(draw[:8]) % DRAWS >= EXPLORING_DRAWS:
-        return Slate(role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
+        return Slate(model, role, fallback, *ranked, -1, 1 - EXPLORATION / shown, 0.0)
     slot = int.from_bytes(draw[8:16]) % shown
     drawn = entry(outside[int.from_bytes(draw[16:24]) % len(outside)])
     for column, value in zip(ranked, drawn, strict=True):
         column[slot] = value
-    return Slate(
-        role, fallback, *ranked, slot, 1 - EXPLORATION / shown, EXPLORATION / shown / len(outside)
-    )
+    chance = EXPLORATION / shown
+    return Slate(model, role, fallback, *ranked, slot, 1 - chance, chance / len(outside))
 
 
 def _first(

@@ -95,6 +95,14 @@ class Today:
                 self.signals -= len(self.users.pop(next(iter(self.users))))
             return True
 
+    def unknown(self, user_key: bytes, as_of: date, now: float) -> tuple[Signal, ...]:
+        """Signals of a user that lists of `as_of` do not know (`unknown_to`), oldest first."""
+        known = self.users.get(user_key, ())
+        if not known:
+            return ()
+        since = unknown_to(as_of, now)
+        return tuple(signal for signal in known if signal.at >= since)
+
     def forget_before(self, since: float) -> None:
         """Drop signals before `since` (seconds since 1970), and refuse them from now on."""
         if since <= self.since:

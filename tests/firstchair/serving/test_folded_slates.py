@@ -15,8 +15,8 @@ from firstchair.definitions.arms import Arms
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.login import folded_slates
-from firstchair.login.folded_slates import FoldedSlate, folded_slate
-from firstchair.login.slates import make_slate
+from firstchair.login.folded_slates import folded_slate
+from firstchair.login.slates import Slate, make_slate
 from firstchair.models import Family, Recommender, load_training_data
 from firstchair.promotion import Registry
 from firstchair.publication import ranking_files
@@ -64,34 +64,39 @@ def slate(
     days: int = 0,
     seed: int = 1,
     k: int = K,
-) -> FoldedSlate | None:
+) -> Slate | None:
     key = bytes.fromhex(user_key(user, KEY))
     day = AS_OF + timedelta(days=days)
     return folded_slate(published, key, signals, k=k, day=day, seed=seed)
 
 
-def made(*arguments: object, **more: object) -> FoldedSlate:
+def made(*arguments: object, **more: object) -> Slate:
     found = slate(*arguments, **more)  # type: ignore[arg-type]
     assert found is not None
     return found
 
 
-def names(published: Published, found: FoldedSlate) -> list[str]:
-    return [published.artist_ids[artist] for artist in found.slate.artists]
+def names(published: Published, found: Slate) -> list[str]:
+    return [published.artist_ids[artist] for artist in found.artists]
 
 
-def plain(
-    published: Published, user: str, signals: tuple[Signal, ...], **more: object
-) -> FoldedSlate:
+def reasons(published: Published, found: Slate) -> list[str]:
+    return [
+        found.texts.get(place) or published.reason(number)
+        for place, number in enumerate(found.reasons)
+    ]
+
+
+def plain(published: Published, user: str, signals: tuple[Signal, ...], **more: object) -> Slate:
     """A slate in which chance shows nothing."""
     slates = (made(published, user, signals, seed=seed, **more) for seed in range(100))
-    return next(found for found in slates if found.slate.explored < 0)
+    return next(found for found in slates if found.explored < 0)
 
 
 def test_a_cold_listener_has_a_list_of_his_own_after_three_clicks(published: Published) -> None:
     found = plain(published, "nobody", clicks("a004", "a008", "a012"))
 
-    assert (found.slate.fallback, found.family, found.version, found.role) == (
+    assert (found.fallback, found.model.family, found.model.version, found.role) == (
         None,
         "als",
         CHAMPION,
@@ -99,8 +104,8 @@ def test_a_cold_listener_has_a_list_of_his_own_after_three_clicks(published: Pub
     )
     assert {int(artist[1:]) % 2 for artist in names(published, found)} == {0}
     assert not {"a004", "a008", "a012"} & set(names(published, found))
-    assert len(found.slate.artists) == K
-    assert all('The "a0' in reason for reason in found.reasons)
+    assert len(found.artists) == K
+    assert all('The "a0' in reason for reason in reasons(published, found))
 
 
 def test_where_the_champion_is_no_als_a_cold_listener_is_served_by_that_of_the_day(
@@ -111,7 +116,7 @@ def test_where_the_champion_is_no_als_a_cold_listener_is_served_by_that_of_the_d
 
     found = plain(published, "nobody", clicks("a004", "a008", "a012"))
 
-    assert (found.family, found.version, found.role, found.slate.fallback) == (
+    assert (found.model.family, found.model.version, found.role, found.fallback) == (
         "als",
         CHAMPION,
         "cold_start",
@@ -127,7 +132,7 @@ def test_a_warm_listeners_list_follows_what_he_did_today(published: Published) -
     shown = names(published, found)
     assert sum(int(artist[1:]) % 2 for artist in shown[:6]) > 0
     assert not {"a000", "a002", "a004", "a006", "a021"} & set(shown)
-    assert found.slate.scores == sorted(found.slate.scores, reverse=True)
+    assert found.scores == sorted(found.scores, reverse=True)
 
 
 @pytest.mark.parametrize("arms", [ALL_CHAMPION, ALL_HOLDOUT])
@@ -146,7 +151,7 @@ def test_what_was_taken_up_or_refused_today_is_not_shown_even_by_chance(
     ]
 
     assert all(not {"a002", "a003"} & set(names(published, one)) for one in found)
-    assert all(len(set(one.slate.artists)) == len(one.slate.artists) == K for one in found)
+    assert all(len(set(one.artists)) == len(one.artists) == K for one in found)
 
 
 def test_a_list_of_another_family_is_kept_less_what_he_took_up(publication: PutOut) -> None:
@@ -155,8 +160,12 @@ def test_a_list_of_another_family_is_kept_less_what_he_took_up(publication: PutO
     found = plain(published, "user-3", clicks("a001", "a030"))
 
     assert names(published, found) == [artist for artist in shifted(0) if artist != "a001"][:K]
-    assert (found.family, found.version, found.role) == ("trending", TRENDING, "holdout")
-    assert found.reasons[0] == "because you play a000"
+    assert (found.model.family, found.model.version, found.role) == (
+        "trending",
+        TRENDING,
+        "holdout",
+    )
+    assert reasons(published, found)[0] == "because you play a000"
 
 
 def test_an_unknown_user_who_only_refused_gets_what_is_trending_without_it(
@@ -167,8 +176,8 @@ def test_an_unknown_user_who_only_refused_gets_what_is_trending_without_it(
 
     found = made(published, "nobody", said(("unfollow", first)))
 
-    assert found.slate.artists[: K - 1] == usual.artists[1:]
-    assert (found.slate.fallback, found.role) == ("cold_start", "cold_start")
+    assert found.artists[: K - 1] == usual.artists[1:]
+    assert (found.fallback, found.role) == ("cold_start", "cold_start")
 
 
 def test_signals_that_say_nothing_change_nothing(published: Published) -> None:
@@ -188,7 +197,7 @@ def test_without_a_matrix_of_the_day_the_lists_stay_as_they_are(publication: Put
 def test_folded_lists_on_old_factors_are_told_stale(published: Published) -> None:
     found = [made(published, user, clicks("a004"), days=1) for user in ("user-1", "nobody")]
 
-    assert [one.slate.fallback for one in found] == ["stale", "stale"]
+    assert [one.fallback for one in found] == ["stale", "stale"]
 
 
 @pytest.mark.parametrize("user", ["user-3", "nobody"])
@@ -210,11 +219,11 @@ def test_logged_propensities_are_the_frequencies_of_what_is_shown(
     logged: dict[tuple[int, int], set[float]] = {}
     for seed in range(draws):
         found = made(published, user, clicks("a021", "a023"), seed=seed)
-        for place, artist in enumerate(found.slate.artists):
+        for place, artist in enumerate(found.artists):
             shown[place, artist] += 1
-            explored = place == found.slate.explored
+            explored = place == found.explored
             logged.setdefault((place, artist), set()).add(
-                found.slate.explored_propensity if explored else found.slate.propensity
+                found.explored_propensity if explored else found.propensity
             )
 
     for pair, count in shown.items():
@@ -267,9 +276,13 @@ def test_a_list_of_the_ranker_is_as_the_batch_would_have_made_it_with_todays_sig
     confidence[place, row.artists] = row.confidence
     known = replace(data, confidence=confidence.tocsr())
     batch = fitted[Family.XGBOOST].recommend(known, np.array([place]), LENGTH)
-    assert (found.family, found.version, found.role) == ("xgboost", CHALLENGER, "champion")
+    assert (found.model.family, found.model.version, found.role) == (
+        "xgboost",
+        CHALLENGER,
+        "champion",
+    )
     assert names(published, found) == [data.artist_ids[artist] for artist in batch.artists[0]]
-    np.testing.assert_allclose(np.array(found.slate.scores) / 10_000, batch.scores[0], atol=1e-3)
+    np.testing.assert_allclose(np.array(found.scores) / 10_000, batch.scores[0], atol=1e-3)
 
 
 def test_reasons_of_the_ranker_are_the_published_ones_and_else_name_what_he_plays(
@@ -282,7 +295,7 @@ def test_reasons_of_the_ranker_are_the_published_ones_and_else_name_what_he_play
     listed = dict(
         zip(shifted(14), (f"because you play {artist}" for artist in shifted(14)), strict=True)
     )
-    for artist, reason in zip(names(published, found), found.reasons, strict=True):
+    for artist, reason in zip(names(published, found), reasons(published, found), strict=True):
         assert reason == listed.get(artist, reason)
         assert reason.startswith(("because you play", 'Because you listen to The "a0', "To widen"))
     assert set(names(published, found)) - set(listed)
@@ -295,9 +308,7 @@ def test_what_was_refused_or_taken_up_today_is_in_no_list_of_the_ranker(ranked: 
     found = [made(published, "user-5", signals, seed=seed, k=LENGTH) for seed in range(20)]
 
     assert all(not {"a001", "a002", "a003", "a004"} & set(names(published, one)) for one in found)
-    assert all(
-        one.slate.scores[0] == max(one.slate.scores) for one in found if one.slate.explored < 0
-    )
+    assert all(one.scores[0] == max(one.scores) for one in found if one.explored < 0)
 
 
 def test_a_ranker_too_large_for_a_worker_leaves_its_lists_as_they_are(
@@ -310,5 +321,5 @@ def test_a_ranker_too_large_for_a_worker_leaves_its_lists_as_they_are(
     found = plain(published, "user-3", clicks("a013"))
 
     assert not published.rankers
-    assert found.family == "xgboost"
+    assert found.model.family == "xgboost"
     assert names(published, found) == [artist for artist in shifted(13) if artist != "a013"][:K]
