@@ -5,7 +5,13 @@ from monitoring.churn import ChurnReport, build_churn
 from monitoring.drift import Champion, DriftReport, build_drift
 from monitoring.engagement import EngagementReport, build_engagement, engagement_summary
 from monitoring.overfit import OverfitReport, build_overfit
-from monitoring.quality import QualityReport, build_quality, quality_checks, quality_of
+from monitoring.quality import (
+    QualityReport,
+    build_quality,
+    busiest_account,
+    quality_checks,
+    quality_of,
+)
 from monitoring.regression import Regression, engagement_regression
 from monitoring.rules import Rules, Trigger, load_rules
 from monitoring.survival import SurvivalReport, build_survival
@@ -31,6 +37,7 @@ __all__ = [
     "build_overfit",
     "build_quality",
     "build_survival",
+    "busiest_account",
     "engagement_regression",
     "engagement_summary",
     "load_rules",

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from firstchair.definitions.bounds import DAY_MS, bounds_sql, counted_sql
+from firstchair.definitions.bounds import DAY_MS, HOUR_MS, bounds_sql, counted_sql
 from firstchair.definitions.checks import Check, CheckState, overall
 from firstchair.events import records_sql
 from firstchair.lake import Lake, is_simulated
@@ -16,7 +16,7 @@ from monitoring.rules import QualityRules, load_rules
 
 ALL = "all"
 REFUSED, GAPS, LATE, SILENT = "refused", "sequence_gaps", "late", "silent"
-IMPOSSIBLE = "impossible_listening"
+IMPOSSIBLE, BUSY = "impossible_listening", "busy_accounts"
 # A batch after midnight has so long to bring in the evening before it counts as late.
 GRACE_HOURS = 3
 # A source is expected on a day if it was heard on as many of the days before.
@@ -63,9 +63,12 @@ def build_quality(
     silent: 1 where a source that is heard on most days was not heard on the day.
     impossible_listening: accounts whose plays last longer than the day, of so many plays of theirs;
     their plays do not count in popularity (`firstchair.features.artist_statistics`).
+    busy_accounts: accounts with more than `max_actions` actions (logins, clicks, follows and
+    unfollows) on the day, of so many actions of theirs.
 
-    A day with too much refused or late, or with a silent source, blocks decisions that use it; holes and impossible
-    listening are told.
+    A day with too much refused or late, or with a silent source, blocks decisions that use it. Holes
+    and what accounts do that no person does raise an alert and block nothing: a user's weight in
+    each figure is bounded (`firstchair.definitions.bounds`).
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -73,7 +76,7 @@ def build_quality(
     rules = rules or load_rules().quality
     with connect() as connection:
         connection.execute(records_sql(lake))
-        connection.execute(_listening(lake, first, last))
+        connection.execute(_accounts(lake, first, last))
         table = connection.sql(_figures(lake, first, last, rules)).to_arrow_table()
     lake.replace_range(t.DATA_QUALITY, table, first, last)
     rows = table.to_pylist()
@@ -153,13 +156,42 @@ def _gaps_check(rows: list[dict[str, Any]]) -> Check:
     return Check(GAPS, PASSES, "No sequence number is missing.")
 
 
-def _listening(lake: Lake, first: date, last: date) -> str:
-    """SQL of `listening`: milliseconds and plays of each account and day of the stretch."""
+def busiest_account(lake: Lake, measure: str, day: date) -> tuple[str, str] | None:
+    """The account that did most of what no person does on a day.
+
+    Args:
+        lake: The tables.
+        measure: `impossible_listening` or `busy_accounts`.
+        day: The day.
+
+    Returns:
+        The account's `user_key`, and what it did in words; None where silver/events has nothing of
+        the day.
+    """
+    by = "ms" if measure == IMPOSSIBLE else "actions"
+    with connect() as connection:
+        connection.execute(_accounts(lake, day, day))
+        row = connection.execute(
+            f"select user_key, ms, plays, actions from accounts order by {by} desc, user_key limit 1"
+        ).fetchone()
+    if row is None:
+        return None
+    key, ms, plays, actions = row
+    if measure == IMPOSSIBLE:
+        return key, f"{ms / HOUR_MS:,.0f} hours in {plays:,} plays"
+    return key, f"{actions:,} actions"
+
+
+def _accounts(lake: Lake, first: date, last: date) -> str:
+    """SQL of `accounts`: what each account did on each day of the stretch."""
     return f"""
-        create temp view listening as
-        select event_date as day, user_key, sum(ms_played) as ms, count(*) as plays
+        create temp view accounts as
+        select event_date as day, user_key,
+               coalesce(sum(ms_played) filter (event_type = 'play'), 0) as ms,
+               count(*) filter (event_type = 'play') as plays,
+               count(*) filter (event_type not in ('play', 'impression')) as actions
         from {lake.scan(t.EVENTS)}
-        where event_type = 'play' and event_date between date '{first}' and date '{last}' group by all;
+        where event_date between date '{first}' and date '{last}' group by all;
     """
 
 
@@ -168,7 +200,8 @@ def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
         with days as (
             select d::date as day from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
         figures as ({_refused(rules)} union all by name {_gaps()} union all by name {_late(rules)}
-                    union all by name {_silent()} union all by name {_impossible()})
+                    union all by name {_silent()} union all by name {_impossible()}
+                    union all by name {_busy(rules)})
         select day as event_date, measure, key, value::double as value, "of"::bigint as "of",
                threshold::double as threshold, coalesce(fails, false) as fails, coalesce(blocks, false) as blocks
         from figures join days using (day) order by day, measure, key
@@ -248,4 +281,11 @@ def _impossible() -> str:
     return f"""
         select day, '{IMPOSSIBLE}' as measure, '{ALL}' as key, count(*) as value, sum(plays) as "of",
                0 as threshold, true as fails, false as blocks
-        from listening where ms > {DAY_MS} group by day"""
+        from accounts where ms > {DAY_MS} group by day"""
+
+
+def _busy(rules: QualityRules) -> str:
+    return f"""
+        select day, '{BUSY}' as measure, '{ALL}' as key, count(*) as value, sum(actions) as "of",
+               {rules.max_actions} as threshold, true as fails, false as blocks
+        from accounts where actions > {rules.max_actions} group by day"""

@@ -9,7 +9,7 @@ from firstchair.definitions.checks import CheckState
 from firstchair.events import blocked_days
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
-from monitoring import build_quality, quality_checks, quality_of
+from monitoring import build_quality, busiest_account, quality_checks, quality_of
 
 FIRST = date(2026, 3, 1)
 ONE_DAY = timedelta(days=1)
@@ -170,6 +170,24 @@ def test_more_listening_than_a_day_has_hours_is_told_and_blocks_nothing(landing:
     assert measured(landing) == [(0, "impossible_listening", "all", 2.0)]
     (row,) = quality_of(landing.lake, FIRST, FIRST)
     assert (row["of"], row["blocks"]) == (225, False)
+
+
+def test_more_actions_than_a_person_can_take_are_told_and_block_nothing(landing: Landing) -> None:
+    def actions(user: str, times: int, event_type: str) -> list[dict[str, Any]]:
+        return [{"event_type": event_type, "event_date": FIRST, "user_key": user}] * times
+
+    rows = [
+        *actions("bot", 600, "login"),
+        *actions("bot", 401, "click"),
+        *actions("keen", 1_000, "follow"),
+        *actions("shown", 5_000, "impression"),
+    ]
+    landing._append(t.EVENTS, rows)
+
+    assert measured(landing) == [(0, "busy_accounts", "all", 1.0)]
+    (row,) = quality_of(landing.lake, FIRST, FIRST)
+    assert (row["of"], row["threshold"], row["blocks"]) == (1_001, 1_000, False)
+    assert busiest_account(landing.lake, "busy_accounts", FIRST) == ("bot", "1,001 actions")
 
 
 def test_a_blocked_day_is_known_to_who_decides_until_it_is_mended(landing: Landing) -> None:

@@ -21,7 +21,8 @@ MOST_PLAYS = 100
 # A user's impressions of an artist, and their clicks on it, that count in its totals.
 MOST_SHOWN = 1_000
 # Nobody listens for longer on a day; an account that does is several listeners, or none.
-DAY_MS = 24 * 60 * 60 * 1_000
+HOUR_MS = 60 * 60 * 1_000
+DAY_MS = 24 * HOUR_MS
 
 
 def bounded(weights: Values, *, most: float = MOST_AVERAGES) -> Values:

@@ -22,6 +22,8 @@ ECHO_DAYS = churn.BASE_DAYS + max(churn.HORIZONS_DAYS)
 STRAY_SHARE, STRAY_DAY_SHARE = 0.01, 0.1
 # How the detail of a set-aside event begins, and its row in quarantine/events as SQL.
 STRAY = "stray day"
+# Records dated after their reading are told where they are more than this share of what was read.
+MOST_FUTURE = 0.01
 SET_ASIDE = f"(batch_id is null and reason = '{Reason.OUT_OF_RANGE}' and detail like '{STRAY}%')"
 
 ONE_DAY = timedelta(days=1)
@@ -104,34 +106,54 @@ def days_to_build(lake: Lake, first: date, last: date) -> Days:
 
 @dataclass(frozen=True, slots=True)
 class StrayDays:
-    """Events that were set aside because their days are stray.
+    """Events whose clock is off: set aside because their days are stray, or refused as future.
 
-    sources: Who sent them, ascending.
+    events, days, first: What was set aside; `first` is None where nothing was.
+    future: Records that were refused because they are dated after they were read.
+    sources: Who sent any of them, ascending.
     """
 
     events: int
     days: int
-    first: date
+    first: date | None
+    future: int
     sources: tuple[str, ...]
 
 
 def stray_days(lake: Lake, *, read_since: datetime) -> StrayDays | None:
-    """Stray days before the history, of the events that were read from an instant on.
+    """Events long before the history or after their own reading, read from an instant on.
 
     None where there are none. Stray days after the history are no clock's fault for sure: somebody
-    may use a service whose history has ended.
+    may use a service whose history has ended. Records dated after their reading are told from
+    `MOST_FUTURE` of all that were read on: some device's clock is always off.
     """
     span = event_days(lake)
-    if span is None:
-        return None
+    before = "false" if span is None else f"{SET_ASIDE} and event_date < date '{span[0]}'"
+    future = f"reason = '{Reason.FUTURE_TIMESTAMP}'"
     with connect() as connection:
-        events, days, first, sources = connection.execute(
-            "select count(*), count(distinct event_date), min(event_date), "
-            f"list(distinct source order by source) from {lake.scan(t.QUARANTINE_EVENTS)} "
-            f"where {SET_ASIDE} and event_date < date '{span[0]}' and quarantined_at >= ?",
-            [read_since],
+        told = connection.execute(
+            f"""
+            with refused as (
+                select * from {lake.scan(t.QUARANTINE_EVENTS)} where quarantined_at >= $since),
+            read as (
+                select sum(records) as records from {lake.scan(t.OBJECTS)}
+                where ingested_at >= $since),
+            future as (
+                select * from refused where {future}
+                and (select count(*) from refused where {future})
+                    > {MOST_FUTURE} * (select records from read)),
+            strays as (select * from refused where {before})
+            select (select count(*) from strays), (select count(distinct event_date) from strays),
+                   (select min(event_date) from strays), (select count(*) from future),
+                   (select list(distinct source order by source) filter (source is not null)
+                    from (from strays union all from future))
+            """,
+            {"since": read_since},
         ).fetchall()[0]
-    return StrayDays(events, days, first, tuple(sources)) if events else None
+    stray, days, first, dated_later, sources = told
+    if not stray and not dated_later:
+        return None
+    return StrayDays(stray, days, first, dated_later, tuple(sources or ()))
 
 
 def set_aside_strays(lake: Lake) -> tuple[date, date] | None:

@@ -28,7 +28,7 @@ GUIDES: Mapping[str, Guide] = {
         "lineage",
     ),
     "stray_days": Guide(
-        "The clock of a device or of a server is years off.",
+        "The clock of a device or of a server is off.",
         "Look at the samples for the source and set its clock; what is in quarantine needs nothing else.",
         "quality",
     ),
@@ -86,6 +86,11 @@ GUIDES: Mapping[str, Guide] = {
     "impossible_listening": Guide(
         "A script or a shared key plays in the name of the account, or a client reports plays again.",
         "Look at the account in the source. Its plays of that day count in no popularity; a block there ends them.",
+        "quality",
+    ),
+    "busy_accounts": Guide(
+        "A script or a shared key acts in the name of the account, or a client reports events again.",
+        "Look at the account in the source. Its weight in every rate is bounded; a block there ends it.",
         "quality",
     ),
     "sample_ratio": Guide(

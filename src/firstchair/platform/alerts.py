@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firstchair import events
 from firstchair.definitions.checks import Check, CheckState
@@ -45,6 +45,23 @@ UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
 MOST_RELEASES = 3
 # The reasons of refused records that an alert names.
 MOST_REASONS = 3
+# For so long a bad day stays an alert, if it is not mended: who comes back from a weekend sees it.
+BAD_DAY_DAYS = 7
+# So much of a pseudonym finds its user in the lake, and is not the pseudonym.
+KEY_CHARACTERS = 8
+# What accounts do that no person does, by measure of data quality: where none did, and where some.
+ACCOUNT_ALERTS = {
+    "impossible_listening": (
+        "No account played for more hours than a day has.",
+        "{accounts:,.0f} account(s) played more on {day} than a day has hours, {of:,} plays in "
+        "all; these do not count in popularity.",
+    ),
+    "busy_accounts": (
+        "No account did more than a person can on a day.",
+        "{accounts:,.0f} account(s) logged in, clicked or followed more than {limit:,.0f} times "
+        "on {day}, {of:,} times in all.",
+    ),
+}
 REGRESSION = "engagement_regression"
 SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
@@ -219,11 +236,14 @@ def _strays(platform: Platform) -> Check:
         return Check(
             "stray_days", PASSES, "No event of a day far from all others was read of late."
         )
-    text = (
-        f"{strays.events:,} event(s) of {strays.days:,} day(s) long before all others, "
-        f"first {strays.first}, sent by {', '.join(strays.sources)}, are in quarantine."
-    )
-    return Check("stray_days", FAILS, text)
+    told = []
+    if strays.events:
+        days = f"{strays.days:,} day(s) long before all others, first {strays.first}"
+        told.append(f"{strays.events:,} event(s) of {days}")
+    if strays.future:
+        told.append(f"{strays.future:,} record(s) dated after they were read")
+    sent = f", sent by {', '.join(strays.sources)}," if strays.sources else ""
+    return Check("stray_days", FAILS, f"{' and '.join(told)}{sent} are in quarantine.")
 
 
 def _changed(platform: Platform) -> Iterator[Check]:
@@ -270,36 +290,56 @@ def _deleted(platform: Platform) -> Check:
 
 
 def _quality(platform: Platform, last: date) -> Iterator[Check]:
-    """Data quality of the newest complete day alone; the gate itself leaves out older bad days."""
+    """Data quality of the last complete days, newest first; the gate leaves bad days out itself."""
     import monitoring
 
+    failing = monitoring.quality_of(platform.lake, last - (BAD_DAY_DAYS - 1) * ONE_DAY, last)
+    days = sorted({row["event_date"] for row in failing}, reverse=True)
+    for day in days:
+        yield from _bad_day(platform, day, [row for row in failing if row["event_date"] == day])
+    measures = {row["measure"] for row in failing}
+    for measure, (passes, _) in ACCOUNT_ALERTS.items():
+        if measure not in measures:
+            yield Check(measure, PASSES, passes)
     if last not in platform.lake.partitions(t.DATA_QUALITY):
         what = f"Nothing is measured of {last} yet."
         yield Check("data_quality", UNKNOWN, what, f"the monitoring of {last}")
-        return
-    failing = monitoring.quality_of(platform.lake, last, last)
+    elif not any(row["blocks"] for row in failing):
+        what = f"No figure of the {BAD_DAY_DAYS} days up to {last} keeps a day from decisions."
+        yield Check("data_quality", PASSES, what)
+
+
+def _bad_day(platform: Platform, day: date, failing: Sequence[dict[str, Any]]) -> Iterator[Check]:
+    """What is wrong with one day, by its failing figures."""
     silent = [row["key"] for row in failing if row["measure"] == "silent"]
     if silent:
-        yield Check("failed_check", FAILS, _silent(platform, last, silent))
+        yield Check("failed_check", FAILS, _silent(platform, day, silent))
     for row in failing:
-        if row["measure"] == "refused":
-            text = f"{row['value']:.1%} of the records of {last} are in quarantine"
-            yield Check("quarantine_rate", FAILS, f"{text}: {_reasons(platform, last)}.")
-        elif row["measure"] == "impossible_listening":
-            text = (
-                f"{row['value']:,.0f} account(s) played more on {last} than a day has hours, "
-                f"{row['of']:,} plays in all; these do not count in popularity."
-            )
-            yield Check("impossible_listening", FAILS, text)
-        elif row["measure"] == "late":
-            text = f"{row['value']:.1%} of the events of {last} came after its evening was read;"
+        measure, value = row["measure"], row["value"]
+        if measure == "refused":
+            text = f"{value:.1%} of the records of {day} are in quarantine"
+            yield Check("quarantine_rate", FAILS, f"{text}: {_reasons(platform, day)}.")
+        elif measure == "late":
+            text = f"{value:.1%} of the events of {day} came after its evening was read;"
             text = f"{text} at most {row['threshold']:.0%} may."
             yield Check("failed_check", FAILS, text)
-    if not any(row["measure"] == "impossible_listening" for row in failing):
-        text = f"No account played for more hours than {last} has."
-        yield Check("impossible_listening", PASSES, text)
-    if not any(row["blocks"] for row in failing):
-        yield Check("data_quality", PASSES, f"No figure of {last} keeps it from decisions.")
+        elif measure in ACCOUNT_ALERTS:
+            yield Check(measure, FAILS, _accounts(platform, row))
+
+
+def _accounts(platform: Platform, row: Mapping[str, Any]) -> str:
+    """What some accounts did on a day, and the one that did most of it."""
+    import monitoring
+
+    _, text = ACCOUNT_ALERTS[row["measure"]]
+    told = text.format(
+        day=row["event_date"], accounts=row["value"], of=row["of"], limit=row["threshold"]
+    )
+    most = monitoring.busiest_account(platform.lake, row["measure"], row["event_date"])
+    if most is None:
+        return told
+    key, amount = most
+    return f"{told} The one with most begins with {key[:KEY_CHARACTERS]}: {amount}."
 
 
 def _silent(platform: Platform, day: date, sources: Sequence[str]) -> str:

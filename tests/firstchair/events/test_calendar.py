@@ -4,16 +4,19 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firstchair import events
 from firstchair.events.calendar import ECHO_DAYS, SILENT_DAYS, calendar, existing_days
+from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
 
 ONE_DAY = timedelta(days=1)
 START, END = date(2026, 1, 1), date(2026, 1, 30)
+NOW = datetime(2026, 1, 31, 6, tzinfo=UTC)
 HISTORY = {START + n * ONE_DAY: 1_000 for n in range(30)}
 
 
@@ -126,7 +129,7 @@ def test_a_stray_event_is_set_aside_as_it_is_read(delivery: Any, event: Any) -> 
     assert (found.read, found.accepted, found.quarantined) == (151, 150, {"out_of_range": 1})
     assert found.balanced
     strays = events.stray_days(delivery.lake, read_since=datetime(2026, 1, 31, tzinfo=UTC))
-    assert strays == events.StrayDays(1, 1, date(2003, 5, 1), sources=("app",))
+    assert strays == events.StrayDays(1, 1, date(2003, 5, 1), future=0, sources=("app",))
     assert events.stray_days(delivery.lake, read_since=datetime(2026, 2, 2, tzinfo=UTC)) is None
 
 
@@ -186,3 +189,21 @@ def test_days_that_are_built_leave_stray_ones_where_they_are(delivery: Any, even
         date(2026, 1, 5),
         date(2026, 1, 6),
     ]
+
+
+@pytest.mark.parametrize(("records", "told"), [(100, True), (200, True), (20_000, False)])
+def test_records_dated_after_they_were_read_are_told_where_they_are_many(
+    lake: Lake, records: int, told: bool
+) -> None:
+    def put(table: Table, values: dict[str, object], times: int = 1) -> None:
+        row = dict.fromkeys(table.schema.names) | values
+        lake.append(table, pa.Table.from_pylist([row] * times, schema=table.schema))
+
+    future = {"source": "tv", "reason": "future_timestamp", "quarantined_at": NOW}
+    put(t.QUARANTINE_EVENTS, future, 3)
+    put(t.OBJECTS, {"records": records, "ingested_at": NOW})
+    put(t.OBJECTS, {"records": 1_000_000, "ingested_at": NOW - timedelta(days=9)})
+
+    found = events.stray_days(lake, read_since=NOW - timedelta(days=2))
+
+    assert found == (events.StrayDays(0, 0, None, 3, ("tv",)) if told else None)
