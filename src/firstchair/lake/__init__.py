@@ -10,6 +10,7 @@ from firstchair.lake.redirects import (
 )
 from firstchair.lake.simulation import is_simulated
 from firstchair.lake.tables import Table
+from firstchair.lake.upkeep import drop_earlier_versions, vacuum
 
 __all__ = [
     "ArrowData",
@@ -18,6 +19,7 @@ __all__ = [
     "Lake",
     "Table",
     "connect",
+    "drop_earlier_versions",
     "holds_merged",
     "is_simulated",
     "merged_artists",
@@ -25,4 +27,5 @@ __all__ = [
     "statement",
     "under_current_artists",
     "unread",
+    "vacuum",
 ]

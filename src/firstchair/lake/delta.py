@@ -58,13 +58,20 @@ class Lake:
             return None
         options = dict(self.storage_options) or None
         try:
-            return DeltaTable(self._location(table), version=version, storage_options=options)
-        except TableNotFoundError:
-            return None
+            return DeltaTable(self.location(table), version=version, storage_options=options)
+        except TableNotFoundError as error:
+            if version is None:
+                return None
+            raise LakeError(
+                f"Version {version} of table {table.name} is not there.",
+                where=self.location(table),
+                data="Nothing was read or changed.",
+                remedy="It was erased or vacuumed; what rested on it cannot be read again.",
+            ) from error
         except Exception as error:  # delta-rs raises one class per store
             raise LakeError(
                 f"Table {table.name} cannot be opened: {error}.",
-                where=self._location(table),
+                where=self.location(table),
                 data="Nothing was read or changed.",
                 remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
             ) from error
@@ -221,17 +228,18 @@ class Lake:
         """The table as it stands now, opened once for a write; made where it is missing."""
         options = dict(self.storage_options) or None
         try:
-            return DeltaTable(self._location(table), storage_options=options)
+            return DeltaTable(self.location(table), storage_options=options)
         except TableNotFoundError:
             return DeltaTable.create(
-                self._location(table),
+                self.location(table),
                 schema=table.schema,
                 mode="ignore",  # another process may make it now
                 partition_by=[table.partition_by] if table.partition_by else None,
                 storage_options=options,
             )
 
-    def _location(self, table: Table) -> str:
+    def location(self, table: Table) -> str:
+        """Address of the folder of a table."""
         return f"{self.url.rstrip('/')}/{table.name}"
 
 
