@@ -158,6 +158,15 @@ def load(
     show(report, as_json=as_json, screen=lambda: screens.loaded(report))
 
 
+def _reason(value: str | None) -> str | None:
+    """The reason, where it is one of the contract's."""
+    from firstchair.events import Reason
+
+    if value is not None and value not in list(Reason):
+        raise typer.BadParameter(f"{value} is none of {', '.join(Reason)}.")
+    return value
+
+
 @app.command()
 def run(
     first: Annotated[
@@ -324,6 +333,28 @@ def _instant(text: str) -> datetime:
             f"{text} is not an RFC 3339 instant, such as 2026-02-01T00:00:00Z."
         ) from error
     return instant.astimezone() if instant.tzinfo is None else instant
+
+
+@app.command("replay-quarantine")
+def replay_quarantine(
+    reason: Annotated[
+        str | None, typer.Option(help="Only records refused for this reason.", callback=_reason)
+    ] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Only records of this day (UTC)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try quarantined records again after a fix in code, catalogue or accounts."""
+    from firstchair import commands
+    from firstchair.platform import open_platform
+
+    with at_work("replay-quarantine") as advance:
+        report = commands.replay_quarantine(
+            open_platform(), reason=reason, day=_day(day), progress=advance
+        )
+    show(report, as_json=as_json, screen=lambda: screens.replayed(report))
 
 
 @app.command()

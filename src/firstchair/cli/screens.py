@@ -14,7 +14,7 @@ from firstchair.definitions.checks import CheckState
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
-    from firstchair.commands import PlatformStatus, Summary
+    from firstchair.commands import PlatformStatus, ReplayReport, Summary
     from firstchair.commands.doctor import Finding
     from firstchair.commands.up import Service
     from firstchair.events import Refused
@@ -287,6 +287,25 @@ def decisions(entries: Sequence[Any], waiting: str = "") -> Screen:
     ]
     columns = ("decided", "as of", "decision", "champion", "verdict")
     return [table("Decisions", columns, rows), *([Text(waiting)] if waiting else [])]
+
+
+def replayed(r: ReplayReport) -> Screen:
+    """What became of the records that were tried again."""
+    again = [(f"quarantined again: {name}", n) for name, n in sorted(r.quarantined.items())]
+    rows = [("tried", r.tried), ("accepted", r.accepted), ("duplicates", r.duplicates), *again]
+    rows += [("waiting for their day to be over", r.waiting)] if r.waiting else []
+    refused = [sum(found.values()) for found in (r.accounts.before, r.accounts.after)]
+    rows += [("accounts refused before", refused[0]), ("accounts refused now", refused[1])]
+    parts: list[RenderableType] = [table("Records tried again", ("fate", "records"), rows)]
+    if lost := r.unreadable.gone + r.unreadable.changed:
+        text = (
+            f"! {lost:,} of them could not be read again and stay in quarantine: the objects of "
+            f"{r.unreadable.gone:,} are gone, those of {r.unreadable.changed:,} are not what was "
+            f"read (first: {r.unreadable.first}). Have their sender deliver them in new objects."
+        )
+        parts.append(Text(text, style="yellow"))
+    built = f"{r.days_built:,} days were built anew." if r.days_built else "No day was built anew."
+    return [*parts, Text(built)]
 
 
 def champion_at(at: str, entry: Any) -> Screen:

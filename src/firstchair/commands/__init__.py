@@ -8,6 +8,7 @@ from firstchair.commands.demo import (
     live,
     run_demo,
 )
+from firstchair.commands.quarantine import ReplayReport, replay_quarantine
 from firstchair.commands.run import RunReport, run
 from firstchair.commands.status import PlatformStatus, status
 from firstchair.commands.summary import Summary, summarise
@@ -17,10 +18,12 @@ __all__ = [
     "DEMO_SCENARIO",
     "Demo",
     "PlatformStatus",
+    "ReplayReport",
     "RunReport",
     "Summary",
     "demo_settings",
     "live",
+    "replay_quarantine",
     "run",
     "run_demo",
     "status",

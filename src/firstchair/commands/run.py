@@ -61,6 +61,35 @@ def run(
         return _Run(platform, progress, hold_models, without).through(first, last)
 
 
+def rebuild(
+    platform: Platform,
+    mend: Callable[[], None],
+    *,
+    who: str,
+    progress: Progress | None = None,
+) -> tuple[date, ...]:
+    """Read accounts and catalogue, call `mend`, then build the days of events that wait to be built.
+
+    Days are built as `run` builds those that late events reached, with all later ones; features,
+    models and lists are left to the next run.
+
+    Args:
+        platform: The platform.
+        mend: Changes what landed, or what was refused.
+        who: The command, as others are told who is at work.
+        progress: Told of each step.
+
+    Returns:
+        The days built, ascending.
+
+    Raises:
+        RunError: Another writer of the tables is at work, the clock is behind, or a step failed.
+    """
+    with writing(platform.databases.ledger, who=who, wait=False):
+        progress = progress or (lambda _step, _done, _total: None)
+        return _Run(platform, progress, hold_models=True, without=()).after(mend)
+
+
 class _Run:
     """One call of `run`: the Dagster instance, the plan and the progress."""
 
@@ -78,8 +107,23 @@ class _Run:
         self.total = 3
         close_orphans(self.instance)
 
+    def after(self, mend: Callable[[], None]) -> tuple[date, ...]:
+        self._land(("users", "catalogue"))
+        mend()
+        if not (stale := events.stale_days(self.platform.lake)):
+            return ()
+        earliest, last = self.platform.complete_days()
+        if stale[0] > last:
+            return ()
+        days = self._data_days(None, last, earliest)
+        stretches = list(_stretches(days))
+        self.total += len(stretches) * len(HISTORY)
+        for stretch in stretches:
+            self._materialise(HISTORY, stretch)
+        return days
+
     def through(self, first: date | None, last: date | None) -> RunReport:
-        self._land()
+        self._land(("landed_events", "users", "catalogue"))
         earliest, complete = self.platform.complete_days()
         last = _within(last or complete, earliest, complete, "--to")
         model_days = self._model_days(first, last, earliest)
@@ -120,7 +164,7 @@ class _Run:
         last = self.platform.ledger.last()
         return last is not None and last.phase is not None
 
-    def _land(self) -> None:
+    def _land(self, assets: tuple[str, ...]) -> None:
         import dagster as dg
 
         # Partitions begin at the first day in the lake, so modules that name them are imported
@@ -128,12 +172,13 @@ class _Run:
         from dagster_project.assets import ingestion
         from dagster_project.resources import PlatformResource
 
+        events.require_clock(self.platform.lake, self.platform.now)
         landing = dg.Definitions(
             assets=dg.load_assets_from_modules([ingestion]),
             resources={"platform": PlatformResource()},
         )
         try:
-            self._materialise(("landed_events", "users", "catalogue"), None, landing)
+            self._materialise(assets, None, landing)
         except RunError as error:
             raise self.platform.with_refused(error) from error
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
     from firstchair.events.checking import Refusal, refusals
+    from firstchair.events.clock import require_clock
     from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
     from firstchair.events.reconciliation import (
         Reconciliation,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         waiting_days,
     )
     from firstchair.events.redirects import check_redirects
+    from firstchair.events.replay import Fates, Tried, Unreadable, fates, replay_quarantine
     from firstchair.events.shares import (
         REFUSED_REMEDY,
         Lost,
@@ -47,6 +49,7 @@ __all__ = [
     "CatalogueReport",
     "EventType",
     "EventsReport",
+    "Fates",
     "IngestReport",
     "Lost",
     "Reason",
@@ -55,6 +58,8 @@ __all__ = [
     "Refused",
     "Skipped",
     "StrayDays",
+    "Tried",
+    "Unreadable",
     "blocked_days",
     "build_catalogue",
     "build_events",
@@ -63,6 +68,7 @@ __all__ = [
     "days_to_build",
     "event_days",
     "events_by_day",
+    "fates",
     "ingest",
     "lost_before",
     "reconcile",
@@ -70,6 +76,8 @@ __all__ = [
     "refusals",
     "refused",
     "refused_of",
+    "replay_quarantine",
+    "require_clock",
     "require_usable",
     "sequence_gaps",
     "set_aside_strays",
@@ -95,5 +103,7 @@ __getattr__ = deferred(
         "reconciliation",
         "redirects",
         "shares",
+        "clock",
+        "replay",
     ),
 )

@@ -1,10 +1,10 @@
 """Bronze to silver: events that meet the suite and refer to what is known; the rest into quarantine by day."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -106,8 +106,49 @@ def _require(lake: Lake) -> None:
         )
 
 
-def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
-    """Write one stretch of days; the reasons of its refusals, and how many events had landed."""
+def days_judged_otherwise(lake: Lake, days: Sequence[date]) -> list[date]:
+    """Those of the days, ascending, whose refused events would be others if they were built now.
+
+    Users, catalogue or rules may have changed since they were built. Nothing is written.
+
+    Raises:
+        LakeError: Users or catalogue were never read.
+    """
+    if not days:
+        return []
+    _require(lake)
+    otherwise: set[date] = set()
+    for first, last in _stretches(lake, min(days), max(days)):
+        if any(first <= day <= last for day in days):
+            otherwise |= _differing(lake, _judged(lake, first, last).refused, _stretch(first, last))
+    return sorted(otherwise.intersection(days))
+
+
+def _differing(lake: Lake, refused: pa.Table, stretch: str) -> set[date]:
+    """Days on which these events are not those that quarantine/events holds of a stretch."""
+    columns = "object_url, line, reason, detail, event_date"
+    with connect() as connection:
+        connection.register("now", refused)
+        rows = connection.execute(f"""
+            with known as (select {columns} from {lake.scan(t.QUARANTINE_EVENTS)}
+                where batch_id is null and {stretch}),
+            judged as (select {columns} from now)
+            select event_date from (
+                (from known except from judged) union all (from judged except from known))
+        """).fetchall()
+    return {day for (day,) in rows}
+
+
+class _Judged(NamedTuple):
+    """Landed events of some days: rows of silver/events, and of quarantine/events, and their count."""
+
+    accepted: pa.Table
+    refused: pa.Table
+    landed: int
+
+
+def _judged(lake: Lake, first: date, last: date) -> _Judged:
+    """What becomes of the landed events of a stretch of days; nothing is written."""
     with connect() as connection:
         connection.execute(_checked(lake, first, last))
         frame = connection.execute(f"select {', '.join(CHECKED)} from checked order by n").df()
@@ -120,10 +161,21 @@ def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
         accepted = connection.sql(
             f"select {names} from checked where n not in (select n from refusals) order by n"
         ).to_arrow_table()
-    stretch = f"event_date >= '{first}' and event_date <= '{last}'"
-    lake.replace_where(t.QUARANTINE_EVENTS, refused, f"batch_id is null and {stretch}")
-    lake.replace_range(t.EVENTS, accepted, first, last)
-    return refused.column("reason").to_pylist(), len(frame)
+    return _Judged(accepted, refused, len(frame))
+
+
+def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
+    """Write one stretch of days; the reasons of its refusals, and how many events had landed."""
+    found = _judged(lake, first, last)
+    of_days = f"batch_id is null and {_stretch(first, last)}"
+    lake.replace_where(t.QUARANTINE_EVENTS, found.refused, of_days)
+    lake.replace_range(t.EVENTS, found.accepted, first, last)
+    return found.refused.column("reason").to_pylist(), found.landed
+
+
+def _stretch(first: date, last: date) -> str:
+    """Predicate (SQL of the engine and of Delta) of the days from `first` to `last`."""
+    return f"event_date >= '{first}' and event_date <= '{last}'"
 
 
 def _checked(lake: Lake, first: date, last: date) -> str:

@@ -12,16 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstchair.events.calendar import set_aside_strays
+from firstchair.events.clock import require_clock
+from firstchair.events.settling import DONE, STARTED, undo_dead_batches
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import EventStore, ObjectState, Record, SkippedObjects
+from firstchair.sources import EventStore, ObjectState, Record, SkippedObjects, user_key
 
 # A batch is what is undone and read again as one; its records are held a chunk at a time.
 BATCH_OBJECTS = 2_000
 BATCH_BYTES = 32 << 20
 CHUNK_RECORDS = 200_000
-STARTED, DONE = "started", "done"
 
 Progress = Callable[[int, int], None]
 
@@ -79,10 +80,12 @@ def ingest(
         progress: Told of (objects read, objects to read) after each batch.
 
     Raises:
+        RunError: The clock is behind the newest event; nothing was read.
         SourceError: The store cannot be reached; batches that were done stay done.
         LakeError: The lake cannot be read or written.
     """
-    _undo_dead_batches(lake)
+    require_clock(lake, now)
+    undo_dead_batches(lake)
     store = EventStore(events_url, storage_options or {})
     listing = store.listing()
     states = listing.states
@@ -179,18 +182,6 @@ def _batch_id(names: list[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
-def _undo_dead_batches(lake: Lake) -> None:
-    """Take back what a killed batch wrote; its objects are read anew."""
-    for batch_id in sorted(
-        set(lake.read(t.OBJECTS, f"status = '{STARTED}'").column("batch_id").to_pylist())
-    ):
-        for table in (
-            *(t.BRONZE_EVENTS, t.QUARANTINE_EVENTS, t.OBJECT_VERSIONS, t.OBJECT_SIZES),
-            t.OBJECTS,
-        ):
-            lake.delete(table, f"batch_id = '{batch_id}'")
-
-
 def _batches(sizes: dict[str, int]) -> Iterator[list[str]]:
     names: list[str] = []
     held = 0
@@ -218,7 +209,7 @@ def _read(
     lake.append(t.OBJECTS, _manifest(counts, batch_id, STARTED, now))
     report = IngestReport(objects=len(names))
     for chunk in _chunks(store, names):
-        staged = stage(lake, chunk, pseudonym_key=key, now=now)
+        staged = stage(lake, chunk, pseudonymise=lambda user: user_key(user, key), now=now)
         _append(lake, staged, batch_id, now)
         _count(counts, chunk, staged)
         report = _added(report, _report(chunk, staged))

@@ -42,6 +42,20 @@ def masked(raw: str, pseudonymise: Callable[[str], str]) -> str:
     return text[:KEPT_CHARACTERS]
 
 
+def is_whole(raw: str) -> bool:
+    """Whether a masked record still holds all that it held, but for account keys: a JSON object.
+
+    >>> is_whole('{"user_id":"1036b827e7a35bd2"}'), is_whole('{"email":"***"}'), is_whole('{"a":')
+    (True, False, False)
+    """
+    if len(raw) >= KEPT_CHARACTERS or MASK in raw:
+        return False
+    try:
+        return isinstance(orjson.loads(raw), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
 def _start(raw: str) -> str:
     """As much of a text as can be kept of it once it is masked, without a part that is cut."""
     start = raw[: 2 * KEPT_CHARACTERS]

@@ -24,8 +24,10 @@ ONE_DAY = timedelta(days=1)
 # What `lost_before` reads.
 READ = (t.OBJECTS, t.OBJECT_SIZES, t.BRONZE_EVENTS, t.QUARANTINE_EVENTS)
 REFUSED_REMEDY = (
-    "Correct them (docs/operating.md says what each reason means), deliver them in objects with "
-    "new names, since an object is read once, then run `firstchair run`."
+    "Where the fault was in the catalogue, the accounts or here, mend it and run `firstchair "
+    "replay-quarantine`. Else correct the records (docs/operating.md says what each reason means), "
+    "deliver them in objects with new names, since an object is read once, then run "
+    "`firstchair run`."
 )
 
 
@@ -141,7 +143,8 @@ def require_usable(lake: Lake, *, as_of: date, limit: float) -> None:
 def records_sql(lake: Lake) -> str:
     """SQL of `landed` (a row an event) and `refused` (a row a refused record), each with its `day`.
 
-    `refused.unparsed`: never landed. `refused.lost`: not delivered again.
+    `refused.unparsed`: never landed. `refused.set_aside`: for its stray day. `refused.lost`: not
+    delivered again.
     """
     return f"""
         create temp view landed as
@@ -162,7 +165,8 @@ def records_sql(lake: Lake) -> str:
         since as (
             select day, count(*) as records from landed join asked using (day)
             where ingested_at > asked.since group by day)
-        select p.day, p.reason, p.source, p.source_seq, p.object_url, p.unparsed,
+        select p.day, p.reason, p.source, p.source_seq, p.object_url, p.line, p.unparsed,
+               {SET_ASIDE} as set_aside,
                case when {SET_ASIDE} then false  -- a clock was off; nobody can deliver it again
                     when not p.unparsed then true
                     when not p.nameless then a.event_id is null

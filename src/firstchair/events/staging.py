@@ -1,6 +1,6 @@
 """A chunk of records in the engine: which are accepted, which repeat an event, which are refused."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -14,9 +14,10 @@ from firstchair.events.parsing import parse
 from firstchair.events.personal import without_shapes
 from firstchair.lake import Engine, Lake
 from firstchair.lake import tables as t
-from firstchair.sources import Record, user_key
+from firstchair.sources import Record
 
 Chunk = Sequence[tuple[str, Record]]
+Pseudonymise = Callable[[str], str]
 
 FIELDS = [name for name in t.EVENTS.schema.names if name != "user_key"]
 REFUSED = ("object_url", "line", "reason", "detail", "raw", "event_id", "source", "source_seq")
@@ -36,11 +37,18 @@ class Staged:
     fates: dict[str, tuple[int, int, int]]
 
 
-def stage(lake: Lake, chunk: Chunk, *, pseudonym_key: bytes, now: datetime) -> Staged:
-    """Parse a chunk and hold its events against all events in bronze; nothing is written."""
+def stage(lake: Lake, chunk: Chunk, *, pseudonymise: Pseudonymise, now: datetime) -> Staged:
+    """Parse a chunk and hold its events against all events in bronze; nothing is written.
+
+    Args:
+        lake: The tables.
+        chunk: Records with the names of their objects.
+        pseudonymise: The `user_key` of a `user_id` as it stands in a record.
+        now: The instant of ingestion.
+    """
     with Engine(lake) as engine:
         _parse(engine, chunk, now)
-        _sort(engine, pseudonym_key)
+        _sort(engine, pseudonymise)
         sql = engine.connection.sql
         columns = ", ".join(
             name for name in t.BRONZE_EVENTS.schema.names if name not in {"batch_id", "ingested_at"}
@@ -49,7 +57,7 @@ def stage(lake: Lake, chunk: Chunk, *, pseudonym_key: bytes, now: datetime) -> S
             f"select {columns} from sorted where fate = 'accepted' order by event_date, source, source_seq, event_id"
         ).to_arrow_table()
         fates = {row[0]: row[1:] for row in sql(_FATES).fetchall()}
-        return Staged(accepted, _refusals(engine, chunk, pseudonym_key), fates)
+        return Staged(accepted, _refusals(engine, chunk, pseudonymise), fates)
 
 
 _FATES = """
@@ -82,11 +90,11 @@ def parsing_sql(now: datetime) -> str:
     return str(ibis.to_sql(kept.select(columns), dialect="duckdb"))
 
 
-def _sort(engine: Engine, key: bytes) -> None:
+def _sort(engine: Engine, pseudonymise: Pseudonymise) -> None:
     """Temporary table `sorted`: the events with their fate; the first of an event_id is the accepted one."""
     connection = engine.connection
     users = connection.sql("select distinct user_id from parsed where reason is null").fetchall()
-    pseudonyms = {user: user_key(user, key) for (user,) in users}
+    pseudonyms = {user: pseudonymise(user) for (user,) in users}
     connection.register("pseudonyms", _strings(user_id=pseudonyms, user_key=pseudonyms.values()))
     connection.register("extras", _extras(connection, pseudonyms))
     body = ", ".join(f'"{name}"' for name in FIELDS if name != "event_id")
@@ -130,10 +138,7 @@ def _extras(connection: Any, pseudonyms: dict[str, str]) -> pa.Table:
     )
 
 
-def _refusals(engine: Engine, chunk: Chunk, key: bytes) -> pa.Table:
-    def pseudonymise(user_id: str) -> str:
-        return user_key(user_id, key)
-
+def _refusals(engine: Engine, chunk: Chunk, pseudonymise: Pseudonymise) -> pa.Table:
     unread = [
         (name, r.line, r.refused, r.detail, r.text, None, None, None)
         for name, r in chunk

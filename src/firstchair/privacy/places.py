@@ -6,7 +6,6 @@ day. A spooled event and an object of the event store hold the `user_id`, never 
 
 from dataclasses import dataclass
 
-
 from firstchair.lake import Table
 from firstchair.lake import tables as t
 
