@@ -126,8 +126,20 @@ def _simulate(
 
 @app.command()
 def load(
-    dataset: Annotated[str, typer.Argument(help="hetrec-lastfm or lastfm-1k.")],
-    path: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Its folder on disk.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="listenbrainz, spotify-history, scrobbler-log, lastfm-json, yambda, "
+            "hetrec-lastfm or lastfm-1k."
+        ),
+    ],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            help="The export or data set on disk, or a folder with the exports of several users.",
+        ),
+    ],
     days: Annotated[
         int,
         typer.Option(min=10, help="Days the plays are spread over, where the set has no times."),
@@ -135,9 +147,13 @@ def load(
     start: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")
     ] = DEFAULT_START,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(help="Of times that do not say theirs, such as UTC or Europe/Berlin."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write both sources from a public data set on disk."""
+    """Write both sources from exports that people hold, or from a public data set, on disk."""
     from firstchair import datasets
     from firstchair.databases import open_databases
     from firstchair.settings import load_settings
@@ -153,6 +169,7 @@ def load(
             seed=settings.seed,
             days=days,
             start=start.date(),
+            time_zone=time_zone,
             progress=lambda done, total: advance("", done, total),
         )
     show(report, as_json=as_json, screen=lambda: screens.loaded(report))

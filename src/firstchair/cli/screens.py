@@ -36,11 +36,18 @@ def world(report: Any) -> Screen:
     ]
 
 
+SHOWN_EXPORTS = 20
+
+
 def loaded(report: Any) -> Screen:
     """What `load` wrote, and which of it is real."""
     rows = [("users", report.users), ("artists", report.artists), ("tracks", report.tracks)]
     rows += [("objects", report.objects), *sorted(report.events.items())]
+    shown = [f"{user}: {export}" for user, export in list(report.exports.items())[:SHOWN_EXPORTS]]
+    if (more := len(report.exports) - len(shown)) > 0:
+        shown.append(f"{more:,} more; --json lists all")
     panels = (
+        ("users", shown),
         ("real", report.real),
         ("composed", report.composed),
         ("left out", report.left_out),

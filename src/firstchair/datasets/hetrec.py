@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from firstchair.datasets.composition import Dataset, in_order
+from firstchair.datasets.composition import Dataset, Request, in_days, in_order
 from firstchair.datasets.profiles import PROFILES, read_profiles
 from firstchair.datasets.tables import read_tsv, whole_numbers
 
@@ -38,11 +38,9 @@ class _Listening:
     found_on: Whole
 
 
-def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dataset:
-    """The data set over `days` days from `start`; everything composed is drawn by `seed`.
-
-    It is small enough for memory, so nothing is written to `scratch`.
-    """
+def compose(request: Request) -> Dataset:
+    """The data set over the days that are asked for; everything composed is drawn by the seed."""
+    path, seed, days, start = request.path, request.seed, request.days, request.start
     rng = np.random.default_rng(seed)
     artists = read_tsv(path / "artists.dat", ["id", "name"])
     pairs = read_tsv(path / "user_artists.dat", ["userID", "artistID", "weight"])
@@ -69,8 +67,11 @@ def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dat
         tracks=_tracks(artists, ids, lengths),
         first=start,
         last=start + timedelta(days=days - 1),
-        events=in_order(
-            (midnight + ms, kind, f"lastfm-{user}", fields) for ms, kind, user, fields in events
+        days=in_days(
+            "hetrec-lastfm",
+            in_order(
+                (midnight + ms, kind, f"lastfm-{user}", fields) for ms, kind, user, fields in events
+            ),
         ),
         real=(
             f"{len(np.unique(user)):,} users, {len(ids):,} artists with their names, and who plays whom",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from firstchair.datasets.composition import Dataset, Event, Rows
+from firstchair.datasets import scratch
+from firstchair.datasets.composition import Dataset, Event, Request, in_days
 from firstchair.datasets.profiles import Profile, read_profiles
+from firstchair.datasets.scratch import opened, streamed
 from firstchair.datasets.tables import unreadable
 
 NAME = "userid-timestamp-artid-artname-traid-traname"
@@ -20,30 +22,20 @@ PLAYS = (f"{NAME}.tsv", f"{NAME}.sample.tsv")
 COLUMNS = ("user_id", "played_at", "artist_id", "artist", "track_id", "track")
 TRACK_MS = 210_000
 NAMES = ("line", "user_id", "ms", *COLUMNS[2:])
-ROWS_AT_ONCE = 50_000
-# The published set has 19 million plays: they are sorted on disk, not in memory.
-MEMORY = "1GB"
 
 
-def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dataset:
-    """Profiles and plays with their own times; `seed`, `days` and `start` decide nothing here.
+def compose(request: Request) -> Dataset:
+    """Profiles and plays with their own times; seed, days and start decide nothing here.
 
     A line of another width, a play without a time, user, artist or title, and one of a user without
     a profile are left out and counted. So are repetitions of user, time and title.
 
-    Args:
-        path: Folder with the profiles and the plays, as published or the sample.
-        seed: Not used.
-        days: Not used.
-        start: Not used.
-        scratch: Folder for about as many bytes as the plays have.
-
     Raises:
         SourceError: A file is missing, or none of its lines is a play.
     """
-    profiles = read_profiles(path)
-    file = _plays_file(path)
-    connection = duckdb.connect(str(scratch / "plays.duckdb"), config={"memory_limit": MEMORY})
+    profiles = read_profiles(request.path)
+    file = _plays_file(request.path)
+    connection = opened(request.scratch)
     left_out = _read(connection, file, {profile.user_id for profile in profiles})
     connection.execute(_PLAYS)
     found = connection.execute("select count(*), min(ms), max(ms) from plays").fetchall()
@@ -57,9 +49,9 @@ def compose(path: Path, seed: int, days: int, start: date, scratch: Path) -> Dat
     return Dataset(
         source="lastfm-1k",
         users=_users(profiles, _instant(first)),
-        artists=_streamed(connection, _ARTISTS),
-        tracks=_streamed(connection, _TRACKS),
-        events=_events(connection),
+        artists=streamed(connection, _ARTISTS),
+        tracks=streamed(connection, _TRACKS),
+        days=in_days("lastfm-1k", _events(connection)),
         first=_instant(first).date(),
         last=_instant(last).date(),
         real=("profiles, artists, tracks, and the time of every play",),
@@ -118,7 +110,7 @@ def _read(connection: duckdb.DuckDBPyConnection, file: Path, known: set[str]) ->
         "create table raw (line bigint, user_id varchar, ms bigint, artist_id varchar, "
         "artist varchar, track_id varchar, track varchar)"
     )
-    while rows := list(islice(found, ROWS_AT_ONCE)):
+    while rows := list(islice(found, scratch.ROWS_AT_ONCE)):
         columns = zip(*rows, strict=True)
         connection.register("batch", pa.table(list(map(pa.array, columns)), names=NAMES))
         connection.execute("insert into raw select * from batch")
@@ -180,16 +172,9 @@ def _users(profiles: list[Profile], first: datetime) -> list[tuple[Any, ...]]:
 
 
 def _events(connection: duckdb.DuckDBPyConnection) -> Iterator[Event]:
-    for ms, user_id, artist_id, track_id in _streamed(connection, _IN_ORDER):
+    for ms, user_id, artist_id, track_id in streamed(connection, _IN_ORDER):
         own = {"artist_id": artist_id, "track_id": track_id, "ms_played": TRACK_MS}
         yield ms, "play", user_id, own | {"slate_id": None}
-
-
-def _streamed(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
-    """Rows of a query, a part of them at a time."""
-    cursor = connection.cursor().execute(query)
-    while rows := cursor.fetchmany(ROWS_AT_ONCE):
-        yield from rows
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -2,29 +2,47 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from firstchair.datasets import hetrec, lastfm_1k
-from firstchair.datasets.composition import Dataset, Rows
+from firstchair.datasets import (
+    hetrec,
+    lastfm_1k,
+    lastfm_json,
+    listenbrainz,
+    scrobbler_log,
+    spotify_history,
+    yambda,
+)
+from firstchair.datasets.composition import Dataset, Request, Rows
+from firstchair.datasets.scrobbler_log import known_zone
 from firstchair.errors import SettingsError
 from firstchair.world import Store, deliver_day, replace_accounts
 
 Progress = Callable[[int, int], None]
 
-DATASETS: dict[str, Callable[[Path, int, int, date, Path], Dataset]] = {
+DATASETS: dict[str, Callable[[Request], Dataset]] = {
     "hetrec-lastfm": hetrec.compose,
     "lastfm-1k": lastfm_1k.compose,
+    "listenbrainz": listenbrainz.compose,
+    "spotify-history": spotify_history.compose,
+    "scrobbler-log": scrobbler_log.compose,
+    "lastfm-json": lastfm_json.compose,
+    "yambda": yambda.compose,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What was written, which of it is real, and what was left out: a line of text for each."""
+    """What was written, which of it is real, and what was left out: a line of text for each.
+
+    refused: what was left out, counted by reason. exports: the export each user is from, where an
+    export has one user; the sources know users by number alone.
+    """
 
     name: str
     users: int
@@ -37,6 +55,8 @@ class LoadReport:
     real: tuple[str, ...]
     composed: tuple[str, ...]
     left_out: tuple[str, ...]
+    refused: Mapping[str, int] = field(default_factory=dict)
+    exports: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(
@@ -49,23 +69,27 @@ def load(
     seed: int,
     start: date,
     days: int = 60,
+    time_zone: str | None = None,
+    now: datetime | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
     """Write accounts, catalogue and events of the data set at `path`; the same arguments give the same bytes.
 
     Args:
         name: One of `DATASETS`.
-        path: Its folder, as published.
+        path: Its folder as published, or an export, or a folder of the exports of several users.
         accounts: Account database; its three tables are replaced.
         events_url: Event store; what an earlier load or simulation wrote there is removed.
         truth: Where the names of the written objects are kept.
         seed: Of everything that is composed.
         start: First day (UTC), where the set has no times.
         days: Days of events, where the set has no times.
+        time_zone: Of times that do not say theirs, such as Europe/Berlin.
+        now: A listen after it is refused; by default the time of the clock.
         progress: Called with days delivered and days in all.
 
     Raises:
-        SettingsError: There is no such data set.
+        SettingsError: There is no such data set or time zone, or one has to be named.
         SourceError: A file is missing or malformed; nothing is written.
     """
     if name not in DATASETS:
@@ -76,7 +100,16 @@ def load(
             remedy=f"Choose one of {', '.join(DATASETS)}.",
         )
     with tempfile.TemporaryDirectory() as scratch:
-        found = DATASETS[name](path, seed, days, start, Path(scratch))
+        request = Request(
+            path=path,
+            scratch=Path(scratch),
+            seed=seed,
+            start=start,
+            days=days,
+            now=now or datetime.now(UTC),
+            time_zone=None if time_zone is None else known_zone(time_zone),
+        )
+        found = DATASETS[name](request)
         return _written(name, found, accounts, Store(events_url, truth), progress)
 
 
@@ -96,7 +129,7 @@ def _written(
     )
     events: Counter[str] = Counter()
     dates = []
-    for day in found.days():
+    for day in found.days:
         deliver_day(store, day.day, {found.source: day.lines})
         events += day.counts
         dates.append(day.day)
@@ -114,6 +147,8 @@ def _written(
         real=found.real,
         composed=found.composed,
         left_out=tuple(found.left_out),
+        refused=found.refused,
+        exports=found.exports,
     )
 
 

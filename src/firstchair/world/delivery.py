@@ -13,7 +13,7 @@ import numpy as np
 from firstchair.world.scenarios import Incidents
 
 OBJECTS_PER_SOURCE_AND_DAY = 2
-MANIFEST = "objects.json"
+MANIFEST = "objects.jsonl"
 DUPLICATE_SHARE, CONFLICTING_SHARE, LATE_SHARE = 0.005, 0.1, 0.01
 LATE_DAYS = 2
 # Who breaks records on the day of `bad-data-day`, and who is silent in an `outage`.
@@ -41,9 +41,11 @@ class Store:
         self.manifest = truth / MANIFEST
         self.names: list[str] = []
         truth.mkdir(parents=True, exist_ok=True)
-        for name in json.loads(self.manifest.read_text()) if self.manifest.exists() else []:
+        earlier = self.manifest.read_text().splitlines() if self.manifest.exists() else []
+        for name in map(json.loads, earlier):
             if self.filesystem.exists(f"{self.root}/{name}"):
                 self.filesystem.rm_file(f"{self.root}/{name}")
+        self.manifest.unlink(missing_ok=True)
 
     def put(self, name: str, data: bytes) -> None:
         """One object: written beside its place under a name no reader takes for events, then moved."""
@@ -52,7 +54,8 @@ class Store:
         self.filesystem.pipe_file(f"{path}.partial", data)
         self.filesystem.mv(f"{path}.partial", path)
         self.names.append(name)
-        self.manifest.write_text(json.dumps(self.names))
+        with self.manifest.open("a") as manifest:
+            manifest.write(json.dumps(name) + "\n")
 
     def put_lines(self, name: str, lines: Lines) -> None:
         """Lines as one compressed object with the same bytes each time; nothing where there are none."""

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from firstchair.datasets import LoadReport, load
-from firstchair.datasets import lastfm_1k as lastfm_1k_module
+from firstchair.datasets import DATASETS, LoadReport, load, scratch
+from firstchair.datasets.composition import Request
 from firstchair.datasets.profiles import PROFILES, read_profiles
 from firstchair.errors import SettingsError, SourceError
 
@@ -234,20 +234,20 @@ def test_plays_of_any_number_take_the_memory_of_a_batch(
     lastfm_1k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = (
-        "user_000001\t2009-05-04T23:%02d:%02dZ\tartist-%d\tArtist\ttrack-%d\t"
+        "user_000001\t2009-05-%02dT23:%02d:%02dZ\tartist-%d\tArtist\ttrack-%d\t"
         + "Title " * 50
         + "%d"
     )
-    plays = [line % (n // 60 % 60, n % 60, n % 500, n, n) for n in range(20_000)]
+    plays = [line % (1 + n % 30, n // 60 % 60, n % 60, n % 500, n, n) for n in range(20_000)]
     file = lastfm_1k / "userid-timestamp-artid-artname-traid-traname.tsv"
     file.write_text("\n".join(plays))
-    monkeypatch.setattr(lastfm_1k_module, "ROWS_AT_ONCE", 1_000)
+    monkeypatch.setattr(scratch, "ROWS_AT_ONCE", 1_000)
     del plays
 
     tracemalloc.start()
-    found = lastfm_1k_module.compose(lastfm_1k, 1, 1, START, tmp_path)
+    found = DATASETS["lastfm-1k"](Request(lastfm_1k, tmp_path, 1, START, 1, datetime.now(UTC)))
     tracks = sum(1 for _ in found.tracks)
-    times = [ms for ms, _, _, _ in found.events]
+    times = [json.loads(line)["occurred_at"] for day in found.days for line in day.lines]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 

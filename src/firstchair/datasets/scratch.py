@@ -1,0 +1,25 @@
+"""A database on disk for the length of one load: a data set may be larger than memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+ROWS_AT_ONCE = 50_000
+MEMORY = "1GB"
+
+
+def opened(folder: Path) -> duckdb.DuckDBPyConnection:
+    """An empty database in `folder`; what does not fit into its memory goes to that folder."""
+    config = {"memory_limit": MEMORY, "temp_directory": str(folder / "spilled")}
+    connection = duckdb.connect(str(folder / "listens.duckdb"), config=config)
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def streamed(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of a query, `ROWS_AT_ONCE` of them held at a time."""
+    cursor = connection.cursor().execute(query)
+    while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        yield from rows
