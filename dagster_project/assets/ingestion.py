@@ -26,6 +26,7 @@ def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
         events_url=p.settings.events_url,
         pseudonym_key=p.settings.secret_pseudonym_key(),
         now=p.now,
+        tombstones=p.tombstones,
     )
     why = p.unusable(p.now.date())
     checks = [
@@ -48,7 +49,11 @@ def users(platform: PlatformResource) -> dg.MaterializeResult:
     """One row a user without PII: pseudonym, age group, city and state; refused accounts in quarantine."""
     p = platform.open()
     report = privacy.build_users(
-        p.lake, p.databases.accounts, pseudonym_key=p.settings.secret_pseudonym_key(), now=p.now
+        p.lake,
+        p.databases.accounts,
+        pseudonym_key=p.settings.secret_pseudonym_key(),
+        now=p.now,
+        tombstones=p.tombstones,
     )
     return dg.MaterializeResult(metadata=described(report))
 

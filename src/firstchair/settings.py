@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr = Field(
         SecretStr(""), description="secret for user_key; made once in home"
     )
+    tombstone_key: SecretStr = Field(
+        SecretStr(""), description="secret that recognises forgotten users; made once in home"
+    )
     api_token: SecretStr = Field(SecretStr(""), description="bearer token; made once in home")
     alert_webhook_url: str | None = Field(None, description="alerts go to the log, and here")
     alert_webhook_secret: SecretStr = Field(
@@ -244,6 +247,11 @@ class Settings(BaseSettings):
         return self.home / "spool"
 
     @property
+    def forgotten(self) -> Path:
+        """Where the tombstones of forgotten users stand."""
+        return self.home / "forgotten"
+
+    @property
     def reports(self) -> Path:
         """Where pages of monitoring stand, by concern and date."""
         return self.home / "reports"
@@ -276,6 +284,12 @@ class Settings(BaseSettings):
     def keep_pseudonym_key(self, key: str) -> None:
         """Have `home` keep this key, unless it keeps one already."""
         _kept_secret(self.home / "pseudonym_key", key)
+
+    def secret_tombstone_key(self) -> bytes:
+        """The key of the tombstones; made once in `home` (mode 0600) where none is set."""
+        return (
+            self.tombstone_key.get_secret_value() or _kept_secret(self.home / "tombstone_key")
+        ).encode()
 
     def secret_api_token(self) -> str:
         """The bearer token of the API; made once in `home` (mode 0600) where none is set."""

@@ -74,6 +74,7 @@ def replay_quarantine(
             now=platform.now,
             reason=reason,
             day=day,
+            tombstones=platform.tombstones,
         )
         tried.append(found)
 

@@ -17,7 +17,14 @@ from firstchair.events.settling import DONE, STARTED, undo_dead_batches
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import EventStore, ObjectState, Record, SkippedObjects, user_key
+from firstchair.sources import (
+    EventStore,
+    ObjectState,
+    Record,
+    SkippedObjects,
+    Tombstones,
+    user_key,
+)
 
 # A batch is what is undone and read again as one; its records are held a chunk at a time.
 BATCH_OBJECTS = 2_000
@@ -60,6 +67,15 @@ class IngestReport:
         return self.read == self.accepted + self.duplicates + sum(self.quarantined.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """What all records of one ingestion share."""
+
+    pseudonym_key: bytes
+    now: datetime
+    tombstones: Tombstones | None
+
+
 def ingest(
     lake: Lake,
     *,
@@ -68,6 +84,7 @@ def ingest(
     now: datetime,
     storage_options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    tombstones: Tombstones | None = None,
 ) -> IngestReport:
     """Read every object that no batch has read, once, into bronze/events and quarantine/events.
 
@@ -78,6 +95,7 @@ def ingest(
         now: The instant of ingestion.
         storage_options: What the store's filesystem wants besides its URL.
         progress: Told of (objects read, objects to read) after each batch.
+        tombstones: Users whose records are refused as `unknown_user`.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -92,10 +110,10 @@ def ingest(
     _note_skipped(lake, listing.skipped)
     changed = _note_changed(lake, states)
     sizes = _unread(lake, states)
-    report = IngestReport()
+    report, stamp = IngestReport(), _Stamp(pseudonym_key, now, tombstones)
     for names in _batches(sizes):
         _note_versions(lake, names, states)
-        report = _added(report, _read(lake, store, names, states, pseudonym_key, now))
+        report = _added(report, _read(lake, store, names, states, stamp))
         if progress is not None:
             progress(report.objects, len(sizes))
     set_aside_strays(lake)
@@ -200,16 +218,21 @@ def _read(
     store: EventStore,
     names: list[str],
     states: Mapping[str, ObjectState],
-    key: bytes,
-    now: datetime,
+    stamp: "_Stamp",
 ) -> IngestReport:
     """One batch; its chunks are appended one by one, and count only once the manifest says done."""
-    batch_id = _batch_id(names)
+    batch_id, now = _batch_id(names), stamp.now
     counts = {name: Counter[str]() for name in names}
     lake.append(t.OBJECTS, _manifest(counts, batch_id, STARTED, now))
     report = IngestReport(objects=len(names))
     for chunk in _chunks(store, names):
-        staged = stage(lake, chunk, pseudonymise=lambda user: user_key(user, key), now=now)
+        staged = stage(
+            lake,
+            chunk,
+            pseudonymise=lambda user: user_key(user, stamp.pseudonym_key),
+            now=now,
+            tombstones=stamp.tombstones,
+        )
         _append(lake, staged, batch_id, now)
         _count(counts, chunk, staged)
         report = _added(report, _report(chunk, staged))

@@ -33,7 +33,7 @@ from firstchair.events.shares import records_sql
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from firstchair.sources import EventStore, ObjectState, Record, user_key
+from firstchair.sources import EventStore, ObjectState, Record, Tombstones, user_key
 
 # Objects whose records are tried together: bounds memory, and the length of a predicate.
 OBJECTS_AT_ONCE = 200
@@ -89,6 +89,7 @@ def replay_quarantine(
     reason: str | None = None,
     day: date | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    tombstones: Tombstones | None = None,
 ) -> Tried:
     """Try the records in quarantine/events again, those of one reason or of one day if given.
 
@@ -103,6 +104,7 @@ def replay_quarantine(
         reason: A code of `Reason`.
         day: A day (UTC).
         storage_options: What the store's filesystem wants besides its URL.
+        tombstones: Users whose records are refused as `unknown_user`.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -114,7 +116,9 @@ def replay_quarantine(
     chosen = _chosen(lake, reason, day)
     before = lake.partition_rows(t.BRONZE_EVENTS)
     store = EventStore(events_url, storage_options or {})
-    unreadable = _Replay(lake, store, pseudonym_key, now).of(chosen.filter(pc.field("unparsed")))
+    unreadable = _Replay(lake, store, pseudonym_key, now, tombstones).of(
+        chosen.filter(pc.field("unparsed"))
+    )
     landed = chosen.filter(~pc.field("unparsed")).column("day").unique().to_pylist()
     otherwise = days_judged_otherwise(lake, sorted(landed))
     if otherwise:
@@ -173,8 +177,16 @@ def _chosen(lake: Lake, reason: str | None, day: date | None) -> pa.Table:
 class _Replay:
     """One call: the store as it is now, and what is known of the objects from when they were read."""
 
-    def __init__(self, lake: Lake, store: EventStore, key: bytes, now: datetime) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        store: EventStore,
+        key: bytes,
+        now: datetime,
+        tombstones: Tombstones | None,
+    ) -> None:
         self.lake, self.store, self.key, self.now = lake, store, key, now
+        self.tombstones = tombstones
 
     def of(self, places: pa.Table) -> Unreadable:
         """Try the records at these places again; those that cannot be read any more."""
@@ -194,7 +206,13 @@ class _Replay:
         read = {name: self._read(name, lines[name], known[name], states) for name in lines}
         sound = {name: found for name, found in read.items() if isinstance(found, _Reading)}
         chunk = [(name, record) for name, found in sound.items() for record in found.records]
-        staged = stage(self.lake, chunk, pseudonymise=self._user_key, now=self.now)
+        staged = stage(
+            self.lake,
+            chunk,
+            pseudonymise=self._user_key,
+            now=self.now,
+            tombstones=self.tombstones,
+        )
         self._write(known, chunk, staged, staged.refused, sound)
         faulty = {name: found for name, found in read.items() if isinstance(found, str)}
         return self._from_quarantine(known, lines, faulty)

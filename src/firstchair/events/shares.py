@@ -17,6 +17,7 @@ from firstchair.definitions.loss import loss
 from firstchair.errors import DataError
 from firstchair.events.calendar import SET_ASIDE
 from firstchair.events.reconciliation import refused
+from firstchair.events.vocabulary import IS_ERASED
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 
@@ -143,8 +144,8 @@ def require_usable(lake: Lake, *, as_of: date, limit: float) -> None:
 def records_sql(lake: Lake) -> str:
     """SQL of `landed` (a row an event) and `refused` (a row a refused record), each with its `day`.
 
-    `refused.unparsed`: never landed. `refused.set_aside`: for its stray day. `refused.lost`: not
-    delivered again.
+    `refused.unparsed`: never landed. `refused.set_aside`: for its stray day, or for its forgotten
+    user; nobody can deliver it again. `refused.lost`: not delivered again.
     """
     return f"""
         create temp view landed as
@@ -155,7 +156,8 @@ def records_sql(lake: Lake) -> str:
             select object_url, mode(day) as day from landed group by object_url),
         placed as (
             select q.*, coalesce(q.event_date, o.day, q.quarantined_at::date) as day,
-                   q.batch_id is not null as unparsed, unparsed and q.event_id is null as nameless
+                   q.batch_id is not null as unparsed,
+                   unparsed and q.event_id is null and not {IS_ERASED} as nameless
             from {lake.scan(t.QUARANTINE_EVENTS)} q left join of_object o using (object_url)),
         again as (
             select distinct event_id from landed
@@ -166,8 +168,8 @@ def records_sql(lake: Lake) -> str:
             select day, count(*) as records from landed join asked using (day)
             where ingested_at > asked.since group by day)
         select p.day, p.reason, p.source, p.source_seq, p.object_url, p.line, p.unparsed,
-               {SET_ASIDE} as set_aside,
-               case when {SET_ASIDE} then false  -- a clock was off; nobody can deliver it again
+               {SET_ASIDE} or {IS_ERASED} as set_aside,
+               case when set_aside then false
                     when not p.unparsed then true
                     when not p.nameless then a.event_id is null
                     else row_number() over (

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from firstchair.events.masking import masked, without_pii
 from firstchair.events.parsing import parse
-from firstchair.events.personal import without_shapes
+from firstchair.events.personal import MASK, without_shapes
+from firstchair.events.vocabulary import ERASED, Reason
 from firstchair.lake import Engine, Lake
 from firstchair.lake import tables as t
-from firstchair.sources import Record
+from firstchair.sources import Record, Tombstones
 
 Chunk = Sequence[tuple[str, Record]]
 Pseudonymise = Callable[[str], str]
@@ -37,7 +38,14 @@ class Staged:
     fates: dict[str, tuple[int, int, int]]
 
 
-def stage(lake: Lake, chunk: Chunk, *, pseudonymise: Pseudonymise, now: datetime) -> Staged:
+def stage(
+    lake: Lake,
+    chunk: Chunk,
+    *,
+    pseudonymise: Pseudonymise,
+    now: datetime,
+    tombstones: Tombstones | None = None,
+) -> Staged:
     """Parse a chunk and hold its events against all events in bronze; nothing is written.
 
     Args:
@@ -45,9 +53,12 @@ def stage(lake: Lake, chunk: Chunk, *, pseudonymise: Pseudonymise, now: datetime
         chunk: Records with the names of their objects.
         pseudonymise: The `user_key` of a `user_id` as it stands in a record.
         now: The instant of ingestion.
+        tombstones: Users whose records are refused as `unknown_user`; nothing of these is kept.
     """
     with Engine(lake) as engine:
         _parse(engine, chunk, now)
+        if tombstones:
+            _erase(engine, tombstones)
         _sort(engine, pseudonymise)
         sql = engine.connection.sql
         columns = ", ".join(
@@ -57,7 +68,7 @@ def stage(lake: Lake, chunk: Chunk, *, pseudonymise: Pseudonymise, now: datetime
             f"select {columns} from sorted where fate = 'accepted' order by event_date, source, source_seq, event_id"
         ).to_arrow_table()
         fates = {row[0]: row[1:] for row in sql(_FATES).fetchall()}
-        return Staged(accepted, _refusals(engine, chunk, pseudonymise), fates)
+        return Staged(accepted, _refusals(engine, chunk, pseudonymise, tombstones), fates)
 
 
 _FATES = """
@@ -88,6 +99,20 @@ def parsing_sql(now: datetime) -> str:
     kept = parsed.mutate(raw=parsed.reason.notnull().ifelse(parsed.raw, ibis.null("string")))
     columns = ["object_url", "line", "raw", "user_id", "reason", "detail", *FIELDS]
     return str(ibis.to_sql(kept.select(columns), dialect="duckdb"))
+
+
+def _erase(engine: Engine, tombstones: Tombstones) -> None:
+    """Keep of each record of a forgotten user in `parsed` its place and its sequence number."""
+    users = engine.connection.sql(
+        "select distinct user_id from parsed where user_id is not null"
+    ).fetchall()
+    forgotten = tombstones.among(user for (user,) in users)
+    if forgotten:
+        engine.connection.execute(
+            f"update parsed set reason = '{Reason.UNKNOWN_USER}', detail = '{ERASED}', "
+            "raw = null, event_id = null where list_contains(?, user_id)",
+            [forgotten],
+        )
 
 
 def _sort(engine: Engine, pseudonymise: Pseudonymise) -> None:
@@ -138,7 +163,12 @@ def _extras(connection: Any, pseudonyms: dict[str, str]) -> pa.Table:
     )
 
 
-def _refusals(engine: Engine, chunk: Chunk, pseudonymise: Pseudonymise) -> pa.Table:
+def _refusals(
+    engine: Engine, chunk: Chunk, pseudonymise: Pseudonymise, tombstones: Tombstones | None
+) -> pa.Table:
+    def named(user_id: str) -> str:
+        return MASK if tombstones and tombstones.holds(user_id) else pseudonymise(user_id)
+
     unread = [
         (name, r.line, r.refused, r.detail, r.text, None, None, None)
         for name, r in chunk
@@ -152,7 +182,7 @@ def _refusals(engine: Engine, chunk: Chunk, pseudonymise: Pseudonymise) -> pa.Ta
         for row in sorted([*unread, *unparsed], key=lambda row: row[:2])
     ]
     for row in rows:
-        row["raw"] = masked(row["raw"], pseudonymise)
+        row["raw"] = None if row["raw"] is None else masked(row["raw"], named)
         row["detail"] = without_shapes(row["detail"])
     return pa.Table.from_pylist(
         rows, schema=pa.schema([t.QUARANTINE_EVENTS.schema.field(name) for name in REFUSED])

@@ -29,3 +29,10 @@ class Reason(StrEnum):
     UNKNOWN_ARTIST = "unknown_artist"
     UNKNOWN_TRACK = "unknown_track"
     SEQUENCE_CONFLICT = "sequence_conflict"
+
+
+# Detail of a record of a forgotten user, and its row in quarantine/events as SQL. Nothing of the
+# record is kept but its place and its sequence number, so that every record keeps one fate and no
+# source gets a gap.
+ERASED = "erased"
+IS_ERASED = f"(reason = '{Reason.UNKNOWN_USER}' and detail = '{ERASED}')"

@@ -8,8 +8,10 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import orjson
+
 if TYPE_CHECKING:
-    from firstchair.sources import Record
+    from firstchair.sources import Record, Tombstones
 
 # Limit of a body as it is sent, and again after it is unpacked.
 MAX_BODY_BYTES = 4 << 20
@@ -52,14 +54,39 @@ def records_in(body: bytes) -> "list[Record]":
     return list(islice(records_of(io.BytesIO(body)), MAX_EVENTS + 1))
 
 
-def judge(records: "list[Record]", now: datetime) -> tuple[Taken, list[bytes]]:
-    """Check the records as ingestion would; return the result and the accepted ones as lines."""
+def judge(
+    records: "list[Record]", now: datetime, tombstones: "Tombstones | None" = None
+) -> tuple[Taken, list[bytes]]:
+    """Check the records as ingestion would; return the result and the accepted ones as lines.
+
+    An event of a forgotten user is rejected as `unknown_user`.
+    """
     from firstchair.events import refusals  # loads an engine that logins do not need
 
     found = [Rejection(one.index, one.reason, one.detail) for one in refusals(records, now=now)]
     refused = {refusal.index for refusal in found}
-    lines = [_line(record) for place, record in enumerate(records) if place not in refused]
+    sound = [(place, record) for place, record in enumerate(records) if place not in refused]
+    if tombstones is not None:
+        tombstones.refresh()
+    if tombstones:
+        erased = _erased(sound, tombstones)
+        found = sorted([*found, *erased], key=lambda rejection: rejection.index)
+        refused = {rejection.index for rejection in erased}
+        sound = [(place, record) for place, record in sound if place not in refused]
+    lines = [_line(record) for _, record in sound]
     return Taken(len(lines), found), lines
+
+
+def _erased(records: "list[tuple[int, Record]]", tombstones: "Tombstones") -> list[Rejection]:
+    """The rejections of those records whose user was forgotten."""
+    from firstchair.events.vocabulary import ERASED, Reason
+
+    users = ((place, orjson.loads(record.text)["user_id"]) for place, record in records)
+    return [
+        Rejection(place, str(Reason.UNKNOWN_USER), ERASED)
+        for place, user_id in users
+        if tombstones.holds(user_id)
+    ]
 
 
 def _line(record: "Record") -> bytes:

@@ -152,7 +152,9 @@ def _service(app: FastAPI, api: "Service") -> None:
                 f"There are over {intake.MAX_EVENTS:,} events.",
                 "Send fewer events.",
             )
-        taken, lines = await asyncio.to_thread(intake.judge, records, datetime.now(UTC))
+        taken, lines = await asyncio.to_thread(
+            intake.judge, records, datetime.now(UTC), api.config.tombstones
+        )
         if lines:
             api.spool.append(b"".join(lines), 0)
             settled, loop = asyncio.get_running_loop().create_future(), asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from firstchair.login.signal_feed import SignalFeed
 from firstchair.outbox.delivery import DELIVER_SECONDS, Delivery
 from firstchair.outbox.spool import Spool
 from firstchair.publication.published import Published, current, open_published
+from firstchair.sources import Tombstones
 
 RELOAD_SECONDS = 0.25
 SIGNALS_SECONDS = 0.25
@@ -27,8 +28,8 @@ class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
     champion, decisions: called per request; they return what `firstchair status` and
-    `firstchair decisions` show. console: opens the review console over what is served; None: no
-    pages.
+    `firstchair decisions` show. tombstones: the users who were forgotten; None: none can be.
+    console: opens the review console over what is served; None: no pages.
     """
 
     published: Path
@@ -40,6 +41,7 @@ class ApiConfig:
     champion: Callable[[], object]
     decisions: Callable[[], object]
     fold_in: bool = True
+    tombstones: Tombstones | None = None
     console: OpenConsole | None = None
 
 
@@ -92,7 +94,12 @@ class Service:
         self._delivery.end()
 
     def reload(self) -> None:
-        """Serve the version that the pointer names; keep the present one if that cannot be read."""
+        """Serve the version that the pointer names; keep the present one if that cannot be read.
+
+        Users who were forgotten since are read too.
+        """
+        if self.config.tombstones is not None:
+            self.config.tombstones.refresh()
         named = current(self.config.published)
         if named is None or named == self.served:
             return
@@ -110,6 +117,7 @@ class Service:
                 pseudonym_key=config.pseudonym_key,
                 seed=config.seed,
                 today=self.signal_feed.today,
+                tombstones=config.tombstones,
             )
         else:
             self.logins.serve(published)

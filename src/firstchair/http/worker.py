@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstchair.http.api import Api, ApiConfig
 from firstchair.settings import load_settings
+from firstchair.sources import Tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ def app() -> Api:
             token=settings.secret_api_token(),
             seed=settings.seed,
             fold_in=settings.fold_in,
+            tombstones=Tombstones(settings.forgotten, settings.secret_tombstone_key),
             champion=champion,
             decisions=decisions,
             console=console,

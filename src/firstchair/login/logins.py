@@ -19,12 +19,15 @@ from firstchair.outbox.spool import Outbox
 from firstchair.publication.layout import SCORE_UNITS
 from firstchair.publication.published import Published
 from firstchair.signals.today import Today
+from firstchair.sources import Tombstones
 
 DEFAULT_K, MAX_K = 10, 50
 DAY_SECONDS = 86_400
 HASHED_AT_ONCE = 64
 REASONS_HELD = 1 << 16
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+# Signals of a user who was forgotten.
+NOTHING = Today()
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 
 # A line of the spool holds the answer as it is sent; `expanded` makes its impressions.
@@ -140,11 +143,13 @@ class Logins:
         pseudonym_key: bytes,
         seed: int,
         today: Today | None = None,
+        tombstones: Tombstones | None = None,
     ) -> None:
         self.rendered = Rendered(published)
         self.spool = spool
         self.seed = seed
         self.today = today or Today()
+        self.tombstones = tombstones
         self.counts = Counts()
         self._pseudonym = pseudonyms(pseudonym_key)
         self._source = spool.source.encode()
@@ -156,6 +161,8 @@ class Logins:
 
     def login(self, user_id: str, k: int, now: float, request: bytes = b"") -> bytes:
         """Answer a login, and write its impressions to the spool.
+
+        A user who was forgotten is answered as an unknown one, and nothing is written of it.
 
         Args:
             user_id: Key of the account table; any text.
@@ -172,9 +179,10 @@ class Logins:
         rendered = self.rendered
         user_key = self._pseudonym(user_id.encode("utf-8", "surrogatepass"))
         self._tell_time(now)
+        forgotten = self.tombstones is not None and self.tombstones.holds(user_id)
         slate = decide_slate(
             rendered.published,
-            self.today,
+            NOTHING if forgotten else self.today,
             user_key,
             k=k,
             day=self._day,
@@ -196,7 +204,8 @@ class Logins:
             rendered.simulated,
             body,
         )
-        spool.append(line, len(slate.artists))
+        if not forgotten:
+            spool.append(line, len(slate.artists))
         self._count(slate, time.perf_counter() - began)
         return body
 

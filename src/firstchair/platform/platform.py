@@ -27,6 +27,7 @@ from firstchair.promotion import (
     spans,
 )
 from firstchair.settings import Settings, load_settings
+from firstchair.sources import Tombstones
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Platform:
     def rules(self) -> GateRules:
         """The rules of the gate, from the settings."""
         return GateRules.of(self.settings)
+
+    @property
+    def tombstones(self) -> Tombstones:
+        """The users who were forgotten."""
+        return Tombstones(self.settings.forgotten, self.settings.secret_tombstone_key)
 
     def arms(self) -> Arms:
         """The assignment of users to roles by the ledger's last entry."""

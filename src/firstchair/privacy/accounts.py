@@ -1,7 +1,6 @@
 """The account table into silver/users: one row a user, with nothing that names or places a person exactly."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.privacy.defaults import Defaults, find_defaults
 from firstchair.privacy.generalisation import UNKNOWN, age_group, age_on, countries, genders, places
-from firstchair.sources import accounts, read_table, user_key
+from firstchair.sources import Tombstones, accounts, read_table, user_key
 from firstchair.validation import validate
 
 SUITE = "users"
@@ -32,6 +31,7 @@ class UsersReport:
     defaults: account rows by column that hold a value which far more accounts share than chance
         allows (`firstchair.privacy.defaults`). Coordinates and dates of birth of these are unknown
         in silver/users; their `created_at` is kept.
+    forgotten: account rows of forgotten users, which are left out.
     """
 
     rows: int
@@ -41,17 +41,30 @@ class UsersReport:
     age_groups: dict[str, int]
     elsewhere: int
     defaults: dict[str, int]
+    forgotten: int = 0
 
 
-def build_users(lake: Lake, url: sa.URL, *, pseudonym_key: bytes, now: datetime) -> UsersReport:
+def build_users(
+    lake: Lake,
+    url: sa.URL,
+    *,
+    pseudonym_key: bytes,
+    now: datetime,
+    tombstones: Tombstones | None = None,
+) -> UsersReport:
     """Put the accounts, generalised, in place of silver/users, and the refused ones of quarantine/users.
+
+    Forgotten users are in neither.
 
     Raises:
         SourceError: The account table cannot be read; the last snapshot stands.
     """
-    accepted, refused, elsewhere = [], [], 0
+    accepted, refused, elsewhere, forgotten = [], [], 0, 0
     defaults = find_defaults(url)
-    for people in _people(url, pseudonym_key, now, defaults):
+    for rows in read_table(url, accounts.USERS):
+        known = _known(rows, tombstones)
+        forgotten += len(rows) - len(known)
+        people = _people(known, pseudonym_key, now, defaults)
         elsewhere += int(people.pop("elsewhere").sum())
         failures: dict[int, Any] = {}
         for failure in (
@@ -80,44 +93,52 @@ def build_users(lake: Lake, url: sa.URL, *, pseudonym_key: bytes, now: datetime)
     }
     return UsersReport(
         rows=users.num_rows,
-        read=users.num_rows + len(refused),
+        read=users.num_rows + len(refused) + forgotten,
         quarantined=dict(Counter(row["reason"] for row in refused)),
         unknown=unknown,
         age_groups=dict(sorted(Counter(users.column("age_group").to_pylist()).items())),
         elsewhere=elsewhere,
         defaults=defaults.accounts,
+        forgotten=forgotten,
     )
 
 
-def _people(url: sa.URL, key: bytes, now: datetime, defaults: Defaults) -> Iterator[pd.DataFrame]:
+def _known(rows: pd.DataFrame, tombstones: Tombstones | None) -> pd.DataFrame:
+    """The account rows but those of forgotten users."""
+    if not tombstones:
+        return rows
+    forgotten = tombstones.among(user for user in rows["user_id"] if user)
+    return rows[~rows["user_id"].isin(forgotten)].reset_index(drop=True)
+
+
+def _people(rows: pd.DataFrame, key: bytes, now: datetime, defaults: Defaults) -> pd.DataFrame:
     """Account rows in the columns of silver/users and what the suite looks at besides.
 
     The country is the account's where it is a code, else that of the coordinates. State and city
     are always those of the coordinates: a listener abroad, or in a territory with a code of its
     own, has both. `elsewhere` marks rows where the two differ.
     """
-    for rows in read_table(url, accounts.USERS):
-        where = _places(rows, defaults)
-        said = countries(rows["country"])
-        named = said != UNKNOWN
-        # In microseconds: pandas' own nanoseconds end with the year 2262.
-        created = pa.array(rows["created_at"], t.UTC_INSTANT).to_pandas()
-        yield pd.DataFrame(
-            {
-                "user_key": [user_key(user, key) if user else None for user in rows["user_id"]],
-                "age_group": _age_groups(rows, now, defaults),
-                "gender": genders(rows["gender"]),
-                "country": said.where(named, where["country"]),
-                "state": where["state"],
-                "city": where["city"],
-                "created_at": created,
-                "created": created.notna().map({True: "yes", False: None}),
-                "created_after_reading": (created > now).map(
-                    {True: "created_at is after the reading", False: None}
-                ),
-                "elsewhere": named & (where["country"] != UNKNOWN) & (where["country"] != said),
-            }
-        )
+    where = _places(rows, defaults)
+    said = countries(rows["country"])
+    named = said != UNKNOWN
+    # In microseconds: pandas' own nanoseconds end with the year 2262.
+    created = pa.array(rows["created_at"], t.UTC_INSTANT).to_pandas()
+    return pd.DataFrame(
+        {
+            "user_key": [user_key(user, key) if user else None for user in rows["user_id"]],
+            "age_group": _age_groups(rows, now, defaults),
+            "gender": genders(rows["gender"]),
+            "country": said.where(named, where["country"]),
+            "state": where["state"],
+            "city": where["city"],
+            "created_at": created,
+            "created": created.notna().map({True: "yes", False: None}),
+            "created_after_reading": (created > now).map(
+                {True: "created_at is after the reading", False: None}
+            ),
+            "elsewhere": named & (where["country"] != UNKNOWN) & (where["country"] != said),
+        }
+    )
 
 
 def _places(rows: pd.DataFrame, defaults: Defaults) -> pd.DataFrame:

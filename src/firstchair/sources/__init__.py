@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, records_of
     from firstchair.sources.tables import read_table, value_counts
+    from firstchair.sources.tombstones import Tombstone, Tombstones
 
 __all__ = [
     "EventStore",
     "ObjectState",
     "Record",
     "SkippedObjects",
+    "Tombstone",
+    "Tombstones",
     "accounts",
     "read_table",
     "records_of",
@@ -24,5 +27,5 @@ __all__ = [
 ]
 
 __getattr__ = deferred(
-    __name__, __all__, ("pseudonyms", "records", "objects", "tables", "accounts")
+    __name__, __all__, ("pseudonyms", "tombstones", "records", "objects", "tables", "accounts")
 )

@@ -12,7 +12,7 @@ from firstchair.errors import SourceError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.privacy import UsersReport, build_users, user_key
-from firstchair.sources import accounts, tables
+from firstchair.sources import Tombstone, Tombstones, accounts, tables
 
 KEY = b"a test's key"
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -30,6 +30,19 @@ def put(source: sa.Engine, *rows: dict[str, Any]) -> None:
     with source.begin() as connection:
         for row in rows:
             connection.execute(accounts.USERS.insert(), {"created_at": SINCE, **row})
+
+
+def test_the_account_of_a_forgotten_user_is_left_out_and_counted(
+    source: sa.Engine, lake: Lake, tmp_path: Path
+) -> None:
+    tombstones = Tombstones(tmp_path, lambda: b"another key")
+    tombstones.put(Tombstone(tombstones.hash_of("user-ann"), "one", "2026-02-01T00:00:00Z"))
+    put(source, {"user_id": "user-ann"}, {"user_id": "user-bob"})
+
+    report = build_users(lake, source.url, pseudonym_key=KEY, now=NOW, tombstones=tombstones)
+
+    assert (report.read, report.rows, report.forgotten) == (2, 1, 1)
+    assert set(users(lake)) == {user_key("user-bob", KEY)}
 
 
 def build(source: sa.Engine, lake: Lake) -> UsersReport:

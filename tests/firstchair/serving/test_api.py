@@ -22,6 +22,7 @@ from firstchair.login.logins import MAX_K
 from firstchair.outbox import delivery
 from firstchair.outbox.segment import SUFFIX
 from firstchair.promotion import Ledger, Registry, status
+from firstchair.sources import Tombstone, Tombstones
 from tests.firstchair.serving.conftest import ALL_CHAMPION, KEY, LENGTH, Stocked, put_there
 
 TOKEN = {"Authorization": "Bearer a test's token"}
@@ -55,6 +56,7 @@ def config_at(folder: Path, memory: tuple[Registry, Ledger]) -> ApiConfig:
         seed=1,
         champion=lambda: status(*memory),
         decisions=memory[1].entries,
+        tombstones=Tombstones(folder, lambda: b"another key"),
     )
 
 
@@ -185,6 +187,33 @@ def test_impressions_are_those_that_were_answered(
     }
     assert shown == told
     assert sorted(event["source_seq"] for event in delivered(config)) == list(range(80))
+
+
+def test_nothing_of_a_forgotten_user_is_taken_or_kept(
+    put_copy: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, ask = worker
+    put_copy()
+    api.reload()
+    assert ask("POST", "/v1/events", json=[EVENT]).json()["accepted"] == 1
+    put_tombstone(config, "user-1")
+    api.reload()
+
+    listed = ask("GET", "/v1/users/user-1/recommendations?k=4").json()
+    posted = ask("POST", "/v1/events", json=[EVENT, EVENT | {"user_id": "user-2"}]).json()
+    api.stop()
+
+    assert len(listed["items"]) == 4
+    assert posted["accepted"] == 1
+    assert [(r["index"], r["reason"]) for r in posted["rejected"]] == [(0, "unknown_user")]
+    assert [event["user_id"] for event in delivered(config)] == ["user-1", "user-2"]
+
+
+def put_tombstone(config: ApiConfig, user_id: str) -> None:
+    """As another process does."""
+    folder = config.spool.parent
+    tombstones = Tombstones(folder, lambda: b"another key")
+    tombstones.put(Tombstone(tombstones.hash_of(user_id), "an erasure", "2026-02-01T00:00:00Z"))
 
 
 def test_a_retry_with_its_key_is_the_same_slate(ask_for_lists: Client) -> None:
