@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
+from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.adjustment import explained
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.audition.behaviour import World
@@ -26,7 +27,6 @@ from firstchair.promotion.trial.facts import Forecast, facts
 from firstchair.promotion.trial.looks import Look, Looks
 from firstchair.promotion.trial.measures import Adjusted, Cells, read
 from firstchair.promotion.trial.planning import Plan, plan
-from firstchair.promotion.trial.rules import Metric
 
 RULES = LiveRules()
 DAYS = (7, 21, 35)

@@ -3,7 +3,8 @@
 from datetime import date
 
 from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
-from firstchair.features.segments import UNKNOWN, follower_tiers
+from firstchair.definitions.segments import UNKNOWN
+from firstchair.features.segments import follower_tiers
 from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t
 

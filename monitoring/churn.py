@@ -7,7 +7,8 @@ from statistics import NormalDist
 from typing import Any
 
 from firstchair.definitions.churn import ACTIVE, BASE_DAYS, HORIZONS_DAYS, in_horizon, mature_until
-from firstchair.features.segments import ALL, published_values, user_segments
+from firstchair.definitions.segments import ALL
+from firstchair.features.segments import published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect

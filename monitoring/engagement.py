@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.bounds import bounds_sql, counted_sql
-from firstchair.features.segments import ALL, Segment, published_values, user_segments
+from firstchair.definitions.segments import ALL, Segment
+from firstchair.features.segments import published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.attribution import MEASURES, facts

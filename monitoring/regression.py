@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from firstchair.definitions.attribution import SLATE_DAYS
-from firstchair.features.segments import ALL
+from firstchair.definitions.segments import ALL
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.rules import EngagementRules

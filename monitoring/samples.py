@@ -6,15 +6,15 @@ from datetime import date, timedelta
 import pandas as pd
 
 from firstchair.definitions.attribution import shown_sql
-from firstchair.definitions.lifecycle import lifecycle_sql
-from firstchair.features.segments import UNKNOWN, follower_tiers
+from firstchair.definitions.segments import UNKNOWN, USER_SEGMENTS, user_segment_columns
+from firstchair.features.segments import follower_tiers
 from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t
 from monitoring.engine import connect
 
 # Columns by kind: of the users' features, of the users who come, of the catalogue, and of what they answer.
 FEATURES = ("clicks_per_100", "listen_through", "plays_per_day", "logins_per_day")
-POPULATION = ("lifecycle", "country", "age_group", "gender", "cold")
+POPULATION = (*map(str, USER_SEGMENTS), "cold")
 CATALOGUE = ("played_follower_tier", "played_artist_age")
 RESPONSES = ("ctr", "ctr_local_hits", "ctr_known_artists", "ctr_other_artists")
 # An artist is new for so many days; it is a hit where it is played more than in the rest of the
@@ -144,9 +144,7 @@ def _user_days(lake: Lake) -> str:
             where p.first_on < c.day and p.last_on >= c.day - {WARM_DAYS})
         select c.user_key, r.clicks_per_100, h.listen_through, c.plays_per_day::double as plays_per_day,
                c.logins_per_day::double as logins_per_day,
-               {lifecycle_sql("u.created_at", "c.day")} as lifecycle,
-               coalesce(u.country, '{UNKNOWN}') as country, coalesce(u.age_group, '{UNKNOWN}') as age_group,
-               coalesce(u.gender, '{UNKNOWN}') as gender, 
+               {user_segment_columns("c.day")},
                case when c.day >= date '{whole_from}' then if(w.user_key is null, 'cold', 'warm') end as cold,
                f.follower_tier as played_follower_tier,
                case when c.day - a.first_active_on < {NEW_ARTIST_DAYS} then 'new'

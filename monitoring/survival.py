@@ -5,7 +5,8 @@ from datetime import date, timedelta
 from statistics import NormalDist
 
 from firstchair.definitions.churn import ACTIVE, HORIZONS_DAYS, in_horizon, mature_until
-from firstchair.features.segments import ALL, published_values, user_segments
+from firstchair.definitions.segments import ALL
+from firstchair.features.segments import published_values, user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect

@@ -16,8 +16,8 @@ from firstchair.definitions.mlflow_pages import (
     log_points,
     quieten_mlflow,
 )
+from firstchair.definitions.segments import ALL
 from firstchair.errors import RunError
-from firstchair.features.segments import ALL
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from firstchair.definitions.segments import Segment
 from firstchair.lake import tables as t
 from tests.service import LAST_DAY, Lived, Service, different
 
@@ -116,7 +117,7 @@ def test_engagement_and_churn_are_kept_by_segment(service: Service) -> None:
         row["ctr"] == pytest.approx(row["clicks"] / row["impressions"]) for row in engagement
     )
     assert {row["horizon_days"] for row in churn} == {7, 14}
-    assert segments == {"all", "lifecycle", "country", "age_group", "gender", "follower_tier"}
+    assert segments == set(Segment)
 
 
 def test_the_drift_report_is_a_page_on_disk(lived: Lived) -> None:

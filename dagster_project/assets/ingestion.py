@@ -7,6 +7,7 @@ from dagster_project.metadata import described
 from dagster_project.resources import PlatformResource
 from firstchair import events, privacy
 from firstchair.definitions.checks import CheckState
+from firstchair.definitions.source_tables import OTHER_TABLES, SourceTable
 from firstchair.lake.tables import OBJECTS
 
 OWNERS = ["team:data"]
@@ -56,6 +57,25 @@ def users(platform: PlatformResource) -> dg.MaterializeResult:
         tombstones=p.tombstones,
     )
     return dg.MaterializeResult(metadata=described(report))
+
+
+def _source_table(table: SourceTable) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table.name,
+        description=table.description,
+        group_name="ingestion",
+        owners=OWNERS,
+        kinds={"postgres", "greatexpectations", "deltalake"},
+    )
+    def rows(platform: PlatformResource) -> dg.MaterializeResult:
+        p = platform.open()
+        report = events.build_source_table(p.lake, p.databases.accounts, table, now=p.now)
+        return dg.MaterializeResult(metadata=described(report))
+
+    return rows
+
+
+SOURCE_TABLES = [_source_table(table) for table in OTHER_TABLES]
 
 
 @dg.asset(group_name="ingestion", owners=OWNERS, kinds={"postgres", "deltalake"})

@@ -7,20 +7,16 @@ import dagster as dg
 import pytest
 
 from dagster_project.definitions import defs
+from firstchair.definitions.source_tables import OTHER_TABLES
+from firstchair.models import Family, model_name
 
 ASSETS = Path(__file__).parents[2] / "dagster_project" / "assets"
 GROUPS = {
-    "ingestion": {"landed_events", "users", "catalogue"},
+    "ingestion": {"landed_events", "users", "catalogue", *(table.name for table in OTHER_TABLES)},
     "validation": {"silver_events"},
     "features": {"user_features", "interactions"},
     "models": {
-        "als_model",
-        "xgboost_model",
-        "content_model",
-        "item_item_model",
-        "blend_model",
-        "trending_model",
-        "random_model",
+        *map(model_name, Family),
         "popularity_reference",
         "evidence",
         "promotion_decision",

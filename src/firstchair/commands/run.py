@@ -9,7 +9,7 @@ from typing import Any
 from firstchair import events
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
-from firstchair.platform.assets import AFTER, FEATURES, HISTORY, MODELS
+from firstchair.platform.assets import ACCOUNTS, AFTER, FEATURES, HISTORY, MODELS, SOURCES
 from firstchair.platform.platform import Platform
 from firstchair.platform.triggers import lists_with_merged
 from firstchair.platform.work import writing
@@ -104,11 +104,11 @@ class _Run:
         self.instance = open_instance(platform.settings)
         self.runs: list[str] = []
         self.done = 0
-        self.total = 3
+        self.total = len(SOURCES)
         close_orphans(self.instance)
 
     def after(self, mend: Callable[[], None]) -> tuple[date, ...]:
-        self._land(("users", "catalogue"))
+        self._land(ACCOUNTS)
         mend()
         if not (stale := events.stale_days(self.platform.lake)):
             return ()
@@ -123,7 +123,7 @@ class _Run:
         return days
 
     def through(self, first: date | None, last: date | None) -> RunReport:
-        self._land(("landed_events", "users", "catalogue"))
+        self._land(SOURCES)
         earliest, complete = self.platform.complete_days()
         last = _within(last or complete, earliest, complete, "--to")
         model_days = self._model_days(first, last, earliest)

@@ -32,7 +32,7 @@ from firstchair.console.rendering import rendered, report_headers
 from firstchair.console.session import COOKIE, LASTS, Sessions
 from firstchair.console.simulation import is_simulated
 from firstchair.console.sources import Sources
-from firstchair.features.segments import Segment
+from firstchair.definitions.segments import Segment
 from firstchair.promotion import explained, look_of
 
 # Exactly one slash at the beginning: after two, a browser expects the name of another machine.

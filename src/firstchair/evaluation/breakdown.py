@@ -6,15 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from firstchair.definitions.segments import OTHER, USER_SEGMENTS
 from firstchair.evaluation.intervals import mean_interval
 from firstchair.models import TrainingData
 from firstchair.models.hits import Values
 from firstchair.models.selection import Rows
 
-SEGMENTS = ("lifecycle", "country", "age_group", "gender")
 # A smaller cell is merged into `other`: it would say little, and say it of few people.
 LEAST_USERS = 20
-OTHER = "other"
 # Upper ends, inclusive, of the bins of artists a user had taken before.
 HISTORY = (0, 1, 3, 5, 10, 19)
 HISTORY_NAMES = ("0", "1", "2-3", "4-5", "6-10", "11-19", "20+")
@@ -41,7 +40,7 @@ def broken_down(values: Values, rows: Rows, data: TrainingData, *, seed: int) ->
     named = {"all": np.full(len(rows), "all"), "history": history_names(lengths)}
     named |= {
         name: data.users[name].astype(str).to_numpy()[rows]
-        for name in SEGMENTS
+        for name in USER_SEGMENTS
         if name in data.users
     }
     return tuple(

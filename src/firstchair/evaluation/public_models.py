@@ -13,22 +13,11 @@ from firstchair.evaluation.exposure import exposure
 from firstchair.evaluation.public import PublicSplit
 from firstchair.evaluation.ranking import metrics_at
 from firstchair.evaluation.references import POPULARITY, Popularity
-from firstchair.models import Family, LabelledHistory, Recommender, fit
-from firstchair.models.chosen import (
-    MADE_OF_PARTS,
-    TUNED,
-    alternatives,
-    assembled,
-    chosen_settings,
-    data_of,
-)
+from firstchair.models import FAMILIES, Family, LabelledHistory, Recommender, fit
+from firstchair.models.chosen import alternatives, assembled, chosen_settings, data_of
 from firstchair.models.hits import Values
 
-# What the two files do not hold, and the family cannot do without.
-NEEDS = {
-    Family.CONTENT: "the genres and the era of each artist",
-    Family.TRENDING: "the days on which artists were played",
-}
+NO_CHOICE = "nothing to choose"
 VALIDATION_USERS = 3_000
 
 
@@ -110,24 +99,28 @@ def _fitted(
 
 
 def _settings(split: PublicSplit, model: str, seed: int) -> tuple[dict[str, Any], str]:
-    """What to fit with, and who chose it: a study of this very file, or a look at its held-out slice now."""
-    if model in NEEDS:
+    """The settings to fit with, and who chose them: a study of this file, or its held-out slice."""
+    if model == POPULARITY:
+        return {}, NO_CHOICE
+    family = Family(model)
+    entry = FAMILIES[family]
+    if entry.needs:
         raise ModelError(
-            f"{model} needs {NEEDS[Family(model)]}; a public split holds ids alone.",
+            f"{model} needs {entry.needs}; a public split holds ids alone.",
             where=f"model {model}",
             data="No model was fitted.",
             remedy=f"Load the data with `firstchair load` and fit {model} by `firstchair run`, or evaluate another.",
         )
-    if model not in (*TUNED, *MADE_OF_PARTS):
-        return {}, "nothing to choose"
+    if not (entry.tuned or entry.parts):
+        return {}, NO_CHOICE
     name = data_of(split.train.fingerprint)
     if name is not None:
-        return chosen_settings(Family(model), data=name), f"the study of {name}"
+        return chosen_settings(family, data=name), f"the study of {name}"
     labelled = split.train.labelled
     assert labelled is not None, "a public split always holds a slice out"
-    wanted = (Family(model),) if model in TUNED else TUNED
-    parts = {family: _best_on_slice(labelled, family, seed) for family in wanted}
-    return assembled(Family(model), parts), "a held-out slice of the training file"
+    wanted = entry.parts or (family,)
+    parts = {part: _best_on_slice(labelled, part, seed) for part in wanted}
+    return assembled(family, parts), "a held-out slice of the training file"
 
 
 def _best_on_slice(labelled: LabelledHistory, family: Family, seed: int) -> dict[str, Any]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         require_usable,
         unusable,
     )
+    from firstchair.events.source_rows import SourceTableReport, build_source_table
     from firstchair.events.vocabulary import EventType, Reason
 
 __all__ = [
@@ -57,12 +58,14 @@ __all__ = [
     "Refusal",
     "Refused",
     "Skipped",
+    "SourceTableReport",
     "StrayDays",
     "Tried",
     "Unreadable",
     "blocked_days",
     "build_catalogue",
     "build_events",
+    "build_source_table",
     "changed_objects",
     "check_redirects",
     "days_to_build",
@@ -105,5 +108,6 @@ __getattr__ = deferred(
         "shares",
         "clock",
         "replay",
+        "source_rows",
     ),
 )

@@ -1,25 +1,10 @@
-"""Segments of users and artists, and the merging of cells too small to be published (CONTRACT section 5)."""
+"""Segments as SQL, and the merging of cells too small to be published (CONTRACT section 5)."""
 
 from enum import StrEnum
 
-from firstchair.definitions.lifecycle import lifecycle_sql
+from firstchair.definitions.segments import ALL, OTHER, Segment, user_segment_sql
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-
-ALL = "all"
-OTHER = "other"
-UNKNOWN = "unknown"
-
-
-class Segment(StrEnum):
-    """What users are told apart by; `follower_tier` tells apart the artists they were shown."""
-
-    ALL = "all"
-    LIFECYCLE = "lifecycle"
-    COUNTRY = "country"
-    AGE_GROUP = "age_group"
-    GENDER = "gender"
-    FOLLOWER_TIER = "follower_tier"
 
 
 class FollowerTier(StrEnum):
@@ -35,21 +20,16 @@ class FollowerTier(StrEnum):
 def user_segments(*, day: str) -> str:
     """DuckDB list of every user segment of a row with the columns of silver/users (alias `u`).
 
-    `day` is SQL for the day at whose 00:00 UTC the lifecycle is read (`definitions.lifecycle`). All
-    other segments are `unknown` where the account does not say, or silver/users no longer holds it.
+    Args:
+        day: SQL of the day at whose 00:00 UTC the segments are read. They are `unknown` where the
+            account does not say, or silver/users no longer holds it.
 
     Returns:
-        SQL of a list of structs (segment, value), one a segment but follower_tier; `all` has the value `all`.
+        SQL of a list of structs (segment, value): `all` with the value `all`, and each segment of
+        users (`definitions.segments`).
     """
-    values = {
-        Segment.ALL: f"'{ALL}'",
-        Segment.LIFECYCLE: lifecycle_sql("u.created_at", day),
-        **{name: f"u.{name}" for name in (Segment.COUNTRY, Segment.AGE_GROUP, Segment.GENDER)},
-    }
-    pairs = (
-        f"{{'segment': '{name}', 'value': coalesce({value}, '{UNKNOWN}')}}"
-        for name, value in values.items()
-    )
+    values = {Segment.ALL: f"'{ALL}'", **user_segment_sql(day)}
+    pairs = (f"{{'segment': '{name}', 'value': {value}}}" for name, value in values.items())
     return f"[{', '.join(pairs)}]"
 
 

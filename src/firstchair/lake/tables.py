@@ -4,9 +4,22 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from firstchair.definitions import churn
+from firstchair.definitions import churn, source_tables
+from firstchair.definitions.metrics import BEFORE, GUARDRAILS
+from firstchair.definitions.segments import USER_SEGMENTS
+from firstchair.definitions.source_tables import ColumnType
 
 UTC_INSTANT = pa.timestamp("us", tz="UTC")
+# Columns of source tables in the lake.
+TYPES = {
+    ColumnType.TEXT: pa.string(),
+    ColumnType.TEXTS: pa.list_(pa.string()),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.BIGINT: pa.int64(),
+    ColumnType.DOUBLE: pa.float64(),
+    ColumnType.DATE: pa.date32(),
+    ColumnType.INSTANT: UTC_INSTANT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +31,20 @@ class Table:
     partition_by: str | None = None
 
 
+_defined: list[Table] = []
+
+
 def _table(name: str, partition_by: str | None = None, /, **columns: pa.DataType) -> Table:
-    return Table(name, pa.schema(list(columns.items())), partition_by)
+    """Define a table, which is then one of `ALL_TABLES`."""
+    _defined.append(Table(name, pa.schema(list(columns.items())), partition_by))
+    return _defined[-1]
+
+
+def _source(table: source_tables.SourceTable) -> Table:
+    """The table of a source table's valid rows."""
+    return _table(
+        f"silver/{table.name}", **{name: TYPES[kind] for name, kind in table.columns.items()}
+    )
 
 
 _EVENT_COLUMNS: dict[str, pa.DataType] = {
@@ -113,6 +138,15 @@ QUARANTINE_USERS = _table(
     detail=pa.string(),
     quarantined_at=UTC_INSTANT,
 )
+# A row of a source table beside the catalogue that its suite refuses.
+QUARANTINE_ROWS = _table(
+    "quarantine/source_rows",
+    source_table=pa.string(),
+    key=pa.string(),
+    reason=pa.string(),
+    detail=pa.string(),
+    quarantined_at=UTC_INSTANT,
+)
 USERS = _table(
     "silver/users",
     user_key=pa.string(),
@@ -123,14 +157,7 @@ USERS = _table(
     city=pa.string(),
     created_at=UTC_INSTANT,
 )
-ARTISTS = _table(
-    "silver/artists",
-    artist_id=pa.string(),
-    name=pa.string(),
-    first_active_on=pa.date32(),
-    followers=pa.int64(),
-    genres=pa.list_(pa.string()),
-)
+ARTISTS = _source(source_tables.ARTISTS)
 # Artists that the catalogue says were merged into another. redirect_to: the end of the chain, an
 # artist of silver/artists; null where the redirect is not followed, `fault` says why.
 ARTIST_REDIRECTS = _table(
@@ -140,14 +167,8 @@ ARTIST_REDIRECTS = _table(
     redirect_to=pa.string(),
     fault=pa.string(),  # circle, unknown_artist; null where it is followed
 )
-TRACKS = _table(
-    "silver/tracks",
-    track_id=pa.string(),
-    artist_id=pa.string(),
-    title=pa.string(),
-    duration_ms=pa.int64(),
-    released_on=pa.date32(),
-)
+TRACKS = _source(source_tables.TRACKS)
+SOURCES = {one.name: _source(one) for one in source_tables.OTHER_TABLES}
 RECENT_TRACK = pa.struct(
     [
         ("track_id", pa.string()),
@@ -396,10 +417,7 @@ EVIDENCE = _table(
     day=pa.date32(),
     user_key=pa.string(),
     arm=pa.string(),
-    lifecycle=pa.string(),
-    country=pa.string(),
-    age_group=pa.string(),
-    gender=pa.string(),
+    **dict.fromkeys(map(str, USER_SEGMENTS), pa.string()),
     impressions=pa.int64(),
     clicks=pa.int64(),
     plays=pa.int64(),
@@ -408,11 +426,7 @@ EVIDENCE = _table(
     followed=pa.int64(),
     active=pa.int8(),
     **{label: pa.int8() for label in churn.LABELS},  # null while its days are not over
-    pre_impressions=pa.int64(),
-    pre_clicks=pa.int64(),
-    pre_active_days=pa.int64(),
-    pre_ms_played=pa.int64(),
-    pre_track_ms=pa.int64(),
+    **dict.fromkeys(BEFORE.values(), pa.int64()),
     stage=pa.string(),
     share=pa.float64(),
     champion_version=pa.string(),
@@ -428,44 +442,14 @@ STAGE_PLAN = _table(
     users=pa.int64(),  # who could be assigned
     arm_users=pa.int64(),  # of the smaller arm who are expected to be shown something
     stage_max_days=pa.int32(),
-    listen_margin=pa.float64(),
-    active_margin=pa.float64(),
+    **{one.margin: pa.float64() for one in GUARDRAILS},
     stage_success_users=pa.int64(),
     power=pa.float64(),
     detectable=pa.float64(),  # relative effect on clicks, found with `power`
-    listen_through_unharmed=pa.float64(),  # chance of the proof if nothing is harmed
-    active_days_unharmed=pa.float64(),
+    # Chance that each guardrail is proven to keep its margin if nothing is harmed.
+    **{f"{one.metric}_unharmed": pa.float64() for one in GUARDRAILS},
     promoted_5=pa.float64(),  # chance of a promotion where clicks truly rise by 5 %
     promoted_10=pa.float64(),
 )
 
-ALL_TABLES = (
-    OBJECTS,
-    OBJECT_VERSIONS,
-    OBJECT_SIZES,
-    SKIPPED_OBJECTS,
-    BRONZE_EVENTS,
-    EVENTS,
-    QUARANTINE_EVENTS,
-    QUARANTINE_USERS,
-    USERS,
-    ARTISTS,
-    ARTIST_REDIRECTS,
-    TRACKS,
-    USER_FEATURES,
-    INTERACTIONS,
-    RECOMMENDATIONS,
-    ENGAGEMENT_DAILY,
-    CHURN,
-    SURVIVAL,
-    BASELINES,
-    DRIFT,
-    OVERFIT,
-    DATA_QUALITY,
-    OFFLINE_EVIDENCE,
-    PROMPTED_EVIDENCE,
-    TRAINING_EVIDENCE,
-    VERSION_EVIDENCE,
-    EVIDENCE,
-    STAGE_PLAN,
-)
+ALL_TABLES = tuple(_defined)

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
         FamilyEntry,
         baselines,
         contenders,
-        fit,
-        load,
         model_name,
     )
+    from firstchair.models.fitting import fit, load
     from firstchair.models.protocol import (
         Explanations,
         Family,
@@ -57,4 +56,6 @@ __all__ = [
     "versions_read",
 ]
 
-__getattr__ = deferred(__name__, __all__, ("protocol", "chosen", "training_data", "families"))
+__getattr__ = deferred(
+    __name__, __all__, ("protocol", "families", "chosen", "training_data", "fitting")
+)

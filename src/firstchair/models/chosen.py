@@ -1,4 +1,4 @@
-"""Settings that studies chose, as data: one file a data set, with the study's figures beside them."""
+"""Settings that studies chose: a JSON file for each data set, with the figures of its study."""
 
 import json
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from importlib.resources import files
 from typing import Any
 
 from firstchair.errors import ModelError
+from firstchair.models.families import FAMILIES
 from firstchair.models.protocol import Family
 
 PLATFORM = "platform"
-# Families with settings of their own; those made of parts take the parts'.
-TUNED = (Family.ALS, Family.ITEM_ITEM)
-MADE_OF_PARTS = (Family.BLEND, Family.XGBOOST)
 
 
 def chosen_settings(family: Family, *, data: str = PLATFORM) -> dict[str, Any]:
-    """What the study on `data` chose for the family, as arguments of its class; {} where nothing is to choose.
+    """Settings that the study on `data` chose for a family, as arguments of its class.
+
+    They are empty for a family that has no settings to choose.
 
     Raises:
         ModelError: There is no study of that data.
@@ -27,21 +27,19 @@ def chosen_settings(family: Family, *, data: str = PLATFORM) -> dict[str, Any]:
 
 def assembled(family: Family, parts: Mapping[Family, Mapping[str, Any]]) -> dict[str, Any]:
     """Arguments of the family's class from the settings of the tuned families."""
-    own = dict(parts.get(family, {}))
-    if family in MADE_OF_PARTS:
-        return {"als": dict(parts[Family.ALS]), "item_item": dict(parts[Family.ITEM_ITEM]), **own}
-    return own
+    of_parts = {part.replace("-", "_"): dict(parts[part]) for part in FAMILIES[family].parts}
+    return of_parts | dict(parts.get(family, {}))
 
 
 def data_of(fingerprint: str) -> str | None:
-    """Name of the data set with that fingerprint of its training data, None where no study knows it."""
+    """Name of the studied data set whose training data have that fingerprint; None if there is none."""
     return next(
         (name for name, found in _documents().items() if found["fingerprint"] == fingerprint), None
     )
 
 
 def alternatives(family: Family) -> tuple[dict[str, Any], ...]:
-    """Every setting that some study chose for a tuned family: what is tried on data that no study knows."""
+    """Settings that studies chose for a tuned family, each once: tried on data without a study."""
     found = [_document(name)["families"][family]["settings"] for name in sorted(_documents())]
     return tuple(
         settings for number, settings in enumerate(found) if settings not in found[:number]

@@ -1,19 +1,15 @@
 """Content: the genres and era of what a user likes; knows artists that nobody has played."""
 
-from pathlib import Path
-from typing import Self
-
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from firstchair.models import storage
+from firstchair.models.bases import Arrays, PersonalModel
 from firstchair.models.explanations import blank, strongest_in_rows
 from firstchair.models.folding import Parts
-from firstchair.models.known import explained_known, recommend_known
+from firstchair.models.known import explained_known
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.selection import Floats, Rows, columns_for, narrow, own_columns, spread
-from firstchair.models.trending import Trending
 
 ERA = "era:"
 ERA_YEARS = 10
@@ -21,7 +17,7 @@ ERA_YEARS = 10
 ERA_WEIGHT = 0.3
 
 
-class Content:
+class Content(PersonalModel):
     """Cosine of the user's mean artist and each artist, over TF-IDF of genres and decade: 0..1.
 
     idf = ln((1 + n) / (1 + df)) + 1, rows of length 1 (Salton and Buckley 1988, with the smoothing that
@@ -31,33 +27,38 @@ class Content:
     family = Family.CONTENT
 
     def __init__(self) -> None:
-        self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
+        super().__init__()
         self.terms: npt.NDArray[np.str_] = np.array([], dtype=str)
         self.vectors: sparse.csr_matrix = sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32))
-        self.trending = Trending()
 
-    def fit(self, data: TrainingData, *, seed: int) -> Self:
+    def learn(self, data: TrainingData, *, seed: int) -> Arrays:
         """Weigh the terms of the catalogue; nothing is drawn by chance."""
         described = [_terms(row.genres, row.first_active_on) for row in data.artists.itertuples()]
-        self.artist_ids = data.artist_ids
-        self.terms = np.array(sorted({term for terms in described for term in terms}), dtype=str)
-        place = {term: number for number, term in enumerate(self.terms)}
-        row = [number for number, terms in enumerate(described) for _ in terms]
-        column = [place[term] for terms in described for term in terms]
-        shape = (len(described), len(self.terms))
+        terms = np.array(sorted({term for named in described for term in named}), dtype=str)
+        place = {term: number for number, term in enumerate(terms)}
+        row = [number for number, named in enumerate(described) for _ in named]
+        column = [place[term] for named in described for term in named]
+        shape = (len(described), len(terms))
         counts = sparse.csr_matrix(
             (np.ones(len(row), dtype=np.float32), (row, column)), shape=shape
         )
-        frequency = np.bincount(column, minlength=len(self.terms))
+        frequency = np.bincount(column, minlength=len(terms))
         idf = np.log((1 + len(described)) / (1 + frequency)) + 1
-        idf[np.char.startswith(self.terms, ERA)] *= ERA_WEIGHT
-        self.vectors = _unit(sparse.csr_matrix(counts.multiply(idf), dtype=np.float32))
-        self.trending = Trending().fit(data, seed=seed)
-        return self
+        idf[np.char.startswith(terms, ERA)] *= ERA_WEIGHT
+        vectors = _unit(sparse.csr_matrix(counts.multiply(idf), dtype=np.float32))
+        return {
+            "terms": terms,
+            "data": vectors.data,
+            "indices": vectors.indices,
+            "indptr": vectors.indptr,
+        }
 
-    def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """By cosine; users without a positive signal by what is trending."""
-        return recommend_known(self, data, rows, k)
+    def restore(self) -> None:
+        """The terms, and each artist's vector of them as a row of a matrix."""
+        self.terms = self.arrays["terms"]
+        parts = (self.arrays["data"], self.arrays["indices"], self.arrays["indptr"])
+        shape = (len(self.artist_ids), len(self.terms))
+        self.vectors = sparse.csr_matrix(parts, shape=shape)
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
@@ -110,32 +111,6 @@ class Content:
     def parameters(self) -> dict[str, float | int | str]:
         """Weight and width of an era."""
         return {"era_weight": ERA_WEIGHT, "era_years": ERA_YEARS}
-
-    def save(self, folder: Path) -> None:
-        """Terms, the artists' vectors, and the trending model for cold users."""
-        storage.write(
-            folder,
-            {"family": self.family},
-            {
-                "artist_ids": self.artist_ids,
-                "terms": self.terms,
-                "data": self.vectors.data,
-                "indices": self.vectors.indices,
-                "indptr": self.vectors.indptr,
-            },
-        )
-        self.trending.save(folder / "trending")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-        _, arrays = storage.read(folder)
-        model = cls()
-        model.artist_ids, model.terms = arrays["artist_ids"], arrays["terms"]
-        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-        model.vectors = sparse.csr_matrix(parts, shape=(len(model.artist_ids), len(model.terms)))
-        model.trending = Trending.load(folder / "trending")
-        return model
 
 
 def _terms(genres: object, first_active_on: object) -> list[str]:

@@ -1,16 +1,15 @@
-"""The registry of model families: what each is, and how one is fitted and loaded by its tag."""
+"""The registry of model families: assets, registry tags, titles and lists derive from it.
 
-from collections.abc import Mapping
+docs/extending.md shows how to add a family.
+"""
+
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from firstchair.models.als import ALS
 from firstchair.models.blend import Blend
-from firstchair.models.chosen import chosen_settings
 from firstchair.models.content import Content
 from firstchair.models.item_item import ItemItem
-from firstchair.models.protocol import Family, Recommender, TrainingData
+from firstchair.models.protocol import Family, Recommender
 from firstchair.models.random import Random
 from firstchair.models.ranker import Ranker
 from firstchair.models.trending import Trending
@@ -18,12 +17,19 @@ from firstchair.models.trending import Trending
 
 @dataclass(frozen=True, slots=True)
 class FamilyEntry:
-    """What the platform needs to know of a model family; every list of families is derived from it.
+    """Everything that the platform needs to know of a model family.
 
-    model: its class. title: what people call it. description: one sentence for the asset that fits it.
-    libraries: what it is built with, as the Dagster UI shows it. contends: the gate may make it
-    champion; the others are there to be compared with, or are parts of another. baseline: versions of it
-    are shown to users whom no contender serves.
+    Attributes:
+        model: Its class, which names the family.
+        title: What people call it.
+        description: One sentence for the asset that fits it.
+        libraries: What it is built with, as the Dagster UI shows it.
+        contends: The gate may make it champion. The others are there to be compared with, or are
+            parts of another.
+        baseline: Its versions are shown to users whom no contender serves.
+        tuned: Its settings are chosen by a study (`firstchair.models.chosen`).
+        parts: Families whose settings its class takes, each under its own name.
+        needs: What it needs that a public split (ids of users and items) does not hold.
     """
 
     model: type[Recommender]
@@ -32,57 +38,67 @@ class FamilyEntry:
     libraries: frozenset[str]
     contends: bool = False
     baseline: bool = False
+    tuned: bool = False
+    parts: tuple[Family, ...] = ()
+    needs: str = ""
 
 
-FAMILIES: dict[Family, FamilyEntry] = {
-    Family.ALS: FamilyEntry(
+_ENTRIES = (
+    FamilyEntry(
         ALS,
         "ALS",
         "Champion's family: implicit ALS on the user-item matrix.",
         frozenset({"implicit"}),
         contends=True,
+        tuned=True,
     ),
-    Family.ITEM_ITEM: FamilyEntry(
+    FamilyEntry(
         ItemItem,
         "Item-item",
         "Strongest simple model: damped similarities of artists.",
         frozenset({"scipy"}),
+        tuned=True,
     ),
-    Family.BLEND: FamilyEntry(
+    FamilyEntry(
         Blend,
         "Blend",
         "ALS and item-item added, the weight chosen on later days.",
         frozenset({"scipy", "implicit"}),
+        parts=(Family.ALS, Family.ITEM_ITEM),
     ),
-    Family.XGBOOST: FamilyEntry(
+    FamilyEntry(
         Ranker,
         "XGBoost",
         "Challenger's family: XGBoost ranker over candidates.",
         frozenset({"xgboost"}),
         contends=True,
+        parts=(Family.ALS, Family.ITEM_ITEM),
     ),
-    Family.CONTENT: FamilyEntry(
+    FamilyEntry(
         Content,
         "Content",
         "Baseline: genres and era of what a user plays.",
         frozenset({"scikitlearn"}),
+        needs="the genres and the era of each artist",
     ),
-    Family.TRENDING: FamilyEntry(
+    FamilyEntry(
         Trending,
         "Trending",
         "Baseline and fallback: what is played now, by country and age group.",
         frozenset({"python"}),
         baseline=True,
+        needs="the days on which artists were played",
     ),
-    Family.RANDOM: FamilyEntry(
+    FamilyEntry(
         Random,
         "Random",
         "Baseline: a seeded random list, the floor of every comparison.",
         frozenset({"python"}),
         baseline=True,
     ),
-}
-# It serves first; a platform without a champion has nothing to compare a challenger with.
+)
+FAMILIES: dict[Family, FamilyEntry] = {entry.model.family: entry for entry in _ENTRIES}
+# The family of the first champion, with which the first challenger is compared.
 FIRST_CHAMPION = Family.ALS
 
 
@@ -103,23 +119,3 @@ def model_name(family: Family) -> str:
     'item_item_model'
     """
     return f"{family.replace('-', '_')}_model"
-
-
-def fit(
-    family: Family, data: TrainingData, *, seed: int, settings: Mapping[str, Any] | None = None
-) -> Recommender:
-    """A model of the family, fitted on `data`; the same seed, settings and data give the same bytes.
-
-    `settings` are arguments of the family's class; None for those that the study of the platform chose.
-    """
-    known = chosen_settings(Family(family)) if settings is None else settings
-    return FAMILIES[Family(family)].model(**known).fit(data, seed=seed)
-
-
-def load(family: Family, folder: Path) -> Recommender:
-    """A model of the family from what its `save` wrote.
-
-    Raises:
-        ModelError: A file is missing or of a format that this version does not know.
-    """
-    return FAMILIES[Family(family)].model.load(folder)

@@ -1,20 +1,16 @@
 """Item-item: artists that stand with what a user likes in the rows of others, damped both ways."""
 
-from pathlib import Path
-from typing import Self
-
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from firstchair.models import storage
-from firstchair.models.known import explain_known, recommend_known
+from firstchair.models.bases import Arrays, PersonalModel
+from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
 from firstchair.models.selection import Floats, Rows, columns_for, narrow, spread
-from firstchair.models.trending import Trending
 
 
-class ItemItem:
+class ItemItem(PersonalModel):
     """A walk of three steps from a user over the user's artists and their listeners to others.
 
     With B the 0/1 matrix of positive signals (users × artists), Du and Di its row and column sums:
@@ -39,14 +35,17 @@ class ItemItem:
         artist_damping: float = 0.7,
         popularity_damping: float = 0.1,
     ) -> None:
+        super().__init__(
+            user_damping=user_damping,
+            artist_damping=artist_damping,
+            popularity_damping=popularity_damping,
+        )
         self.user_damping = user_damping
         self.artist_damping, self.popularity_damping = artist_damping, popularity_damping
-        self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
         self.similarity: sparse.csr_matrix = sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32))
-        self.trending = Trending()
 
-    def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Count and damp; `seed` changes nothing."""
+    def learn(self, data: TrainingData, *, seed: int) -> Arrays:
+        """Count and damp the similarities of artists; `seed` changes nothing."""
         liked = data.liked()
         activity, listeners = (
             np.diff(liked.indptr),
@@ -59,13 +58,17 @@ class ItemItem:
         )
         similarity.data *= _power(listeners, -self.popularity_damping)[similarity.indices]
         similarity.sort_indices()
-        self.artist_ids, self.similarity = data.artist_ids, similarity
-        self.trending = Trending().fit(data, seed=seed)
-        return self
+        return {
+            "data": similarity.data,
+            "indices": similarity.indices,
+            "indptr": similarity.indptr,
+        }
 
-    def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """By the damped walk; users without a positive signal by what is trending."""
-        return recommend_known(self, data, rows, k)
+    def restore(self) -> None:
+        """The damped similarities as a matrix."""
+        parts = (self.arrays["data"], self.arrays["indices"], self.arrays["indptr"])
+        shape = (len(self.artist_ids), len(self.artist_ids))
+        self.similarity = sparse.csr_matrix(parts, shape=shape)
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
@@ -92,41 +95,6 @@ class ItemItem:
         added = np.zeros((len(liked), len(listed)), dtype=np.float32)
         added[part[slot >= 0], slot[slot >= 0]] = similar.data[slot >= 0]
         return liked, added
-
-    def parameters(self) -> dict[str, float | int | str]:
-        """The three exponents."""
-        return {
-            "user_damping": self.user_damping,
-            "artist_damping": self.artist_damping,
-            "popularity_damping": self.popularity_damping,
-        }
-
-    def save(self, folder: Path) -> None:
-        """The damped similarities, and the trending model for cold users."""
-        storage.write(
-            folder,
-            {"family": self.family, "parameters": self.parameters()},
-            {
-                "artist_ids": self.artist_ids,
-                "data": self.similarity.data,
-                "indices": self.similarity.indices,
-                "indptr": self.similarity.indptr,
-            },
-        )
-        self.trending.save(folder / "trending")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-        facts, arrays = storage.read(folder)
-        model = cls(**facts["parameters"])
-        model.artist_ids = arrays["artist_ids"]
-        shape = (len(model.artist_ids), len(model.artist_ids))
-        model.similarity = sparse.csr_matrix(
-            (arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape
-        )
-        model.trending = Trending.load(folder / "trending")
-        return model
 
 
 def _power(counts: npt.NDArray[np.int64], exponent: float) -> Floats:

@@ -1,7 +1,11 @@
 """Names of the assets of a day, by what they are for, in the order in which they are built."""
 
+from firstchair.definitions.source_tables import OTHER_TABLES
 from firstchair.models import Family, model_name
 
+# Assets of the account database, and of both sources; they need no day.
+ACCOUNTS = ("users", "catalogue", *(table.name for table in OTHER_TABLES))
+SOURCES = ("landed_events", *ACCOUNTS)
 # Assets built for a range of days in one run, which gives the same tables as day by day (tested).
 HISTORY = (
     "silver_events",

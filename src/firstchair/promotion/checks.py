@@ -10,6 +10,7 @@ from typing import Any
 
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.definitions.churn import LABELS
+from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.promotion.ledger import Entry
 
 Record = Mapping[str, Any]
@@ -21,8 +22,7 @@ CLICKS = "clicks_per_100"
 # Conditions that ask for a proof about a metric.
 OF_METRIC = {
     "superior": CLICKS,
-    "listen_through_not_inferior": "listen_through",
-    "active_days_not_inferior": "active_days",
+    **{f"{one.metric}_not_inferior": str(one.metric) for one in GUARDRAILS},
     "not_superior": "ndcg_at_10",
     "recall_margin": "recall_at_20",
     "not_inferior": "ndcg_at_10",

@@ -9,14 +9,14 @@ import pyarrow as pa
 from firstchair.definitions import churn
 from firstchair.definitions.arms import HOLDOUT, Arms
 from firstchair.definitions.attribution import shown_sql
-from firstchair.definitions.lifecycle import lifecycle_sql
+from firstchair.definitions.metrics import BEFORE, LATE
+from firstchair.definitions.segments import user_segment_columns
 from firstchair.events import blocked_days
-from firstchair.features.segments import UNKNOWN
 from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.stages import Phase, arms_of
-from firstchair.promotion.trial.choices import LATE, LATE_DAYS
-from firstchair.promotion.trial.evidence import ARMS, BEFORE, BEFORE_DAYS
+from firstchair.promotion.trial.choices import LATE_DAYS
+from firstchair.promotion.trial.evidence import ARMS, BEFORE_DAYS
 
 # A label changes until its days are over; an outcome may follow its impression by less.
 REACHES_BACK = max(churn.HORIZONS_DAYS)
@@ -105,7 +105,8 @@ def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float
     keys = lake.read(t.USERS).column("user_key").to_pylist()
     roles = zip(keys, _roles(arms, keys), strict=True)
     free = [key for key, role in roles if role != HOLDOUT]
-    names = ", ".join(f"coalesce({name}, 0) as {name}" for name in (*BEFORE, *LATE))
+    known = (*BEFORE.values(), *LATE.values())
+    names = ", ".join(f"coalesce({name}, 0) as {name}" for name in known)
     earliest = first_day - timedelta(days=BEFORE_DAYS)
     with connect() as connection:
         connection.register("assigned", pa.table({"user_key": pa.array(free, pa.string())}))
@@ -244,12 +245,11 @@ def _before(first_day: date) -> str:
     The columns `late_*` are of the newest of these days alone.
     """
     late = f"filter (where day >= date '{first_day}' - {LATE_DAYS})"
+    sums = [f"sum({name}) as {before}" for name, before in BEFORE.items()]
+    sums += [f"sum({name}) {late} as {newest}" for name, newest in LATE.items()]
     return f"""
         create temp table before as
-        select user_key, sum(impressions) as pre_impressions, sum(clicks) as pre_clicks, sum(active) as pre_active_days,
-               sum(ms_played) as pre_ms_played, sum(track_ms) as pre_track_ms,
-               sum(active) {late} as late_active_days,
-               sum(ms_played) {late} as late_ms_played, sum(track_ms) {late} as late_track_ms
+        select user_key, {", ".join(sums)}
         from daily anti join bad using (day)
         where day >= date '{first_day}' - {BEFORE_DAYS} and day < date '{first_day}' group by all;
     """
@@ -259,19 +259,8 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
     """SQL of the rows; each user has one on the stage's first day, of zeros if they were absent."""
     names = (*_SUMS, "active")
     values = ", ".join(f"coalesce(d.{name}, 0) as {name}" for name in names)
-    before = ", ".join(
-        f"coalesce(b.{name}, 0) as {name}"
-        for name in (
-            "pre_impressions",
-            "pre_clicks",
-            "pre_active_days",
-            "pre_ms_played",
-            "pre_track_ms",
-        )
-    )
-    texts = ", ".join(
-        f"coalesce(u.{name}, '{UNKNOWN}') as {name}" for name in ("country", "age_group", "gender")
-    )
+    before = ", ".join(f"coalesce(b.{name}, 0) as {name}" for name in BEFORE.values())
+    segments = user_segment_columns(f"date '{phase.first_day}'")
     labels = ", ".join(_label(label, days, known_until) for label, days in churn.LABELS.items())
     within = {days: churn.in_horizon("day", LABEL_CUT, days) for days in churn.HORIZONS_DAYS}
     back = ", ".join(f"bool_or({inside}) as back_within_{days}" for days, inside in within.items())
@@ -283,8 +272,7 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
             where date '{phase.first_day}' between date '{start}' and date '{end}'),
         actives as (select user_key, day from daily where active = 1)
         select p.day, p.user_key, a.arm,
-               {lifecycle_sql("u.created_at", f"date '{phase.first_day}'")} as lifecycle,
-               {texts}, {values}, {labels}, {before},
+               {segments}, {values}, {labels}, {before},
                '{phase.stage}' as stage, cast('{phase.share!r}' as double) as share,
                '{phase.standing}' as champion_version, '{phase.on_trial}' as challenger_version
         from present p join assigned a using (user_key)

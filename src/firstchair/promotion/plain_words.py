@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from firstchair.definitions.checks import Check, CheckState
+from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.promotion.evidence_record import Look, Metric, look_of
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.kinds import CHALLENGE, FIRST_CHAMPION, LOST_CANARY, REFRESH, TRIAL
@@ -16,7 +17,7 @@ LARGEST_CHANGE = 9.99
 MEASURED: Mapping[str, str] = {
     "ndcg_at_10": "NDCG@10",
     "recall_at_20": "Recall@20",
-    "listen_through": "Listen-through",
+    **{str(one.metric): one.title for one in GUARDRAILS},
 }
 # Each check of the gate, as it holds and as it does not.
 CHECKS: Mapping[str, tuple[str, str]] = {
@@ -29,14 +30,13 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     ),
     "users": ("Both arms have enough users", "An arm has too few users"),
     "superior": ("Clicks are proven better", "Clicks are not proven better"),
-    "listen_through_not_inferior": (
-        "Listen-through is proven not to suffer",
-        "Listen-through is not proven not to suffer",
-    ),
-    "active_days_not_inferior": (
-        "Active days are proven not to suffer",
-        "Active days are not proven not to suffer",
-    ),
+    **{
+        f"{one.metric}_not_inferior": (
+            f"{one.title}: proven not to suffer",
+            f"{one.title}: not proven not to suffer",
+        )
+        for one in GUARDRAILS
+    },
     "segment_screen": ("No segment looks worse", "A segment looks worse"),
     "segments_seen": (
         "Harm would be seen in every large segment",

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from firstchair.definitions.metrics import GUARDRAILS, HARMED
+
 
 class Reason(StrEnum):
     """Why a decision was made, in one word that is never changed, since old entries hold it."""
@@ -33,12 +35,6 @@ class Reason(StrEnum):
     EVIDENCE_LEFT_OUT = "evidence_left_out"
     SAMPLE_RATIO_MISMATCH = "sample_ratio_mismatch"
     SINGLE_ARM = "single_arm"
-    CLICKS_DETERIORATED = "clicks_per_100_deteriorated"
-    LISTEN_THROUGH_DETERIORATED = "listen_through_deteriorated"
-    ACTIVE_DAYS_DETERIORATED = "active_days_deteriorated"
-    CTR_POOLED_DETERIORATED = "ctr_pooled_deteriorated"
-    CHURNED_7_DETERIORATED = "churned_7_deteriorated"
-    CHURNED_14_DETERIORATED = "churned_14_deteriorated"
     SEGMENT_DETERIORATED = "segment_deteriorated"
 
     # On users, in a ramp step.
@@ -48,8 +44,6 @@ class Reason(StrEnum):
 
     # On users, in the stage that decides.
     TOO_EARLY = "too_early"
-    LISTEN_THROUGH_NOT_PROVEN = "listen_through_not_proven"
-    ACTIVE_DAYS_NOT_PROVEN = "active_days_not_proven"
     SEGMENT_SCREEN = "segment_screen"
     SEGMENT_BLIND = "segment_blind"
     NOVELTY = "novelty"
@@ -70,3 +64,12 @@ class Reason(StrEnum):
     BY_HAND = "by_hand"
     ALIAS_MOVED = "alias_moved"
     VERSION_DELETED = "version_deleted"
+
+    # Of each metric, as `Metric` has it: members made from a list, as the documentation of
+    # `enum.Enum._ignore_` shows.
+    _ignore_ = "members metric guardrail"
+    members = vars()
+    for metric in HARMED:
+        members[f"{metric.name}_DETERIORATED"] = f"{metric}_deteriorated"
+    for guardrail in GUARDRAILS:
+        members[f"{guardrail.metric.name}_NOT_PROVEN"] = f"{guardrail.metric}_not_proven"

@@ -21,6 +21,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from firstchair.definitions.bounds import MOST_AVERAGES
+from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.errors import LedgerError, SettingsError
 from firstchair.evaluation.off_policy import Assumptions
 from firstchair.settings import Settings
@@ -269,7 +270,7 @@ class LiveRules:
         ]
         texts += [
             f"{name} {percent(getattr(self, name))} instead of {percent(getattr(usual, name))}"
-            for name in ("listen_margin", "active_margin")
+            for name in (one.margin for one in GUARDRAILS)
             if getattr(self, name) > getattr(usual, name)
         ]
         return tuple(texts)

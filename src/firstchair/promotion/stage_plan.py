@@ -8,15 +8,12 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion.exposure import known_before
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.choices import Choice, choices
-from firstchair.promotion.trial.rules import Metric
-
-# Settings that a row may have different from the present ones.
-SETTINGS = ("stage_max_days", "listen_margin", "active_margin", "stage_success_users")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +23,13 @@ class PlannedStage:
     Attributes:
         users: Users who could be assigned.
         arm_users: Of the smaller arm who are expected to be shown something.
-        stage_max_days: Setting of the same name, as are the next three.
+        stage_max_days: Setting of the same name.
+        stage_success_users: Setting of the same name.
+        margins: Margin of each guardrail, by the name of its setting.
         power: Chance with which `detectable` is found.
         detectable: Relative effect on clicks.
-        listen_through_unharmed: Chance, 0..1, that listen-through is proven to keep its margin if
-            nothing is harmed.
-        active_days_unharmed: The same of active days.
+        unharmed: Chance, 0..1, that each guardrail is proven to keep its margin if nothing is
+            harmed, by its title.
         promoted_5: Chance of a promotion where clicks truly rise by 5 % and nothing is harmed.
         promoted_10: The same for 10 %.
     """
@@ -39,20 +37,27 @@ class PlannedStage:
     users: int
     arm_users: int
     stage_max_days: int
-    listen_margin: float
-    active_margin: float
     stage_success_users: int
     power: float
     detectable: float
-    listen_through_unharmed: float
-    active_days_unharmed: float
+    margins: Mapping[str, float]
+    unharmed: Mapping[str, float]
     promoted_5: float
     promoted_10: float
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """The row of a table."""
-        return cls(**{field.name: row[field.name] for field in fields(cls)})
+        plain = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        margins = {one.margin: row[one.margin] for one in GUARDRAILS}
+        unharmed = {one.title: row[f"{one.metric}_unharmed"] for one in GUARDRAILS}
+        return cls(**plain, margins=margins, unharmed=unharmed)
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """The settings that a row may have different from the present ones."""
+        lengths = {"stage_max_days": self.stage_max_days}
+        return lengths | {**self.margins, "stage_success_users": self.stage_success_users}
 
     @property
     def decides(self) -> bool:
@@ -67,13 +72,13 @@ class PlannedStage:
     def changes(self, present: "PlannedStage") -> tuple[str, ...]:
         """The settings to change, as firstchair.toml has them; empty where none is.
 
-        >>> row = PlannedStage(5000, 2300, 35, .02, .02, 1000, .8, .08, .7, .6, .1, .4)
+        >>> row = PlannedStage(5000, 2300, 35, 1000, .8, .08, {"listen_margin": .02}, {}, .1, .4)
         >>> from dataclasses import replace
-        >>> replace(row, stage_max_days=56, listen_margin=0.05).changes(row)
+        >>> replace(row, stage_max_days=56, margins={"listen_margin": 0.05}).changes(row)
         ('stage_max_days = 56', 'listen_margin = 0.05')
         """
-        found = {name: getattr(self, name) for name in SETTINGS}
-        found = {n: value for n, value in found.items() if value != getattr(present, n)}
+        before = present.settings
+        found = {name: value for name, value in self.settings.items() if value != before[name]}
         return tuple(f"{name} = {value:g}" for name, value in found.items())
 
 
@@ -94,12 +99,13 @@ class StagePlan:
     def sentence(self) -> str:
         """What a stage with the present settings would find."""
         row = self.present
+        (first, chance), *others = row.unharmed.items()
+        guarded = f"{first.lower()} is proven unharmed in {_percent(chance)}"
+        guarded += "".join(f", {title.lower()} in {_percent(share)}" for title, share in others)
         text = (
             f"With {row.users:,} users a stage of {row.stage_max_days} days finds an effect of "
             f"+{_percent(row.detectable)} on clicks in {_percent(row.power)} of cases; "
-            "where nothing is harmed, listen-through is proven unharmed in "
-            f"{_percent(row.listen_through_unharmed)}, "
-            f"active days in {_percent(row.active_days_unharmed)}."
+            f"where nothing is harmed, {guarded}."
         )
         if not row.has_users:
             text += (
@@ -171,12 +177,10 @@ def _row(choice: Choice) -> dict[str, Any]:
     return {
         "arm_users": choice.arm_users,
         "stage_max_days": choice.max_days,
-        "listen_margin": choice.listen_margin,
-        "active_margin": choice.active_margin,
+        **{one.margin: choice.margins[one.metric] for one in GUARDRAILS},
         "stage_success_users": choice.success_users,
         "detectable": choice.detectable,
-        "listen_through_unharmed": choice.unharmed[Metric.LISTEN_THROUGH],
-        "active_days_unharmed": choice.unharmed[Metric.ACTIVE_DAYS],
+        **{f"{one.metric}_unharmed": choice.unharmed[one.metric] for one in GUARDRAILS},
         "promoted_5": choice.promoted_5,
         "promoted_10": choice.promoted_10,
     }

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from firstchair.console.pages.audition import NAMES
 from firstchair.definitions.churn import HORIZONS_DAYS, LABELS, mature_day, mature_until
+from firstchair.definitions.metrics import CHURN_HORIZONS
 from firstchair.lake import tables as t
 from firstchair.promotion.trial import COLUMNS, Metric
-from firstchair.promotion.trial.rules import CHURN_HORIZONS
 
 START = date(2026, 3, 1)
 

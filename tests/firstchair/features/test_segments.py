@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firstchair.definitions.segments import Segment
 from firstchair.features import user_features
-from firstchair.features.segments import Segment, follower_tiers, published_values, user_segments
+from firstchair.features.segments import follower_tiers, published_values, user_segments
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 

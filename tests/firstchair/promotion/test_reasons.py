@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from firstchair.definitions.metrics import GUARDRAILS, HARMED
 from firstchair.promotion import Reason
-from firstchair.promotion.trial import Metric
-from firstchair.promotion.trial.harm import HARMED, deteriorated
+from firstchair.promotion.trial.harm import deteriorated
 from tests.firstchair.readers import ROOT
 
 PROMOTION = ROOT / "src" / "firstchair" / "promotion"
 # They read codes; what stands in them is no proof that anybody writes it.
 READERS = {"reasons.py", "stages.py", "trial/outlook.py"}
-# Guardrails, whose codes are put together with the name of their metric.
-GUARDRAILS = (Metric.LISTEN_THROUGH, Metric.ACTIVE_DAYS)
-NOT_PROVEN = {Reason(f"{metric}_not_proven") for metric in GUARDRAILS}
+# Their codes are put together with the name of their metric.
+NOT_PROVEN = {Reason(f"{guardrail.metric}_not_proven") for guardrail in GUARDRAILS}
 
 
 def _sources() -> Iterator[ast.Module]:

@@ -19,7 +19,7 @@ from firstchair.console.pages.staying import baseline_forest, survival_chart
 from firstchair.console.sources import Row, Sources, rows
 from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.churn import BASE_DAYS, HORIZONS_DAYS
-from firstchair.features.segments import ALL, Segment
+from firstchair.definitions.segments import ALL, Segment
 from firstchair.lake import tables as t
 from firstchair.promotion import family_title
 

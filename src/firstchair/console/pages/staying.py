@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from firstchair.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
 from firstchair.console.sources import Sources, rows
-from firstchair.features.segments import ALL, Segment
+from firstchair.definitions.segments import ALL, Segment
 from firstchair.lake import tables as t
 from firstchair.promotion import model_title
 

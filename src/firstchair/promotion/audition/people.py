@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.definitions.lifecycle import LONG_TERM, NEW, NEW_DAYS
+from firstchair.definitions.segments import UNKNOWN
 from firstchair.privacy.generalisation import AGE_GROUPS
 from firstchair.promotion.audition.behaviour import COUNTRY, DAYS
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, UNKNOWN, Codes, Segment, Values
+from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Segment, Values
 
 Flags = npt.NDArray[np.bool_]
 

@@ -7,17 +7,15 @@ from itertools import product
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from firstchair.definitions.metrics import BEFORE, GUARDRAILS, LATE, Guardrail, Metric
 from firstchair.evaluation.repeated import planned_bound
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
 from firstchair.promotion.trial.planning import planned_se, spread_of_arms
 from firstchair.promotion.trial.proofs import margins
-from firstchair.promotion.trial.ratios import each_ratio
-from firstchair.promotion.trial.rules import Metric
 
-# Days at the end of the `BEFORE_DAYS` of which the columns `late_*` are the sums.
+# Days at the end of the `BEFORE_DAYS` of which the columns of `LATE` are the sums.
 LATE_DAYS = BEFORE_DAYS // 2
-LATE = ("late_active_days", "late_ms_played", "late_track_ms")
 # Longest stages and margins that are offered beside the present ones.
 OFFERED_DAYS = (35, 56, 84)
 OFFERED_MARGINS = (0.02, 0.03, 0.05)
@@ -31,8 +29,7 @@ class Choice:
 
     Attributes:
         max_days: Its longest duration, days.
-        listen_margin: Share by which listen-through may be worse.
-        active_margin: Share by which active days may be fewer.
+        margins: Share by which each guardrail may be worse.
         success_users: Least users of an arm for a promotion.
         arm_users: Users expected in the smaller arm who are shown something.
         detectable: Relative effect on clicks that its last day finds with the power of the rules.
@@ -42,8 +39,7 @@ class Choice:
     """
 
     max_days: int
-    listen_margin: float
-    active_margin: float
+    margins: Mapping[Metric, float]
     success_users: int
     arm_users: int
     detectable: float
@@ -75,23 +71,23 @@ def choices(before: Mapping[str, Values], rules: LiveRules) -> tuple[Choice, ...
     """
     if not rules.decision_share or not (before["pre_impressions"] > 0).any():
         return ()
-    spread = {metric: _Spread.of(metric, before, rules) for metric in margins(rules)}
+    spread = {one.metric: _Spread.of(one, before, rules) for one in GUARDRAILS}
     return tuple(_choice(before, spread, one) for one in _offered(before, rules))
 
 
 def _offered(before: Mapping[str, Values], rules: LiveRules) -> Iterator[LiveRules]:
     yield rules
     users = _reachable(_arm_users(before, rules), rules)
+    named = [guardrail.margin for guardrail in GUARDRAILS]
     found = set()
     for days, margin in product(OFFERED_DAYS, OFFERED_MARGINS):
         one = replace(
             rules,
             max_days=max(days, rules.max_days),
-            listen_margin=max(margin, rules.listen_margin),
-            active_margin=max(margin, rules.active_margin),
             success_users=users,
+            **{name: max(margin, getattr(rules, name)) for name in named},
         )
-        key = (one.max_days, one.listen_margin, one.active_margin)
+        key = (one.max_days, *margins(one).values())
         if one != rules and key not in found:
             found.add(key)
             yield one
@@ -128,8 +124,7 @@ def _choice(
     promoted = [possible * float(ndtr(effect / clicks - bound)) for effect in (0.05, 0.10)]
     return Choice(
         max_days=days,
-        listen_margin=rules.listen_margin,
-        active_margin=rules.active_margin,
+        margins=margins(rules),
         success_users=rules.success_users,
         arm_users=arm_users,
         detectable=float(bound + ndtri(rules.power)) * clicks,
@@ -158,8 +153,11 @@ class _Spread:
     daily: float
 
     @classmethod
-    def of(cls, metric: Metric, before: Mapping[str, Values], rules: LiveRules) -> "_Spread":
-        whole, older, newer = _halves(metric, before)
+    def of(cls, guardrail: Guardrail, before: Mapping[str, Values], rules: LiveRules) -> "_Spread":
+        if not LATE.keys() >= set(guardrail.sums):
+            users = max(1, len(before["pre_impressions"]))
+            return cls(users, rules.planned_cv**2 * (1 - rules.planned_r2), 0.0)
+        whole, older, newer = _halves(guardrail, before)
         known = whole[np.isfinite(whole)]
         both = np.isfinite(older) & np.isfinite(newer)
         mean = float(known.mean()) if len(known) >= rules.harm_users else 0.0
@@ -178,13 +176,13 @@ class _Spread:
         return float(np.sqrt(left)) * spread_of_arms(self.users, share)
 
 
-def _halves(metric: Metric, before: Mapping[str, Values]) -> tuple[Values, Values, Values]:
+def _halves(guardrail: Guardrail, before: Mapping[str, Values]) -> tuple[Values, Values, Values]:
     """Each user's value over the days before, over their older and over their newer half."""
-    if metric is Metric.ACTIVE_DAYS:
-        active, late = before["pre_active_days"], before["late_active_days"]
-        older = (active - late) / (BEFORE_DAYS - LATE_DAYS)
-        return active / BEFORE_DAYS, older, late / LATE_DAYS
-    heard, tracks = before["pre_ms_played"], before["pre_track_ms"]
-    late, late_tracks = before["late_ms_played"], before["late_track_ms"]
-    older = each_ratio(heard - late, tracks - late_tracks)
-    return each_ratio(heard, tracks), older, each_ratio(late, late_tracks)
+    whole = {name: before[BEFORE[name]] for name in guardrail.sums}
+    newer = {name: before[LATE[name]] for name in guardrail.sums}
+    older = {name: whole[name] - newer[name] for name in guardrail.sums}
+    return (
+        guardrail.value(whole, BEFORE_DAYS),
+        guardrail.value(older, BEFORE_DAYS - LATE_DAYS),
+        guardrail.value(newer, LATE_DAYS),
+    )

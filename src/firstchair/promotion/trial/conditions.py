@@ -8,13 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from firstchair.definitions.metrics import GUARDRAILS, Metric
 from firstchair.evaluation.sample_ratio import log_e_sample_ratio
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules, percent
 from firstchair.promotion.trial.evidence import LeftOut
 from firstchair.promotion.trial.looks import Look
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import Metric
+
+# Names of the conditions on guardrails.
+GUARDED = {one.metric: f"{one.metric}_not_inferior" for one in GUARDRAILS}
 
 
 class Condition(NamedTuple):
@@ -123,7 +126,7 @@ def not_inferior(
     """Whether a guardrail is proven to be worse by less than its margin at a look that decides."""
     asked = f"At most {percent(margin)} worse is to be proven."
     return Condition(
-        f"{metric}_not_inferior",
+        GUARDED[metric],
         Reason(f"{metric}_not_proven"),
         proven(reading, bound, margin),
         f"{said(metric, reading, bound, rules, margin)} {asked}",

@@ -7,21 +7,21 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.definitions import churn
+from firstchair.definitions import churn, metrics
+from firstchair.definitions.segments import USER_SEGMENTS
 from firstchair.errors import BadEvidenceError
 
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 ARMS = ("champion", "challenger")
-SEGMENTS = ("lifecycle", "country", "age_group", "gender")
+SEGMENTS = tuple(map(str, USER_SEGMENTS))
 MEASURES = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed", "active")
 LABELS = tuple(churn.LABELS)
-BEFORE = ("pre_impressions", "pre_clicks", "pre_active_days", "pre_ms_played", "pre_track_ms")
+BEFORE = tuple(metrics.BEFORE.values())
 # Days before the stage that the columns of `BEFORE` count: part of what evidence is, not of a rule.
 BEFORE_DAYS = 28
 COLUMNS = ("day", "user_key", "arm", *SEGMENTS, *MEASURES, *LABELS, *BEFORE)
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

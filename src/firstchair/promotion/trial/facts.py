@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.adjustment import Adjustment
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Segment, Values
 from firstchair.promotion.trial.ratios import pooled
-from firstchair.promotion.trial.rules import Metric
 
 # A column that varies less, relative to its mean, says nothing.
 LEAST_SPREAD = 1e-9

@@ -4,16 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, HARMED, Metric
 from firstchair.evaluation.sequential import log_e
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
 
-# Tested for harm: all but clicks without weights, which are the same clicks read less exactly.
-HARMED = tuple(metric for metric in Metric if metric is not Metric.CLICKS_UNWEIGHTED)
 # Those beside clicks and churn, which spend one alpha together.
-GUARDED = (Metric.LISTEN_THROUGH, Metric.ACTIVE_DAYS, Metric.CTR_POOLED)
+GUARDED = (*(one.metric for one in GUARDRAILS), Metric.CTR_POOLED)
 
 
 @dataclass

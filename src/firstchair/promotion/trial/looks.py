@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.churn import mature_day
+from firstchair.definitions.metrics import CHURN_HORIZONS
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import MEASURES, Codes, Segment, Values
-from firstchair.promotion.trial.rules import CHURN_HORIZONS
 
 Day = Mapping[str, Values]
 WINDOW = ("impressions", "clicks")

@@ -6,14 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from firstchair.definitions.bounds import bounded
+from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, Metric, each_ratio
 from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import Values
 from firstchair.promotion.trial.facts import Forecast
 from firstchair.promotion.trial.looks import Day, Days, Look
 from firstchair.promotion.trial.planning import Plan
-from firstchair.promotion.trial.ratios import each_ratio
-from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +122,7 @@ def read(
     total = look.totals
     clicks = adjusted_clicks(total, forecast, fixed, data_days=look.data_days)
     others = {
-        Metric.LISTEN_THROUGH: each_ratio(total["ms_played"], total["track_ms"]),
-        Metric.ACTIVE_DAYS: total["active"] / max(1, look.data_days),
+        **{one.metric: one.value(total, max(1, look.data_days)) for one in GUARDRAILS},
         **{metric: look.labels[str(metric)] for metric in CHURN_HORIZONS},
     }
     values = {Metric.CLICKS: clicks, Metric.CLICKS_UNWEIGHTED: clicks._replace(weights=None)}

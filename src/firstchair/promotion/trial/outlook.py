@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.repeated import planned_bound
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.looks import Look
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import Metric
 
 REMEDIES = {
     Reason.SAMPLE_RATIO_MISMATCH: "Find out why users are missing, then begin under another salt.",

@@ -7,13 +7,19 @@ import numpy as np
 from scipy.special import ndtri
 
 from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.definitions.metrics import (
+    BEFORE,
+    CHURN_HORIZONS,
+    GUARDRAILS,
+    Metric,
+    each_ratio,
+)
 from firstchair.evaluation.repeated import planned_bound
 from firstchair.evaluation.sequential import rho_for
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
 from firstchair.promotion.trial.looks import Days
-from firstchair.promotion.trial.ratios import each_ratio, pooled
-from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
+from firstchair.promotion.trial.ratios import pooled
 
 # How far a service's own number of impressions may lie from the usual one, as a factor.
 FARTHEST = 10
@@ -90,22 +96,29 @@ def _planned_cv(
         return float(np.sqrt((1 - rules.planned_churn) / rules.planned_churn))
     if metric is Metric.CLICKS:
         return _clicks_cv(before, rules, stage_days)
-    impressions, tracks = before["pre_impressions"], before["pre_track_ms"]
     if metric is Metric.CTR_POOLED:
+        impressions = before["pre_impressions"]
         clicks = bounded_parts(before["pre_clicks"], impressions, most=rules.user_weight)
         shown = bounded(impressions, most=rules.user_weight)
         rate = pooled(clicks, shown)
         known = (clicks - rate * shown) / (rate * shown.mean()) if rate else np.array([])
         return _known_cv(float(np.std(known)) if len(known) else 0.0, rules)
-    values = {
-        Metric.CLICKS_UNWEIGHTED: each_ratio(before["pre_clicks"], impressions),
-        Metric.LISTEN_THROUGH: each_ratio(before["pre_ms_played"], tracks),
-        Metric.ACTIVE_DAYS: before["pre_active_days"] / BEFORE_DAYS,
-    }
-    found = values[metric][np.isfinite(values[metric])]
+    values = _before(metric, before)
+    found = values[np.isfinite(values)]
     mean = float(found.mean()) if len(found) >= rules.harm_users else 0.0
     cv = float(found.std()) / mean if mean > 0 else 0.0
     return _known_cv(cv, rules) * float(np.sqrt(1 - rules.planned_r2))
+
+
+def _before(metric: Metric, before: Mapping[str, Values]) -> Values:
+    """Each user's value in the days before, float64; empty where those days do not tell it."""
+    if metric is Metric.CLICKS_UNWEIGHTED:
+        return each_ratio(before["pre_clicks"], before["pre_impressions"])
+    guardrail = next(one for one in GUARDRAILS if one.metric is metric)
+    if not BEFORE.keys() >= set(guardrail.sums):
+        return np.array([])
+    sums = {name: before[BEFORE[name]] for name in guardrail.sums}
+    return guardrail.value(sums, BEFORE_DAYS)
 
 
 def _clicks_cv(before: Mapping[str, Values], rules: LiveRules, stage_days: int) -> float:

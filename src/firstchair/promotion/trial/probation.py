@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scipy.special import ndtr, ndtri
 
+from firstchair.definitions.metrics import CHURN_HORIZONS, Metric
 from firstchair.evaluation.sequential import log_e
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
@@ -13,7 +14,6 @@ from firstchair.promotion.trial.conditions import Condition
 from firstchair.promotion.trial.harm import GUARDED, deteriorated
 from firstchair.promotion.trial.looks import Look
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import CHURN_HORIZONS, Metric
 
 
 @dataclass

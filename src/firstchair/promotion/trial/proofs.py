@@ -4,21 +4,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from firstchair.definitions.metrics import GUARDRAILS, Metric
 from firstchair.evaluation.moments import influence
 from firstchair.evaluation.repeated import RepeatedTest
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.evidence import Values
 from firstchair.promotion.trial.looks import Days, Look
 from firstchair.promotion.trial.measures import Adjusted
-from firstchair.promotion.trial.rules import Metric
 
 
 def margins(rules: LiveRules) -> dict[Metric, float]:
     """The guardrails, and by how much each may be worse."""
-    return {
-        Metric.LISTEN_THROUGH: rules.listen_margin,
-        Metric.ACTIVE_DAYS: rules.active_margin,
-    }
+    return {one.metric: getattr(rules, one.margin) for one in GUARDRAILS}
 
 
 class Proofs:

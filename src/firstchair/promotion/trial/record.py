@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.special import ndtri
 
+from firstchair.definitions.metrics import GUARDRAILS, Metric
 from firstchair.evaluation.sequential import detectable, log_e, radius
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.conditions import Condition, proven
@@ -13,15 +14,13 @@ from firstchair.promotion.trial.evidence import ARMS
 from firstchair.promotion.trial.harm import HarmWatch
 from firstchair.promotion.trial.measures import Outlier, Reading
 from firstchair.promotion.trial.proofs import margins
-from firstchair.promotion.trial.rules import Metric
 
 # Outliers that a check describes one by one.
 DESCRIBED = 3
 ROLES = {
     Metric.CLICKS: "success",
     Metric.CLICKS_UNWEIGHTED: "guardrail",
-    Metric.LISTEN_THROUGH: "guardrail",
-    Metric.ACTIVE_DAYS: "guardrail",
+    **{one.metric: "guardrail" for one in GUARDRAILS},
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.moments import Contrast
 from firstchair.evaluation.screens import holm
 from firstchair.evaluation.sequential import detectable_once, log_e
@@ -13,7 +14,6 @@ from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.decision import SegmentFinding
 from firstchair.promotion.trial.evidence import Values
 from firstchair.promotion.trial.measures import Cells
-from firstchair.promotion.trial.rules import Metric
 
 Flags = npt.NDArray[np.bool_]
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firstchair.definitions.segments import UNKNOWN
 from firstchair.promotion.trial.evidence import (
     BEFORE,
     BEFORE_DAYS,
@@ -16,7 +17,6 @@ from firstchair.promotion.trial.evidence import (
     LABELS,
     MEASURES,
     SEGMENTS,
-    UNKNOWN,
     Codes,
     Evidence,
     LeftOut,

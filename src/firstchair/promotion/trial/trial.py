@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from firstchair.definitions.arms import RAMP_SHARES
+from firstchair.definitions.metrics import Metric
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
@@ -34,7 +35,6 @@ from firstchair.promotion.trial.record import (
     metric_findings,
     outliers_check,
 )
-from firstchair.promotion.trial.rules import Metric
 from firstchair.promotion.trial.segments import SegmentWatch
 
 CANARY, PROBATION = "canary", "probation"
@@ -153,7 +153,7 @@ class Trial:
         reasons = [
             condition.detail
             for condition in asked
-            if condition.name in {"superior", "listen_through_not_inferior"}
+            if condition.name == "superior" or condition.name in ask.GUARDED.values()
         ]
         reasons += [ask.told_blind(blind, rules)] if blind else []
         reasons += (

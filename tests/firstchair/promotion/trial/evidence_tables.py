@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.audition.behaviour import DAYS
 from firstchair.promotion.trial import COLUMNS
-from firstchair.promotion.trial.evidence import MEASURES
+from firstchair.promotion.trial.evidence import MEASURES, SEGMENTS
 
 FIRST_DAY = date(2026, 3, 1)
 DATES = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
@@ -51,7 +51,7 @@ def evidence_of(
 def _columns(
     panel: Panel, day: Any, user: Any, measures: dict[str, Any], labels: dict[str, Any]
 ) -> dict[str, Any]:
-    texts = {
+    texts = {name: np.full(len(user), "unknown") for name in SEGMENTS} | {
         name: np.array(found.values)[found.codes[user]] for name, found in panel.segments.items()
     }
     return {

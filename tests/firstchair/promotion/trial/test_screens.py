@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.moments import Contrast
 from firstchair.promotion.rules import LiveRules
 from firstchair.promotion.trial.conditions import lasting, signs_agree, superior
 from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.rules import Metric
 from firstchair.promotion.trial.segments import SegmentWatch
 
 RULES = LiveRules()

@@ -1,0 +1,33 @@
+"""Fitting and loading a model of any family."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstchair.models.chosen import chosen_settings
+from firstchair.models.families import FAMILIES
+from firstchair.models.protocol import Family, Recommender, TrainingData
+
+
+def fit(
+    family: Family, data: TrainingData, *, seed: int, settings: Mapping[str, Any] | None = None
+) -> Recommender:
+    """Fit a model of the family; the same seed, settings and data give the same bytes.
+
+    Args:
+        family: One of the registry.
+        data: What it learns from.
+        seed: Of everything that is drawn by chance.
+        settings: Arguments of the family's class; None for those that the platform's study chose.
+    """
+    known = chosen_settings(Family(family)) if settings is None else settings
+    return FAMILIES[Family(family)].model(**known).fit(data, seed=seed)
+
+
+def load(family: Family, folder: Path) -> Recommender:
+    """Load a model of the family from what its `save` wrote.
+
+    Raises:
+        ModelError: A file is missing or of a format that this version does not know.
+    """
+    return FAMILIES[Family(family)].model.load(folder)
