@@ -148,7 +148,7 @@ class Generator:
 def request(user_id: str, k: int, token: str, key: str = "") -> bytes:
     """The bytes of a login."""
     keyed = f"Idempotency-Key: {key}\r\n" if key else ""
-    head = f"GET /v1/users/{user_id}/recommendations?k={k} HTTP/1.1\r\nHost: firstchair\r\n"
+    head = f"GET /v1/users/{user_id}/recommendations?k={k} HTTP/1.1\r\nHost: localhost\r\n"
     return f"{head}Authorization: Bearer {token}\r\n{keyed}\r\n".encode()
 
 

@@ -7,18 +7,25 @@ FirstchairError
 ├── DataError            rows or records that nothing may be built on
 ├── LeakageError         something at or after `as_of` reached a computation that must not see it
 ├── ModelError           a model cannot be fitted, stored or loaded
+│   └── UnknownVersionError  nothing is registered under the number of a version
 ├── EvidenceError        two things were to be compared that are not comparable
 │   └── BadEvidenceError  rows that are no evidence: a column missing, a value out of range, a user twice
 ├── LedgerError          the decision ledger refuses an entry or its chain is broken
+│   └── RefusedDecisionError  a person asked for a decision that the present state rules out
 └── RunError             a run of the pipeline failed or may not start
     └── WriterBusyError   another writer of the tables is at work
 """
 
 
 class FirstchairError(Exception):
-    """A fault a person can act on: what, where, what became of the data, what to do."""
+    """A fault a person can act on: what, where, what became of the data, what to do.
+
+    http_status: how the API and the console answer. 503 means that the same request may succeed
+    once the remedy was applied.
+    """
 
     code = "firstchair_error"
+    http_status = 503
 
     def __init__(self, what: str, *, where: str, data: str, remedy: str) -> None:
         super().__init__(f"{what} {data} {remedy}")
@@ -64,6 +71,12 @@ class ModelError(FirstchairError):
     code = "model_failed"
 
 
+class UnknownVersionError(ModelError):
+    """Nothing is registered under the number of a version."""
+
+    http_status = 404
+
+
 class EvidenceError(FirstchairError):
     """Two things were to be compared that are not comparable."""
 
@@ -80,6 +93,12 @@ class LedgerError(FirstchairError):
     """The decision ledger refuses an entry or its chain is broken."""
 
     code = "ledger_refused"
+
+
+class RefusedDecisionError(LedgerError):
+    """A person asked for a decision that the present state rules out; nothing was written."""
+
+    http_status = 409
 
 
 class RunError(FirstchairError):

@@ -176,6 +176,9 @@ class Settings(BaseSettings):
         True, description="a login counts what the user did since their list was made"
     )
     api_host: str = Field("127.0.0.1", description="address that the API listens at")
+    allowed_hosts: str = Field(
+        "", description="names in the Host header that are answered beside loopback, by commas"
+    )
     api_port: int = Field(8000, ge=1, le=65535, description="port of the API")
     api_workers: int = Field(1, ge=1, le=256, description="processes that answer logins")
     settle_minutes: int = Field(

@@ -15,6 +15,7 @@ import firstchair
 from firstchair.cli import screens
 from firstchair.cli.output import Advance, at_work, show
 from firstchair.definitions.checks import CheckState
+from firstchair.definitions.instants import instant_of
 from firstchair.errors import FirstchairError
 
 app = typer.Typer(
@@ -344,12 +345,9 @@ def decisions(
 
 def _instant(text: str) -> datetime:
     try:
-        instant = datetime.fromisoformat(text)
+        return instant_of(text, zone=None)
     except ValueError as error:
-        raise typer.BadParameter(
-            f"{text} is not an RFC 3339 instant, such as 2026-02-01T00:00:00Z."
-        ) from error
-    return instant.astimezone() if instant.tzinfo is None else instant
+        raise typer.BadParameter(f"{error}.") from error
 
 
 @app.command("replay-quarantine")

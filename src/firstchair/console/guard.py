@@ -38,7 +38,8 @@ def page_route(sessions: Sessions, clock: Clock) -> type[APIRoute]:
                 try:
                     return await handler(request)
                 except FirstchairError as error:
-                    return fault_page(503, error.what, f"{error.data} {error.remedy}")
+                    what = f"{error.data} {error.remedy}"
+                    return fault_page(error.http_status, error.what, what)
                 except RequestValidationError as error:
                     where = ".".join(str(part) for part in error.errors()[0]["loc"])
                     return fault_page(

@@ -43,7 +43,10 @@ def report_headers() -> dict[str, str]:
         "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' data: blob:; "
         "style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; frame-ancestors 'self'"
     )
-    return _plain_headers() | {"content-security-policy": policy}
+    return _plain_headers() | {
+        "content-security-policy": policy,
+        "x-frame-options": "SAMEORIGIN",
+    }
 
 
 @cache
@@ -53,12 +56,18 @@ def _headers() -> dict[str, str]:
         f"script-src 'sha256-{_digest(_static('console.js'))}'; img-src data:; frame-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
-    return _plain_headers() | {"content-security-policy": policy}
+    return _plain_headers() | {
+        "content-security-policy": policy,
+        "cross-origin-opener-policy": "same-origin",
+        "x-frame-options": "DENY",
+    }
 
 
 def _plain_headers() -> dict[str, str]:
     return {
         "cache-control": "no-store",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
     }

@@ -32,11 +32,14 @@ from firstchair.console.rendering import rendered, report_headers
 from firstchair.console.session import COOKIE, LASTS, Sessions
 from firstchair.console.simulation import is_simulated
 from firstchair.console.sources import Sources
+from firstchair.definitions.instants import instant_of
 from firstchair.definitions.segments import Segment
 from firstchair.promotion import explained, look_of
 
 # Exactly one slash at the beginning: after two, a browser expects the name of another machine.
 OWN_PATH = re.compile(r"/(?!/)[\w\-/?=&.%:+]*")
+# The largest number of an entry or a stage that an address may name.
+MOST_NUMBER = 2**63 - 1
 Form = Annotated[dict[str, str], Depends(form_of)]
 
 
@@ -47,7 +50,7 @@ def _utc_now() -> datetime:
 def console(sources: Sources, *, token: str, clock: Clock = _utc_now) -> APIRouter:
     """The router of all pages; every page but the sign-in requires a session."""
     sessions = Sessions(token)
-    whole = APIRouter(include_in_schema=False)
+    whole = APIRouter(include_in_schema=False, redirect_slashes=False)
     pages = APIRouter(route_class=page_route(sessions, clock), include_in_schema=False)
     _door(whole, pages, sessions, clock)
     _monitoring(pages, sources, clock)
@@ -117,7 +120,9 @@ def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
         return _shown(request, sources, "now.html", page=now_page(sources, clock().date()))
 
     @pages.get("/audition")
-    def audition(request: Request, stage: Annotated[int, Query(ge=0)] = 0) -> Response:
+    def audition(
+        request: Request, stage: Annotated[int, Query(ge=0, le=MOST_NUMBER)] = 0
+    ) -> Response:
         return _shown(
             request, sources, "audition.html", page=audition_page(sources, stage), number=stage
         )
@@ -157,13 +162,15 @@ def _ledger(pages: APIRouter, sources: Sources) -> None:
         request: Request,
         decision: str = "",
         text: str = "",
-        before: int | None = None,
+        before: Annotated[int | None, Query(ge=1, le=MOST_NUMBER)] = None,
         at: str = "",
     ) -> Response:
-        asked = Asked(decision, text[:200], before, _instant(at))
-        return _shown(
-            request, sources, "decisions.html", page=decisions_page(sources, asked), at=at
-        )
+        try:
+            instant = instant_of(at, zone=UTC) if at else None
+        except ValueError as error:
+            return fault_page(422, f"{error}.", "Type another time.")
+        page = decisions_page(sources, Asked(decision, text[:200], before, instant))
+        return _shown(request, sources, "decisions.html", page=page, at=at)
 
     @pages.get("/decisions/{named}")
     def one(request: Request, named: str) -> Response:
@@ -185,15 +192,6 @@ def _ledger(pages: APIRouter, sources: Sources) -> None:
     @pages.get("/lineage")
     def lineage(request: Request) -> Response:
         return _shown(request, sources, "lineage.html", page=lineage_page(sources))
-
-
-def _instant(at: str) -> datetime | None:
-    """A time that a person typed, in UTC unless it names an offset; None if it is no time."""
-    try:
-        found = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _people(pages: APIRouter, sources: Sources) -> None:

@@ -1,5 +1,6 @@
 """Answers and checks shared by all entry points; refusals are problem documents (RFC 9457)."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -64,14 +65,39 @@ def unspooled(error: OSError) -> tuple[int, str, str, str]:
     )
 
 
+# Of every answer: it is about one user or for one person, and it is what its type says.
+PRIVATE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+# Of every answer that does not say it otherwise: a document that loads nothing and is framed nowhere.
+SEALED = (
+    *PRIVATE,
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
 @lru_cache
 def headers_of(status_code: int, kind: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """The headers of an answer, except for its length."""
     challenge = ((b"www-authenticate", b"Bearer"),) if status_code == 401 else ()
-    return ((b"content-type", kind), *challenge)
+    return ((b"content-type", kind), *challenge, *PRIVATE)
+
+
+def sealed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Headers with those of `SEALED` that they do not set themselves."""
+    own = list(headers)
+    names = {name.lower() for name, _ in own}
+    return own + [pair for pair in SEALED if pair[0] not in names]
 
 
 UNAUTHORIZED = refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
+MISDIRECTED = refused(
+    421,
+    "misdirected",
+    "This service has another name.",
+    "Ask it under a name of allowed_hosts, or add this one to that setting.",
+)
 OUT_OF_RANGE = refused(
     422, "out_of_range", f"k is no whole number from 1 to {MAX_K}.", "Send k in that range."
 )

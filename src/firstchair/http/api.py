@@ -7,6 +7,7 @@ from starlette.types import Message, Receive, Send
 
 from firstchair.http.answers import (
     JSON,
+    MISDIRECTED,
     NOT_PUBLISHED,
     OUT_OF_RANGE,
     UNAUTHORIZED,
@@ -16,6 +17,7 @@ from firstchair.http.answers import (
     named_user,
     refused,
     requested_length,
+    sealed,
     unspooled,
 )
 from firstchair.http.routes import routes
@@ -44,9 +46,12 @@ class Api(Service):
         is_head = scope["method"] == "HEAD"
         scope = _as_routed(scope)
         send = _without_body(send) if is_head else send
+        if not self.config.hosts.admits(dict(scope["headers"]).get(b"host", b"")):
+            await _answer(send, MISDIRECTED)
+            return
         user_id = named_user(scope["path"]) if scope["method"] == "GET" else None
         if user_id is None:
-            await self._pages(scope, receive, send)
+            await self._pages(scope, receive, _sealing(send))
         else:
             await self._login(scope, user_id, send, is_head=is_head)
 
@@ -56,11 +61,7 @@ class Api(Service):
         if self.allows(given.get(b"authorization", b"")):
             request_id = given.get(b"idempotency-key", b"")
             status_code, kind, body = self.admitted(query, user_id, request_id, is_head=is_head)
-        headers = [*headers_of(status_code, kind)]
-        if not is_head:
-            headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _answer(send, (status_code, kind, body), is_head=is_head)
 
     def admitted(
         self, query: bytes, user_id: str, request: bytes = b"", *, is_head: bool = False
@@ -88,6 +89,26 @@ class Api(Service):
         except Exception:
             log.exception("A login failed.")
             return UNFORESEEN
+
+
+async def _answer(send: Send, answer: Answer, *, is_head: bool = False) -> None:
+    status_code, kind, body = answer
+    headers = [*headers_of(status_code, kind)]
+    if not is_head:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _sealing(send: Send) -> Send:
+    """Send an answer with the headers of `SEALED` that it does not set itself."""
+
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": sealed(message.get("headers", ()))}
+        await send(message)
+
+    return with_headers
 
 
 def _as_routed(scope: Message) -> Message:

@@ -13,7 +13,15 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from firstchair.http.answers import AFTER, BEFORE, UNAUTHORIZED, Answer, headers_of, refused
+from firstchair.http.answers import (
+    AFTER,
+    BEFORE,
+    MISDIRECTED,
+    UNAUTHORIZED,
+    Answer,
+    headers_of,
+    refused,
+)
 
 if TYPE_CHECKING:
     from firstchair.http.api import Api
@@ -111,6 +119,9 @@ class LoginProtocol(asyncio.Protocol):
             return
         if login is None or len(head) < len(received) or not parsed.is_plain:
             self._pass_on(received)
+        elif not self._app.config.hosts.admits(parsed.headers.get(b"host", b"")):
+            self._received = b""
+            self._write(MISDIRECTED, keep=True)
         elif not self._app.allows(parsed.headers.get(b"authorization", b"")):
             self._received = b""
             self._write(UNAUTHORIZED, keep=True)

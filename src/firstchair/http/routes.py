@@ -51,7 +51,15 @@ def routes(api: "Service") -> FastAPI:
         yield
         await asyncio.to_thread(api.stop)
 
-    app = FastAPI(title="firstchair", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="firstchair",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect names an absolute address, whose scheme is unknown behind a proxy with TLS.
+        redirect_slashes=False,
+    )
     _faults(app)
     _probes(app, api)
     _service(app, api)
@@ -262,9 +270,10 @@ def _faults(app: FastAPI) -> None:
 
     @app.exception_handler(FirstchairError)
     def fault(request: Request, error: FirstchairError) -> Response:
+        detail = f"{error.data} {error.remedy}"
         if _is_browser(request):
-            return _fault_page(503, error.what, f"{error.data} {error.remedy}")
-        return _problem_response(503, error.code, error.what, f"{error.data} {error.remedy}")
+            return _fault_page(error.http_status, error.what, detail)
+        return _problem_response(error.http_status, error.code, error.what, detail)
 
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> Response:

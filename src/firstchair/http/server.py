@@ -99,7 +99,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Api:
         """The application of one worker, made after the fork."""
-        return worker.app()
+        return worker.app(self._host)
 
 
 def main(host: str | None = None) -> None:

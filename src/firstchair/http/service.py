@@ -4,9 +4,10 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from firstchair.access.hosts import AllowedHosts
 from firstchair.definitions.tokens import is_bearer
 from firstchair.errors import ModelError
 from firstchair.http.pages import OpenConsole
@@ -28,8 +29,9 @@ class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
     champion, decisions: called per request; they return what `firstchair status` and
-    `firstchair decisions` show. tombstones: the users who were forgotten; None: none can be.
-    console: opens the review console over what is served; None: no pages.
+    `firstchair decisions` show. hosts: names under which the service answers. tombstones: the users
+    who were forgotten; None: none can be. console: opens the review console over what is served;
+    None: no pages.
     """
 
     published: Path
@@ -40,6 +42,7 @@ class ApiConfig:
     seed: int
     champion: Callable[[], object]
     decisions: Callable[[], object]
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
     fold_in: bool = True
     tombstones: Tombstones | None = None
     console: OpenConsole | None = None

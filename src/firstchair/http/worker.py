@@ -4,6 +4,7 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from firstchair.access.hosts import AllowedHosts
 from firstchair.http.api import Api, ApiConfig
 from firstchair.settings import load_settings
 from firstchair.sources import Tombstones
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
     from firstchair.publication.published import Published
 
 
-def app() -> Api:
-    """Make the ASGI application; the server calls this once in each worker."""
+def app(listens_at: str | None = None) -> Api:
+    """Make the ASGI application; the server calls this once in each worker.
+
+    Args:
+        listens_at: Address that the server listens at; by default the one of the settings.
+    """
     settings = load_settings()
 
     opening = Lock()
@@ -57,6 +62,9 @@ def app() -> Api:
             pseudonym_key=settings.secret_pseudonym_key(),
             token=settings.secret_api_token(),
             seed=settings.seed,
+            hosts=AllowedHosts.of(
+                settings.allowed_hosts, listens_at=listens_at or settings.api_host
+            ),
             fold_in=settings.fold_in,
             tombstones=Tombstones(settings.forgotten, settings.secret_tombstone_key),
             champion=champion,

@@ -4,10 +4,13 @@ import hashlib
 import hmac
 import json
 import logging
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http.client import HTTPException
+from typing import Any
 
 from firstchair.databases import advisory_lock
 from firstchair.platform.alerts import Alert
@@ -115,6 +118,16 @@ def _posted(
     return False
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: urllib would repeat the post as a GET without its body."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Leave the answer as it is, which `open` then raises as an `HTTPError`."""
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
+
+
 def _post(receiver: Receiver, incident: Incident, event: str) -> str | None:
     """Post once; why the receiver did not accept it, None if it did."""
     mark = SIMULATED if receiver.simulated else ""
@@ -138,10 +151,13 @@ def _post(receiver: Receiver, incident: Incident, event: str) -> str | None:
         DELIVERY: f"{incident.incident_id}-{event}",
     }
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(str(receiver.url), data=body, headers=headers),
-            timeout=TIMEOUT_SECONDS,
-        ) as answer:
+        request = urllib.request.Request(str(receiver.url), data=body, headers=headers)
+        with _OPENER.open(request, timeout=TIMEOUT_SECONDS) as answer:
             return None if 200 <= answer.status < 300 else f"answered {answer.status}"
-    except (OSError, ValueError) as error:
+    except urllib.error.HTTPError as error:
+        to = error.headers.get("location", "")
+        error.close()
+        moved = f" and points to {to}; set alert_webhook_url to that address" if to else ""
+        return f"answered {error.code} {error.reason}{moved}"
+    except (OSError, ValueError, HTTPException) as error:
         return str(error) or type(error).__name__

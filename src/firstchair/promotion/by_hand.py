@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import firstchair
 from firstchair.databases import advisory_lock
-from firstchair.errors import LedgerError
+from firstchair.errors import RefusedDecisionError
 from firstchair.promotion.decisions import LOCK
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.ledger import BY_HAND, Decision, Entry, Ledger
@@ -78,8 +78,8 @@ def promote_by_hand(
         salt: Of the platform's arms; that of a canary of this version is kept.
 
     Raises:
-        LedgerError: It serves already, or there is no champion yet; nothing was written.
-        ModelError: There is no such version.
+        RefusedDecisionError: It serves already, or there is no champion yet; nothing was written.
+        UnknownVersionError: There is no such version.
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
         last, chosen = ledger.last(), registry.version(version)
@@ -124,7 +124,8 @@ def roll_back_by_hand(
         to: Number of the version that the person confirmed; None takes any.
 
     Raises:
-        LedgerError: There is no version to bring back, or another one than `to`; nothing was written.
+        RefusedDecisionError: There is no version to bring back, or another one than `to`; nothing was
+            written.
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
         reconcile_aliases(registry, ledger, now=manual.now)
@@ -146,7 +147,7 @@ def roll_back_by_hand(
         return _written(registry, ledger, decision)
 
 
-def _nobody_before(ledger: Ledger, champion: str) -> LedgerError:
+def _nobody_before(ledger: Ledger, champion: str) -> RefusedDecisionError:
     stages = ledger.stages()
     served = {e.champion_before for e in ledger.champion_changes()} - {None, champion}
     numbers = sorted((str(v) for v in served), key=int)
@@ -205,8 +206,8 @@ def _decision(
     )
 
 
-def _refused(what: str, remedy: str) -> LedgerError:
-    return LedgerError(
+def _refused(what: str, remedy: str) -> RefusedDecisionError:
+    return RefusedDecisionError(
         what,
         where="ledger",
         data="Nothing was written and no alias was moved.",

@@ -21,7 +21,7 @@ from firstchair.definitions.mlflow_pages import (
     quieten_mlflow,
     view_of_runs,
 )
-from firstchair.errors import ModelError
+from firstchair.errors import ModelError, UnknownVersionError
 from firstchair.models import FAMILIES, Family, Recommender, load
 from firstchair.promotion.stages import Stage
 
@@ -257,7 +257,8 @@ class Registry:
         """The version of that number.
 
         Raises:
-            ModelError: There is no such version, or the registry does not answer.
+            UnknownVersionError: There is no such version.
+            ModelError: The registry does not answer.
         """
         found = self.find(number)
         if found is None:
@@ -308,14 +309,14 @@ class Registry:
         if absent:
             raise self._unknown(number)
 
-    def _unknown(self, number: str) -> ModelError:
+    def _unknown(self, number: str) -> UnknownVersionError:
         known = self.versions()
         day = max((v.as_of for v in known), default=None)
         newest = [v for v in known if v.as_of == day]
         named = ", ".join(f"{v.version} ({v.family})" for v in newest)
         was_there = known and number.isdigit() and int(number) < max(int(v.version) for v in known)
         gone = "It was deleted in MLflow, or lost its tags there. " if was_there else ""
-        return ModelError(
+        return UnknownVersionError(
             f"There is no version {number} of {NAME}.",
             where=f"registered model {NAME}",
             data="Nothing was changed; lists published before stay.",

@@ -12,7 +12,7 @@ from firstchair.definitions.arms import (
     next_canary_share,
     probation_control_share,
 )
-from firstchair.errors import LedgerError
+from firstchair.errors import RefusedDecisionError
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
 
@@ -49,13 +49,13 @@ def require(before: str | None, after: str | None, *, by_hand: bool) -> None:
     """Refuse a transition that the ladder does not have; a person may put any version on probation.
 
     Raises:
-        LedgerError: The transition is impossible; nothing was written.
+        RefusedDecisionError: The transition is impossible; nothing was written.
     """
     if before is None or after is None or (by_hand and after == Stage.PROBATION):
         return
     if after not in NEXT[Stage(before)]:
         possible = ", ".join(sorted(NEXT[Stage(before)]))
-        raise LedgerError(
+        raise RefusedDecisionError(
             f"No version goes from {before} to {after}.",
             where="ledger",
             data="Nothing was written and no alias was moved.",

@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from markupsafe import escape
 from starlette.testclient import TestClient
 
@@ -118,7 +121,7 @@ def test_a_second_click_on_rollback_brings_nothing_back(enter: Enter, stand: Sta
         client.post("/rollback", data=confirmed | {"version": v}) for v in (stand.als, content)
     ]
 
-    assert {answer.status_code for answer in again} == {503}
+    assert {answer.status_code for answer in again} == {409}
     assert f"{content} was rolled back" in again[0].text
     assert stand.a.ledger.entries() == entries
     assert stand.a.aliases()["champion"] == stand.als
@@ -164,7 +167,14 @@ def test_without_a_reason_a_name_or_a_version_nothing_is_done(enter: Enter, stan
     client, entries = enter(), stand.a.ledger.entries()
     whole = typed(client, version=stand.a.number("content"))
 
-    for missing in ({"reason": "because"}, {"person": " "}, {"version": ""}):
+    for missing in (
+        {"reason": "because"},
+        {"person": " "},
+        {"person": "a" * 101},
+        {"version": ""},
+        {"version": "1\x00"},
+        {"reason": f"{REASON}\x00"},
+    ):
         answer = client.post("/promote", data=whole | missing)
 
         assert answer.status_code == 422
@@ -180,7 +190,7 @@ def test_a_version_that_cannot_be_promoted_is_refused_with_its_reason(
     sitting = client.post("/promote", data=typed(client, version=stand.als))
     unknown = client.post("/promote", data=typed(client, version="999"))
 
-    assert (sitting.status_code, unknown.status_code) == (503, 503)
+    assert (sitting.status_code, unknown.status_code) == (409, 404)
     assert "is the champion already" in sitting.text
     assert stand.a.ledger.entries() == entries
 
@@ -208,6 +218,52 @@ def test_who_is_not_signed_in_sees_the_form_or_is_told_what_he_lacks(enter: Ente
     )
 
 
+TEXTS = st.text(max_size=60) | st.sampled_from([
+    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01", "9999-12-31", "99999-01-01",
+    "-1", "0", "9223372036854775807", "9223372036854775808", "1e400", "nan", "\x00", "\ud7ff\uffff", "%", "..",
+])  # fmt: skip
+PATHS = {
+    "/": (), "/audition": ("stage",), "/engagement": ("segment", "days"), "/drift": ("day",),
+    "/quality": (), "/decisions": ("decision", "text", "before", "at"), "/decisions/{}": (),
+    "/reports/{}/{}": (), "/lineage": (), "/listener": (), "/by-hand": (), "/sign-in": ("next",),
+}  # fmt: skip
+FORMS = {
+    "/sign-in": ("token", "next"),
+    "/listener": ("user_id",),
+    "/promote": ("version", "reason", "person"),
+    "/rollback": ("version", "reason", "person"),
+}
+
+
+def test_whatever_a_person_sends_no_page_fails(enter: Enter) -> None:
+    client = enter()
+    token = form_token(client)
+    quick = settings(
+        max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+
+    @quick
+    @given(data=st.data())
+    @example(data=None)
+    def ask(data: st.DataObject | None) -> None:
+        if data is None:
+            answer = client.get("/decisions", params={"at": "0001-01-01T00:00:00+14:00"})
+            assert answer.status_code == 422
+            return
+        if data.draw(st.booleans()):
+            path = data.draw(st.sampled_from(sorted(PATHS)))
+            parts = (quote(data.draw(TEXTS), safe="") for _ in range(path.count("{}")))
+            query = {name: data.draw(TEXTS) for name in PATHS[path] if data.draw(st.booleans())}
+            answer = client.get(path.format(*parts), params=query)
+        else:
+            path = data.draw(st.sampled_from(sorted(FORMS)))
+            fields = {name: data.draw(TEXTS) for name in FORMS[path]}
+            answer = client.post(path, data={"form_token": token, **fields})
+        assert answer.status_code < 500, (path, answer.text[:300])
+
+    ask()
+
+
 def test_signing_in_leads_nowhere_else(enter: Enter) -> None:
     client = enter()
 
@@ -229,6 +285,9 @@ def test_pages_are_kept_by_no_cache_and_load_nothing(enter: Enter) -> None:
     assert headers["cache-control"] == "no-store"
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
 
 
 def test_the_audition_is_told_look_by_look_with_its_bounds(enter: Enter, stand: Stand) -> None:

@@ -29,6 +29,7 @@ class Receiver:
     """Answers 503 so many times, then 204; keeps what it took, and how often it was asked."""
 
     faults: int = 0
+    moved_to: str = ""
     asked: int = 0
     taken: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[str] = field(default_factory=list)
@@ -47,13 +48,21 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kept.asked += 1
             genuine = self.headers[SIGNATURE] == signature(body, KEY)
-            if kept.faults or not genuine:
+            if kept.moved_to:
+                self.send_response(302)
+                self.send_header("Location", kept.moved_to)
+            elif kept.faults or not genuine:
                 kept.faults -= 1
                 self.send_response(503)
             else:
                 kept.taken.append(json.loads(body))
                 kept.deliveries.append(self.headers[DELIVERY])
                 self.send_response(204)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            kept.asked += 1
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -96,6 +105,18 @@ def test_a_receiver_that_fails_twice_gets_each_alert_once_and_its_end_once(
     assert len(set(receiver.deliveries)) == 4
     assert receiver.asked == 6
     assert journal.incidents(only_open=True) == []
+
+
+def test_a_redirect_is_a_failure_that_names_the_new_address(
+    journal: Journal, receiver: Receiver
+) -> None:
+    receiver.moved_to = f"{receiver.url}/elsewhere"
+
+    ticks(journal, receiver.url, (STALE,))
+
+    (incident,) = journal.incidents()
+    assert (receiver.asked, incident.delivered_at, incident.attempts) == (1, None, 1)
+    assert "302" in str(incident.last_fault) and receiver.moved_to in str(incident.last_fault)
 
 
 def test_a_receiver_that_is_down_is_asked_less_and_less_often(

@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.logins.service import wait_for
+from firstchair.access.hosts import AllowedHosts
 from firstchair.http.api import Api, ApiConfig
 from firstchair.login.logins import MAX_K
 from firstchair.outbox import delivery
@@ -70,7 +71,7 @@ async def serving(api: Api) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
     api.start()
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://firstchair") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
     finally:
         api.stop()
@@ -591,6 +592,66 @@ def test_every_refusal_is_a_problem_document(
     assert answer.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "status", "detail"} <= set(answer.json())
     assert answer.json()["status"] == expected
+
+
+def test_a_slash_too_many_is_an_unknown_address_and_no_redirect(ask: Client) -> None:
+    for path in ("/v1/champion/", "/v1/decisions/", "/healthz/", "/v1/events/"):
+        answer = ask("GET", path)
+
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
+LOGIN = "/v1/users/user-1/recommendations"
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000"])
+@pytest.mark.parametrize("path", [LOGIN, "/v1/champion", "/healthz"])
+def test_the_service_answers_under_its_own_names(
+    ask_for_lists: Client, path: str, host: str
+) -> None:
+    assert ask_for_lists("GET", path, headers={**TOKEN, "host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "10.0.0.1", "[::2]"])
+@pytest.mark.parametrize("path", [LOGIN, "/v1/champion", "/healthz", "/", "/openapi.json"])
+def test_a_foreign_host_is_refused_on_every_path(
+    ask_for_lists: Client, path: str, host: str
+) -> None:
+    answer = ask_for_lists("GET", path, headers={**TOKEN, "host": host})
+
+    assert answer.status_code == 421
+    assert answer.json()["type"] == "urn:firstchair:misdirected"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "listens_at", "host", "is_allowed"),
+    [
+        ("", "0.0.0.0", b"10.1.2.3:8000", True),
+        ("", "0.0.0.0", b"[fe80::1]:8000", True),
+        ("", "0.0.0.0", b"firstchair-api", False),
+        ("firstchair-api", "0.0.0.0", b"firstchair-api:80", True),
+        ("Music.Example.org", "127.0.0.1", b"music.example.org", True),
+        ("a.example , *.b.example", "127.0.0.1", b"x.y.b.example.", True),
+        ("a.example , *.b.example", "127.0.0.1", b"b.example", False),
+        ("*", "127.0.0.1", b"anything", True),
+        ("", "127.0.0.1", b"", True),
+    ],
+)
+def test_hosts_are_allowed_by_name_and_beyond_loopback_by_address(
+    allowed: str, listens_at: str, host: bytes, is_allowed: bool
+) -> None:
+    assert AllowedHosts.of(allowed, listens_at=listens_at).admits(host) is is_allowed
+
+
+@pytest.mark.parametrize("path", [LOGIN, "/v1/champion", "/healthz", "/nowhere", "/openapi.json"])
+def test_every_answer_says_that_it_is_private_and_what_its_type_says(
+    ask_for_lists: Client, path: str
+) -> None:
+    for headers in (TOKEN, {}):
+        answer = ask_for_lists("GET", path, headers=headers)
+
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_body_without_end_is_refused(ask: Client) -> None:

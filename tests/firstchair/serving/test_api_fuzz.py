@@ -21,7 +21,7 @@ EXAMPLES = 25
 LOGINS = "/v1/users/{user_id}/recommendations"
 LOGIN = b"GET /v1/users/u/recommendations"
 BEARER = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
-EVENTS = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + BEARER
+EVENTS = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + BEARER
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,8 @@ def test_every_method_is_answered_on_every_path(service: Settings, method: str) 
     paths = requests.get(f"{service.api_address}/openapi.json", timeout=60).json()["paths"]
 
     for path in [*paths, "/", "/openapi.json", "/v1/users/u/recommendations"]:
-        head = f"{method} {path.replace('{', '%7B').replace('}', '%7D')} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+        target = path.replace("{", "%7B").replace("}", "%7D")
+        head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
         status, kind, body = sent(service, head.encode() + BEARER + b"Connection: close\r\n\r\n")
 
         assert status < 500
@@ -96,24 +97,34 @@ def test_every_method_is_answered_on_every_path(service: Settings, method: str) 
 
 
 HOSTILE = {
-    "bad percent-encoding": b"GET /v1/users/%zz%/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "null byte in the path": b"GET /v1/users/%00/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "path that is not UTF-8": b"GET /v1/users/%ff%fe/recommendations HTTP/1.1\r\nHost: x\r\n"
+    "bad percent-encoding": b"GET /v1/users/%zz%/recommendations HTTP/1.1\r\nHost: localhost\r\n"
     + BEARER,
-    "surrogate in the path": b"GET /v1/users/%ed%a0%80/recommendations HTTP/1.1\r\nHost: x\r\n"
+    "null byte in the path": b"GET /v1/users/%00/recommendations HTTP/1.1\r\nHost: localhost\r\n"
     + BEARER,
-    "query that is not UTF-8": LOGIN + b"?k=%ff HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "a number without end": LOGIN + b"?k=" + b"9" * 5_000 + b" HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "digits that are not ASCII": LOGIN + b"?k=%D9%A3" + b" HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "nobody's path": b"GET /v1/users/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "two tokens": LOGIN + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer no\r\n" + BEARER,
+    "path that is not UTF-8": b"GET /v1/users/%ff%fe/recommendations HTTP/1.1\r\nHost: localhost\r\n"
+    + BEARER,
+    "surrogate in the path": b"GET /v1/users/%ed%a0%80/recommendations HTTP/1.1\r\nHost: localhost\r\n"
+    + BEARER,
+    "query that is not UTF-8": LOGIN + b"?k=%ff HTTP/1.1\r\nHost: localhost\r\n" + BEARER,
+    "a number without end": LOGIN
+    + b"?k="
+    + b"9" * 5_000
+    + b" HTTP/1.1\r\nHost: localhost\r\n"
+    + BEARER,
+    "digits that are not ASCII": LOGIN
+    + b"?k=%D9%A3"
+    + b" HTTP/1.1\r\nHost: localhost\r\n"
+    + BEARER,
+    "nobody's path": b"GET /v1/users/recommendations HTTP/1.1\r\nHost: localhost\r\n" + BEARER,
+    "two tokens": LOGIN + b" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer no\r\n" + BEARER,
     "token that is not ASCII": LOGIN
-    + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n",
-    "token that is not ASCII, elsewhere": b"GET /v1/champion HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n",
-    "HEAD": b"HEAD /v1/users/u/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "OPTIONS": b"OPTIONS /v1/users/u/recommendations HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "TRACE": b"TRACE /v1/events HTTP/1.1\r\nHost: x\r\n" + BEARER,
-    "a verb of one's own": b"DANCE /v1/events HTTP/1.1\r\nHost: x\r\n" + BEARER,
+    + b" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\xfe\r\n",
+    "token that is not ASCII, elsewhere": b"GET /v1/champion HTTP/1.1\r\nHost: localhost\r\n"
+    + b"Authorization: Bearer \xff\r\n",
+    "HEAD": b"HEAD /v1/users/u/recommendations HTTP/1.1\r\nHost: localhost\r\n" + BEARER,
+    "OPTIONS": b"OPTIONS /v1/users/u/recommendations HTTP/1.1\r\nHost: localhost\r\n" + BEARER,
+    "TRACE": b"TRACE /v1/events HTTP/1.1\r\nHost: localhost\r\n" + BEARER,
+    "a verb of one's own": b"DANCE /v1/events HTTP/1.1\r\nHost: localhost\r\n" + BEARER,
 }
 
 

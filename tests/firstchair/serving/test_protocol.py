@@ -62,7 +62,7 @@ class Link:
 
 def asking(path: str = LOGIN, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
     return "\r\n".join(
-        [f"{method} {path} HTTP/{version}", "Host: firstchair", *headers, "", ""]
+        [f"{method} {path} HTTP/{version}", "Host: localhost", *headers, "", ""]
     ).encode()
 
 
@@ -142,7 +142,7 @@ def slates_told(port: int) -> float:
         asking("/v1/users/%C3%BC%2F..%20b/recommendations?k=50", *KEYED),
         asking("/v1/users/a/b/recommendations", *KEYED),
         asking("/v1/users//recommendations", *KEYED),
-        asking("http://firstchair" + LOGIN, *KEYED),
+        asking("http://localhost" + LOGIN, *KEYED),
         asking(LOGIN + "&k=4", *KEYED),
         asking("/v1/users/user-000001/recommendations?k=0", *KEYED),
         asking("/v1/users/user-000001/recommendations?k=%33", *KEYED),

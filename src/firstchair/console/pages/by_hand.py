@@ -9,6 +9,7 @@ from firstchair.promotion import Entry, rollback_target
 
 LEAST_REASON = 10
 MOST_REASON = 2_000
+MOST_PERSON = 100
 CHOICES = 30
 
 
@@ -44,6 +45,10 @@ class Typed:
 
     def fault(self) -> str | None:
         """What is wrong with the fields; None if they are right."""
+        if not all(map(str.isprintable, (self.version, self.person, *self.reason.split()))):
+            return "Type letters, numbers and signs alone: a field holds a control character."
+        if len(self.person) > MOST_PERSON:
+            return f"Type a name of at most {MOST_PERSON} characters."
         if not self.person.strip():
             return "Type your name: it stands in the ledger beside the reason."
         if not LEAST_REASON <= len(self.reason.strip()) <= MOST_REASON:
