@@ -9,7 +9,8 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from benchmarks.models.public_data import SEED
-from firstchair.models.selection import Rows, best, chunks
+from firstchair.models.protocol import Rows
+from firstchair.models.selection import best, chunks
 
 # Columns in rank order, -1 where a list is short: int32 (rows, k).
 Recommend = Callable[[Rows, int], np.ndarray]

@@ -10,7 +10,7 @@ from firstchair.definitions.segments import OTHER, USER_SEGMENTS
 from firstchair.evaluation.intervals import mean_interval
 from firstchair.models import TrainingData
 from firstchair.models.hits import Values
-from firstchair.models.selection import Rows
+from firstchair.models.protocol import Rows
 
 # A smaller cell is merged into `other`: it would say little, and say it of few people.
 LEAST_USERS = 20

@@ -16,7 +16,7 @@ from firstchair.evaluation.references import POPULARITY, Popularity
 from firstchair.evaluation.split import Split
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender, TrainingData, fit
-from firstchair.models.selection import Rows
+from firstchair.models.protocol import Rows
 
 DEPTH = 20
 # The train metrics need no more users than this to show a gap.

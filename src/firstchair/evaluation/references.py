@@ -3,7 +3,8 @@
 import numpy as np
 
 from firstchair.models import Lists, TrainingData
-from firstchair.models.selection import Rows, best, in_chunks
+from firstchair.models.protocol import Rows
+from firstchair.models.selection import best, in_chunks
 
 POPULARITY = "popularity"
 
@@ -18,9 +19,8 @@ class Popularity:
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The same order for everybody."""
-        taken = data.taken()
 
         def listed(chunk: Rows) -> Lists:
-            return best(np.tile(self.listeners, (len(chunk), 1)), taken[chunk], k)
+            return best(np.tile(self.listeners, (len(chunk), 1)), data.taken(chunk), k)
 
         return in_chunks(rows, len(data.artist_ids), listed)

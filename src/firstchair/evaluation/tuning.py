@@ -10,7 +10,7 @@ import numpy as np
 from firstchair.errors import EvidenceError, ModelError
 from firstchair.models import Family, LabelledHistory, Recommender, fit
 from firstchair.models.hits import Values, hits_of, ndcg
-from firstchair.models.selection import Rows
+from firstchair.models.protocol import Rows
 
 USERS = 3_000
 DEPTH = 20

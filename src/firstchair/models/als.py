@@ -13,9 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from firstchair.models import storage
 from firstchair.models.folding import SCORE_DECIMALS, cell_weights, normal_equations
-from firstchair.models.known import explain_known, recommend_known
-from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, columns_for, narrow, spread
+from firstchair.models.known import best_scored, explain_known, recommend_known
+from firstchair.models.products import GROUP, Artists, best_products
+from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.selection import Floats, columns_for, narrow, spread
 from firstchair.models.trending import Trending
 
 
@@ -43,6 +44,7 @@ class ALS:
         self.artist_ids: npt.NDArray[np.str_] = np.array([], dtype=str)
         self.artist_factors: Floats = np.zeros((0, factors), dtype=np.float32)
         self.trending = Trending()
+        self._in_order: tuple[Floats, Rows, Artists] | None = None
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Factorise the matrix; every cell counts as `cell_weights` says."""
@@ -58,16 +60,45 @@ class ALS:
         """By inner product; users without a positive signal by what is trending."""
         return recommend_known(self, data, rows, k)
 
+    def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """By `score`, which a large catalogue does not need in whole."""
+        columns = columns_for(data, self.artist_ids)
+        if len(columns) < GROUP * k:
+            return best_scored(self, data, rows, k)
+        users, artists = self._directions(data, rows, columns), self._listable(columns)
+        return best_products(users, artists, data.taken(rows), k, decimals=SCORE_DECIMALS)
+
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), -1..1; 0 for users of whom nothing is known."""
         columns = columns_for(data, self.artist_ids)
-        users = self.user_factors(narrow(data.confidence, columns)[rows])
-        longest = max(float(np.linalg.norm(self.artist_factors, axis=1).max(initial=0)), 1e-12)
-        lengths = np.maximum(np.linalg.norm(users, axis=1, keepdims=True), 1e-12)
+        users = self._directions(data, rows, columns).astype(np.float64)
         # Rounded, so that how many users are asked for at once cannot turn two artists around.
-        scores = (users / lengths).astype(np.float64) @ (self.artist_factors / longest).T
+        scores = users @ self._scaled().T
         np.clip(np.round(scores, SCORE_DECIMALS, out=scores), -1, 1, out=scores)
         return spread(scores.astype(np.float32), columns, len(data.artist_ids))
+
+    def _directions(self, data: TrainingData, rows: Rows, columns: Rows) -> Floats:
+        """Users' factors of length 1: float32 (len(rows), factors)."""
+        users = self.user_factors(narrow(data.confidence[rows], columns))
+        lengths = np.maximum(np.linalg.norm(users, axis=1, keepdims=True), 1e-12)
+        return np.asarray(users / lengths, dtype=np.float32)
+
+    def _scaled(self) -> Floats:
+        """Artists' factors over the longest: float32 (artists, factors)."""
+        longest = max(float(np.linalg.norm(self.artist_factors, axis=1).max(initial=0)), 1e-12)
+        return np.asarray(self.artist_factors / longest, dtype=np.float32)
+
+    def _listable(self, columns: Rows) -> Artists:
+        """The artists that can be listed, put in order once for one fit and one catalogue."""
+        known = self._in_order
+        if (
+            known is None
+            or known[0] is not self.artist_factors
+            or not np.array_equal(known[1], columns)
+        ):
+            known = self.artist_factors, columns, Artists.of(self._scaled(), columns)
+            self._in_order = known
+        return known[2]
 
     def user_factors(self, confidence: sparse.csr_matrix) -> Floats:
         """Least-squares factors of each row: float32 (rows, factors); equation 4 of the paper."""

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from firstchair.models import storage
 from firstchair.models.explanations import blank
-from firstchair.models.known import explained_known, recommend_known
-from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, best, columns_for, in_chunks, spread
+from firstchair.models.known import best_scored, explained_known, recommend_known
+from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.selection import Floats, columns_for, spread
 from firstchair.models.trending import Trending
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -57,12 +57,7 @@ class ArrayModel(ABC):
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The artists with the best scores, without those already taken."""
-        taken = data.taken()
-
-        def listed(chunk: Rows) -> Lists:
-            return best(self.score(data, chunk), taken[chunk], k)
-
-        return in_chunks(rows, len(data.artist_ids), listed)
+        return best_scored(self, data, rows, k)
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The sentence of the family for every item; it has no number behind it."""
@@ -122,10 +117,14 @@ class PersonalModel(ArrayModel):
         """The artists with the best scores; what is trending for users of whom nothing is known."""
         return recommend_known(self, data, rows, k)
 
+    def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """The artists with the best scores, for users of whom something is known."""
+        return best_scored(self, data, rows, k)
+
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The sentence of the family; for users of whom nothing is known, that of trending."""
         found = super().explain(data, rows, lists)
-        found.sentences[~data.warm()[rows]] = ""
+        found.sentences[~data.warm(rows)] = ""
         return explained_known(found, self.trending, data, rows, lists)
 
     def save(self, folder: Path) -> None:

@@ -12,9 +12,16 @@ from firstchair.models import storage
 from firstchair.models.als import ALS
 from firstchair.models.hits import hits_of, ndcg
 from firstchair.models.item_item import ItemItem
-from firstchair.models.known import explain_known, recommend_known
-from firstchair.models.protocol import Explanations, Family, LabelledHistory, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, best, chunks
+from firstchair.models.known import best_scored, explain_known, recommend_known
+from firstchair.models.protocol import (
+    Explanations,
+    Family,
+    LabelledHistory,
+    Lists,
+    Rows,
+    TrainingData,
+)
+from firstchair.models.selection import Floats, best, chunks
 from firstchair.models.trending import Trending
 
 WEIGHTS = tuple(number / 10 for number in range(11))
@@ -77,11 +84,10 @@ class Blend:
         self.als.fit(earlier, seed=seed)
         self.item_item.fit(earlier, seed=seed)
         gained = np.zeros(len(WEIGHTS))
-        taken = earlier.taken()
         for part in chunks(rows, 4 * len(earlier.artist_ids)):
-            parts = self._standardised(earlier, part)
+            parts, taken = self._standardised(earlier, part), earlier.taken(part)
             for number, weight in enumerate(WEIGHTS):
-                lists = best(_added(parts, weight), taken[part], DEPTH)
+                lists = best(_added(parts, weight), taken, DEPTH)
                 wanted = positives[part]
                 gained[number] += ndcg(
                     hits_of(lists.artists, wanted), np.diff(wanted.indptr), DEPTH
@@ -97,6 +103,10 @@ class Blend:
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """By the weighted z-scores; users without a positive signal by what is trending."""
         return recommend_known(self, data, rows, k)
+
+    def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """By `score`, over the whole catalogue."""
+        return best_scored(self, data, rows, k)
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), -1..1; 0 for users of whom nothing is known."""

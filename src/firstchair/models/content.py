@@ -8,8 +8,8 @@ from firstchair.models.bases import Arrays, PersonalModel
 from firstchair.models.explanations import blank, strongest_in_rows
 from firstchair.models.folding import Parts
 from firstchair.models.known import explained_known
-from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, columns_for, narrow, own_columns, spread
+from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.selection import Floats, columns_for, narrow, own_columns, spread
 
 ERA = "era:"
 ERA_YEARS = 10
@@ -70,7 +70,7 @@ class Content(PersonalModel):
         self, data: TrainingData, columns: npt.NDArray[np.int64], rows: Rows
     ) -> sparse.csr_matrix:
         """Confidence-weighted mean vector of each user, of length 1."""
-        liked = narrow(data.confidence, columns)[rows]
+        liked = narrow(data.confidence[rows], columns)
         return _unit(sparse.csr_matrix(liked.multiply(liked > 0) @ self.vectors))
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:

@@ -6,8 +6,8 @@ from scipy import sparse
 
 from firstchair.models.bases import Arrays, PersonalModel
 from firstchair.models.known import explain_known
-from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, columns_for, narrow, spread
+from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.selection import Floats, columns_for, narrow, spread
 
 
 class ItemItem(PersonalModel):
@@ -73,7 +73,7 @@ class ItemItem(PersonalModel):
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
         columns = columns_for(data, self.artist_ids)
-        walked = (narrow(data.liked(), columns)[rows] @ self.similarity).toarray()
+        walked = (narrow(data.liked(rows), columns) @ self.similarity).toarray()
         largest = walked.max(axis=1, keepdims=True, initial=0)
         walked /= np.where(largest > 0, largest, 1)
         return spread(walked, columns, len(data.artist_ids))

@@ -8,8 +8,8 @@ from scipy import sparse
 
 from firstchair.models.explanations import blank, combined
 from firstchair.models.folding import because_of, strongest
-from firstchair.models.protocol import Explanations, Lists, TrainingData
-from firstchair.models.selection import Floats, Rows, best, chunks, columns_for, narrow, own_columns
+from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
+from firstchair.models.selection import Floats, best, columns_for, in_chunks, narrow, own_columns
 from firstchair.models.trending import Trending
 
 
@@ -25,21 +25,42 @@ class Personal(Protocol):
         """Every artist for each of `rows`."""
         ...
 
+    def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
+        """The `k` best by `score` of what each of `rows` has not taken; they have positive signals."""
+        ...
+
 
 def recommend_known(model: Personal, data: TrainingData, rows: Rows, k: int) -> Lists:
-    """Lists by `model.score`; users without a positive signal by what is trending."""
-    taken, warm = data.taken(), data.warm()[rows]
+    """Lists by `model.best`; users without a positive signal by what is trending.
+
+    What it costs grows with `rows`, not with all users of `data`.
+    """
+    warm = data.warm(rows)
     lists = Lists(
         np.full((len(rows), k), -1, dtype=np.int32), np.zeros((len(rows), k), dtype=np.float32)
     )
-    for part in chunks(np.flatnonzero(warm), len(data.artist_ids)):
-        found = best(model.score(data, rows[part]), taken[rows[part]], k)
-        lists.artists[part], lists.scores[part] = found.artists, found.scores
-    cold = np.flatnonzero(~warm)
-    if len(cold):
-        found = model.trending.recommend(data, rows[cold], k)
-        lists.artists[cold], lists.scores[cold] = found.artists, found.scores
+    for part, listed in ((warm, model.best), (~warm, model.trending.recommend)):
+        if part.any():
+            found = listed(data, rows[part], k)
+            lists.artists[part], lists.scores[part] = found.artists, found.scores
     return lists
+
+
+class Scoring(Protocol):
+    """A model that scores every artist."""
+
+    def score(self, data: TrainingData, rows: Rows) -> Floats:
+        """Every artist for each of `rows`."""
+        ...
+
+
+def best_scored(model: Scoring, data: TrainingData, rows: Rows, k: int) -> Lists:
+    """The `k` best by `model.score` of what each of `rows` has not taken."""
+
+    def listed(chunk: Rows) -> Lists:
+        return best(model.score(data, chunk), data.taken(chunk), k)
+
+    return in_chunks(rows, len(data.artist_ids), listed)
 
 
 class Additive(Personal, Protocol):
@@ -68,7 +89,7 @@ def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists)
     names = data.artists["name"].to_numpy(dtype=object)
     said = blank(lists.artists.shape, names)
     columns, own = columns_for(data, model.artist_ids), own_columns(data, model.artist_ids)
-    liking = narrow(data.confidence, columns)[rows]
+    liking = narrow(data.confidence[rows], columns)
     for out in np.flatnonzero(np.diff(liking.indptr) > 0).tolist():
         listed = own[lists.artists[out]]
         slots = np.flatnonzero(listed >= 0)

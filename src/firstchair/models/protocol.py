@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+Rows = npt.NDArray[np.int64]
+
 
 class Family(StrEnum):
     """Model families by their registry tag."""
@@ -60,27 +62,27 @@ class TrainingData:
     recent: sparse.csr_matrix | None = None
     redirects: Mapping[str, str] = field(default_factory=dict)
 
-    def warm(self) -> npt.NDArray[np.bool_]:
-        """Bool (n_users,): whether a user has a positive signal at all."""
-        row = np.repeat(np.arange(len(self.user_keys)), np.diff(self.confidence.indptr))
-        return np.asarray(
-            np.bincount(row[self.confidence.data > 0], minlength=len(self.user_keys)) > 0
-        )
+    def warm(self, rows: Rows | None = None) -> npt.NDArray[np.bool_]:
+        """Whether a user has a positive signal at all: bool (len(rows),), all users without `rows`."""
+        return np.asarray(np.diff(self.liked(rows).indptr) > 0)
 
-    def liked(self) -> sparse.csr_matrix:
-        """1 where a user has a positive signal: float32 CSR like `confidence`."""
-        positive = self.confidence.copy()
+    def liked(self, rows: Rows | None = None) -> sparse.csr_matrix:
+        """1 where a user has a positive signal: float32 CSR (len(rows), n_artists).
+
+        Asked for some users it costs what their rows hold, not what the matrix holds.
+        """
+        positive = self.confidence.copy() if rows is None else self.confidence[rows]
         positive.data = (positive.data > 0).astype(np.float32)
         positive.eliminate_zeros()
         return positive
 
-    def taken(self) -> sparse.csr_matrix:
+    def taken(self, rows: Rows | None = None) -> sparse.csr_matrix:
         """Artists left out of a user's list: all liked ones, or none if lists may repeat.
 
         Returns:
-            float32 CSR (users, artists).
+            float32 CSR (len(rows), n_artists), all users without `rows`.
         """
-        taken = self.liked()
+        taken = self.liked(rows)
         if self.repeats:
             taken.data[:] = 0
             taken.eliminate_zeros()

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 
 from firstchair.models.bases import ArrayModel, Arrays
-from firstchair.models.protocol import Family, TrainingData
-from firstchair.models.selection import Floats, Rows
+from firstchair.models.protocol import Family, Rows, TrainingData
+from firstchair.models.selection import Floats
 
 
 class Random(ArrayModel):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from firstchair.models import storage
 from firstchair.models.explanations import blank
 from firstchair.models.folding import strongest
-from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
+from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
 from firstchair.models.ranker_features import GROUPS, NAMES, Pairs, PairTable
 from firstchair.models.ranker_training import (
     BOOSTER,
@@ -22,7 +22,7 @@ from firstchair.models.ranker_training import (
     as_matrix,
     trained,
 )
-from firstchair.models.selection import Floats, Rows, chunks
+from firstchair.models.selection import Floats, chunks
 from firstchair.models.sources import CANDIDATES_EACH, Sources
 
 # The sources that have words of their own; every other group is told as trending.
@@ -61,6 +61,7 @@ class Ranker:
         self.variant: Variant | None = None
         self.booster: Any = None
         self.curves: dict[str, tuple[float, ...]] = {}
+        self._pairs: PairTable | None = None
 
     @property
     def artist_ids(self) -> npt.NDArray[np.str_]:
@@ -69,6 +70,7 @@ class Ranker:
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Fit the trees on the labelled history, and the sources on `data`."""
+        self._pairs = None
         if data.labelled is not None:
             earlier = Sources(**self.settings).fit(data.labelled.data, seed=seed)
             self.variant, self.booster, curve = trained(
@@ -85,7 +87,7 @@ class Ranker:
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> OrderedLists:
         """Each user's candidates in the order of the trees, with what the trees saw of them."""
         lists = _nothing_listed(len(rows), k)
-        table = PairTable(self.sources, data)
+        table = self._pairs_of(data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
             pairs = table.of(rows[part], each=max(CANDIDATES_EACH, k))
             _fill(lists, part, pairs, self.scores_of(pairs.features), k)
@@ -94,11 +96,17 @@ class Ranker:
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """The candidates' scores; -inf for an artist that no source proposes."""
         scores = np.full((len(rows), len(data.artist_ids)), -np.inf, dtype=np.float32)
-        table = PairTable(self.sources, data)
+        table = self._pairs_of(data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
             pairs = table.of(rows[part])
             scores[part[pairs.user], pairs.column] = self.scores_of(pairs.features)
         return scores
+
+    def _pairs_of(self, data: TrainingData) -> PairTable:
+        """Features of all users and artists of `data`, made once for all users that are asked for."""
+        if self._pairs is None or self._pairs.data is not data:
+            self._pairs = PairTable(self.sources, data)
+        return self._pairs
 
     def scores_of(self, features: Floats) -> Floats:
         """Score of each candidate by its features: float32 (n,), -1..1."""
@@ -135,7 +143,7 @@ class Ranker:
     def _seen(self, data: TrainingData, rows: Rows, lists: Lists) -> Floats:
         """Features of listed candidates, as `OrderedLists` has them; NaN for what no source proposes."""
         seen = np.full((*lists.artists.shape, len(NAMES)), np.nan, dtype=np.float32)
-        table = PairTable(self.sources, data)
+        table = self._pairs_of(data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
             pairs = table.of(rows[part], each=max(CANDIDATES_EACH, lists.artists.shape[1]))
             slots = np.full((len(part), len(data.artist_ids)), -1, dtype=np.int64)

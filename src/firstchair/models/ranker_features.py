@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from firstchair.models.protocol import TrainingData
-from firstchair.models.selection import Floats, Rows, cells, chunks, own_columns
+from firstchair.models.protocol import Rows, TrainingData
+from firstchair.models.selection import Floats, cells, chunks, own_columns
 from firstchair.models.sources import CANDIDATES_EACH, SOURCES, Proposed, Sources
 from firstchair.models.trending import CELLS, Trending
 
@@ -131,11 +131,11 @@ class PairTable:
 
     def __init__(self, sources: Sources, data: TrainingData) -> None:
         self.sources, self.data = sources, data
-        self.taken, self.day = data.taken(), day_features(sources, data)
+        self.day = day_features(sources, data)
 
     def of(self, rows: Rows, *, each: int = CANDIDATES_EACH) -> Pairs:
         """The candidates that the sources propose for each of `rows`, with their features."""
-        proposed = self.sources.propose(self.data, rows, self.taken[rows], each=each)
+        proposed = self.sources.propose(self.data, rows, self.data.taken(rows), each=each)
         features = pair_features(proposed, rows, self.day, self.data.confidence)
         return Pairs(proposed.user, proposed.column, features)
 
@@ -146,7 +146,7 @@ class PairTable:
         for part in chunks(np.unique(row), len(SOURCES) * width):
             asked = np.flatnonzero(np.isin(row, part))
             pairs = np.searchsorted(part, row[asked]), column[asked]
-            proposed = self.sources.propose(self.data, part, self.taken[part], only=pairs)
+            proposed = self.sources.propose(self.data, part, self.data.taken(part), only=pairs)
             place = np.searchsorted(
                 proposed.user * width + proposed.column, pairs[0] * width + pairs[1]
             )

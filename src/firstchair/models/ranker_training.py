@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from firstchair.definitions.bounds import bounded
-from firstchair.models.protocol import LabelledHistory, Slates
+from firstchair.models.protocol import LabelledHistory, Rows, Slates
 from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
-from firstchair.models.selection import Floats, Rows, cells, chunks
+from firstchair.models.selection import Floats, cells, chunks
 from firstchair.models.sources import Sources
 
 # Dense score matrices held at once for each chunk of users.

@@ -7,10 +7,9 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 from scipy import sparse
 
-from firstchair.models.protocol import Lists, TrainingData
+from firstchair.models.protocol import Lists, Rows, TrainingData
 
 Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
 
 # Scores held at once, as floats: 80 MB.
 SCORES_AT_ONCE = 20_000_000

@@ -13,8 +13,8 @@ from firstchair.models.als import ALS
 from firstchair.models.blend import standardised
 from firstchair.models.content import Content
 from firstchair.models.item_item import ItemItem
-from firstchair.models.protocol import TrainingData
-from firstchair.models.selection import Floats, Rows, best, current_ids
+from firstchair.models.protocol import Rows, TrainingData
+from firstchair.models.selection import Floats, best, current_ids
 from firstchair.models.trending import Trending
 
 CANDIDATES_EACH = 100

@@ -11,16 +11,8 @@ import pandas as pd
 
 from firstchair.models import storage
 from firstchair.models.explanations import blank
-from firstchair.models.protocol import Explanations, Family, Lists, TrainingData
-from firstchair.models.selection import (
-    Floats,
-    Rows,
-    best,
-    columns_for,
-    in_chunks,
-    own_columns,
-    spread,
-)
+from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.selection import Floats, best, columns_for, in_chunks, own_columns, spread
 
 CELLS = ("country", "age_group")
 UNKNOWN = "unknown"
@@ -80,10 +72,9 @@ class Trending:
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """What is trending where, and among whom, the listener is."""
-        taken = data.taken()
 
         def listed(chunk: Rows) -> Lists:
-            return best(self.score(data, chunk), taken[chunk], k)
+            return best(self.score(data, chunk), data.taken(chunk), k)
 
         return in_chunks(rows, len(data.artist_ids), listed)
 
