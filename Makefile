@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test lint docs reference format lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -44,6 +44,13 @@ lint: setup ## What CI checks before the tests: format, rules, types, imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+docs: setup ## Build the documentation site into site/, strictly and without a network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@$(BIN)/python -m docs.scripts.check_site site
+
+reference: setup ## Write the pages of docs/reference that follow from the code
+	@$(BIN)/python -W ignore -m docs.scripts.reference
+
 format: setup ## Put the code in house style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -54,4 +61,4 @@ lock: ## Resolve pyproject.toml anew into requirements.lock (hashes, no index ad
 	    --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 
 clean: ## Remove .venv and the embedded home
-	@rm -rf $(VENV) .firstchair
+	@rm -rf $(VENV) .firstchair site

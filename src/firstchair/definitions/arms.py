@@ -19,7 +19,8 @@ CHAMPION, CHALLENGER, PREVIOUS, HOLDOUT = "champion", "challenger", "previous", 
 # tested.
 RAMP_SHARES = (0.05, 0.20)
 # (least users of the population, share of them): how many keep the previous champion in probation.
-# With a smaller control group harm would not be found in time (GATE section 4).
+# With a smaller control group harm would not be found in time (docs/reference/gate.md,
+# section 4).
 PROBATION_CONTROL_SHARES = ((100_000, 0.10), (50_000, 0.20), (0, 0.50))
 
 # Roles with the bucket at which each ends (exclusive), ascending; the last one ends at `BUCKETS`.
@@ -27,7 +28,7 @@ Bounds: TypeAlias = tuple[tuple[str, int], ...]
 
 
 def bucket_of(user_key: bytes, salt: str) -> int:
-    """Bucket 0..9999 of a user (16 bytes of key), the same for ever under one salt (GATE, 1).
+    """Bucket 0..9999 of a user (16 bytes of key), the same for ever under one salt.
 
     >>> bucket_of(bytes(16), "first")
     3243

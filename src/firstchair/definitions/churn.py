@@ -1,4 +1,4 @@
-"""Churn: who counts, who is churned, and when that is final (CONTRACT sections 3 and 9).
+"""Churn: who counts, who is churned, and when that is final (docs/reference/contract.md).
 
 A label belongs to a user, a horizon of h days and a cut, the first day of the horizon. The user
 counts if active in the `BASE_DAYS` days before the cut, and is churned if not active on any of the

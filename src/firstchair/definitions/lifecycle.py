@@ -1,4 +1,4 @@
-"""Lifecycle of a user on a day: `new` or `long_term` (CONTRACT section 4).
+"""Lifecycle of a user on a day: `new` or `long_term` (docs/reference/contract.md, section 4).
 
 The rule is written as an Ibis expression; the text for SQL statements is compiled from it. Code
 that has no engine uses `lifecycles`, and tests hold the two to the same answers.

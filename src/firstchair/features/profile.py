@@ -15,7 +15,7 @@ NESTED = ("recent_tracks", "followed_artists", "self_normalised")
 
 
 def user_features(history: History, *, as_of: Day) -> ir.Table:
-    """Everything known of each user before `as_of` 00:00 UTC; the columns of CONTRACT section 4.
+    """Everything known of each user before `as_of` 00:00 UTC (docs/reference/contract.md, 4).
 
     Returns:
         One row per row of silver/users (users without an event and accounts made later included), in the

@@ -1,4 +1,4 @@
-"""Segments as SQL, and the merging of cells too small to be published (CONTRACT section 5)."""
+"""Segments as SQL; cells too small to be published (docs/reference/contract.md, section 5)."""
 
 from enum import StrEnum
 

@@ -116,7 +116,9 @@ BRONZE_EVENTS = _table(
     batch_id=pa.string(),
     ingested_at=UTC_INSTANT,
 )
+# One accepted event: well formed, and its user, artist and track are known.
 EVENTS = _table("silver/events", "event_date", **_EVENT_COLUMNS)
+# One refused record with its reason and the place where it was read; `raw` is masked.
 QUARANTINE_EVENTS = _table(
     "quarantine/events",
     object_url=pa.string(),
@@ -131,6 +133,7 @@ QUARANTINE_EVENTS = _table(
     event_date=pa.date32(),  # null where the record was refused before its day was known to be sound
     batch_id=pa.string(),  # null where the record was refused by its day's validation
 )
+# One refused account with its reason.
 QUARANTINE_USERS = _table(
     "quarantine/users",
     user_key=pa.string(),
@@ -147,6 +150,7 @@ QUARANTINE_ROWS = _table(
     detail=pa.string(),
     quarantined_at=UTC_INSTANT,
 )
+# One user without PII: age group, city and state in place of birth date and coordinates.
 USERS = _table(
     "silver/users",
     user_key=pa.string(),
@@ -157,6 +161,7 @@ USERS = _table(
     city=pa.string(),
     created_at=UTC_INSTANT,
 )
+# One artist of the catalogue as it was last read; merged artists are left out.
 ARTISTS = _source(source_tables.ARTISTS)
 # Artists that the catalogue says were merged into another. redirect_to: the end of the chain, an
 # artist of silver/artists; null where the redirect is not followed, `fault` says why.
@@ -167,6 +172,7 @@ ARTIST_REDIRECTS = _table(
     redirect_to=pa.string(),
     fault=pa.string(),  # circle, unknown_artist; null where it is followed
 )
+# One track of the catalogue as it was last read.
 TRACKS = _source(source_tables.TRACKS)
 SOURCES = {one.name: _source(one) for one in source_tables.OTHER_TABLES}
 RECENT_TRACK = pa.struct(
@@ -188,6 +194,7 @@ FOLLOWED_ARTIST = pa.struct(
         ("followers", pa.int64()),
     ]
 )
+# One user on an as_of: everything known from events before that day, 00:00 UTC.
 USER_FEATURES = _table(
     "gold/user_features",
     "as_of",
@@ -212,6 +219,7 @@ USER_FEATURES = _table(
     city=pa.string(),
     created_at=UTC_INSTANT,
 )
+# The user-item matrix in long form: one row a user and artist with a signal before as_of.
 INTERACTIONS = _table(
     "gold/interactions",
     "as_of",
@@ -226,6 +234,7 @@ INTERACTIONS = _table(
     follows=pa.bool_(),
     last_signal_on=pa.date32(),  # null where there was no positive signal
 )
+# One artist of one user's list by one model version.
 RECOMMENDATIONS = _table(
     "gold/recommendations",
     "as_of",
@@ -237,6 +246,7 @@ RECOMMENDATIONS = _table(
     score=pa.float64(),
     reason=pa.string(),
 )
+# What users of a segment did with the slates of one model version on a day.
 ENGAGEMENT_DAILY = _table(
     "gold/engagement_daily",
     "event_date",
@@ -257,6 +267,7 @@ ENGAGEMENT_DAILY = _table(
     follow_rate=pa.float64(),
     simulated=pa.bool_(),
 )
+# Users of a segment who left within the horizon before as_of, by model version.
 CHURN = _table(
     "gold/churn",
     "as_of",

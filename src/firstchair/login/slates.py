@@ -59,7 +59,7 @@ def make_slate(
     seed: int,
     without: frozenset[int] = frozenset(),
 ) -> Slate:
-    """The first `k` of the user's list, with the exploration of GATE section 1.1.
+    """The first `k` of the user's list, with exploration (docs/reference/gate.md, 1.1).
 
     With probability `EXPLORATION`, one slot drawn uniformly shows an artist drawn uniformly from E:
     the artists of the champion's and the challenger's lists that are not among the first k. So the

@@ -30,7 +30,7 @@ class Signal(NamedTuple):
 
 
 def signal_of(event: Any) -> tuple[str, Signal] | None:
-    """User and signal of an event as in section 1.1 of the contract; None for any other value."""
+    """User and signal of an event (docs/reference/contract.md, 1.1); None for any other value."""
     if not isinstance(event, dict):
         return None
     texts = [

@@ -1,4 +1,4 @@
-"""A decision as the contract has it, section 9, and what a person wants to know beside it."""
+"""A decision (docs/reference/contract.md, section 9), and what a person wants to know beside it."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -1,4 +1,4 @@
-"""Evidence of a stage as arrays: one row a user and day of the contract, section 9."""
+"""Evidence of a stage as arrays: one row a user and day (docs/reference/contract.md, section 9)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
