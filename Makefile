@@ -48,8 +48,9 @@ docs: setup ## Build the documentation site into site/, strictly and without a n
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@$(BIN)/python -m docs.scripts.check_site site
 
-reference: setup ## Write the pages of docs/reference that follow from the code
+reference: setup ## Write the pages of docs/ that follow from the code and from components.toml
 	@$(BIN)/python -W ignore -m docs.scripts.reference
+	@$(BIN)/python -m docs.scripts.components
 
 format: setup ## Put the code in house style
 	@$(BIN)/ruff format .
