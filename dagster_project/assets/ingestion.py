@@ -28,6 +28,7 @@ def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
         pseudonym_key=p.settings.secret_pseudonym_key(),
         now=p.now,
         tombstones=p.tombstones,
+        mapping=p.settings.events.mapping,
     )
     why = p.unusable(p.now.date())
     checks = [
@@ -55,6 +56,7 @@ def users(platform: PlatformResource) -> dg.MaterializeResult:
         pseudonym_key=p.settings.secret_pseudonym_key(),
         now=p.now,
         tombstones=p.tombstones,
+        mapping=p.settings.accounts.mapping.users,
     )
     return dg.MaterializeResult(metadata=described(report))
 
@@ -78,10 +80,19 @@ def _source_table(table: SourceTable) -> dg.AssetsDefinition:
 SOURCE_TABLES = [_source_table(table) for table in OTHER_TABLES]
 
 
-@dg.asset(group_name="ingestion", owners=OWNERS, kinds={"postgres", "deltalake"})
+@dg.asset(
+    group_name="ingestion",
+    owners=OWNERS,
+    kinds={"postgres", "deltalake"},
+    deps=[landed_events],  # where the source has no catalogue
+)
 def catalogue(platform: PlatformResource) -> dg.MaterializeResult:
     """Artists and tracks as the catalogue has them now."""
     p = platform.open()
     return dg.MaterializeResult(
-        metadata=described(events.build_catalogue(p.lake, p.databases.accounts))
+        metadata=described(
+            events.build_catalogue(
+                p.lake, p.databases.accounts, mapping=p.settings.accounts.mapping
+            )
+        )
     )

@@ -9,7 +9,15 @@ import socket
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +26,7 @@ from pydantic_settings import (
 )
 
 from firstchair.errors import SettingsError
+from firstchair.mappings import AccountMapping, EventMapping
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "true",
@@ -50,6 +59,22 @@ def _unusable(path: str) -> list[str]:
 RENAMED = {"holdback_share": "holdout_share"}
 
 
+class EventSource(BaseModel):
+    """How records of the event store are read, where they have another form than the contract's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mapping: EventMapping | None = None
+
+
+class AccountSource(BaseModel):
+    """Where accounts and catalogue are, where they have another form than the contract's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mapping: AccountMapping = AccountMapping()
+
+
 class Settings(BaseSettings):
     """What a run needs to know about its surroundings; every path absolute, every secret hidden.
 
@@ -65,6 +90,12 @@ class Settings(BaseSettings):
     events_url: str = Field("", description="event objects, any fsspec URL or a plain path")
     source_database_url: str = Field(
         "", description="account table and catalogue; empty: embedded Postgres"
+    )
+    events: EventSource = Field(
+        EventSource(), description="`[events.mapping]`: how records of another form are read"
+    )
+    accounts: AccountSource = Field(
+        AccountSource(), description="`[accounts.mapping]`: tables by other names, or queries"
     )
     database_url: str = Field(
         "", description="ledger, MLflow's and Dagster's storage; empty: embedded Postgres"

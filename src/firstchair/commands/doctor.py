@@ -121,7 +121,7 @@ def _events(settings: Settings) -> Finding:
     lake = Lake(settings.lake_url)
     refused = events.refused(lake)
     if refused is None:
-        return _sampled(store, names, detail)
+        return _sampled(settings, store, names, detail)
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     why = events.unusable(lake, as_of=tomorrow, limit=settings.max_quarantine_rate)
     few = why is None and 2 * refused.records < refused.read
@@ -129,14 +129,18 @@ def _events(settings: Settings) -> Finding:
     return Finding("events", _state(few), detail, events.REFUSED_REMEDY)
 
 
-def _sampled(store: EventStore, names: list[str], detail: str) -> Finding:
+def _sampled(settings: Settings, store: EventStore, names: list[str], detail: str) -> Finding:
     """Whether ingestion would accept the first records of some objects."""
     records = [
         (name, record)
         for name in names[:SAMPLED_OBJECTS]
         for record in islice(store.records(name), SAMPLED_RECORDS)
     ]
-    found = events.refusals([record for _, record in records], now=datetime.now(UTC))
+    found = events.refusals(
+        [record for _, record in records],
+        now=datetime.now(UTC),
+        mapping=settings.events.mapping,
+    )
     if not found:
         return Finding("events", PASSES, detail)
     name, record = records[found[0].index]

@@ -75,6 +75,7 @@ def replay_quarantine(
             reason=reason,
             day=day,
             tombstones=platform.tombstones,
+            mapping=settings.events.mapping,
         )
         tried.append(found)
 

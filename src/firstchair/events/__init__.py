@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         stray_days,
     )
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
-    from firstchair.events.checking import Refusal, refusals
+    from firstchair.events.checking import Refusal, parsed_fields, refusals
     from firstchair.events.clock import require_clock
     from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
     from firstchair.events.reconciliation import (
@@ -74,6 +74,7 @@ __all__ = [
     "fates",
     "ingest",
     "lost_before",
+    "parsed_fields",
     "reconcile",
     "records_sql",
     "refusals",

@@ -7,9 +7,10 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from firstchair.events.redirects import Fault, Redirect, resolve_redirects
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from firstchair.sources import accounts, read_table
+from firstchair.mappings import AccountMapping
+from firstchair.sources import accounts, missing_tables, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class CatalogueReport:
 
     nameless: had an empty key and were left out. merged: artists that are another one now. circles,
     unknown_targets: redirects that are not followed, so that their artists stay on their own.
+    derived: the source has no catalogue, and this one is of the events.
     """
 
     artists: int
@@ -26,19 +28,28 @@ class CatalogueReport:
     merged: int = 0
     circles: int = 0
     unknown_targets: int = 0
+    derived: bool = False
 
 
-def build_catalogue(lake: Lake, url: sa.URL) -> CatalogueReport:
+def build_catalogue(
+    lake: Lake, url: sa.URL, *, mapping: AccountMapping | None = None
+) -> CatalogueReport:
     """Put the source's artists and tracks in place of silver/artists and silver/tracks.
 
     An artist whose column `redirect_to` names another was merged into it: it is in
     silver/artist_redirects instead of silver/artists, and its tracks are the other's.
 
+    Where the source has neither table and no mapping names one, both are derived from the events
+    that have landed.
+
     Raises:
         SourceError: The source cannot be read; the last snapshot stands.
     """
-    artists, no_artist = _rows(url, accounts.ARTISTS, accounts.REDIRECT_TO)
-    tracks, no_track = _rows(url, accounts.TRACKS)
+    mapping = mapping or AccountMapping()
+    if _has_none(lake, url, mapping):
+        return _derived(lake)
+    artists, no_artist = _rows(url, accounts.ARTISTS, mapping, accounts.REDIRECT_TO)
+    tracks, no_track = _rows(url, accounts.TRACKS, mapping)
     redirects = _redirects(artists)
     targets = {one.artist_id: one.redirect_to for one in redirects if one.redirect_to is not None}
     current = artists[~artists["artist_id"].isin(list(targets))]
@@ -58,11 +69,66 @@ def build_catalogue(lake: Lake, url: sa.URL) -> CatalogueReport:
     )
 
 
-def _rows(url: sa.URL, source: sa.Table, *optional: sa.Column[str]) -> tuple[pd.DataFrame, int]:
+def _has_none(lake: Lake, url: sa.URL, mapping: AccountMapping) -> bool:
+    """Whether there is no catalogue, but something to derive one from."""
+    if mapping.artists is not None or mapping.tracks is not None:
+        return False
+    missing = missing_tables(url, accounts.ARTISTS, accounts.TRACKS)
+    return len(missing) == 2 and lake.count(t.BRONZE_EVENTS) > 0
+
+
+# The newest name counts. A user follows who followed an artist last, and did not unfollow it after.
+_ARTISTS = """
+    with seen as (
+        select artist_id, user_key, event_type, occurred_at, event_date,
+               nullif(trim(json_extract_string(extra, '$.artist_name')), '') as name
+        from {events} where artist_id is not null),
+    follows as (
+        select artist_id, arg_max(event_type, occurred_at) = 'follow' as is_following
+        from seen where event_type in ('follow', 'unfollow') group by artist_id, user_key),
+    followers as (
+        select artist_id, count(*) filter (is_following) as followers
+        from follows group by artist_id)
+    select artist_id, coalesce(arg_max(name, occurred_at) filter (name is not null), artist_id)
+               as name,
+           min(event_date) as first_active_on, coalesce(any_value(followers), 0) as followers,
+           []::varchar[] as genres
+    from seen left join followers using (artist_id) group by artist_id order by artist_id
+"""
+_TRACKS = """
+    with seen as (
+        select track_id, artist_id, occurred_at,
+               nullif(trim(json_extract_string(extra, '$.track_title')), '') as title,
+               try_cast(json_extract_string(extra, '$.duration_ms') as int) as duration_ms
+        from {events} where track_id is not null)
+    select track_id, arg_max(artist_id, occurred_at) as artist_id,
+           coalesce(arg_max(title, occurred_at) filter (title is not null), track_id) as title,
+           max(duration_ms) as duration_ms, null::date as released_on
+    from seen group by track_id order by track_id
+"""
+
+
+def _derived(lake: Lake) -> CatalogueReport:
+    """Artists and tracks of the events that have landed."""
+    counts = []
+    for table, query in ((t.ARTISTS, _ARTISTS), (t.TRACKS, _TRACKS)):
+        with connect() as connection:
+            rows = connection.sql(query.format(events=lake.scan(t.BRONZE_EVENTS)))
+            found = rows.to_arrow_table().select(table.schema.names).cast(table.schema)
+        lake.overwrite(table, found)
+        counts.append(found.num_rows)
+    _put_redirects(lake, [])
+    artists, tracks = counts
+    return CatalogueReport(artists, tracks, nameless=0, derived=True)
+
+
+def _rows(
+    url: sa.URL, source: sa.Table, mapping: AccountMapping, *optional: sa.Column[str]
+) -> tuple[pd.DataFrame, int]:
     """The rows with a key, and how many have none."""
     key = source.primary_key.columns[0].name
     names = [column.name for column in (*source.columns, *optional)]
-    frames = list(read_table(url, source, optional=optional))
+    frames = list(read_table(url, source, optional=optional, mapping=mapping.of(source.name)))
     frame = pd.concat(frames) if frames else pd.DataFrame(columns=names, dtype=object)
     kept = frame[frame[key].fillna("") != ""]
     return kept, len(frame) - len(kept)

@@ -17,6 +17,7 @@ from firstchair.events.settling import DONE, STARTED, undo_dead_batches
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.mappings import EventMapping
 from firstchair.sources import (
     EventStore,
     ObjectState,
@@ -74,6 +75,7 @@ class _Stamp:
     pseudonym_key: bytes
     now: datetime
     tombstones: Tombstones | None
+    mapping: EventMapping | None
 
 
 def ingest(
@@ -85,6 +87,7 @@ def ingest(
     storage_options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     tombstones: Tombstones | None = None,
+    mapping: EventMapping | None = None,
 ) -> IngestReport:
     """Read every object that no batch has read, once, into bronze/events and quarantine/events.
 
@@ -96,6 +99,7 @@ def ingest(
         storage_options: What the store's filesystem wants besides its URL.
         progress: Told of (objects read, objects to read) after each batch.
         tombstones: Users whose records are refused as `unknown_user`.
+        mapping: How records of another form are read.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -110,7 +114,7 @@ def ingest(
     _note_skipped(lake, listing.skipped)
     changed = _note_changed(lake, states)
     sizes = _unread(lake, states)
-    report, stamp = IngestReport(), _Stamp(pseudonym_key, now, tombstones)
+    report, stamp = IngestReport(), _Stamp(pseudonym_key, now, tombstones, mapping)
     for names in _batches(sizes):
         _note_versions(lake, names, states)
         report = _added(report, _read(lake, store, names, states, stamp))
@@ -232,6 +236,7 @@ def _read(
             pseudonymise=lambda user: user_key(user, stamp.pseudonym_key),
             now=now,
             tombstones=stamp.tombstones,
+            mapping=stamp.mapping,
         )
         _append(lake, staged, batch_id, now)
         _count(counts, chunk, staged)

@@ -1,5 +1,6 @@
 """Records to events, in the engine: types, required fields, UTC instants, and the reason of each refusal."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,12 +44,14 @@ def _json_texts(raw, paths): ...  # type: ignore[no-untyped-def]
 def _json_merge_patch(raw, patch): ...  # type: ignore[no-untyped-def]
 
 
-def parse(records: ir.Table, *, now: datetime) -> ir.Table:
+def parse(records: ir.Table, *, now: datetime, not_required: Collection[str] = ()) -> ir.Table:
     """Every record with its fields, or with the reason why it is none.
 
     Args:
-        records: object_url, line, raw; one row per record, raw a text.
+        records: object_url, line, raw; one row per record, raw a text. A column `mapped`, where
+            there is one, is the record in the contract's form (`firstchair.events.mapping`).
         now: The instant of ingestion; an event more than `CLOCK_SKEW` after it is refused.
+        not_required: Fields that a record may lack nevertheless.
 
     Returns:
         One row per record, no order: object_url, line, raw, the contract's fields (user_id not yet a
@@ -61,12 +64,13 @@ def parse(records: ir.Table, *, now: datetime) -> ir.Table:
     # What is no JSON is parsed as an empty object, so that no function of the engine meets it.
     safe = valid.mutate(body=valid.is_json.ifelse(valid.raw, "{}"))
     safe = safe.mutate(kind=_json_type(safe.body))
-    safe = safe.mutate(body=(safe.kind == "OBJECT").ifelse(safe.body, "{}"))
+    body = safe.mapped if "mapped" in safe.columns else safe.body
+    safe = safe.mutate(body=(safe.kind == "OBJECT").ifelse(body, "{}"))
     drawn = safe.mutate(types=_json_types(safe.body, paths), texts=_json_texts(safe.body, paths))
     columns = {f"{name}_type": drawn.types[number] for number, name in enumerate(NAMES)}
     columns |= {f"{name}_text": drawn.texts[number] for number, name in enumerate(NAMES)}
     typed = _typed(drawn.mutate(**columns))
-    reason, detail = _verdict(typed, now)
+    reason, detail = _verdict(typed, now, not_required)
     return typed.mutate(reason=reason, detail=detail, extra=_extra(typed))
 
 
@@ -108,7 +112,9 @@ def _of(t: ir.Table, name: str, value: Any) -> Any:
     return t.event_type_text.isin(kinds).fill_null(False).ifelse(value, ibis.null(value.type()))
 
 
-def _verdict(t: ir.Table, now: datetime) -> tuple[ir.StringValue, ir.StringValue]:
+def _verdict(
+    t: ir.Table, now: datetime, not_required: Collection[str]
+) -> tuple[ir.StringValue, ir.StringValue]:
     latest = ibis.literal(now + CLOCK_SKEW, type="timestamp('UTC', 6)")
     cases: list[tuple[Any, Reason, Any]] = [
         (~t.is_json, Reason.NOT_JSON, "not JSON by RFC 8259"),
@@ -119,7 +125,9 @@ def _verdict(t: ir.Table, now: datetime) -> tuple[ir.StringValue, ir.StringValue
         ),
     ]
     cases += [
-        (_missing(t, f), Reason.MISSING_FIELD, f"{f.name} is missing") for f in FIELDS if f.required
+        (_missing(t, f), Reason.MISSING_FIELD, f"{f.name} is missing")
+        for f in FIELDS
+        if f.required and f.name not in not_required
     ]
     cases += [(_mistyped(t, f), Reason.BAD_TYPE, _mistyped_detail(t, f)) for f in FIELDS]
     shown = t.occurred_at_text.substr(0, SHOWN_CHARACTERS)

@@ -33,6 +33,7 @@ from firstchair.events.shares import records_sql
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
+from firstchair.mappings import EventMapping
 from firstchair.sources import EventStore, ObjectState, Record, Tombstones, user_key
 
 # Objects whose records are tried together: bounds memory, and the length of a predicate.
@@ -90,6 +91,7 @@ def replay_quarantine(
     day: date | None = None,
     storage_options: Mapping[str, Any] | None = None,
     tombstones: Tombstones | None = None,
+    mapping: EventMapping | None = None,
 ) -> Tried:
     """Try the records in quarantine/events again, those of one reason or of one day if given.
 
@@ -105,6 +107,7 @@ def replay_quarantine(
         day: A day (UTC).
         storage_options: What the store's filesystem wants besides its URL.
         tombstones: Users whose records are refused as `unknown_user`.
+        mapping: How records of another form are read.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -116,7 +119,7 @@ def replay_quarantine(
     chosen = _chosen(lake, reason, day)
     before = lake.partition_rows(t.BRONZE_EVENTS)
     store = EventStore(events_url, storage_options or {})
-    unreadable = _Replay(lake, store, pseudonym_key, now, tombstones).of(
+    unreadable = _Replay(lake, store, pseudonym_key, now, tombstones, mapping).of(
         chosen.filter(pc.field("unparsed"))
     )
     landed = chosen.filter(~pc.field("unparsed")).column("day").unique().to_pylist()
@@ -184,9 +187,10 @@ class _Replay:
         key: bytes,
         now: datetime,
         tombstones: Tombstones | None,
+        mapping: EventMapping | None,
     ) -> None:
         self.lake, self.store, self.key, self.now = lake, store, key, now
-        self.tombstones = tombstones
+        self.tombstones, self.mapping = tombstones, mapping
 
     def of(self, places: pa.Table) -> Unreadable:
         """Try the records at these places again; those that cannot be read any more."""
@@ -212,6 +216,7 @@ class _Replay:
             pseudonymise=self._user_key,
             now=self.now,
             tombstones=self.tombstones,
+            mapping=self.mapping,
         )
         self._write(known, chunk, staged, staged.refused, sound)
         faulty = {name: found for name, found in read.items() if isinstance(found, str)}
@@ -252,7 +257,13 @@ class _Replay:
             if row["line"] in lines[row["object_url"]] and is_whole(row["raw"])
         ]
         # The account keys in `raw` are pseudonyms already.
-        staged = stage(self.lake, chunk, pseudonymise=lambda user: user, now=self.now)
+        staged = stage(
+            self.lake,
+            chunk,
+            pseudonymise=lambda user: user,
+            now=self.now,
+            mapping=self.mapping,
+        )
         refused = set(zip(*staged.refused.select(PLACE).to_pydict().values(), strict=True))
         mended = [(name, r) for name, r in chunk if (name, r.line) not in refused]
         self._write(known, mended, staged, staged.refused.slice(0, 0), {})

@@ -9,12 +9,14 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
+from firstchair.events.mapping import NOT_REQUIRED, mapped_sql
 from firstchair.events.masking import masked, without_pii
 from firstchair.events.parsing import parse
 from firstchair.events.personal import MASK, without_shapes
 from firstchair.events.vocabulary import ERASED, Reason
 from firstchair.lake import Engine, Lake
 from firstchair.lake import tables as t
+from firstchair.mappings import EventMapping
 from firstchair.sources import Record, Tombstones
 
 Chunk = Sequence[tuple[str, Record]]
@@ -45,6 +47,7 @@ def stage(
     pseudonymise: Pseudonymise,
     now: datetime,
     tombstones: Tombstones | None = None,
+    mapping: EventMapping | None = None,
 ) -> Staged:
     """Parse a chunk and hold its events against all events in bronze; nothing is written.
 
@@ -54,9 +57,10 @@ def stage(
         pseudonymise: The `user_key` of a `user_id` as it stands in a record.
         now: The instant of ingestion.
         tombstones: Users whose records are refused as `unknown_user`; nothing of these is kept.
+        mapping: How records of another form are read.
     """
     with Engine(lake) as engine:
-        _parse(engine, chunk, now)
+        _parse(engine, chunk, now, mapping)
         if tombstones:
             _erase(engine, tombstones)
         _sort(engine, pseudonymise)
@@ -77,7 +81,7 @@ from sorted group by object_url
 """
 
 
-def _parse(engine: Engine, chunk: Chunk, now: datetime) -> None:
+def _parse(engine: Engine, chunk: Chunk, now: datetime, mapping: EventMapping | None) -> None:
     """Temporary table `parsed`: every record that is JSON, with its fields or the reason of its refusal."""
     sound = [(name, record) for name, record in chunk if record.refused is None]
     records = pa.table(
@@ -88,17 +92,29 @@ def _parse(engine: Engine, chunk: Chunk, now: datetime) -> None:
         }
     )
     engine.connection.register("records", records)
-    engine.connection.execute(f"create temp table parsed as {parsing_sql(now)}")
+    engine.connection.execute(f"create temp table parsed as {parsing_sql(now, mapping)}")
 
 
-@lru_cache(maxsize=1)
-def parsing_sql(now: datetime) -> str:
-    """The parsing of every chunk of one ingestion; compiling it takes as long as parsing ten thousand records."""
-    records = ibis.table({"object_url": "string", "line": "int64", "raw": "string"}, name="records")
-    parsed = parse(records, now=now)
+def parsing_sql(now: datetime, mapping: EventMapping | None = None) -> str:
+    """The parsing of every chunk of one ingestion, as SQL over the table `records`."""
+    if mapping is None:
+        return _parsing(now, is_mapped=False)
+    parsing = _parsing(now, is_mapped=True)
+    return f"with mapped_records as ({mapped_sql(mapping)}) select * from ({parsing})"
+
+
+@lru_cache(maxsize=2)
+def _parsing(now: datetime, *, is_mapped: bool) -> str:
+    """Compiled once: it takes as long as parsing ten thousand records."""
+    columns = {"object_url": "string", "line": "int64", "raw": "string"}
+    if is_mapped:
+        records = ibis.table(columns | {"mapped": "string"}, name="mapped_records")
+        parsed = parse(records, now=now, not_required=NOT_REQUIRED)
+    else:
+        parsed = parse(ibis.table(columns, name="records"), now=now)
     kept = parsed.mutate(raw=parsed.reason.notnull().ifelse(parsed.raw, ibis.null("string")))
-    columns = ["object_url", "line", "raw", "user_id", "reason", "detail", *FIELDS]
-    return str(ibis.to_sql(kept.select(columns), dialect="duckdb"))
+    chosen = kept.select("object_url", "line", "raw", "user_id", "reason", "detail", *FIELDS)
+    return str(ibis.to_sql(chosen, dialect="duckdb"))
 
 
 def _erase(engine: Engine, tombstones: Tombstones) -> None:

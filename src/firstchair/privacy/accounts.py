@@ -12,12 +12,14 @@ import sqlalchemy as sa
 
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.mappings import TableMapping
 from firstchair.privacy.defaults import Defaults, find_defaults
 from firstchair.privacy.generalisation import UNKNOWN, age_group, age_on, countries, genders, places
 from firstchair.sources import Tombstones, accounts, read_table, user_key
 from firstchair.validation import validate
 
 SUITE = "users"
+GENERALISED = ("age_group", "gender", "country", "city")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +53,23 @@ def build_users(
     pseudonym_key: bytes,
     now: datetime,
     tombstones: Tombstones | None = None,
+    mapping: TableMapping | None = None,
 ) -> UsersReport:
     """Put the accounts, generalised, in place of silver/users, and the refused ones of quarantine/users.
 
-    Forgotten users are in neither.
+    Forgotten users are in neither. The mapping says how the source has the table of accounts.
 
     Raises:
         SourceError: The account table cannot be read; the last snapshot stands.
     """
     accepted, refused, elsewhere, forgotten = [], [], 0, 0
-    defaults = find_defaults(url)
-    for rows in read_table(url, accounts.USERS):
+    defaults = find_defaults(url, mapping)
+    for rows in read_table(url, accounts.USERS, mapping=mapping):
         known = _known(rows, tombstones)
         forgotten += len(rows) - len(known)
         people = _people(known, pseudonym_key, now, defaults)
         elsewhere += int(people.pop("elsewhere").sum())
-        failures: dict[int, Any] = {}
-        for failure in (
-            validate(people.drop(columns="created_at"), SUITE).failures if len(people) else ()
-        ):
-            failures.setdefault(failure.row, failure)
+        failures = _failures(people)
         sound = people[~people.index.isin(failures)]
         accepted.append(pa.Table.from_pandas(sound, schema=t.USERS.schema, preserve_index=False))
         refused += [
@@ -87,10 +86,7 @@ def build_users(
         t.QUARANTINE_USERS, pa.Table.from_pylist(refused, schema=t.QUARANTINE_USERS.schema)
     )
     lake.overwrite(t.USERS, users.sort_by("user_key"))
-    unknown = {
-        name: users.column(name).to_pylist().count(UNKNOWN)
-        for name in ("age_group", "gender", "country", "city")
-    }
+    unknown = {name: users.column(name).to_pylist().count(UNKNOWN) for name in GENERALISED}
     return UsersReport(
         rows=users.num_rows,
         read=users.num_rows + len(refused) + forgotten,
@@ -101,6 +97,45 @@ def build_users(
         defaults=defaults.accounts,
         forgotten=forgotten,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSample:
+    """The first accounts of a source: rows read, refused ones by reason, values understood.
+
+    understood: share of the rows whose age group, gender, country or city is known (0 to 1).
+    """
+
+    read: int
+    refused: dict[str, int]
+    understood: dict[str, float]
+
+
+def sample_users(
+    url: sa.URL, *, now: datetime, at_most: int, mapping: TableMapping | None = None
+) -> AccountSample:
+    """Judge the first accounts as `build_users` would; nothing is written.
+
+    Raises:
+        SourceError: The account table cannot be read.
+    """
+    frames = read_table(url, accounts.USERS, mapping=mapping, at_most=at_most)
+    rows = next(frames, None)
+    if rows is None:
+        return AccountSample(0, {}, {})
+    people = _people(rows, b"", now, Defaults(frozenset(), frozenset(), {}))
+    refused = Counter(f.reason for f in _failures(people.drop(columns="elsewhere")).values())
+    understood = {name: float((people[name] != UNKNOWN).mean()) for name in GENERALISED}
+    return AccountSample(len(rows), dict(refused), understood)
+
+
+def _failures(people: pd.DataFrame) -> dict[int, Any]:
+    """The first failure of each row that is not accepted."""
+    failures: dict[int, Any] = {}
+    if len(people):
+        for failure in validate(people.drop(columns="created_at"), SUITE).failures:
+            failures.setdefault(failure.row, failure)
+    return failures
 
 
 def _known(rows: pd.DataFrame, tombstones: Tombstones | None) -> pd.DataFrame:

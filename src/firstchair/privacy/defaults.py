@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from firstchair.mappings import TableMapping
 from firstchair.privacy.gazetteer import Floats, gazetteer
 from firstchair.privacy.generalisation import NEAREST_PLACE_KM, on_the_map
 from firstchair.sources import accounts, value_counts
@@ -45,16 +46,16 @@ class Defaults:
     accounts: dict[str, int]
 
 
-def find_defaults(url: sa.URL) -> Defaults:
+def find_defaults(url: sa.URL, mapping: TableMapping | None = None) -> Defaults:
     """Look for default values in the account table.
 
     Raises:
         SourceError: The account table cannot be read.
     """
-    pairs = value_counts(url, accounts.USERS, "latitude", "longitude")
+    pairs = value_counts(url, accounts.USERS, "latitude", "longitude", mapping=mapping)
     pairs = pairs.apply(pd.to_numeric, errors="coerce").dropna()
-    born = value_counts(url, accounts.USERS, "birth_date").dropna()
-    created = value_counts(url, accounts.USERS, "created_at").dropna()
+    born = value_counts(url, accounts.USERS, "birth_date", mapping=mapping).dropna()
+    created = value_counts(url, accounts.USERS, "created_at", mapping=mapping).dropna()
     columns = {
         "coordinates": (pairs, _default_pairs(pairs)),
         "birth_date": (born, _default_dates(born)),

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from firstchair.sources.objects import EventStore, ObjectState, SkippedObjects
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, records_of
-    from firstchair.sources.tables import read_table, value_counts
+    from firstchair.sources.tables import missing_tables, read_table, unknown_keys, value_counts
     from firstchair.sources.tombstones import Tombstone, Tombstones
 
 __all__ = [
@@ -20,8 +20,10 @@ __all__ = [
     "Tombstone",
     "Tombstones",
     "accounts",
+    "missing_tables",
     "read_table",
     "records_of",
+    "unknown_keys",
     "user_key",
     "value_counts",
 ]

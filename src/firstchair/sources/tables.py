@@ -9,6 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from firstchair.errors import SourceError
+from firstchair.mappings import TableMapping
 
 ROWS_AT_ONCE = 50_000
 # Postgres knows `infinity` and years that Python's calendar does not; one such value must not stop a table.
@@ -23,6 +24,8 @@ def read_table(
     table: sa.Table,
     *,
     optional: Sequence[sa.Column[Any]] = (),
+    mapping: TableMapping | None = None,
+    at_most: int | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Frames of up to `ROWS_AT_ONCE` rows in the order of the table's key, all of one snapshot.
 
@@ -33,21 +36,28 @@ def read_table(
         url: The account database.
         table: As the contract has it.
         optional: Further columns that the source's table may have; all null where it does not.
+        mapping: How the source has the table, where it has it in another form.
+        at_most: Rows to read; by default all.
 
     Raises:
         SourceError: The database cannot be reached, or lacks the table or a column.
     """
-    columns = [_readable(column) for column in table.columns]
     with _connected(url, table) as connection:
-        columns += _optional(connection, table, optional)
+        source = _source(connection, table, mapping, optional)
+        columns = [
+            _readable(one.name, source.columns[one.name]) for one in (*table.columns, *optional)
+        ]
+        keys = [source.columns[key.name] for key in table.primary_key.columns]
         rows = connection.execution_options(stream_results=True).execute(
-            sa.select(*columns).order_by(*table.primary_key.columns)
+            sa.select(*columns).order_by(*keys).limit(at_most)
         )
         while chunk := rows.fetchmany(ROWS_AT_ONCE):
             yield _frame(rows, chunk)
 
 
-def value_counts(url: sa.URL, table: sa.Table, *names: str) -> pd.DataFrame:
+def value_counts(
+    url: sa.URL, table: sa.Table, *names: str, mapping: TableMapping | None = None
+) -> pd.DataFrame:
     """Count the rows of a table by the values of some columns.
 
     Returns:
@@ -57,9 +67,10 @@ def value_counts(url: sa.URL, table: sa.Table, *names: str) -> pd.DataFrame:
     Raises:
         SourceError: The database cannot be reached, or lacks the table or a column.
     """
-    columns = [_readable(table.columns[name]) for name in names]
-    counted = sa.select(*columns, sa.func.count().label("rows")).group_by(*columns)
     with _connected(url, table) as connection:
+        source = _source(connection, table, mapping, ())
+        columns = [_readable(name, source.columns[name]) for name in names]
+        counted = sa.select(*columns, sa.func.count().label("rows")).group_by(*columns)
         rows = connection.execute(counted)
         return _frame(rows, rows.fetchall()).astype({"rows": "int64"})
 
@@ -81,16 +92,75 @@ def _connected(url: sa.URL, table: sa.Table) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
-def _optional(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[sa.Column[Any]]
-) -> list[sa.ColumnElement[Any]]:
-    """Those columns of the source's table, null for one that it does not have."""
-    if not columns:
-        return []
-    present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-    found = (sa.column(one.name) if one.name in present else sa.null() for one in columns)
-    pairs = zip(found, columns, strict=True)
-    return [sa.cast(value, one.type).label(one.name) for value, one in pairs]
+def missing_tables(url: sa.URL, *tables: sa.Table) -> list[str]:
+    """Names of those tables that the account database does not have.
+
+    Raises:
+        SourceError: The database cannot be reached.
+    """
+    with _connected(url, tables[0]) as connection:
+        inspected = sa.inspect(connection)
+        return [table.name for table in tables if not inspected.has_table(table.name)]
+
+
+def unknown_keys(
+    url: sa.URL, table: sa.Table, keys: Sequence[str], *, mapping: TableMapping | None = None
+) -> set[str]:
+    """Those of the keys that no row of the table has.
+
+    Raises:
+        SourceError: The database cannot be reached, or lacks the table or a column.
+    """
+    with _connected(url, table) as connection:
+        source = _source(connection, table, mapping, ())
+        key = source.columns[table.primary_key.columns[0].name]
+        found = connection.execute(sa.select(key).where(key.in_(keys))).scalars()
+        return set(keys) - set(found)
+
+
+def _source(
+    connection: sa.Connection,
+    table: sa.Table,
+    mapping: TableMapping | None,
+    optional: Sequence[sa.Column[Any]],
+) -> sa.FromClause:
+    """What is read as the table: itself, or what the mapping names, in the contract's columns."""
+    if mapping is None:
+        needed = {column.name: column.name for column in table.columns}
+        given: sa.FromClause = sa.table(table.name)
+        present = _columns(connection, table.name) if optional else set()
+    else:
+        # An instant without a zone is UTC, whatever the zone of the server.
+        connection.exec_driver_sql("set local time zone 'UTC'")
+        needed = dict(mapping.columns)
+        given, present = _given(connection, table, mapping)
+    keys = {key.name: key.name for key in table.primary_key.columns}
+    names = keys | {name: name for name in present} | needed
+    columns = [
+        sa.cast(sa.column(names[one.name]) if one.name in names else sa.null(), one.type).label(
+            one.name
+        )
+        for one in (*table.columns, *optional)
+    ]
+    return sa.select(*columns).select_from(given).subquery()
+
+
+def _given(
+    connection: sa.Connection, table: sa.Table, mapping: TableMapping
+) -> tuple[sa.FromClause, set[str]]:
+    """The table or query that a mapping names, and the names of its columns."""
+    if mapping.query is None:
+        schema, _, name = (mapping.table or table.name).rpartition(".")
+        return sa.table(name, schema=schema or None), _columns(connection, name, schema or None)
+    # A colon before a word would be taken for a parameter.
+    text = mapping.query.strip().rstrip(";").replace(":", "\\:")
+    query = sa.text(text).columns().subquery("mapped")
+    found = connection.execute(sa.select(sa.text("*")).select_from(query).limit(0))
+    return query, set(found.keys())
+
+
+def _columns(connection: sa.Connection, table: str, schema: str | None = None) -> set[str]:
+    return {column["name"] for column in sa.inspect(connection).get_columns(table, schema=schema)}
 
 
 def _frame(rows: sa.CursorResult[Any], chunk: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -99,8 +169,8 @@ def _frame(rows: sa.CursorResult[Any], chunk: Sequence[Sequence[Any]]) -> pd.Dat
     return pd.DataFrame([tuple(row) for row in chunk], columns=names, dtype=object)
 
 
-def _readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+def _readable(name: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     for kind, first, last in CALENDAR:
         if isinstance(column.type, kind):
-            return sa.case((column.between(first, last), column)).label(column.name)
+            return sa.case((column.between(first, last), column)).label(name)
     return column

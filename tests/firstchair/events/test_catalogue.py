@@ -11,7 +11,9 @@ from firstchair.errors import SourceError
 from firstchair.events import build_catalogue
 from firstchair.lake import Lake, redirects_of
 from firstchair.lake import tables as t
+from firstchair.mappings import AccountMapping
 from firstchair.sources import accounts
+from tests.firstchair.events.conftest import Delivery, make_event
 
 
 @pytest.fixture
@@ -122,3 +124,72 @@ def test_a_source_that_is_away_is_a_source_error(
 ) -> None:
     with pytest.raises(SourceError, match="cannot be read"):
         build_catalogue(lake, new_database().set(database="not_there"))
+
+
+def test_a_catalogue_under_other_names_is_read_by_its_mapping(
+    new_database: Callable[[], sa.URL], lake: Lake
+) -> None:
+    engine = sa.create_engine(new_database(), poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text("create schema music"))
+        connection.execute(sa.text("create table music.bands (id integer, title text)"))
+        connection.execute(sa.text("insert into music.bands values (7, 'Lime: 100 %')"))
+        connection.execute(
+            sa.text("create table songs (id integer, band integer, seconds integer)")
+        )
+        connection.execute(sa.text("insert into songs values (1, 7, 200)"))
+    mapping = AccountMapping.model_validate(
+        {
+            "artists": {"table": "music.bands", "columns": {"artist_id": "id", "name": "title"}},
+            "tracks": {
+                "query": "select id as track_id, band as artist_id, 'T: %' as title, "
+                "seconds * 1000 as duration_ms from songs where seconds::int > 0;"
+            },
+        }
+    )
+
+    report = build_catalogue(lake, engine.url, mapping=mapping)
+
+    assert (report.artists, report.tracks, report.derived) == (1, 1, False)
+    (artist,), (track,) = lake.read(t.ARTISTS).to_pylist(), lake.read(t.TRACKS).to_pylist()
+    assert (artist["artist_id"], artist["name"], artist["followers"]) == ("7", "Lime: 100 %", None)
+    assert (track["artist_id"], track["title"], track["duration_ms"]) == ("7", "T: %", 200_000)
+
+
+def test_a_wrong_column_or_query_of_a_mapping_is_a_source_error(
+    source: sa.Engine, lake: Lake
+) -> None:
+    for artists in (
+        {"columns": {"name": "not_there"}},
+        {"query": "select nothing from nowhere"},
+    ):
+        mapping = AccountMapping.model_validate({"artists": artists})
+        with pytest.raises(SourceError, match="artists cannot be read"):
+            build_catalogue(lake, source.url, mapping=mapping)
+
+
+def test_without_a_catalogue_artists_and_tracks_are_those_of_the_events(
+    delivery: Delivery, new_database: Callable[[], sa.URL]
+) -> None:
+    delivery.put(
+        "a.json",
+        make_event(1, "play", artist_name="Old name", track_title="Jóga", duration_ms=300),
+        make_event(2, "click", artist_name="New name", occurred_at="2026-01-06T10:00:00Z"),
+        make_event(3, "follow", artist_id="artist-2"),
+        make_event(4, "follow", artist_id="artist-1", user_id="user-ben"),
+        make_event(5, "unfollow", artist_id="artist-2", occurred_at="2026-01-07T10:00:00Z"),
+        make_event(6, "login"),
+    )
+    delivery.ingest()
+
+    report = build_catalogue(delivery.lake, new_database())
+
+    assert (report.artists, report.tracks, report.derived) == (2, 1, True)
+    artists = {row["artist_id"]: row for row in delivery.lake.read(t.ARTISTS).to_pylist()}
+    assert {key: (row["name"], row["followers"]) for key, row in artists.items()} == {
+        "artist-1": ("New name", 1),
+        "artist-2": ("artist-2", 0),
+    }
+    assert artists["artist-1"]["first_active_on"] == date(2026, 1, 5)
+    (track,) = delivery.lake.read(t.TRACKS).to_pylist()
+    assert (track["artist_id"], track["title"], track["duration_ms"]) == ("artist-1", "Jóga", 300)

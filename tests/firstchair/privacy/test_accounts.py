@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from firstchair.errors import SourceError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.privacy import UsersReport, build_users, user_key
+from firstchair.mappings import TableMapping
+from firstchair.privacy import UsersReport, build_users, sample_users, user_key
 from firstchair.sources import Tombstone, Tombstones, accounts, tables
 
 KEY = b"a test's key"
@@ -336,3 +337,30 @@ def test_no_file_of_the_lake_holds_what_a_person_can_be_found_by(
     values = " ".join(str(lake.read(table).to_pylist()) for table in (t.USERS, t.QUARANTINE_USERS))
     files = b"".join(path.read_bytes() for path in Path(lake.url).rglob("*") if path.is_file())
     assert [secret for secret in secrets if secret in values or secret.encode() in files] == []
+
+
+def test_accounts_under_other_names_are_read_by_their_mapping(
+    new_database: Callable[[], sa.URL], lake: Lake
+) -> None:
+    engine = sa.create_engine(new_database(), poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("create table members (id int, joined timestamp, sex text, age int)")
+        )
+        connection.execute(
+            sa.text("insert into members values (1, '2024-05-17 08:30', 'f', 40), (2, null, '', 1)")
+        )
+    columns = {"user_id": "id", "created_at": "joined", "gender": "sex"}
+    mapping = TableMapping.model_validate({"table": "members", "columns": columns})
+
+    sample = sample_users(engine.url, now=NOW, at_most=10, mapping=mapping)
+    report = build_users(lake, engine.url, pseudonym_key=KEY, now=NOW, mapping=mapping)
+
+    assert (
+        (sample.read, sample.refused)
+        == (report.read, report.quarantined)
+        == (2, {"missing_field": 1})
+    )
+    assert sample.understood["gender"] == 0.5
+    user = users(lake)[user_key("1", KEY)]
+    assert (user["created_at"], user["gender"], user["age_group"]) == (SINCE, "female", "35-44")
