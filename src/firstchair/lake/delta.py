@@ -21,6 +21,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from firstchair.errors import LakeError
+from firstchair.lake.opened import keep, open_table, take
 from firstchair.lake.tables import Table
 
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
@@ -56,9 +57,11 @@ class Lake:
         version = self.pinned.get(table.name)
         if version == MISSING:
             return None
-        options = dict(self.storage_options) or None
+        location, options = self.location(table), self.storage_options
         try:
-            return DeltaTable(self.location(table), version=version, storage_options=options)
+            if version is None:
+                return open_table(location, options)
+            return DeltaTable(location, version=version, storage_options=dict(options) or None)
         except TableNotFoundError as error:
             if version is None:
                 return None
@@ -97,15 +100,15 @@ class Lake:
         """Put `data` in place of the partition `value`, in one commit; a rerun leaves the same rows."""
         column = table.partition_by
         assert column is not None, f"{table.name} has no partition"
-        write_deltalake(
-            self._existing(table),
-            _conform(data, table),
-            mode="overwrite",
-            predicate=f"{column} = '{value.isoformat()}'",
-            commit_properties=CommitProperties(
-                custom_metadata={"firstchair.partition": value.isoformat()}
-            ),
-        )
+        stamp = CommitProperties(custom_metadata={"firstchair.partition": value.isoformat()})
+        with self._written(table) as written:
+            write_deltalake(
+                written,
+                _conform(data, table),
+                mode="overwrite",
+                predicate=f"{column} = '{value.isoformat()}'",
+                commit_properties=stamp,
+            )
 
     def replace_range(self, table: Table, data: ArrowData, first: date, last: date) -> None:
         """Put `data` in place of the partitions `first` to `last` (both included), in one commit."""
@@ -117,33 +120,24 @@ class Lake:
 
     def replace_where(self, table: Table, data: ArrowData, predicate: str) -> None:
         """Put `data` in place of the rows that `predicate` (Delta SQL) names, in one commit."""
-        write_deltalake(
-            self._existing(table),
-            _conform(data, table),
-            mode="overwrite",
-            predicate=predicate,
-        )
+        with self._written(table) as written:
+            write_deltalake(written, _conform(data, table), mode="overwrite", predicate=predicate)
 
     def overwrite(self, table: Table, data: ArrowData) -> None:
         """Put `data` in place of the whole table, in one commit."""
-        write_deltalake(
-            self._existing(table),
-            _conform(data, table),
-            mode="overwrite",
-        )
+        with self._written(table) as written:
+            write_deltalake(written, _conform(data, table), mode="overwrite")
 
     def append(self, table: Table, data: ArrowData) -> None:
         """Add rows in one commit; the caller makes a repetition harmless."""
-        write_deltalake(
-            self._existing(table),
-            _conform(data, table),
-            mode="append",
-        )
+        with self._written(table) as written:
+            write_deltalake(written, _conform(data, table), mode="append")
 
     def delete(self, table: Table, predicate: str) -> None:
         """Remove the rows that `predicate` (Delta SQL) names; nothing happens where the table is missing."""
-        if (snapshot := self.snapshot(table)) is not None:
-            snapshot.delete(predicate)
+        if self.snapshot(table) is not None:
+            with self._written(table) as written:
+                written.delete(predicate)
 
     def read(self, table: Table, where: str = "true") -> pa.Table:
         """All rows that `where` (DuckDB SQL) names, in the columns and types of the table."""
@@ -224,19 +218,22 @@ class Lake:
         snapshot = self.snapshot(table)
         return MISSING if snapshot is None else snapshot.version()
 
-    def _existing(self, table: Table) -> DeltaTable:
-        """The table as it stands now, opened once for a write; made where it is missing."""
-        options = dict(self.storage_options) or None
+    @contextmanager
+    def _written(self, table: Table) -> Iterator[DeltaTable]:
+        """The table as it stands now, for one write, after which it stays open; made if missing."""
+        location, options = self.location(table), self.storage_options
         try:
-            return DeltaTable(self.location(table), storage_options=options)
+            written = take(location, options)
         except TableNotFoundError:
-            return DeltaTable.create(
-                self.location(table),
+            written = DeltaTable.create(
+                location,
                 schema=table.schema,
                 mode="ignore",  # another process may make it now
                 partition_by=[table.partition_by] if table.partition_by else None,
-                storage_options=options,
+                storage_options=dict(options) or None,
             )
+        yield written
+        keep(location, written)
 
     def location(self, table: Table) -> str:
         """Address of the folder of a table."""
