@@ -44,7 +44,9 @@ def _json_texts(raw, paths): ...  # type: ignore[no-untyped-def]
 def _json_merge_patch(raw, patch): ...  # type: ignore[no-untyped-def]
 
 
-def parse(records: ir.Table, *, now: datetime, not_required: Collection[str] = ()) -> ir.Table:
+def parse(
+    records: ir.Table, *, now: ir.TimestampValue, not_required: Collection[str] = ()
+) -> ir.Table:
     """Every record with its fields, or with the reason why it is none.
 
     Args:
@@ -113,9 +115,9 @@ def _of(t: ir.Table, name: str, value: Any) -> Any:
 
 
 def _verdict(
-    t: ir.Table, now: datetime, not_required: Collection[str]
+    t: ir.Table, now: ir.TimestampValue, not_required: Collection[str]
 ) -> tuple[ir.StringValue, ir.StringValue]:
-    latest = ibis.literal(now + CLOCK_SKEW, type="timestamp('UTC', 6)")
+    latest = now + ibis.interval(CLOCK_SKEW)
     cases: list[tuple[Any, Reason, Any]] = [
         (~t.is_json, Reason.NOT_JSON, "not JSON by RFC 8259"),
         (

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,9 +17,9 @@ from firstchair.lake.redirects import under_current_artists
 from firstchair.lake.tables import EVENTS, Table
 
 ENGINES = ("duckdb",)
-# Makes rows out of `unread` tables; takes its days and settings by name.
+# Makes rows out of `unread` tables; takes its days, instants and settings by name.
 Definition: TypeAlias = Callable[..., ir.Table]
-_DAY = re.compile(r"DAY_OF_STATEMENT\('(\w+)'\)")
+_LATER = re.compile(r"(?:DAY|INSTANT)_OF_STATEMENT\('(\w+)'\)")
 
 
 class Engine:
@@ -79,13 +79,14 @@ def unread(table: Table, name: str = "") -> ir.Table:
 def statement(definition: Definition, /, *, columns: tuple[str, ...] = (), **given: Any) -> str:
     """SQL of a definition's rows, over the views that `Engine.open` makes.
 
-    Compiled once a process for each definition and its settings, whatever the days: Ibis takes
-    longer to compile the larger definitions than the engine takes to run them over a small service.
+    Compiled once a process for each definition and its settings, whatever the days and instants:
+    Ibis takes longer to compile the larger definitions than the engine takes to run them over a
+    small service.
 
     Args:
         definition: Makes the rows out of `unread` tables; takes `given` by name.
         columns: Those that are wanted; empty: all.
-        given: Days, and other arguments that can be hashed.
+        given: Days, instants (with a UTC offset), and other arguments that can be hashed.
 
     >>> def before(day):
     ...     events = ibis.table({"on": "date"}, name="events")
@@ -94,30 +95,43 @@ def statement(definition: Definition, /, *, columns: tuple[str, ...] = (), **giv
     SELECT * FROM "events" AS "t0" WHERE "t0"."on" < DATE '2026-01-09'
     """
     text = _compiled(definition, columns, *_told_apart(given)).text
-    return _DAY.sub(lambda found: f"DATE '{given[found[1]]}'", text)
+    return _LATER.sub(lambda found: _literal(given[found[1]]), text)
+
+
+def _literal(value: date) -> str:
+    """The day or instant in SQL."""
+    kind = "TIMESTAMPTZ" if isinstance(value, datetime) else "DATE"
+    return f"{kind} '{value.isoformat()}'"
 
 
 class _Compiled(NamedTuple):
-    """SQL with a placeholder for each day, and the columns of its rows."""
+    """SQL with a placeholder for each day and instant, and the columns of its rows."""
 
     text: str
     schema: pa.Schema
 
 
-def _told_apart(given: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]:
-    """Names of the days, and the other arguments with their values."""
-    days = tuple(name for name, value in given.items() if isinstance(value, date))
-    return days, tuple((name, value) for name, value in given.items() if name not in days)
+def _told_apart(
+    given: Mapping[str, Any],
+) -> tuple[tuple[tuple[str, bool], ...], tuple[tuple[str, Any], ...]]:
+    """Names of the days and instants, with whether each is an instant; the others' values."""
+    later = [name for name, value in given.items() if isinstance(value, date)]
+    others = tuple((name, value) for name, value in given.items() if name not in later)
+    return tuple((name, isinstance(given[name], datetime)) for name in later), others
 
 
 @cache
 def _compiled(
     definition: Definition,
     columns: tuple[str, ...],
-    days: tuple[str, ...],
+    later: tuple[tuple[str, bool], ...],
     others: tuple[tuple[str, Any], ...],
 ) -> _Compiled:
-    rows = definition(**{name: day_of_statement(name) for name in days}, **dict(others))
+    placeholders = {
+        name: instant_of_statement(name) if is_instant else day_of_statement(name)
+        for name, is_instant in later
+    }
+    rows = definition(**placeholders, **dict(others))
     rows = rows.select(*columns) if columns else rows
     return _Compiled(str(ibis.to_sql(rows, dialect="duckdb")), rows.schema().to_pyarrow())
 
@@ -125,6 +139,12 @@ def _compiled(
 @ibis.udf.scalar.builtin(signature=(("string",), "date"))  # type: ignore[untyped-decorator]
 def day_of_statement(parameter: str) -> date:
     """Stands for a day in a compiled text, until the day is put in its place."""
+    raise NotImplementedError(parameter)
+
+
+@ibis.udf.scalar.builtin(signature=(("string",), "timestamp('UTC', 6)"))  # type: ignore[untyped-decorator]
+def instant_of_statement(parameter: str) -> datetime:
+    """Stands for an instant in a compiled text, until the instant is put in its place."""
     raise NotImplementedError(parameter)
 
 
