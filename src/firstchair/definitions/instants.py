@@ -24,7 +24,9 @@ def instant_of(text: str, *, zone: tzinfo | None) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         shown = text[:40]
-        raise ValueError(f"{shown} is no instant, such as 2026-02-01T00:00:00Z") from error
+        raise ValueError(
+            f"{shown} is not an RFC 3339 instant, such as 2026-02-01T00:00:00Z"
+        ) from error
     try:
         instant = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
     except (OverflowError, ValueError):
