@@ -38,7 +38,6 @@ LIVED = (
     "tests/firstchair/commands/test_run.py",
     "tests/firstchair/commands/test_up.py",
     "tests/firstchair/console/test_pages.py",
-    "tests/firstchair/console/test_session.py",
 )
 # Then what takes longest, by its processor time, so that all processes end at about the same time.
 LONGEST = (

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
         SecretStr(""), description="secret that recognises forgotten users; made once in home"
     )
     api_token: SecretStr = Field(SecretStr(""), description="bearer token; made once in home")
+    tokens_file: str = Field(
+        "", description="further tokens, by digest; empty: tokens.json in home"
+    )
     alert_webhook_url: str | None = Field(None, description="alerts go to the log, and here")
     alert_webhook_secret: SecretStr = Field(
         SecretStr(""), description="signs alerts; empty: derived from api_token"
@@ -274,6 +277,11 @@ class Settings(BaseSettings):
     def published(self) -> Path:
         """Where lists are published for the API."""
         return self.home / "published"
+
+    @property
+    def tokens(self) -> Path:
+        """The file of the tokens beside `api_token`."""
+        return Path(self.tokens_file) if self.tokens_file else self.home / "tokens.json"
 
     @property
     def spool(self) -> Path:

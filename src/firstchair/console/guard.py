@@ -1,5 +1,6 @@
 """Access to pages: sessions, forms, and error pages."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
@@ -10,13 +11,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
+from firstchair.access.authorizer import Refusal
+from firstchair.access.sessions import COOKIE, Session, Sessions, is_own_form
 from firstchair.console.rendering import rendered
-from firstchair.console.session import COOKIE, Session, Sessions, is_own_form
 from firstchair.errors import FirstchairError
 
 SIGN_IN = "/sign-in"
 FORM_TOKEN = "form_token"
 MOST_FORM_BYTES = 65_536
+STATUS_OF = {Refusal.NO_TOKEN: 401, Refusal.NO_SCOPE: 403, Refusal.TOO_MANY_WRONG: 429}
 OWN_SITE = ("", "same-origin", "none")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -31,9 +34,9 @@ def page_route(sessions: Sessions, clock: Clock) -> type[APIRoute]:
             handler = super().get_route_handler()
 
             async def guarded(request: Request) -> Response:
-                session = session_of(request, sessions, clock())
-                if session is None:
-                    return _sent_to_sign_in(request)
+                session = await asyncio.to_thread(session_of, request, sessions, clock())
+                if isinstance(session, Refusal):
+                    return _sent_to_sign_in(request, session)
                 request.state.session = session
                 try:
                     return await handler(request)
@@ -51,12 +54,16 @@ def page_route(sessions: Sessions, clock: Clock) -> type[APIRoute]:
     return PageRoute
 
 
-def session_of(request: Request, sessions: Sessions, now: datetime) -> Session | None:
-    """The session of a request, found by its cookie or by the API token."""
+def session_of(request: Request, sessions: Sessions, now: datetime) -> Session | Refusal:
+    """The session of a request, found by its cookie or by a token, or why there is none."""
     if (header := request.headers.get("authorization")) is not None:
-        return sessions.bearer() if sessions.knows_header(header) else None
-    cookie = request.cookies.get(COOKIE)
-    return None if cookie is None else sessions.open(cookie, now)
+        return sessions.of_header(header, address_of(request))
+    return sessions.open(request.cookies.get(COOKIE, ""), now) or Refusal.NO_TOKEN
+
+
+def address_of(request: Request) -> str:
+    """The client's address; empty if it has none."""
+    return request.client.host if request.client else ""
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -94,8 +101,10 @@ def forged_page() -> Response:
     )
 
 
-def _sent_to_sign_in(request: Request) -> Response:
-    """Show a browser the sign-in form, without doing what it sent; answer others with 401."""
+def _sent_to_sign_in(request: Request, refusal: Refusal) -> Response:
+    """Show a browser the sign-in form, without doing what it sent; refuse others."""
+    if refusal is not Refusal.NO_TOKEN:
+        raise HTTPException(STATUS_OF[refusal], f"{refusal.value.capitalize()}.")
     if "text/html" in request.headers.get("accept", ""):
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         path = path if request.method == "GET" else "/"

@@ -8,6 +8,9 @@ from typing import TypeVar
 
 from fastapi import APIRouter
 
+from firstchair.access.audit import AuditLog
+from firstchair.access.authorizer import Authorizer
+from firstchair.access.sessions import Sessions
 from firstchair.console import ConsoleConfig, Sources, console
 from firstchair.definitions.mlflow_pages import model_page
 from firstchair.lake import tables as t
@@ -25,7 +28,9 @@ CAUSES = 30
 Read = TypeVar("Read")
 
 
-def open_console(settings: Settings, published: Callable[[], Published | None]) -> APIRouter:
+def open_console(
+    settings: Settings, published: Callable[[], Published | None], authorizer: Authorizer
+) -> APIRouter:
     """The console of the platform that the settings name, over the lists that a worker serves.
 
     Raises:
@@ -39,7 +44,8 @@ def open_console(settings: Settings, published: Callable[[], Published | None]) 
         pseudonym_key=settings.secret_pseudonym_key(),
         published=published,
     )
-    return console(sources, token=settings.secret_api_token())
+    sessions = Sessions(authorizer, platform.databases.ledger)
+    return console(sources, sessions=sessions, audit=AuditLog.at(settings.home))
 
 
 def console_config(platform: Platform) -> ConsoleConfig:

@@ -8,10 +8,15 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 import firstchair
+from firstchair.access.audit import AuditLog
+from firstchair.access.authorizer import Refusal
+from firstchair.access.sessions import COOKIE, LASTS, Session, Sessions
 from firstchair.console import roles
 from firstchair.console.guard import (
     SIGN_IN,
+    STATUS_OF,
     Clock,
+    address_of,
     fault_page,
     forged_page,
     form_of,
@@ -29,11 +34,11 @@ from firstchair.console.pages.listener import listener_page
 from firstchair.console.pages.now import now_page
 from firstchair.console.pages.quality import quality_page
 from firstchair.console.rendering import rendered, report_headers
-from firstchair.console.session import COOKIE, LASTS, Sessions
 from firstchair.console.simulation import is_simulated
 from firstchair.console.sources import Sources
 from firstchair.definitions.instants import instant_of
 from firstchair.definitions.segments import Segment
+from firstchair.errors import FirstchairError
 from firstchair.promotion import explained, look_of
 
 # Exactly one slash at the beginning: after two, a browser expects the name of another machine.
@@ -47,36 +52,45 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def console(sources: Sources, *, token: str, clock: Clock = _utc_now) -> APIRouter:
+def console(
+    sources: Sources, *, sessions: Sessions, audit: AuditLog, clock: Clock = _utc_now
+) -> APIRouter:
     """The router of all pages; every page but the sign-in requires a session."""
-    sessions = Sessions(token)
     whole = APIRouter(include_in_schema=False, redirect_slashes=False)
     pages = APIRouter(route_class=page_route(sessions, clock), include_in_schema=False)
-    _door(whole, pages, sessions, clock)
+    _door(whole, pages, sessions, audit, clock)
     _monitoring(pages, sources, clock)
     _ledger(pages, sources)
     _people(pages, sources)
-    _hand(pages, sources)
+    _hand(pages, sources, audit)
     whole.include_router(pages)
     return whole
 
 
-def _door(whole: APIRouter, pages: APIRouter, sessions: Sessions, clock: Clock) -> None:
+def _door(
+    whole: APIRouter, pages: APIRouter, sessions: Sessions, audit: AuditLog, clock: Clock
+) -> None:
     @whole.get(SIGN_IN)
     def sign_in(request: Request, next: str = "/") -> Response:
-        if session_of(request, sessions, clock()) is not None:
+        if isinstance(session_of(request, sessions, clock()), Session):
             return RedirectResponse(_local(next), 303)
-        return rendered("sign_in.html", {"next": _local(next), "refused": False})
+        return rendered("sign_in.html", {"next": _local(next), "refused": None})
 
     @whole.post(SIGN_IN)
     def signed_in(request: Request, form: Form) -> Response:
         then = _local(form.get("next", "/"))
-        if not sessions.knows(form.get("token", "").strip()):
-            return rendered("sign_in.html", {"next": then, "refused": True}, 401)
+        address = address_of(request)
+        cookie = sessions.begin(form.get("token", "").strip(), address, clock())
+        if isinstance(cookie, Refusal):
+            audit.note("sign in", by="?", address=address, outcome=cookie.value)
+            context = {"next": then, "refused": cookie.name}
+            return rendered("sign_in.html", context, STATUS_OF[cookie])
+        opened = sessions.open(cookie, clock())
+        audit.note("sign in", by=opened.name if opened else "?", address=address, outcome="done")
         answer = RedirectResponse(then, 303)
         answer.set_cookie(
             COOKIE,
-            sessions.cookie(clock()),
+            cookie,
             max_age=int(LASTS.total_seconds()),
             httponly=True,
             samesite="strict",
@@ -88,9 +102,17 @@ def _door(whole: APIRouter, pages: APIRouter, sessions: Sessions, clock: Clock) 
     def sign_out(request: Request, form: Form) -> Response:
         if is_forged(request, form):
             return forged_page()
+        sessions.end(request.cookies.get(COOKIE, ""))
+        _noted(audit, request, "sign out", "done")
         answer = RedirectResponse(SIGN_IN, 303)
         answer.delete_cookie(COOKIE)
         return answer
+
+
+def _noted(audit: AuditLog, request: Request, deed: str, outcome: str, about: str = "") -> None:
+    """Write what the person of a session did to the audit log."""
+    name, address = request.state.session.name, address_of(request)
+    audit.note(deed, by=name, address=address, outcome=outcome, about=about)
 
 
 def _local(path: str) -> str:
@@ -105,6 +127,7 @@ def _shown(
     context = {
         "path": request.url.path,
         "form_token": request.state.session.form_token,
+        "may_operate": request.state.session.may_operate,
         "simulated": is_simulated(sources),
         "version": firstchair.__version__,
         "addresses": sources.config.addresses,
@@ -208,18 +231,18 @@ def _people(pages: APIRouter, sources: Sources) -> None:
         return _shown(request, sources, "listener.html", page=page)
 
 
-def _hand(pages: APIRouter, sources: Sources) -> None:
+def _hand(pages: APIRouter, sources: Sources, audit: AuditLog) -> None:
     @pages.get("/by-hand")
     def hand(request: Request) -> Response:
         return _by_hand(request, sources)
 
     @pages.post("/promote")
     def promote(request: Request, form: Form) -> Response:
-        return _done(request, sources, form, promotes=True)
+        return _decided(request, sources, audit, form, promotes=True)
 
     @pages.post("/rollback")
     def roll_back(request: Request, form: Form) -> Response:
-        return _done(request, sources, form, promotes=False)
+        return _decided(request, sources, audit, form, promotes=False)
 
 
 def _by_hand(
@@ -237,9 +260,27 @@ def _by_hand(
     )
 
 
+def _decided(
+    request: Request, sources: Sources, audit: AuditLog, form: dict[str, str], *, promotes: bool
+) -> Response:
+    """Do what a form asks for, and write to the audit log what became of it."""
+    deed, about = "promote" if promotes else "roll back", form.get("version", "")
+    try:
+        answer = _done(request, sources, form, promotes=promotes)
+    except FirstchairError as error:
+        _noted(audit, request, deed, error.what, about)
+        raise
+    if answer.status_code != 200:  # the question whether to do it
+        done = answer.status_code == 303
+        _noted(audit, request, deed, "done" if done else f"refused, {answer.status_code}", about)
+    return answer
+
+
 def _done(request: Request, sources: Sources, form: dict[str, str], *, promotes: bool) -> Response:
     if is_forged(request, form):
         return forged_page()
+    if not request.state.session.may_operate:
+        return fault_page(403, "A viewer decides nothing.", "Sign in with an operator's token.")
     typed = Typed(
         form.get("version", "").strip(),
         form.get("reason", "").strip(),

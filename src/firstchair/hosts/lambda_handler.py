@@ -10,16 +10,17 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
-from firstchair.definitions.tokens import is_bearer
+from firstchair.access.authorizer import Authorizer, Refusal
+from firstchair.access.tokens import Scope, Tokens
 from firstchair.errors import SettingsError, SourceError
 from firstchair.hosts.diskless import Diskless, config_of
 from firstchair.http.answers import (
     AFTER,
     BEFORE,
     JSON,
+    NOT_ALLOWED,
     NOT_PUBLISHED,
     OUT_OF_RANGE,
-    UNAUTHORIZED,
     Answer,
     named_user,
     refused,
@@ -35,9 +36,9 @@ NOT_FOUND = refused(
 class LambdaLogins:
     """Answers events of the gateway, one at a time, as Lambda sends them."""
 
-    def __init__(self, diskless: Diskless, *, token: str) -> None:
+    def __init__(self, diskless: Diskless, *, tokens: Tokens) -> None:
         self.diskless = diskless
-        self._token = token.encode()
+        self._authorizer = Authorizer(tokens)
 
     def answer(self, event: Mapping[str, Any], now: float) -> dict[str, Any]:
         """The response (format 2.0) to one event; for HEAD it has no body, and no slate is made."""
@@ -58,8 +59,10 @@ class LambdaLogins:
         headers = {
             name.lower(): value.encode() for name, value in (event.get("headers") or {}).items()
         }
-        if not is_bearer(headers.get("authorization", b""), self._token):
-            return UNAUTHORIZED
+        address = event["requestContext"]["http"].get("sourceIp", "")
+        found = self._authorizer.of_header(headers.get("authorization", b""), address, Scope.READ)
+        if isinstance(found, Refusal):
+            return NOT_ALLOWED[found]
         k = requested_length(event.get("rawQueryString", "").encode())
         if k is None:
             return OUT_OF_RANGE
@@ -97,7 +100,7 @@ def _function() -> LambdaLogins:
             remedy="Set it to the token that clients send.",
         )
     diskless = Diskless(config_of(settings, published=settings.published), prefix="lambda")
-    return LambdaLogins(diskless, token=settings.secret_api_token())
+    return LambdaLogins(diskless, tokens=Tokens.of(settings))
 
 
 def _user_id(event: Mapping[str, Any]) -> str | None:

@@ -1,12 +1,14 @@
 """Answers and checks shared by all entry points; refusals are problem documents (RFC 9457)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
+from firstchair.access.authorizer import Refusal
+from firstchair.access.limits import SECONDS_EACH
 from firstchair.login.logins import DEFAULT_K, MAX_K
 
 BEFORE, AFTER = "/v1/users/", "/recommendations"
@@ -38,6 +40,12 @@ def requested_length(query: bytes) -> int | None:
     ):
         return int(text)
     return None
+
+
+def address_of(scope: MutableMapping[str, Any]) -> str:
+    """The client's address in an ASGI scope; empty if it has none."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def problem(status_code: int, code: str, title: str, detail: str) -> dict[str, Any]:
@@ -77,11 +85,24 @@ SEALED = (
 )
 
 
+# What a status says beside its document.
+HEADERS_OF = {
+    401: {"www-authenticate": "Bearer"},
+    403: {"www-authenticate": 'Bearer error="insufficient_scope"'},
+    415: {"accept-encoding": "gzip"},
+    429: {"retry-after": str(SECONDS_EACH)},
+}
+
+
 @lru_cache
 def headers_of(status_code: int, kind: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """The headers of an answer, except for its length."""
-    challenge = ((b"www-authenticate", b"Bearer"),) if status_code == 401 else ()
-    return ((b"content-type", kind), *challenge, *PRIVATE)
+    more = HEADERS_OF.get(status_code, {}).items()
+    return (
+        (b"content-type", kind),
+        *((name.encode(), value.encode()) for name, value in more),
+        *PRIVATE,
+    )
 
 
 def sealed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -91,7 +112,28 @@ def sealed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return own + [pair for pair in SEALED if pair[0] not in names]
 
 
-UNAUTHORIZED = refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
+# Arguments of `refused` for requests whose token is missing, wrong or not enough.
+REFUSED = {
+    Refusal.NO_TOKEN: (
+        401,
+        "unauthorized",
+        "A bearer token is needed.",
+        "Send the api_token, or a token of `firstchair token add`.",
+    ),
+    Refusal.TOO_MANY_WRONG: (
+        429,
+        "too_many_wrong_tokens",
+        "This address sent too many wrong tokens.",
+        f"Send a valid one; another wrong one is looked at in {SECONDS_EACH} seconds.",
+    ),
+    Refusal.NO_SCOPE: (
+        403,
+        "forbidden",
+        "The token's scopes do not include this.",
+        "Use a token with the scope; `firstchair token list` shows which have it.",
+    ),
+}
+NOT_ALLOWED = {refusal: refused(*arguments) for refusal, arguments in REFUSED.items()}
 MISDIRECTED = refused(
     421,
     "misdirected",

@@ -5,14 +5,15 @@ import time
 
 from starlette.types import Message, Receive, Send
 
+from firstchair.access.tokens import Scope
 from firstchair.http.answers import (
     JSON,
     MISDIRECTED,
     NOT_PUBLISHED,
     OUT_OF_RANGE,
-    UNAUTHORIZED,
     UNFORESEEN,
     Answer,
+    address_of,
     headers_of,
     named_user,
     refused,
@@ -34,8 +35,6 @@ class Api(Service):
 
     def __init__(self, config: ApiConfig) -> None:
         super().__init__(config)
-        # Headers of authorized logins, byte for byte as a client sends them (`LoginProtocol`).
-        self.known_headers: set[bytes] = set()
         self._pages = routes(self)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -57,11 +56,11 @@ class Api(Service):
 
     async def _login(self, scope: Message, user_id: str, send: Send, *, is_head: bool) -> None:
         given, query = dict(scope["headers"]), scope["query_string"]
-        status_code, kind, body = UNAUTHORIZED
-        if self.allows(given.get(b"authorization", b"")):
+        answer = self.refusal(given.get(b"authorization", b""), address_of(scope), Scope.READ)
+        if answer is None:
             request_id = given.get(b"idempotency-key", b"")
-            status_code, kind, body = self.admitted(query, user_id, request_id, is_head=is_head)
-        await _answer(send, (status_code, kind, body), is_head=is_head)
+            answer = self.admitted(query, user_id, request_id, is_head=is_head)
+        await _answer(send, answer, is_head=is_head)
 
     def admitted(
         self, query: bytes, user_id: str, request: bytes = b"", *, is_head: bool = False

@@ -13,11 +13,11 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from firstchair.access.tokens import Scope
 from firstchair.http.answers import (
     AFTER,
     BEFORE,
     MISDIRECTED,
-    UNAUTHORIZED,
     Answer,
     headers_of,
     refused,
@@ -78,6 +78,8 @@ class LoginProtocol(asyncio.Protocol):
         """Start to watch for idleness; uvicorn's protocol closes the connection at shutdown."""
         self._transport = transport
         self._uvicorn.connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._address: str = peer[0] if isinstance(peer, tuple) else ""
         self._loop = asyncio.get_running_loop()
         self._last_answer = self._loop.time()
         self._timer = self._loop.call_later(self._idle_seconds, self._close_if_idle)
@@ -122,9 +124,11 @@ class LoginProtocol(asyncio.Protocol):
         elif not self._app.config.hosts.admits(parsed.headers.get(b"host", b"")):
             self._received = b""
             self._write(MISDIRECTED, keep=True)
-        elif not self._app.allows(parsed.headers.get(b"authorization", b"")):
+        elif refusal := self._app.refusal(
+            parsed.headers.get(b"authorization", b""), self._address, Scope.READ
+        ):
             self._received = b""
-            self._write(UNAUTHORIZED, keep=True)
+            self._write(refusal, keep=True)
         else:
             request_id = parsed.headers.get(b"idempotency-key", b"")
             if not request_id:

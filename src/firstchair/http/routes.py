@@ -14,9 +14,20 @@ from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
+from firstchair.access.authorizer import Refusal
+from firstchair.access.tokens import Scope
 from firstchair.errors import FirstchairError
 from firstchair.http import intake
-from firstchair.http.answers import AFTER, BEFORE, UNFORESEEN, problem, unspooled
+from firstchair.http.answers import (
+    AFTER,
+    BEFORE,
+    HEADERS_OF,
+    REFUSED,
+    UNFORESEEN,
+    address_of,
+    problem,
+    unspooled,
+)
 from firstchair.http.metrics import exposition
 from firstchair.http.pages import Pages
 from firstchair.login.logins import DEFAULT_K
@@ -32,14 +43,21 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }
     for code, text in (
         (401, "no valid token"),
+        (403, "the token lacks the scope"),
         (422, "a parameter is out of range"),
+        (429, "too many wrong tokens"),
         (503, "nothing published yet"),
     )
 }
 
 
-# Headers of answers by status.
-HEADERS_OF = {401: {"www-authenticate": "Bearer"}, 415: {"accept-encoding": "gzip"}}
+CODES = {
+    **{status_code: code for status_code, code, *_ in REFUSED.values()},
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+}
 
 
 def routes(api: "Service") -> FastAPI:
@@ -110,7 +128,8 @@ def _probes(app: FastAPI, api: "Service") -> None:
 
 def _service(app: FastAPI, api: "Service") -> None:
     """Add the routes that need a token."""
-    secured = [Depends(HTTPBearer(auto_error=False)), Depends(_authorised(api))]
+    secured = [Depends(HTTPBearer(auto_error=False)), Depends(_authorised(api, Scope.READ))]
+    may_write = [secured[0], Depends(_authorised(api, Scope.WRITE_EVENTS))]
 
     @app.get(
         "/v1/champion",
@@ -132,7 +151,7 @@ def _service(app: FastAPI, api: "Service") -> None:
 
     @app.post(
         "/v1/events",
-        dependencies=secured,
+        dependencies=may_write,
         status_code=202,
         summary="Events, as a JSON array or JSON Lines",
         responses=PROBLEMS
@@ -234,11 +253,12 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _authorised(api: "Service") -> Callable[[Request], None]:
+def _authorised(api: "Service", scope: Scope) -> Callable[[Request], None]:
     def check(request: Request) -> None:
         given = request.headers.get("authorization", "").encode("latin-1", "replace")
-        if not api.allows(given):
-            raise Refused(401, "unauthorized", "A bearer token is needed.", "Send the api_token.")
+        found = api.config.authorizer.of_header(given, address_of(request.scope), scope)
+        if isinstance(found, Refusal):
+            raise Refused(*REFUSED[found])
 
     return check
 
@@ -293,9 +313,7 @@ def _faults(app: FastAPI) -> None:
             titles = {404: "There is no such page.", 405: "This page takes another method."}
             title = titles.get(error.status_code, str(error.detail))
             return _fault_page(error.status_code, title, "Nothing was done.")
-        code = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}.get(
-            error.status_code, "bad_request"
-        )
+        code = CODES.get(error.status_code, "bad_request")
         headers = dict(error.headers or {})
         return _problem_response(
             error.status_code, code, str(error.detail), "See /openapi.json.", headers

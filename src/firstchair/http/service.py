@@ -1,15 +1,19 @@
 """What a worker runs behind its interface: the published lists, the spool, the signals of today."""
 
 import gc
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from firstchair.access.authorizer import Authorizer, Refusal
 from firstchair.access.hosts import AllowedHosts
-from firstchair.definitions.tokens import is_bearer
-from firstchair.errors import ModelError
+from firstchair.access.tokens import Scope
+from firstchair.errors import ModelError, SettingsError
+from firstchair.http.answers import NOT_ALLOWED, Answer
 from firstchair.http.pages import OpenConsole
 from firstchair.login.logins import Logins
 from firstchair.login.signal_feed import SignalFeed
@@ -18,7 +22,10 @@ from firstchair.outbox.spool import Spool
 from firstchair.publication.published import Published, current, open_published
 from firstchair.sources import Tombstones
 
+log = logging.getLogger(__name__)
+
 RELOAD_SECONDS = 0.25
+TOKENS_SECONDS = 1.0
 SIGNALS_SECONDS = 0.25
 # How many more objects may be made than released before the garbage collector runs.
 COLLECT_AFTER = 50_000
@@ -28,7 +35,7 @@ COLLECT_AFTER = 50_000
 class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
-    champion, decisions: called per request; they return what `firstchair status` and
+    authorizer: judges tokens. champion, decisions: called per request; they return what `firstchair status` and
     `firstchair decisions` show. hosts: names under which the service answers. tombstones: the users
     who were forgotten; None: none can be. console: opens the review console over what is served;
     None: no pages.
@@ -38,7 +45,7 @@ class ApiConfig:
     spool: Path
     events_url: str
     pseudonym_key: bytes
-    token: str
+    authorizer: Authorizer
     seed: int
     champion: Callable[[], object]
     decisions: Callable[[], object]
@@ -53,7 +60,9 @@ class Service:
 
     def __init__(self, config: ApiConfig) -> None:
         self.config = config
-        self._token = config.token.encode()
+        # Headers of authorized logins, byte for byte as a client sends them (`LoginProtocol`).
+        self.known_headers: set[bytes] = set()
+        self._tokens_changed = False
         self.spool = Spool(config.spool)
         self.signal_feed = SignalFeed(
             config.spool / "signals",
@@ -67,6 +76,9 @@ class Service:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
+            threading.Thread(
+                target=self._every, args=(TOKENS_SECONDS, self.refresh_tokens), daemon=True
+            ),
             threading.Thread(
                 target=self._every, args=(DELIVER_SECONDS, self._delivery.keep), daemon=True
             ),
@@ -126,9 +138,28 @@ class Service:
             self.logins.serve(published)
         self.served = named
 
-    def allows(self, authorization: bytes) -> bool:
-        """Whether this value of the header carries our token."""
-        return is_bearer(authorization, self._token)
+    def refusal(self, authorization: bytes, address: str, scope: Scope) -> Answer | None:
+        """Why a request may not do what it asks for; None if it may.
+
+        Args:
+            authorization: Value of the header, empty if there is none.
+            address: Of the client.
+            scope: What the request asks for.
+        """
+        found = self.config.authorizer.of_header(authorization, address, scope)
+        return NOT_ALLOWED[found] if isinstance(found, Refusal) else None
+
+    def refresh_tokens(self) -> None:
+        """Read the tokens that changed, and forget the headers of those that no longer hold."""
+        try:
+            changed = self.config.authorizer.tokens.refresh(datetime.now(UTC))
+        except SettingsError as error:
+            log.error("%s %s", error.what, error.data)
+            return
+        # Once more at the next look, for a header that was judged while the tokens changed.
+        if changed or self._tokens_changed:
+            self.known_headers.clear()
+        self._tokens_changed = changed
 
     def published(self) -> Published | None:
         """What is served now; None before the first."""

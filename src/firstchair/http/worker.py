@@ -4,7 +4,9 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from firstchair.access.authorizer import Authorizer
 from firstchair.access.hosts import AllowedHosts
+from firstchair.access.tokens import Tokens
 from firstchair.http.api import Api, ApiConfig
 from firstchair.settings import load_settings
 from firstchair.sources import Tombstones
@@ -26,7 +28,7 @@ def app(listens_at: str | None = None) -> Api:
     """
     settings = load_settings()
 
-    opening = Lock()
+    authorizer, opening = Authorizer(Tokens.of(settings)), Lock()
 
     @cache
     def opened() -> "tuple[Registry, Ledger]":
@@ -52,7 +54,7 @@ def app(listens_at: str | None = None) -> Api:
     def console(published: "Callable[[], Published | None]") -> "ASGIApp":
         from firstchair.console.opening import open_console
 
-        return open_console(settings, published)
+        return open_console(settings, published, authorizer)
 
     return Api(
         ApiConfig(
@@ -60,7 +62,7 @@ def app(listens_at: str | None = None) -> Api:
             spool=settings.spool,
             events_url=settings.events_url,
             pseudonym_key=settings.secret_pseudonym_key(),
-            token=settings.secret_api_token(),
+            authorizer=authorizer,
             seed=settings.seed,
             hosts=AllowedHosts.of(
                 settings.allowed_hosts, listens_at=listens_at or settings.api_host

@@ -1,5 +1,6 @@
 """Decisions by hand: accepted from the person's own session alone, with a reason, kept for ever."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +14,10 @@ from hypothesis import strategies as st
 from markupsafe import escape
 from starlette.testclient import TestClient
 
+from firstchair.access.audit import AuditLog
+from firstchair.access.authorizer import Authorizer
+from firstchair.access.sessions import Sessions
+from firstchair.access.tokens import Scope, Tokens, add_token, revoke_token
 from firstchair.console import ConsoleConfig, Sources, console
 from firstchair.console.opening import ConsoleDecisions
 from firstchair.databases import Databases
@@ -27,7 +32,7 @@ from tests.firstchair.promotion.test_live import Stand
 TOKEN = "a reviewer's token"
 REASON = "The label asks for it & we <agree>."
 FORM_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
-Enter = Callable[[], TestClient]
+Enter = Callable[..., TestClient]
 
 
 @pytest.fixture
@@ -48,13 +53,16 @@ def enter(stand: Stand, session_databases: Databases, tmp_path: Path) -> Enter:
     )
     sources = Sources(config, a.registry, a.ledger, b"key", lambda: None)
     app = FastAPI()
-    app.include_router(console(sources, token=TOKEN, clock=lambda: NOW))
+    tokens = Tokens(lambda: TOKEN, tmp_path / "tokens.json")
+    sessions = Sessions(Authorizer(tokens), a.ledger.url)
+    audit = AuditLog.at(tmp_path)
+    app.include_router(console(sources, sessions=sessions, audit=audit, clock=lambda: NOW))
 
-    def call() -> TestClient:
+    def call(token: str = TOKEN) -> TestClient:
+        tokens.refresh(NOW)
         client = TestClient(app, headers={"accept": "text/html"}, follow_redirects=False)
-        assert (
-            client.post("/sign-in", data={"token": TOKEN, "next": "/"}).headers["location"] == "/"
-        )
+        answer = client.post("/sign-in", data={"token": token, "next": "/"})
+        assert answer.headers["location"] == "/"
         return client
 
     return call
@@ -239,7 +247,7 @@ def test_whatever_a_person_sends_no_page_fails(enter: Enter) -> None:
     client = enter()
     token = form_token(client)
     quick = settings(
-        max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
 
     @quick
@@ -262,6 +270,83 @@ def test_whatever_a_person_sends_no_page_fails(enter: Enter) -> None:
         assert answer.status_code < 500, (path, answer.text[:300])
 
     ask()
+
+
+def audited(folder: Path) -> list[tuple[str, str, str]]:
+    lines = (folder / "logs" / "audit.jsonl").read_text().splitlines()
+    return [(line["deed"], line["by"], line["outcome"]) for line in map(json.loads, lines)]
+
+
+def test_a_copied_cookie_opens_nothing_after_signing_out(enter: Enter, tmp_path: Path) -> None:
+    client, other = enter(), enter()
+    copied = dict(client.cookies)
+
+    client.post("/sign-out", data={"form_token": form_token(client)})
+
+    client.cookies.update(copied)
+    assert client.get("/").headers["location"].startswith("/sign-in")
+    assert other.get("/").status_code == 200
+    signed_in, signed_out = ("sign in", "api_token", "done"), ("sign out", "api_token", "done")
+    assert audited(tmp_path) == [signed_in, signed_in, signed_out]
+
+
+def test_a_viewer_sees_all_pages_and_decides_nothing(
+    enter: Enter, stand: Stand, tmp_path: Path
+) -> None:
+    viewer = add_token(tmp_path / "tokens.json", name="ana", scopes=[Scope.READ])
+    operator = add_token(tmp_path / "tokens.json", name="ben", scopes=[Scope.OPERATE])
+    entries, version = stand.a.ledger.entries(), stand.a.number("content")
+    ana, ben = enter(viewer), enter(operator)
+
+    page = ana.get("/decisions")
+    form = typed(ben, version=version) | {"form_token": own_form_token(ana)}
+    refused = ana.post("/promote", data=form)
+
+    assert (page.status_code, refused.status_code) == (200, 403)
+    assert "signed in as a viewer" in ana.get("/by-hand").text
+    assert stand.a.ledger.entries() == entries
+    assert ben.post("/promote", data=typed(ben, version=version)).status_code == 303
+    assert audited(tmp_path)[-2:] == [
+        ("promote", "ana", "refused, 403"),
+        ("promote", "ben", "done"),
+    ]
+
+
+def own_form_token(client: TestClient) -> str:
+    """The secret of a session, from the form for signing out, which every page has."""
+    found = FORM_TOKEN.search(client.get("/").text)
+    assert found is not None
+    return found[1]
+
+
+def test_a_token_without_the_scope_to_read_opens_no_page(enter: Enter, tmp_path: Path) -> None:
+    sender = add_token(tmp_path / "tokens.json", name="app", scopes=[Scope.WRITE_EVENTS])
+    client = enter()
+    client.cookies.clear()
+
+    assert client.post("/sign-in", data={"token": sender}).status_code == 403
+    assert client.get("/", headers={"authorization": f"Bearer {sender}"}).status_code == 403
+
+
+def test_a_revoked_token_ends_its_sessions(enter: Enter, tmp_path: Path) -> None:
+    client = enter(add_token(tmp_path / "tokens.json", name="ana", scopes=[Scope.READ]))
+    assert client.get("/").status_code == 200
+
+    revoke_token(tmp_path / "tokens.json", name="ana")
+    enter()
+
+    assert client.get("/").headers["location"].startswith("/sign-in")
+
+
+def test_wrong_tokens_on_the_sign_in_page_meet_a_limit(enter: Enter) -> None:
+    client = enter()
+    client.cookies.clear()
+
+    found = [client.post("/sign-in", data={"token": f"w{n}"}).status_code for n in range(40)]
+
+    assert found[0] == 401
+    assert found[-1] == 429
+    assert client.post("/sign-in", data={"token": TOKEN}).status_code == 429
 
 
 def test_signing_in_leads_nowhere_else(enter: Enter) -> None:

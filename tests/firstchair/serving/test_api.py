@@ -17,7 +17,10 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.logins.service import wait_for
+from firstchair.access.authorizer import Authorizer
 from firstchair.access.hosts import AllowedHosts
+from firstchair.access.limits import AT_ONCE
+from firstchair.access.tokens import Scope, Tokens, add_token, revoke_token
 from firstchair.http.api import Api, ApiConfig
 from firstchair.login.logins import MAX_K
 from firstchair.outbox import delivery
@@ -53,7 +56,7 @@ def config_at(folder: Path, memory: tuple[Registry, Ledger]) -> ApiConfig:
         spool=folder / "spool",
         events_url=str(folder / "events"),
         pseudonym_key=KEY,
-        token="a test's token",
+        authorizer=Authorizer(Tokens(lambda: "a test's token", folder / "tokens.json")),
         seed=1,
         champion=lambda: status(*memory),
         decisions=memory[1].entries,
@@ -652,6 +655,46 @@ def test_every_answer_says_that_it_is_private_and_what_its_type_says(
 
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("scope", "read", "write"),
+    [(Scope.READ, 200, 403), (Scope.WRITE_EVENTS, 403, 202), (Scope.OPERATE, 200, 403)],
+)
+def test_a_token_may_do_what_its_scopes_say_until_it_is_revoked(
+    put_copy: PutOut, config: ApiConfig, scope: Scope, read: int, write: int
+) -> None:
+    file = config.spool.parent / "tokens.json"
+    put_copy()
+
+    with working(config) as (api, ask):
+        token = add_token(file, name="ana", scopes=[scope])
+        api.refresh_tokens()
+        more: dict[str, Any] = {"headers": {"Authorization": f"Bearer {token}"}}
+        reads = [ask("GET", path, **more) for path in (LOGIN, "/v1/champion", "/v1/decisions")]
+        written = ask("POST", "/v1/events", json=[], **more)
+        revoke_token(file, name="ana")
+        api.refresh_tokens()
+
+        assert {answer.status_code for answer in reads} == {read}
+        assert written.status_code == write
+        for answer in (*reads, written):
+            if answer.status_code == 403:
+                assert answer.json()["type"] == "urn:firstchair:forbidden"
+        assert ask("GET", LOGIN, **more).status_code == 401
+
+
+@pytest.mark.parametrize("path", [LOGIN, "/v1/champion"])
+def test_wrong_tokens_meet_a_limit(config: ApiConfig, path: str) -> None:
+    wrong = {"headers": {"Authorization": "Bearer wrong"}}
+
+    with working(config) as (_, ask):
+        found = [ask("GET", path, **wrong) for _ in range(AT_ONCE + 1)]
+
+    assert {answer.status_code for answer in found[:-1]} == {401}
+    assert found[-1].status_code == 429
+    assert found[-1].headers["content-type"] == "application/problem+json"
+    assert int(found[-1].headers["retry-after"]) > 0
 
 
 def test_a_body_without_end_is_refused(ask: Client) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from firstchair.access.tokens import Tokens
 from firstchair.errors import SettingsError
 from firstchair.hosts import lambda_handler
 from firstchair.hosts.diskless import Diskless, config_of
@@ -53,7 +54,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def function(settings: Settings) -> LambdaLogins:
     diskless = Diskless(config_of(settings, published=settings.published), prefix="lambda")
-    return LambdaLogins(diskless, token=settings.secret_api_token())
+    return LambdaLogins(diskless, tokens=Tokens.of(settings))
 
 
 def delivered(settings: Settings) -> list[dict[str, Any]]:
