@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import typer
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 FOLDER = Path(__file__).parents[1] / "reference"
 SOURCES = Path(__file__).parents[2] / "src" / "firstchair"
@@ -44,6 +45,8 @@ def settings() -> str:
         default = field.default
         if isinstance(default, SecretStr):
             default = default.get_secret_value()
+        elif isinstance(default, BaseModel):
+            default = ""
         limits = [
             f"{sign} {getattr(limit, attribute)}"
             for limit in field.metadata
@@ -72,7 +75,7 @@ def commands() -> str:
         "Exit codes: 0 done; 1 a fault, in two lines on standard error, or a check that fails; "
         "2 bad usage. With `--json` standard output is one JSON document.\n"
     ]
-    for name, command in sorted(group.commands.items()):
+    for name, command in _commands(group):
         rows = [
             (code(_usage(parameter)), _shown_default(parameter), getattr(parameter, "help", ""))
             for parameter in command.params
@@ -82,6 +85,14 @@ def commands() -> str:
         if rows:
             parts.append(table(("option", "default", "meaning"), rows))
     return "\n".join(parts)
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and object of each command, those of a group after it."""
+    for name, command in sorted(group.commands.items()):
+        yield f"{before}{name}", command
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
 
 
 def _usage(parameter: Any) -> str:
@@ -119,7 +130,7 @@ def api() -> str:
             call = code(f"{method.upper()} {path}")
             rows.append((call, operation["summary"], token, "; ".join(named), "; ".join(answers)))
     pages: dict[str, set[str]] = {}
-    for path, methods in _routes(console(None, token="none")):  # type: ignore[arg-type]
+    for path, methods in _routes(console(Mock(), sessions=Mock(), audit=Mock())):
         pages.setdefault(path, set()).update(methods)
     return "\n".join(
         (
@@ -153,15 +164,10 @@ def _routes(router: Any) -> Iterator[tuple[str, set[str]]]:
 
 
 def _openapi() -> dict[str, Any]:
-    from firstchair.http.api import ApiConfig
     from firstchair.http.routes import routes
 
-    class Described:
-        """As much of a worker as its routes look at before the first request."""
-
-        config = ApiConfig(Path(), Path(), "", b"", "", 0, champion=dict, decisions=list)
-
-    return routes(Described()).openapi()  # type: ignore[arg-type]
+    # Routes look at no more of a worker than whether it has a console, before the first request.
+    return routes(Mock(config=Mock(console=None))).openapi()
 
 
 def _range(schema: dict[str, Any]) -> str:
