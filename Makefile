@@ -51,6 +51,7 @@ docs: setup ## Build the documentation site into site/, strictly and without a n
 reference: setup ## Write the pages of docs/ that follow from the code and from components.toml
 	@$(BIN)/python -W ignore -m docs.scripts.reference
 	@$(BIN)/python -m docs.scripts.components
+	@$(BIN)/python -W ignore -m docs.scripts.assets
 
 format: setup ## Put the code in house style
 	@$(BIN)/ruff format .

@@ -63,9 +63,7 @@ def measure(users: int, artists: int, days: int, scenario: str) -> None:
         def slates(self, asked: Whole, *, day: date, session: int) -> Slates:
             number = (day - spec.start).days
             for user in asked[world.people.first_day[asked] == number] if session else ():
-                given = [
-                    self.shown(int(user), day, fold_in=fold).slate.artists for fold in (False, True)
-                ]
+                given = [self.shown(int(user), day, fold_in=fold).artists for fold in (False, True)]
                 listed = np.full((2, SLATE), -1, dtype=np.int64)
                 for row, numbers in enumerate(given):
                     listed[row, : len(numbers)] = self._artists[numbers]

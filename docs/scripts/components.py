@@ -222,7 +222,7 @@ def page() -> str:
         parts += [
             f"## {view['title']}\n",
             f"{view['text'].strip()}\n",
-            f"![{said}](images/components-{view['id']}.svg){{ .drawing }}\n",
+            f"![{said}](images/components-{view['id']}.svg)\n",
             table(("", "connection", "what flows", "how, when, code"), rows),
         ]
     return "\n".join(parts)

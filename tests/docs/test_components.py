@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.definitions import defs
-from docs.scripts import components
+from docs.scripts import assets, components
 from firstchair.commands.up import NAMES
 from firstchair.databases import Databases
 from firstchair.lake.tables import ALL_TABLES
@@ -57,6 +57,16 @@ def test_every_asset_sensor_schedule_job_and_table_is_named() -> None:
     drawn = WRITTEN + " ".join(box["name"] for view in VIEWS for box in view["box"])
 
     assert {name for name in named if not re.search(rf"\b{re.escape(name)}\b", drawn)} == set()
+
+
+def test_the_picture_of_the_assets_is_current_and_shows_all_of_them() -> None:
+    drawn = assets.PICTURE.read_text()
+
+    assert drawn == assets.drawing(), "Run `make reference` and commit what it writes."
+    graph = defs().resolve_asset_graph()
+    names = re.findall(r">(\w+)</text>", drawn)
+    assert names.count("users") == 1
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} <= set(names)
 
 
 def test_every_process_port_and_database_is_drawn() -> None:

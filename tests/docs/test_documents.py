@@ -109,6 +109,13 @@ def test_a_yaml_block_parses(page: str, text: str) -> None:
     assert yaml.safe_load(text), page
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_a_file_that_is_linked_outside_the_site_exists(name: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text())
+
+    assert {link for link in links if not (ROOT / link).exists()} == set()
+
+
 def test_a_document_that_the_code_names_exists() -> None:
     sources = [*Path(firstchair.__file__).parent.rglob("*.py")]
     sources += [*(ROOT / "dagster_project").rglob("*.py"), *(ROOT / "monitoring").rglob("*.py")]
