@@ -24,6 +24,8 @@ class Assets(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Look at one element; a canonical link names the page and loads nothing."""
         values = dict(attrs)
+        if "mermaid" in (values.get("class") or "").split():
+            self.found.append("the script that draws Mermaid, which the theme takes from a network")
         address = values.get(LOADED.get(tag, "")) or ""
         if values.get("rel") != "canonical" and NETWORK.match(address):
             self.found.append(address)

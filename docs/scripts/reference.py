@@ -231,7 +231,7 @@ def tables() -> str:
         parts += [
             f"## {found.name}\n",
             f"{above.get(name, '')}{by}\n".lstrip(),
-            table(("column", "type", "meaning"), columns),
+            _columns(columns),
         ]
     parts.append("## In Postgres\n\nIn the database of the ledger (`database_url`).\n")
     for metadata in (ledger, journal):
@@ -239,6 +239,13 @@ def tables() -> str:
             columns = [(code(column.name), code(column.type)) for column in found.columns]
             parts += [f"### {found.name}\n", table(("column", "type"), columns)]
     return "\n".join(parts)
+
+
+def _columns(columns: Sequence[tuple[str, str, str]]) -> str:
+    """Columns of a table; without the place for a meaning where none has one."""
+    if any(meaning for _, _, meaning in columns):
+        return table(("column", "type", "meaning"), columns)
+    return table(("column", "type"), [column[:2] for column in columns])
 
 
 def _comments(module: ModuleType) -> tuple[dict[str, str], dict[tuple[str, str], str]]:

@@ -134,5 +134,9 @@ def test_what_a_page_would_load_from_a_network_is_found(tmp_path: Path) -> None:
     )
     style.write_text("@import 'https://example.org/x.css'; a { background: url(//example.org/y) }")
 
+    drawn = tmp_path / "drawn.html"
+    drawn.write_text('<pre class="mermaid">flowchart</pre>')
+
     assert network_assets(page) == ["https://example.org/x.js", "//example.org/x.png"]
+    assert len(network_assets(drawn)) == 1
     assert network_assets(style) == ["https://example.org/x.css", "//example.org/y"]
