@@ -209,6 +209,7 @@ def _text(node: ast.expr, path: Path) -> str:
 
 def tables() -> str:
     """The page of all Delta tables and of the tables in Postgres."""
+    from firstchair.access.sessions import SESSIONS
     from firstchair.lake import tables as lake
     from firstchair.platform.work import metadata as journal
     from firstchair.promotion.ledger import metadata as ledger
@@ -234,7 +235,7 @@ def tables() -> str:
             _columns(columns),
         ]
     parts.append("## In Postgres\n\nIn the database of the ledger (`database_url`).\n")
-    for metadata in (ledger, journal):
+    for metadata in (ledger, journal, SESSIONS.metadata):
         for found in metadata.tables.values():
             columns = [(code(column.name), code(column.type)) for column in found.columns]
             parts += [f"### {found.name}\n", table(("column", "type"), columns)]
