@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 TARGETS = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
 # The pages of one's own data name it already; the change that adds it removes this.
 PROMISED = {"check"}
-BLOCK = re.compile(r"(?ms)^```(\w*)[^\n]*\n(.*?)^```")
+BLOCK = re.compile(r"(?ms)^ *```(\w*)[^\n]*\n(.*?)^ *```")
 
 
 def blocks(*languages: str) -> Iterator[tuple[str, str]]:
@@ -33,7 +34,7 @@ def blocks(*languages: str) -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for language, text in BLOCK.findall(page.read_text()):
             if language in languages:
-                yield str(page.relative_to(ROOT)), text
+                yield str(page.relative_to(ROOT)), textwrap.dedent(text)
 
 
 def commands_in(text: str) -> Iterator[list[str]]:
