@@ -43,7 +43,14 @@ SPARED = (
     "overfit",
     "monitoring_run",
 )
-SPARED_MODELS = ("item_item_model", "blend_model", "content_model", "random_model")
+SPARED_MODELS = (
+    "item_item_model",
+    "graph_filter_model",
+    "blend_model",
+    "content_model",
+    "decayed_popularity_model",
+    "random_model",
+)
 ESTIMATE = ("relative_difference", "lower", "upper", "se")
 START = date(2026, 1, 1)
 ARTISTS, HISTORY_DAYS = 500, 21

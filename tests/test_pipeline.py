@@ -11,7 +11,17 @@ from firstchair.lake import tables as t
 from tests.service import LAST_DAY, Lived, Service, different
 
 AS_OF = LAST_DAY + timedelta(days=1)
-FAMILIES = {"als", "item-item", "blend", "xgboost", "content", "trending", "random"}
+FAMILIES = {
+    "als",
+    "item-item",
+    "graph-filter",
+    "blend",
+    "xgboost",
+    "content",
+    "decayed-popularity",
+    "trending",
+    "random",
+}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from benchmarks.models.public_data import SEED, gowalla
 from firstchair.evaluation import paired_bootstrap
 from firstchair.evaluation.public_models import PublicEvaluation, evaluate_public
 
-MODELS = ("random", "popularity", "item-item", "als", "blend", "xgboost")
+MODELS = ("random", "popularity", "item-item", "graph-filter", "als", "blend", "xgboost")
 K = 20
 
 

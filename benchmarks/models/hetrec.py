@@ -15,7 +15,7 @@ from firstchair.evaluation.ranking import metrics_at
 from firstchair.models import Family, TrainingData, chosen_settings, fit
 from firstchair.models.selection import best
 
-MODELS = ("random", "popularity", "als", "item-item", "blend", "xgboost")
+MODELS = ("random", "popularity", "als", "item-item", "graph-filter", "blend", "xgboost")
 SIGNALS = (1, 3, 5, 10)
 NEW_SHARE = 0.2
 K = 20

@@ -17,8 +17,10 @@ class Evaluated(StrEnum):
 
     ALS = "als"
     ITEM_ITEM = "item-item"
+    GRAPH_FILTER = "graph-filter"
     BLEND = "blend"
     CONTENT = "content"
+    DECAYED_POPULARITY = "decayed-popularity"
     TRENDING = "trending"
     XGBOOST = "xgboost"
     RANDOM = "random"

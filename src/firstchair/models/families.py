@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from firstchair.models.als import ALS
 from firstchair.models.blend import Blend
 from firstchair.models.content import Content
+from firstchair.models.decayed_popularity import DecayedPopularity
+from firstchair.models.graph_filter import GraphFilter
 from firstchair.models.item_item import ItemItem
 from firstchair.models.protocol import Family, Recommender
 from firstchair.models.random import Random
@@ -60,6 +62,12 @@ _ENTRIES = (
         tuned=True,
     ),
     FamilyEntry(
+        GraphFilter,
+        "Graph filter",
+        "Training-free: a low-pass filter on the graph of artists that share listeners.",
+        frozenset({"scipy"}),
+    ),
+    FamilyEntry(
         Blend,
         "Blend",
         "ALS and item-item added, the weight chosen on later days.",
@@ -80,6 +88,12 @@ _ENTRIES = (
         "Baseline: genres and era of what a user plays.",
         frozenset({"scikitlearn"}),
         needs="the genres and the era of each artist",
+    ),
+    FamilyEntry(
+        DecayedPopularity,
+        "Decayed popularity",
+        "Baseline: what a country and an age group like, older signals counting less.",
+        frozenset({"scipy"}),
     ),
     FamilyEntry(
         Trending,

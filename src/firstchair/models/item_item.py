@@ -1,13 +1,12 @@
 """Item-item: artists that stand with what a user likes in the rows of others, damped both ways."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from firstchair.models.bases import Arrays, PersonalModel
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
-from firstchair.models.selection import Floats, columns_for, narrow, spread
+from firstchair.models.selection import Floats, columns_for, narrow, power_of, spread
 
 
 class ItemItem(PersonalModel):
@@ -51,12 +50,12 @@ class ItemItem(PersonalModel):
             np.diff(liked.indptr),
             np.bincount(liked.indices, minlength=liked.shape[1]),
         )
-        weighted = sparse.csr_matrix(sparse.diags(_power(activity, -self.user_damping)) @ liked)
+        weighted = sparse.csr_matrix(sparse.diags(power_of(activity, -self.user_damping)) @ liked)
         similarity = sparse.csr_matrix(liked.T.tocsr() @ weighted)
         similarity.data *= np.repeat(
-            _power(listeners, -self.artist_damping), np.diff(similarity.indptr)
+            power_of(listeners, -self.artist_damping), np.diff(similarity.indptr)
         )
-        similarity.data *= _power(listeners, -self.popularity_damping)[similarity.indices]
+        similarity.data *= power_of(listeners, -self.popularity_damping)[similarity.indices]
         similarity.sort_indices()
         return {
             "data": similarity.data,
@@ -95,8 +94,3 @@ class ItemItem(PersonalModel):
         added = np.zeros((len(liked), len(listed)), dtype=np.float32)
         added[part[slot >= 0], slot[slot >= 0]] = similar.data[slot >= 0]
         return liked, added
-
-
-def _power(counts: npt.NDArray[np.int64], exponent: float) -> Floats:
-    """Counts ** exponent; a count of 0 as 1, for it multiplies nothing."""
-    return np.asarray(np.maximum(counts, 1.0) ** exponent, dtype=np.float32)

@@ -20,9 +20,11 @@ class Family(StrEnum):
 
     ALS = "als"
     ITEM_ITEM = "item-item"
+    GRAPH_FILTER = "graph-filter"
     BLEND = "blend"
     XGBOOST = "xgboost"
     CONTENT = "content"
+    DECAYED_POPULARITY = "decayed-popularity"
     TRENDING = "trending"
     RANDOM = "random"
 

@@ -154,6 +154,11 @@ def narrow(matrix: sparse.csr_matrix, columns: npt.NDArray[np.int64]) -> sparse.
     return sparse.csr_matrix(matrix @ pick)
 
 
+def power_of(counts: npt.NDArray[np.int64], exponent: float) -> Floats:
+    """Counts ** exponent; a count of 0 as 1, for it multiplies nothing: float32 (n,)."""
+    return np.asarray(np.maximum(counts, 1.0) ** exponent, dtype=np.float32)
+
+
 def cells(matrix: sparse.csr_matrix, row: Rows, column: Rows) -> Floats:
     """Values of given cells, 0 where nothing is stored: float32 (len(row),)."""
     # scipy (1.17) gives a sparse matrix instead of an array where no cell is asked for.

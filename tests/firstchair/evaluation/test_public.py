@@ -13,7 +13,7 @@ from firstchair.evaluation.public import held_out, read_public_split
 from firstchair.evaluation.public_models import evaluate_public
 from tests.firstchair.models.toys import checkerboard, withheld
 
-MODELS = ("als", "item-item", "blend", "xgboost", "random", "popularity")
+MODELS = ("als", "item-item", "graph-filter", "blend", "xgboost", "random", "popularity")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,14 @@ from firstchair.models import Family, LabelledHistory, Lists, Recommender, Train
 from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard, training_data, withheld
 
 ROWS = np.arange(USERS)
-LEARNERS = (Family.ALS, Family.ITEM_ITEM, Family.BLEND, Family.XGBOOST, Family.CONTENT)
+LEARNERS = (
+    Family.ALS,
+    Family.ITEM_ITEM,
+    Family.GRAPH_FILTER,
+    Family.BLEND,
+    Family.XGBOOST,
+    Family.CONTENT,
+)
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def taken_by(users: int, seed: int) -> sparse.csr_matrix:
     k=st.integers(1, 60),
     spread=st.sampled_from([0.0, 1.0, 3.0]),
 )
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 def test_lists_are_those_of_a_whole_multiplication(
     seed: int, users: int, k: int, spread: float
 ) -> None:
