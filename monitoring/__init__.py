@@ -1,4 +1,4 @@
-"""Engagement, churn, drift, overfitting and data quality: what is measured; never what is done about it."""
+"""Measures of engagement, churn, drift, overfitting and data quality; they trigger nothing."""
 
 from monitoring.baselines import BaselinesReport, build_baselines
 from monitoring.churn import ChurnReport, build_churn

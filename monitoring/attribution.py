@@ -1,4 +1,4 @@
-"""Facts of engagement: what was shown and what came of it, by day, user, version and tier."""
+"""Facts of engagement: impressions and their outcomes, by day, user, version and tier."""
 
 from datetime import date
 
@@ -12,15 +12,14 @@ MEASURES = ("impressions", "clicks", "plays", "heard_ms", "track_ms", "follows")
 
 
 def facts(lake: Lake, *, first: date, last: date) -> str:
-    """SQL that makes the temporary table `facts` of the days `first` to `last` (both included).
+    """SQL that creates the temporary table `facts` of the days `first` to `last` (both included).
 
-    What came of something shown counts on the day of its impression, as
-    `firstchair.definitions.attribution` has it. Outcomes after `last` are counted as far as they
-    are in the lake, so the last `SLATE_DAYS` days may still grow.
+    Outcomes count on the day of their impression (`firstchair.definitions.attribution`). Outcomes
+    after `last` count if they are in the lake, so the last `SLATE_DAYS` days may still grow.
 
-    One row per event_date, user_key, model_version (null: plays that came of nothing shown, on
+    One row per event_date, user_key, model_version (null: plays without an impression, on
     their own day) and follower_tier:
-        impressions: things shown. clicks, follows: how many of them were clicked, or followed.
+        impressions: items shown. clicks, follows: items that were clicked, or followed.
         plays: events. heard_ms, track_ms: of plays of tracks of known length, each play capped at
             the track's.
         simulated: some event of these is.

@@ -12,17 +12,17 @@ from firstchair.lake import tables as t
 from monitoring.engine import connect
 
 CONFIDENCE = 0.95
-# What stood at a position with less than even chance was drawn, not ranked.
+# An item with a propensity under one half was drawn, not ranked.
 EXPLORATION, DRAWN_BELOW = "exploration", 0.5
-# A sum of floats depends in its last digits on the order in which threads deliver them.
+# Sums of floats depend on the order in which threads deliver them, in the last digits.
 DECIMALS = 9
-# Few users are in the holdout and few slots are drawn: each day tells of so many days up to it.
+# The holdout and exploration are small, so each row covers this many days.
 WINDOW_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class BaselinesReport:
-    """What stands in gold/engagement_baselines for the days built.
+    """The result of a build of gold/engagement_baselines.
 
     newest: relative difference on the last day, by version and baseline.
     """
@@ -34,23 +34,23 @@ class BaselinesReport:
 def build_baselines(
     lake: Lake, *, first: date, last: date, baselines: Mapping[str, str], k_anonymity: int
 ) -> BaselinesReport:
-    """Put the comparisons of the days `first` to `last` (both included) in place of those partitions.
+    """Replace the partitions `first` to `last` (both included) of gold/engagement_baselines.
 
-    A row tells of the `WINDOW_DAYS` days up to its own: a version's CTR ÷ a baseline's CTR - 1 with its 95 %
-    interval by the delta method over users (the two are correlated where a user saw both, and that is counted).
-    Baselines are the versions in `baselines` (the holdout sees trending), together by family, and
-    `exploration`: slots given to an artist drawn at random, which come at each position equally often,
+    A row covers the `WINDOW_DAYS` days up to its own: a version's CTR ÷ a baseline's CTR - 1, with
+    a 95 % interval by the delta method over users, which includes the correlation from users who
+    saw both. Baselines are the versions in `baselines` (the holdout sees trending), pooled by
+    family, and `exploration`: slots with an artist drawn at random, equally often at each position,
     against the ranked ones. Clicks count on the day of the impression
-    (`firstchair.definitions.attribution`), so the last `SLATE_DAYS` days may still grow, on both
-    sides alike; those before `first` are built too, so that daily builds end in the same table as
-    one over the range. No row under `k_anonymity` users on a side. Impressions are those of the
-    events; in a CTR no user weighs more than `definitions.bounds` says.
+    (`firstchair.definitions.attribution`), so the last `SLATE_DAYS` days may still grow on both
+    sides; those before `first` are built too, so that daily builds give the same table as one build
+    of the range. Rows with fewer than `k_anonymity` users on a side are left out. The weight of a
+    user in a CTR is bounded (`definitions.bounds`).
 
     Args:
         lake: The tables.
         first: First day.
         last: Last day.
-        baselines: Family (`trending`, `random`) of each version that is one.
+        baselines: Family (`trending`, `random`) of each baseline version.
         k_anonymity: Least users.
 
     Raises:
@@ -75,7 +75,7 @@ def build_baselines(
 
 
 def _answered(lake: Lake, first: date, last: date) -> str:
-    """SQL of `answered`: impressions and clicks of the window of each day, by user and what filled the slot."""
+    """SQL of `answered`: impressions and clicks of each window, by user and kind of slot."""
     return f"""
         create temp view happened as
         select * from {under_current_artists(lake, t.EVENTS)}
@@ -87,12 +87,12 @@ def _answered(lake: Lake, first: date, last: date) -> str:
                    propensity < {DRAWN_BELOW} as drawn, simulated, clicked
             from ({shown_sql("happened")})),
         days as (
-            select d::date as told_on from generate_series(date '{first}', date '{last}', interval 1 day) s(d))
-        select told_on as day, user_key, version, coalesce(drawn, false) as drawn, family,
+            select d::date as counted_on from generate_series(date '{first}', date '{last}', interval 1 day) s(d))
+        select counted_on as day, user_key, version, coalesce(drawn, false) as drawn, family,
                bool_or(simulated) as simulated, count(*)::double as n,
                count(*) filter (clicked)::double as c
         from slots left join baselines y using (version)
-        join days on told_on - day between 0 and {WINDOW_DAYS - 1} where version is not null group by all;
+        join days on counted_on - day between 0 and {WINDOW_DAYS - 1} where version is not null group by all;
     """
 
 

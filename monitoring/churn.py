@@ -1,4 +1,4 @@
-"""Churn at 7 and 14 days, by segment and the model that served; labels that can still change are marked."""
+"""Churn at 7 and 14 days, by segment and the model that served; open labels are marked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +21,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class ChurnReport:
-    """What stands in gold/churn for the as_of built.
+    """The result of a build of gold/churn.
 
-    rows: cells. mature: those whose label is final. simulated: some event behind them is. rates: newest churn
-    rate of all users by horizon, 0..1. plot: churn of all users by as_of as a Markdown picture.
+    rows: cells. mature: cells with final labels. simulated: whether any event behind them is.
+    rates: newest churn rate of all users by horizon, 0..1. plot: churn of all users by as_of as a
+    Markdown picture.
     """
 
     rows: int
@@ -44,27 +45,27 @@ def build_churn(
     known_until: date,
     releases: Mapping[date, str] | None = None,
 ) -> ChurnReport:
-    """Put the churn cells of these as_of (both included) in place of those partitions.
+    """Replace the partitions of these as_of (both included) of gold/churn.
 
     A user counts at horizon h on as_of D if active (any event but an impression) in the 28 days
-    before D - h; they are churned if not active at all in the h days before D. Their version is
-    that of the latest impression before D - h, `none` where there was none; `all` holds everybody.
-    Segments are the user's, their lifecycle that of D - h: there is no follower_tier. Cells under
-    `k_anonymity` users are merged. `simulated` where an event that decided a label or a version is.
-    churn_lower, churn_upper: Wilson's 95 % interval (1927), users being independent.
+    before D - h. They are churned if not active in the h days before D. Their version is that of
+    the latest impression before D - h, `none` without one; `all` holds all users. Segments are
+    those of users, with the lifecycle of D - h; there is no follower_tier. Cells with fewer than
+    `k_anonymity` users are merged. `simulated`: an event that decided a label or a version is.
+    churn_lower, churn_upper: Wilson's 95 % interval (1927).
 
-    `mature` once every event up to D has been known for `late_tolerance_days`. The as_of of that many days before
-    `first_as_of` are built too, because they become mature by now, so that daily builds end in the same table as
-    one over the whole range.
+    A cell is `mature` once all events up to D have been known for `late_tolerance_days`. That many
+    as_of before `first_as_of` are built too, because they become mature, so that daily builds give
+    the same table as one build of the range.
 
     Args:
         lake: The tables.
-        first_as_of: First day that may not be used, of the first label.
-        last_as_of: Of the last.
+        first_as_of: First as_of.
+        last_as_of: Last as_of.
         k_anonymity: Least users of a cell.
         late_tolerance_days: Days an event may be late.
         known_until: First day (UTC) without complete data.
-        releases: Names by day, marked in the picture of the report.
+        releases: Names of versions by their first day, marked in the plot of the report.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -96,7 +97,7 @@ def build_churn(
 
 
 def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
-    """The cells of everybody and all versions, of the last as_of up to `last`."""
+    """The cells of all users and versions, of the last as_of up to `last`."""
     since = last - timedelta(days=PLOT_DAYS - 1)
     where = f"as_of between date '{since}' and date '{last}' and segment = '{ALL}' and model_version = '{ALL}'"
     return list(lake.read(t.CHURN, where).sort_by("as_of").to_pylist())
@@ -105,8 +106,8 @@ def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
 def _labels(lake: Lake, first: date, last: date) -> str:
     """SQL of `labels`: one row per as_of, horizon and user of the base.
 
-    `cut` is D - h. The last active day before it puts a user into the base for the 28 days that follow, unless
-    the next active day comes first; that next day, if any, decides whether they are churned.
+    `cut` is D - h. An active day puts a user into the base for the 28 days that follow, or until
+    the next active day. That next day, if any, decides whether they are churned.
     """
     horizons = ", ".join(map(str, HORIZONS_DAYS))
     earliest = first - timedelta(days=max(HORIZONS_DAYS) + BASE_DAYS)
@@ -142,14 +143,14 @@ def _labels(lake: Lake, first: date, last: date) -> str:
 
 
 def _labelled(lake: Lake) -> str:
-    """SQL of `labelled`: the labels by version and over all versions, once per segment of the user."""
+    """SQL of `labelled`: labels by version and over all versions, for each segment of the user."""
     return f"""
         create temp table labelled as
         with versions as (select * from labels union all select * replace ('{ALL}' as model_version) from labels),
-        told as (
+        cells as (
             select v.*, unnest({user_segments(day="v.cut")}) as s
             from versions v left join {lake.scan(t.USERS)} u using (user_key))
-        select * exclude (s), s.segment as segment, s.value as segment_value from told;
+        select * exclude (s), s.segment as segment, s.value as segment_value from cells;
     """
 
 

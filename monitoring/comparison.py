@@ -1,4 +1,4 @@
-"""Two samples of user-days compared: a test that counts users, and an effect that does not grow with their number."""
+"""Compare two samples of user-days: a test clustered by user, and the size of the effect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,18 @@ from firstchair.definitions.bounds import bounded, bounded_parts
 Floats: TypeAlias = npt.NDArray[np.float64]
 Users: TypeAlias = npt.NDArray[np.generic]
 
-# An expected count under this makes chi-square too ready to alarm (Cochran 1954); such values are put together.
+# Values with a smaller expected count are merged, because chi-square would reject too often
+# (Cochran 1954).
 MIN_EXPECTED = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How two samples differ.
+    """The difference of two samples.
 
-    p_value: of the hypothesis that they do not, 0..1. effect: of a distribution the greatest distance (0..1), of a
-    rate new ÷ old - 1. reference_mean, current_mean: None where there is none. reference_users, users: distinct.
+    p_value: of the hypothesis of no difference, 0..1. effect: greatest distance of distributions
+    (0..1), or new ÷ old - 1 of a rate. reference_mean, current_mean: None without a mean.
+    reference_users, users: distinct users.
     """
 
     method: str
@@ -39,8 +41,9 @@ def compare_numbers(
 ) -> Comparison:
     """Kolmogorov and Smirnov's distance D of two samples, n values each of `*_of` users.
 
-    The p-value is the asymptotic one at the effective sizes n = (Σ m)² ÷ Σ m², m the values of a user (Kish 1965,
-    section 5.4, at full correlation within a user): a user seen on eight days is no eight users.
+    The p-value is the asymptotic one at the effective sizes n = (Σ m)² ÷ Σ m², m the values of a
+    user (Kish 1965, section 5.4, at full correlation within a user): a user with eight days does
+    not count as eight users.
 
     >>> days = np.arange(200.0)
     >>> round(compare_numbers(days, days + 100, days, days).effect, 2)
@@ -58,7 +61,7 @@ def compare_numbers(
 def compare_values(
     reference: Users, current: Users, reference_of: Users, current_of: Users
 ) -> Comparison:
-    """Chi-square of two samples of names; the effect is the total variation distance, half of Σ |p - q|.
+    """Chi-square of two samples of names; the effect is the total variation, half of Σ |p - q|.
 
     Counts are scaled down to the effective sizes, as in `compare_numbers`.
     """
@@ -89,7 +92,7 @@ def compare_values(
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Clicks and impressions of a sample by user, each float64 (n_users,); every user was shown something."""
+    """Clicks and impressions (> 0) of each user of a sample, each float64 (n_users,)."""
 
     clicks: Floats
     shown: Floats
@@ -103,10 +106,11 @@ class Rate:
 def compare_rates(reference: Rate, current: Rate) -> Comparison:
     """Clicks ÷ impressions of two samples; the effect is new ÷ old - 1.
 
-    A z-test of the difference, variances by the delta method over users (Deng, Knoblich and Lu 2018, "Applying the
-    Delta Method in Metric Analytics", section 3) around the rate of both samples together, as the hypothesis has it:
-    around its own rate a side without any click would seem certain. No user weighs more than
-    `definitions.bounds` says: where one held nearly all impressions, the variance would tend to 0.
+    A z-test of the difference, variances by the delta method over users (Deng, Knoblich and Lu
+    2018, "Applying the Delta Method in Metric Analytics", section 3) around the rate of both
+    samples together, as the hypothesis says: around its own rate, a side without clicks would have
+    no variance. The weight of a user is bounded (`definitions.bounds`): if one had nearly all
+    impressions, the variance would tend to 0.
     """
     reference, current = _bounded(reference), _bounded(current)
     old, new = reference.rate, current.rate
@@ -121,7 +125,7 @@ def compare_rates(reference: Rate, current: Rate) -> Comparison:
 
 
 def effective_size(users: Users) -> float:
-    """Values that count as independent: (Σ m)² ÷ Σ m², m the values of each user.
+    """Effective number of independent values: (Σ m)² ÷ Σ m², m the values of each user.
 
     >>> effective_size(np.array(["a", "b", "c", "c"]))
     2.6666666666666665
@@ -133,8 +137,8 @@ def effective_size(users: Users) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for their number by Holm's step-down (1979), in the order given.
 
-    Holm and not Benjamini and Hochberg: a single false alarm costs a retraining, so the chance of any is what is
-    held under alpha, whatever the dependence between columns, of which there is much.
+    Holm and not Benjamini and Hochberg, because a single false alarm costs a retraining: the chance
+    of any false alarm is under alpha, for any dependence between columns.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -154,7 +158,7 @@ def _bounded(side: Rate) -> Rate:
 
 
 def variance(side: Rate, *, around: float) -> float:
-    """Variance of a side's rate by the delta method over users, residuals taken around `around`."""
+    """Variance of a side's rate by the delta method over users, with residuals from `around`."""
     users = len(side.shown)
     residual = float(((side.clicks - around * side.shown) ** 2).sum())
     return residual * users / max(users - 1, 1) / float(side.shown.sum()) ** 2
@@ -171,7 +175,7 @@ def _distance(reference: Floats, current: Floats) -> float:
 
 
 def _grouped(table: Floats) -> Floats:
-    """Columns whose expected count is too small, put together as one."""
+    """Merge columns with too small an expected count."""
     expected = table.sum(axis=0) * table.sum(axis=1).min() / table.sum()
     small = expected < MIN_EXPECTED
     if not small.any():

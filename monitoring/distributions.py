@@ -1,4 +1,4 @@
-"""What a column's panel draws of it: both sides by value, without any cell of few users."""
+"""Data of a column's panel: both sides by value, without cells of few users."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +11,8 @@ import pandas as pd
 from monitoring.comparison import Floats, Rate, Users, variance
 
 BINS, MOST_VALUES, CONFIDENCE = 12, 12, 0.95
-# Bins end here; the last one holds all that lies above, so that one outlier does not flatten the rest.
+# Upper end of the bins; the last one holds all larger values, so that outliers do not flatten
+# the plot.
 LAST_EDGE = 0.99
 OTHER = "other"
 NO_CELLS = pd.DataFrame({"column": [], "value": [], "share": [], "half": []}).astype(
@@ -21,7 +22,7 @@ NO_CELLS = pd.DataFrame({"column": [], "value": [], "share": [], "half": []}).as
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A column as it is drawn, reference and current: one row a value, in the order of the axis.
+    """The data of a column's plot, reference and current: one row per value, in axis order.
 
     Columns: `column`; `value`, text: a value, a bin of numbers, or the rate's name; `share`:
     user-days with that value ÷ user-days of its side, 0..1, or the rate; `half`: half of the rate's
@@ -55,7 +56,7 @@ def panel_of_values(
     *,
     k_anonymity: int,
 ) -> Panel:
-    """Shares of the most frequent values; one of under `k_anonymity` users on a side goes to `other`."""
+    """Shares of the most frequent values; values with few users (`k_anonymity`) are in `other`."""
     values, numbers = np.unique(
         np.concatenate([reference, current]).astype(str), return_inverse=True
     )
@@ -91,10 +92,9 @@ def _frame(
 
 
 def _published(pairs: list[pd.DataFrame], shares: list[Floats], k_anonymity: int) -> list[int]:
-    """Numbers of the values drawn, most frequent first; `pairs` has each user of each value once.
+    """Numbers of the values to draw, most frequent first; `pairs` has each user of a value once.
 
-    The rest is `other`, and holds as many users as a value of its own would need: else the next
-    frequent value goes to it as well.
+    The rest is `other`. If it has too few users, the least frequent value joins it.
     """
     few: set[int] = set()
     for side in pairs:
@@ -108,5 +108,5 @@ def _published(pairs: list[pd.DataFrame], shares: list[Floats], k_anonymity: int
 
 
 def _others(side: pd.DataFrame, kept: list[int]) -> int:
-    """Distinct users of the values that are not kept."""
+    """Number of distinct users of the values that are merged."""
     return int(side.loc[~side["value"].isin(kept), "user"].nunique())

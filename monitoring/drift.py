@@ -1,4 +1,4 @@
-"""Drift against the champion's training window: who comes, what they do and answer, what is played and predicted."""
+"""Drift against the champion's training window: users, behaviour, catalogue, predictions."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -28,7 +28,7 @@ from monitoring.rules import DriftRules, load_rules
 from monitoring.samples import CATALOGUE, FEATURES, POPULATION, RESPONSES, Sample, draw
 
 ONE_DAY = timedelta(days=1)
-# Fewer users on a side, or fewer clicks behind a rate, say nothing; the order of the list is looked at so deep.
+# Minimum users and clicks of a side; scores use the first ten of a list.
 MIN_USERS, MIN_CLICKS, DEPTH = 20, 10, 10
 SCORE = "predicted_score"
 RULE = (
@@ -39,7 +39,7 @@ RULE = (
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """Who plays first chair, and the day before whose beginning everything it was fitted to happened."""
+    """The champion's version, and the first day whose events it was not fitted on."""
 
     version: str
     as_of: date
@@ -47,11 +47,12 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """What was found for one as_of.
+    """The result of a comparison for one as_of.
 
-    rows: columns compared, each a row of gold/drift. reference: as_of of the window compared with. drifted: effect
-    of each column that drifted. left_out: columns that could not be compared, and why. report: the page on disk.
-    Where nothing could be compared, `report` is None and `note` says why.
+    rows: columns compared, each a row of gold/drift. reference: as_of of the window compared with.
+    drifted: effect of each column that drifted. left_out: columns that could not be compared, and
+    why. report: the page on disk. If nothing could be compared, `report` is None and `note` says
+    why.
     """
 
     as_of: date
@@ -65,7 +66,7 @@ class DriftReport:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column compared, or why it could not be. panel: what its page draws."""
+    """One column compared, or why it could not be. panel: the data of its plot."""
 
     kind: str
     name: str
@@ -83,16 +84,17 @@ def build_drift(
     k_anonymity: int,
     rules: DriftRules | None = None,
 ) -> DriftReport:
-    """Compare the last days before `as_of` with the champion's training window; keep figures and page.
+    """Compare the last days before `as_of` with the champion's training window; write a page.
 
-    The reference are those of the `reference_days` before the champion's as_of that fall on the weekdays looked at
-    (all of them, where the history is too short for that), never yesterday: slow drift adds up. Without a champion
-    it ends a window before `as_of`. A column drifts only where the p-value, corrected for the number of columns
-    (Holm), is under `alpha` and the effect reaches its least size: with 200,000 users any difference is significant,
-    and few are of any size. What grows by construction, such as counts since ever, is not compared.
+    The reference days are those of the `reference_days` before the champion's as_of with the same
+    weekdays as the current days, or all of them if the history is short. Recent days are no
+    reference, so that slow drift adds up. Without a champion the reference ends a window before
+    `as_of`. A column drifts if its p-value, corrected by Holm, is under `alpha` and its effect
+    reaches a least size: with 200,000 users any difference is significant, but few are large.
+    Quantities that always grow, such as total counts, are not compared.
 
-    The page is `report_folder`/data_drift/`as_of`.html, whole or not at all; none where the folder is
-    None. It draws no value of under `k_anonymity` users.
+    The page is `report_folder`/data_drift/`as_of`.html, written atomically; none if the folder is
+    None. It draws no value with fewer than `k_anonymity` users.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -102,9 +104,7 @@ def build_drift(
     until = min(champion.as_of if champion is not None else as_of, current_days[0])
     reference_days = _reference_days(lake, until, current_days, rules)
     if not reference_days:
-        return _nothing(
-            lake, as_of, "There is no history before the days looked at to compare with.", {}
-        )
+        return _nothing(lake, as_of, "There is no history before these days to compare with.", {})
     then, now = (
         draw(lake, days, max_users=rules.max_users) for days in (reference_days, current_days)
     )
@@ -133,7 +133,7 @@ def build_drift(
         "reference_from": reference_days[0],
         "reference_until": until,
     }
-    # Relative to the folder of reports, which may be moved with its home.
+    # Relative to the folder of reports, which may move with its home.
     page = None
     if path is not None and report_folder is not None:
         page = path.relative_to(report_folder.resolve()).as_posix()
@@ -144,9 +144,9 @@ def build_drift(
 
 
 def _reference_days(lake: Lake, until: date, current: list[date], rules: DriftRules) -> list[date]:
-    """Days of the window before `until` with events, on the same weekdays as `current` where there are such."""
+    """Days with events in the window before `until`, on the weekdays of `current` if possible."""
     weekdays = {day.weekday() for day in current}
-    # The first day of a history is rarely whole, and nobody is known on it.
+    # The first day of a history is rarely complete, and all its users are new.
     window = [
         day
         for day in lake.partitions(t.EVENTS)[1:]
@@ -166,7 +166,7 @@ def _not_compared(unseen: dict[str, str]) -> Iterator[str]:
 
 
 def _nothing(lake: Lake, as_of: date, note: str, left_out: dict[str, str]) -> DriftReport:
-    """A report without figures; those of an earlier build do not stay behind."""
+    """A report without figures; those of an earlier build are removed."""
     lake.replace_partition(t.DRIFT, t.DRIFT.schema.empty_table(), as_of)
     return DriftReport(as_of, 0, None, {}, None, note, left_out)
 
@@ -211,7 +211,7 @@ def _users(frame: pd.DataFrame) -> Users:
 
 
 def _why_not(known: list[pd.DataFrame], name: str) -> str:
-    """Why a column of user-days cannot be compared; empty where it can."""
+    """Why a column of user-days cannot be compared; empty if it can."""
     if min(frame["user_key"].nunique() for frame in known) < MIN_USERS:
         return f"fewer than {MIN_USERS} users with a value on one side"
     return "one value throughout" if pd.concat(known)[name].nunique() == 1 else ""
@@ -234,7 +234,7 @@ def _rate(answers: pd.DataFrame, name: str) -> Rate:
 
 
 def _scores(lake: Lake, champion: Champion | None, as_of: date) -> Column:
-    """The champion's scores of the day against those of the day it was fitted for, each user's mean once."""
+    """The champion's mean scores by user, of this day against the day that it was fitted for."""
     if champion is None or champion.as_of >= as_of:
         return Column("prediction", SCORE, why_not="the champion was fitted for this day")
     with connect() as connection:
@@ -255,7 +255,7 @@ def _scores(lake: Lake, champion: Champion | None, as_of: date) -> Column:
 
 
 def _judged(columns: list[Column], rules: DriftRules) -> list[dict[str, Any]]:
-    """A row a column, with the verdict: both the corrected p-value and the effect."""
+    """A row for each column, with the verdict from corrected p-value and effect."""
     compared = [(column, column.found) for column in columns if column.found is not None]
     corrected = holm([found.p_value for _, found in compared])
     rows = []

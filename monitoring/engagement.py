@@ -33,15 +33,15 @@ SUMMARY_COLUMNS = (
     "clicks_per_100",
     "listen_through",
 )
-# Shares are added up as whole trillionths: a sum of floats depends on the order in which threads deliver them.
+# Shares are summed as whole trillionths, because sums of floats depend on the order of threads.
 SHARE_UNIT = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class EngagementReport:
-    """What stands in gold/engagement_daily for the days built.
+    """The result of a build of gold/engagement_daily.
 
-    rows: cells. days: days with a cell. simulated: some event of these days is. ctr_by_day,
+    rows: cells. days: days with a cell. simulated: whether any event of these days is. ctr_by_day,
     listen_through_by_day: the last days of the table, as Markdown pictures, without the
     `SLATE_DAYS` newest, which may still grow. by_segment: `engagement_summary` of the last days
     built.
@@ -63,28 +63,29 @@ def build_engagement(
     k_anonymity: int,
     releases: Mapping[date, str] | None = None,
 ) -> EngagementReport:
-    """Put the cells of the days `first` to `last` (both included) in place of those partitions.
+    """Replace the partitions `first` to `last` (both included) of gold/engagement_daily.
 
-    The `SLATE_DAYS` days before `first` are built too, because what was shown on them may be
-    clicked on `first`, so that daily builds end in the same table as one over the range. The last
+    The `SLATE_DAYS` days before `first` are built too, because their impressions may be clicked on
+    `first`, so that daily builds give the same table as one build of the range. The last
     `SLATE_DAYS` days may still grow.
 
-    One row per event_date × segment × segment_value × model_version, and one over all versions (`all`), the only
-    one with plays that came from no slate. Clicks, plays and follows count on the day of the
-    impression that they came of, for the version that filled the slate
+    One row per event_date × segment × segment_value × model_version, and one over all versions
+    (`all`), the only one with plays without a slate. Clicks, plays and follows count on the day of
+    their impression, for the version that filled the slate
     (`firstchair.definitions.attribution`). Segments are those of the user on the day,
     `follower_tier` that of the artist; cells under `k_anonymity` users are merged
     (`firstchair.features.segments`).
 
-    users: users with an impression. ctr: clicked impressions ÷ impressions. ctr_lower, ctr_upper: its 95 %
-    interval by the delta method for a ratio of sums over users (Deng, Knoblich and Lu 2018, "Applying the Delta
-    Method in Metric Analytics", section 3), cut to 0..1; null where users do not vary, as without any click.
-    clicks_per_100: mean over users of 100 × clicks ÷ impressions. listen_through: milliseconds heard ÷
-    milliseconds of the tracks, 0..1, each play capped at its track. follow_rate: follows ÷ impressions. Each is
-    null where nothing was shown or played. Counts are those of the events. In a ratio of sums no
-    user weighs more than 50 mean users of the cell (`firstchair.definitions.bounds`).
+    users: users with an impression. ctr: clicked impressions ÷ impressions. ctr_lower, ctr_upper:
+    its 95 % interval by the delta method for a ratio of sums over users (Deng, Knoblich and Lu
+    2018, "Applying the Delta Method in Metric Analytics", section 3), cut to 0..1; null if users
+    do not vary, as without clicks. clicks_per_100: mean over users of 100 × clicks ÷
+    impressions. listen_through: milliseconds heard ÷ milliseconds of the tracks, 0..1, each play
+    capped at its track. follow_rate: follows ÷ impressions. Each is null without
+    impressions or plays. The weight of a user in a ratio of sums is at most that of 50 mean users
+    of the cell (`firstchair.definitions.bounds`).
 
-    `releases`, names by day, are marked in the pictures of the report.
+    `releases`, names by day, are marked in the plots of the report.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -126,14 +127,14 @@ def build_engagement(
 def engagement_summary(
     lake: Lake, *, first: date, last: date, k_anonymity: int
 ) -> list[dict[str, Any]]:
-    """The cells of the whole window `first` to `last` (both included) at once, all model versions together.
+    """The cells of the whole window `first` to `last` (both included), over all versions.
 
-    Computed from the window's events, not from its days: `users` are distinct, and rates weigh every event
-    alike. Segments are those of the user on `last`. What was shown on the last `SLATE_DAYS` days
-    may still be clicked.
+    They are computed from the events, so `users` are distinct users of the window. Segments are
+    those of the user on `last`. Impressions of the last `SLATE_DAYS` days may still be clicked.
 
     Returns:
-        A row a cell, `all` first, then by segment and value: `SUMMARY_COLUMNS`, as in `build_engagement`.
+        A row for each cell, `all` first, then by segment and value: `SUMMARY_COLUMNS`, as in
+        `build_engagement`.
     """
     with connect() as connection:
         connection.execute(facts(lake, first=first, last=last))
@@ -146,7 +147,7 @@ def engagement_summary(
 
 
 def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
-    """The cells of everybody and all versions, of the last days up to `last`."""
+    """The cells of all users and versions, of the last days up to `last`."""
     since = last - timedelta(days=PLOT_DAYS - 1)
     where = f"event_date between date '{since}' and date '{last}' and segment = '{ALL}' and model_version = '{ALL}'"
     whole: pa.Table = lake.read(t.ENGAGEMENT_DAILY, where)
@@ -161,11 +162,11 @@ def _by_user(lake: Lake, *, day: str) -> str:
             select * replace ({day} as event_date) from facts where model_version is not null
             union all select * replace ({day} as event_date, '{ALL}' as model_version) from facts),
         users as (select event_date, model_version, user_key, {_sums()} from versions group by all),
-        told as (
+        cells as (
             select v.*, unnest({user_segments(day="v.event_date")}) as s
             from users v left join {lake.scan(t.USERS)} u using (user_key))
         select event_date, model_version, user_key, s.segment as segment, s.value as segment_value,
-               {", ".join(MEASURES)}, simulated from told
+               {", ".join(MEASURES)}, simulated from cells
         union all
         select event_date, model_version, user_key, '{Segment.FOLLOWER_TIER}', follower_tier, {_sums()}
         from versions group by all;
@@ -182,9 +183,9 @@ def _sums() -> str:
 def _cells(k_anonymity: int) -> str:
     """SQL of the published cells out of `by_user`.
 
-    With c clicks and n impressions of a user, R = Σc ÷ Σn, the variance of R is N ÷ (N - 1) × Σ(c - R n)² ÷ (Σn)²,
-    written out in sums of whole numbers, which are exact in any order. The n and c of a user whose weight is
-    bounded are scaled down alike.
+    With c clicks and n impressions of a user, R = Σc ÷ Σn, the variance of R is N ÷ (N - 1) × Σ(c -
+    R n)² ÷ (Σn)², as sums of integers, which are exact in any order. The n and c of
+    a user whose weight is bounded are scaled down by the same factor.
     """
     cell = "event_date, segment, segment_value, model_version"
     counted = (

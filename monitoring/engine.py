@@ -1,10 +1,10 @@
-"""The engine that monitoring computes in: the lake's, held to a memory that leaves room beside it."""
+"""The engine of monitoring: that of the lake with a limit of memory."""
 
 import duckdb
 
 from firstchair.lake import connect as connect_unlimited
 
-# More goes to disk. What a job holds outside of it (frames, Evidently, libraries) comes on top.
+# The engine spills more to disk. Data frames, Evidently and libraries need memory beside it.
 MEMORY_LIMIT = "2GiB"
 
 

@@ -7,12 +7,12 @@ from datetime import date, timedelta
 from typing import Any
 
 SIZE_INCHES, DOTS_PER_INCH = (6, 2.6), 90
-# Okabe and Ito's palette: told apart by everybody.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# Of a line plot, whose labels are numbers and days: to fit a layout to them costs as much as to draw.
+# Margins of a line plot. Its labels are short, and fitting a layout costs as much as drawing.
 LINE_MARGINS = {"left": 0.12, "right": 0.98, "bottom": 0.11, "top": 0.88}
 MAX_TICKS = 6
-# A bar for each of more than this many names cannot be read at this size.
+# More bars cannot be read at this size.
 MAX_BARS = 15
 MARGIN = timedelta(days=1)
 
@@ -24,10 +24,10 @@ def line_plot(
     ylabel: str,
     releases: Mapping[date, str] | None = None,
 ) -> str:
-    """Lines over days, one a name (at most `len(COLOURS)`), as a Markdown picture; `title` is its alternative text.
+    """Plot lines over days by name (at most `len(COLOURS)`) as a Markdown picture.
 
-    A day alone is a dot; without any point the picture says so. `releases` are upright lines with a
-    name, on those of their days that the axis has.
+    `title` is the alternative text. A single day is a dot; without points the picture says so.
+    `releases` are vertical lines with a name, on days of the axis.
     """
     import matplotlib.dates as mdates
 
@@ -66,13 +66,13 @@ def line_plot(
 
 
 def _ticks(first: date, last: date) -> list[date]:
-    """Days from the first on, at equal distances, at most `MAX_TICKS`."""
+    """Days at equal distances from the first on, at most `MAX_TICKS`."""
     distance = -(-((last - first).days + 1) // MAX_TICKS)
     return [first + timedelta(days=n) for n in range(0, (last - first).days + 1, distance)]
 
 
 def bar_plot(values: Mapping[str, float], *, title: str, xlabel: str) -> str:
-    """Horizontal bars, the first on top (at most `MAX_BARS`), as a Markdown picture."""
+    """Plot horizontal bars, the first on top (at most `MAX_BARS`), as a Markdown picture."""
     figure, axes = _axes(title)
     if not values:
         return _without_data(figure, axes, title)
@@ -93,9 +93,9 @@ def by_day(
     ylabel: str,
     releases: Mapping[date, str] | None = None,
 ) -> str:
-    """Columns of a table's rows over its column `day`; `lines` names the line of each column; nulls are gaps.
+    """Plot columns of rows over their column `day`; `lines` names them; nulls are gaps.
 
-    The title says where the rows are simulated.
+    The title says if any row is simulated.
     """
     series = {
         name: [(row[day], row[column]) for row in rows if row[column] is not None]
@@ -105,19 +105,19 @@ def by_day(
 
 
 def simulated_mark(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What a title ends with where any of the rows is simulated."""
+    """The end of a title: a mark if any of the rows is simulated."""
     return " (simulated)" if any(row["simulated"] for row in rows) else ""
 
 
 def figure_markdown(figure: Any, alt: str) -> str:
-    """A matplotlib figure as a Markdown picture that carries its own PNG; the same figure gives the same text."""
+    """A matplotlib figure as a Markdown picture with its PNG inside; deterministic."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return f"![{alt}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
 
 
 def _axes(title: str, *, margins: Mapping[str, float] | None = None) -> tuple[Any, Any]:
-    """Axes with these margins (shares of the figure), or with as much as the labels need."""
+    """Axes with these margins (shares of the figure), or with margins that fit the labels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH)

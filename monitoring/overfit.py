@@ -1,4 +1,4 @@
-"""Overfitting: each family's gap between what it was fitted to and what it had not seen, over time."""
+"""Overfitting: each family's gap between training and test metrics, over time."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,9 +22,9 @@ COLUMNS = (("family", "family"), ("train", "train"), ("test", "test"), ("gap", "
 
 @dataclass(frozen=True, slots=True)
 class OverfitReport:
-    """What stands in gold/overfit for one as_of: families looked at, those that overfit, and the page.
+    """The result of a build of gold/overfit: families, those that overfit, and the page.
 
-    checks: outcome by family in words; without earlier days there is none.
+    checks: outcome by family in words; not known without earlier days.
     """
 
     as_of: date
@@ -37,12 +37,13 @@ class OverfitReport:
 def build_overfit(
     lake: Lake, *, as_of: date, report_folder: Path | None, rules: OverfitRules | None = None
 ) -> OverfitReport:
-    """Put each family's gap at `as_of` in place of that partition.
+    """Replace the partition `as_of` of gold/overfit by the gap of each family.
 
-    gap: mean over users of the training metric less that of the test metric. gap_lower, gap_upper: its 95 %
-    interval, the two taken as independent, which is too wide where the same users stand in both. A family overfits
-    where the whole interval lies above its usual gap (median of the earlier as_of) by `min_gap_growth`, and its test
-    metric is under its usual one by `min_test_drop`: who remembers more and foresees as well has only more data.
+    gap: mean training metric over users minus mean test metric. gap_lower, gap_upper: its 95 %
+    interval as if both were independent, which is too wide for users in both. A family overfits if
+    the whole interval is above its usual gap (median of the earlier as_of) by `min_gap_growth`, and
+    its test metric is below its usual value by `min_test_drop`: a larger gap with the same test
+    metric only means more data.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -58,7 +59,7 @@ def build_overfit(
     cells = [row | {"state": check.state.words} for row, check in zip(rows, checks, strict=True)]
     heading = Heading(
         f"Overfitting, {as_of}",
-        (f"{rules.metric} of training less that of test days.",),
+        (f"{rules.metric} of training days minus that of test days.",),
         is_simulated(lake),
     )
     page = report_folder and cells_page(

@@ -1,4 +1,4 @@
-"""Pages on disk, by concern and date: Evidently's reports, whose tests and panels hold our verdicts."""
+"""Pages on disk, by concern and date: Evidently reports with our verdicts as tests."""
 
 import os
 import warnings
@@ -36,13 +36,13 @@ STATES = {
     CheckState.NOT_ENOUGH_DATA: "SKIPPED",
     CheckState.NOT_APPLICABLE: "SKIPPED",
 }
-# Okabe and Ito's: told apart by everybody.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 BEFORE, NOW = "#999999", "#0072B2"
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What stands above a page: its title, which names the day, and sentences below it."""
+    """The heading of a page: its title, which names the day, and sentences below it."""
 
     title: str
     says: tuple[str, ...]
@@ -57,18 +57,18 @@ def drift_page(
     as_of: date,
     folder: Path,
 ) -> Path:
-    """`folder`/data_drift/`as_of`.html: verdicts, then a panel of each column, drifted ones first.
+    """Write `folder`/data_drift/`as_of`.html: verdicts, then a panel of each column.
 
-    Evidently draws the page and counts its tests; each test is the verdict of ours on a column, by
-    the p-value, effect and thresholds of `rows`. None of Evidently's own tests is run: one of those
-    finds a single user of a new country significant.
+    Evidently draws the page and counts its tests. Each test is our verdict on a column, by the
+    p-value, effect and thresholds of `rows`. Evidently's own tests are not run, because one of them
+    is significant for a single user of a new country.
 
     Args:
         rows: Columns compared, as in gold/drift.
-        panels: What is drawn, by column.
-        heading: Of the page.
+        panels: Data of the plots, by column.
+        heading: Heading of the page.
         as_of: Day of the page.
-        folder: Of all reports.
+        folder: Folder of all reports.
     """
     m = _metrics()
     first_drifted = sorted(
@@ -111,16 +111,16 @@ def cells_page(
     day: date,
     folder: Path,
 ) -> Path | None:
-    """`folder`/`concern`/`day`.html: cells of a gold table and the checks of them; None without any.
+    """Write `folder`/`concern`/`day`.html: cells of a gold table with checks; None without any.
 
     Args:
         concern: Name of the folder.
         rows: Cells, as they are published.
         columns: Column of a row, and its heading.
         checks: Tests of the page.
-        heading: Of the page.
+        heading: Heading of the page.
         day: Name of the page.
-        folder: Of all reports.
+        folder: Folder of all reports.
     """
     if not rows:
         return None
@@ -160,7 +160,7 @@ def _text(value: Any) -> str:
 
 @cache
 def _metrics() -> Any:
-    """Metrics and the test that the presets lack: each shows what it was given, so page and table agree."""
+    """Metrics and the test that the presets lack; they show given values."""
     from evidently.core.metric_types import (
         ColumnMetric,
         MetricTest,
@@ -172,14 +172,14 @@ def _metrics() -> Any:
     from evidently.legacy.tests.base_test import TestStatus
 
     class OwnVerdict(MetricTest):  # type: ignore[misc]
-        """A test whose answer is known."""
+        """A test with a given result."""
 
         name: str
         state: str
         says: str
 
         def to_test(self) -> Any:
-            """What Evidently calls."""
+            """Make the test; Evidently calls it."""
 
             def verdict(_: Any, metric: Any, __: Any) -> Any:
                 return MetricTestResult(
@@ -194,7 +194,7 @@ def _metrics() -> Any:
             return verdict
 
     class PublishedCells(SingleValueMetric):  # type: ignore[misc]
-        """Cells of a gold table, the first row the headings; its value is a number that sums it up."""
+        """Cells of a gold table, headings in the first row; its value summarises it."""
 
         title: str
         value_of: float
@@ -211,11 +211,11 @@ def _metrics() -> Any:
             return found, None
 
         def display_name(self) -> str:
-            """What the page calls it."""
+            """The name on the page."""
             return str(self.metric.title)
 
     class ColumnDrift(ColumnMetric, SingleValueMetric):  # type: ignore[misc]
-        """A column before and now; its value is the effect."""
+        """A column in reference and current days; its value is the effect."""
 
         effect: float
         title: str
@@ -225,7 +225,7 @@ def _metrics() -> Any:
         """Draws both sides."""
 
         def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:
-            """The effect and its picture."""
+            """The effect and its plot."""
             found = self.result(self.metric.effect)
             sides = (("before", BEFORE, reference_data), ("now", NOW, current_data))
             bars = [
@@ -245,7 +245,7 @@ def _metrics() -> Any:
             return found, None
 
         def display_name(self) -> str:
-            """What the page calls it."""
+            """The name on the page."""
             return str(self.metric.column)
 
     return SimpleNamespace(
@@ -269,7 +269,7 @@ def _save(
     heading: Heading,
     path: Path,
 ) -> Path:
-    """Run the metrics and write the page, whole or not at all."""
+    """Run the metrics and write the page atomically."""
     from evidently import DataDefinition, Dataset, Report
 
     definition = DataDefinition(
@@ -278,7 +278,7 @@ def _save(
     now = Dataset.from_pandas(current, data_definition=definition)
     then = None if reference is None else Dataset.from_pandas(reference, data_definition=definition)
     with warnings.catch_warnings():
-        # numpy's, where a page has cells and no panel: Evidently summarises the empty dataset.
+        # Warnings of numpy on pages without panels: Evidently summarises an empty dataset.
         warnings.filterwarnings("ignore", category=RuntimeWarning)
         page = Report(metrics).run(now, then).get_html_str(as_iframe=False)
     path = path.resolve()
@@ -290,7 +290,7 @@ def _save(
 
 
 def _headed(page: str, heading: Heading) -> str:
-    """Evidently's page with a title and a heading, which it has none of (0.7.23, `file_html_template`)."""
+    """Add a title and a heading to Evidently's page (0.7.23, `file_html_template`)."""
     title = escape(heading.title)
     mark = (
         f'<p class="simulated" style="color:#8a5a00"><strong>{SIMULATED}</strong></p>'

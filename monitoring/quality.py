@@ -1,4 +1,4 @@
-"""Data quality of each day: what was refused and why, what is missing, what came late, who is silent."""
+"""Data quality of each day: refused, missing and late events, and silent sources."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ REFUSED, GAPS, LATE, SILENT = "refused", "sequence_gaps", "late", "silent"
 IMPOSSIBLE, BUSY = "impossible_listening", "busy_accounts"
 # A batch after midnight has so long to bring in the evening before it counts as late.
 GRACE_HOURS = 3
-# A source is expected on a day if it was heard on as many of the days before.
+# A source is expected on a day if it sent events on this many of the days before.
 EXPECTED_DAYS, WEEK_DAYS = 5, 7
 WEEK = timedelta(days=WEEK_DAYS)
 PASSES, FAILS, UNKNOWN = CheckState.PASSES, CheckState.FAILS, CheckState.NOT_ENOUGH_DATA
@@ -29,11 +29,14 @@ COLUMNS = (("measure", "measure"), ("key", "of"), ("value", "value"), ("of", "re
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """What stands in gold/data_quality for the days built.
+    """The result of a build of gold/data_quality.
 
-    rows: figures. failing: days with a figure over its limit. blocked: days that no decision may rest on.
-    refused: share of the last day's records in quarantine, by reason. report: the page of the last day.
-    checks: of the last day, as `quality_checks`. usable: those of them on which decisions rest, as one.
+    rows: figures. failing: days with a figure over its limit. blocked: days that no decision may
+    rest on.
+    refused: share of the last day's records in quarantine, by reason. report: the page of the last
+    day.
+    checks: of the last day, as `quality_checks`. usable: those of them on which decisions rest, as
+    one.
     """
 
     rows: int
@@ -53,21 +56,19 @@ def build_quality(
     report_folder: Path | None,
     rules: QualityRules | None = None,
 ) -> QualityReport:
-    """Put the figures of the days `first` to `last` (both included) in place of those partitions.
+    """Replace the partitions `first` to `last` (both included) of gold/data_quality.
 
     refused: records in quarantine that were not delivered again ÷ records, over all and by reason
-    (`firstchair.events.shares` says what day a record is of).
-    sequence_gaps: numbers missing before an event of the day, by source.
-    late: events that came after the day's evening had been brought in, ÷ events; not measured before.
-    A user weighs in it as in `firstchair.definitions.bounds`.
-    silent: 1 where a source that is heard on most days was not heard on the day.
-    impossible_listening: accounts whose plays last longer than the day, of so many plays of theirs;
-    their plays do not count in popularity (`firstchair.features.artist_statistics`).
-    busy_accounts: accounts with more than `max_actions` actions (logins, clicks, follows and
-    unfollows) on the day, of so many actions of theirs.
+    (`firstchair.events.shares` says what day a record is of). sequence_gaps: numbers missing before
+    an event of the day, by source. late: share of events that came after those of the evening;
+    unknown before. The weight of a user is bounded (`firstchair.definitions.bounds`). silent: 1 if
+    a source that sends events on most days sent none. impossible_listening: accounts whose plays of
+    the day last longer than a day, and their number of plays, which do not count in popularity
+    (`firstchair.features.artist_statistics`). busy_accounts: accounts with more than `max_actions`
+    actions (logins, clicks, follows and unfollows) on the day, and their number of actions.
 
-    A day with too much refused or late, or with a silent source, blocks decisions that use it. Holes
-    and what accounts do that no person does raise an alert and block nothing: a user's weight in
+    A day with too much refused or late, or with a silent source, blocks decisions that use it.
+    Gaps and implausible accounts raise an alert and block nothing, because the weight of a user in
     each figure is bounded (`firstchair.definitions.bounds`).
 
     Raises:
@@ -111,7 +112,7 @@ def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
 
 
 def quality_checks(lake: Lake, day: date, rules: QualityRules | None = None) -> tuple[Check, ...]:
-    """What the figures of a day come to, one check a measure; too few records or days decide nothing.
+    """The checks of a day, one for each measure; not known with too few records or days.
 
     Raises:
         LakeError: gold/data_quality cannot be read.
@@ -132,14 +133,14 @@ def _share_check(measure: str, rows: list[dict[str, Any]], rules: QualityRules, 
     if row is None or row["of"] < rules.min_records:
         found = 0 if row is None else row["of"]
         return Check(measure, UNKNOWN, f"{found:,} of at least {rules.min_records:,}.", f"{of}")
-    told = f"{row['value']:.1%} of {row['of']:,}, limit {row['threshold']:.0%}."
-    return Check(measure, FAILS if row["fails"] else PASSES, told)
+    detail = f"{row['value']:.1%} of {row['of']:,}, limit {row['threshold']:.0%}."
+    return Check(measure, FAILS if row["fails"] else PASSES, detail)
 
 
 def _silence_check(rows: list[dict[str, Any]], earlier: int) -> Check:
     silent = sorted(row["key"] for row in rows if row["measure"] == SILENT)
     if silent:
-        return Check(SILENT, FAILS, f"Nothing was heard of {', '.join(silent)}.")
+        return Check(SILENT, FAILS, f"No events came from {', '.join(silent)}.")
     if earlier < EXPECTED_DAYS or not rows:
         missing = f"{EXPECTED_DAYS} days before, with records" if rows else "records of the day"
         return Check(SILENT, UNKNOWN, f"{earlier} days before it are known.", missing)
@@ -157,7 +158,7 @@ def _gaps_check(rows: list[dict[str, Any]]) -> Check:
 
 
 def busiest_account(lake: Lake, measure: str, day: date) -> tuple[str, str] | None:
-    """The account that did most of what no person does on a day.
+    """The account with the most implausible activity of a day.
 
     Args:
         lake: The tables.
@@ -165,7 +166,7 @@ def busiest_account(lake: Lake, measure: str, day: date) -> tuple[str, str] | No
         day: The day.
 
     Returns:
-        The account's `user_key`, and what it did in words; None where silver/events has nothing of
+        The account's `user_key`, and its activity in words; None if silver/events has no event of
         the day.
     """
     by = "ms" if measure == IMPOSSIBLE else "actions"
@@ -183,7 +184,7 @@ def busiest_account(lake: Lake, measure: str, day: date) -> tuple[str, str] | No
 
 
 def _accounts(lake: Lake, first: date, last: date) -> str:
-    """SQL of `accounts`: what each account did on each day of the stretch."""
+    """SQL of `accounts`: activity of each account on each of the days."""
     return f"""
         create temp view accounts as
         select event_date as day, user_key,

@@ -1,4 +1,4 @@
-"""Whether the CTR of all users has fallen: the last days against those before them, days as the unit."""
+"""Test whether the CTR of all users has fallen: recent days against the days before."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.rules import EngagementRules
 
-# Fewer days on the side before say nothing of how days differ.
+# Least days before: with fewer the variation between days is unknown.
 LEAST_BEFORE = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """Change of the CTR at one as_of: recent ÷ before - 1, and the one-sided p-value that it has not fallen.
+    """Change of the CTR at one as_of: recent ÷ before - 1, with its one-sided p-value.
 
-    recent, before: first and last day of each side, both included. recent_ctr, before_ctr: geometric
-    means of the daily CTR, 0..1.
+    recent, before: first and last day of each side, both included. recent_ctr, before_ctr:
+    geometric means of the daily CTR, 0..1.
     """
 
     relative_change: float
@@ -37,12 +37,12 @@ class Regression:
 def engagement_regression(
     lake: Lake, *, as_of: date, days: int, rules: EngagementRules
 ) -> dict[date, Regression]:
-    """The change at each of the `days` as_of up to `as_of`; left out where there are too few days.
+    """The change at each of the `days` as_of up to `as_of`; none for as_of with too few days.
 
-    Welch's t-test on the logarithms of the daily CTR: what moves a whole day (a holiday, an outage) moves all its
-    users, so days and not users are what varies. Fallen where p is under `alpha` and the drop is of some size.
-    The last `SLATE_DAYS` days before an as_of are left out: on that morning what they showed may
-    still be clicked, and a day that is not over is no fall.
+    It is Welch's t-test on the logarithms of the daily CTR. Days are the unit, because a holiday or
+    an outage changes all users of a day. The CTR has fallen if p is under `alpha` and the drop
+    reaches a least size. The last `SLATE_DAYS` days before an as_of are left out, because their
+    impressions may still be clicked.
 
     Raises:
         LakeError: gold/engagement_daily cannot be read.
@@ -83,6 +83,6 @@ def _change(ctr: Mapping[date, float], as_of: date, rules: EngagementRules) -> R
 
 
 def _side(ctr: Mapping[date, float], until: date, days: int) -> dict[date, float]:
-    """The CTR of the days before `until` that have one."""
+    """The CTR of the days before `until`, without days without one."""
     wanted = (until - timedelta(days=number) for number in range(1, days + 1))
     return {day: ctr[day] for day in wanted if day in ctr}

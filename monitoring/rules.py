@@ -1,4 +1,4 @@
-"""The rules of monitoring, read from one reviewed file and checked at load."""
+"""The rules of monitoring, read from `rules.toml` and validated."""
 
 import tomllib
 from functools import cache
@@ -16,7 +16,7 @@ class _Table(BaseModel):
 
 
 class DriftRules(_Table):
-    """When a column has drifted: where the corrected p-value and the size of the effect both say so."""
+    """When a column has drifted: by the corrected p-value and the size of the effect."""
 
     window_days: int = Field(ge=1, le=28)
     reference_days: int = Field(ge=7, le=365)
@@ -27,7 +27,7 @@ class DriftRules(_Table):
 
 
 class QualityRules(_Table):
-    """What a day's records may come to before the day is called bad."""
+    """Limits of a day's records, over which the day is bad."""
 
     max_refused: float = Field(gt=0, lt=1)
     min_records: int = Field(ge=1)
@@ -36,7 +36,7 @@ class QualityRules(_Table):
 
 
 class OverfitRules(_Table):
-    """When a family remembers more and foresees less than it used to."""
+    """When a family overfits: its gap grows and its test metric falls."""
 
     metric: str = Field(pattern="^(recall_at_20|ndcg_at_10|ndcg_at_20)$")
     history_days: int = Field(ge=2)
@@ -55,7 +55,7 @@ class EngagementRules(_Table):
 
 
 class Trigger(_Table):
-    """How long a condition holds before it causes something, when it is over, and how long it is quiet after."""
+    """How long a condition must hold to fire, when its episode ends, and its cool-down."""
 
     hold_days: int = Field(ge=1)
     clear_days: int = Field(ge=0)
@@ -69,7 +69,7 @@ class Freshness(Trigger):
 
 
 class Volume(Trigger):
-    """Events since the newest models were fitted ÷ events before."""
+    """Events since the newest models were fitted ÷ events before that."""
 
     min_growth: float = Field(gt=0)
 
@@ -81,7 +81,7 @@ class Schedule(Trigger):
 
 
 class Triggers(_Table):
-    """One rule a cause."""
+    """One rule for each cause."""
 
     freshness: Freshness
     drift: Trigger
@@ -103,7 +103,7 @@ class Rules(_Table):
 
 @cache
 def load_rules(path: Path = RULES) -> Rules:
-    """Read and check the file; the same object each time.
+    """Read and validate the file; the result is cached.
 
     Raises:
         SettingsError: It cannot be read, a rule is missing or unknown, or a value is out of range.

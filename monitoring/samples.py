@@ -1,4 +1,4 @@
-"""What drift compares: the user-days of some days, and each user's clicks by what was shown."""
+"""Samples for drift: user-days of some days, and clicks of users by kind of item."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,16 +12,15 @@ from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t
 from monitoring.engine import connect
 
-# Columns by kind: of the users' features, of the users who come, of the catalogue, and of what they answer.
+# Columns by kind: features of users, population, catalogue, and responses.
 FEATURES = ("clicks_per_100", "listen_through", "plays_per_day", "logins_per_day")
 POPULATION = (*map(str, USER_SEGMENTS), "cold")
 CATALOGUE = ("played_follower_tier", "played_artist_age")
 RESPONSES = ("ctr", "ctr_local_hits", "ctr_known_artists", "ctr_other_artists")
-# An artist is new for so many days; it is a hit where it is played more than in the rest of the
-# world.
+# Days for which an artist is new; days and score of a local hit.
 NEW_ARTIST_DAYS = 60
 HIT_DAYS, HIT_SCORE = 7, 2.0
-# A user is cold who took up nothing in so many days; earlier history is not asked for.
+# A user without positive interactions in this many days is cold.
 WARM_DAYS = 28
 
 
@@ -29,11 +28,11 @@ WARM_DAYS = 28
 class Sample:
     """Some days of a service.
 
-    days: one row a user-day with any event: user_key, `FEATURES` (NaN where there is no such rate), `POPULATION`
-    and `CATALOGUE` as text (None where unknown). answers: one row a user: impressions and clicks in all and by what
-    was shown, `shown_<x>` and `clicked_<x>` for each x of `RESPONSES`. Only clicks on the day of
-    the impression count, here and in `clicks_per_100`: the day after the newest is not known yet,
-    and the days compared are to be counted alike. simulated: some event is.
+    days: one row per user-day with an event: user_key, `FEATURES` (NaN without such a rate),
+    `POPULATION` and `CATALOGUE` as text (None if unknown). answers: one row per user: impressions
+    and clicks, `shown_<x>` and `clicked_<x>` for each x of `RESPONSES`. Only clicks on the day of
+    the impression count, here and in `clicks_per_100`, because the day after the newest is not
+    known yet, and all days must be counted alike. simulated: whether any event is.
     """
 
     days: pd.DataFrame
@@ -42,7 +41,7 @@ class Sample:
 
 
 def draw(lake: Lake, days: list[date], *, max_users: int) -> Sample:
-    """The user-days and answers of `days` (UTC, ascending) of at most about `max_users` users, by pseudonym."""
+    """Draw user-days and answers of `days` (UTC, ascending) for about `max_users` users at most."""
     with connect() as connection:
         connection.execute(_events(lake, days, _share(lake, max_users)))
         connection.execute(_hits(lake, days))
@@ -59,13 +58,13 @@ def draw(lake: Lake, days: list[date], *, max_users: int) -> Sample:
 
 
 def _share(lake: Lake, max_users: int) -> str:
-    """SQL of who is looked at: a keyed hash is a random number, so its first digits make a sample that stays."""
+    """SQL condition of the sample: by the first digits of pseudonyms, so that users stay in it."""
     share = min(1.0, max_users / max(1, lake.count(t.USERS)))
     return "true" if share == 1 else f"user_key < '{int(share * 16**8):08x}'"
 
 
 def _events(lake: Lake, days: list[date], sampled: str) -> str:
-    """SQL of `happened`: events of the days; `played_before`: what users took up by then."""
+    """SQL of `happened`, events of the days, and `played_before`, interactions by then."""
     listing = ", ".join(f"date '{day}'" for day in days)
     return f"""
         create temp table happened as
@@ -79,11 +78,11 @@ def _events(lake: Lake, days: list[date], sampled: str) -> str:
 
 
 def _hits(lake: Lake, days: list[date]) -> str:
-    """SQL of `hits`: per day and cell (a country, an age group) the artists taken up by more than elsewhere.
+    """SQL of `hits`: local hits of each day and cell (a country or an age group).
 
-    By (listeners - expected) ÷ √(expected + 1), over those who took an artist up for the first time in the days
-    before, expected as the world's share of the artist has it. First-time listeners and not plays, because old
-    favourites are played for years and one who plays a song all day makes no hit.
+    The score is (listeners - expected) ÷ √(expected + 1), over users with a first interaction in
+    the days before; expected is the artist's share over all cells. First interactions and not plays
+    count, because favourites are played for years, and one user can play a track all day.
     """
     listing = ", ".join(f"date '{day}'" for day in days)
     return f"""
@@ -106,7 +105,7 @@ def _hits(lake: Lake, days: list[date]) -> str:
 
 
 def _impressions(lake: Lake) -> str:
-    """SQL of `shown`: things shown, their kind to the user, whether clicked on the same day."""
+    """SQL of `shown`: items shown, their kind for the user, whether clicked on the same day."""
     return f"""
         create temp table shown as
         with slates as (

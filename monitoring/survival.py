@@ -1,4 +1,4 @@
-"""How long users stay with a version: the curve of Kaplan and Meier (1958), published cell by cell."""
+"""How long users stay with a version: Kaplan-Meier curves (1958) by cell."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,16 +11,16 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect
 
-# A user has left who is churned at the longest horizon.
+# A user has left if they are churned at the longest horizon.
 SILENCE_DAYS = max(HORIZONS_DAYS)
-# A curve begins at most so many days ago.
+# Days within which users of a curve began.
 COHORT_DAYS = 90
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class SurvivalReport:
-    """What stands in gold/survival for one as_of: rows, and how many of all users had not left after a week and two."""
+    """The result of a build of gold/survival: rows, and survival at one and two weeks."""
 
     as_of: date
     rows: int
@@ -31,14 +31,14 @@ class SurvivalReport:
 def build_survival(
     lake: Lake, *, as_of: date, k_anonymity: int, late_tolerance_days: int
 ) -> SurvivalReport:
-    """Put the curves at `as_of` in place of that partition.
+    """Replace the partition `as_of` of gold/survival by its curves.
 
-    Users begin with a version on the first day (of the last `COHORT_DAYS`) that it served them, and
-    stay in its cohort whichever serves them later, as in an arm. They have left on the first day
-    from which they were not active (any event but an impression) for `SILENCE_DAYS` days: churn at
-    that horizon. That is known when such a label is mature, and until then they count as staying.
-    Cells: every segment over all versions, and every version over everybody.
-    Lower and upper: 95 %, log-log with Greenwood's variance. A curve ends where fewer than `k_anonymity` are at risk.
+    A user joins the cohort of a version on the first of the last `COHORT_DAYS` days on which it
+    served them, and stays in it whichever version serves later. They have left on the first day
+    from which they were not active (any event but an impression) for `SILENCE_DAYS` days. This is
+    known once such a churn label is mature; until then they are censored. Cells are every segment
+    over all versions, and every version over all users. lower, upper: 95 %, log-log with
+    Greenwood's variance. A curve ends when fewer than `k_anonymity` users are at risk.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -59,9 +59,9 @@ def build_survival(
 
 
 def _lives(lake: Lake, as_of: date, known_until: date) -> str:
-    """SQL of `lives`: per user and version the first day, and days until they left.
+    """SQL of `lives`: first day of each user and version, and days until they left.
 
-    A user who has not left counts to the last day on which they were known to stay.
+    A user who has not left is censored on the last day on which they were known to stay.
     """
     first = as_of - timedelta(days=COHORT_DAYS)
     came_back = in_horizon("next_day", "(day + 1)", SILENCE_DAYS)
@@ -90,17 +90,17 @@ def _lives(lake: Lake, as_of: date, known_until: date) -> str:
 def _cohorts(lake: Lake, k_anonymity: int) -> str:
     """SQL of `cohorts`: lives by published cell."""
     group = "model_version"
-    counted = f"(select {group}, segment, segment_value, count(*) as users from told group by all)"
+    counted = f"(select {group}, segment, segment_value, count(*) as users from cells group by all)"
     published = published_values(counted, group=group, k_anonymity=k_anonymity)
     return f"""
-        create temp table told as
+        create temp table cells as
         select * exclude (s), s.segment as segment, s.value as segment_value
         from (select l.*, unnest({user_segments(day="l.began")}) as s
               from lives l left join {lake.scan(t.USERS)} u using (user_key))
         where model_version = '{ALL}' or s.segment = '{ALL}';
         create temp table cohorts as
         select l.* replace (p.published as segment_value)
-        from told l join {published} p using ({group}, segment, segment_value) where p.published is not null;
+        from cells l join {published} p using ({group}, segment, segment_value) where p.published is not null;
     """
 
 

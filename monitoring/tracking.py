@@ -1,4 +1,4 @@
-"""A day's monitoring as one MLflow run: figures to plot over time, and the pages as artefacts."""
+"""Log a day's monitoring as one MLflow run: figures as metrics, and pages as artifacts."""
 
 import time
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def track(
     report_folder: Path,
     links: Mapping[str, str],
 ) -> TrackedDay:
-    """Write the figures of `as_of` into its run of the experiment; a repetition writes into the same run.
+    """Write the figures of `as_of` into its run of the experiment; idempotent.
 
     The run's description has the `links`, by name.
 
@@ -77,7 +77,7 @@ def track(
 
 
 def _figures(lake: Lake, as_of: date) -> dict[str, float]:
-    """Name of a metric, as MLflow allows it, and its value.
+    """Metrics by name, as MLflow allows names.
 
     Engagement is of the newest day whose outcomes are all known at `as_of`.
     """
@@ -142,5 +142,5 @@ def _write(
 
 
 def _allowed(name: str) -> str:
-    """MLflow takes letters, digits, and _ - . space : / in names; sources may be called anything."""
+    """A name with the characters that MLflow allows (letters, digits, _ - . space : /)."""
     return "".join(letter if letter.isalnum() or letter in "_-. /" else "_" for letter in name)

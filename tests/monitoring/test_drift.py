@@ -179,7 +179,7 @@ def test_without_history_nothing_is_said(lake: Lake) -> None:
     report = compared(lake, START + ONE_DAY, None)
 
     assert (report.rows, report.report) == (0, None)
-    assert report.note == "There is no history before the days looked at to compare with."
+    assert report.note == "There is no history before these days to compare with."
     assert lake.count(t.DRIFT) == 0
 
 
