@@ -1,4 +1,4 @@
-"""Point-in-time features and the user–item matrix: every one takes `as_of` and reads nothing from it on."""
+"""Point-in-time features and the user–item matrix; nothing at or after `as_of` is read."""
 
 from typing import TYPE_CHECKING
 

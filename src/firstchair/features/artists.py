@@ -1,4 +1,4 @@
-"""What listeners did with each artist before `as_of`: the popularity that trending and rankers read."""
+"""Statistics of each artist before `as_of`, such as plays and listeners."""
 
 import ibis
 import ibis.expr.types as ir
@@ -16,13 +16,13 @@ def artist_statistics(history: History, *, as_of: Day) -> ir.Table:
     """Counts of each artist of the catalogue, over all users, before `as_of`.
 
     Returns:
-        One row per artist of silver/artists, no order: artist_id; plays_7d, plays_28d (plays of the last
-        7 and 28 days); listeners (users who ever played the artist), impressions, clicks (ever);
-        follows (users who follow the artist now); trending_rank (1 = most plays in the last 7 days,
-        equal plays share a rank; null where there was none). Of one user at most `MOST_PLAYS`
-        plays of an artist count in 7 and in 28 days, and at most `MOST_SHOWN` impressions and
-        clicks; plays of a day on which the user listened for more hours than it has do not count
-        (`firstchair.definitions.bounds`).
+        One row per artist of silver/artists, no order: artist_id; plays_7d, plays_28d (plays of the
+        last 7 and 28 days); listeners (users who ever played the artist), impressions, clicks
+        (ever); follows (users who follow the artist now); trending_rank (1 = most plays in the last
+        7 days, equal plays share a rank; null without plays). Of one user at most
+        `MOST_PLAYS` plays of an artist count in 7 and in 28 days, and at most `MOST_SHOWN`
+        impressions and clicks; plays of a day on which the user listened for more hours than it has
+        do not count (`firstchair.definitions.bounds`).
     """
     counts = _counts(history, as_of)
     follows = _follows(history, as_of)
@@ -62,5 +62,5 @@ def _counts(history: History, as_of: Day) -> ir.Table:
 
 def _follows(history: History, as_of: Day) -> ir.Table:
     states = follow_states(history, as_of=as_of)
-    standing = states.filter(states.follows)
-    return standing.group_by("artist_id").aggregate(follows=standing.count())
+    current = states.filter(states.follows)
+    return current.group_by("artist_id").aggregate(follows=current.count())

@@ -1,4 +1,4 @@
-"""Building the gold tables of one `as_of`: stage, look for leaks, validate, and only then write."""
+"""Build the gold tables of one `as_of`: stage, check for leaks, validate, then write."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -22,13 +22,12 @@ BATCH_ROWS = 20_000  # 100 recent plays a row: some 100 MB a batch
 
 @dataclass(frozen=True, slots=True)
 class FeaturesReport:
-    """What a build of gold/user_features wrote.
+    """The result of a build of gold/user_features.
 
-    rows: rows written, one a user of silver/users. users: rows of silver/users; equal to `rows`.
-    fingerprint: content digest (32 hex digits). leaked_rows: rows that know the future; 0, or nothing
-    would have been written.
-    validation: the suite `user_features` over the columns that are not lists; passed, or nothing
-    would have been written.
+    rows: rows written, one per user of silver/users. users: rows of silver/users; equal to `rows`.
+    fingerprint: content digest (32 hex digits). leaked_rows: rows with data from `as_of` on;
+    0, else nothing is written. validation: the suite `user_features` over the columns that are not
+    lists; passed, else nothing is written.
     """
 
     as_of: date
@@ -41,11 +40,11 @@ class FeaturesReport:
 
 @dataclass(frozen=True, slots=True)
 class InteractionsReport:
-    """What a build of gold/interactions wrote.
+    """The result of a build of gold/interactions.
 
     rows: pairs written. positives: pairs of preference 1. users, artists: how many have a row.
-    density: rows ÷ (users × artists), 0..1; 0 where there is none. fingerprint: content digest (32 hex
-    digits). leaked_rows: rows that know the future; 0, or nothing would have been written.
+    density: rows ÷ (users × artists), 0..1; 0 without rows. fingerprint: content digest (32 hex
+    digits). leaked_rows: rows with data from `as_of` on; 0, else nothing is written.
     """
 
     as_of: date
@@ -59,10 +58,10 @@ class InteractionsReport:
 
 
 def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
-    """Put the features of every user at `as_of` in place of that partition of gold/user_features.
+    """Replace the partition `as_of` of gold/user_features by the features of every user.
 
     Raises:
-        LeakageError: A row knows an event at or after `as_of`; nothing is written.
+        LeakageError: A row depends on an event at or after `as_of`; nothing is written.
         DataError: A row breaks the suite; nothing is written.
         LakeError: A table cannot be read; nothing is written.
     """
@@ -90,10 +89,10 @@ def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
 def build_interactions(
     lake: Lake, *, as_of: date, settings: ConfidenceSettings = STANDARD
 ) -> InteractionsReport:
-    """Put the user–item matrix at `as_of` in place of that partition of gold/interactions.
+    """Replace the partition `as_of` of gold/interactions by the user–item matrix.
 
     Raises:
-        LeakageError: A row knows an event at or after `as_of`; nothing is written.
+        LeakageError: A row depends on an event at or after `as_of`; nothing is written.
         LakeError: A table cannot be read; nothing is written.
     """
     with Engine(lake) as engine:
@@ -127,19 +126,19 @@ def _refuse_invalid(validation: "ValidationReport", as_of: date) -> None:
         f"Rows of the {validation.rows:,} user features as of {as_of} break their suite: {broken}{first}.",
         where="expectations/user_features.json",
         data="Nothing was written; the partition is as it was.",
-        remedy="Correct what the accounts or events hold, or the suite, then run `firstchair run`.",
+        remedy="Correct the accounts, the events or the suite, then run `firstchair run`.",
     )
 
 
 def _stage(engine: Engine, definition: Definition, **given: Any) -> None:
-    """Compute the rows once, in a temporary table that spills to disk where memory ends."""
+    """Compute the rows once, into a temporary table that spills to disk if memory is short."""
     open_views(engine)
     rows = statement(over_history, definition=definition, **given)
     engine.connection.execute(f"create or replace temp table {STAGED} as {rows}").fetchall()
 
 
 def _write(engine: Engine, table: Table, as_of: date, *, order: str) -> None:
-    """Stream the staged rows into the partition, so that a table larger than memory passes through."""
+    """Stream the staged rows into the partition, which may be larger than memory."""
     rows = engine.connection.sql(f"select * from {STAGED} order by {order}")
     engine.lake.replace_partition(table, rows.to_arrow_reader(BATCH_ROWS), as_of)
 

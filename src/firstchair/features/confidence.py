@@ -1,17 +1,17 @@
-"""The constants by which signals become confidence: for the matrix, and for a fold-in that adds to its rows."""
+"""Constants of the confidence of a signal, for the matrix and for the fold-in at logins."""
 
 from dataclasses import dataclass
 
-# A play under both limits is a skip: it says neither yes nor no.
+# A play under both limits is a skip, which is no signal.
 POSITIVE_LISTEN_RATIO = 0.1
 POSITIVE_MS_PLAYED = 15_000
-# About the length of a pop song; stands in where the catalogue does not know a track's length.
+# Assumed length of a track if the catalogue does not know it: about that of a pop song.
 ASSUMED_TRACK_MS = 210_000
 
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceSettings:
-    """How signals become confidence; strengths are dimensionless, a play heard to its end is 1.
+    """How signals become confidence; strengths are dimensionless, a complete play has 1.
 
     With signals j of user u on artist i, each `age_j` whole days before `as_of` (yesterday is 1):
 
@@ -19,32 +19,36 @@ class ConfidenceSettings:
         r_ui = s_ui / (1 + sum_i s_ui / activity_scale)
         c_ui = 1 + ln(1 + r_ui / epsilon)             preference 1
 
-    The last line is the logarithmic form of Hu, Koren and Volinsky (2008), "Collaborative filtering for
-    implicit feedback datasets", section 4 (their equation 6), with alpha left to the model. The decay and
-    the second line are ours: a user's r_ui add up to less than `activity_scale`, so a power user cannot
-    outweigh others, and a user with little activity keeps almost the whole strength.
+    The last line is the logarithmic form of Hu, Koren and Volinsky (2008), "Collaborative filtering
+    for implicit feedback datasets", section 4 (their equation 6), with alpha left to the model. The
+    decay and the second line are ours: a user's r_ui add up to less than `activity_scale`, so a
+    power user cannot outweigh others, and a user with little activity keeps almost the whole
+    strength.
 
-    Shown at least `min_impressions` times (n) without one positive signal gives preference 0 with
+    At least `min_impressions` impressions (n) without a positive signal give preference 0 with
 
-        c_ui = negative_ceiling * (1 - 0.5 ** ((n - min_impressions + 1) / negative_half_impressions))
+        c_ui = negative_ceiling * (1 - 0.5 ** ((n - min_impressions + 1) / half))
 
-    which grows from 0.05 towards 0.3 and so stays weaker than a click (>= 1). A follow withdrawn again, with
-    no other positive signal, is a stated refusal: preference 0 with `negative_ceiling`. A pair without a row
-    has preference 0 with confidence 1 in the paper's cost, so a learner with weight alpha takes 1 + alpha * c_ui
-    for a stated preference 0.
+    where half is `negative_half_impressions`. It grows from 0.05 towards 0.3, so it is weaker than
+    a click (>= 1). An unfollow without any other positive signal is negative feedback with
+    `negative_ceiling`. A pair without a row has preference 0 with confidence 1 in the paper's cost,
+    so a learner with weight alpha uses 1 + alpha * c_ui for negative feedback.
 
-    Measured on HetRec Last.fm (a fifth of each user's artists held out, ALS with 64 factors, the best alpha
-    of 1, 4 and 16): recall@20 0.278 with these constants, 0.273 without the second line (r_ui = s_ui),
-    0.268 with the preference alone. That data has no days, so it says nothing of the half-life.
+    Measured on HetRec Last.fm (a fifth of each user's artists held out, ALS with 64 factors, the
+    best alpha of 1, 4 and 16): recall@20 0.278 with these constants, 0.273 without the second line
+    (r_ui = s_ui), 0.268 with the preference alone. That data has no days, so the half-life was not
+    measured.
 
     Attributes:
         half_life_days: Days after which a signal counts half; > 0.
-        play_strength: Strength of a play heard to its end; a shorter one counts its share (capped at 1).
+        play_strength: Strength of a play heard to its end; a shorter one counts its share (capped
+            at 1).
         click_strength: Strength of a click on a recommendation.
-        follow_strength: Strength of the follow that stands; withdrawn follows have none.
+        follow_strength: Strength of a current follow; withdrawn follows have none.
         activity_scale: Upper limit of a user's summed strength; > 0.
         epsilon: Strength at which the logarithm begins to damp; > 0.
-        min_impressions: Impressions without a positive signal from which preference 0 is stated; >= 1.
+        min_impressions: Impressions without a positive signal from which preference 0 is stated; >=
+            1.
         negative_ceiling: Largest confidence of a preference 0; > 0 and < 1.
         negative_half_impressions: Further impressions that halve the distance to the ceiling; > 0.
     """
@@ -60,7 +64,7 @@ class ConfidenceSettings:
     negative_half_impressions: float = 4.0
 
     def __post_init__(self) -> None:
-        """Refuse constants for which the formula means nothing."""
+        """Refuse constants for which the formula is undefined."""
         if (
             min(
                 self.half_life_days,

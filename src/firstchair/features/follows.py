@@ -1,4 +1,4 @@
-"""The artists a user follows, with what a listener would want to know of each."""
+"""The artists a user follows, with facts about each."""
 
 import ibis
 import ibis.expr.types as ir
@@ -13,19 +13,19 @@ TOP_TRACKS = 3
 
 
 def followed_artists(history: History, *, as_of: Day) -> ir.Table:
-    """The follows of each user that stand before `as_of` (latest of follow and unfollow).
+    """The current follows of each user before `as_of` (the latest of follow and unfollow counts).
 
     Returns:
         One row per user who follows someone: user_key, followed_artists (structs by artist_id).
-        top_tracks: up to 3 tracks by plays of all users in the last 28 days, ties by track_id;
-        each user's plays are bounded as in `artist_statistics`.
-        days_active: days from first_active_on to `as_of`, 0 where it lies later, null where unknown.
-        trending_rank: as in `artist_statistics`. followers: as the catalogue says.
+        top_tracks: up to 3 tracks by plays of all users in the last 28 days, ties by track_id; each
+        user's plays are bounded as in `artist_statistics`. days_active: days from first_active_on
+        to `as_of`, 0 if it lies later, null if unknown. trending_rank: as in
+        `artist_statistics`. followers: as in the catalogue.
     """
     artists = _described(history, as_of)
     states = follow_states(history, as_of=as_of)
-    standing = states.filter(states.follows)
-    joined = standing.inner_join(artists, standing.artist_id == artists.described_id)
+    current = states.filter(states.follows)
+    joined = current.inner_join(artists, current.artist_id == artists.described_id)
     follows = joined.select("user_key", follow=_follow(joined))
     collected = follows.group_by("user_key").aggregate(followed=follows.follow.collect())
     return collected.select("user_key", followed_artists=collected.followed.sort())
@@ -37,7 +37,7 @@ def _follow(joined: ir.Table) -> ir.StructColumn:
 
 
 def _described(history: History, as_of: Day) -> ir.Table:
-    """One row per artist of the catalogue: described_id, name, top_tracks, days_active, trending_rank, followers."""
+    """One row per artist: described_id, name, top_tracks, days_active, trending_rank, followers."""
     artists = history.artists.select("artist_id", "name", "first_active_on", "followers")
     artists = artists.left_join(
         artist_statistics(history, as_of=as_of).select("artist_id", "trending_rank"), "artist_id"

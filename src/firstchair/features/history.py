@@ -1,4 +1,4 @@
-"""What was known when: the history of events with accounts and catalogue, and the one cut by `as_of`."""
+"""The history of events with accounts and catalogue, and its cut by `as_of`."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -12,18 +12,18 @@ from firstchair.lake import tables as lake_tables
 
 # In the order of `History`.
 TABLES = (lake_tables.EVENTS, lake_tables.USERS, lake_tables.ARTISTS, lake_tables.TRACKS)
-# A definition takes a day as it is, or as an expression that stands for one.
+# A definition takes a day as a date, or as an expression.
 Day: TypeAlias = date | ir.DateScalar
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The Ibis tables of one engine that features are made of.
+    """The Ibis tables of one engine from which features are computed.
 
     events: silver/events, one row per accepted event, all days; a merged artist is the one it was
         merged into.
-    users, artists, tracks: silver/users, silver/artists, silver/tracks as they stand now. Accounts and
-        catalogue are not versioned, so only events are cut by `as_of`.
+    users, artists, tracks: silver/users, silver/artists, silver/tracks as they are now. Accounts
+        and catalogue are not versioned, so only events are cut by `as_of`.
     """
 
     events: ir.Table
@@ -33,7 +33,7 @@ class History:
 
 
 def open_history(engine: Engine) -> History:
-    """The history over the present snapshots of the engine's lake; a missing table has no rows."""
+    """Open the history over the present versions of the lake; a missing table has no rows."""
     return History(*map(engine.table, TABLES))
 
 
@@ -44,7 +44,7 @@ def open_views(engine: Engine) -> None:
 
 
 def over_history(definition: Definition, **given: Any) -> ir.Table:
-    """A definition's rows over the views of the history: what `Engine.rows` and `statement` take.
+    """Rows of a definition over the views of the history, for `Engine.rows` and `statement`.
 
     >>> from firstchair.features import interactions
     >>> from firstchair.lake import statement
@@ -55,9 +55,9 @@ def over_history(definition: Definition, **given: Any) -> ir.Table:
 
 
 def before(events: ir.Table, as_of: Day) -> ir.Table:
-    """The events with occurred_at < `as_of` 00:00 UTC: the only way any feature reads events.
+    """Events with occurred_at < `as_of` 00:00 UTC; every feature reads events through this.
 
-    The condition on `event_date` lets the engine skip whole partitions; the one on `occurred_at` is what counts.
+    The condition on `occurred_at` decides; that on `event_date` lets the engine skip partitions.
     """
     return events.filter(events.event_date < as_day(as_of), events.occurred_at < midnight(as_of))
 
@@ -78,6 +78,6 @@ def midnight(day: Day) -> ir.TimestampScalar:
 
 
 def whole_days(since: ir.TimestampColumn, as_of: Day) -> ir.IntegerColumn:
-    """Whole days of 24 hours from `since` to `as_of` 00:00 UTC; negative where `since` is later."""
+    """Whole days of 24 hours from `since` to `as_of` 00:00 UTC; negative if `since` is later."""
     seconds = midnight(as_of).epoch_seconds() - since.epoch_seconds()
     return (seconds / 86_400).floor().cast("int64")

@@ -1,4 +1,4 @@
-"""A second look at what was built: rows that can only stem from events at or after `as_of`."""
+"""Independent check of what was built: rows that depend on events at or after `as_of`."""
 
 from datetime import date
 
@@ -10,15 +10,14 @@ from firstchair.features.history import Day, History, as_day, days_before, midni
 from firstchair.lake import unread
 from firstchair.lake.tables import INTERACTIONS, USER_FEATURES
 
-# Temporary table of the connection that holds what was built.
+# Temporary table with the rows that were built.
 STAGED = "staged"
 
 
 def leaked_users(everything: History, *, as_of: Day) -> ir.Table:
-    """Staged rows of user features that know a play, a login or more events than happened before `as_of`.
+    """Count staged user features with a play, a login or more events than before `as_of`.
 
-    It recounts from the events by a condition of its own, so a fault in the cut that the features share
-    is seen too.
+    Events are counted again by another condition, so that a fault in the features' cut is found.
     """
     known = _known(everything, as_of)
     since = days_before(as_of, 28)
@@ -41,7 +40,7 @@ def leaked_users(everything: History, *, as_of: Day) -> ir.Table:
 
 
 def leaked_pairs(everything: History, *, as_of: Day) -> ir.Table:
-    """Staged pairs that know a signal of the day itself, or more events than happened before it."""
+    """Count staged pairs with a signal of the day itself, or more events than before it."""
     known = _known(everything, as_of)
     counts = known.group_by(known_user=known.user_key, known_artist=known.artist_id).aggregate(
         known_plays=(known.event_type == EventType.PLAY).sum(),
@@ -61,14 +60,14 @@ def leaked_pairs(everything: History, *, as_of: Day) -> ir.Table:
 
 
 def refuse_leak(leaked_rows: int, rows: int, *, table: str, as_of: date) -> None:
-    """Stop a build whose rows know the future.
+    """Refuse a build with rows that depend on events at or after `as_of`.
 
     Raises:
         LeakageError: `leaked_rows` is not 0.
     """
     if leaked_rows:
         raise LeakageError(
-            f"{leaked_rows} of {rows} rows know an event at or after as_of {as_of.isoformat()}.",
+            f"{leaked_rows} of {rows} rows depend on an event at or after as_of {as_of.isoformat()}.",
             where=f"{table}, as_of {as_of.isoformat()}",
             data="Nothing was written; the partition is as it was.",
             remedy="Filter the events by occurred_at < as_of before aggregating.",
@@ -76,5 +75,5 @@ def refuse_leak(leaked_rows: int, rows: int, *, table: str, as_of: date) -> None
 
 
 def _known(everything: History, as_of: Day) -> ir.Table:
-    """Events by the date of their instant alone; the `event_date` they were stored under is not trusted."""
+    """Events by the date of `occurred_at`; the stored `event_date` is not trusted."""
     return everything.events.filter(everything.events.occurred_at.date() < as_day(as_of))

@@ -1,4 +1,4 @@
-"""The user–item matrix in long form: how sure we are that a user likes an artist, or does not."""
+"""The user–item matrix in long form: preference and confidence of users for artists."""
 
 import ibis
 import ibis.expr.types as ir
@@ -8,7 +8,7 @@ from firstchair.features.confidence import STANDARD, ConfidenceSettings
 from firstchair.features.history import Day, History, as_day, before
 from firstchair.features.signals import follow_states, positive_signals
 
-# Strengths are summed as whole numbers of this unit, so the sum does not depend on the order of the rows.
+# Strengths are summed as integers of this unit, so that sums do not depend on the order of rows.
 UNITS = 1_000_000_000
 CONFIDENCE_DECIMALS = 6
 
@@ -16,13 +16,14 @@ CONFIDENCE_DECIMALS = 6
 def interactions(
     history: History, *, as_of: Day, settings: ConfidenceSettings = STANDARD
 ) -> ir.Table:
-    """The user–item matrix of everything before `as_of`; the formula stands in `ConfidenceSettings`.
+    """The user–item matrix of everything before `as_of`, by the formula of `ConfidenceSettings`.
 
     Returns:
-        One row per user × artist with a positive signal, an unfollow last, or enough impressions; no
-        order. user_key, artist_id, as_of, confidence (>= 1 or, where preference is 0, in 0..1 exclusive),
-        preference (1 or 0), plays, clicks, impressions (all of them, skips included), follows (stands now),
-        last_signal_on (UTC day of the last positive signal that stands; null where preference is 0).
+        One row per user × artist with a positive signal, an unfollow last, or enough impressions;
+        no order. user_key, artist_id, as_of, confidence (>= 1; in 0..1 exclusive if
+        preference is 0), preference (1 or 0), plays, clicks, impressions (all, skips included),
+        follows (now), last_signal_on (UTC day of the last positive signal that was not withdrawn;
+        null if preference is 0).
     """
     pairs = _pairs(history, as_of, settings)
     liked = pairs.last_signal_on.notnull()
@@ -46,7 +47,7 @@ def interactions(
 
 
 def _pairs(history: History, as_of: Day, settings: ConfidenceSettings) -> ir.Table:
-    """One row per user × artist that ever met: counts, summed strength in UNITS, and the user's total."""
+    """One row per user × artist with any event: counts, strength in UNITS, the user's total."""
     parts = ibis.union(
         _counted(history, as_of), _signalled(history, as_of, settings), _followed(history, as_of)
     )
@@ -92,7 +93,7 @@ def _counted(history: History, as_of: Day) -> ir.Table:
 
 
 def _signalled(history: History, as_of: Day, settings: ConfidenceSettings) -> ir.Table:
-    """Decayed strength of each pair's signals that stand, in UNITS, and the day of the last one."""
+    """Decayed strength of each pair's signals not withdrawn, in UNITS, and day of the last one."""
     signals = positive_signals(history, as_of=as_of)
     signals = signals.filter(signals.event_type != EventType.FOLLOW)
     is_play = signals.event_type == EventType.PLAY
@@ -111,26 +112,27 @@ def _signalled(history: History, as_of: Day, settings: ConfidenceSettings) -> ir
         event_date=follows.changed_on,
         undecayed=ibis.literal(settings.follow_strength, type="float64"),
     )
-    standing = ibis.union(strengths, follows)
-    age_days = as_day(as_of).delta(standing.event_date, unit="day")
-    decayed = standing.undecayed * ibis.literal(0.5) ** (
+    signals_and_follows = ibis.union(strengths, follows)
+    age_days = as_day(as_of).delta(signals_and_follows.event_date, unit="day")
+    decayed = signals_and_follows.undecayed * ibis.literal(0.5) ** (
         age_days.cast("float64") / settings.half_life_days
     )
-    standing = standing.mutate(units=(decayed * UNITS).round().cast("int64"))
-    summed = standing.group_by("user_key", "artist_id").aggregate(
-        strength=standing.units.sum(), last_signal_on=standing.event_date.max()
+    signals_and_follows = signals_and_follows.mutate(units=(decayed * UNITS).round().cast("int64"))
+    summed = signals_and_follows.group_by("user_key", "artist_id").aggregate(
+        strength=signals_and_follows.units.sum(),
+        last_signal_on=signals_and_follows.event_date.max(),
     )
     return _part(summed, strength=summed.strength, last_signal_on=summed.last_signal_on)
 
 
 def _followed(history: History, as_of: Day) -> ir.Table:
-    """Follows of each pair as a number: 1 stands, -1 withdrawn."""
+    """Follows of each pair as a number: 1 for a current one, -1 for a withdrawn one."""
     states = follow_states(history, as_of=as_of)
     return _part(states, follows=states.follows.ifelse(1, -1))
 
 
 def _part(table: ir.Table, **known: ir.Value) -> ir.Table:
-    """The columns that `_pairs` adds up; 0 (or no day) where this part says nothing."""
+    """The columns that `_pairs` adds up, with 0 (or no day) for those this part lacks."""
     numbers = {
         name: known.get(name, ibis.literal(0))
         for name in ("plays", "clicks", "impressions", "strength", "follows")

@@ -1,4 +1,4 @@
-"""What a user played: the latest tracks, and how much of the tracks was heard."""
+"""Plays of a user: the latest tracks, and the share of the tracks that was heard."""
 
 import ibis
 import ibis.expr.types as ir
@@ -14,9 +14,9 @@ def recent_tracks(history: History, *, as_of: Day) -> ir.Table:
     """The latest plays of each user before `as_of`.
 
     Returns:
-        One row per user with a play: user_key, recent_tracks (up to 100 structs, latest first, ties by
-        event_id, the later one first). listen_ratio is ms_played ÷ the track's average ms_played over all
-        users before `as_of`: >= 0, 1 is the average, null where the average is 0.
+        One row per user with a play: user_key, recent_tracks (up to 100 structs, latest first, ties
+        by event_id, the later one first). listen_ratio is ms_played ÷ the track's average ms_played
+        over all users before `as_of`: >= 0, 1 is the average, null if the average is 0.
     """
     plays = _plays(history, as_of)
     latest = ibis.window(
@@ -57,7 +57,7 @@ def recent_tracks(history: History, *, as_of: Day) -> ir.Table:
 
 
 def listen_through(history: History, *, as_of: Day) -> ir.Table:
-    """How much each user heard of the tracks played before `as_of`.
+    """The share that each user heard of the tracks played before `as_of`.
 
     Returns:
         One row per user with a play of a track of known length: user_key, listen_through = sum of

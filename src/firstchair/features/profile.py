@@ -1,4 +1,4 @@
-"""The features of a user: one row for every account, from what was known before `as_of`."""
+"""The features of users: one row for every account, from events before `as_of`."""
 
 import ibis
 import ibis.expr.types as ir
@@ -15,22 +15,21 @@ NESTED = ("recent_tracks", "followed_artists", "self_normalised")
 
 
 def user_features(history: History, *, as_of: Day) -> ir.Table:
-    """Everything known of each user before `as_of` 00:00 UTC (docs/reference/contract.md, 4).
+    """Features of each user before `as_of` 00:00 UTC (docs/reference/contract.md, section 4).
 
     Returns:
-        One row per row of silver/users (users without an event and accounts made later included), in the
-        columns of gold/user_features, no order:
-        recent_tracks: up to 100 plays, latest first; an empty list without plays.
-        followed_artists: the follows that stand, by artist_id; an empty list without follows.
-        impressions, clicks: counts of events ever. clicks_per_100, clicks_per_200: clicks per that many
-        impressions (may exceed 100 or 200); null where nothing was shown.
-        self_normalised: artist_id -> the user's clicks on the artist ÷ all the user's clicks, in 0..1
-        exclusive of 0, adding up to 1; an empty map without clicks.
-        listen_through: 0..1, time heard (each play capped at its track's length) ÷ those tracks' length,
-        over plays of tracks of known length; null without one.
-        logins_28d: logins of the last 28 days. days_since_last_login, tenure_days: whole days of 24 hours
-        up to `as_of` since the last login (null: never) and since created_at (0 for later accounts).
-        lifecycle: `new` or `long_term` at `as_of` (`definitions.lifecycle`).
+        One row per row of silver/users (users without an event and accounts made later included),
+        in the columns of gold/user_features, no order: recent_tracks: up to 100 plays, latest
+        first; an empty list without plays. followed_artists: current follows, by artist_id;
+        an empty list without follows. impressions, clicks: counts of events ever. clicks_per_100,
+        clicks_per_200: clicks per that many impressions (may exceed 100 or 200); null without
+        impressions. self_normalised: artist_id -> the user's clicks on the artist ÷ all the user's
+        clicks, in 0..1 exclusive of 0, adding up to 1; an empty map without clicks. listen_through:
+        0..1, time heard (each play capped at its track's length) ÷ those tracks' length, over plays
+        of tracks of known length; null without one. logins_28d: logins of the last 28 days.
+        days_since_last_login, tenure_days: whole days of 24 hours up to `as_of` since the last
+        login (null: never) and since created_at (0 for later accounts). lifecycle: `new` or
+        `long_term` at `as_of` (`definitions.lifecycle`).
     """
     users = user_scalars(history, as_of=as_of)
     for part in (
@@ -44,7 +43,7 @@ def user_features(history: History, *, as_of: Day) -> ir.Table:
 
 
 def user_scalars(history: History, *, as_of: Day) -> ir.Table:
-    """`user_features` without the columns that are lists or maps (`NESTED`), which cost the most."""
+    """`user_features` without the lists and maps (`NESTED`), which cost most."""
     users = history.users.mutate(as_of=as_day(as_of))
     for part in (_activity(history, as_of), listen_through(history, as_of=as_of)):
         users = users.left_join(part, "user_key").drop("user_key_right")
@@ -67,12 +66,12 @@ def user_scalars(history: History, *, as_of: Day) -> ir.Table:
 
 
 def _or_empty(column: ir.Column) -> ir.Column:
-    """The list or map itself, or an empty one where the user has none."""
+    """The list or map, or an empty one for users without it."""
     return column.fill_null(ibis.literal({} if column.type().is_map() else [], type=column.type()))
 
 
 def _activity(history: History, as_of: Day) -> ir.Table:
-    """Counts of what each user was shown, clicked and logged in for."""
+    """Counts of each user's impressions, clicks and logins."""
     events = before(history.events, as_of)
     login = events.event_type == EventType.LOGIN
     recent = events.event_date >= days_before(as_of, LOGIN_DAYS)

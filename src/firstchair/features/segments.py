@@ -8,7 +8,7 @@ from firstchair.lake import tables as t
 
 
 class FollowerTier(StrEnum):
-    """An artist's followers ÷ the median of the catalogue; 0.1 and 1 stand in `0.1-1`, 10 in `1-10`."""
+    """An artist's followers ÷ the catalogue's median; 0.1 and 1 are in `0.1-1`, 10 in `1-10`."""
 
     UNDER_A_TENTH = "<0.1"
     UP_TO_MEDIAN = "0.1-1"
@@ -34,7 +34,7 @@ def user_segments(*, day: str) -> str:
 
 
 def follower_tiers(lake: Lake) -> str:
-    """DuckDB relation artist_id, follower_tier (a `FollowerTier`), one row per artist of the catalogue.
+    """DuckDB relation artist_id, follower_tier (a `FollowerTier`), one row per artist.
 
     The median is over the artists whose followers are known; only the others are `unknown`.
     """
@@ -51,18 +51,20 @@ def follower_tiers(lake: Lake) -> str:
 def published_values(cells: str, *, group: str, k_anonymity: int) -> str:
     """DuckDB relation: for each cell, the value it is published under.
 
-    A cell under `k_anonymity` users becomes `other`; where those together are still too few, the smallest
-    of the larger cells joins them, so that nobody can be told by subtraction from `all`. Cells of `all` stay: they
-    are the whole. An account's own value `other` (gender) and the merged cells are one cell.
+    Cells with fewer than `k_anonymity` users become `other`. If these together are still too few,
+    the smallest of the larger cells joins them, so that no user can be identified by subtraction
+    from `all`. Cells of `all` stay. The value `other` of an account (gender) and the merged cells
+    are one cell.
 
     Args:
         cells: relation with the columns of `group`, segment, segment_value and users (>= 0).
-        group: columns (SQL list) within which cells are compared, such as event_date, model_version.
+        group: columns (SQL list) within which cells are compared, such as event_date,
+            model_version.
         k_anonymity: least users of a cell.
 
     Returns:
-        Relation `group`, segment, segment_value, published; published is null where even all cells
-        together hold too few.
+        Relation `group`, segment, segment_value, published; published is null if even all cells
+        together have too few users.
     """
     ascending = "order by users, segment_value"
     return f"""(
@@ -77,5 +79,5 @@ def published_values(cells: str, *, group: str, k_anonymity: int) -> str:
 
 
 def _users_together(window: str) -> str:
-    """At least how many users the cells of a window hold: a user sees several tiers, so those do not add up."""
+    """Users of the cells of a window, at least: tiers share users, so theirs do not add up."""
     return f"if(segment = '{Segment.FOLLOWER_TIER}', max(users) over ({window}), sum(users) over ({window}))"

@@ -1,4 +1,4 @@
-"""What counts as a positive signal, which follows stand, and when a user first took up an artist."""
+"""Positive signals, current follows, and first positive interactions with artists."""
 
 import ibis
 import ibis.expr.types as ir
@@ -14,10 +14,10 @@ from firstchair.features.history import Day, History, as_day, before
 
 
 def first_taken(history: History, *, start: Day, end: Day) -> ir.Table:
-    """The pairs that a user first took up from `start` to `end`: what a model as of `start` should have found.
+    """First positive interactions of users with artists from `start` to `end`.
 
-    A positive signal is a click, a follow, or a play of at least a tenth of the track or of 15 seconds:
-    the same as in `interactions`. An unfollow afterwards does not undo that the artist was taken up.
+    A positive signal is a click, a follow, or a play of at least a tenth of the track or of 15
+    seconds, as in `interactions`. A later unfollow does not undo it.
 
     Args:
         history: The history to read; nothing at or after `end` is used.
@@ -26,8 +26,8 @@ def first_taken(history: History, *, start: Day, end: Day) -> ir.Table:
 
     Returns:
         One row per user × artist whose first positive signal ever lies in [start, end):
-        user_key, artist_id, first_on (UTC day), prompted (bool: that signal came from a slate, so
-        it tells of the model that was serving as much as of the user). No order.
+        user_key, artist_id, first_on (UTC day), prompted (bool: that signal followed a slate,
+        so it also depends on the model that served). No order.
     """
     signals = positive_signals(history, as_of=end)
     firsts = signals.group_by("user_key", "artist_id").aggregate(
@@ -45,7 +45,7 @@ def positive_signals(history: History, *, as_of: Day) -> ir.Table:
 
     Returns:
         user_key, artist_id, event_type (click, follow, play), event_id, occurred_at, event_date,
-        slate_id (null where it came from no slate), and listen_through: share of the track that was
+        slate_id (null without a slate), and listen_through: share of the track that was
         heard, 0..1 (1 for a click or a follow).
     """
     events = before(history.events, as_of)
@@ -73,7 +73,7 @@ def positive_signals(history: History, *, as_of: Day) -> ir.Table:
 
 
 def without_impossible_days(events: ir.Table) -> ir.Table:
-    """The events without the plays of a user's days that hold more listening than hours.
+    """The events without plays of user-days with more hours of listening than the day has.
 
     Args:
         events: Columns of silver/events.
@@ -95,7 +95,7 @@ def track_lengths(tracks: ir.Table) -> ir.Table:
 
 
 def follow_states(history: History, *, as_of: Day) -> ir.Table:
-    """Where each follow stands: the latest of follow and unfollow before `as_of`, ties by event_id.
+    """The state of each follow: the latest of follow and unfollow before `as_of`, ties by event_id.
 
     Returns:
         One row per user × artist ever followed or unfollowed: user_key, artist_id, follows (bool),

@@ -1,4 +1,4 @@
-"""Logged slates: what was shown where, how likely it was to stand there, and what came of it."""
+"""Logged slates: items with position, propensity and outcome."""
 
 import ibis.expr.types as ir
 
@@ -15,7 +15,7 @@ def slate_items(history: History, *, start: Day, end: Day) -> ir.Table:
         end: First day that may not be used (UTC, exclusive); a click on it or later is not seen.
 
     Returns:
-        One row per thing shown (`firstchair.definitions.attribution`), no order: slate_id,
+        One row per item shown (`firstchair.definitions.attribution`), no order: slate_id,
         user_key, artist_id, position (>= 1), propensity (0..1, exclusive of 0), taken (bool: the
         artist was clicked on that slate, or played from it).
     """

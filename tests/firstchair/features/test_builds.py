@@ -132,7 +132,7 @@ def test_user_features_that_know_the_day_itself_are_refused_and_nothing_is_writt
     monkeypatch.setattr(builds, "user_features", leaky)
 
     with pytest.raises(
-        LeakageError, match=r"1 of 3 rows know an event at or after as_of 2026-01-10"
+        LeakageError, match=r"1 of 3 rows depend on an event at or after as_of 2026-01-10"
     ):
         build_user_features(lake, as_of=AS_OF)
     assert lake.fingerprint(lake_tables.USER_FEATURES) == known
