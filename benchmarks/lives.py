@@ -53,9 +53,9 @@ class Watched:
         """Note anew from here on."""
         self.chances, self.users, self.artists = [], [], []
 
-    def told(self, signals: Signals, *, day: date) -> None:
+    def receive(self, signals: Signals, *, day: date) -> None:
         """Passed on."""
-        self.policy.told(signals, day=day)
+        self.policy.receive(signals, day=day)
 
     def lists(self) -> dict[str, Whole]:
         """None, as the policy's."""

@@ -65,7 +65,7 @@ class PlatformService:
             seed=self.platform.settings.seed,
         )
 
-    def told(self, signals: Signals, *, day: date) -> None:
+    def receive(self, signals: Signals, *, day: date) -> None:
         """Take signals into account from the next login on, as if they had been posted."""
         midnight = _midnight(day)
         self.today.forget_before(unknown_to(self.published.as_of, midnight))

@@ -1,4 +1,4 @@
-"""A simulated music service with planted truth: it writes the two sources, and judges nobody."""
+"""A simulated music service with planted truth: it writes the two sources."""
 
 from firstchair.world.accounts import replace_accounts
 from firstchair.world.delivery import Store, deliver_day

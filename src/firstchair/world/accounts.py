@@ -1,4 +1,4 @@
-"""Writing the account source: users, artists and tracks, replaced in one transaction."""
+"""Write the account source: users, artists and tracks, in one transaction."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ Rows = Iterable[Sequence[Any]]
 
 
 def replace_accounts(url: sa.URL, *, users: Rows, artists: Rows, tracks: Rows) -> None:
-    """Put these rows (in the column order of the contract) in place of what the three tables hold.
+    """Replace the content of the three tables by these rows (column order of the contract).
 
     Raises:
         SourceError: The database cannot be reached or written; it stays as it was.
@@ -25,7 +25,7 @@ def replace_accounts(url: sa.URL, *, users: Rows, artists: Rows, tracks: Rows) -
 
 
 def add_users(url: sa.URL, users: Rows) -> None:
-    """Put these rows into the users' table, in place of rows of the same keys.
+    """Insert these rows into the table of users; rows with the same keys are replaced.
 
     Raises:
         SourceError: The database cannot be reached or written; it stays as it was.

@@ -1,4 +1,4 @@
-"""A day in the world: who comes, what they are shown, what they click, play and follow, and who has had enough."""
+"""A day in the world: sessions, slates, clicks, plays, follows, and users who leave."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from firstchair.world.service import CHALLENGER, Service, Signals, Slates
 from firstchair.world.tastes import OVERSHOOT, Tastes, expected_share_heard
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
-# A day has so many places for a session of an hour; who comes again has had the time to be answered.
+# Sessions of an hour in a day; between two sessions of a user there is time to be answered.
 PLACES = 4
 AGAIN, AGAIN_WHEN_NEW = 0.25, 0.75
-# Chance that a position is looked at (the position-based model of clicks).
+# Chance that a user examines a position (the position-based model of clicks).
 EXAMINATION = np.array([0.95, 0.8, 0.68, 0.58, 0.5, 0.44, 0.39, 0.35, 0.31, 0.28], dtype=np.float32)
 ORGANIC_PLAYS = 5.0
-# What a slate has given, in tracks heard, is remembered so far; who gets less than `CONTENT` leaves sooner.
+# Decay of the memory of tracks heard from slates; users below `CONTENT` leave sooner.
 MEMORY, CONTENT, LEAVING, DISAPPOINTMENT, MAX_LEAVING = 0.8, 0.5, 0.012, 1.6, 0.25
-# Times shown are forgotten by this share a day.
+# Share of the times shown that is forgotten per day.
 SHOWN_KEPT = 0.85
 LOGIN, IMPRESSION, CLICK, PLAY, FOLLOW, UNFOLLOW = range(6)
 KINDS = ("login", "impression", "click", "play", "follow", "unfollow")
@@ -28,9 +28,10 @@ KINDS = ("login", "impression", "click", "play", "follow", "unfollow")
 
 @dataclass(frozen=True, slots=True)
 class Happenings:
-    """Events of one day as columns, in order of time; -1 or NaN where a kind has no such field.
+    """Events of one day as columns, in order of time; -1 or NaN if a kind has no such field.
 
-    kind: number in `KINDS`; ms: milliseconds of the UTC day; track: 0..TRACKS_PER_ARTIST - 1 of the artist;
+    kind: number in `KINDS`; ms: milliseconds of the UTC day; track: 0..TRACKS_PER_ARTIST - 1 of the
+    artist;
     version: number in `Life.versions`.
     """
 
@@ -50,11 +51,12 @@ class Happenings:
 
 
 class Life:
-    """What users have come to know so far; each day is lived once, in order.
+    """The state of the users; each day is simulated once, in order.
 
-    known, follows: bool (users, artists). shown: float32 (users, artists), times shown of late. joy: float32 (users,),
-    tracks heard from a slate, remembered. gone: bool (users,), who left for good. versions: model versions seen.
-    expected_clicks, impressions: sums over all slates, so that what was clicked can be held against what was to be.
+    known, follows: bool (users, artists). shown: float32 (users, artists), recent times shown. joy:
+    float32 (users,), decayed number of tracks heard from slates. gone: bool (users,), users who
+    left for good. versions: model versions seen. expected_clicks, impressions: sums over all
+    slates, to compare clicks with their expectation.
     """
 
     def __init__(
@@ -72,11 +74,11 @@ class Life:
         self.expected_clicks, self.impressions = 0.0, 0
 
     def present(self, day: int) -> npt.NDArray[np.bool_]:
-        """Who has arrived by the day and has not left."""
+        """Users who have arrived by the day and have not left."""
         return (self.users.first_day <= day) & ~self.gone
 
     def live(self, day: int, service: Service) -> Happenings:
-        """The events of the day (0-based), with the slates that `service` gives."""
+        """Simulate a day (0-based) with the slates of `service`, and return its events."""
         rng, users = self.rng, self.users
         arrives = users.first_day == day
         active = np.flatnonzero(
@@ -110,7 +112,7 @@ class Life:
         slates = service.slates(who, day=today, session=session)
         parts = [_columns(LOGIN, who, begin), *self._slates(who, begin, day, slates)]
         parts += self._organic(who, begin, day)
-        service.told(self._signals(parts), day=today)
+        service.receive(self._signals(parts), day=today)
         return parts
 
     def _slates(self, who: Whole, begin: Whole, day: int, slates: Slates) -> list[Happenings]:
@@ -146,7 +148,7 @@ class Life:
         return [shown, clicked, heard, *self._follows(who[row], what, at + 4_000, day, 0.12)]
 
     def appeal(self, who: Whole, artists: Whole, day: int) -> Floats:
-        """Chance of a click once looked at, float32 (n, k); 0 where the artist is -1."""
+        """Chance of a click on an examined artist, float32 (n, k); 0 if the artist is -1."""
         there = np.maximum(artists, 0)
         return np.where(
             artists >= 0, self.tastes.appeal(who, there, day, self.shown[who[:, None], there]), 0
@@ -178,7 +180,7 @@ class Life:
         return _columns(PLAY, who, at, artist=artist, track=track, ms_played=heard, slate=slate)
 
     def _enjoy(self, who: Whole, row: Whole, heard: Happenings) -> None:
-        """What a slate gave: shares heard of the tracks it led to."""
+        """Add the shares heard of the tracks that slates led to."""
         share = heard.ms_played / self.artists.track_ms[heard.artist, heard.track]
         given = np.bincount(row, weights=share, minlength=len(who))
         self.joy[who] = MEMORY * self.joy[who] + (1 - MEMORY) * given
@@ -228,7 +230,7 @@ class Life:
 
 
 def leaving(joy: Floats) -> Floats:
-    """Chance that a user leaves for good after a day with a session, by what recent slates gave."""
+    """Chance that a user leaves for good after a day with a session, by tracks heard recently."""
     return np.asarray(
         np.minimum(LEAVING * np.exp(DISAPPOINTMENT * (CONTENT - joy)), MAX_LEAVING),
         dtype=np.float32,

@@ -1,4 +1,4 @@
-"""How events reach the store: JSON Lines per day and source, whole or not at all, and what goes wrong on the way."""
+"""Delivery of events to the store: JSON Lines per day and source, with planted faults."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ OBJECTS_PER_SOURCE_AND_DAY = 2
 MANIFEST = "objects.jsonl"
 DUPLICATE_SHARE, CONFLICTING_SHARE, LATE_SHARE = 0.005, 0.1, 0.01
 LATE_DAYS = 2
-# Who breaks records on the day of `bad-data-day`, and who is silent in an `outage`.
+# The source that breaks records on the `bad-data-day`, and the one that is silent in an `outage`.
 GARBLER, SILENT = "android", "ios"
 
 Lines = list[str]
@@ -24,7 +24,7 @@ Lines = list[str]
 
 @dataclass
 class Planted:
-    """What goes wrong, counted: the truth that a pipeline's own counts are held against."""
+    """Counts of planted faults, which a pipeline's counts are compared with."""
 
     duplicates: int = 0
     conflicting_duplicates: int = 0
@@ -33,7 +33,7 @@ class Planted:
 
 
 class Store:
-    """The event objects of one world under a URL; what an earlier world left there is removed first."""
+    """The event objects of one world under a URL; those of an earlier world are removed first."""
 
     def __init__(self, url: str, truth: Path) -> None:
         self.filesystem, root = fsspec.core.url_to_fs(url)
@@ -48,7 +48,7 @@ class Store:
         self.manifest.unlink(missing_ok=True)
 
     def put(self, name: str, data: bytes) -> None:
-        """One object: written beside its place under a name no reader takes for events, then moved."""
+        """Write one object under a temporary name that readers ignore, then move it."""
         path = f"{self.root}/{name}"
         self.filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         self.filesystem.pipe_file(f"{path}.partial", data)
@@ -58,7 +58,7 @@ class Store:
             manifest.write(json.dumps(name) + "\n")
 
     def put_lines(self, name: str, lines: Lines) -> None:
-        """Lines as one compressed object with the same bytes each time; nothing where there are none."""
+        """Write lines as one compressed object, with deterministic bytes; nothing without lines."""
         if lines:
             self.put(
                 name, gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=5, mtime=0)
@@ -66,7 +66,7 @@ class Store:
 
 
 def deliver_day(store: Store, day: date, lines: dict[str, Lines]) -> None:
-    """Each source's lines of a day as a few objects."""
+    """Write the lines of each source of a day as a few objects."""
     for source, sent in sorted(lines.items()):
         step = -(-len(sent) // OBJECTS_PER_SOURCE_AND_DAY) or 1
         for number, start in enumerate(range(0, len(sent), step)):
@@ -74,7 +74,7 @@ def deliver_day(store: Store, day: date, lines: dict[str, Lines]) -> None:
 
 
 class Delivery:
-    """Deliveries as they are: some lines twice, some days late, some broken, and on one day worse."""
+    """Imperfect delivery: duplicates, late events, broken records, and an incident on one day."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Delivery:
         self.waiting: dict[date, Lines] = defaultdict(list)
 
     def deliver_day(self, number: int, lines: dict[str, Lines]) -> None:
-        """The day's own lines less what is late, then what was waiting for this day, then what is broken."""
+        """Deliver the lines of the day in time, late ones of earlier days, and broken records."""
         day = self.days[number]
         lines = self._with_incident(lines, number)
         if self.incidents.everyday:
@@ -110,7 +110,7 @@ class Delivery:
             self._broken(day)
 
     def _with_incident(self, lines: dict[str, Lines], number: int) -> dict[str, Lines]:
-        """What befalls this day: a sender garbles or is silent, or much comes late."""
+        """Apply the incident of the day: broken records, a silent source, or many late events."""
         since, what = number - self.incident_on, self.incidents
         if since == 0 and what.garbled:
             return lines | {GARBLER: [self._garbled(line) for line in lines.get(GARBLER, [])]}
@@ -132,7 +132,7 @@ class Delivery:
         )
 
     def _late(self, lines: Lines, number: int, share: float) -> Lines:
-        """Lines less those that come one to `LATE_DAYS` days later."""
+        """Lines without those that are delivered one to `LATE_DAYS` days later."""
         later = number + 1 + self.rng.integers(LATE_DAYS, size=len(lines))
         late = (self.rng.random(len(lines)) < share) & (later < len(self.days))
         for line, day in zip(np.array(lines, dtype=object)[late], later[late], strict=True):
@@ -169,7 +169,7 @@ class Delivery:
 
 
 def broken_lines(day: date) -> list[tuple[str, bytes]]:
-    """One record of each kind that must not be accepted, with the reason it must be refused for."""
+    """One record of each kind that must be refused, with its reason code."""
     number = day.toordinal() * 11
 
     def event(offset: int, **fields: object) -> bytes:

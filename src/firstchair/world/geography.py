@@ -1,10 +1,10 @@
-"""Where simulated people live: cities with their country, UTC offset in hours, and share of the users."""
+"""Cities of simulated users, with country, UTC offset in hours, and share of the users."""
 
 from typing import NamedTuple
 
 
 class City(NamedTuple):
-    """A city: ISO 3166-1 alpha-2 country, degrees north and east, hours ahead of UTC, weight among users."""
+    """A city: country (ISO 3166-1 alpha-2), degrees north and east, hours ahead of UTC, weight."""
 
     country: str
     latitude: float

@@ -1,4 +1,4 @@
-"""What the service showed before there was a model: a ranking by its own noisy view, one slot sometimes by chance."""
+"""The policy before there are models: a ranking by noisy tastes, with exploration slots."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -16,11 +16,11 @@ VERSION = "seeded-policy-1"
 
 
 class SeededPolicy:
-    """A service that half knows its listeners' tastes; it learns nothing.
+    """A service that ranks by the true tastes plus noise; it learns nothing.
 
-    noise: standard deviation of chance in what a user is shown, beside 1.2 times their true taste (which
-    no model knows) and 0.6 times the logarithm of popularity. At `NOISE` it is clicked more than the lists
-    of any model that learns from a few weeks of it.
+    noise: standard deviation of the noise, which is added to 1.2 times the true taste and 0.6 times
+    the logarithm of popularity. At `NOISE` it gets more clicks than any model that learns from a
+    few weeks of it.
     """
 
     def __init__(
@@ -35,30 +35,30 @@ class SeededPolicy:
         self.noise = noise
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
-        """Best by taste, popularity and noise of the artists that have appeared, in every session."""
+        """The best artists that have appeared, by taste, popularity and noise."""
         affinity = self.tastes.affinity(users)
         noise = self.rng.standard_normal(affinity.shape, dtype=np.float32)
         view = 1.2 * affinity + 0.6 * self.tastes.artists.log_popularity + self.noise * noise
         view[:, self.tastes.artists.debut > (day - self.start).days] = -np.inf
         return make_slates(view, self.rng)
 
-    def told(self, signals: Signals, *, day: date) -> None:
-        """It does not listen."""
+    def receive(self, signals: Signals, *, day: date) -> None:
+        """Ignore the signals."""
 
     def lists(self) -> Mapping[str, Whole]:
-        """It has none: each slate is drawn anew."""
+        """No lists: each slate is drawn separately."""
         return {}
 
 
 def make_slates(view: Floats, rng: np.random.Generator) -> Slates:
-    """The best `SLATE` by `view`; with chance `EXPLORATION` one slot, uniformly, goes to an artist outside.
+    """The best `SLATE` artists by `view`, with an exploration slot in a share `EXPLORATION`.
 
     So a ranked artist is at its position with probability 1 - EXPLORATION / SLATE, and each of the
     E artists outside is at each position with probability EXPLORATION / SLATE / E.
 
     Args:
-        view: float32 (n, artists), what the service thinks each user likes; more than `SLATE` artists.
-        rng: Of the exploration.
+        view: float32 (n, artists), estimated taste of each user; more than `SLATE` artists.
+        rng: Random numbers of the exploration.
     """
     count, width = view.shape
     artists = np.argpartition(-view, SLATE - 1, axis=1)[:, :SLATE]

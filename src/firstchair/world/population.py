@@ -1,4 +1,4 @@
-"""Who lives in the world: artists with genres, eras and popularity; users with tastes that nobody else sees."""
+"""Artists and users of the world: genres, eras, popularity, and hidden tastes."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,7 +21,7 @@ SOURCES = ("android", "ios", "tv", "web")
 SOURCE_SHARES = (0.4, 0.3, 0.08, 0.22)
 NEW_USER_SHARE = 0.10
 AGE_BANDS, AGE_BAND_YEARS = 8, 12
-# Artists who appear while the world is watched do so within so many days of its start.
+# New artists appear within this many days of the start.
 DEBUT_DAYS = 150
 FIRST = (
     "Velvet",
@@ -52,7 +52,7 @@ SECOND = (
 class Artists:
     """Artists and their tracks; row n is `artist-<n + 1>`.
 
-    vectors: float32 (n, FACTORS), what they sound like. log_popularity: float32 (n,).
+    vectors: float32 (n, FACTORS), their sound. log_popularity: float32 (n,).
     genres: genre numbers of each. track_ms: int64 (n, TRACKS_PER_ARTIST), milliseconds.
     debut: day of the world (0-based, below 0 before it began) on which each appeared.
     """
@@ -75,7 +75,7 @@ class Users:
     """Users; row n is `user-<n + 1>`.
 
     tastes: float32 (n, FACTORS); affinity to an artist is the inner product with its vector.
-    generosity: float32 (n,), log-odds by which a user clicks more or less than others on anything.
+    generosity: float32 (n,), log-odds by which a user clicks more than others.
     activity: chance of a session on a day, 0..1. first_day: day of the window (0-based) on which a
     user arrives. city, country, age_band, source: numbers in `CITIES`, `COUNTRIES`,
     0..`AGE_BANDS` - 1, in `SOURCES`.
@@ -101,8 +101,9 @@ class Users:
 def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: float) -> Artists:
     """Artists around the centres of their genres, with popularity by Zipf's law.
 
-    `debuts` is the share of newcomers; the others are the same whatever it is. Newcomers appear at even intervals, and
-    none is better known than the mean artist: a star among them would make one world unlike the next.
+    `debuts` is the share of newcomers; the other artists do not depend on it. Newcomers appear at
+    even intervals, and none is more popular than the mean artist, because a star would make worlds
+    differ.
     """
     centres = _genre_centres()
     primary = rng.integers(len(GENRES), size=count)
@@ -137,7 +138,7 @@ def make_artists(count: int, start: date, rng: np.random.Generator, *, debuts: f
 
 
 def make_users(count: int, days: int, start: date, rng: np.random.Generator) -> Users:
-    """Users whose tastes lean to a few genres, to their country's and to their age's; a tenth arrives within `days`."""
+    """Users with tastes by genre, country and age; a tenth of them arrives within `days`."""
     centres = _genre_centres()
     weights = np.array([city.weight for city in CITIES])
     city = rng.choice(len(CITIES), size=count, p=weights / weights.sum())
@@ -179,7 +180,7 @@ def make_users(count: int, days: int, start: date, rng: np.random.Generator) -> 
 
 
 def _genre_centres() -> npt.NDArray[np.float64]:
-    """Unit vectors, the same in every world: what a genre sounds like does not depend on the seed."""
+    """The sound of each genre as a unit vector; the same for every seed."""
     centres = np.random.default_rng(len(GENRES)).standard_normal((len(GENRES), FACTORS))
     return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True))
 

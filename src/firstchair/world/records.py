@@ -1,4 +1,4 @@
-"""Happenings as the JSON lines that each source sends."""
+"""Events as the JSON lines that each source sends."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def artist_id(number: int) -> str:
 
 
 def artist_number(key: str) -> int:
-    """The artist of a key; the other way round of `artist_id`."""
+    """The number of an artist by its key; the inverse of `artist_id`."""
     return int(key.removeprefix("artist-")) - 1
 
 
@@ -38,7 +38,7 @@ def lines_of(
     versions: Sequence[str],
     sequence: dict[str, int],
 ) -> dict[str, list[str]]:
-    """Lines by source, in order of time; `sequence` holds each source's next number and is moved on."""
+    """Lines by source, in order of time; advances each source's next number in `sequence`."""
     offsets = np.array([city.utc_offset_hours for city in CITIES])[people.city[happened.user]]
     midnight = np.datetime64(day, "ms")
     local = midnight + happened.ms.astype("timedelta64[ms]") + offsets.astype("timedelta64[h]")

@@ -1,25 +1,28 @@
-"""Worlds by name: what their listeners are like and what befalls them. A scenario changes the world, never a model."""
+"""Worlds by name: behaviour of users, and incidents. A scenario never changes a model."""
 
 from dataclasses import dataclass, field, replace
 
 from firstchair.errors import SettingsError
 
-# Weight of a taste of one's own where nothing else counts.
+# Weight of the personal taste if nothing else counts.
 PERSONAL = 3.2
 
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
-    """What moves a user to click: weights of the log-odds of a click on an artist that they see.
+    """Weights of the log-odds of a click on an artist that a user examines.
 
-    personal: of the inner product of the user's taste and the artist's sound. local: of being a hit
-    in the user's country and age band, for some days. fresh: of how new the artist is. fatigue:
-    subtracted for each time (as a logarithm) that the user was shown the artist lately.
-    soured: countries in which nobody wants to be shown local hits any more: `local` counts against. put_off: where
-    local hits count against, taken off every artist of a slate for each hit on it, by how much of a hit it is.
-    bait: how much less a local hit is heard than it is clicked for.
+    Plays without a slate depend on none of these, so a change shows in clicks and their plays
+    alone.
 
-    What is played unasked depends on none of these, so nothing but clicks and their plays tells that they changed.
+    Attributes:
+        personal: Weight of the inner product of the user's taste and the artist's sound.
+        local: Weight of being a hit in the user's country and age band, for some days.
+        fresh: Weight of how new the artist is.
+        fatigue: Subtracted times the logarithm of how often the user was recently shown the artist.
+        soured: Countries in which local hits are disliked: `local` is subtracted there.
+        put_off: In these countries, subtracted from all artists of a slate for each hit on it.
+        bait: How much less a local hit is listened to than it is clicked.
     """
 
     personal: float = PERSONAL
@@ -33,12 +36,14 @@ class Leaning:
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """What goes wrong on the way of the events, from the incident's day on.
+    """Faults in the delivery of events, from the day of the incident on.
 
-    everyday: a few duplicates, late events and broken records, on every day. garbled: share of one sender's records
-    that are broken on the day. late: share of the day's events that come days later. silent_days: days for which one
-    sender is silent, to send all of it afterwards. lost_challenger: listeners on one device whose slates of a
-    challenger never render: neither shown nor reported.
+    Attributes:
+        everyday: Whether every day has a few duplicates, late events and broken records.
+        garbled: Share of one source's records that are broken on the day.
+        late: Share of the day's events that come days later.
+        silent_days: Days for which one source is silent; it sends all of it afterwards.
+        lost_challenger: Whether slates of a challenger never render on one device.
     """
 
     everyday: bool = True
@@ -52,13 +57,13 @@ class Incidents:
 class Scenario:
     """A named world.
 
-    told: one sentence for a person. leaning: before the day of change. shifted: after it, or None
-    where nothing changes. debuts: share of the artists that appear while the world is watched.
-    expected: what a gate should come to, given enough listeners and days.
+    description: one sentence. leaning: behaviour before the day of change. shifted: after it; None
+    without a change. debuts: share of the artists that appear during the simulation. expected: the
+    right decision of a gate with enough users and days.
     """
 
     name: str
-    told: str
+    description: str
     leaning: Leaning = field(default_factory=Leaning)
     shifted: Leaning | None = None
     incidents: Incidents = field(default_factory=Incidents)
@@ -66,15 +71,15 @@ class Scenario:
     expected: str = "hold"
 
 
-# Listeners who take whatever they are shown: no list can be better than another.
+# Users without preferences: no list can be better than another.
 INDIFFERENT = Leaning(personal=0.0, fatigue=0.0)
-# Listeners who follow their country, their age and what is new.
+# Users who follow their country, their age and new artists.
 FASHIONABLE = Leaning(personal=2.2, local=2.0, fresh=0.7)
 
 _ALL = (
     Scenario(
         "steady",
-        "tastes stay, every event arrives once and in time",
+        "tastes stay the same, and every event arrives once and in time",
         incidents=Incidents(everyday=False),
     ),
     Scenario(
@@ -89,11 +94,13 @@ _ALL = (
         expected="promote",
     ),
     Scenario(
-        "no-difference", "a click depends on the listener and the place alone", leaning=INDIFFERENT
+        "no-difference",
+        "clicks depend on the user and the position, not on the artist",
+        leaning=INDIFFERENT,
     ),
     Scenario(
         "harms-a-segment",
-        "as better-challenger, until on one day in one country hits begin to put off whoever is shown them",
+        "as better-challenger, but from one day on users in one country dislike slates with hits",
         leaning=FASHIONABLE,
         shifted=replace(FASHIONABLE, soured=("US",), put_off=1.0),
         debuts=0.15,
@@ -101,14 +108,14 @@ _ALL = (
     ),
     Scenario(
         "click-bait",
-        "as better-challenger, but hits are clicked and hardly heard",
+        "as better-challenger, but local hits are clicked and hardly listened to",
         leaning=replace(FASHIONABLE, bait=3.0),
         debuts=0.15,
         expected="reject",
     ),
     Scenario(
         "taste-shift",
-        "as better-challenger, until on one day hits and what is new begin to put off whoever is shown them",
+        "as better-challenger, but from one day on users dislike slates with hits and new artists",
         leaning=FASHIONABLE,
         shifted=replace(
             FASHIONABLE, local=-FASHIONABLE.local, fresh=-FASHIONABLE.fresh, put_off=1.0
@@ -118,12 +125,12 @@ _ALL = (
     ),
     Scenario(
         "novelty",
-        "no list is better, but what has not been shown before is clicked more at first",
+        "no list is better, but artists that were not shown before are clicked more at first",
         leaning=Leaning(personal=0.0, fatigue=0.6),
     ),
     Scenario(
         "bad-data-day",
-        "on one day a sender breaks a third of its records",
+        "on one day a source breaks a third of its records",
         incidents=Incidents(garbled=0.35),
     ),
     Scenario(
@@ -134,12 +141,12 @@ _ALL = (
     ),
     Scenario(
         "late-events",
-        "of one day two fifths of the events come days later",
+        "two fifths of the events of one day come days later",
         incidents=Incidents(late=0.4),
     ),
     Scenario(
         "outage",
-        "a sender is silent for two days, then sends all of it",
+        "a source is silent for two days, then sends everything",
         incidents=Incidents(silent_days=2),
     ),
 )
@@ -150,7 +157,7 @@ def scenario(name: str) -> Scenario:
     """The world of that name.
 
     Raises:
-        SettingsError: There is none.
+        SettingsError: There is no scenario of that name.
     """
     if name not in SCENARIOS:
         raise SettingsError(

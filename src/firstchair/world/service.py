@@ -1,4 +1,4 @@
-"""What a music service is to its listeners: slates when they log in. The world knows no more of it."""
+"""The protocol of a music service in the world: slates for users who log in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 class Slates:
     """Slates of some users.
 
-    artists: int64 (n, SLATE), no artist twice in a row; -1 past the end of a short one. propensities: float64
-    (n, SLATE), the chance that this artist stood at this position, given the ranking. versions, roles: registered
-    model version and role of each row's list.
+    artists: int64 (n, SLATE), no artist twice in a row; -1 past the end of a short one.
+    propensities: float64 (n, SLATE), the chance of this artist at this position, given the
+    ranking. versions, roles: registered model version and role of each row's list.
     """
 
     artists: Whole
@@ -33,8 +33,8 @@ class Slates:
 class Signals:
     """What users did in one session, each (n,).
 
-    user, artist, track: their numbers; track is -1 for what is no play. kind: click, play, follow or unfollow.
-    ms: milliseconds of the UTC day. ms_played: -1 for what is no play.
+    user, artist, track: their numbers; track is -1 for other events than plays. kind: click, play,
+    follow or unfollow. ms: milliseconds of the UTC day. ms_played: -1 for other events than plays.
     """
 
     user: Whole
@@ -49,13 +49,13 @@ class Service(Protocol):
     """A service in the world; users and artists by number."""
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
-        """What each of `users` (ascending) is shown in their `session` (0-based) of the day."""
+        """The slates of `users` (ascending) in their `session` (0-based) of the day."""
         ...
 
-    def told(self, signals: Signals, *, day: date) -> None:
-        """What users did in the session that ends, for a service that answers at once."""
+    def receive(self, signals: Signals, *, day: date) -> None:
+        """Receive the signals of a session that has ended."""
         ...
 
     def lists(self) -> Mapping[str, Whole]:
-        """First `SLATE` of every model's list for all users, int64 (users, SLATE), -1 where there is none."""
+        """First `SLATE` of every model's list for all users, int64 (users, SLATE), -1 for none."""
         ...

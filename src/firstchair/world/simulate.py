@@ -1,4 +1,4 @@
-"""One world from one seed: its people, its days, both sources, and the truth kept apart."""
+"""Simulate a world from a seed: its users, its days, both sources, and its truth."""
 
 import json
 from collections import Counter
@@ -43,7 +43,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class WorldReport:
-    """What was written: rows of each table, event objects, events by type, first and last day (UTC)."""
+    """Counts of rows by table, event objects and events by type, with first and last day (UTC)."""
 
     scenario: str
     seed: int
@@ -58,10 +58,10 @@ class WorldReport:
 
 @dataclass(frozen=True, slots=True)
 class WorldSpec:
-    """What makes a world: the same spec and the same service give the same bytes.
+    """Parameters of a world; the same parameters and service give the same bytes.
 
-    days: how long it is to be watched; a tenth of the users arrives within it. change_on: day (0-based) on which
-    tastes shift or an incident happens, by default after two thirds.
+    days: length of the simulation; a tenth of the users arrives within it. change_on: day
+    (0-based) on which tastes shift or an incident happens, by default after two thirds.
     """
 
     users: int
@@ -74,7 +74,7 @@ class WorldSpec:
 
 
 class World:
-    """A world that is stepped day by day; both sources are written as it goes.
+    """A world that is simulated day by day; each day is written to both sources.
 
     `noise` is that of the seeded policy, which serves before there are models.
 
@@ -94,7 +94,7 @@ class World:
     ) -> None:
         _check(spec)
         self.spec, self.truth, self.scenario = spec, truth, scenario(spec.scenario)
-        # One stream for each part, so that a longer window does not change who lives in the world.
+        # A random stream for each part, so that a longer window does not change the users.
         of_artists, of_users, of_days, of_delivery, of_tastes, of_policy = (
             np.random.default_rng([spec.seed, part]) for part in range(6)
         )
@@ -125,7 +125,7 @@ class World:
         self._plant()
 
     def step(self, service: Service | None = None) -> date:
-        """Live the next day with `service`, by default the seeded policy, and deliver its events; which day it was."""
+        """Simulate the next day with `service` (default: the seeded policy); return the day."""
         service, number = service or self.before_models, self.lived
         day = self.calendar[number]
         if number:
@@ -143,7 +143,7 @@ class World:
         return day
 
     def report(self) -> WorldReport:
-        """What has been written so far."""
+        """Counts of what was written so far."""
         return WorldReport(
             scenario=self.spec.scenario,
             seed=self.spec.seed,
@@ -157,14 +157,14 @@ class World:
         )
 
     def _arriving(self, day: int) -> Iterator[tuple[Any, ...]]:
-        """Account rows of those who arrive on the day."""
+        """Account rows of users who arrive on the day."""
         return (
             _account(self.people, int(number))
             for number in np.flatnonzero(self.people.first_day == day)
         )
 
     def _plant(self) -> None:
-        """What never changes: tastes, artists, the scenario with what a gate should come to."""
+        """Write the truth that never changes: tastes, artists, and the scenario."""
         self.truth.mkdir(parents=True, exist_ok=True)
         np.save(self.truth / "tastes.npy", self.people.tastes)
         np.save(self.truth / "artists.npy", self.music.vectors)
@@ -172,10 +172,11 @@ class World:
             **asdict(self.scenario),
             "change_on": self.calendar[min(self.delivery.incident_on, self.spec.days - 1)],
         }
+        planted["told"] = planted.pop("description")  # the file's name for it
         (self.truth / "scenario.json").write_text(json.dumps(planted, default=str, sort_keys=True))
 
     def _tell_truth(self) -> None:
-        """What no pipeline code may read: expected CTR, what every model's lists would give, what was planted."""
+        """Write the truth of the day: expected CTR, outcomes of all lists, planted faults."""
         expected = {
             "policy": VERSION,
             "expected_ctr": self.life.expected_clicks / max(1, self.life.impressions),
@@ -204,7 +205,7 @@ def simulate(
     truth: Path,
     progress: Progress | None = None,
 ) -> WorldReport:
-    """Write both sources of a world before it has models, and its truth to `truth`; same arguments, same bytes.
+    """Write both sources of a world without models, and its truth to `truth`; deterministic.
 
     Raises:
         SettingsError: A number is out of range, or there is no such scenario; nothing is written.
@@ -232,7 +233,7 @@ def _check(spec: WorldSpec) -> None:
     ]
     if faults:
         raise SettingsError(
-            f"This world cannot be: {'; '.join(faults)}.",
+            f"The world cannot be simulated: {'; '.join(faults)}.",
             where="firstchair simulate",
             data="Nothing was written.",
             remedy="Correct it.",
@@ -250,7 +251,7 @@ def _account(people: Users, number: int) -> tuple[Any, ...]:
 
 
 def _odd_accounts(start: date) -> Iterator[tuple[Any, ...]]:
-    """Rows that no person filled in truthfully."""
+    """Account rows with implausible data."""
     born = datetime.combine(start, time(), tzinfo=UTC)
     yield ("odd-age-below", None, None, -1337, "", None, None, None, born, None)
     yield ("odd-age-above", None, None, 300, "n/a", None, None, "Atlantis", born, None)

@@ -1,4 +1,4 @@
-"""What moves listeners: the chance of a click, the pull of what is played unasked, how much of a track is heard."""
+"""The true preferences of users: clicks, plays without a slate, share of a track heard."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from firstchair.world.population import AGE_BANDS, Artists, Floats, Users, Whole
 from firstchair.world.scenarios import PERSONAL, Leaning, Scenario
 
 CLICK_BIAS = -3.6
-# Of what is played unasked.
+# Weights of plays without a slate.
 ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH = (
     3.2,
     0.45,
@@ -19,19 +19,19 @@ ORGANIC_TASTE, ORGANIC_POPULARITY, ORGANIC_KNOWN, ORGANIC_LOCAL, ORGANIC_FRESH =
     3.4,
     0.8,
 )
-# An artist that has not appeared yet has nothing to play.
+# Log-weight of an artist that has not appeared yet.
 UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 12, 9.0, 14.0
-# Share of the hits that are artists that just appeared, where there are such.
+# Share of the hits that are new artists, if there are any.
 HITS_JUST_APPEARED = 0.2
-# Waves are drawn for so many days around the start, whatever the window, so that a longer one changes no world.
+# Waves are drawn for this many days around the start, so that a longer window changes no world.
 WAVES_FROM, WAVES_TO = -30, 400
 OVERSHOOT = 1.08
 
 
 @dataclass(frozen=True, slots=True)
 class Waves:
-    """Hits of some cells (countries, or age bands): cell, artist, first day and strength of each, (n,)."""
+    """Hits of some cells (countries or age bands): cell, artist, first day, strength, (n,)."""
 
     cell: Whole
     artist: Whole
@@ -39,7 +39,7 @@ class Waves:
     strength: Floats
 
     def on(self, day: int, cells: int, artists: int) -> Floats:
-        """float32 (cells, artists): how much of a hit each is on the day, 0 and up."""
+        """float32 (cells, artists): strength of each artist as a hit on the day, >= 0."""
         age = day - self.starts
         alive = (age >= 0) & (age < 6 * HIT_DECAY_DAYS)
         found = np.zeros((cells, artists), dtype=np.float32)
@@ -49,7 +49,7 @@ class Waves:
 
 
 class Tastes:
-    """The true preferences of a world; nothing here is ever written where a pipeline reads."""
+    """The true preferences of a world; never written where a pipeline reads."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Tastes:
         self._today = lru_cache(maxsize=2)(self._of_day)
 
     def leaning(self, day: int) -> Leaning:
-        """What counts on the day."""
+        """The weights of the day."""
         changed = self.scenario.shifted is not None and day >= self.change_on
         return (
             self.scenario.shifted
@@ -83,7 +83,7 @@ class Tastes:
         return np.asarray(self.users.tastes[rows] @ self.artists.vectors.T, dtype=np.float32)
 
     def pull(self, rows: Whole, day: int, affinity: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-        """float32 (n, artists): log-weights of what is played unasked."""
+        """float32 (n, artists): log-weights of plays without a slate."""
         country, age, fresh = self._today(day)
         found = (
             ORGANIC_TASTE * affinity
@@ -100,13 +100,13 @@ class Tastes:
         return np.asarray(found, dtype=np.float32)
 
     def appeal(self, rows: Whole, artists: Whole, day: int, shown: Floats) -> Floats:
-        """Chance of a click once looked at: float32 like `artists`, 0..1.
+        """Chance of a click on an examined artist: float32 like `artists`, 0..1.
 
         Args:
             rows: int64 (n,), users.
             artists: int64 (n, k).
             day: 0-based.
-            shown: float32 (n, k), times shown of late.
+            shown: float32 (n, k), recent times shown.
         """
         how = self.leaning(day)
         country, age, fresh = self._today(day)
@@ -125,9 +125,9 @@ class Tastes:
         return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float32)
 
     def keenness(self, rows: Whole, artists: Whole, day: int) -> Floats:
-        """First parameter k of the share heard, min(1, `OVERSHOOT` Beta(k, 1)): float32 like `artists`.
+        """Parameter k of the share heard, min(1, `OVERSHOOT` Beta(k, 1)): float32 like `artists`.
 
-        What is clicked for its own sake is heard for it too, but where hits are bait.
+        It grows with the user's taste, except for hits that are bait.
 
         `rows` and `artists` are of one shape, or broadcast to one.
         """
@@ -149,13 +149,13 @@ class Tastes:
         return np.asarray(np.clip(1.2 + 3 * liking, 0.4, 8) * baited, dtype=np.float32)
 
     def _sign(self, how: Leaning, rows: Whole) -> Floats:
-        """float32 like `rows`: -1 for users in a country where local hits count against, 1 for others."""
+        """float32 like `rows`: -1 for users in a country that dislikes local hits, else 1."""
         return np.where(np.isin(COUNTRIES, how.soured), -1, 1).astype(np.float32)[
             self.users.country[rows]
         ]
 
     def _of_day(self, day: int) -> tuple[Floats, Floats, Floats]:
-        """Hits by country and age band, and how new each artist is: 0..1, -1 before it appears."""
+        """Hits by country and age band, and how new each artist is (0..1, -1 before it appears)."""
         width = len(self.artists)
         if not self.scenario.debuts:
             nothing = np.zeros(width, dtype=np.float32)
@@ -183,7 +183,7 @@ def expected_share_heard(keenness: Floats) -> Floats:
 
 
 def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
-    """Every `WAVE_DAYS` days each cell takes to a few artists, some of whom just appeared."""
+    """Draw new hits of each cell every `WAVE_DAYS` days, some of them new artists."""
     starts = np.arange(WAVES_FROM, WAVES_TO, WAVE_DAYS)
     cell, start = (grid.ravel() for grid in np.meshgrid(np.arange(cells), starts, indexing="ij"))
     cell, start = np.repeat(cell, HITS_A_WAVE), np.repeat(start, HITS_A_WAVE)

@@ -1,4 +1,4 @@
-"""What is true of every model's lists, computed from the tastes: CTR, listen-through and churn by segment and day."""
+"""The true outcome of every model's lists: CTR, listen-through and churn, by segment and day."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -21,22 +21,23 @@ USERS_AT_ONCE = 4_096
 
 
 def expectations(life: Life, day: int, lists: Mapping[str, Whole]) -> list[dict[str, Any]]:
-    """Rows of one day, before anybody has come: what each model's lists would give, were they shown to all.
+    """Expected outcome of a day if each model's lists were shown to all users.
 
-    Users count by their activity, the chance that they come on the day; only those present count.
-    No window is needed here: what comes of a slate follows within minutes, in a session that ends
-    on the day it began, so it is all on the impression's own day
-    (`firstchair.definitions.attribution`).
+    Users are weighted by their activity, the chance of a session on the day; only present users
+    count. No attribution window is needed: outcomes of a slate follow within minutes, on the day of
+    the impression (`firstchair.definitions.attribution`).
 
     Args:
-        life: The world as it stands at the beginning of the day.
+        life: The state of the world at the beginning of the day.
         day: 0-based.
-        lists: int64 (users, `SLATE`) by model version; -1 where a list is short. Users without a list do not count.
+        lists: int64 (users, `SLATE`) by model version; -1 past the end of a list. Users
+            without a list do not count.
 
     Returns:
-        day (date), model_version, segment, segment_value, users (number), ctr (clicks ÷ impressions), clicks_per_100
-        (mean over users), listen_through (0..1, of the plays that clicks lead to), churned_7, churned_14: chance that
-        a user who came on the day does not come in the 7 or 14 days after it, if the lists go on giving what they give.
+        day (date), model_version, segment, segment_value, users (number), ctr (clicks ÷
+        impressions), clicks_per_100 (mean over users), listen_through (0..1, of the plays that
+        clicks lead to), churned_7, churned_14: chance that a user who came on the day does not come
+        in the 7 or 14 days after it, if lists stay the same.
     """
     segments = dict(_segments(life, day))
     rows = []
@@ -53,7 +54,7 @@ def expectations(life: Life, day: int, lists: Mapping[str, Whole]) -> list[dict[
 
 
 def _of_users(life: Life, day: int, who: Whole, listed: Whole) -> dict[str, Floats]:
-    """Expectations of one slate a user, each float32 (n,)."""
+    """Expectations of one slate per user, each float32 (n,)."""
     parts = [slice(start, start + USERS_AT_ONCE) for start in range(0, len(who), USERS_AT_ONCE)]
     found = [_of_part(life, day, who[part], listed[part]) for part in parts]
     if not found:

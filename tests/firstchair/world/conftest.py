@@ -29,7 +29,7 @@ class Fixed:
             shown, np.ones(shown.shape), [self.version] * len(users), [self.role] * len(users)
         )
 
-    def told(self, signals: Signals, *, day: date) -> None:
+    def receive(self, signals: Signals, *, day: date) -> None:
         self.heard.append(signals)
 
     def lists(self) -> Mapping[str, Whole]:
