@@ -102,7 +102,7 @@ class Shadowing:
         self.served += len(users)
         return Slates(shown, propensities, ["1"] * len(users), [CHAMPION] * len(users))
 
-    def told(self, signals: Signals, *, day: date) -> None:
+    def receive(self, signals: Signals, *, day: date) -> None:
         """It does not listen."""
 
     def lists(self) -> Mapping[str, Whole]:
@@ -194,7 +194,7 @@ def measure(seed: int, users: int, days: int) -> Found:
     asked = off_policy(logged, OfflineRules())
     if asked.estimate is None:
         raise EvidenceError(
-            asked.told,
+            asked.sentence,
             where=f"seed {seed}",
             data="Nothing was printed.",
             remedy="Ask for more users.",

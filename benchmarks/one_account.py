@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.audition.simulation_run import DATES
+from firstchair.promotion.experiment import Experiment, ExperimentDecision
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial import Trial, TrialDecision
 
 USERS, IMPRESSIONS_A_DAY = 20_000, 100_000
 EFFECTS = (0.0, 0.05, 0.10, 0.25, -0.05)
@@ -47,10 +47,10 @@ def main() -> None:
                 )
 
 
-def _decided(effect: Effect, seed: int, rules: LiveRules) -> TrialDecision:
+def _decided(effect: Effect, seed: int, rules: LiveRules) -> ExperimentDecision:
     """The decision that ends the stage, or the last one."""
     found = None
-    for found in Trial(simulate_panel(USERS, effect, seed=seed), DATES, rules).decisions():
+    for found in Experiment(simulate_panel(USERS, effect, seed=seed), DATES, rules).decisions():
         if found.decision is not Verb.HOLD:
             break
     assert found is not None

@@ -1,4 +1,4 @@
-"""How much of what users do in a stage the days before it foretell, and what more facts would add.
+"""How much of what users do in a stage the days before it predict, and what more facts would add.
 
 `python -m benchmarks.variance_explained [--users N] [--seeds N]` prints for each of the audition's
 worlds, metric and day: the share of the variance explained and the standard error of the relative
@@ -21,12 +21,12 @@ from firstchair.evaluation.adjustment import explained
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.audition.behaviour import World
 from firstchair.promotion.audition.worlds import WORLDS
+from firstchair.promotion.experiment.evaluations import Evaluation, Evaluations
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Values
+from firstchair.promotion.experiment.facts import Forecast, facts
+from firstchair.promotion.experiment.measures import Adjusted, Cells, read
+from firstchair.promotion.experiment.planning import Plan, plan
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
-from firstchair.promotion.trial.facts import Forecast, facts
-from firstchair.promotion.trial.looks import Look, Looks
-from firstchair.promotion.trial.measures import Adjusted, Cells, read
-from firstchair.promotion.trial.planning import Plan, plan
 
 RULES = LiveRules()
 DAYS = (7, 21, 35)
@@ -58,8 +58,8 @@ def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
     known = facts(panel.before, panel.segments, RULES)
     wider = np.column_stack([known, _standardised(_recent(panel.history))])
     own = _own(panel.before)
-    for look in Looks(panel, RULES):
-        if look.day not in DAYS:
+    for evaluation in Evaluations(panel, RULES):
+        if evaluation.day not in DAYS:
             continue
         for metric in METRICS:
             alone = _standardised(own[metric][:, None])
@@ -68,18 +68,18 @@ def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
                 yield (
                     world.name,
                     str(metric),
-                    look.day,
+                    evaluation.day,
                     name,
-                    *_found(look, metric, panel, cells, fit, fixed),
+                    *_found(evaluation, metric, panel, cells, fit, fixed),
                 )
 
 
 def _found(
-    look: Look, metric: Metric, panel: Panel, cells: Cells, fit: Forecast, fixed: Plan
+    evaluation: Evaluation, metric: Metric, panel: Panel, cells: Cells, fit: Forecast, fixed: Plan
 ) -> tuple[float, float]:
-    values: Adjusted = read(look, panel, cells, fit, fixed, RULES).values[metric]
+    values: Adjusted = read(evaluation, panel, cells, fit, fixed, RULES).values[metric]
     se = float(cells.compare_all(values).se[0])
-    return explained(values.y, values.foretold), se
+    return explained(values.y, values.predicted), se
 
 
 def _own(before: Mapping[str, Values]) -> dict[Metric, Values]:

@@ -13,7 +13,7 @@ from firstchair.platform.start import settled_at
 
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
-# What waits for evidence and not for the clock: who sits in the chair, and whose lists are served.
+# Assets that wait for evidence and not for the clock: the decision, and the lists that follow.
 DECIDED = dg.AssetSelection.assets("promotion_decision", "published_lists")
 
 landing = dg.define_asset_job(

@@ -47,9 +47,9 @@ def segment(folder: Path) -> dict[str, Any]:
     import monitoring
     from firstchair.lake import Lake
     from firstchair.lake import tables as t
+    from firstchair.promotion.experiment import as_evidence
     from firstchair.promotion.exposure import Span, build_evidence
     from firstchair.promotion.stages import Phase, Stage
-    from firstchair.promotion.trial import as_evidence
     from tests.monitoring.conftest import Story
 
     story = Story(Lake(str(folder / "lake")))
@@ -82,7 +82,7 @@ def guardrail() -> dict[str, Any]:
     import pyarrow as pa
 
     from firstchair.promotion import LiveRules, Reason
-    from firstchair.promotion.trial import COLUMNS, as_evidence, decide
+    from firstchair.promotion.experiment import COLUMNS, as_evidence, decide
 
     users, days = 2_400, 6
     user = np.tile(np.arange(users), days)

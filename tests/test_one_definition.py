@@ -14,8 +14,8 @@ from firstchair.features.segments import user_segments
 from firstchair.lake import Engine, Lake, connect
 from firstchair.lake import tables as t
 from firstchair.promotion import LiveRules, Phase, Span, Stage, build_evidence
-from firstchair.promotion.trial import COLUMNS, as_evidence
-from firstchair.promotion.trial.looks import Looks
+from firstchair.promotion.experiment import COLUMNS, as_evidence
+from firstchair.promotion.experiment.evaluations import Evaluations
 from monitoring import build_churn
 from monitoring.samples import draw
 from tests.monitoring.conftest import Story
@@ -143,12 +143,14 @@ def test_churn_of_a_user_is_the_same_in_cells_in_evidence_and_at_a_look(
             if cell and cell["mature"]:
                 looked[row["user_key"], f"churned_{horizon}"] = cell["churned"]
 
-    *_, look = Looks(as_evidence(rows.select(COLUMNS)), LiveRules(late_tolerance_days=LATE))
+    *_, evaluation = Evaluations(
+        as_evidence(rows.select(COLUMNS)), LiveRules(late_tolerance_days=LATE)
+    )
 
     order = sorted(set(rows.column("user_key").to_pylist()))
     found = {
         (order[user], name): value
-        for name, values in look.labels.items()
+        for name, values in evaluation.labels.items()
         for user, value in enumerate(values)
         if not math.isnan(value)
     }

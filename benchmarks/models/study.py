@@ -30,13 +30,13 @@ def main(name: str) -> None:
     labelled = split.train.labelled
     assert labelled is not None
     studies = [
-        tune(labelled, family, start=START[family], trials=trials, seed=SEED, told=said)
+        tune(labelled, family, start=START[family], trials=trials, seed=SEED, after_trial=show)
         for family, trials in BUDGET[name].items()
     ]
     write(name, split.train.fingerprint, studies)
 
 
-def said(trial: Trial) -> None:
+def show(trial: Trial) -> None:
     print(
         f"{trial.number:3} {trial.validation_ndcg:.4f} {trial.train_ndcg:.4f} {trial.seconds:6.1f}s {trial.settings}"
     )

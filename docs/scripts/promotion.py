@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.audition.panel import DAYS
+from firstchair.promotion.experiment import Experiment
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial import Trial
 
 IMAGES = Path(__file__).parents[1] / "images"
 STAGES = {
@@ -73,18 +73,24 @@ def draw_stages() -> None:
     )
     for axis, (name, effect) in zip(axes, STAGES.items(), strict=True):
         panel = simulate_panel(20_000, effect, seed=SEED)
-        _draw_stage(axis, name, Trial(panel, DATES, LiveRules()))
+        _draw_stage(axis, name, Experiment(panel, DATES, LiveRules()))
     axes[0].legend(loc="upper right", fontsize=8, frameon=False)
     axes[-1].set_xlabel("day of the stage")
     save(figure, "intervals.svg")
 
 
-def _draw_stage(axis: Axes, name: str, trial: Trial) -> None:
-    looks = list(trial.decisions())
-    last = next((at for at, look in enumerate(looks) if look.decision != "hold"), len(looks) - 1)
+def _draw_stage(axis: Axes, name: str, experiment: Experiment) -> None:
+    evaluations = list(experiment.decisions())
+    last = next(
+        (at for at, evaluation in enumerate(evaluations) if evaluation.decision != "hold"),
+        len(evaluations) - 1,
+    )
     for metric, (label, colour) in METRICS.items():
         found = [
-            (look.days, m) for look in looks[: last + 1] for m in look.metrics if m.name == metric
+            (evaluation.days, m)
+            for evaluation in evaluations[: last + 1]
+            for m in evaluation.metrics
+            if m.name == metric
         ]
         known = [(day, m) for day, m in found if m.lower is not None]
         days = [day for day, _ in known]
@@ -92,7 +98,7 @@ def _draw_stage(axis: Axes, name: str, trial: Trial) -> None:
         axis.fill_between(days, lower, upper, color=colour, alpha=0.2, linewidth=0)
         estimates = [100 * m.relative_difference for _, m in known]
         axis.plot(days, estimates, color=colour, linewidth=1.6, label=label)
-    decided = looks[last]
+    decided = evaluations[last]
     axis.axhline(0, color=INK, linewidth=0.7)
     axis.axvline(decided.days, color=INK, linestyle=":", linewidth=1)
     codes = ", ".join(decided.reason_codes[:2])

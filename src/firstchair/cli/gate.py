@@ -31,17 +31,17 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """Run the gate alone on a file of evidence; print the decision at its last day."""
-    from firstchair.promotion import GateRules, trial
+    from firstchair.promotion import GateRules, experiment
     from firstchair.settings import load_settings
 
-    if stage not in trial.STAGES:
+    if stage not in experiment.STAGES:
         raise typer.BadParameter(
-            f"{stage} has no live evidence; choose one of {', '.join(trial.STAGES)}."
+            f"{stage} has no live evidence; choose one of {', '.join(experiment.STAGES)}."
         )
     with at_work("decide"):
         rules = GateRules.of(load_settings()).live
-        rows = trial.read_evidence(evidence, most_days=rules.most_evidence_days)
-        found = trial.decide_daily(rows, rules, stage=stage, share=share)
+        rows = experiment.read_evidence(evidence, most_days=rules.most_evidence_days)
+        found = experiment.decide_daily(rows, rules, stage=stage, share=share)
     documents = [decision.document() for decision in found]
     if daily:
         show(documents, as_json=as_json, screen=lambda: gate_screens.daily(found))

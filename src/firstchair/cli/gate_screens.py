@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from firstchair.promotion import Entry, LiveRules, Replayed
     from firstchair.promotion.audition import AuditionReport, ScenarioResult
     from firstchair.promotion.audition.audition import Limit
-    from firstchair.promotion.trial import MetricFinding, TrialDecision
+    from firstchair.promotion.experiment import ExperimentDecision, MetricFinding
 
 Screen = Sequence[RenderableType]
 VERDICTS = {
@@ -34,7 +34,7 @@ ARMS = ("control (champion)", "treatment (challenger)")
 PROBATION_ARMS = ("control (champion before)", "treatment (champion on probation)")
 
 
-def decision(d: TrialDecision, rules: LiveRules) -> Screen:
+def decision(d: ExperimentDecision, rules: LiveRules) -> Screen:
     """The verdict in a sentence, the evidence as tables, what would change it."""
     from firstchair.promotion import condition_checks, metric_checks
 
@@ -85,7 +85,7 @@ def decision(d: TrialDecision, rules: LiveRules) -> Screen:
     return parts
 
 
-def _effect_words(d: TrialDecision) -> str:
+def _effect_words(d: ExperimentDecision) -> str:
     """The effect on clicks and its interval."""
     from firstchair.promotion.evidence_record import Metric
     from firstchair.promotion.plain_words import effect_words
@@ -112,7 +112,7 @@ def _metric(m: MetricFinding, check: Check) -> tuple[object, ...]:
     )
 
 
-def daily(found: Sequence[TrialDecision]) -> Screen:
+def daily(found: Sequence[ExperimentDecision]) -> Screen:
     """One line a day."""
     rows = []
     for d in found:

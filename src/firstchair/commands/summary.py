@@ -13,7 +13,7 @@ from firstchair.events import Refused
 from firstchair.lake import connect, is_simulated
 from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
-from firstchair.promotion import Entry, explained, look_of
+from firstchair.promotion import Entry, evaluation_of, explained
 
 ENGAGEMENT_DAYS = 7
 
@@ -154,7 +154,7 @@ def _drift(rows: pa.Table, reports: Path) -> dict[str, Any]:
 
 
 def _decision(entry: Entry) -> dict[str, Any]:
-    look = look_of(entry)
+    look = evaluation_of(entry)
     return {
         "decision": entry.decision,
         "verdict": asdict(explained(entry)),

@@ -50,7 +50,12 @@ def tune_family(
         )
     in_use = chosen_settings(family)
     study = tune(
-        data.labelled, family, start=in_use, trials=trials, seed=platform.settings.seed, told=told
+        data.labelled,
+        family,
+        start=in_use,
+        trials=trials,
+        seed=platform.settings.seed,
+        after_trial=told,
     )
     registry = platform.registry
     registry.ensure_experiment()

@@ -83,6 +83,6 @@ def _stage(entries: Sequence[Entry], version: str, otherwise: str) -> str:
     phase = entries[0].phase
     return (
         f"{phase.stage} at {100 * phase.share:.0f} %"
-        if phase is not None and phase.on_trial == version
+        if phase is not None and phase.treatment == version
         else otherwise
     )

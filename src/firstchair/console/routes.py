@@ -39,7 +39,7 @@ from firstchair.console.sources import Sources
 from firstchair.definitions.instants import instant_of
 from firstchair.definitions.segments import Segment
 from firstchair.errors import FirstchairError
-from firstchair.promotion import explained, look_of
+from firstchair.promotion import evaluation_of, explained
 
 # Exactly one slash at the beginning: after two, a browser expects the name of another machine.
 OWN_PATH = re.compile(r"/(?!/)[\w\-/?=&.%:+]*")
@@ -207,7 +207,7 @@ def _ledger(pages: APIRouter, sources: Sources) -> None:
             sources,
             "entry.html",
             entry=entry,
-            look=look_of(entry),
+            look=evaluation_of(entry),
             why=explained(entry),
             families=roles.families([entry], None),
         )

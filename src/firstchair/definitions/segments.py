@@ -1,4 +1,4 @@
-"""Segments: the one list of what users and artists are told apart by (CONTRACT section 5).
+"""Segments: how users and artists are told apart (docs/reference/contract.md, section 5).
 
 Engagement, churn, survival, drift, the gate's evidence and the console derive theirs from it.
 docs/extending.md shows how to add one.

@@ -1,4 +1,4 @@
-"""How good a model is on days it has not seen: split by time, full ranking, intervals by user."""
+"""Quality of models on unseen days: split by time, full ranking, intervals over users."""
 
 from firstchair.evaluation.evaluate import Evaluation, evaluate
 from firstchair.evaluation.intervals import RelativeInterval, paired_bootstrap

@@ -1,25 +1,26 @@
-"""Regression adjustment: what the days before an experiment foretell of each user's value."""
+"""Regression adjustment by covariates from the days before an experiment."""
 
 import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
 
-# Relative size of an eigenvalue below which a direction of the facts counts as constant.
+# Relative size of an eigenvalue below which a direction of the covariates is constant.
 RANK_TOLERANCE = 1e-10
 
 
 class Adjustment:
-    """Facts of users from before an experiment, and what they foretell of a metric.
+    """Predicts a metric from covariates of users from before an experiment.
 
-    A least-squares fit of the metric on the facts within the arms, so that a difference of the arms
-    moves no coefficient (Lin 2013, "Agnostic notes on regression adjustments to experimental data",
-    section 4). The facts were known before assignment; the adjusted difference of the arms is
-    therefore right whether or not the fit is (theorem 1 there). Their number is small beside that of
-    the users, so no folds are needed: the bias is of the order of the ratio of the two.
+    The metric is fitted on the covariates by least squares within the arms, so that a difference of
+    the arms changes no coefficient (Lin 2013, "Agnostic notes on regression adjustments to
+    experimental data", section 4). The covariates were known before assignment, so the adjusted
+    difference of the arms is consistent even if the fit is not (theorem 1 there). There are few
+    covariates compared to users, so no cross-fitting is needed: the bias is of the order of their
+    ratio.
 
     Args:
-        facts: float64 (n_users, n_facts), finite, known before the experiment.
+        facts: Covariates, float64 (n_users, n_covariates), finite, known before the experiment.
         arm: int8 (n_users,), 0 control, 1 treatment.
     """
 
@@ -28,14 +29,14 @@ class Adjustment:
         self._arms = np.column_stack([arm == 0, arm == 1]).astype(np.float64)
         self._products = facts.T @ facts
 
-    def foretold(self, y: Values) -> Values:
-        """The part of each user's value that the facts foretell.
+    def predicted(self, y: Values) -> Values:
+        """Predict each user's value from the covariates.
 
         Args:
             y: float64 (n_users,); NaN where a user has no value.
 
         Returns:
-            float64 (n_users,), up to a constant; 0 where nobody has a value or nothing is known.
+            float64 (n_users,), up to a constant; 0 if nobody has a value or no covariate varies.
         """
         known = ~np.isnan(y)
         if not known.any() or not self.facts.shape[1]:
@@ -49,7 +50,7 @@ class Adjustment:
         return np.asarray(self.facts @ _solved(spread, sums[:, 2] - means @ of_y))
 
     def _of(self, known: npt.NDArray[np.bool_]) -> Values:
-        """Sums of products of the facts over the users that are known, by way of the fewer."""
+        """Sums of products of the covariates over the users with a value."""
         if 2 * known.sum() < len(known):
             inside = self.facts[known]
             return np.asarray(inside.T @ inside)
@@ -58,7 +59,7 @@ class Adjustment:
 
 
 def _solved(spread: Values, products: Values) -> Values:
-    """Slopes of a regression; 0 in directions in which the facts do not vary."""
+    """Slopes of a regression; 0 in directions in which the covariates do not vary."""
     sizes, directions = np.linalg.eigh(spread)
     least = RANK_TOLERANCE * max(float(sizes[-1]), RANK_TOLERANCE)
     weights = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > least)
@@ -66,7 +67,7 @@ def _solved(spread: Values, products: Values) -> Values:
 
 
 def explained(y: Values, prediction: Values) -> float:
-    """Share of the variance of y that a prediction explains, 0..1; 0 where either is constant."""
+    """Share of the variance of y that a prediction explains, 0..1; 0 if either is constant."""
     known = ~np.isnan(y)
     if known.sum() < 2 or np.ptp(y[known]) == 0 or np.ptp(prediction[known]) == 0:
         return 0.0

@@ -12,9 +12,9 @@ from firstchair.models import TrainingData
 from firstchair.models.hits import Values
 from firstchair.models.protocol import Rows
 
-# A smaller cell is merged into `other`: it would say little, and say it of few people.
+# A smaller cell is merged into `other`: its mean is uncertain and about few users.
 LEAST_USERS = 20
-# Upper ends, inclusive, of the bins of artists a user had taken before.
+# Inclusive upper ends of the bins of the number of artists a user had interacted with.
 HISTORY = (0, 1, 3, 5, 10, 19)
 HISTORY_NAMES = ("0", "1", "2-3", "4-5", "6-10", "11-19", "20+")
 
@@ -32,9 +32,15 @@ class Cell:
 
 
 def broken_down(values: Values, rows: Rows, data: TrainingData, *, seed: int) -> tuple[Cell, ...]:
-    """`values`, one for each of `rows` of `data`, over all, by segment, and by history at the cutoff.
+    """Average a metric over all users, by segment, and by length of history at the cutoff.
 
-    A user counts once, so resampling users is all the clustering there is.
+    Each user has one value, so intervals that resample users need no further clustering.
+
+    Args:
+        values: One for each of `rows`, 0..1.
+        rows: Row numbers of `data`.
+        data: The training data.
+        seed: Seed of the intervals.
     """
     lengths = np.diff(data.liked().indptr)[rows]
     named = {"all": np.full(len(rows), "all"), "history": history_names(lengths)}

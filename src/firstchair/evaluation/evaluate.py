@@ -1,4 +1,4 @@
-"""One family on one split: its metrics on the test days and on what it was fitted to."""
+"""Evaluate a family on a split: metrics on the test days and on the training days."""
 
 import time
 from dataclasses import dataclass, fields, replace
@@ -19,7 +19,7 @@ from firstchair.models import Family, Recommender, TrainingData, fit
 from firstchair.models.protocol import Rows
 
 DEPTH = 20
-# The train metrics need no more users than this to show a gap.
+# Most users that the training metrics are computed for.
 TRAIN_USERS = 2_000
 
 
@@ -27,20 +27,20 @@ TRAIN_USERS = 2_000
 class Evaluation:
     """A family's quality on the split for `as_of`.
 
-    fingerprint: of the training data before the cutoff; equal for families that were compared fairly.
-    test_users: users who took up something new in the test days that no slate led them to, cold
-        ones included.
-    metrics: means over users, 0..1: `test_*` on what users took up unprompted in the test days;
-        `test_prompted_*` on what slates led them to, and `test_prompted_share` its share of all that
-        was taken up; `train_*` on what users had taken before the cutoff, nothing left out of the
-        lists (how well the model remembers, not how good it is); `test_coverage_at_20`,
-        `test_novelty_bits` and `test_gini` are those of `Exposure`. Where nobody took up anything of
-        a kind, its metrics are absent.
-    per_user: rows in the columns of gold/offline_evidence, sorted by user_key. per_prompted_user: the
-        same of those behind `test_prompted_*`, in the columns of gold/prompted_evidence.
-        per_training_user: of the sample of users behind `train_*`, in the columns of
-        gold/training_evidence.
-    cells: NDCG@10 by segment and by length of history.
+    Attributes:
+        fingerprint: Digest of the training data before the cutoff; equal for families that may be
+            compared.
+        test_users: Users with an unprompted first interaction in the test days, cold ones included.
+        metrics: Means over users, 0..1. `test_*`: on unprompted first interactions of the test
+            days. `test_prompted_*`: on those that followed a slate; `test_prompted_share`: their
+            share of all. `train_*`: on interactions before the cutoff, without leaving any out of
+            the lists; it shows what the model remembers, not its quality. `test_coverage_at_20`,
+            `test_novelty_bits` and `test_gini`: as in `Exposure`. Metrics without any interaction
+            of their kind are absent.
+        per_user: Rows of gold/offline_evidence, sorted by user_key.
+        per_prompted_user: Rows of gold/prompted_evidence, for `test_prompted_*`.
+        per_training_user: Rows of gold/training_evidence, for the sample of users of `train_*`.
+        cells: NDCG@10 by segment and by length of history.
     """
 
     family: str
@@ -58,7 +58,7 @@ class Evaluation:
 
 
 def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
-    """Fit the family before the cutoff and rank the whole catalogue for every test user.
+    """Fit a family before the cutoff, and rank the whole catalogue for every test user.
 
     `family` is one of `Family`, or `popularity`.
     """
@@ -75,8 +75,8 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     prompted_rows, _, prompted = _on_test(users, lists, split.prompted)
     metrics = {f"test_{name}": value for name, value in _means(found).items()}
     metrics |= {f"test_prompted_{name}": value for name, value in _means(prompted).items()}
-    if taken_up := split.positives.nnz + split.prompted.nnz:
-        metrics["test_prompted_share"] = split.prompted.nnz / taken_up
+    if positives := split.positives.nnz + split.prompted.nnz:
+        metrics["test_prompted_share"] = split.prompted.nnz / positives
     if len(rows):
         metrics |= _exposed(split.train, artists)
     remembering, remembered = _on_training(model, split.train)
@@ -100,7 +100,7 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
 def _on_test(
     users: Rows, lists: npt.NDArray[np.int32], positives: sparse.csr_matrix
 ) -> tuple[Rows, npt.NDArray[np.int32], RankingMetrics]:
-    """Those of `users` (rows of the training data) with a positive, their lists, and the lists' metrics."""
+    """Users out of `users` with a positive interaction, their lists, and the metrics of these."""
     judged = np.diff(positives.indptr)[users] > 0
     rows, artists = users[judged], lists[judged]
     return rows, artists, ranking_metrics(artists, positives[rows])
@@ -109,7 +109,7 @@ def _on_test(
 def _on_training(
     model: Recommender | Popularity, train: TrainingData
 ) -> tuple[Rows, RankingMetrics]:
-    """A sample of the users that the model was fitted to (rows of `train`), and its metrics on what they had taken."""
+    """A sample of users of the training data, and the metrics on their interactions there."""
     remembered = train.liked()
     rows = np.flatnonzero(train.warm())
     rows = rows[:: max(1, -(-len(rows) // TRAIN_USERS))].astype(np.int64)

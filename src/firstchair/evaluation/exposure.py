@@ -1,4 +1,4 @@
-"""Whom the lists of a model show: coverage, novelty and inequality over the catalogue."""
+"""How the lists of a model cover the catalogue: coverage, novelty, inequality."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What the lists show of the catalogue.
+    """Coverage, novelty and inequality of some lists.
 
-    coverage: share of the catalogue in at least one list, 0..1. novelty: mean self-information of the listed
-    artists in bits, >= 0. gini: inequality of how often artists are listed, 0 (all alike) .. 1 (one alone).
+    coverage: share of the catalogue in at least one list, 0..1. novelty: mean self-information of
+    the listed artists in bits, >= 0. gini: inequality of how often artists are listed, 0 (all
+    equally often) .. 1 (only one).
     """
 
     coverage: float
@@ -22,11 +23,11 @@ class Exposure:
 def exposure(
     artists: npt.NDArray[np.int32], takers: npt.NDArray[np.int64], *, users: int
 ) -> Exposure:
-    """Exposure that the lists give.
+    """Compute the exposure of lists.
 
-    Novelty is the mean of -log2(takers / users) over the places of all lists (Zhou et al. 2010, "Solving the
-    apparent diversity-accuracy dilemma"; an artist without a taker counts as one with one), Gini that of the
-    counts over the whole catalogue.
+    Novelty is the mean of -log2(takers / users) over the places of all lists (Zhou et al. 2010,
+    "Solving the apparent diversity-accuracy dilemma"; an artist without a taker counts as one with
+    one), Gini that of the counts over the whole catalogue.
 
     Args:
         artists: int32 (n_users, k), columns, -1 for an empty place.
@@ -44,7 +45,7 @@ def exposure(
 
 
 def gini(counts: npt.NDArray[np.int64]) -> float:
-    """Gini coefficient of counts >= 0; 0 where nothing was counted.
+    """Gini coefficient of counts >= 0; 0 without any count.
 
     >>> gini(np.array([1, 1, 1, 1])), gini(np.array([0, 0, 0, 4]))
     (0.0, 0.75)

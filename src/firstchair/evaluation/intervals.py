@@ -1,4 +1,4 @@
-"""The paired bootstrap by user: how much better one model is than another, and how sure that is."""
+"""The paired bootstrap by user: the relative difference of two models with its interval."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,24 +37,26 @@ def paired_bootstrap(
     alpha: float,
     seed: int,
 ) -> RelativeInterval:
-    """Percentile interval of the relative difference, resampling users and keeping their pairs together.
+    """Percentile interval of the relative difference, by resampling users with both their values.
 
-    Each user counts a Poisson(1) number of times in a resample (Chamandy et al. 2012, "Estimating uncertainty
-    for massive data streams": as the multinomial bootstrap for many users, without drawing indices).
+    Each user counts a Poisson(1) number of times in a resample (Chamandy et al. 2012, "Estimating
+    uncertainty for massive data streams": as the multinomial bootstrap for many users, without
+    drawing indices).
 
     Args:
-        champion: float64 (n_users,), one value a user.
-        challenger: The same of the other model, the same user at the same place.
+        champion: float64 (n_users,), one value per user.
+        challenger: The same of the other model, users in the same order.
         samples: Resamples.
         alpha: Two-sided error, 0..1.
-        seed: Of the weights.
+        seed: Seed of the weights.
 
     Raises:
-        EvidenceError: The arrays differ in length, hold no user, or the champion's mean is not positive.
+        EvidenceError: The arrays differ in length, hold no user, or the champion's mean is not
+        positive.
     """
     if champion.shape != challenger.shape or not len(champion):
         raise EvidenceError(
-            f"{len(champion)} users of the champion stand against {len(challenger)} of the challenger.",
+            f"{len(champion)} users of the champion are compared with {len(challenger)} of the challenger.",
             where="paired bootstrap",
             data="No interval was computed.",
             remedy="Evaluate both on the same split, with users in the same order.",
@@ -83,13 +85,13 @@ def paired_bootstrap(
 def mean_interval(
     values: npt.NDArray[np.float64], *, samples: int, alpha: float, seed: int
 ) -> tuple[float, float]:
-    """Two-sided percentile interval of the mean at 1 - alpha, resampling users as `paired_bootstrap` does.
+    """Two-sided percentile interval of the mean at 1 - alpha, by resampling users.
 
     Args:
         values: float64 (n_users,), at least one.
         samples: Resamples.
         alpha: Two-sided error, 0..1.
-        seed: Of the weights.
+        seed: Seed of the weights.
 
     Raises:
         EvidenceError: There is no user.
@@ -110,7 +112,7 @@ def mean_interval(
 
 
 def resampling_weights(users: int, *, samples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
-    """How often each user counts in each resample: blocks of (resamples, users), `samples` resamples in all."""
+    """Count of each user in each resample: blocks (resamples, users), `samples` rows in all."""
     rng = np.random.default_rng(seed)
     step = max(1, WEIGHTS_AT_ONCE // users)
     for start in range(0, samples, step):

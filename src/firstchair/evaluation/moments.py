@@ -1,4 +1,4 @@
-"""Sufficient statistics of per-user values, and the relative difference of two arms out of them."""
+"""Sums of per-user values by cell, and the relative difference of two arms from these sums."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,8 +15,8 @@ Codes = npt.NDArray[np.int64]
 class Moments(NamedTuple):
     """Sums over users, each float64 of one shape.
 
-    With weight w, value y, the part p of it that was foretold, and r = y - p: the count, and the sums
-    of w, w r, w p, w², w² r and w² r².
+    With weight w, value y, the part p of it that was predicted, and r = y - p: the count, and the
+    sums of w, w r, w p, w², w² r and w² r².
     """
 
     n: Values
@@ -32,8 +32,9 @@ class Moments(NamedTuple):
 class Contrast:
     """Two arms compared, each field float64 (n_groups,).
 
-    control, treatment: adjusted means. d: treatment / control - 1. se: standard error of d; NaN where an arm has
-    fewer than two users or the control's mean is not positive. n_control, n_treatment: users.
+    control, treatment: adjusted means. d: treatment / control - 1. se: standard error of d; NaN
+    if an arm has fewer than two users or the control's mean is not positive. n_control,
+    n_treatment: users.
     """
 
     control: Values
@@ -46,7 +47,7 @@ class Contrast:
 
 def moments(
     y: Values,
-    foretold: Values,
+    predicted: Values,
     cells: Codes,
     n_cells: int,
     weights: Values | None = None,
@@ -54,31 +55,31 @@ def moments(
     """Sums of the values of users by cell; users whose y is NaN do not count.
 
     Args:
-        y: float64 (n_users,), one value a user: the unit that was randomised (Deng et al. 2018).
-        foretold: float64 (n_users,), what the days before foretell of y (`adjustment.Adjustment`).
+        y: float64 (n_users,), one value per user, the unit of randomisation (Deng et al. 2018).
+        predicted: float64 (n_users,), prediction of y from the days before (`Adjustment`).
         cells: int64 (n_users,), 0 to n_cells - 1.
         n_cells: Length of each sum.
         weights: float64 (n_users,), not negative; None counts every user once.
     """
     known = ~np.isnan(y)
     if not known.all():
-        y, foretold, cells = y[known], foretold[known], cells[known]
+        y, predicted, cells = y[known], predicted[known], cells[known]
         weights = None if weights is None else weights[known]
     counted = np.bincount(cells, minlength=n_cells).astype(np.float64)
-    r = y - foretold
+    r = y - predicted
 
     def summed(values: Values) -> Values:
         return np.bincount(cells, values, n_cells).astype(np.float64)
 
     if weights is None:
         plain, spread = summed(r), summed(r * r)
-        return Moments(counted, counted, plain, summed(foretold), counted, plain, spread)
+        return Moments(counted, counted, plain, summed(predicted), counted, plain, spread)
     squares = weights * weights
     return Moments(
         counted,
         summed(weights),
         summed(weights * r),
-        summed(weights * foretold),
+        summed(weights * predicted),
         summed(squares),
         summed(squares * r),
         summed(squares * r * r),
@@ -86,11 +87,11 @@ def moments(
 
 
 def compare(control: Moments, treatment: Moments) -> Contrast:
-    """Relative difference of the arms' means, adjusted by what was foretold.
+    """Relative difference of the arms' means, adjusted by what was predicted.
 
-    A mean is that of what was not foretold in the arm, and of what was foretold in both (Deng et al.
-    2013, "Improving the sensitivity of online controlled experiments", section 3); the error is the
-    delta method's for a ratio of two independent means (Deng et al. 2018, section 3.2).
+    An adjusted mean is the mean residual of the arm plus the mean prediction of both arms (Deng et
+    al. 2013, "Improving the sensitivity of online controlled experiments", section 3). The error is
+    that of the delta method for a ratio of two independent means (Deng et al. 2018, section 3.2).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         usual = (control.wp + treatment.wp) / (control.w + treatment.w)
@@ -109,25 +110,26 @@ def compare(control: Moments, treatment: Moments) -> Contrast:
 
 def influence(
     y: Values,
-    foretold: Values,
+    predicted: Values,
     arm: npt.NDArray[np.int8],
     weights: Values | None = None,
 ) -> Values:
-    """How much each user moves the relative difference that `compare` finds between the arms.
+    """Influence of each user on the relative difference that `compare` computes.
 
-    The estimate is its expectation plus the sum of these values, up to terms that vanish faster than
-    the error; the sum of products of two looks' values is the covariance of their estimates.
+    The estimate is its expectation plus the sum of these values, up to terms that vanish faster
+    than the error. The sum of products of the values of two evaluations is the covariance of their
+    estimates.
 
     Args:
-        y: float64 (n_users,), one value a user; NaN where there is none.
-        foretold: float64 (n_users,), as in `moments`.
+        y: float64 (n_users,), one value per user; NaN for users without a value.
+        predicted: float64 (n_users,), as in `moments`.
         arm: int8 (n_users,), 0 control, 1 treatment.
         weights: float64 (n_users,), as in `moments`.
 
     Returns:
-        float64 (n_users,); 0 for users without a value, and for all where there is no difference.
+        float64 (n_users,); 0 for users without a value, and for all without a difference.
     """
-    sums = moments(y, foretold, arm.astype(np.int64), 2, weights)
+    sums = moments(y, predicted, arm.astype(np.int64), 2, weights)
     found = compare(*(Moments(*(values[[side]] for values in sums)) for side in (0, 1)))
     moved = np.zeros(len(y))
     if not np.isfinite(found.se[0]):
@@ -135,7 +137,7 @@ def influence(
     known = ~np.isnan(y)
     for side in (0, 1):
         inside = known & (arm == side)
-        rest = y[inside] - foretold[inside] - sums.wr[side] / sums.w[side]
+        rest = y[inside] - predicted[inside] - sums.wr[side] / sums.w[side]
         sign = 1.0 if side else -float(found.treatment[0] / found.control[0])
         counts = 1.0 if weights is None else weights[inside]
         moved[inside] = sign * counts * rest / (sums.w[side] * float(found.control[0]))
@@ -149,10 +151,10 @@ def compare_ratios(
     *,
     most: float = MOST_AVERAGES,
 ) -> Contrast:
-    """Relative difference of sum(numerator) / sum(denominator) of arm 1 to arm 0, clustered by user.
+    """Relative difference of sum(numerator) / sum(denominator) between the arms, clustered by user.
 
-    The delta method for a ratio of means (Deng et al. 2018, section 3): the variance of numerator - R denominator.
-    A user's denominator counts at most `most` times the mean over both arms
+    The delta method for a ratio of means (Deng et al. 2018, section 3): the variance of numerator -
+    R denominator. A user's denominator counts at most `most` times the mean over both arms
     (`firstchair.definitions.bounds`): where one user held nearly all of it, the variance would tend
     to 0, whatever the other users did.
     """

@@ -1,4 +1,4 @@
-"""What another ranking would have been worth, out of logged slates and the chances they were drawn with."""
+"""Off-policy estimates of another ranking from logged slates and their propensities."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -18,16 +18,20 @@ HALVES = 2
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What the position-based estimator assumes, and how sure its interval is.
+    """Assumptions of the position-based estimator, and the error of its interval.
 
-    alpha: two-sided error of the interval, 0..1. looks: with which an artist of whom little is
-    known counts as an average one, > 0. power, decay: usual size of a and b in the examination
-    k^-a exp(-b (k - 1)), > 0: a weak prior that a few clicks outweigh. groups: of users, for the
-    jackknife, >= 2.
+    Attributes:
+        alpha: Two-sided error of the interval, 0..1.
+        prior_examinations: Examinations at an average click rate by which the rate of each artist
+            is shrunk, > 0.
+        power: Prior scale of a in the examination k^-a exp(-b (k - 1)), > 0; a few clicks outweigh
+            the prior.
+        decay: Prior scale of b, > 0.
+        groups: Groups of users for the jackknife, >= 2.
     """
 
     alpha: float
-    looks: float
+    prior_examinations: float
     power: float
     decay: float
     groups: int
@@ -37,8 +41,9 @@ class Assumptions:
 class Estimate:
     """A value with its interval, clustered by user.
 
-    effective_samples: (sum of weights)² / sum of squared weights. largest_share: of the heaviest weight in their sum.
-    support: share of what is estimated that the log could have shown, 0..1.
+    effective_samples: (sum of weights)² / sum of squared weights. largest_share: share of the
+    largest weight in the sum of weights. support: share of the estimated examinations that the log
+    could have shown, 0..1.
     """
 
     value: float
@@ -52,11 +57,16 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class SlateLog:
-    """Slates of the champion's list with one slot sometimes given to chance.
+    """Slates of the champion's lists, some with an exploration slot.
 
-    user: int64 (n,), whose slate. ranked: int64 (n, k), the champion's artists in order. shown: the same, with the
-    one drawn by chance in its slot. clicked: bool (n, k). outside: int64 (n,), number of artists that chance draws
-    from, each user's champion and challenger lists less the first k. exploration: chance that a slot is given away.
+    Attributes:
+        user: Number of the user, int64 (n,).
+        ranked: The champion's artists in order, int64 (n, k).
+        shown: The artists that were shown, int64 (n, k).
+        clicked: bool (n, k).
+        outside: Number of artists that exploration draws from, int64 (n,): those of the user's
+            champion and challenger lists without the first k.
+        exploration: Probability that a slate has an exploration slot.
     """
 
     user: Whole
@@ -68,25 +78,27 @@ class SlateLog:
 
 
 def inverse_propensity(rewards: Values, weights: Values, clusters: Whole) -> Estimate:
-    """Mean reward of another policy, weights = its chance of the logged action ÷ the logging one's (Horvitz-Thompson).
+    """Mean reward of another policy by inverse propensity weights (Horvitz-Thompson).
 
-    Li et al. 2018, "Offline evaluation of ranking policies with click models", section 4.2 (item and position).
+    Li et al. 2018, "Offline evaluation of ranking policies with click models", section 4.2 (item
+    and position).
     """
     return _clustered(weights * rewards, np.ones(len(rewards)), weights, clusters)
 
 
 def self_normalised(rewards: Values, weights: Values, clusters: Whole) -> Estimate:
-    """The same, divided by the mean weight (Swaminathan and Joachims 2015): biased a little, steadier."""
+    """The same divided by the mean weight (Swaminathan and Joachims 2015): less variance."""
     return _clustered(weights * rewards, weights, weights, clusters)
 
 
 def examination(log: SlateLog, assumed: Assumptions) -> Values:
-    """Chance that a listener looks at each slot, relative to the first; float64 (k,), descending from 1.
+    """Probability that a user examines each slot, relative to the first; float64 (k,), descending.
 
-    From the artists drawn by chance alone: the slot they stand in was drawn too, so their click rates by slot differ
-    by the slot only. At 10 % exploration a slot has a handful of such clicks, and one without any would give weights
-    beyond all bounds; so one curve is fitted to all slots: th_k = k^-a exp(-b (k - 1)) with a, b >= 0, the largest
-    Poisson likelihood (b = 0 is the curve of Joachims et al. 2017, "Unbiased learning-to-rank with biased feedback").
+    It is estimated from exploration slots alone: their position was drawn at random, so their click
+    rates differ by position only. At 10 % exploration a position has few such clicks, and one
+    without any would give unbounded weights. Therefore one curve is fitted to all positions:
+    th_k = k^-a exp(-b (k - 1)) with a, b >= 0, the largest Poisson likelihood (b = 0 is the curve
+    of Joachims et al. 2017, "Unbiased learning-to-rank with biased feedback").
 
     Raises:
         EvidenceError: No such artist was ever clicked.
@@ -95,7 +107,8 @@ def examination(log: SlateLog, assumed: Assumptions) -> Values:
     counts, clicks = drawn.sum(axis=0), (log.clicked & drawn).sum(axis=0)
     if not clicks.any():
         raise EvidenceError(
-            f"{int(clicks.sum())} clicks on {int(counts.sum())} artists shown by chance tell nothing of the slots.",
+            f"{int(clicks.sum())} clicks on {int(counts.sum())} artists in exploration "
+            "slots are not enough to estimate how users examine the slots.",
             where="slates",
             data="No value was estimated.",
             remedy="Wait for more slates with exploration.",
@@ -105,8 +118,8 @@ def examination(log: SlateLog, assumed: Assumptions) -> Values:
     basis = np.column_stack([np.log1p(down), down])
 
     def unlikely(steepness: Values) -> float:
-        looks = np.exp(-basis @ steepness)
-        log_likelihood = clicks @ np.log(looks) - clicks.sum() * np.log(counts @ looks)
+        examined = np.exp(-basis @ steepness)
+        log_likelihood = clicks @ np.log(examined) - clicks.sum() * np.log(counts @ examined)
         return float(((steepness / usual) ** 2).sum() / 2 - log_likelihood)
 
     found = minimize(unlikely, usual / 2, bounds=[(0, None), (0, None)])
@@ -114,13 +127,14 @@ def examination(log: SlateLog, assumed: Assumptions) -> Values:
 
 
 def position_based_lift(log: SlateLog, target: Whole, assumed: Assumptions) -> Estimate:
-    """Lift in clicks of the lists `target` over the champion's: position-based model, doubly robust.
+    """Lift in clicks of the lists `target` over the champion's (position-based, doubly robust).
 
-    V = mean of sum_k th_k q(pi_k) + sum_k w(a_k) (c_k - th_k q(a_k)), with w(a) = th at a's place in the target list ÷
-    sum_j th_j P(a at j); w = 0 where a is not in it (item-level weights of Li et al. 2018, with the control variate of
-    Dudík et al. 2011). q is fitted on the other half of the users. Champion and challenger are estimated from the
-    same slates, and the interval is that of their ratio over users: a jackknife that leaves out a group of users at a
-    time and estimates all anew, the slots' examination included (Efron and Stein 1981).
+    V = mean of sum_k th_k q(pi_k) + sum_k w(a_k) (c_k - th_k q(a_k)), with w(a) = th at a's place
+    in the target list ÷ sum_j th_j P(a at j); w = 0 where a is not in it (item-level weights of Li
+    et al. 2018, with the control variate of Dudík et al. 2011). q is fitted on the other half of
+    the users. Champion and challenger are estimated from the same slates, and the interval is that
+    of their ratio over users: a jackknife that leaves out a group of users at a time and estimates
+    all anew, the slots' examination included (Efron and Stein 1981).
 
     Args:
         log: Slates.
@@ -128,7 +142,8 @@ def position_based_lift(log: SlateLog, target: Whole, assumed: Assumptions) -> E
         assumed: Priors of the model, and the error of the interval.
 
     Raises:
-        EvidenceError: The slots cannot be told apart, or the champion is never clicked.
+        EvidenceError: The examination of slots cannot be estimated, or the champion is never
+        clicked.
     """
     slates = _Placed.of(log, target)
     value, weights, support = _lift(slates, assumed)
@@ -142,7 +157,7 @@ def position_based_lift(log: SlateLog, target: Whole, assumed: Assumptions) -> E
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """Slates, the lists asked about, and places (0-based, -1 for none) of artists in the other lists, int64 (n, k)."""
+    """Slates, target lists, and positions (0-based, -1 for none) of artists in these."""
 
     log: SlateLog
     target: Whole
@@ -156,7 +171,7 @@ class _Placed:
         return cls(log, target, *(_places(*pair) for pair in pairs))
 
     def without(self, rows: npt.NDArray[np.bool_]) -> Self:
-        """The same less some slates."""
+        """The same without some slates."""
         kept = {
             name: getattr(self.log, name)[~rows]
             for name in ("user", "ranked", "shown", "clicked", "outside")
@@ -166,17 +181,17 @@ class _Placed:
 
 
 def _lift(slates: _Placed, assumed: Assumptions) -> tuple[float, Values, float]:
-    """Lift, weights of what was shown, support of the target."""
+    """The lift, the weights of the items shown, and the support of the target."""
     log = slates.log
-    looks = examination(log, assumed)
-    half, appeal = _appeals(log, slates.target, looks, assumed.looks)
-    residual = log.clicked - looks * appeal[half, log.shown]
-    chance = _exposure(log, slates.shown_in_ranked, looks)
+    examined = examination(log, assumed)
+    half, appeal = _appeals(log, slates.target, examined, assumed.prior_examinations)
+    residual = log.clicked - examined * appeal[half, log.shown]
+    chance = _exposure(log, slates.shown_in_ranked, examined)
 
     def value(listed: Whole, place_of_shown: Whole) -> tuple[float, Values]:
-        wanted = np.where(place_of_shown >= 0, looks[np.maximum(place_of_shown, 0)], 0.0)
+        wanted = np.where(place_of_shown >= 0, examined[np.maximum(place_of_shown, 0)], 0.0)
         weights = np.divide(wanted, chance, out=np.zeros_like(wanted), where=chance > 0)
-        direct = (looks * appeal[half, listed]).sum()
+        direct = (examined * appeal[half, listed]).sum()
         return float(direct + (weights * residual).sum()), weights[weights > 0]
 
     ours, _ = value(log.ranked, slates.shown_in_ranked)
@@ -188,55 +203,55 @@ def _lift(slates: _Placed, assumed: Assumptions) -> tuple[float, Values, float]:
             data="No lift was estimated.",
             remedy="Wait for more slates.",
         )
-    reached = looks * (_exposure(log, slates.target_in_ranked, looks) > 0)
-    return theirs / ours - 1, weights, float(reached.sum() / (looks.sum() * len(reached)))
+    reached = examined * (_exposure(log, slates.target_in_ranked, examined) > 0)
+    return theirs / ours - 1, weights, float(reached.sum() / (examined.sum() * len(reached)))
 
 
 def _groups(user: Whole, count: int) -> Whole:
-    """Users by lot into groups of about one size, each user in one."""
+    """Assign each user at random to one of some groups of similar size."""
     _, code = np.unique(user, return_inverse=True)
     return np.asarray(np.random.default_rng(0).permutation(code.max() + 1)[code] % count)
 
 
-def _appeals(log: SlateLog, target: Whole, looks: Values, prior: float) -> tuple[Whole, Values]:
-    """Each slate's half of the users, int64 (n, 1), and by half the appeal of each artist as the other half has it."""
+def _appeals(log: SlateLog, target: Whole, examined: Values, prior: float) -> tuple[Whole, Values]:
+    """Half of each slate's user, int64 (n, 1), and by half the appeal fitted on the other half."""
     size = int(max(log.shown.max(), target.max(), log.ranked.max())) + 1
     half = log.user % HALVES
-    appeals = [_appeal(log, looks, half != part, size, prior) for part in range(HALVES)]
+    appeals = [_appeal(log, examined, half != part, size, prior) for part in range(HALVES)]
     return half[:, None], np.array(appeals)
 
 
 def _appeal(
     log: SlateLog,
-    looks: Values,
+    examined: Values,
     rows: npt.NDArray[np.bool_],
     size: int,
     prior: float,
 ) -> Values:
-    """Clicks ÷ looks of each artist in some slates, drawn towards the mean."""
+    """Clicks ÷ examinations of each artist in some slates, shrunk towards the mean."""
     shown, clicked = log.shown[rows], log.clicked[rows]
-    looked = np.bincount(shown.ravel(), np.broadcast_to(looks, shown.shape).ravel(), size)
+    times = np.bincount(shown.ravel(), np.broadcast_to(examined, shown.shape).ravel(), size)
     clicks = np.bincount(shown.ravel(), clicked.ravel().astype(np.float64), size)
-    mean = clicks.sum() / max(1.0, looked.sum())
-    return np.asarray((clicks + prior * mean) / (looked + prior))
+    mean = clicks.sum() / max(1.0, times.sum())
+    return np.asarray((clicks + prior * mean) / (times + prior))
 
 
-def _exposure(log: SlateLog, place: Whole, looks: Values) -> Values:
-    """sum_j th_j P(artist at j) under the logging policy, of artists at these places of the ranked list."""
+def _exposure(log: SlateLog, place: Whole, examined: Values) -> Values:
+    """sum_j th_j P(artist at j) under the logging policy, by position in the ranked list."""
     k = log.ranked.shape[1]
     by_chance = (
         log.exploration
         / k
         / np.maximum(log.outside, 1)[:, None]
-        * looks.sum()
+        * examined.sum()
         * (log.outside > 0)[:, None]
     )
-    ranked = looks[np.maximum(place, 0)] * (1 - log.exploration / k)
+    ranked = examined[np.maximum(place, 0)] * (1 - log.exploration / k)
     return np.asarray(np.where(place >= 0, ranked, by_chance))
 
 
 def _places(lists: Whole, artists: Whole) -> Whole:
-    """Place (0-based) of each artist in the list of its row; -1 where it is not in it."""
+    """Position (0-based) of each artist in the list of its row; -1 if it is not in it."""
     equal = artists[:, :, None] == lists[:, None, :]
     return np.asarray(np.where(equal.any(axis=2), equal.argmax(axis=2), -1))
 

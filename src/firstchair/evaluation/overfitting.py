@@ -1,4 +1,4 @@
-"""Gaps: whether a model remembers what it was fitted to so much better than it finds what is new."""
+"""Overfitting: the gap between a model's quality on training data and on unseen data."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,18 @@ from firstchair.errors import EvidenceError
 from firstchair.evaluation.intervals import mean_interval, resampling_weights
 from firstchair.models.hits import Values
 
-# Shares of the train value that may be lost on unseen data before it is called overfit.
+# Largest relative gap of a model that is not overfit.
 MAX_RELATIVE_GAP = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Train against unseen quality of one model, both means over users in 0..1.
+    """Quality of one model on training and unseen data, both means over users, 0..1.
 
-    relative_gap: 1 - unseen / train; lower, upper: two-sided 95 % interval of train - unseen, resampling users.
-    behind: whether a simpler reference finds significantly more that is new, though it remembers less.
-    overfit: the relative gap is above its limit, or `behind`.
+    relative_gap: 1 - unseen / train. lower, upper: two-sided 95 % interval of train - unseen, by
+    resampling users. behind: whether a simpler reference is significantly better on unseen data,
+    though it is worse on training data. overfit: whether the relative gap exceeds its limit, or
+    `behind`.
     """
 
     train: float
@@ -40,19 +41,19 @@ def gap_test(
     max_relative_gap: float = MAX_RELATIVE_GAP,
     seed: int,
 ) -> Gap:
-    """Judge the gap between what a model remembers and what it finds.
+    """Test whether a model is overfit.
 
-    Every recommender remembers better than it foretells, so a gap alone proves nothing but where it is
-    extreme. The telling sign is a reference fitted to the same data that remembers less and finds more: the
-    difference went into remembering.
+    Every recommender is better on its training data, so only an extreme gap is proof by itself. The
+    better sign is a reference, fitted to the same data, that is worse on training data and better
+    on unseen data.
 
     Args:
-        train: A metric of each user on what the model was fitted to, float64 (n_users,), 0..1.
-        unseen: The same metric, the same users, on what it was not.
-        reference_train: What a stiffer model remembers, or None.
-        reference_unseen: What it finds, or None.
-        max_relative_gap: Largest share of `train` that may be lost.
-        seed: Of the resampling.
+        train: A metric of each user on the training data, float64 (n_users,), 0..1.
+        unseen: The same metric on unseen data, users in the same order.
+        reference_train: The metric of a simpler model on the training data, or None.
+        reference_unseen: The same on unseen data, or None.
+        max_relative_gap: Largest relative gap of a model that is not overfit.
+        seed: Seed of the resampling.
 
     Raises:
         EvidenceError: The arrays differ in length, or hold no user.
@@ -60,7 +61,7 @@ def gap_test(
     values = [v for v in (train, unseen, reference_train, reference_unseen) if v is not None]
     if len({len(v) for v in values}) != 1 or not len(train):
         raise EvidenceError(
-            f"{len(train)} users on training data stand against {len(unseen)} on unseen data.",
+            f"{len(train)} users on training data are compared with {len(unseen)} on unseen data.",
             where="gap test",
             data="Nothing was judged.",
             remedy="Give the values of the same users in the same order.",
@@ -89,11 +90,11 @@ def gap_test(
 
 @dataclass(frozen=True, slots=True)
 class GapDifference:
-    """How much more of its training quality a challenger loses on unseen days than the champion.
+    """Difference between the relative gaps of challenger and champion.
 
-    champion, challenger: gaps 1 - unseen / train, at most 1. difference: challenger's less champion's.
-    lower, upper: two-sided interval of it at 1 - alpha, resampling users. users: of either kind of
-    days.
+    champion, challenger: gaps 1 - unseen / train, at most 1. difference: challenger's minus
+    champion's. lower, upper: its two-sided interval at 1 - alpha, by resampling users. users: users
+    of training or unseen days.
     """
 
     champion: float
@@ -106,10 +107,11 @@ class GapDifference:
 
 @dataclass(frozen=True, slots=True)
 class TwoSplits:
-    """A metric of two models on what they were fitted to and on unseen days.
+    """A metric of two models on training days and on unseen days.
 
-    train_users, unseen_users: keys, (n_train,) and (n_unseen,), no one twice; the same user may stand in both.
-    champion, challenger: values on training days and on unseen days, float64 in the order of those keys, 0..1.
+    train_users, unseen_users: keys, (n_train,) and (n_unseen,), each unique; a user may be in both.
+    champion, challenger: values on training days and on unseen days, float64 in the order of these
+    keys, 0..1.
     """
 
     train_users: npt.NDArray[np.generic]
@@ -125,15 +127,15 @@ def gap_difference(
     alpha: float,
     seed: int,
 ) -> GapDifference | None:
-    """The difference of the gaps with its interval; None where a model remembers nothing, so that it has no gap.
+    """The difference of the gaps with its interval; None if a model has no gap (training mean 0).
 
-    A user counts a Poisson(1) number of times in a resample, on both kinds of days and for both models alike.
+    A user has one Poisson(1) weight in a resample, on both kinds of days and for both models.
 
     Args:
         found: Values of the same users for both models.
         samples: Resamples.
         alpha: Two-sided error of the interval, 0..1.
-        seed: Of the weights.
+        seed: Seed of the weights.
     """
     models = (found.champion, found.challenger)
     if not len(found.unseen_users) or not all(

@@ -1,4 +1,4 @@
-"""Public splits: two files of users and items, as the data every model is fitted on."""
+"""Public splits: two files of users and items, converted to training data."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -13,18 +13,17 @@ from scipy import sparse
 from firstchair.evaluation.public_files import LISTS, read_pairs
 from firstchair.models import LabelledHistory, TrainingData
 
-# The split has no days; nothing that is read from it depends on this one.
+# The split has no days; nothing depends on this one.
 NO_DAY = date(1970, 1, 1)
 HELD_OUT_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class PublicSplit:
-    """What is learnt from, with a held-out slice of it as labels, and what is to be found.
+    """Training data with a held-out slice as labels, and the positives of the test file.
 
-    positives: float32 CSR (n_users, n_artists), 1 where the test file has the pair; rows and columns are
-    those of `train`. A user of the test file alone is a cold one.
-    formats: how both files were read.
+    positives: float32 CSR (n_users, n_artists), 1 for each pair of the test file; rows and columns
+    are those of `train`. Users of the test file alone are cold. formats: how both files were read.
     """
 
     train: TrainingData
@@ -33,9 +32,9 @@ class PublicSplit:
 
 
 def read_public_split(train: Path, test: Path, *, seed: int) -> PublicSplit:
-    """Both files as one split; a fifth of each user's items in `train` is held out as labels by `seed`.
+    """Read both files (`read_pairs`) as one split; a fifth of each user's items are labels.
 
-    Formats as `read_pairs` knows them. The order of items carries no meaning.
+    `seed` draws the labels. The order of items has no meaning.
 
     Raises:
         EvidenceError: A file holds no pair, is not text, or its format cannot be recognised.
@@ -59,7 +58,7 @@ def read_public_split(train: Path, test: Path, *, seed: int) -> PublicSplit:
 def as_training_data(
     user_keys: npt.NDArray[np.str_], artist_ids: npt.NDArray[np.str_], confidence: sparse.csr_matrix
 ) -> TrainingData:
-    """Pairs of which nothing more is known: no country, no age group, no genre, no day."""
+    """Training data of pairs alone: without countries, age groups, genres and days."""
     unknown = pd.DataFrame(
         {"country": "unknown", "age_group": "unknown"}, index=pd.Index(user_keys, dtype=object)
     )
@@ -83,7 +82,7 @@ def as_training_data(
 
 
 def with_held_out(data: TrainingData, *, seed: int, share: float = HELD_OUT_SHARE) -> TrainingData:
-    """The same data with `share` of each user's artists as labels, and the rest as the data before them."""
+    """The same data with `share` of each user's artists held out as labels."""
     kept, held = held_out(data.confidence, seed=seed, share=share)
     return replace(data, labelled=LabelledHistory(replace(data, confidence=kept), held))
 
@@ -91,10 +90,10 @@ def with_held_out(data: TrainingData, *, seed: int, share: float = HELD_OUT_SHAR
 def held_out(
     matrix: sparse.csr_matrix, *, seed: int, share: float
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Split each row: `share` of its positive entries (rounded, ties to even), drawn by `seed`, are held out.
+    """Hold out `share` of the positive entries of each row (rounded, ties to even), by `seed`.
 
     Returns:
-        The matrix without them, and 1 where they stood; both float32 CSR.
+        The matrix without them, and 1 at their positions; both float32 CSR.
     """
     rng = np.random.default_rng(seed)
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -118,6 +117,6 @@ def _ones(
     row: npt.NDArray[np.int64], column: npt.NDArray[np.int64], shape: tuple[int, int]
 ) -> sparse.csr_matrix:
     matrix = sparse.csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=shape)
-    matrix.data[:] = 1  # a pair given twice is one
+    matrix.data[:] = 1  # A repeated pair counts once.
     matrix.sort_indices()
     return matrix

@@ -1,4 +1,4 @@
-"""Files of users and items in the usual formats: recognised, or refused."""
+"""Read files of users and items in the usual formats; refuse unknown ones."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +12,13 @@ from firstchair.errors import EvidenceError
 
 LISTS = "lists: a user, then items"
 SEPARATORS = ("::", "\t", ",", "|", ";")
-# Names of columns, in small letters and without what stands between words.
+# Names of columns, in lower case and without separators between words.
 USER = frozenset({"user", "users", "userid", "uid", "reviewerid", "customerid", "sessionid"})
 ITEM = frozenset(
     {"item", "items", "itemid", "itemids", "iid", "movieid", "artistid", "trackid", "songid"}
     | {"businessid", "productid", "asin", "bookid", "isbn", "poiid", "locationid", "artist"}
 )
-# Scales of ratings end at 10 or before, in whole or half steps.
+# Ratings are at most 10, in whole or half steps.
 RATINGS = frozenset(number / 2 for number in range(21))
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 # Seconds or milliseconds since 1970 of the last fifty years, or a date.
@@ -40,7 +40,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as rows of fields; `layouts`: what it may be, none where all mean the same."""
+    """A file as rows of fields; `layouts`: its possible layouts."""
 
     path: Path
     rows: list[Row]
@@ -50,12 +50,11 @@ class _File:
 
 
 def read_pairs(train: Path, test: Path) -> tuple[Pairs, Pairs]:
-    """The pairs of both files.
+    """Read the pairs of both files.
 
-    Each is in one of: lists (a user, then items, apart by blanks, tabs or commas); triples (a user,
-    an item, then a rating, a time or both, by position or under a header that names the columns, as
-    RecBole and MovieLens write them). Ratings and times are not read. What fits both is read as the
-    other file is.
+    A file holds lists (a user, then items, separated by blanks, tabs or commas) or triples (a user,
+    an item, then a rating, a time or both, by position or under a header, as RecBole and MovieLens
+    write them). Ratings and times are not read. A file that fits both is read like the other file.
 
     Raises:
         EvidenceError: A file holds no pair, is not text, or its format cannot be recognised.
@@ -109,7 +108,7 @@ def _opened(path: Path, *, is_train: bool) -> _File:
 
 
 def _splitting(lines: Sequence[str]) -> Callable[[str], Row]:
-    """How the lines are split: at the separator that each of the first ones has, else at blanks."""
+    """How lines are split: at a separator that all of the first lines have, else at blanks."""
     seen = lines[:SEEN_FOR_SEPARATOR]
     for separator in SEPARATORS:
         if seen and all(separator in line for line in seen):
@@ -118,9 +117,9 @@ def _splitting(lines: Sequence[str]) -> Callable[[str], Row]:
 
 
 def _columns(header: Row) -> tuple[int, int | None] | None:
-    """Places of user and item where the first line names columns; None where it names none.
+    """Positions of user and item by a header; None without a header.
 
-    RecBole writes `user_id:token`: the type is left out.
+    RecBole writes `user_id:token`; the type is ignored.
     """
     names = [re.sub(r"[^a-z]", "", name.partition(":")[0].lower()) for name in header]
     user = next((place for place, name in enumerate(names) if name in USER), None)
@@ -130,10 +129,10 @@ def _columns(header: Row) -> tuple[int, int | None] | None:
 
 
 def _layouts(rows: Sequence[Row], *, is_train: bool) -> tuple[str, ...]:
-    """What rows without a header may be.
+    """The possible layouts of rows without a header.
 
-    Lists have different lengths, and a user has one. Triples have one width and, but for a test
-    file of one item a user, many lines to a user.
+    Lists have different lengths, one per user. Triples have one width and several lines per user,
+    except in a test file with one item per user.
     """
     widths = {len(row) for row in rows}
     if max(widths, default=0) <= 2:
@@ -151,7 +150,7 @@ def _layouts(rows: Sequence[Row], *, is_train: bool) -> tuple[str, ...]:
 
 
 def _kinds(rows: Sequence[Row]) -> Iterator[str | None]:
-    """What each column behind user and item holds: rating, time, or None where that is unknown."""
+    """Content of each column after user and item: rating, time, or None if unknown."""
     for place in range(2, len(rows[0])):
         values = {row[place] for row in rows}
         if all(TIME.fullmatch(value) for value in values):
@@ -167,7 +166,7 @@ def _triples(names: Sequence[str]) -> str:
 
 
 def unreadable(path: Path, what: str) -> EvidenceError:
-    """The error of a file that holds no pairs, or whose format is not recognised."""
+    """The error for a file without pairs, or of an unknown format."""
     return EvidenceError(
         what,
         where=str(path),

@@ -1,4 +1,4 @@
-"""One model on a public split: settings chosen within its training file, then the full ranking of every test user."""
+"""Evaluate a model on a public split, with settings chosen within its training file."""
 
 import resource
 import time
@@ -23,12 +23,13 @@ VALIDATION_USERS = 3_000
 
 @dataclass(frozen=True, slots=True)
 class PublicEvaluation:
-    """Full-ranking quality at k of a model fitted on a public split; metrics are means over `users`, 0..1.
+    """Full-ranking quality at k on a public split; metrics are means over `users`, 0..1.
 
     formats: how the training and the test file were read.
-    settings: What it was fitted with; chosen_by: where they come from. fit_seconds: the fit alone, without
-    reading files and choosing settings. gini, coverage 0..1, novelty in bits: of the lists.
-    peak_memory_mb: of this process so far. per_user: recall and ndcg, float64 (users,), in order of user ids.
+    settings: What it was fitted with; chosen_by: where they come from. fit_seconds: the fit alone,
+    without reading files and choosing settings. gini, coverage 0..1, novelty in bits: of the lists.
+    peak_memory_mb: of this process so far. per_user: recall and ndcg, float64 (users,), in order of
+    user ids.
     """
 
     model: str
@@ -53,7 +54,7 @@ class PublicEvaluation:
 
 
 def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> PublicEvaluation:
-    """Fit `model`, one of `Family` or `popularity`, and rank all items for every user of the test file.
+    """Fit `model` (a `Family` or `popularity`) and rank all items for every user of the test file.
 
     Raises:
         ModelError: The family needs more than the two files hold.
@@ -137,7 +138,7 @@ def validation_ndcg(
     k: int = 20,
     users: int = VALIDATION_USERS,
 ) -> float:
-    """Mean NDCG@k on what was held out, of a sample of its users, fitted without it: what settings are chosen by."""
+    """Mean NDCG@k on held-out interactions of a sample of users; settings are chosen by it."""
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
     rows = np.sort(np.random.default_rng(seed).permutation(rows)[:users]).astype(np.int64)
     if not len(rows):

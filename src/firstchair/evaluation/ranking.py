@@ -1,4 +1,4 @@
-"""Ranking metrics over the full catalogue, one value a user."""
+"""Ranking metrics over the full catalogue, one value per user."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,10 @@ from firstchair.models.hits import Values, hits_of, ndcg
 
 @dataclass(frozen=True, slots=True)
 class RankingMetrics:
-    """Per-user values, each float64 (n_users,), of lists against what the users took up; all in 0..1.
+    """Per-user metrics of lists, each float64 (n_users,), 0..1.
 
-    hit: whether the list holds anything wanted; map: average precision; mrr: reciprocal rank of the first hit.
+    hit: whether the list holds a positive; map: average precision; mrr: reciprocal rank of the
+    first hit.
     """
 
     recall_at_20: Values
@@ -45,7 +46,7 @@ def ranking_metrics(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix
 def metrics_at(
     artists: npt.NDArray[np.int32], positives: sparse.csr_matrix, k: int
 ) -> dict[str, Values]:
-    """recall, ndcg, hit_rate, map and mrr at any `k`, one value a user; arguments as `ranking_metrics`."""
+    """recall, ndcg, hit_rate, map and mrr at any `k`, by user; arguments as `ranking_metrics`."""
     hits, wanted = hits_of(artists[:, :k], positives), np.diff(positives.indptr)
     return {
         "recall": recall(hits, wanted, k),
@@ -57,18 +58,18 @@ def metrics_at(
 
 
 def recall(hits: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int32], k: int) -> Values:
-    """Share of what is wanted that stands among the first `k`; may stay below 1 where more than k is wanted."""
+    """Share of the positives among the first `k`; at most k / wanted if there are more than k."""
     return np.asarray(hits[:, :k].sum(axis=1) / wanted)
 
 
 def average_precision(hits: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int32], k: int) -> Values:
-    """Precision at the rank of each hit, summed, over min(k, wanted): 1 for a list that begins with all of them."""
+    """Sum of the precision at each hit ÷ min(k, wanted); 1 if the list begins with all of them."""
     first = hits[:, :k]
     precision = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
     return np.asarray((precision * first).sum(axis=1) / np.minimum(wanted, k))
 
 
 def reciprocal_rank(hits: npt.NDArray[np.bool_], k: int) -> Values:
-    """1 / rank of the first hit among the first `k`, 0 where there is none (Voorhees 1999)."""
+    """1 / rank of the first hit among the first `k`, 0 without one (Voorhees 1999)."""
     first = hits[:, :k]
     return np.where(first.any(axis=1), 1 / (np.argmax(first, axis=1) + 1), 0.0)

@@ -1,4 +1,4 @@
-"""Popularity: the reference that no recommender may fall behind; never registered, never served."""
+"""Popularity: the reference that every recommender has to beat; never registered or served."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ POPULARITY = "popularity"
 
 
 class Popularity:
-    """The artists with most listeners first, those a user has taken left out."""
+    """The artists with most listeners first, without those a user has interacted with."""
 
     def __init__(self, data: TrainingData) -> None:
         self.listeners = np.asarray(

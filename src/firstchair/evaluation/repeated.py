@@ -1,4 +1,4 @@
-"""Bounds of a test that is repeated on a few planned looks at one growing set of users."""
+"""Bounds of a test that is repeated at a few planned evaluations of the same users."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,15 +27,15 @@ def spent(share: float, *, alpha: float) -> float:
 
 
 class RepeatedTest:
-    """Critical values of a one-sided test at planned looks, together of error alpha under the null.
+    """Critical values of a one-sided test at planned evaluations, with a joint error of alpha.
 
-    The estimates of the looks rest on the same users and are therefore correlated, neither as
-    independent increments would be nor in any way known before. Their correlation is measured: that
-    of the estimates' influence values, one a user. Given it, the z-values of the looks so far are
-    normal under the null; the critical value of a look is where the paths of that distribution which
-    have crossed so far are the share that may be spent by then (Lan and DeMets 1983, with the
-    covariance itself in the place of an assumed one; Jennison and Turnbull 2000, "Group sequential
-    methods with applications to clinical trials", section 3.1).
+    The estimates use the same users and are therefore correlated, in a way that is not known
+    before. The correlation is measured from the influence of each user on each estimate. Given it,
+    the z-values so far are normal under the null. The critical value of an evaluation is chosen so
+    that the share of paths of that distribution which have crossed by then is the error that may be
+    spent by then (Lan and DeMets 1983, with the measured covariance in place of an assumed one;
+    Jennison and Turnbull 2000, "Group sequential methods with applications to clinical trials",
+    section 3.1).
     """
 
     def __init__(self, alpha: float) -> None:
@@ -45,12 +45,12 @@ class RepeatedTest:
         self._crossed = np.zeros(PATHS, dtype=np.bool_)
 
     def critical(self, influence: Values, *, share: float) -> float:
-        """The critical z-value of the next look; positive infinity where nothing may be spent.
+        """The critical z-value of the next evaluation; infinity if no error may be spent.
 
         Args:
-            influence: float64 (n_users,), how much each user moves the estimate of this look, 0 where
-                they do not count; the users are the same at every look.
-            share: Of the longest experiment that is over, 0..1, not below that of the look before.
+            influence: float64 (n_users,), influence of each user on the estimate, 0 for users who
+                do not count; the users are the same at every evaluation.
+            share: Share of the longest experiment that is over, 0..1, never decreasing.
         """
         direction = influence.astype(np.float32)
         length = float(np.linalg.norm(direction))
@@ -62,17 +62,17 @@ class RepeatedTest:
         return self._spend(row, share)
 
     def planned(self, correlations: Sequence[float], *, share: float) -> float:
-        """The same for a look whose correlations with the looks before are assumed, oldest first."""
+        """The same with assumed correlations with the evaluations before, oldest first."""
         return self._spend(self._row(correlations), share)
 
     def _row(self, correlations: Sequence[float]) -> Values:
-        """The next row of the Cholesky factor of the looks' correlations."""
+        """The next row of the Cholesky factor of the correlations."""
         row = np.zeros(len(self._factors) + 1)
         for place, factor in enumerate(self._factors):
             if factor[place] > 0:
                 row[place] = (correlations[place] - row[:place] @ factor[:place]) / factor[place]
         row[-1] = np.sqrt(max(0.0, 1.0 - float(row[:-1] @ row[:-1])))
-        # A look without anything new repeats the one before it.
+        # An evaluation without new data repeats the one before it.
         row[-1] = row[-1] if row[-1] > 1e-4 else 0.0
         self._factors.append(row)
         return row
@@ -94,10 +94,10 @@ class RepeatedTest:
 
 @lru_cache
 def planned_bound(min_days: int, max_days: int, alpha: float) -> float:
-    """The z-value wanted on the last day, as planned before a stage.
+    """The planned critical z-value of the last day of a stage.
 
-    Its looks are taken to be as correlated as means of s and t independent days, sqrt(s / t). Where
-    users keep their habits the correlation is higher and the bound of the stage itself lower.
+    Evaluations are assumed to be correlated like means of s and t independent days, sqrt(s / t). If
+    users keep their habits, the correlation is higher and the actual bound lower.
     """
     test = RepeatedTest(alpha)
     bound = np.inf
@@ -109,6 +109,6 @@ def planned_bound(min_days: int, max_days: int, alpha: float) -> float:
 
 @lru_cache(maxsize=512)
 def _steps(look: int) -> Values:
-    """A standard normal step of every path at a look: its quantiles in a random order."""
+    """A standard normal step for every path: the normal quantiles in a random order."""
     order = np.random.default_rng([PATHS_SEED, look]).permutation(PATHS)
     return np.asarray(ndtri((order + 0.5) / PATHS))

@@ -1,11 +1,11 @@
-"""Many tests at once."""
+"""Correction for many tests at once."""
 
 import numpy as np
 import numpy.typing as npt
 
 
 def holm(p: npt.NDArray[np.float64], *, alpha: float) -> npt.NDArray[np.bool_]:
-    """Which hypotheses fall when their family may err with `alpha` (Holm 1979, section 2); NaN never falls.
+    """Hypotheses that are rejected at a family-wise error of `alpha` (Holm 1979); NaN never is.
 
     >>> holm(np.array([0.03, 0.001, 0.5, np.nan]), alpha=0.05).tolist()
     [False, True, False, False]

@@ -1,4 +1,4 @@
-"""Evidence that may be looked at every day: e-process, bounds, detectable effects in information time."""
+"""Sequential statistics that are valid at every evaluation: e-values, bounds, effects."""
 
 from typing import overload
 
@@ -10,10 +10,11 @@ Values = npt.NDArray[np.float64]
 
 
 def rho_for(se_planned: float, *, alpha: float) -> float:
-    """The mixture's precision that makes the confidence sequence tightest at the information of `se_planned`.
+    """The mixture's precision for the tightest confidence sequence at `se_planned`.
 
-    rho = v / (-W_{-1}(-a² / e) - 1) with v = 1 / se², a = 2 alpha (Howard et al. 2021, "Time-uniform confidence
-    sequences", section 3.5, for one side). Fixed before the stage; a bad plan costs power, not level.
+    rho = v / (-W_{-1}(-a² / e) - 1) with v = 1 / se², a = 2 alpha (Howard et al. 2021,
+    "Time-uniform confidence sequences", section 3.5, for one side). Fixed before the stage; a bad
+    plan costs power, not level.
 
     >>> round(rho_for(0.0131, alpha=0.05), 3)
     877.803
@@ -31,9 +32,9 @@ def log_e(
 ) -> float | Values:
     """Logarithm of the one-sided e-value that the effect lies above `null`: a half-normal mixture.
 
-    With v = 1 / se² and S = (d - null) v:
-    ln e = ln 2 + ln(rho / (v + rho)) / 2 + S² / (2 (v + rho)) + ln Phi(S / sqrt(v + rho))
-    (Waudby-Smith et al. 2024, "Time-uniform central limit theory and asymptotic confidence sequences", one-sided).
+    With v = 1 / se² and S = (d - null) v: ln e = ln 2 + ln(rho / (v + rho)) / 2 + S² / (2 (v +
+    rho)) + ln Phi(S / sqrt(v + rho)) (Waudby-Smith et al. 2024, "Time-uniform central limit theory
+    and asymptotic confidence sequences", one-sided).
 
     Args:
         d: Relative effect.
@@ -57,7 +58,7 @@ def log_e(
 
 
 def radius(se: float, *, rho: float, alpha: float) -> float:
-    """Distance of the one-sided confidence sequence at 1 - alpha from the estimate; valid at all looks together.
+    """Distance of the one-sided confidence sequence from the estimate, at 1 - alpha.
 
     sqrt(2 (v + rho) ln(1 + sqrt((v + rho) / rho) / (2 alpha))) / v.
 
@@ -70,10 +71,10 @@ def radius(se: float, *, rho: float, alpha: float) -> float:
 
 
 def detectable_once(se: float, *, alpha: float, power: float) -> float:
-    """Effect that one look would find with that power: (z_{1-alpha} + z_{power}) se."""
+    """Effect that one test detects with that power: (z_{1-alpha} + z_{power}) se."""
     return float((ndtri(1 - alpha) + ndtri(power)) * se)
 
 
 def detectable(se: float, *, rho: float, alpha: float, power: float) -> float:
-    """Effect that the confidence sequence at this error would find with that power."""
+    """Effect that the confidence sequence detects with that power at this error."""
     return radius(se, rho=rho, alpha=alpha) + float(ndtri(power)) * se

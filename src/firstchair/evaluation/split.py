@@ -1,4 +1,4 @@
-"""The split by time: fit before the cutoff, a day of silence, then test on what users newly took up."""
+"""The split by time: training before the cutoff, a gap of a day, then the test days."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -8,22 +8,23 @@ from scipy import sparse
 from firstchair.errors import EvidenceError, LeakageError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.models import TrainingData, load_training_data, taken_up
+from firstchair.models import TrainingData, load_training_data, positive_interactions
 
 MAX_TEST_DAYS = 14
 MIN_TEST_DAYS = 2
-# Events of one evening fall on both sides of midnight; the day after the cutoff belongs to neither side.
+# Events of one evening fall on both sides of midnight; the day after the cutoff belongs to neither
+# side.
 GAP = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Training data before `cutoff`, and what users took up from `cutoff` + 1 day to `as_of`.
+    """Training data before `cutoff`, and first interactions from `cutoff` + 1 day to `as_of`.
 
-    positives: float32 CSR (n_users, n_artists), 1 where a user first took up an artist in the test
-    days and no slate led them to it: what models are judged by. prompted: likewise, where a slate did:
-    the models that served chose these, so they are reported and nothing is decided by them. Rows and
-    columns are those of `train`.
+    positives: float32 CSR (n_users, n_artists), 1 for a user's first positive interaction with an
+    artist that followed no slate; models are compared by these. prompted: likewise, for those that
+    followed a slate. The models that served chose these, so they are only reported.
+    Rows and columns are those of `train`.
     """
 
     as_of: date
@@ -35,7 +36,7 @@ class Split:
 
 
 def cutoff_of(lake: Lake, *, as_of: date) -> date:
-    """First day (UTC) that the training data of the split for `as_of` may not know.
+    """First day (UTC) after the training data of the split for `as_of`.
 
     The last quarter of the history is the test, at most `MAX_TEST_DAYS` days.
 
@@ -56,21 +57,21 @@ def cutoff_of(lake: Lake, *, as_of: date) -> date:
 
 
 def load_split(lake: Lake, *, as_of: date) -> Split:
-    """The split for `as_of`, cut at `cutoff_of`.
+    """Load the split for `as_of`, with the cutoff of `cutoff_of`.
 
     Raises:
         EvidenceError: The history is too short to be split.
-        LeakageError: Something at or after the cutoff stands in the training data.
+        LeakageError: The training data hold something at or after the cutoff.
     """
     cutoff = cutoff_of(lake, as_of=as_of)
     train = load_training_data(lake, as_of=cutoff)
     refuse_future(train, cutoff)
-    found = taken_up(lake, start=cutoff + GAP, end=as_of)
+    found = positive_interactions(lake, start=cutoff + GAP, end=as_of)
     return Split(as_of, cutoff, (as_of - cutoff).days, train, found.unprompted, found.prompted)
 
 
 def refuse_future(train: TrainingData, cutoff: date) -> None:
-    """Stop where training data know the test days.
+    """Refuse training data with signals of the test days.
 
     Raises:
         LeakageError: A signal of the training data lies at or after the cutoff.

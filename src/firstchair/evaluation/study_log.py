@@ -1,17 +1,17 @@
-"""A study as MLflow shows it: one run for the study, one nested in it for each trial."""
+"""Log a study to MLflow: one run for the study, with a nested run for each trial."""
 
 from typing import Any
 
 from firstchair.evaluation.tuning import Study
 
-# What MLflow itself names the tag that nests a run.
+# MLflow's tag that nests a run.
 PARENT = "mlflow.parentRunId"
 
 
 def log_study(
     study: Study, *, tracking_uri: str, experiment: str, fingerprint: str, simulated: bool
 ) -> str:
-    """Write the study and its trials into the experiment, which must exist; returns the run of the study.
+    """Log the study and its trials to an existing experiment; return the id of its run.
 
     `simulated`, whether some event behind it is, is a tag of every run.
     """

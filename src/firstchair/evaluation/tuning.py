@@ -1,4 +1,4 @@
-"""Tuning: a budgeted, seeded search over a family's settings, judged on a later or held-out slice, never on test."""
+"""Tuning: a seeded search over a family's settings, validated on held-out data, never on test."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ DEPTH = 20
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One setting tried: mean NDCG@20 on what it was fitted to and on the slice it was not, each 0..1."""
+    """One setting, with its mean NDCG@20 on training and on validation data, 0..1."""
 
     number: int
     settings: dict[str, Any]
@@ -38,11 +38,11 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The trial with the best validation; of equal ones the first."""
+        """The trial with the best validation metric; the first of equal ones."""
         return max(self.trials, key=lambda trial: trial.validation_ndcg)
 
     def document(self) -> dict[str, Any]:
-        """The chosen settings with the study's figures, as `models/settings` keeps them."""
+        """The chosen settings and the study's figures, in the form of `models/settings`."""
         chosen = asdict(self.best)
         figures: dict[str, float] = {
             "seed": self.seed,
@@ -61,22 +61,22 @@ def tune(
     start: Mapping[str, Any],
     trials: int,
     seed: int,
-    told: Callable[[Trial], None] = lambda trial: None,
+    after_trial: Callable[[Trial], None] = lambda trial: None,
 ) -> Study:
     """Search the family's space by TPE (Bergstra et al. 2011), beginning with `start`.
 
     The budget is a number of trials, not of seconds, so the same seed finds the same settings.
 
     Args:
-        labelled: Fitted on its data, judged on its unprompted positives.
-        family: One with a space of its own.
-        start: Settings of the first trial: those in use.
-        trials: Settings tried, at least 1.
-        seed: Of the search, the fits and the sample of users.
-        told: Called after each trial.
+        labelled: Models are fitted on its data and validated on its unprompted positives.
+        family: A family with a search space.
+        start: Settings of the first trial, such as those in use.
+        trials: Number of trials, at least 1.
+        seed: Seed of the search, the fits and the sample of users.
+        after_trial: Called after each trial.
 
     Raises:
-        EvidenceError: Nobody took up anything in the labels' days.
+        EvidenceError: There is no unprompted positive interaction to validate on.
         ModelError: The family has nothing to tune.
     """
     import optuna
@@ -105,7 +105,7 @@ def tune(
     def objective(asked: Any) -> float:
         settings = SPACES[family](asked)
         found.append(_tried(asked.number, labelled, family, settings, rows, seed))
-        told(found[-1])
+        after_trial(found[-1])
         return found[-1].validation_ndcg
 
     study.optimize(objective, n_trials=trials)
@@ -139,9 +139,9 @@ SPACES: Mapping[Family, Callable[[Any], dict[str, Any]]] = {
 
 
 def _judged(labelled: LabelledHistory, seed: int) -> Rows:
-    """A sample of the users with something to find, ascending."""
-    told = np.flatnonzero(np.diff(labelled.unprompted().indptr) > 0)
-    return np.sort(np.random.default_rng(seed).permutation(told)[:USERS]).astype(np.int64)
+    """A sample of the users with an unprompted positive, ascending."""
+    judged = np.flatnonzero(np.diff(labelled.unprompted().indptr) > 0)
+    return np.sort(np.random.default_rng(seed).permutation(judged)[:USERS]).astype(np.int64)
 
 
 def _tried(
@@ -167,9 +167,9 @@ def _tried(
 def remembered_and_found(
     model: Recommender, labelled: LabelledHistory, rows: Rows
 ) -> tuple[Values, Values]:
-    """NDCG@20 of each of `rows` on what the model was fitted to, nothing left out, and on what was held out.
+    """NDCG@20 of each of `rows` on the training data and on the held-out positives.
 
-    A user of whom nothing was known remembers nothing: 0.
+    The first is 0 for users without training data.
     """
     data = labelled.data
     lists = [model.recommend(d, rows, DEPTH).artists for d in (replace(data, repeats=True), data)]

@@ -1,4 +1,4 @@
-"""Two registered versions on days that neither was fitted on: quality by user, and their lists side by side."""
+"""Compare registered versions on days that none was fitted on: quality and lists by user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ BINS, LEAST_SHARE = 10, 1e-4
 
 @dataclass(frozen=True, slots=True)
 class ListChange:
-    """How the lists of one version differ from those of another, over the same users.
+    """Differences between the lists of two versions, over the same users.
 
     overlap: mean share of the first ten artists that both lists of a user hold, 0..1.
     coverage_before, coverage_after: artists in the first ten of at least one list ÷ artists in the
         catalogue, 0..1.
-    score_shift: population stability index of the scores, >= 0; 0 where they are distributed alike.
+    score_shift: population stability index of the scores, >= 0; 0 for equal distributions.
     """
 
     overlap: float
@@ -40,7 +40,7 @@ class ListChange:
 
     @property
     def coverage_change(self) -> float:
-        """Relative change of the coverage; 0 where nothing was covered before."""
+        """Relative change of the coverage; 0 if nothing was covered before."""
         if not self.coverage_before:
             return 0.0
         return self.coverage_after / self.coverage_before - 1
@@ -57,11 +57,12 @@ def measure_versions(
     """Rank the whole catalogue for every user with a positive, by each version.
 
     Args:
-        models: By number of the version; none of them was fitted on `data.as_of` or later.
-        data: What was known when the test days began.
-        positives: float32 CSR (n_users, n_artists), 1 where a user took up an artist in the test days.
+        models: Models by number of version, none fitted on `data.as_of` or later.
+        data: The data before the test days.
+        positives: float32 CSR (n_users, n_artists), 1 for a positive interaction in
+            the test days.
         as_of: The day of the decision: first day (UTC) after the test days.
-        purpose: What is to be decided.
+        purpose: The kind of the decision.
 
     Returns:
         Rows in the columns of gold/version_evidence, by version and user_key.
@@ -89,7 +90,7 @@ def measure_versions(
 
 
 def _lists(values: npt.NDArray[np.generic], filled: npt.NDArray[np.bool_]) -> pa.Array:
-    """Flat values as one list a row."""
+    """Flat values as one list per row."""
     offsets = np.concatenate([[0], np.cumsum(filled.sum(axis=1))]).astype(np.int32)
     return pa.ListArray.from_arrays(offsets, pa.array(values))
 
@@ -98,9 +99,9 @@ def list_change(before: pa.Table, after: pa.Table, *, catalogue: int) -> ListCha
     """Compare the lists of two versions.
 
     Args:
-        before: Rows of gold/version_evidence of the one version, sorted by user_key.
-        after: The same of the other version, of the same users.
-        catalogue: Artists in the catalogue.
+        before: Rows of gold/version_evidence of one version, sorted by user_key.
+        after: The same of the other version, for the same users.
+        catalogue: Number of artists in the catalogue.
     """
     listed = [rows.column("artist_ids").to_pylist() for rows in (before, after)]
     shared = [

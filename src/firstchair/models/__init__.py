@@ -1,4 +1,4 @@
-"""Model families behind one protocol: the same data in, ranked lists with reasons out."""
+"""Model families behind one protocol: training data go in, ranked lists with reasons come out."""
 
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         WithCurves,
     )
     from firstchair.models.training_data import (
-        TakenUp,
+        PositiveInteractions,
         load_training_data,
-        taken_up,
+        positive_interactions,
         versions_read,
     )
 
@@ -40,9 +40,9 @@ __all__ = [
     "FamilyEntry",
     "LabelledHistory",
     "Lists",
+    "PositiveInteractions",
     "Recommender",
     "Slates",
-    "TakenUp",
     "TrainingData",
     "WithCurves",
     "baselines",
@@ -52,7 +52,7 @@ __all__ = [
     "load",
     "load_training_data",
     "model_name",
-    "taken_up",
+    "positive_interactions",
     "versions_read",
 ]
 

@@ -23,10 +23,11 @@ from firstchair.models.trending import Trending
 class ALS:
     """Artist factors by implicit; a user's factors are solved from their row for each list.
 
-    So a list always rests on the data it is asked with, a user who came after the fit has one too,
-    and a score is exactly the sum of what each of the user's artists adds (`reasons`). Ranked by
-    the inner product; the published score is u.v / (|u| max|v|): within -1..1, and in the order of
-    the ranking, which the cosine is not. A user without a positive signal gets what is trending.
+    So a list always reflects the data that it is computed from, users who came after the fit get
+    one too, and a score is exactly the sum of the contributions of the user's artists. Items are
+    ranked by the inner product. The published score is u.v / (|u| max|v|): within -1..1, and in the
+    order of the ranking, which the cosine is not. Users without positive signals get what is
+    trending.
     """
 
     family = Family.ALS
@@ -47,7 +48,7 @@ class ALS:
         self._in_order: tuple[Floats, Rows, Artists] | None = None
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Factorise the matrix; every cell counts as `cell_weights` says."""
+        """Factorise the matrix, with cells weighted by `cell_weights`."""
         with _one_blas_thread():
             model = self._implicit(np.random.default_rng(seed))
             model.fit(self._weighed(data.confidence), show_progress=False)
@@ -57,11 +58,11 @@ class ALS:
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """By inner product; users without a positive signal by what is trending."""
+        """The artists with the largest inner products; trending for users without signals."""
         return recommend_known(self, data, rows, k)
 
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """By `score`, which a large catalogue does not need in whole."""
+        """The best by `score`, without computing all scores of a large catalogue."""
         columns = columns_for(data, self.artist_ids)
         if len(columns) < GROUP * k:
             return best_scored(self, data, rows, k)
@@ -72,7 +73,7 @@ class ALS:
         """float32 (len(rows), artists of `data`), -1..1; 0 for users of whom nothing is known."""
         columns = columns_for(data, self.artist_ids)
         users = self._directions(data, rows, columns).astype(np.float64)
-        # Rounded, so that how many users are asked for at once cannot turn two artists around.
+        # Rounded, so that the number of users in a call cannot change the order of two artists.
         scores = users @ self._scaled().T
         np.clip(np.round(scores, SCORE_DECIMALS, out=scores), -1, 1, out=scores)
         return spread(scores.astype(np.float32), columns, len(data.artist_ids))
@@ -84,12 +85,12 @@ class ALS:
         return np.asarray(users / lengths, dtype=np.float32)
 
     def _scaled(self) -> Floats:
-        """Artists' factors over the longest: float32 (artists, factors)."""
+        """Artists' factors ÷ the largest length: float32 (artists, factors)."""
         longest = max(float(np.linalg.norm(self.artist_factors, axis=1).max(initial=0)), 1e-12)
         return np.asarray(self.artist_factors / longest, dtype=np.float32)
 
     def _listable(self, columns: Rows) -> Artists:
-        """The artists that can be listed, put in order once for one fit and one catalogue."""
+        """The artists that can be listed, sorted once for each fit and catalogue."""
         known = self._in_order
         if (
             known is None
@@ -149,7 +150,7 @@ class ALS:
         )
 
     def parameters(self) -> dict[str, float | int | str]:
-        """As implicit names them."""
+        """Hyperparameters by the names of implicit."""
         return {
             "factors": self.factors,
             "alpha": self.alpha,
@@ -158,7 +159,7 @@ class ALS:
         }
 
     def save(self, folder: Path) -> None:
-        """Factors of the artists, and the trending model for cold users."""
+        """Write the factors of the artists, and the trending model for cold users."""
         storage.write(
             folder,
             {"family": self.family, "parameters": self.parameters()},
@@ -178,7 +179,7 @@ class ALS:
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Implicit has threads of its own, and BLAS would fight them for the cores."""
+    """Limit BLAS to one thread, because implicit has its own threads."""
     import implicit.cpu.als  # noqa: F401 brings a BLAS of its own, which must be there to be limited
 
     with threadpool_limits(limits=1, user_api="blas"):

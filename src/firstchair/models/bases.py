@@ -1,4 +1,4 @@
-"""Bases of model families: all that `Recommender` asks for but learning and scoring."""
+"""Base classes of model families: all of `Recommender` except learning and scoring."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class ArrayModel(ABC):
-    """A model that is its settings and some named arrays, which are saved as they are.
+    """A model that consists of its settings and some named arrays, which are saved as they are.
 
     A subclass names its `family`, gives a `sentence` as the reason of every item (or overrides
     `explain`), and implements `learn` and `score`. Settings are its keyword arguments.
@@ -47,7 +47,7 @@ class ArrayModel(ABC):
         """Every artist of `data` for each of `rows`: float32 (n, artists), -1..1."""
 
     def restore(self) -> None:  # noqa: B027, few subclasses derive anything
-        """Make what is derived from `arrays`; called after `learn` and after loading."""
+        """Compute what is derived from `arrays`; called after `learn` and after loading."""
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Learn from `data`."""
@@ -60,7 +60,7 @@ class ArrayModel(ABC):
         return best_scored(self, data, rows, k)
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
-        """The sentence of the family for every item; it has no number behind it."""
+        """The sentence of the family for every item, without numbers."""
         found = blank(lists.artists.shape, [])
         found.sentences[lists.artists >= 0] = self.sentence
         return found
@@ -100,8 +100,8 @@ class SharedModel(ArrayModel):
 class PersonalModel(ArrayModel):
     """An `ArrayModel` for users with positive interactions; all others get what is trending.
 
-    A subclass implements `explain` by `firstchair.models.known` where it can name the user's
-    artists behind an item.
+    A subclass implements `explain` by `firstchair.models.known` if it can name the user's artists
+    behind an item.
     """
 
     def __init__(self, **settings: float | int | str) -> None:
@@ -114,7 +114,7 @@ class PersonalModel(ArrayModel):
         return super().fit(data, seed=seed)
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """The artists with the best scores; what is trending for users of whom nothing is known."""
+        """The artists with the best scores; trending for users of whom nothing is known."""
         return recommend_known(self, data, rows, k)
 
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:

@@ -1,4 +1,4 @@
-"""Blend: the z-scores of ALS and item-item, added; most of what a ranker finds, for nothing."""
+"""Blend: a weighted sum of the z-scores of ALS and item-item."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,19 +25,19 @@ from firstchair.models.selection import Floats, best, chunks
 from firstchair.models.trending import Trending
 
 WEIGHTS = tuple(number / 10 for number in range(11))
-# Enough users to tell two weights apart, few enough to be quick.
+# Users of the validation: enough to compare two weights, few enough to be quick.
 VALIDATION_USERS = 3_000
 DEPTH = 20
-# Where there is no validation slice to choose by.
+# The weight without validation data.
 EQUAL = 0.5
 
 
 class Blend:
     """(1 - w) z(ALS) + w z(item-item), each standardised over the catalogue for each user.
 
-    w is the best of `WEIGHTS` by NDCG@20 on the labelled history of the data: parts fitted at the earlier
-    cutoff, judged by what came after it; `EQUAL` where that says nothing. The published score is
-    z / (1 + |z|): -1..1, in the order of z.
+    w is the best of `WEIGHTS` by NDCG@20 on the labelled history of the data: parts fitted at the
+    earlier cutoff and validated on what came after it; `EQUAL` without validation data. The
+    published score is z / (1 + |z|): -1..1, in the order of z.
     """
 
     family = Family.BLEND
@@ -62,11 +62,11 @@ class Blend:
 
     @property
     def trending(self) -> Trending:
-        """For users of whom nothing is known."""
+        """The model for users of whom nothing is known."""
         return self.als.trending
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Choose the weight on the labelled history where there is one, then fit both parts on all data."""
+        """Choose the weight on the labelled history, if any, and fit both parts on all data."""
         if data.labelled is not None and data.labelled.unprompted().nnz:
             self.weight = self._chosen_weight(data.labelled, seed)
         self.als.fit(data, seed=seed)
@@ -75,8 +75,8 @@ class Blend:
 
     def _chosen_weight(self, labelled: LabelledHistory, seed: int) -> float:
         earlier, positives = labelled.data, labelled.unprompted()
-        told = np.flatnonzero((np.diff(positives.indptr) > 0) & earlier.warm())
-        rows = np.sort(np.random.default_rng(seed).permutation(told)[:VALIDATION_USERS]).astype(
+        users = np.flatnonzero((np.diff(positives.indptr) > 0) & earlier.warm())
+        rows = np.sort(np.random.default_rng(seed).permutation(users)[:VALIDATION_USERS]).astype(
             np.int64
         )
         if not len(rows):
@@ -92,7 +92,7 @@ class Blend:
                 gained[number] += ndcg(
                     hits_of(lists.artists, wanted), np.diff(wanted.indptr), DEPTH
                 ).sum()
-        # Where no list found anything, every weight is the best and none is preferred.
+        # If no list has a hit, all weights are equally good, and none is preferred.
         return WEIGHTS[int(np.argmax(gained))] if gained.any() else EQUAL
 
     def _standardised(self, data: TrainingData, rows: Rows) -> tuple[Floats, Floats]:
@@ -101,11 +101,11 @@ class Blend:
         )
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """By the weighted z-scores; users without a positive signal by what is trending."""
+        """The artists with the best scores; trending for users without positive signals."""
         return recommend_known(self, data, rows, k)
 
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """By `score`, over the whole catalogue."""
+        """The best by `score`, over the whole catalogue."""
         return best_scored(self, data, rows, k)
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
@@ -115,11 +115,11 @@ class Blend:
         return z
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
-        """The artists of the user that add most to each item's two scores, each as a share of its sum."""
+        """The user's artists that add most to both scores of an item, as shares of each score."""
         return explain_known(self, data, rows, lists)
 
     def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
-        """Weighted shares of what the user's artists add in each part."""
+        """Weighted shares of the user's artists in the score of each part."""
         liked, by_factors = self.als.added(liking, listed)
         _, by_neighbours = self.item_item.added(liking, listed)
         return liked, (1 - self.weight) * _shares(by_factors) + self.weight * _shares(by_neighbours)
@@ -135,7 +135,7 @@ class Blend:
         return {"weight": self.weight, **named}
 
     def save(self, folder: Path) -> None:
-        """The weight, and both parts in folders of their own."""
+        """Write the weight, and both parts in their own folders."""
         storage.write(
             folder,
             {"family": self.family, "weight": self.weight},
@@ -154,7 +154,7 @@ class Blend:
 
 
 def standardised(scores: Floats) -> Floats:
-    """Each row with mean 0 and standard deviation 1 over what can be listed; 0 where all is equal."""
+    """Standardise each row over the artists that can be listed; 0 if all scores are equal."""
     known = np.isfinite(scores)
     if not known.all():
         return _standardised_known(scores, known)
@@ -166,7 +166,7 @@ def standardised(scores: Floats) -> Floats:
 
 
 def _standardised_known(scores: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """As `standardised`, in the columns that some row knows; what no row can list stays -inf."""
+    """As `standardised`, for columns that some row can list; the others stay -inf."""
     filled = np.where(known, scores, np.nan).astype(np.float64)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
     z = filled - np.nansum(filled, axis=1, keepdims=True) / count
@@ -177,7 +177,7 @@ def _standardised_known(scores: Floats, known: npt.NDArray[np.bool_]) -> Floats:
 
 
 def _added(parts: tuple[Floats, Floats], weight: float) -> Floats:
-    if weight in (0, 1):  # 0 times -inf is no number
+    if weight in (0, 1):  # 0 times -inf is NaN
         return parts[int(weight)].copy()
     return (1 - np.float32(weight)) * parts[0] + np.float32(weight) * parts[1]
 

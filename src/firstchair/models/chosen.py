@@ -32,7 +32,7 @@ def assembled(family: Family, parts: Mapping[Family, Mapping[str, Any]]) -> dict
 
 
 def data_of(fingerprint: str) -> str | None:
-    """Name of the studied data set whose training data have that fingerprint; None if there is none."""
+    """Name of the studied data set with that fingerprint of its training data; None without one."""
     return next(
         (name for name, found in _documents().items() if found["fingerprint"] == fingerprint), None
     )

@@ -1,4 +1,4 @@
-"""Content: the genres and era of what a user likes; knows artists that nobody has played."""
+"""Content: genres and era of the artists a user likes; it can list artists without plays."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +13,15 @@ from firstchair.models.selection import Floats, columns_for, narrow, own_columns
 
 ERA = "era:"
 ERA_YEARS = 10
-# An era says less of an artist than a genre does.
+# Weight of an era relative to a genre.
 ERA_WEIGHT = 0.3
 
 
 class Content(PersonalModel):
-    """Cosine of the user's mean artist and each artist, over TF-IDF of genres and decade: 0..1.
+    """Cosine between the user's mean artist and each artist, by TF-IDF of genres and decade, 0..1.
 
-    idf = ln((1 + n) / (1 + df)) + 1, rows of length 1 (Salton and Buckley 1988, with the smoothing that
-    scikit-learn documents). A user of whom nothing is known gets what is trending.
+    idf = ln((1 + n) / (1 + df)) + 1, rows of length 1 (Salton and Buckley 1988, with the smoothing
+    that scikit-learn documents). A user of whom nothing is known gets what is trending.
     """
 
     family = Family.CONTENT
@@ -32,7 +32,7 @@ class Content(PersonalModel):
         self.vectors: sparse.csr_matrix = sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32))
 
     def learn(self, data: TrainingData, *, seed: int) -> Arrays:
-        """Weigh the terms of the catalogue; nothing is drawn by chance."""
+        """Compute the TF-IDF vectors of the catalogue; `seed` changes nothing."""
         described = [_terms(row.genres, row.first_active_on) for row in data.artists.itertuples()]
         terms = np.array(sorted({term for named in described for term in named}), dtype=str)
         place = {term: number for number, term in enumerate(terms)}
@@ -75,7 +75,7 @@ class Content(PersonalModel):
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The genres that add most to each item's cosine."""
-        said = blank(lists.artists.shape, [term.removeprefix(ERA) for term in self.terms])
+        found = blank(lists.artists.shape, [term.removeprefix(ERA) for term in self.terms])
         own = own_columns(data, self.artist_ids)
         tastes = self._tastes(data, columns_for(data, self.artist_ids), rows)
         known = np.flatnonzero(np.diff(tastes.indptr) > 0)
@@ -83,12 +83,12 @@ class Content(PersonalModel):
         listed = self.vectors[own[lists.artists[known]][out, slot]]
         user = np.repeat(out, np.diff(listed.indptr))
         listed.data = listed.data * tastes[known].toarray()[user, listed.indices]
-        said.parts[known[out], slot], said.amounts[known[out], slot] = self._genres_first(listed)
-        said.sentences[known[out], slot] = self._sentences(said.parts[known[out], slot])
-        return explained_known(said, self.trending, data, rows, lists)
+        found.parts[known[out], slot], found.amounts[known[out], slot] = self._genres_first(listed)
+        found.sentences[known[out], slot] = self._sentences(found.parts[known[out], slot])
+        return explained_known(found, self.trending, data, rows, lists)
 
     def _genres_first(self, added: sparse.csr_matrix) -> tuple[Parts, Floats]:
-        """The genres of each item that add most, and its era where no genre does."""
+        """The genres of each item that add most to its score; its era if no genre does."""
         parts, amounts = strongest_in_rows(added)
         is_era = np.append(np.char.startswith(self.terms, ERA), False)
         genres = added.copy()

@@ -1,4 +1,4 @@
-"""From what each part adds to a score to sentences and their numbers."""
+"""Explanations: the parts that add most to a score, as sentences and numbers."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from firstchair.models.protocol import Explanations
 
 
 def blank(shape: tuple[int, ...], labels: Sequence[str] | Texts) -> Explanations:
-    """Nothing said yet of lists of that shape."""
+    """Empty explanations of lists of that shape."""
     return Explanations(
         sentences=np.full(shape, "", dtype=object),
         labels=np.asarray(labels, dtype=object),
@@ -36,7 +36,7 @@ def strongest_in_rows(added: sparse.csr_matrix) -> tuple[Parts, Floats]:
 def combined(
     base: Explanations, other: Explanations, chosen: npt.NDArray[np.bool_]
 ) -> Explanations:
-    """`base`, and where `chosen`, bool (n_users, k), what `other` says."""
+    """`base`, replaced by `other` for the items in `chosen`, bool (n_users, k)."""
     moved = np.where(other.parts >= 0, other.parts + len(base.labels), -1).astype(np.int32)
     return Explanations(
         sentences=np.where(chosen, other.sentences, base.sentences),

@@ -122,7 +122,7 @@ def contenders() -> tuple[Family, ...]:
 
 
 def baselines() -> tuple[Family, ...]:
-    """Families whose versions others are compared with where users were shown both."""
+    """Families whose versions are shown to users as a baseline of others."""
     return tuple(family for family, entry in FAMILIES.items() if entry.baseline)
 
 

@@ -1,4 +1,4 @@
-"""Fitting and loading a model of any family."""
+"""Fit and load models of any family."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +15,10 @@ def fit(
     """Fit a model of the family; the same seed, settings and data give the same bytes.
 
     Args:
-        family: One of the registry.
-        data: What it learns from.
-        seed: Of everything that is drawn by chance.
-        settings: Arguments of the family's class; None for those that the platform's study chose.
+        family: A family of the registry.
+        data: Training data.
+        seed: Seed of everything random.
+        settings: Arguments of the family's class; None for those of the platform's study.
     """
     known = chosen_settings(Family(family)) if settings is None else settings
     return FAMILIES[Family(family)].model(**known).fit(data, seed=seed)

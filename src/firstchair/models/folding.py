@@ -1,4 +1,4 @@
-"""What ALS and a fold-in of its factors have in common: the solve of a user, and the words that explain its scores."""
+"""Shared by ALS and the fold-in at logins: solving a user's factors, explaining scores."""
 
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ Parts: TypeAlias = npt.NDArray[np.int32]
 Texts: TypeAlias = npt.NDArray[np.object_]
 
 SCORE_DECIMALS = 6
-# Parts of a score that an explanation names.
+# Number of parts that an explanation names.
 NAMED = 2
 
 
@@ -19,7 +19,7 @@ def cell_weights(confidence: Floats, alpha: float) -> Floats:
 
     A cell that is absent has preference 0 and weight 1. A positive interaction has preference 1 and
     weight alpha * c, as in implicit. Negative feedback has preference 0 and weight 1 + alpha * |c|,
-    always above that of an absent cell: the surer it is, the closer to 0 is the cell's product.
+    always above that of an absent cell: the higher c, the closer to 0 is the predicted value.
 
     implicit takes a negative number as a preference of 0 whose absolute value replaces the weight 1
     of an absent cell (0.7.3, `cpu/als.py`, `user_linear_equation`: `confidence *= -1`, then
@@ -41,12 +41,12 @@ def cell_weights(confidence: Floats, alpha: float) -> Floats:
 
 
 def normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Floats, Floats]:
-    """Left and right side of a user's solve, equation 4 of Hu, Koren and Volinsky (2008).
+    """Left and right side of the equation of a user's factors (Hu et al. 2008, equation 4).
 
     Args:
-        gram: What every user's solve begins with (`ALS.gram`).
-        weights: float32 (n,), of each of the user's artists as `cell_weights` gives them.
-        factors: float32 (n, factors), theirs.
+        gram: The part that is common to all users (`ALS.gram`).
+        weights: Weight of each of the user's artists by `cell_weights`, float32 (n,).
+        factors: Factors of these artists, float32 (n, factors).
     """
     left = gram + (factors.T * (np.abs(weights) - 1)) @ factors
     right = factors.T @ np.maximum(weights, 0)
@@ -54,14 +54,14 @@ def normal_equations(gram: Floats, weights: Floats, factors: Floats) -> tuple[Fl
 
 
 def strongest(added: Floats) -> tuple[Parts, Floats]:
-    """Of what each part adds to each item, the `NAMED` most.
+    """The `NAMED` parts that add most to each item.
 
     Args:
         added: float32 (n_parts, n_items).
 
     Returns:
-        Part numbers, most first and of equal ones the first, -1 where nothing above 0 is left; and their
-        amounts: int32 and float32 (n_items, NAMED).
+        Numbers of the parts, most first (the first of equal ones), -1 if no more add above 0; and
+        their amounts. int32 and float32 (n_items, NAMED).
     """
     parts = np.full((added.shape[1], NAMED), -1, dtype=np.int32)
     amounts = np.zeros((added.shape[1], NAMED), dtype=np.float32)
@@ -77,7 +77,7 @@ def strongest(added: Floats) -> tuple[Parts, Floats]:
 
 
 def because_of(parts: Parts, names: Texts) -> list[str]:
-    """The sentence for each item: parts int32 (n_items, NAMED), numbers of artists that a user has."""
+    """The sentence for each item; parts: numbers of the user's artists, int32 (n_items, NAMED)."""
     found = joined(parts, names)
     return [f"Because you listen to {named}" if named else "To widen your taste" for named in found]
 

@@ -1,4 +1,4 @@
-"""Hits of lists and their discounted gain: what weights and settings are chosen by."""
+"""Hits of lists and their NDCG, by which weights and settings are chosen."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ Values = npt.NDArray[np.float64]
 
 
 def hits_of(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix) -> npt.NDArray[np.bool_]:
-    """Whether each place of each list holds a positive: bool like `artists`.
+    """Whether each item of each list is a positive: bool like `artists`.
 
     Args:
         artists: int32 (n_users, k), columns in rank order, -1 for an empty place.
@@ -24,7 +24,8 @@ def hits_of(artists: npt.NDArray[np.int32], positives: sparse.csr_matrix) -> npt
 def ndcg(hits: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int32], k: int) -> Values:
     """Normalised discounted cumulative gain with binary relevance (Järvelin and Kekäläinen 2002).
 
-    Gain 1 / log2(rank + 1); the ideal list has min(k, wanted) hits first. 0 where nothing is wanted.
+    Gain 1 / log2(rank + 1); the ideal list has min(k, wanted) hits first. 0 without
+    positives.
     """
     discount = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.concatenate([[np.inf], np.cumsum(discount)])[np.minimum(wanted, k)]

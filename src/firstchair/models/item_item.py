@@ -1,4 +1,4 @@
-"""Item-item: artists that stand with what a user likes in the rows of others, damped both ways."""
+"""Item-item: artists that other users like together with the user's artists (RP3beta)."""
 
 import numpy as np
 from scipy import sparse
@@ -10,7 +10,7 @@ from firstchair.models.selection import Floats, columns_for, narrow, power_of, s
 
 
 class ItemItem(PersonalModel):
-    """A walk of three steps from a user over the user's artists and their listeners to others.
+    """A random walk of three steps: from a user to their artists, to other users, to artists.
 
     With B the 0/1 matrix of positive signals (users × artists), Du and Di its row and column sums:
 
@@ -18,11 +18,11 @@ class ItemItem(PersonalModel):
         S = Di^-artist_damping G Di^-popularity_damping
         x_u = B_u S
 
-    Rows of power users count less in G, artists that everybody has say less of a taste (artist_damping) and
-    are recommended less (popularity_damping). It is RP3beta (Christoffel et al. 2015, "Blockbusters and
-    wallflowers"; Paudel et al. 2017) with the three exponents free, and S is not cut to the nearest
-    neighbours. Nothing is drawn by chance. The published score is x_u over its largest of the catalogue,
-    0..1. A user without a positive signal gets what is trending.
+    User damping lowers the weight of power users in G, artist damping that of popular artists in a
+    user's row, and popularity damping recommends popular artists less. It is RP3beta (Christoffel
+    et al. 2015, "Blockbusters and wallflowers"; Paudel et al. 2017) with three free exponents, and
+    S is not cut to the nearest neighbours. It is deterministic. The published score is x_u ÷ its
+    maximum over the catalogue, 0..1. Users without positive signals get what is trending.
     """
 
     family = Family.ITEM_ITEM
@@ -44,7 +44,7 @@ class ItemItem(PersonalModel):
         self.similarity: sparse.csr_matrix = sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32))
 
     def learn(self, data: TrainingData, *, seed: int) -> Arrays:
-        """Count and damp the similarities of artists; `seed` changes nothing."""
+        """Compute the damped similarities of artists; `seed` changes nothing."""
         liked = data.liked()
         activity, listeners = (
             np.diff(liked.indptr),

@@ -1,4 +1,4 @@
-"""Users of whom something is known get the model's own list, everybody else what is trending."""
+"""Lists and explanations of personal models, with trending for users without signals."""
 
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class Personal(Protocol):
 
     @property
     def trending(self) -> Trending:
-        """For users of whom nothing is known."""
+        """The model for users of whom nothing is known."""
         ...
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
@@ -26,14 +26,14 @@ class Personal(Protocol):
         ...
 
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """The `k` best by `score` of what each of `rows` has not taken; they have positive signals."""
+        """The `k` best untaken artists by `score` for each of `rows`, users with signals."""
         ...
 
 
 def recommend_known(model: Personal, data: TrainingData, rows: Rows, k: int) -> Lists:
-    """Lists by `model.best`; users without a positive signal by what is trending.
+    """Lists by `model.best`; trending for users without positive signals.
 
-    What it costs grows with `rows`, not with all users of `data`.
+    The cost grows with `rows`, not with all users of `data`.
     """
     warm = data.warm(rows)
     lists = Lists(
@@ -55,7 +55,7 @@ class Scoring(Protocol):
 
 
 def best_scored(model: Scoring, data: TrainingData, rows: Rows, k: int) -> Lists:
-    """The `k` best by `model.score` of what each of `rows` has not taken."""
+    """The `k` best untaken artists by `model.score` for each of `rows`."""
 
     def listed(chunk: Rows) -> Lists:
         return best(model.score(data, chunk), data.taken(chunk), k)
@@ -72,7 +72,7 @@ class Additive(Personal, Protocol):
         ...
 
     def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
-        """What each artist of one user adds to each listed one.
+        """The amount that each artist of one user adds to the score of each listed artist.
 
         Args:
             liking: CSR (1, the model's artists), signed confidence.
@@ -85,9 +85,9 @@ class Additive(Personal, Protocol):
 
 
 def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
-    """The artists of each user that add most to each item; trending where the user has none."""
+    """The user's artists that add most to each item; trending for users without artists."""
     names = data.artists["name"].to_numpy(dtype=object)
-    said = blank(lists.artists.shape, names)
+    found = blank(lists.artists.shape, names)
     columns, own = columns_for(data, model.artist_ids), own_columns(data, model.artist_ids)
     liking = narrow(data.confidence[rows], columns)
     for out in np.flatnonzero(np.diff(liking.indptr) > 0).tolist():
@@ -95,26 +95,26 @@ def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists)
         slots = np.flatnonzero(listed >= 0)
         liked, added = model.added(liking[out], listed[slots])
         if len(liked) and len(slots):
-            parts, said.amounts[out, slots] = strongest(added)
-            said.parts[out, slots] = np.where(parts >= 0, columns[liked[parts]], -1)
-            said.sentences[out, slots] = because_of(said.parts[out, slots], names)
-    return explained_known(said, model.trending, data, rows, lists)
+            parts, found.amounts[out, slots] = strongest(added)
+            found.parts[out, slots] = np.where(parts >= 0, columns[liked[parts]], -1)
+            found.sentences[out, slots] = because_of(found.parts[out, slots], names)
+    return explained_known(found, model.trending, data, rows, lists)
 
 
 def explained_known(
     own: Explanations, trending: Trending, data: TrainingData, rows: Rows, lists: Lists
 ) -> Explanations:
-    """The model's own explanations, and those of `trending` for what it has none for."""
+    """The model's own explanations, with those of `trending` for items without one."""
     silent = (own.sentences == "") & (lists.artists >= 0)
     asked = np.flatnonzero(silent.any(axis=1))
     if not len(asked):
         return own
-    said = trending.explain(data, rows[asked], Lists(lists.artists[asked], lists.scores[asked]))
+    found = trending.explain(data, rows[asked], Lists(lists.artists[asked], lists.scores[asked]))
     whole = Explanations(
-        sentences=_placed(said.sentences, asked, own.sentences, ""),
-        labels=said.labels,
-        parts=_placed(said.parts, asked, own.parts, -1),
-        amounts=_placed(said.amounts, asked, own.amounts, 0),
+        sentences=_placed(found.sentences, asked, own.sentences, ""),
+        labels=found.labels,
+        parts=_placed(found.parts, asked, own.parts, -1),
+        amounts=_placed(found.amounts, asked, own.amounts, 0),
     )
     return combined(own, whole, silent)
 

@@ -13,7 +13,7 @@ Doubles = npt.NDArray[np.float64]
 
 # Users and artists of a tile: 256 x 4,096 products in float32 are 4 MB.
 USERS_AT_ONCE, TILE = 256, 4_096
-# Products whose maximum stands for them in the first look: columns as far apart as there are groups.
+# Products that are first compared by their maximum: columns as far apart as there are groups.
 GROUP = 32
 GROUPS = TILE // GROUP
 

@@ -1,4 +1,4 @@
-"""What every recommender is: fitted on one day's data, asked for lists, kept as plain files."""
+"""The protocol of recommenders, and the data they are fitted on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,22 +33,25 @@ class Family(StrEnum):
 class TrainingData:
     """Everything known before `as_of` 00:00 UTC, with rows and columns in one fixed order.
 
-    confidence: float32 CSR (n_users, n_artists). > 0: preference 1 with that confidence;
-        < 0: preference 0 with the absolute value as confidence (shown, never taken); absent: unknown.
+    confidence: float32 CSR (n_users, n_artists). > 0: preference 1 with that confidence; < 0:
+        preference 0 with the absolute value as confidence (negative feedback); absent: unknown.
     user_keys, artist_ids: the labels of rows and columns, ascending.
     users: one row a user, index user_key in row order; columns of gold/user_features at `as_of`,
         scalar ones only.
-    artists: one row an artist of the catalogue, index artist_id in column order; columns
-        name, first_active_on, followers, genres (list of str), plays_7d, plays_28d, listeners, impressions, clicks.
+    artists: one row an artist of the catalogue, index artist_id in column order; columns name,
+        first_active_on, followers, genres (list of str), plays_7d, plays_28d, listeners,
+        impressions, clicks.
     fingerprint: content digest of what was read (32 hex digits); equal for two models of one day.
-    labelled: the same data at an earlier cutoff and what each user took up between that cutoff and
-        `as_of`; None where the history is too short. A ranker learns its labels from it.
-    newest_signal_on: UTC day of the newest positive signal in `confidence`; before `as_of`, or there is a leak.
-    recent: 1 where the newest positive signal of a pair is of the last 7 days, float32 CSR like `confidence`; None
-        where signals have no days.
-    redirects: current artist by each merged one, by which a model fitted before the merge finds its
-        artists.
-    repeats: whether lists may hold what a user has taken: asked for to see what a model remembers.
+    labelled: the same data at an earlier cutoff, with the positive interactions between that cutoff
+        and `as_of`; None if the history is too short. A ranker learns from it.
+    newest_signal_on: UTC day of the newest positive signal in `confidence`; if it is not before
+        `as_of`, there is a leak.
+    recent: 1 if the newest positive signal of a pair is of the last 7 days, float32 CSR like
+        `confidence`; None for signals without days.
+    redirects: the current artist by each merged one; a model that was fitted before a merge finds
+        its artists by it.
+    repeats: whether lists may hold artists a user has interacted with, to measure what a model
+        remembers.
     """
 
     as_of: date
@@ -65,7 +68,7 @@ class TrainingData:
     redirects: Mapping[str, str] = field(default_factory=dict)
 
     def warm(self, rows: Rows | None = None) -> npt.NDArray[np.bool_]:
-        """Whether a user has a positive signal at all: bool (len(rows),), all users without `rows`."""
+        """Whether users have a positive signal: bool (len(rows),); all users without `rows`."""
         return np.asarray(np.diff(self.liked(rows).indptr) > 0)
 
     def liked(self, rows: Rows | None = None) -> sparse.csr_matrix:
@@ -93,15 +96,16 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class LabelledHistory:
-    """Data at an earlier cutoff and what came after it, up to the later data's `as_of`.
+    """Data at an earlier cutoff, and what users did after it, up to the later data's `as_of`.
 
     data: TrainingData at the earlier cutoff, same user_keys and artist_ids.
-    positives: float32 CSR (n_users, n_artists), 1 where the user first took up that artist after the cutoff.
-    slates: What was shown between the two cutoffs; None where nothing was logged.
-    later: The positives of the last third of those days, or None where they have no days; a ranker learns
-        from the earlier ones and stops by these.
-    prompted: Those of `positives` that a slate led the user to, or None where no slate did. They
-        teach; nothing is chosen by them, because the models that served chose them.
+    positives: float32 CSR (n_users, n_artists), 1 for a first positive interaction after the
+        cutoff.
+    slates: Slates shown between the two cutoffs; None if none were logged.
+    later: Positives of the last third of those days, or None if they have no days. A ranker learns
+        from the earlier ones and uses these for early stopping.
+    prompted: Positives that followed a slate; None without any. A ranker learns from them, but
+        nothing is chosen by them, because the models that served chose them.
     """
 
     data: TrainingData
@@ -111,7 +115,7 @@ class LabelledHistory:
     prompted: sparse.csr_matrix | None = None
 
     def unprompted(self) -> sparse.csr_matrix:
-        """Those of `positives` that no slate led to: what settings are chosen by; float32 CSR."""
+        """Positives that followed no slate, by which settings are chosen; float32 CSR."""
         if self.prompted is None:
             return self.positives
         found = sparse.csr_matrix(self.positives - self.prompted)
@@ -123,7 +127,8 @@ class LabelledHistory:
 class Slates:
     """Items of logged slates, each array (n,), sorted by slate and position.
 
-    slate: int64, a number for each slate, ascending; row: int64, the user; column: int64, the artist;
+    slate: int64, a number for each slate, ascending; row: int64, the user; column: int64, the
+    artist;
     position: int64 >= 1; propensity: float64, 0..1, above 0; taken: bool.
     """
 
@@ -139,8 +144,8 @@ class Slates:
 class Lists:
     """Top lists of some users.
 
-    artists: int32 (n_users, k), column numbers in rank order, -1 where a list is shorter than k.
-    scores: float32 (n_users, k), in -1..1, never ascending along a row; 0 where artists is -1.
+    artists: int32 (n_users, k), column numbers in rank order, -1 if a list is shorter than k.
+    scores: float32 (n_users, k), in -1..1, descending in each row; 0 if artists is -1.
     """
 
     artists: npt.NDArray[np.int32]
@@ -149,13 +154,14 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Explanations:
-    """Why each item of some lists stands there: a sentence for a listener, its numbers for an engineer.
+    """Reasons for the items of some lists: a sentence for the user, and numbers for engineers.
 
     sentences: str (n_users, k), "" where a list is shorter than k.
     labels: str (n_labels,), what `parts` points into: artists, genres or groups of features.
-    parts: int32 (n_users, k, `NAMED`), numbers of the labels that add most to the item's score, most
-        first; -1 for none.
-    amounts: float32 like `parts`, what each adds, in the unit of the model's own ranking; 0 for none.
+    parts: int32 (n_users, k, `NAMED`), numbers of the labels that add most to the item's score,
+        most first; -1 for none.
+    amounts: float32 like `parts`, what each adds, in the unit of the model's own ranking; 0 for
+    none.
     """
 
     sentences: npt.NDArray[np.object_]
@@ -166,9 +172,9 @@ class Explanations:
 
 @runtime_checkable
 class WithCurves(Protocol):
-    """A model that remembers how its fit went.
+    """A model with metrics of its fit.
 
-    curves: a metric by name, one value a step of the fit; empty where it was loaded.
+    curves: a metric by name, one value per step of the fit; empty after loading.
     """
 
     curves: Mapping[str, Sequence[float]]
@@ -189,17 +195,20 @@ class Recommender(Protocol):
         ...
 
     def recommend(self, data: TrainingData, rows: npt.NDArray[np.int64], k: int) -> Lists:
-        """Best `k` artists for each of `rows` (row numbers of `data`), those already taken left out."""
+        """Best `k` untaken artists for each of `rows` (row numbers of `data`)."""
         ...
 
     def score(self, data: TrainingData, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Every artist of `data` for each of `rows`: float32 (n, artists), -1..1; -inf for what it cannot list."""
+        """Score of every artist of `data` for each of `rows`: float32 (n, artists).
+
+        In -1..1; -inf for artists that it cannot list.
+        """
         ...
 
     def explain(
         self, data: TrainingData, rows: npt.NDArray[np.int64], lists: Lists
     ) -> Explanations:
-        """One sentence a listener would accept for each item and its numbers, computed from the model."""
+        """A sentence for each item and its numbers, computed from the model."""
         ...
 
     def parameters(self) -> dict[str, float | int | str]:

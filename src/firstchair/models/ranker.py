@@ -25,24 +25,24 @@ from firstchair.models.ranker_training import (
 from firstchair.models.selection import Floats, chunks
 from firstchair.models.sources import CANDIDATES_EACH, Sources
 
-# The sources that have words of their own; every other group is told as trending.
-TELLERS = ("als", "item_item", "content", "trending")
+# Sources with their own sentences; items of every other group get that of trending.
+WITH_SENTENCES = ("als", "item_item", "content", "trending")
 
 
 @dataclass(frozen=True, slots=True)
 class OrderedLists(Lists):
-    """Lists with what the trees saw: features float32 (n_users, k, len(NAMES)), NaN throughout an empty place."""
+    """Lists with the features of items: float32 (n_users, k, len(NAMES)), NaN for empty ones."""
 
     features: Floats
 
 
 class Ranker:
-    """Learns from what users took up after an earlier cutoff how to order the candidates of that cutoff.
+    """Orders candidates by trees that learnt from interactions after an earlier cutoff.
 
-    Its sources are fitted twice: at the earlier cutoff to learn from, and on the whole data to serve. Where
-    the history is too short for labels there is no tree, and the order is that of ALS. `objective` is XGBoost's;
-    None tries `OBJECTIVES` and keeps what orders the users watched best. `training_users` with labels are drawn.
-    Score: 2 / (1 + exp(-margin)) - 1, so -1..1.
+    Its sources are fitted twice: at the earlier cutoff to learn from, and on all data to serve. If
+    the history is too short for labels, there are no trees, and the order is that of ALS.
+    `objective` is XGBoost's; None tries `OBJECTIVES` and keeps the best on validation users. At
+    most `training_users` users with labels are drawn. Score: 2 / (1 + exp(-margin)) - 1, in -1..1.
     """
 
     family = Family.XGBOOST
@@ -85,7 +85,7 @@ class Ranker:
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> OrderedLists:
-        """Each user's candidates in the order of the trees, with what the trees saw of them."""
+        """Each user's candidates in the order of the trees, with their features."""
         lists = _nothing_listed(len(rows), k)
         table = self._pairs_of(data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
@@ -103,7 +103,7 @@ class Ranker:
         return scores
 
     def _pairs_of(self, data: TrainingData) -> PairTable:
-        """Features of all users and artists of `data`, made once for all users that are asked for."""
+        """Features of all users and artists of `data`, computed once for all calls."""
         if self._pairs is None or self._pairs.data is not data:
             self._pairs = PairTable(self.sources, data)
         return self._pairs
@@ -116,11 +116,11 @@ class Ranker:
         return np.asarray(2 / (1 + np.exp(-margin.astype(np.float64))) - 1, dtype=np.float32)
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
-        """The groups of features that lift an item most, told in the words of the source they stand for.
+        """The groups of features that lift an item most, in the words of the source they belong to.
 
-        A feature lifts by what the margin gains along the paths of the trees where it decides (Saabas 2014): all
-        lifts and a constant are the margin, as with Shapley values, fifty times as fast. Lists as `recommend`
-        gave them bring their features; for others they are computed anew.
+        The lift of a feature is the gain of the margin at the nodes that split by it (Saabas 2014).
+        All lifts and a constant add up to the margin, as with Shapley values, fifty times as fast.
+        Lists of `recommend` hold their features; for others they are computed again.
         """
         if self.booster is None:
             return cast("Explanations", self.sources["als"].explain(data, rows, lists))
@@ -130,18 +130,20 @@ class Ranker:
         lifted.parts[user, slot], lifted.amounts[user, slot] = strongest(
             self._lifts(seen[user, slot])
         )
-        told = np.full(lists.artists.shape, "trending", dtype=object)
+        source_of = np.full(lists.artists.shape, "trending", dtype=object)
         for number, name in enumerate(GROUPS):
-            told[(lifted.parts[:, :, 0] == number) & (name in TELLERS)] = name
-        for name in TELLERS:
-            asked = Lists(np.where(told == name, lists.artists, -1).astype(np.int32), lists.scores)
-            said = self.sources[name].explain(data, rows, asked).sentences
-            lifted.sentences[told == name] = said[told == name]
+            source_of[(lifted.parts[:, :, 0] == number) & (name in WITH_SENTENCES)] = name
+        for name in WITH_SENTENCES:
+            asked = Lists(
+                np.where(source_of == name, lists.artists, -1).astype(np.int32), lists.scores
+            )
+            sentences = self.sources[name].explain(data, rows, asked).sentences
+            lifted.sentences[source_of == name] = sentences[source_of == name]
         lifted.sentences[lists.artists < 0] = ""
         return lifted
 
     def _seen(self, data: TrainingData, rows: Rows, lists: Lists) -> Floats:
-        """Features of listed candidates, as `OrderedLists` has them; NaN for what no source proposes."""
+        """Features of listed candidates, as in `OrderedLists`; NaN for other artists."""
         seen = np.full((*lists.artists.shape, len(NAMES)), np.nan, dtype=np.float32)
         table = self._pairs_of(data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
@@ -154,7 +156,7 @@ class Ranker:
         return seen
 
     def _lifts(self, features: Floats) -> Floats:
-        """What each group of features adds to the margin of each pair: float32 (len(GROUPS), pairs)."""
+        """Sum of the lifts of each group of features by pair: float32 (len(GROUPS), pairs)."""
         added = self.booster.predict(as_matrix(features), pred_contribs=True, approx_contribs=True)
         # XGBoost (3.2.0) gives an array of one dimension where there are no rows.
         added = added.reshape(len(features), len(NAMES) + 1)
@@ -163,7 +165,7 @@ class Ranker:
         )
 
     def parameters(self) -> dict[str, float | int | str]:
-        """As XGBoost names them, with what was chosen by the slice that was watched."""
+        """Hyperparameters by the names of XGBoost, with those chosen on the validation slice."""
         chosen = {"objective": "none", "trees": 0} if self.variant is None else asdict(self.variant)
         return {**BOOSTER, **chosen, "candidates_each": CANDIDATES_EACH}
 
@@ -176,7 +178,7 @@ class Ranker:
         }
 
     def save(self, folder: Path) -> None:
-        """The trees as UBJ, the sources in folders of their own."""
+        """Write the trees as UBJ, and the sources in their own folders."""
         facts = {
             "family": self.family,
             "variant": None if self.variant is None else asdict(self.variant),

@@ -1,4 +1,4 @@
-"""What the ranker sees of a user and a candidate artist; one list of names, in one order."""
+"""Features of a user and a candidate artist: one list of names, in one order."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ NAMES = (
     "refused",
     "slate_position",
 )
-# More of these never ranks an artist lower, more refusal never higher; the trees may not learn otherwise.
+# Monotone constraints: more of these never ranks an artist lower (1) or higher (-1).
 MONOTONE = {
     "als_z": 1,
     "item_item_z": 1,
@@ -40,7 +40,8 @@ MONOTONE = {
     "lift_in_age_group": 1,
     "refused": -1,
 }
-# Features whose contributions are told to a listener as one reason; what holds for all of a user's items is none.
+# Features that form one reason together; features that are equal for all items of a user give no
+# reason.
 GROUPS = {
     "als": ("als_score", "als_z", "als_rank"),
     "item_item": (
@@ -78,12 +79,13 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class DayFeatures:
-    """What a day's data say of users and of artists, whatever the pair.
+    """Features of users and of artists of one day's data that do not depend on the pair.
 
     users: float32 (n_users, len(USER) + 1), the number of a user's artists last. artists: float32
     (n_artists, len(ARTIST) + 4). lifts: of each of `CELLS` the users' cells, int64 (n_users,), and
     log2 of each cell's share of each artist over the whole's, float32 (n_cells + 1, n_artists), the
-    last row 0 and for users of no cell. cells: names of the cells of each, in the order of the rows.
+    last row 0 and for users of no cell. cells: names of the cells of each, in the order of the
+    rows.
     """
 
     users: Floats
@@ -93,7 +95,7 @@ class DayFeatures:
 
 
 def day_features(sources: Sources, data: TrainingData) -> DayFeatures:
-    """Of all users and artists of `data`, in its order."""
+    """Compute the features of all users and artists of `data`, in its order."""
     liked, trending = data.liked(), sources["trending"].counted(data)
     named = [sorted(value for cell, value in trending.cells if cell == name) for name in CELLS]
     lifts = _lifts(trending, data, named)
@@ -107,8 +109,8 @@ def pair_features(
 
     Args:
         proposed: The candidates.
-        rows: Rows of `day` and `confidence` that the candidates' users are positions in.
-        day: Of the data.
+        rows: Rows of `day` and `confidence`; users of candidates are positions in it.
+        day: Features of the data.
         confidence: CSR (n_users, n_artists), as in `TrainingData`.
     """
     row, column = rows[proposed.user], proposed.column
@@ -127,7 +129,7 @@ def pair_features(
 
 
 class PairTable:
-    """Candidates and features of the users of one day's data; what holds for users and artists is computed once."""
+    """Candidates and their features; those of users and artists are computed once."""
 
     def __init__(self, sources: Sources, data: TrainingData) -> None:
         self.sources, self.data = sources, data
@@ -140,7 +142,7 @@ class PairTable:
         return Pairs(proposed.user, proposed.column, features)
 
     def given(self, row: Rows, column: Rows, position: Rows) -> Floats:
-        """Features of given pairs that stood at a position of a slate: float32 (n, len(NAMES)), in their order."""
+        """Features of given pairs at a position of a slate: float32 (n, len(NAMES))."""
         width = len(self.data.artist_ids)
         features = np.full((len(row), len(NAMES)), np.nan, dtype=np.float32)
         for part in chunks(np.unique(row), len(SOURCES) * width):
@@ -159,7 +161,7 @@ class PairTable:
 def _lifts(
     trending: Trending, data: TrainingData, named: list[list[str]]
 ) -> list[tuple[Rows, Floats]]:
-    """As `DayFeatures.lifts`, of the named cells."""
+    """Lifts of the named cells, as in `DayFeatures.lifts`."""
     own = own_columns(data, trending.artist_ids)[:-1]
     found = []
     for name, values in zip(CELLS, named, strict=True):

@@ -1,4 +1,4 @@
-"""How the ranker learns: from labels of later days in the way that an unseen slice prefers, and from logged slates."""
+"""Training of the ranker: from labels of later days and from logged slates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
 from firstchair.models.selection import Floats, cells, chunks
 from firstchair.models.sources import Sources
 
-# Dense score matrices held at once for each chunk of users.
+# Most dense score matrices in memory for a chunk of users.
 CHUNK = 4
 MAX_TRAINING_USERS = 15_000
 MAX_SLATE_ITEMS = 200_000
 WATCHED_SHARE = 0.2
 MAX_TREES = 400
 PATIENCE = 30
-# Where nobody is left to watch.
+# Number of trees without validation users.
 TREES_UNWATCHED = 30
-# An item that stood where it stood one time in a hundred says no more than one of one time in twenty.
+# Propensities are clipped at this, so inverse propensity weights are at most 20.
 MAX_INVERSE_PROPENSITY = 20.0
-# All slates together weigh so much of what the labels of later days weigh.
+# Total weight of all slates relative to that of the labels of later days.
 SLATE_SHARE = 0.25
-# Either may win: rank:ndcg orders within a user, binary:logistic also learns whom to trust. Validation says.
+# The better one on validation users is kept.
 OBJECTIVES = ("binary:logistic", "rank:ndcg")
 BOOSTER: Mapping[str, Any] = {
     "eta": 0.1,
@@ -46,13 +46,13 @@ OF_OBJECTIVE: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-# NDCG@20 of the watched slice after each tree.
+# Metric of the validation slice after each tree.
 Curve: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A way to learn, the trees it wants, and NDCG@20 on the slice that was watched (0 where none was)."""
+    """An objective, its number of trees, and NDCG@20 on the validation slice (0 without one)."""
 
     objective: str
     with_slates: bool
@@ -62,7 +62,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Rows to learn from: features float32 (n, len(NAMES)); label, group and weight (n,), groups ascending."""
+    """Training rows: features float32 (n, len(NAMES)); label, group (ascending), weight (n,)."""
 
     features: Floats
     label: npt.NDArray[np.float32]
@@ -72,12 +72,12 @@ class Labelled:
     def only(self, rows: npt.NDArray[np.bool_], label: npt.NDArray[np.float32]) -> "Labelled":
         """Those of `rows` whose group has a positive `label`."""
         _, number = np.unique(self.group, return_inverse=True)
-        told = np.bincount(number, weights=label) > 0
-        kept = rows & told[number]
+        with_label = np.bincount(number, weights=label) > 0
+        kept = rows & with_label[number]
         return Labelled(self.features[kept], label[kept], self.group[kept], self.weight[kept])
 
     def and_then(self, other: "Labelled") -> "Labelled":
-        """Both, one after the other."""
+        """Both sets of rows, one after the other."""
         return Labelled(
             np.concatenate([self.features, other.features]),
             np.concatenate([self.label, other.label]),
@@ -94,15 +94,15 @@ def trained(
     objectives: Sequence[str],
     training_users: int = MAX_TRAINING_USERS,
 ) -> tuple[Variant | None, Any, Curve]:
-    """The best way to learn, the trees it gave from all there is, and NDCG@20 of the watched slice by tree.
+    """Choose the objective, train the trees on all rows, and return NDCG@20 by tree.
 
-    (None, None, ()) where nothing was ever taken up; no curve where nothing was watched.
+    The result is (None, None, ()) without positives; the curve is empty without validation users.
 
-    Each way is fitted to the earlier labels of four fifths of the users and stopped by the later
-    unprompted labels of the rest (by all unprompted ones of theirs, where labels have no days). The
-    best is fitted once more, to everybody's, with as many trees as it wanted. Slates are learnt
-    wherever any were logged: the watched labels are of what users took up unprompted and cannot tell
-    what a slate teaches. They choose the objective and how many trees to grow.
+    Each objective is fitted to the earlier labels of four fifths of the users, with early stopping
+    on the later unprompted labels of the rest (on all their unprompted labels if labels have no
+    days). The best one is fitted again to all users with its number of trees. Logged slates are
+    always used, if there are any: the validation labels are unprompted and cannot show what slates
+    contribute. They choose the objective and the number of trees.
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
@@ -167,7 +167,7 @@ def _boosted(
 
 
 def _matrix(rows: Labelled, objective: str, *, ref: Any = None) -> Any:
-    """Quantised rows; XGBoost weighs groups where there are any, so only a ranking objective and a judge get them."""
+    """Quantised rows. Groups are set for ranking and validation only: XGBoost weights by group."""
     import xgboost
 
     weight: npt.NDArray[np.floating] = rows.weight
@@ -189,7 +189,7 @@ def _matrix(rows: Labelled, objective: str, *, ref: Any = None) -> Any:
 def _of_candidates(
     table: PairTable, labelled: LabelledHistory, rows: Rows
 ) -> tuple[Labelled, Floats, Floats]:
-    """The candidates of each user as a group; which were taken up later, and which unprompted.
+    """The candidates of each user as a group, with later and unprompted positives.
 
     The latter two are float32 (n,), 0 or 1.
     """
@@ -215,10 +215,10 @@ def _of_candidates(
 
 
 def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> Labelled | None:
-    """Shown items as groups of a slate, weighed by the inverse of their propensity.
+    """The items of each slate as a group, weighted by inverse propensity.
 
-    Groups begin after the users'. A user's slates are as many as `firstchair.definitions.bounds`
-    allows, so that what one account was shown a million times teaches no more than that.
+    Group numbers continue those of the users. The number of slates of a user is bounded
+    (`firstchair.definitions.bounds`), so that no account dominates.
     """
     counts = np.bincount(slates.slate)
     drawn = within_bounds(rng.permutation(len(counts)), counts, slates)
@@ -233,15 +233,15 @@ def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> La
 
 
 def within_bounds(drawn: Rows, counts: npt.NDArray[np.int64], slates: Slates) -> Rows:
-    """Leave out drawn slates that go beyond the bound of their user's items.
+    """Leave out drawn slates that exceed the bound on their user's items.
 
     Args:
         drawn: int64, numbers of slates, each at most once.
         counts: int64, items of each slate, by its number.
-        slates: What was shown.
+        slates: The slates.
 
     Returns:
-        int64, the other ones in their order.
+        int64, the slates that are kept, in their order.
     """
     shown = np.bincount(slates.row).astype(np.float64)
     most = bounded(shown)
@@ -258,7 +258,7 @@ def within_bounds(drawn: Rows, counts: npt.NDArray[np.int64], slates: Slates) ->
 
 
 def _with(known: Labelled, shown: Labelled) -> Labelled:
-    """Both, the slates weighing `SLATE_SHARE` of the rest in total."""
+    """Both sets of rows; the slates have `SLATE_SHARE` of the total weight of the others."""
     scale = SLATE_SHARE * known.weight.sum() / shown.weight.sum()
     scaled = Labelled(
         shown.features, shown.label, shown.group, (shown.weight * scale).astype(np.float32)

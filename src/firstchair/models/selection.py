@@ -1,4 +1,4 @@
-"""From scores to lists: the best of what is not yet taken, in an order that ties cannot shake."""
+"""From scores to lists: the best artists that are not yet taken, in a stable order."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,9 +11,9 @@ from firstchair.models.protocol import Lists, Rows, TrainingData
 
 Floats = npt.NDArray[np.float32]
 
-# Scores held at once, as floats: 80 MB.
+# Scores in memory at once, as floats: 80 MB.
 SCORES_AT_ONCE = 20_000_000
-# Scores whose maximum stands for them in the first look for the best.
+# Scores that are first compared by their maximum.
 BLOCK = 64
 # So many times k candidates are sorted at most; a row with more has many equal scores.
 CROWD = 40
@@ -28,7 +28,7 @@ def best(scores: Floats, taken: sparse.csr_matrix, k: int) -> Lists:
         k: Length of the lists; shorter ones are filled with -1.
 
     Returns:
-        Lists with the raw scores, descending; equal scores stand in column order.
+        Lists with the raw scores, descending; equal scores in column order.
     """
     allowed = np.array(scores, dtype=np.float32, copy=True, order="C")
     seen = np.repeat(np.arange(taken.shape[0]), np.diff(taken.indptr))
@@ -46,12 +46,13 @@ def best(scores: Floats, taken: sparse.csr_matrix, k: int) -> Lists:
 
 
 def _worth_sorting(scores: Floats, k: int) -> npt.NDArray[np.bool_]:
-    """A superset of the `k` best of each row, little larger than k; where many are equal, exactly the first k."""
+    """A superset of the `k` best of each row, little larger than k even with many equal scores."""
     rows, width = scores.shape
     blocks = width // BLOCK
     if blocks < 2 * k:
         return _exactly(scores, k)
-    # The k-th largest of the blocks' maxima is no larger than the k-th best score: one cheap pass instead of a sort.
+    # The k-th largest of the blocks' maxima is no larger than the k-th best score: one cheap pass
+    # instead of a sort.
     maxima = as_strided(scores, (rows, blocks, BLOCK), (scores.strides[0], 4 * BLOCK, 4)).max(
         axis=2
     )
@@ -63,7 +64,7 @@ def _worth_sorting(scores: Floats, k: int) -> npt.NDArray[np.bool_]:
 
 
 def _exactly(scores: Floats, k: int) -> npt.NDArray[np.bool_]:
-    """The `k` best of each row; of equal scores at the border the first columns."""
+    """The `k` best of each row; the first columns among equal scores at the border."""
     width = scores.shape[1]
     border = np.partition(scores, width - k, axis=1)[:, width - k, None]
     chosen = scores >= border
@@ -76,7 +77,7 @@ def _exactly(scores: Floats, k: int) -> npt.NDArray[np.bool_]:
 
 
 def in_chunks(rows: Rows, width: int, recommend: Callable[[Rows], Lists]) -> Lists:
-    """`recommend` over `rows`, as many at a time as `SCORES_AT_ONCE` allows for `width` scores a row."""
+    """`recommend` over `rows` in chunks of at most `SCORES_AT_ONCE` scores, `width` per row."""
     parts = [recommend(chunk) for chunk in chunks(rows, width)]
     if not parts:
         return recommend(rows)
@@ -86,7 +87,7 @@ def in_chunks(rows: Rows, width: int, recommend: Callable[[Rows], Lists]) -> Lis
 
 
 def chunks(rows: Rows, width: int) -> Iterator[Rows]:
-    """`rows` in stretches that keep `SCORES_AT_ONCE`."""
+    """`rows` in chunks of at most `SCORES_AT_ONCE` scores."""
     step = max(1, SCORES_AT_ONCE // max(1, width))
     for start in range(0, len(rows), step):
         yield rows[start : start + step]
@@ -96,11 +97,11 @@ def current_ids(
     artist_ids: npt.NDArray[np.str_],
     redirects: Mapping[str, str],
 ) -> npt.NDArray[np.str_]:
-    """A model's artists, in its order, by the ids that they have now.
+    """A model's artists, in its order, with their current ids.
 
-    A merged artist takes the id of the one it was merged into where the model does not know that
-    one: an artist that was renamed keeps what was learnt. Where it does, or where several were
-    merged into one, the others keep ids that the catalogue no longer has.
+    A merged artist gets the id of the one it was merged into, unless the model knows that one
+    already: so a renamed artist keeps what was learnt. If several were merged into one, the first
+    gets its id, and the others keep ids that the catalogue no longer has.
     """
     if not redirects:
         return artist_ids
@@ -115,7 +116,7 @@ def current_ids(
 
 
 def columns_for(data: TrainingData, artist_ids: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
-    """Column of `data` of each of a model's artists; -1 for one that the catalogue no longer has."""
+    """Column of `data` of each of a model's artists; -1 for one that is gone."""
     if np.array_equal(data.artist_ids, artist_ids):
         return np.arange(len(artist_ids), dtype=np.int64)
     artist_ids = current_ids(artist_ids, data.redirects)
@@ -125,7 +126,7 @@ def columns_for(data: TrainingData, artist_ids: npt.NDArray[np.str_]) -> npt.NDA
 
 
 def own_columns(data: TrainingData, artist_ids: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
-    """A model's number of each artist of `data`, -1 for one it does not know; one longer, so that -1 gives -1."""
+    """A model's number of each artist of `data`, -1 if unknown; with one more -1 at the end."""
     own = np.full(len(data.artist_ids) + 1, -1, dtype=np.int64)
     columns = columns_for(data, artist_ids)
     own[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
@@ -133,7 +134,7 @@ def own_columns(data: TrainingData, artist_ids: npt.NDArray[np.str_]) -> npt.NDA
 
 
 def spread(scores: Floats, columns: npt.NDArray[np.int64], width: int) -> Floats:
-    """Scores of a model's artists in the columns of newer data; what the model does not know gets -inf."""
+    """Scores of a model's artists in the columns of newer data; -inf for unknown artists."""
     if len(columns) == width and np.array_equal(columns, np.arange(width)):
         return scores
     wide = np.full((len(scores), width), -np.inf, dtype=np.float32)
@@ -143,7 +144,7 @@ def spread(scores: Floats, columns: npt.NDArray[np.int64], width: int) -> Floats
 
 
 def narrow(matrix: sparse.csr_matrix, columns: npt.NDArray[np.int64]) -> sparse.csr_matrix:
-    """The columns of newer data that a model knows, in the model's order; an unknown one is empty."""
+    """The columns of newer data in a model's order; a column that is gone is empty."""
     if len(columns) == matrix.shape[1] and np.array_equal(columns, np.arange(matrix.shape[1])):
         return matrix
     known = np.flatnonzero(columns >= 0)
@@ -160,7 +161,7 @@ def power_of(counts: npt.NDArray[np.int64], exponent: float) -> Floats:
 
 
 def cells(matrix: sparse.csr_matrix, row: Rows, column: Rows) -> Floats:
-    """Values of given cells, 0 where nothing is stored: float32 (len(row),)."""
+    """Values of given cells, 0 if nothing is stored: float32 (len(row),)."""
     # scipy (1.17) gives a sparse matrix instead of an array where no cell is asked for.
     found = matrix[row, column] if len(row) else np.zeros(0)
     return np.asarray(found, dtype=np.float32).ravel()

@@ -1,4 +1,4 @@
-"""What the challenger's trees attend to: Shapley values of a sample of candidates, by feature, and a picture."""
+"""Importance of the ranker's features: Shapley values of a sample of candidates, and a plot."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +12,18 @@ from firstchair.models.ranker_training import as_matrix
 from firstchair.models.selection import Floats
 
 USERS = 200
-# Exact values come at some 4,000 pairs a second, and means stand still long before this many.
+# Some 4,000 exact values are computed per second; means are stable with far fewer.
 PAIRS = 2_000
 SHOWN = 15
 
 
 @dataclass(frozen=True, slots=True)
 class ShapSummary:
-    """Exact Shapley values (Lundberg et al. 2020, "From local explanations to global understanding", section 2).
+    """Exact Shapley values (Lundberg et al. 2020, "From local explanations", section 2).
 
-    features, contributions: float32 (pairs, len(NAMES)); what each feature is, NaN where unknown, and what it adds
-    to the margin of the pair. expected: the margin that all contributions are added to.
+    features, contributions: float32 (pairs, len(NAMES)); what each feature is, NaN where unknown,
+    and what it adds to the margin of the pair. expected: the margin that all contributions are
+    added to.
     """
 
     features: Floats
@@ -30,13 +31,13 @@ class ShapSummary:
     expected: float
 
     def mean_absolute(self) -> dict[str, float]:
-        """Mean |contribution| of each feature that contributes at all, most first, in log odds or rank margin."""
+        """Mean |contribution| of each contributing feature, most first, in units of the margin."""
         means = np.abs(self.contributions).mean(axis=0)
         order = sorted(range(len(NAMES)), key=lambda number: (-means[number], NAMES[number]))
         return {NAMES[number]: float(means[number]) for number in order if means[number] > 0}
 
     def picture(self) -> Any:
-        """A matplotlib figure: a dot for each pair at what a feature adds, dark where it is large; `SHOWN` features."""
+        """A matplotlib figure of `SHOWN` features: a dot per pair, dark if the feature is large."""
         from matplotlib.figure import Figure
 
         names = list(self.mean_absolute())[:SHOWN][::-1]
@@ -64,7 +65,7 @@ class ShapSummary:
 
 
 def shap_summary(model: Ranker, data: TrainingData, *, seed: int) -> ShapSummary | None:
-    """Of `PAIRS` candidates of `USERS` users drawn by seed; None where the model has no trees or no candidates."""
+    """Summarise `PAIRS` candidates of `USERS` users; None without trees or candidates."""
     if model.booster is None:
         return None
     rng = np.random.default_rng(seed)
@@ -79,7 +80,7 @@ def shap_summary(model: Ranker, data: TrainingData, *, seed: int) -> ShapSummary
 
 
 def _share_below(values: Floats) -> Floats:
-    """Each value's place among all, 0..1; unknown ones at 0."""
+    """Rank of each value among all, 0..1; 0 for unknown ones."""
     known = np.isfinite(values)
     share = np.zeros(len(values), dtype=np.float32)
     levels, level = np.unique(values[known], return_inverse=True)
@@ -88,5 +89,5 @@ def _share_below(values: Floats) -> Floats:
 
 
 def _apart(count: int) -> Floats:
-    """Heights that keep dots of equal value apart: the golden ratio's multiples, -0.35..0.35."""
+    """Vertical offsets that separate dots of equal value, -0.35..0.35."""
     return ((np.arange(count) * 0.6180339887) % 1 * 0.7 - 0.35).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The first stage: models that propose candidates, and what each says of them."""
+"""The first stage of the ranker: models that propose candidates, with their scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from firstchair.models.selection import Floats, best, current_ids
 from firstchair.models.trending import Trending
 
 CANDIDATES_EACH = 100
-# `niche` is item-item with artists that everybody has held back: it reaches where the other does not.
+# `niche` is item-item with more damping of popular artists.
 NICHE = {"user_damping": 1.0, "artist_damping": 0.5, "popularity_damping": 0.5}
 MODELS: dict[str, Any] = {
     "als": ALS,
@@ -34,10 +34,10 @@ SOURCES = tuple(MODELS)
 class Proposed:
     """Candidates of some users, in order of users.
 
-    user: int64 (n,), position in the rows asked for; column: int64 (n,), the artist in the data, ascending
-    within a user. scores, z: float32 (n, sources), the source's score and the same standardised over the
-    catalogue for each user, NaN where the source does not know the artist; ranks: likewise, 1 is the first,
-    NaN where the source did not propose it.
+    user: int64 (n,), position in the rows asked for; column: int64 (n,), the artist in the data,
+    ascending within a user. scores, z: float32 (n, sources), the source's score and the same
+    standardised over the catalogue for each user, NaN for artists unknown to the source; ranks:
+    likewise, 1 is the first, NaN if the source did not propose it.
     """
 
     user: npt.NDArray[np.int64]
@@ -48,7 +48,7 @@ class Proposed:
 
 
 class Sources:
-    """All of `MODELS`, fitted on the data the candidates are drawn from."""
+    """All of `MODELS`, fitted on the data that candidates come from."""
 
     def __init__(
         self, *, als: Mapping[str, Any] | None = None, item_item: Mapping[str, Any] | None = None
@@ -57,13 +57,13 @@ class Sources:
         self.models = {name: model(**settings.get(name, {})) for name, model in MODELS.items()}
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Each of them on the same data."""
+        """Fit each on the same data."""
         for model in self.models.values():
             model.fit(data, seed=seed)
         return self
 
     def rename(self, redirects: Mapping[str, str]) -> None:
-        """Let each know its artists by the ids that they have now (`current_ids`)."""
+        """Use the current ids of artists in each model (`current_ids`)."""
         for model in self.models.values():
             model.artist_ids = current_ids(model.artist_ids, redirects)
 
@@ -80,12 +80,12 @@ class Sources:
         only: tuple[Rows, Rows] | None = None,
         known: Mapping[str, Floats] | None = None,
     ) -> Proposed:
-        """The union of each source's best `each` artists that are not in `taken`, the rows of `data.taken()`.
+        """The union of the best `each` artists of each source that are not in `taken`.
 
-        A source proposes only what stands above its mean of the catalogue, so one that knows nothing of a
-        user, or of any artist, is silent; trending alone proposes in any case, so that no list ends early.
-        `only` names pairs (position in `rows`, column) to be described instead, proposed or not.
-        `known` holds scores by source that need not be computed again, as its `score` would give them.
+        A source proposes only artists above its mean score, so a source that knows nothing of a
+        user proposes nothing. Trending always proposes, so that no list is short. With `only`,
+        pairs (position in `rows`, column) are described instead, proposed or not. `known` holds
+        scores by source that are known already. `taken` are the rows of `data.taken()`.
         """
         known = known or {}
         scored = [
@@ -109,7 +109,7 @@ class Sources:
         return Proposed(user, column, _at(scored, user, column), _at(z, user, column), ranks)
 
     def save(self, folder: Path) -> None:
-        """Each in a folder of its own."""
+        """Write each in its own folder."""
         for name, model in self.models.items():
             model.save(folder / name)
 
@@ -124,7 +124,7 @@ class Sources:
 def _best_codes(
     z: Floats, taken: sparse.csr_matrix, each: int, width: int, least: float
 ) -> tuple[Rows, Rows]:
-    """Row × width + column of the best above `least`, and their ranks."""
+    """Row × width + column of the best scores above `least`, and their ranks."""
     if least >= 0 and not z.any():
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     lists = best(z, taken, each)

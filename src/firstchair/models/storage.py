@@ -1,4 +1,4 @@
-"""Models as plain files: arrays as safetensors, the rest as JSON with a format version; never pickle."""
+"""Models as plain files: arrays as safetensors, the rest as JSON with a format version."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from firstchair.errors import ModelError
 
-# Raise it when what stands in the files changes, and teach `read` the older form or refuse it.
+# Raise it when the content of the files changes; `read` converts older forms or refuses them.
 FORMAT = 2
 
 
@@ -33,7 +33,7 @@ def write(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArr
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """What `write` wrote: facts and arrays.
+    """Read what `write` wrote: facts and arrays.
 
     Raises:
         ModelError: A file is missing, or of a format that this version does not know.

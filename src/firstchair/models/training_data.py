@@ -1,4 +1,4 @@
-"""From the lake to matrices: what every family of a day is fitted on, cut at `as_of`."""
+"""Load the training data of a day from the lake as matrices, cut at `as_of`."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from firstchair.models.protocol import LabelledHistory, Slates, TrainingData
 
 LABEL_DAYS = 14
 RECENT_DAYS = 7
-# Fewer days than this before the labels teach nothing.
+# Least days before the labels.
 LEAST_HISTORY_DAYS = 4
 UNUSED = (*features.NESTED, "as_of", "created_at")
 SCALARS = [name for name in t.USER_FEATURES.schema.names if name not in UNUSED]
@@ -34,17 +34,16 @@ READ = (
     t.USER_FEATURES,
     t.INTERACTIONS,
 )
-# Data that somebody in this process holds, such as all families of a day: loaded once for all of them.
+# Data in use in this process, such as by all families of a day: loaded once for all of them.
 _LOADED: WeakValueDictionary[tuple[Any, ...], TrainingData] = WeakValueDictionary()
 PAIRS = ["user_key", "artist_id", "confidence", "preference", "last_signal_on"]
 
 
 def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> TrainingData:
-    """Everything known before `as_of`, and with `labels` what users took up in the last days before it.
+    """Load everything known before `as_of`; with `labels`, later interactions at a cutoff.
 
-    Read from gold where that day was built, and built with the artists as they are now, else
-    computed by the same definitions. The labels' days are `LABEL_DAYS`, or a third of a shorter
-    history.
+    It is read from gold if that day was built with the current artists, else computed by the same
+    definitions. Labels are of the last `LABEL_DAYS`, or of a third of a shorter history.
 
     Raises:
         LakeError: A table cannot be read.
@@ -65,38 +64,38 @@ def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> Train
 
 
 def versions_read(lake: Lake) -> tuple[int, ...]:
-    """Versions of the tables that training data are read from; the same give the same data."""
+    """Versions of the tables that training data are read from; equal ones give equal data."""
     return tuple(lake.version(table) for table in READ)
 
 
 @dataclass(frozen=True, slots=True)
-class TakenUp:
-    """What users first took up in some days, apart by whether a slate led them to it.
+class PositiveInteractions:
+    """First positive interactions of users with artists in some days.
 
-    unprompted, prompted: float32 CSR (n_users, n_artists), 1 where a user first took up an artist;
-    no pair is in both. What is prompted was chosen by the models that served: a judgement of a model
-    that counts it finds the models of those days, and all that resemble them, too good.
+    unprompted, prompted: float32 CSR (n_users, n_artists), 1 for a first interaction that followed
+    no slate, or a slate; no pair is in both. Prompted ones were chosen by the models that served,
+    so an evaluation on them favours these models and similar ones.
     """
 
     unprompted: sparse.csr_matrix
     prompted: sparse.csr_matrix
 
 
-def taken_up(lake: Lake, *, start: date, end: date) -> TakenUp:
-    """What users first took up from `start` to `end` (exclusive), of all users × artists."""
+def positive_interactions(lake: Lake, *, start: date, end: date) -> PositiveInteractions:
+    """First positive interactions from `start` to `end` (exclusive), of all users × artists."""
     with Engine(lake) as engine:
-        return _Loader(lake, engine).taken_up(start, end)
+        return _Loader(lake, engine).positive_interactions(start, end)
 
 
 class _Loader:
-    """One engine, one order of users and artists for every cutoff."""
+    """Loads data with one engine, and one order of users and artists for all cutoffs."""
 
     def __init__(self, lake: Lake, engine: Engine) -> None:
         self.lake, self._engine = lake, engine
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine with the views of the history, made when the first rows are computed."""
+        """The engine with the views of the history, opened when rows are first computed."""
         features.open_views(self._engine)
         return self._engine
 
@@ -113,7 +112,7 @@ class _Loader:
         return _sorted(self.lake.read(t.ARTISTS), "artist_id")
 
     def key(self, as_of: date) -> tuple[Any, ...]:
-        """What training data without labels depend on."""
+        """The key of training data without labels: all that they depend on."""
         return (self.lake.url, self.lake.engine, as_of, self.versions)
 
     def first_day(self) -> date | None:
@@ -121,7 +120,7 @@ class _Loader:
         return days[0] if days else None
 
     def at(self, as_of: date) -> TrainingData:
-        """The data without labels; shared with what another caller still holds."""
+        """The data without labels, shared with other callers that hold them."""
         key = self.key(as_of)
         loaded = _LOADED.get(key)
         if loaded is None:
@@ -147,10 +146,12 @@ class _Loader:
             redirects=redirects_of(self.lake),
         )
 
-    def taken_up(self, start: date, end: date) -> TakenUp:
+    def positive_interactions(self, start: date, end: date) -> PositiveInteractions:
         found = self._computed(features.first_taken, start=start, end=end)
         prompted = pc.field("prompted")
-        return TakenUp(self._ones(found.filter(~prompted)), self._ones(found.filter(prompted)))
+        return PositiveInteractions(
+            self._ones(found.filter(~prompted)), self._ones(found.filter(prompted))
+        )
 
     def labelled(self, cutoff: date, as_of: date) -> LabelledHistory:
         last_third = as_of - timedelta(days=(as_of - cutoff).days // 3)
@@ -195,11 +196,11 @@ class _Loader:
         )
 
     def _computed(self, definition: Definition, **given: Any) -> pa.Table:
-        """Rows by a definition of `firstchair.features`."""
+        """Rows that a definition of `firstchair.features` computes."""
         return self.engine.rows(features.over_history, definition=definition, **given)
 
     def _is_outdated(self, table: Table, as_of: date) -> bool:
-        """Whether the day was built by artist, and before one of its artists was merged."""
+        """Whether the day was built before one of its artists was merged."""
         by_artist, of_day = "artist_id" in table.schema.names, f"as_of = date '{as_of}'"
         return by_artist and holds_merged(self.lake, table, of_day)
 
@@ -245,7 +246,7 @@ def _place(labels: npt.NDArray[np.str_], wanted: pa.ChunkedArray) -> npt.NDArray
 
 
 def _digest(as_of: date, pairs: pa.Table, users: pd.DataFrame, artists: pd.DataFrame) -> str:
-    """Content digest of what a model can see, equal for equal rows whatever files they came from."""
+    """Content digest of the data of a model; equal for equal rows, whatever their files."""
     digest = hashlib.sha256(as_of.isoformat().encode())
     for frame in (
         pairs.to_pandas(),

@@ -1,4 +1,4 @@
-"""Trending: what is played now, by country and age group, for those of whom little is known."""
+"""Trending: what is played now, by country and age group."""
 
 from datetime import date
 from functools import cache
@@ -16,19 +16,19 @@ from firstchair.models.selection import Floats, best, columns_for, in_chunks, ow
 
 CELLS = ("country", "age_group")
 UNKNOWN = "unknown"
-# Weight of the whole before a cell: one in which so many pairs of listener and artist are recent counts for half.
+# Weight of the whole against a cell: at so many recent pairs of user and artist both count half.
 PRIOR_PAIRS = 2_000.0
-# A lift above this is worth a word.
+# Least lift for a reason.
 STANDS_OUT = 1.05
-# A play of the last week counts so many times one of the three weeks before.
+# Weight of a play of the last week relative to one of the three weeks before.
 WEEK_WEIGHT = 2.0
 
 
 class Trending:
     """Shares of recent plays, each cell's shrunk towards the whole.
 
-    With w_i the weighted recent plays of artist i, p_i = w_i / sum w. For a cell c (a country, an age group) with
-    r_ci of its listeners whose newest positive signal on i is of the last week:
+    With w_i the weighted recent plays of artist i, p_i = w_i / sum w. For a cell c (a country, an
+    age group) with r_ci of its users whose newest positive signal on i is of the last week:
 
         p_ci = (r_ci + m p_i) / (sum_j r_cj + m)
 
@@ -37,8 +37,8 @@ class Trending:
     mean). Without days of signals (`TrainingData.recent`) there are no cells. A user's score is the
     mean of their cells' p_ci over the largest of the catalogue: 0..1.
 
-    It has nothing to learn but counts, so asked with newer data than it was fitted on it counts those: what is
-    trending is never older than the lists it stands in.
+    The model is counts alone. If it is called with newer data than it was fitted on, it counts
+    these, so what is trending is never older than the list.
     """
 
     family = Family.TRENDING
@@ -51,11 +51,12 @@ class Trending:
         self._newest: Trending | None = None
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Count; nothing is drawn by chance, so `seed` changes nothing."""
+        """Count the plays; `seed` changes nothing."""
         recent = _column(data, "plays_28d") + (WEEK_WEIGHT - 1) * _column(data, "plays_7d")
         liked = data.confidence.multiply(data.confidence > 0).tocsr()
         ever = np.asarray(liked.sum(axis=0)).ravel()
-        # All-time listening breaks ties, and an artist nobody ever played still has a place at the end.
+        # All-time listening breaks ties, and an artist nobody ever played still has a place at the
+        # end.
         self.artist_ids, self.as_of = data.artist_ids, data.as_of
         self.whole = _shares(recent + 0.01 * ever + 1e-6)
         self.cells = {}
@@ -71,7 +72,7 @@ class Trending:
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """What is trending where, and among whom, the listener is."""
+        """What is trending in the user's country and age group."""
 
         def listed(chunk: Rows) -> Lists:
             return best(self.score(data, chunk), data.taken(chunk), k)
@@ -79,7 +80,7 @@ class Trending:
         return in_chunks(rows, len(data.artist_ids), listed)
 
     def counted(self, data: TrainingData) -> "Trending":
-        """The counts of `data` where it is newer and has any, else those fitted."""
+        """A model of the counts of `data` if it is newer and has any, else this one."""
         if data.as_of <= self.as_of or "plays_28d" not in data.artists:
             return self
         if self._newest is None or self._newest.as_of != data.as_of:
@@ -87,7 +88,7 @@ class Trending:
         return self._newest
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
-        """float32 (len(rows), artists of `data`), 0..1; -inf for artists that the model does not know."""
+        """float32 (len(rows), artists of `data`), 0..1; -inf for artists unknown to the model."""
         if (newest := self.counted(data)) is not self:
             return newest.score(data, rows)
         if not len(rows):
@@ -105,12 +106,12 @@ class Trending:
         return np.asarray(mean / mean.max(), dtype=np.float32)
 
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
-        """The cell in which the artist stands out most and by how much (lift), or that it is trending everywhere."""
+        """The cell in which the artist's lift is largest, or that it is trending everywhere."""
         if (newest := self.counted(data)) is not self:
             return newest.explain(data, rows, lists)
         keys = sorted(self.cells)
         place = {key: number for number, key in enumerate(keys, start=1)}
-        said = blank(lists.artists.shape, ["everywhere", *(value for _, value in keys)])
+        found = blank(lists.artists.shape, ["everywhere", *(value for _, value in keys)])
         sentences = np.array(["Trending now", *(_sentence(*key) for key in keys)], dtype=object)
         own = own_columns(data, self.artist_ids)[lists.artists]
         users = data.users.iloc[rows]
@@ -122,15 +123,15 @@ class Trending:
                 :, own[asked]
             ]
             strongest = np.argmax(lifts, axis=0)
-            said.parts[asked, :, 0] = np.array([0, *(place[key] for key in known)])[strongest]
-            said.amounts[asked, :, 0] = np.take_along_axis(lifts, strongest[None], axis=0)[0]
-        said.sentences[:] = sentences[said.parts[:, :, 0]]
+            found.parts[asked, :, 0] = np.array([0, *(place[key] for key in known)])[strongest]
+            found.amounts[asked, :, 0] = np.take_along_axis(lifts, strongest[None], axis=0)[0]
+        found.sentences[:] = sentences[found.parts[:, :, 0]]
         empty = lists.artists < 0
-        said.sentences[empty], said.parts[empty], said.amounts[empty] = "", -1, 0
-        return said
+        found.sentences[empty], found.parts[empty], found.amounts[empty] = "", -1, 0
+        return found
 
     def _lifts(self, key: tuple[str, str]) -> Floats:
-        """A cell's share over the whole's, 0 where it does not stand out, and for an artist that is not known (-1)."""
+        """Lift of each artist in a cell; 0 if it is small, and for an unknown artist (-1)."""
         lift = self.cells[key] / self.whole
         return np.append(np.where(lift > STANDS_OUT, lift, 0), 0).astype(np.float32)
 

@@ -51,7 +51,7 @@ def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
     for day in reversed(platform.lake.partitions(t.USER_FEATURES)):
         found = platform.registry.versions(as_of=day)
         if found:
-            frozen = {last.phase.on_trial, last.phase.standing}
+            frozen = {last.phase.treatment, last.phase.control}
             return tuple(
                 version
                 for version in found
@@ -70,5 +70,5 @@ def waiting_sentence(versions: Sequence[promotion.Version], last: promotion.Entr
     waiting = "1 candidate waits" if len(versions) == 1 else f"{len(versions)} candidates wait"
     return (
         f"{waiting} (as of {versions[0].as_of}) until the {last.phase.stage} of version "
-        f"{last.phase.on_trial} is over: {named}."
+        f"{last.phase.treatment} is over: {named}."
     )

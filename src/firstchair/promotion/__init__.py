@@ -1,4 +1,4 @@
-"""Proof before the chair, memory after it: candidates, the gate, the ledger, the registry."""
+"""Promotion of models by evidence: candidates, the gate, the ledger, the registry."""
 
 from firstchair.promotion.by_hand import (
     ManualDecision,
@@ -12,10 +12,10 @@ from firstchair.promotion.context import REFRESH
 from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
 from firstchair.promotion.evidence_record import (
     Arm,
-    Look,
+    RecordedEvaluation,
+    evaluation_of,
     families_of,
     family_title,
-    look_of,
     model_title,
     releases,
 )
@@ -55,13 +55,13 @@ __all__ = [
     "GateRules",
     "Ledger",
     "LiveRules",
-    "Look",
     "ManualDecision",
     "OfflineEvidence",
     "OfflineRules",
     "Phase",
     "PlannedStage",
     "Reason",
+    "RecordedEvaluation",
     "Registry",
     "ReplayReport",
     "Replayed",
@@ -82,6 +82,7 @@ __all__ = [
     "enter_candidate",
     "enter_reference",
     "entry_document",
+    "evaluation_of",
     "explained",
     "families_of",
     "family_title",
@@ -89,7 +90,6 @@ __all__ = [
     "judge_challenger",
     "judge_first_champion",
     "judge_refit",
-    "look_of",
     "metric_checks",
     "model_title",
     "newest_plan",

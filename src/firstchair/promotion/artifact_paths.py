@@ -1,4 +1,4 @@
-"""Where artifacts lie: MLflow keeps absolute addresses, which a home that moves leaves behind."""
+"""Addresses of artifacts: MLflow stores absolute ones, which are wrong after a home has moved."""
 
 from pathlib import Path
 
@@ -15,10 +15,9 @@ ADDRESSES = (
 
 
 def follow_home(database: sa.URL, experiment: str, root: Path) -> str | None:
-    """Have MLflow's addresses begin with `root`, where the home that holds its database has moved.
+    """Make MLflow's addresses begin with `root` if the home with its database has moved.
 
-    A copy of a home has a database of its own, so it reads and writes its own artifacts too. The
-    same call again changes nothing.
+    A copy of a home has its own database, so it reads and writes its own artifacts. Idempotent.
 
     Args:
         database: Of MLflow, kept in the same home as the artifacts.
@@ -26,7 +25,7 @@ def follow_home(database: sa.URL, experiment: str, root: Path) -> str | None:
         root: Folder of the artifacts; absolute.
 
     Returns:
-        The address that they had before; None where nothing was changed.
+        The address that they had before; None if nothing was changed.
     """
     engine = sa.create_engine(database)
     try:

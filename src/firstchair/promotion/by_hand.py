@@ -20,7 +20,7 @@ LOOK = "Look at `firstchair status` and `firstchair decisions`, then choose anot
 
 @dataclass(frozen=True, slots=True)
 class ManualDecision:
-    """Who decides, why, when, and the first day (UTC) on which it is served."""
+    """A decision by a person: who, why, when, and the first day (UTC) on which it is served."""
 
     person: str
     reason: str
@@ -29,7 +29,7 @@ class ManualDecision:
 
 
 def rollback_target(ledger: Ledger) -> str | None:
-    """The version that a rollback would bring back; None where there is none.
+    """The version that a rollback would bring back; None if there is none.
 
     It is the newest version that served before the present champion was promoted, that had passed
     its probation or needed none, and that was neither rolled back nor rejected since.
@@ -44,7 +44,7 @@ def rollback_target(ledger: Ledger) -> str | None:
 def _predecessors(ledger: Ledger) -> Iterator[str]:
     """Versions that served before the present champion was promoted, newest first.
 
-    An entry that only brought it back by a rollback says nothing about what came before it.
+    Entries that brought the champion back by a rollback do not count as its promotion.
     """
     changes = ledger.champion_changes()
     serving = changes[0].champion_after if changes else None
@@ -72,7 +72,7 @@ def promote_by_hand(
     Args:
         registry: Where the version is registered.
         ledger: Where it is written.
-        manual: Who wants it, and why.
+        manual: The person, the reason and the time.
         version: Number of the version.
         users: Population, for the control group of probation.
         salt: Of the platform's arms; that of a canary of this version is kept.
@@ -83,7 +83,8 @@ def promote_by_hand(
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
         last, chosen = ledger.last(), registry.version(version)
-        # A champion that was deleted in MLflow has no alias to be put back: another takes its place.
+        # A champion that was deleted in MLflow has no alias to be put back: another takes its
+        # place.
         if last is None or last.champion_after is None or registry.find(last.champion_after):
             reconcile_aliases(registry, ledger, now=manual.now)
             last = ledger.last()
@@ -94,7 +95,7 @@ def promote_by_hand(
             )
         if last.champion_after == chosen.version:
             raise _refused(f"Version {version} is the champion already.", LOOK)
-        known = last.phase is not None and last.phase.on_trial == chosen.version
+        known = last.phase is not None and last.phase.treatment == chosen.version
         kept = last.phase.salt if known and last.phase is not None else f"{salt}/{chosen.version}"
         control = _control(ledger, last.champion_after, chosen)
         canary = Phase(Stage.CANARY, chosen.version, control, 0.5, kept, manual.as_of)
@@ -105,7 +106,7 @@ def promote_by_hand(
 
 
 def _control(ledger: Ledger, champion: str, chosen: Version) -> str:
-    """Version that the control group of a promotion by hand keeps."""
+    """The version for the control group of a promotion by hand."""
     if ledger.stages().get(champion) == Stage.CHAMPION:
         return champion
     target = rollback_target(ledger)
@@ -120,12 +121,12 @@ def roll_back_by_hand(
     Args:
         registry: Where both are registered.
         ledger: Where it is written.
-        manual: Who wants it, and why.
-        to: Number of the version that the person confirmed; None takes any.
+        manual: The person, the reason and the time.
+        to: Number of the version that the person confirmed; None accepts any.
 
     Raises:
-        RefusedDecisionError: There is no version to bring back, or another one than `to`; nothing was
-            written.
+        RefusedDecisionError: There is no version to bring back, or another one than `to`; nothing
+            was written.
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
         reconcile_aliases(registry, ledger, now=manual.now)

@@ -1,4 +1,4 @@
-"""A family enters for a day: fitted, tested, registered, its evidence kept; once, however often it is asked."""
+"""Candidates of a day: each family is fitted, tested and registered once; idempotent."""
 
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -25,7 +25,7 @@ EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A registered version, and whether it was fitted now or stood there already."""
+    """A registered version, and whether it was fitted now or had been registered before."""
 
     version: Version
     fitted_now: bool
@@ -40,7 +40,7 @@ def enter_candidate(
     seed: int,
     training: Training | None = None,
 ) -> Candidate:
-    """Test the family on the split by time, fit it on all data before `as_of` and register it.
+    """Test a family on the split by time, fit it on all data before `as_of`, and register it.
 
     Its evidence is kept before it is registered, so a registered version always has some: of the
     training days alone where there were no test users. `training` says in MLflow why it was fitted.
@@ -85,7 +85,7 @@ def enter_candidate(
 
 
 def enter_reference(lake: Lake, *, as_of: date, seed: int) -> Evaluation:
-    """Keep the evidence of plain popularity on the same split."""
+    """Write the offline evidence of plain popularity on the same split."""
     evaluation = evaluate(_day(lake, as_of)[1], POPULARITY, seed=seed)
     _keep(lake, evaluation)
     return evaluation
@@ -108,5 +108,5 @@ def _day(lake: Lake, as_of: date) -> tuple[TrainingData, Split]:
 
 @lru_cache(maxsize=1)
 def _loaded(lake: Lake, as_of: date, _versions: tuple[int, ...]) -> tuple[TrainingData, Split]:
-    """The day's data, loaded once for all families of a run; a new version of any table loads anew."""
+    """Load the day's data once for all families of a run, and again if a table has changed."""
     return load_training_data(lake, as_of=as_of), load_split(lake, as_of=as_of)

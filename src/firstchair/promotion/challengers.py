@@ -51,7 +51,7 @@ def first_version(context: DecisionContext) -> Version:
 
 
 def evaluate_first_champion(context: DecisionContext, version: Version) -> StageTransition:
-    """Make a version the first champion, because something has to serve; the entry says what was proven."""
+    """Make a version the first champion: something has to serve. The entry says what is proven."""
     families = (POPULARITY, version.family)
     rows = _both(context, families, t.OFFLINE_EVIDENCE)
     evidence = _offline(families, rows, (version.data_fingerprint,) * 2, None)
@@ -75,7 +75,7 @@ def evaluate_first_champion(context: DecisionContext, version: Version) -> Stage
 
 @dataclass(frozen=True, slots=True)
 class _Evaluated:
-    """A challenger, and what test days and logged slates say of it."""
+    """A challenger, and its results on test days and on logged slates."""
 
     challenger: Version
     verdict: Verdict
@@ -85,13 +85,13 @@ class _Evaluated:
 
 
 def measure_serving(lake: Lake, registry: Registry, serving: Version, *, as_of: date) -> bool:
-    """Measure the serving version on the day's test days, where it was fitted on none of them.
+    """Measure the serving version on the day's test days, if it was fitted on none of them.
 
-    The rows go to gold/version_evidence. Where it was fitted on some of them nothing is measured: it
-    is then compared by its family's offline evidence, fitted on the same training days.
+    The rows go to gold/version_evidence. If it was fitted on some of the test days, nothing is
+    measured, and its family's offline evidence of the day is used in its place.
 
     Returns:
-        Whether it was measured, so that the table is a newer one.
+        Whether it was measured, and the table has changed.
 
     Raises:
         LakeError, ModelError: A table or the artifact cannot be read; nothing is written.
@@ -111,7 +111,7 @@ def _is_measured_itself(lake: Lake, serving: Version, as_of: date) -> bool:
 
 
 def challengers_of_the_day(context: DecisionContext, serving: Version) -> list[Version]:
-    """The day's versions of the other families that may become champion, without those decided on.
+    """The day's undecided versions of other families that may become champion.
 
     Raises:
         EvidenceError: A family has no version for the day.
@@ -123,10 +123,10 @@ def challengers_of_the_day(context: DecisionContext, serving: Version) -> list[V
 def is_evaluated(entries: Sequence[Entry], version: Version) -> bool:
     """Whether nothing is left to decide about a challenger.
 
-    So it is where it has an entry among those of its day, or was rolled back or rejected by one.
+    That is the case if the day has an entry about it, or if it was rolled back or rejected.
 
     Args:
-        entries: Of the day, newest first.
+        entries: Entries of the day, newest first.
         version: The challenger.
     """
     about = [e for e in entries if e.challenger == version.version and e.stage_after is not None]
@@ -143,10 +143,10 @@ def evaluate_challengers(
 ) -> list[StageTransition]:
     """Compare challengers with the serving version; the best of those that pass goes into canary.
 
-    It comes last, so that the newest entry holds its canary phase.
+    The winner's transition is the last one, so that the newest entry holds its canary phase.
 
     Args:
-        context: Of the day.
+        context: What the decisions of the day may read.
         serving: The version that serves.
         challengers: Versions of the day of other families.
         recipe: The day's version of the serving family: its offline evidence stands for a serving
@@ -190,7 +190,7 @@ def _evaluate(
 
 
 def _families(context: DecisionContext, day: Shadowed) -> tuple[str, str]:
-    """Families of the serving version and of the challenger in shadow: a day's versions are new."""
+    """Families of the serving version and of the challenger."""
     champion, challenger = (
         context.registry.version(number).family for number in (day.champion, day.challenger)
     )
@@ -210,8 +210,10 @@ def _transition(
     codes, reasons = verdict.reason_codes, verdict.reasons
     if verdict.decision is Verb.PROMOTE:
         codes = (Reason.SHADOW_PASSED, Reason.SUPERIOR)
-        told = "It is now shown to users." if enters else "Another challenger of the day is better."
-        reasons = (*reasons, f"Passed on test days. {told}")
+        sentence = (
+            "It is now shown to users." if enters else "Another challenger of the day is better."
+        )
+        reasons = (*reasons, f"Passed on test days. {sentence}")
     rejected = verdict.decision is Verb.REJECT
     stage = Stage.CANARY if enters else Stage.REJECTED if rejected else Stage.SHADOW
     phase = begin(
@@ -247,7 +249,7 @@ def _transition(
 
 
 def _digests(context: DecisionContext, tables: Sequence[t.Table]) -> dict[str, str]:
-    """Of the rows of the day that a decision read, by table."""
+    """Digests of the day's rows that a decision read, by table."""
     day = f"as_of = date '{context.as_of}'"
     return {table.name: context.lake.fingerprint(table, day) for table in tables}
 
@@ -267,11 +269,11 @@ def _lower(verdict: Verdict) -> float:
 def _against_serving(
     context: DecisionContext, serving: Version, challenger: Version, recipe: Version
 ) -> tuple[OfflineEvidence, str]:
-    """Evidence of the two on the same test days, and how the serving version was measured.
+    """Evidence of both versions on the same test days, and how the serving one was measured.
 
-    Both were measured on the day's split. The serving version was measured itself where it was fitted
-    on none of the test days. Else it would know them; its family was then fitted anew on the same
-    training days as the challenger's, so both must come from the same data of the day.
+    A serving version that was fitted on none of the test days is measured itself. Otherwise it has
+    seen test days, and its family's evidence, fitted on the challenger's training days, stands for
+    it. In that case both must come from the same data of the day.
     """
     families = (serving.family, challenger.family)
     unseen = _both(context, families, t.OFFLINE_EVIDENCE)
@@ -310,17 +312,16 @@ def _offline(
 def _both(
     context: DecisionContext, families: tuple[str, str], kept: t.Table
 ) -> tuple[pa.Table, pa.Table]:
-    """Values of two families, of the same users at the same places."""
+    """Values of two families, for the same users in the same order."""
     ours, theirs = (context.per_user(family, kept) for family in families)
     _require_same_users(context, families, (ours, theirs))
     return ours, theirs
 
 
 def _prompted(context: DecisionContext, families: tuple[str, str]) -> dict[str, Any]:
-    """Means over users of what both families find of what slates led to; {} where they led to nothing.
+    """Mean metrics of both families on interactions that slates prompted; {} if there are none.
 
-    Both were fitted on the training days. Nothing is decided by it: the models that served chose
-    what the slates showed.
+    They are reported only: the models that served chose what the slates showed.
     """
     rows = _both(context, families, t.PROMPTED_EVIDENCE)
     if not rows[0].num_rows:
@@ -349,7 +350,7 @@ def _require_same_users(
 def _splits(
     context: DecisionContext, families: tuple[str, str], unseen: tuple[pa.Table, pa.Table]
 ) -> TwoSplits | None:
-    """NDCG@10 of both families on training and on test days; None where none was kept of the former."""
+    """NDCG@10 of both families on training and test days; None without one on training days."""
     trained = _both(context, families, t.TRAINING_EVIDENCE)
     if not trained[0].num_rows:
         return None

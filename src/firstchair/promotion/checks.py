@@ -1,7 +1,7 @@
-"""What the gate's record says of each metric and condition, in the four states of a check.
+"""The state of each metric and condition in a decision's record.
 
-A record keeps `passes`, which is what the decision rests on: a test for harm that nobody could read
-stops nothing, so it is true there. The state beside it tells that apart from a test that was read.
+A record holds `passes`, which the decision used. It is also true for a test of harm without enough
+data, since that stops nothing; the state of a check distinguishes the two.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ PASSES, FAILS = CheckState.PASSES, CheckState.FAILS
 UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
 
 CLICKS = "clicks_per_100"
-# Conditions that ask for a proof about a metric.
+# Conditions that require a proof about a metric.
 OF_METRIC = {
     "superior": CLICKS,
     **{f"{one.metric}_not_inferior": str(one.metric) for one in GUARDRAILS},
@@ -28,7 +28,7 @@ OF_METRIC = {
     "not_inferior": "ndcg_at_10",
     "better_than_popularity": "ndcg_at_10",
 }
-# Conditions that only more users, or more days, can mend.
+# Conditions that fail for lack of users or days.
 WAITS_FOR = {
     "users": "users who were shown a list in each arm",
     "too_few_users": "test users",
@@ -37,7 +37,7 @@ WAITS_FOR = {
     "powered": "users enough for the wanted effect",
     "segments_seen": "users in the segments that are named",
 }
-# Conditions on clicks that hold where there are none to compare.
+# Conditions on clicks that hold if there are no clicks to compare.
 OF_CLICKS = {"data_quality", "sample_ratio", "believable", "signs_agree"}
 OF_SEGMENTS = {"segments_unharmed", "segments_seen", "segment_screen"}
 BOTH_ARMS = "users with impressions in both arms"
@@ -67,7 +67,7 @@ def condition_checks(record: Record) -> tuple[Check, ...]:
 
 
 def entry_document(entry: Entry) -> dict[str, Any]:
-    """An entry with `checks` beside its evidence: metrics, then conditions, each with its state."""
+    """An entry as a document, with `checks`: the state of each metric and condition."""
     checks = (*metric_checks(entry.evidence), *condition_checks(entry.evidence))
     return asdict(entry) | {"checks": [asdict(check) for check in checks]}
 
@@ -115,7 +115,7 @@ def _condition(found: Record, record: Record, metrics: Mapping[str, Check]) -> C
 
 
 def _unread(found: Record, record: Record, metrics: Mapping[str, Check]) -> Outcome | None:
-    """A condition that holds, or does not, because there was nothing to look at."""
+    """The state of a condition for which there were no data."""
     name, passes = found["name"], found["passes"]
     if name == "powered" and record.get("wanted_effect") is None:
         return NOT_APPLICABLE, ""
@@ -135,7 +135,7 @@ def _clicks_unknown(record: Record) -> bool:
 
 
 def _of_metric(found: Record, record: Record, metrics: Mapping[str, Check]) -> Outcome | None:
-    """A condition that asks for a proof: it fails where the contrary is proven."""
+    """The state of a condition that requires a proof: it fails if the contrary is proven."""
     name = OF_METRIC.get(found["name"])
     if name is None or found["passes"]:
         return None

@@ -1,4 +1,4 @@
-"""What one day's decisions are made from, and how a decision becomes an entry of the ledger."""
+"""The inputs of one day's decisions, and how a decision becomes an entry of the ledger."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ from firstchair.promotion.rules import GateRules
 from firstchair.promotion.stages import Phase, Stage
 
 FIRST_CHAMPION, REFRESH = kinds.FIRST_CHAMPION, kinds.REFRESH
-CHALLENGE, TRIAL = kinds.CHALLENGE, kinds.TRIAL
-# The tables that each kind of entry rests on.
+CHALLENGE, EXPERIMENT = kinds.CHALLENGE, kinds.EXPERIMENT
+# The tables that each kind of decision reads.
 READ: Mapping[str, tuple[t.Table, ...]] = {
     FIRST_CHAMPION: (t.OFFLINE_EVIDENCE,),
     REFRESH: (t.VERSION_EVIDENCE, t.ARTISTS),
@@ -36,19 +36,19 @@ READ: Mapping[str, tuple[t.Table, ...]] = {
         t.RECOMMENDATIONS,
         t.DATA_QUALITY,
     ),
-    TRIAL: (t.EVIDENCE, t.DATA_QUALITY),
+    EXPERIMENT: (t.EVIDENCE, t.DATA_QUALITY),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class StageTransition:
-    """What one entry is to say.
+    """The content of an entry that is to be written.
 
-    kind: one of the kinds above. champion_before, champion_after: numbers of versions. challenger: the
-    version that the decision is about, and stage its stage after it. phase: the stage with traffic that
-    is under way afterwards. challenger_after: the version behind the alias `challenger` afterwards;
-    None leaves it where it is. data_fingerprint: of what was decided on. findings: everything else that
-    the entry keeps as evidence.
+    kind: one of the kinds above. champion_before, champion_after: numbers of versions. challenger:
+    the version that the decision is about, and stage its stage after it. phase: the stage with
+    traffic that is under way afterwards. challenger_after: the version behind the alias
+    `challenger` afterwards; None leaves it where it is. data_fingerprint: of what was decided on.
+    findings: everything else that the entry keeps as evidence.
     """
 
     kind: str
@@ -120,7 +120,7 @@ class DecisionContext:
         return versions[-1]
 
     def per_user(self, family: str, kept: t.Table = t.OFFLINE_EVIDENCE) -> pa.Table:
-        """Offline evidence of a family, sorted by user; of its training days where that table is named."""
+        """Offline evidence of a family for the day from the table `kept`, sorted by user."""
         where = f"as_of = date '{self.as_of}' and family = '{family}'"
         return self.lake.read(kept, where).sort_by("user_key").combine_chunks()
 
@@ -132,7 +132,7 @@ class DecisionContext:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who decides, when, and in which run."""
+    """The origin of a decision: when, by whom, in which run."""
 
     now: datetime
     actor: str
@@ -141,20 +141,20 @@ class Origin:
 
 
 def pinned(lake: Lake) -> Lake:
-    """The lake with every table that decisions read at its present version."""
+    """The lake, with every table that decisions read pinned at its present version."""
     read = {table.name: table for tables in READ.values() for table in tables}
     return lake.at({name: lake.version(table) for name, table in read.items()})
 
 
 def decision_of(context: DecisionContext, transition: StageTransition, origin: Origin) -> Decision:
-    """The entry that a transition becomes: a pure function, so that it can be computed again.
+    """Make the entry of a transition; a pure function, so that a decision can be recomputed.
 
-    The same transition on the same data, rules and salt has the same id. Kept with it are the Delta
+    The same transition on the same data, rules and salt has the same id. The entry holds the Delta
     version of each table that was read, the rules, the salt and the version of this package.
     """
     last = context.last
     settings = context.rules.record()
-    under_way = context.phase if transition.kind == TRIAL else None
+    under_way = context.phase if transition.kind == EXPERIMENT else None
     identity = (
         transition.kind,
         context.as_of,
@@ -200,7 +200,7 @@ def decision_of(context: DecisionContext, transition: StageTransition, origin: O
 def write(
     context: DecisionContext, ledger: Ledger, transition: StageTransition, origin: Origin
 ) -> Entry:
-    """The entry first, stages and aliases after it; idempotent."""
+    """Write the entry first, then stages and aliases; idempotent."""
     entry = ledger.append(decision_of(context, transition, origin))
     follow(context.registry, entry)
     return entry

@@ -18,9 +18,9 @@ from firstchair.promotion.challengers import (
     measure_serving,
 )
 from firstchair.promotion.context import (
+    EXPERIMENT,
     FIRST_CHAMPION,
     REFRESH,
-    TRIAL,
     DecisionContext,
     Origin,
     pinned,
@@ -42,7 +42,7 @@ LOCK = "firstchair promotion"
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What a day came to: its entries, champion and challenger after them, the stage under way."""
+    """The result of a day: its entries, champion and challenger after them, the running stage."""
 
     as_of: date
     entries: tuple[Entry, ...]
@@ -69,12 +69,14 @@ def decide(
 ) -> Deciding:
     """Decide the day: on the stage with traffic where one is under way, else on versions.
 
-    While a stage with traffic is under way its two versions are frozen: the day's versions are
-    candidates and wait. Otherwise a refit of the champion's family, fitted on an earlier day, is judged
-    against the serving version, and then the day's challengers are. A day before the last decided one
-    is left alone, one whose records are bad waits until they are mended (only a first champion is made
-    on them), and one decided on the same data keeps its entries. Where no stage with traffic is under
-    way, what one that begins today would find is planned first (gold/stage_plan).
+    While a stage with traffic is running, its two versions are frozen, and the day's versions wait
+    as candidates. Otherwise a refit of the champion's family from an earlier day is compared with
+    the serving version, and then the day's challengers are. If no stage is running, the plan of one
+    that would begin today is written first (gold/stage_plan).
+
+    No entry is written for a day before the last decided one, for a day that was decided on the
+    same data, and for a day with bad records until they are corrected. A first champion is made
+    even on bad records.
 
     Args:
         lake: The tables.
@@ -82,12 +84,12 @@ def decide(
         ledger: Where the entries go.
         as_of: The day; nothing at or after it is used.
         now: When the decision is made.
-        rules: Of the gate.
-        salt: Of the platform's arms.
-        holdout_share: Share of users who stay on the baseline for good.
+        rules: Rules of the gate.
+        salt: Salt of the platform's arms.
+        holdout_share: Share of users, 0..1, who stay on the baseline for good.
         actor: Who decides.
-        run_id: Of the Dagster run, where there is one.
-        tick_id: Of the sensor's tick that asked for it, where there is one.
+        run_id: The Dagster run, if there is one.
+        tick_id: The tick of the sensor that asked for it, if there is one.
 
     Raises:
         EvidenceError: The versions or the evidence of the day are not complete.
@@ -121,13 +123,13 @@ class _Day:
         if (phase := context.phase) is not None:
             if (transition := evaluate_stage(context, phase)) is not None:
                 write(context, self.ledger, transition, self.origin)
-        elif not any(entry.evidence["kind"] == TRIAL for entry in context.entries):
+        elif not any(entry.evidence["kind"] == EXPERIMENT for entry in context.entries):
             self._plan()
             self._champion(context)
             self._challengers()
 
     def _context(self, lake: Lake) -> DecisionContext:
-        """What is known now; a decision reads every table at one version, as `pinned` has it."""
+        """The inputs of the next decision, with every table pinned at its present version."""
         return DecisionContext(
             lake=lake,
             registry=self.registry,
@@ -139,7 +141,7 @@ class _Day:
         )
 
     def _champion(self, context: DecisionContext) -> None:
-        """Make a first champion, or judge a refit of the serving version once a day."""
+        """Make a first champion, or compare a refit with the serving version once a day."""
         serving = context.champion()
         if serving is None:
             transition = evaluate_first_champion(context, first_version(context))
@@ -162,7 +164,7 @@ class _Day:
             write(context, self.ledger, transition, self.origin)
 
     def _challengers(self) -> None:
-        """Compare the day's challengers with the serving version, unless a refit is in canary now."""
+        """Compare the day's challengers with the serving version, unless a refit is in canary."""
         context = self._context(pinned(self.lake))
         serving = context.champion()
         if serving is None or context.phase is not None:
@@ -178,7 +180,7 @@ class _Day:
             context = replace(context, past=(entry, *context.past))
 
     def _plan(self) -> None:
-        """What a stage that begins today would find, for people alone."""
+        """Write the plan of a stage that would begin today; nothing is decided by it."""
         plan_stage(
             self.lake,
             as_of=self.as_of,
@@ -216,9 +218,10 @@ def _changes_champion(entry: Entry) -> bool:
 
 
 def restore_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> bool:
-    """Put the aliases where the ledger has them; whether anything had to be done.
+    """Correct the aliases by the ledger; return whether any had to be corrected.
 
-    Lists are made and published by alias, so this goes before: one that somebody moved serves nobody.
+    Lists are made and published by alias, so this is done before, and an alias that somebody moved
+    has no effect on users.
 
     Raises:
         LedgerError, ModelError: The ledger or the registry does not answer.
@@ -228,7 +231,7 @@ def restore_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> boo
 
 
 def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
-    """Days with versions of all families and complete evidence that have no entry yet, ascending."""
+    """Days without an entry that have versions of all families and complete evidence, ascending."""
     last = ledger.last()
     measured = {*lake.partitions(t.OFFLINE_EVIDENCE), *lake.partitions(t.TRAINING_EVIDENCE)}
     days = [day for day in sorted(measured) if last is None or day >= last.as_of]
@@ -238,7 +241,7 @@ def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
 
 
 def _is_blocked(lake: Lake, as_of: date) -> bool:
-    """Whether the newest day that a decision would use is one that nothing may rest on."""
+    """Whether the newest day that a decision would use has bad records."""
     newest = as_of - timedelta(days=1)
     return bool(blocked_days(lake, newest, newest))
 
@@ -269,7 +272,7 @@ def _measured(lake: Lake, kept: t.Table, as_of: date) -> set[str]:
 def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
     entries = [entry for entry in ledger.entries() if entry.as_of == as_of]
     phase = ledger.phases()[-1][1] if entries else None
-    if any(entry.evidence["kind"] == TRIAL for entry in entries):
+    if any(entry.evidence["kind"] == EXPERIMENT for entry in entries):
         return True
     if phase is not None and phase.first_day >= as_of:
         return True

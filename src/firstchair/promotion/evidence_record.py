@@ -1,6 +1,6 @@
-"""What an entry of the ledger says of its evidence: the two arms by name, metrics, checks, segments.
+"""The evidence of a ledger entry: the two arms by name, metrics, checks, segments.
 
-The one place that reads how the gate writes its evidence down.
+This is the only module that knows the form in which entries hold evidence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from firstchair.evaluation.references import POPULARITY
 from firstchair.models import FAMILIES
 from firstchair.promotion.checks import condition_checks, metric_checks
 from firstchair.promotion.gate import Verb
-from firstchair.promotion.kinds import CHALLENGE, REFRESH, TRIAL
+from firstchair.promotion.kinds import CHALLENGE, EXPERIMENT, REFRESH
 from firstchair.promotion.ledger import Entry
 from firstchair.promotion.stages import Stage
 
@@ -28,7 +28,7 @@ TITLES = {
 
 
 def family_title(family: str) -> str:
-    """What people call a family; the name itself where there is no such family.
+    """What people call a family; the name itself if it is no family.
 
     >>> family_title("als"), family_title("popularity")
     ('ALS', 'Popularity')
@@ -37,7 +37,7 @@ def family_title(family: str) -> str:
 
 
 def model_title(version: str | None, family: str | None) -> str:
-    """A version as pages and messages name it.
+    """The name of a version on pages and in messages.
 
     >>> model_title("7", "xgboost"), model_title("7", None), model_title(None, None)
     ('XGBoost 7', 'version 7', 'none')
@@ -62,7 +62,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric of a look, relative to the champion; None where it is not known yet."""
+    """One metric of an evaluation, relative to the champion; None where it is not known yet."""
 
     name: str
     role: str
@@ -84,7 +84,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEffect:
-    """Effect on clicks in one segment; p: always valid, that it is worse."""
+    """Effect on clicks in one segment; p: always-valid p-value for harm."""
 
     segment: str
     value: str
@@ -102,22 +102,22 @@ class SegmentEffect:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage with a fixed share of users and a clock of its own; `names` are of the versions' families."""
+    """A stage with a fixed share of users, such as one step of a canary."""
 
     stage: str
     share: float
     first_day: date
-    on_trial: str
-    standing: str
+    treatment: str
+    control: str
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one entry says of the evidence it rests on.
+class RecordedEvaluation:
+    """The evidence of one entry.
 
-    step: None for a verdict on test days. control, treatment: the versions behind `champion` and
-    `challenger` of the metrics; None where the entry is about one version alone. verdicts: the check
-    of each metric, in their order. checks: the other conditions.
+    step: None for a decision on test days. control, treatment: the versions behind `champion` and
+    `challenger` of the metrics; None where the entry is about one version alone. verdicts: the
+    check of each metric, in their order. checks: the other conditions.
     """
 
     entry: Entry
@@ -133,15 +133,15 @@ class Look:
     outlook: tuple[str, ...]
 
     def rule(self, part: str, name: str) -> Any:
-        """A rule of the entry, from the part `offline` or `live`; None where none is recorded."""
+        """A recorded rule, from the part `offline` or `live`; None if it was not recorded."""
         return self.entry.evidence.get("settings", {}).get(part, {}).get(name)
 
 
-def look_of(entry: Entry) -> Look:
-    """The record of an entry; what it does not hold is empty."""
+def evaluation_of(entry: Entry) -> RecordedEvaluation:
+    """Read the evidence of an entry; what it does not hold is empty."""
     record = entry.evidence
     arms = arms_of_entry(entry)
-    return Look(
+    return RecordedEvaluation(
         entry=entry,
         step=_step(record.get("phase_before")),
         control=arms[0],
@@ -191,10 +191,9 @@ def families_of(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def releases(entries: Sequence[Entry], families: Mapping[str, str]) -> dict[date, str]:
-    """Days from which on another version served, oldest first, and its name. Entries: newest first.
+    """Days from which another version served, oldest first, with its name. Entries: newest first.
 
-    A refit of the champion's family is no release of its own: a day stands here where the family changes,
-    or where a version was rolled back.
+    A refit of the champion's family is not listed; a change of family or a rollback is.
     """
     found = {}
     for entry in reversed(entries):
@@ -206,17 +205,22 @@ def releases(entries: Sequence[Entry], families: Mapping[str, str]) -> dict[date
     return found
 
 
-def steps(entries: Sequence[Entry]) -> dict[Step, tuple[Look, ...]]:
-    """Looks of each stage with traffic by day ascending, the newest stage first. Entries: newest first."""
-    found: dict[Step, list[Look]] = {}
+def steps(entries: Sequence[Entry]) -> dict[Step, tuple[RecordedEvaluation, ...]]:
+    """Evaluations of each stage with traffic, the newest stage first. Entries: newest first."""
+    found: dict[Step, list[RecordedEvaluation]] = {}
     for entry in entries:
-        if entry.evidence.get("kind") == TRIAL and (look := look_of(entry)).step is not None:
-            found.setdefault(look.step, []).insert(0, look)
-    return {step: tuple(looks) for step, looks in found.items()}
+        if (
+            entry.evidence.get("kind") == EXPERIMENT
+            and (evaluation := evaluation_of(entry)).step is not None
+        ):
+            found.setdefault(evaluation.step, []).insert(0, evaluation)
+    return {step: tuple(evaluations) for step, evaluations in found.items()}
 
 
-def begun(entries: Sequence[Entry], known: Mapping[Step, tuple[Look, ...]]) -> Step | None:
-    """The stage with traffic that is under way, while nobody has looked at it yet. Entries: newest first.
+def begun(
+    entries: Sequence[Entry], known: Mapping[Step, tuple[RecordedEvaluation, ...]]
+) -> Step | None:
+    """The running stage with traffic, if it has no evaluation yet. Entries: newest first.
 
     known: their `steps`.
     """
@@ -224,11 +228,11 @@ def begun(entries: Sequence[Entry], known: Mapping[Step, tuple[Look, ...]]) -> S
     return None if step in known else step
 
 
-def on_test_days(entries: Sequence[Entry], version: str | None = None) -> Look | None:
-    """The newest verdict on test days, of one version where it is named."""
+def on_test_days(entries: Sequence[Entry], version: str | None = None) -> RecordedEvaluation | None:
+    """The newest decision on test days, of one version if it is given."""
     return next(
         (
-            look_of(entry)
+            evaluation_of(entry)
             for entry in entries
             if entry.evidence.get("kind") == CHALLENGE
             and (version is None or entry.challenger == version)
@@ -244,6 +248,6 @@ def _step(record: Mapping[str, Any] | None) -> Step | None:
         stage=record["stage"],
         share=record["share"],
         first_day=date.fromisoformat(record["first_day"]),
-        on_trial=record["on_trial"],
-        standing=record["standing"],
+        treatment=record["on_trial"],
+        control=record["standing"],
     )

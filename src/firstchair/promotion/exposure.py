@@ -1,4 +1,4 @@
-"""Evidence of the stages with traffic, kept day by day: what each user of an arm was shown and did."""
+"""Evidence of the stages with traffic: what each user of an arm was shown and did each day."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from firstchair.definitions.segments import user_segment_columns
 from firstchair.events import blocked_days
 from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
+from firstchair.promotion.experiment.choices import LATE_DAYS
+from firstchair.promotion.experiment.evidence import ARMS, BEFORE_DAYS
 from firstchair.promotion.stages import Phase, arms_of
-from firstchair.promotion.trial.choices import LATE_DAYS
-from firstchair.promotion.trial.evidence import ARMS, BEFORE_DAYS
 
-# A label changes until its days are over; an outcome may follow its impression by less.
+# A churn label is final after this many days; outcomes follow their impression sooner.
 REACHES_BACK = max(churn.HORIZONS_DAYS)
 # SQL of the first day of a label's horizon, in a row of the day `p.day`.
 LABEL_CUT = "(p.day + 1)"
@@ -26,7 +26,7 @@ LABEL_CUT = "(p.day + 1)"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A phase and the last day that belongs to it; None while it is under way."""
+    """A phase and its last day; None while it is running."""
 
     phase: Phase
     last_day: date | None
@@ -34,7 +34,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceReport:
-    """What stands in gold/evidence for the days built: rows, users by arm on the last day, phases met."""
+    """Rows built in gold/evidence, users by arm on the last day, and number of phases."""
 
     rows: int
     champion_users: int
@@ -52,10 +52,11 @@ def build_evidence(
     holdout_share: float,
     known_until: date,
 ) -> EvidenceReport:
-    """Put the evidence of the days `first` to `last` (both included) in place of those partitions.
+    """Replace the partitions `first` to `last` (both included) of gold/evidence.
 
-    The days before `first` whose labels change with it are built too, so that daily builds end in the same table
-    as one over the range. A user's arm is that of their bucket, whatever they were shown.
+    Days before `first` whose churn labels change are built too, so that daily builds give the same
+    table as one build of the range. A user's arm follows from their bucket, whatever they were
+    shown.
 
     Args:
         lake: The tables.
@@ -87,10 +88,10 @@ def build_evidence(
 
 
 def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float) -> pa.Table:
-    """What is known of every user who could be assigned from the days before a stage.
+    """Sums over the days before a stage, of every user who could be assigned.
 
-    The same counts as in the evidence of a stage that begins on `first_day`; no event at or
-    after that day is used.
+    They are those of the evidence of a stage that begins on `first_day`. No event at or after that
+    day is used.
 
     Args:
         lake: The tables.
@@ -99,7 +100,8 @@ def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float
         holdout_share: Share of users, 0..1, who see trending for good and are left out.
 
     Returns:
-        One row a user outside the holdout, sorted by `user_key`: the columns of `BEFORE` and `LATE`.
+        One row a user outside the holdout, sorted by `user_key`: the columns of `BEFORE` and
+        `LATE`.
     """
     arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share)
     keys = lake.read(t.USERS).column("user_key").to_pylist()
@@ -120,11 +122,11 @@ def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float
 
 
 def stage_rows(phase: Phase, *, before: date, without: Sequence[date] = ()) -> str:
-    """Which rows of gold/evidence (SQL) are of a phase, on days before that one, some days left out."""
+    """SQL condition for the rows of a phase in gold/evidence before a day, without some days."""
     left_out = "".join(f" and day <> date '{day}'" for day in without)
     return (
         f"day >= date '{phase.first_day}' and day < date '{before}' and stage = '{phase.stage}' "
-        f"and challenger_version = '{phase.on_trial}'{left_out}"
+        f"and challenger_version = '{phase.treatment}'{left_out}"
     )
 
 
@@ -155,12 +157,12 @@ def assigned_arms(
 
 
 def _roles(arms: Arms, user_keys: Sequence[str]) -> list[str]:
-    """Whose lists each user sees."""
+    """The role whose lists each user sees."""
     return [arms.role(arms.bucket(bytes.fromhex(key))) for key in user_keys]
 
 
 def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> pa.Table:
-    """Arm of every user who is in one."""
+    """The arm of every user who is in one."""
     keys = lake.read(t.USERS).column("user_key").to_pylist()
     arms = assigned_arms(phase, keys, salt=salt, holdout_share=holdout_share)
     inside = [(key, arm) for key, arm in zip(keys, arms, strict=True) if arm is not None]
@@ -190,9 +192,9 @@ def _rows(
 
 
 def _happened(lake: Lake, earliest: date, *, until: date | None = None) -> str:
-    """SQL of `happened`: events of users in an arm; `shown`: what came of what they were shown.
+    """SQL of `happened`, events of users in an arm, and of `shown`, their impressions and outcomes.
 
-    until: first day whose events do not count; None counts all.
+    until: First day whose events do not count; None for no limit.
     """
     ends = "" if until is None else f" and event_date < date '{until}'"
     return f"""
@@ -233,16 +235,16 @@ _SUMS = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed")
 
 
 def _bad(lake: Lake, earliest: date, end: date) -> str:
-    """SQL of `bad`: days on whose records nothing may rest, those that a label of `end` needs included."""
+    """SQL of `bad`: days with bad records, up to the last day that a label of `end` needs."""
     days = blocked_days(lake, earliest, end + timedelta(days=REACHES_BACK))
     values = ", ".join(f"date '{day}'" for day in days)
     return f"create temp table bad as select unnest([{values}]::date[]) as day;"
 
 
 def _before(first_day: date) -> str:
-    """SQL of `before`: what each user did in the days before the stage, bad ones left out.
+    """SQL of `before`: sums of each user over the days before the stage, without bad days.
 
-    The columns `late_*` are of the newest of these days alone.
+    The columns of `LATE` are of the newest `LATE_DAYS` of these days.
     """
     late = f"filter (where day >= date '{first_day}' - {LATE_DAYS})"
     sums = [f"sum({name}) as {before}" for name, before in BEFORE.items()]
@@ -256,7 +258,7 @@ def _before(first_day: date) -> str:
 
 
 def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: date) -> str:
-    """SQL of the rows; each user has one on the stage's first day, of zeros if they were absent."""
+    """SQL of the rows. Each user has one on the first day of the stage, of zeros if absent."""
     names = (*_SUMS, "active")
     values = ", ".join(f"coalesce(d.{name}, 0) as {name}" for name in names)
     before = ", ".join(f"coalesce(b.{name}, 0) as {name}" for name in BEFORE.values())
@@ -274,7 +276,7 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
         select p.day, p.user_key, a.arm,
                {segments}, {values}, {labels}, {before},
                '{phase.stage}' as stage, cast('{phase.share!r}' as double) as share,
-               '{phase.standing}' as champion_version, '{phase.on_trial}' as challenger_version
+               '{phase.control}' as champion_version, '{phase.treatment}' as challenger_version
         from present p join assigned a using (user_key)
         join {lake.scan(t.USERS)} u using (user_key)
         left join daily d on d.user_key = p.user_key and d.day = p.day
@@ -286,7 +288,7 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
 
 
 def _label(label: str, horizon_days: int, known_until: date) -> str:
-    """SQL of a churn label: null before its days are over, where one is bad, and off the base."""
+    """SQL of a churn label; null while its days are incomplete or bad, and outside the base."""
     complete = churn.mature_until(known_until, late_tolerance_days=0)
     bad = churn.in_horizon("bad.day", LABEL_CUT, horizon_days)
     return f"""

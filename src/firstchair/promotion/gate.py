@@ -1,4 +1,4 @@
-"""The gate on offline evidence: pure functions from per-user values to a verdict with its reasons."""
+"""Decisions on offline evidence: pure functions from per-user values to a verdict."""
 
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -17,7 +17,7 @@ Values = npt.NDArray[np.float64]
 
 
 class Verb(StrEnum):
-    """What a decision does."""
+    """The action of a decision."""
 
     PROMOTE = "promote"
     HOLD = "hold"
@@ -27,10 +27,10 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OfflineEvidence:
-    """Per-user values of two models on one split: float64 (n_users,), the same user at the same place.
+    """Per-user metrics of two models on one split, float64 (n_users,), users in the same order.
 
-    The fingerprints are those of the data that each was fitted on. splits: NDCG@10 of both on training and on test
-    days; None where nobody kept what they remember.
+    The fingerprints are those of the data that each was fitted on. splits: NDCG@10 of both on
+    training and test days; None if it was not measured on training days.
     """
 
     champion_name: str
@@ -46,9 +46,9 @@ class OfflineEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do and why; `metrics` and `checks` in the shape of the contract's decision JSON.
+    """A decision and its reasons; `metrics` and `checks` as in the contract's decision JSON.
 
-    overfit: the gaps of both between training and test days; None where they are not known.
+    overfit: the gaps of both between training and test days; None if they are unknown.
     """
 
     decision: Verb
@@ -62,11 +62,12 @@ class Verdict:
 def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
     """Judge a challenger on the test days, paired by user (docs/gate.md, "Rules").
 
-    Promote where NDCG@10 is better with certainty 1 - `alpha`, recall@20 not worse than its
-    margin, by enough users, on the same data, not by too much, and not overfit: the lower bound of
-    its gap between training and test days less the champion's is at most `overfit_margin`. Reject
-    where it is worse with that certainty. Hold otherwise, also where nothing can be compared: there
-    is no test user, or the champion found nothing.
+    It is promoted if, with enough test users and the same data, NDCG@10 is better with confidence
+    1 - `alpha`, recall@20 is not worse than its margin, the difference is not implausibly large,
+    and it is not overfit: the lower bound of its gap between training and test days minus the
+    champion's is at most `overfit_margin`. It is rejected if NDCG@10 is worse with that confidence.
+    Otherwise it is held, also if nothing can be compared (no test user, or the champion found
+    nothing).
     """
     if evidence.champion_fingerprint != evidence.challenger_fingerprint:
         text = f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same data."
@@ -98,16 +99,18 @@ def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference 
         metric_record("recall_at_20", "guardrail", recall, -rules.recall_margin),
     )
     if ndcg.upper < 0:
-        return Verdict(Verb.REJECT, (Reason.WORSE,), (_said(evidence, "NDCG@10", ndcg),), metrics)
+        return Verdict(
+            Verb.REJECT, (Reason.WORSE,), (_metric_sentence(evidence, "NDCG@10", ndcg),), metrics
+        )
     shortfalls = [
         (Reason.TOO_FEW_USERS, ndcg.users < rules.min_test_users,
          users_said(ndcg.users, rules)),
         (Reason.LEAK_ALARM, ndcg.relative_difference > rules.leak_alarm,
          f"NDCG@10 better by {ndcg.relative_difference:.0%}; "
          f"over {percent(rules.leak_alarm)} a person has to look first."),
-        (Reason.NOT_SUPERIOR, ndcg.lower <= 0, _said(evidence, "NDCG@10", ndcg)),
+        (Reason.NOT_SUPERIOR, ndcg.lower <= 0, _metric_sentence(evidence, "NDCG@10", ndcg)),
         (Reason.RECALL_MARGIN, recall.lower <= -rules.recall_margin,
-         _said(evidence, "Recall@20", recall)),
+         _metric_sentence(evidence, "Recall@20", recall)),
     ]  # fmt: skip
     overfit = gaps is not None and gaps.lower > rules.overfit_margin
     checks = (
@@ -120,7 +123,10 @@ def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference 
         return Verdict(
             Verb.HOLD, tuple(c for c, _ in missing), tuple(x for _, x in missing), metrics, checks
         )
-    reasons = (_said(evidence, "NDCG@10", ndcg), _said(evidence, "Recall@20", recall))
+    reasons = (
+        _metric_sentence(evidence, "NDCG@10", ndcg),
+        _metric_sentence(evidence, "Recall@20", recall),
+    )
     return Verdict(
         Verb.PROMOTE,
         (Reason.OFFLINE_EVIDENCE_ONLY, Reason.SUPERIOR),
@@ -131,7 +137,7 @@ def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference 
 
 
 def _incomparable(evidence: OfflineEvidence, rules: OfflineRules, error: EvidenceError) -> Verdict:
-    """The challenger is held: on these test days no difference exists."""
+    """Hold the challenger, because no difference can be computed on these test days."""
     users = len(evidence.champion_ndcg)
     enough = users >= rules.min_test_users
     checks = (
@@ -144,26 +150,26 @@ def _incomparable(evidence: OfflineEvidence, rules: OfflineRules, error: Evidenc
 
 
 def judge_first_champion(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
-    """The first champion is made in any case, because something has to serve.
+    """Make the first champion in any case, because something has to serve.
 
-    The codes say whether it is proven better than plain popularity; nothing is proven without test
-    users, or where popularity found nothing.
+    The reason codes say whether it is proven better than plain popularity, which is impossible
+    without test users or if popularity found nothing.
     """
     metrics: tuple[dict[str, Any], ...] = ()
     try:
         ndcg, _ = _intervals(evidence, rules)
     except EvidenceError as error:
-        proven, said = False, error.what
+        proven, detail = False, error.what
     else:
-        proven, said = ndcg.lower > 0, _said(evidence, "NDCG@10", ndcg)
+        proven, detail = ndcg.lower > 0, _metric_sentence(evidence, "NDCG@10", ndcg)
         metrics = (metric_record("ndcg_at_10", "success", ndcg, 0.0),)
     unproven = () if proven else (Reason.NOT_PROVEN_AGAINST_POPULARITY,)
     return Verdict(
         Verb.PROMOTE,
         (Reason.FIRST_CHAMPION, *unproven),
-        ("There was no champion.", said),
+        ("There was no champion.", detail),
         metrics,
-        (check_record("better_than_popularity", proven, said),),
+        (check_record("better_than_popularity", proven, detail),),
     )
 
 
@@ -190,7 +196,7 @@ def _intervals(
 def metric_record(
     name: str, role: str, interval: RelativeInterval, margin: float
 ) -> dict[str, Any]:
-    """A metric in the shape of the decision's record."""
+    """A metric as a decision records it."""
     found = asdict(interval)
     kept = ("champion", "challenger", "relative_difference", "se", "lower", "upper")
     return {
@@ -203,16 +209,16 @@ def metric_record(
 
 
 def check_record(name: str, passes: bool, detail: str) -> dict[str, Any]:
-    """A check in the shape of the decision's record."""
+    """A check as a decision records it."""
     return {"name": name, "passes": passes, "detail": detail}
 
 
 def users_said(users: int, rules: OfflineRules) -> str:
-    """How many test users there were, and how many a proof wants."""
+    """The number of test users, and the number that a proof needs, as a sentence."""
     return f"{users:,} test users; a proof wants {rules.min_test_users:,}."
 
 
-def _said(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) -> str:
+def _metric_sentence(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) -> str:
     return (
         f"{metric} of {evidence.challenger_name} {interval.challenger:.4f} against {interval.champion:.4f} of "
         f"{evidence.champion_name}: {interval.relative_difference:+.1%} "
@@ -222,7 +228,7 @@ def _said(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) ->
 
 def _gaps_said(evidence: OfflineEvidence, gaps: GapDifference | None, rules: OfflineRules) -> str:
     if gaps is None:
-        return "What the two remember of their training days is not known."
+        return "Their metrics on the training days are not known."
     return (
         f"From training to test days {evidence.challenger_name} loses {gaps.challenger:.1%} of its NDCG@10, "
         f"{evidence.champion_name} {gaps.champion:.1%}: {100 * gaps.difference:+.1f} points "

@@ -1,4 +1,4 @@
-"""Kinds of entries: those that the gate computes, and the end of a canary that lost its version."""
+"""Kinds of entries in the ledger; the values never change, since old entries hold them."""
 
-FIRST_CHAMPION, REFRESH, CHALLENGE, TRIAL = "first_champion", "refresh", "challenge", "trial"
+FIRST_CHAMPION, REFRESH, CHALLENGE, EXPERIMENT = "first_champion", "refresh", "challenge", "trial"
 LOST_CANARY = "lost_canary"

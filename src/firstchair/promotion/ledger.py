@@ -22,10 +22,10 @@ from firstchair.errors import LedgerError
 from firstchair.promotion.stages import REMOVED, Phase, Stage, phase_of, require
 
 GENESIS = "0" * 64
-# Reason code of what a person decided.
+# Reason code of a decision by a person.
 BY_HAND = "by_hand"
 LOCK = "firstchair ledger"
-# May read the ledger and add to it; made by the migrations where the server lets us.
+# A database role that may read the ledger and append to it; made by migrations if possible.
 WRITER = "firstchair_ledger"
 # Larger whole numbers are not all floats (IEEE 754 double precision).
 EXACT_INTEGERS = 2**53
@@ -57,7 +57,7 @@ DECISIONS = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be written: who was champion before and is after it, and everything it rests on.
+    """A decision to be written, with its evidence.
 
     decision_id: the same decision on the same evidence has the same id, so it is written once.
     champion_before, champion_after, challenger: registered versions, or None.
@@ -82,7 +82,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Decision):
-    """A decision as it stands in the ledger."""
+    """A decision in the ledger."""
 
     sequence: int = 0
     previous_hash: str = field(default=GENESIS)
@@ -96,7 +96,7 @@ class Entry(Decision):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether the chain holds: entries looked at, and the sequence number of the first broken one."""
+    """Result of a check of the hash chain: entries checked, and the first broken one."""
 
     ok: bool
     entries: int
@@ -116,15 +116,15 @@ class Ledger:
         return engine
 
     def migrate(self) -> None:
-        """Bring the database to the newest form; harmless when repeated, or done by two at once."""
+        """Migrate the database to the newest schema; idempotent, also for two processes at once."""
         migrate(self.url, Path(__file__).parent / "migrations")
 
     def append(self, decision: Decision) -> Entry:
-        """Write a decision at the end of the chain; one whose id stands there already is given back as it is.
+        """Append a decision, or return the entry that has its id already.
 
         Raises:
-            LedgerError: The ledger cannot be reached, or the stage cannot follow the one before; nothing was
-                written and no alias may move.
+            LedgerError: The ledger cannot be reached, or the stage cannot follow the one before;
+                nothing was written and no alias may move.
         """
         require(
             decision.stage_before, decision.stage_after, by_hand=BY_HAND in decision.reason_codes
@@ -158,7 +158,7 @@ class Ledger:
                 f"Decision {decision.decision_id} cannot be written: {str(error).splitlines()[0]}.",
                 where=self.url.render_as_string(),
                 data="Nothing was written and no alias was moved.",
-                remedy="Bring the database back; the next look at the evidence decides again.",
+                remedy="Bring the database back; the next evaluation decides again.",
             ) from error
         return Entry(**values)
 
@@ -179,12 +179,12 @@ class Ledger:
             return [_entry(row) for row in connection.execute(query)]
 
     def last(self) -> Entry | None:
-        """The newest entry: its champion_after is who sits in the first chair."""
+        """The newest entry; its `champion_after` serves."""
         found = self.entries(limit=1)
         return found[0] if found else None
 
     def made(self, version: str) -> Entry | None:
-        """The newest entry that made a version champion; None where none did."""
+        """The newest entry that made a version champion; None if none did."""
         query = (
             sa.select(DECISIONS)
             .where(DECISIONS.c.champion_after == version)
@@ -230,14 +230,14 @@ class Ledger:
             ) from error
 
     def phases(self) -> list[tuple[date, Phase | None]]:
-        """Of every entry, oldest first: its as_of, and the stage with traffic that is under way after it."""
+        """The as_of of every entry, oldest first, and the stage with traffic after it."""
         phase = DECISIONS.c.evidence["phase"]
         query = sa.select(DECISIONS.c.as_of, phase.label("phase")).order_by(DECISIONS.c.sequence)
         with self._engine.connect() as connection:
             return [(row.as_of, phase_of(row.phase)) for row in connection.execute(query)]
 
     def champion_at(self, instant: datetime) -> Entry | None:
-        """The entry that made the champion of that instant; None before there was one."""
+        """The entry that made the champion of an instant; None before the first champion."""
         query = (
             sa.select(DECISIONS)
             .where(DECISIONS.c.decided_at <= instant)
@@ -274,7 +274,7 @@ def _entry(row: Any) -> Entry:
 
 
 def _stages(connection: sa.Connection, *versions: str | None) -> dict[str, str]:
-    """Stage by the newest entry about each of these versions; of all where none is named."""
+    """Stage by the newest entry about each of these versions; of all versions if none is given."""
     about = sa.select(DECISIONS.c.challenger, DECISIONS.c.stage_after).where(
         DECISIONS.c.challenger.is_not(None), DECISIONS.c.stage_after.is_not(None)
     )
@@ -289,8 +289,8 @@ def _stages(connection: sa.Connection, *versions: str | None) -> dict[str, str]:
 def _require_not_removed(connection: sa.Connection, decision: Decision) -> None:
     """Refuse to serve a version that the ledger itself says was rolled back or rejected.
 
-    Tags of the registry can be changed by anybody, so they are not asked here. A promotion by hand
-    puts it on probation and is allowed.
+    Anybody can change tags of the registry, so they are not used here. A promotion by hand is
+    allowed; it puts the version on probation.
 
     Raises:
         LedgerError: The version would serve without the gate.
@@ -306,7 +306,7 @@ def _require_not_removed(connection: sa.Connection, decision: Decision) -> None:
 
 
 def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:
-    """The evidence as Postgres will give it back, so that its digest is the same on every reading."""
+    """The evidence as Postgres returns it, so that its digest is the same whenever it is read."""
     return connection.scalar(
         sa.select(
             sa.cast(sa.bindparam("kept", json.loads(canonical(evidence)), pg.JSONB), pg.JSONB)
@@ -315,15 +315,18 @@ def _as_kept(connection: sa.Connection, evidence: Mapping[str, Any]) -> Any:
 
 
 def _digest(values: Mapping[str, Any]) -> str:
-    """SHA-256 of everything in the entry but its own hash, the one before it included."""
-    # Names of a row that is read are no plain `str`, which orjson refuses; json writes 1e-07 where orjson writes 1e-7.
-    told = {
+    """SHA-256 of the entry without its own hash, with the hash of the entry before it."""
+    # Names of a row that is read are no plain `str`, which orjson refuses; json writes 1e-07 where
+    # orjson writes 1e-7.
+    content = {
         str(name): _plain(value) if name != "evidence" else value for name, value in values.items()
     }
     try:
-        text = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+        text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # a whole number of more than 64 bits
-        text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(
+            content, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
     return hashlib.sha256(text).hexdigest()
 
 
@@ -350,7 +353,7 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: float) -> float | int | None:
-    """Postgres keeps decimals: -0.0 comes back as 0 and 1e22 as a whole number; it keeps no NaN and no infinity."""
+    """A number as Postgres returns it: -0.0 as 0, 1e22 as an integer, NaN and infinity as None."""
     if not math.isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) <= EXACT_INTEGERS else value

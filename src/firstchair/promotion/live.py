@@ -1,4 +1,4 @@
-"""Decisions on live evidence: what the stage with traffic has shown by a day, and the step that follows."""
+"""Evaluate the running stage with traffic, and make the transition that follows from it."""
 
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -6,26 +6,29 @@ from typing import Any
 
 from firstchair.events import blocked_days
 from firstchair.lake import tables as t
-from firstchair.promotion.context import TRIAL, DecisionContext, StageTransition
+from firstchair.promotion.context import EXPERIMENT, DecisionContext, StageTransition
 from firstchair.promotion.evidence_record import families_of
+from firstchair.promotion.experiment import ExperimentDecision, as_evidence, decide
 from firstchair.promotion.exposure import stage_rows
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.stages import Outcome, Phase, Stage, after
-from firstchair.promotion.trial import TrialDecision, as_evidence, decide
 
 
 def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | None:
-    """Decide on all days of the stage before the context's; None where nothing new is to be decided.
+    """Decide on all days of the stage before the context's day.
 
-    That is so on its very first morning, and where the day was decided on the same evidence already.
-    Days on whose records nothing may rest are none of the stage's: it is longer by as many.
+    Days with bad records do not belong to the stage, which lasts that much longer.
+
+    Returns:
+        None if there is nothing to decide: on the first day of the stage, and if the same evidence
+        was decided on before.
     """
     left_out = blocked_days(context.lake, phase.first_day, context.as_of - timedelta(days=1))
     where, good = (stage_rows(phase, before=context.as_of, without=days) for days in ((), left_out))
     if context.as_of <= phase.first_day or not context.lake.count(t.EVIDENCE, good):
         return None
     fingerprint = context.lake.fingerprint(t.EVIDENCE, good)
-    decided = [e for e in context.entries if e.evidence["kind"] == TRIAL]
+    decided = [e for e in context.entries if e.evidence["kind"] == EXPERIMENT]
     if any(entry.data_fingerprint == fingerprint for entry in decided):
         return None
     rules = context.rules.live
@@ -49,23 +52,23 @@ def _transition(
     context: DecisionContext,
     phase: Phase,
     outcome: Outcome,
-    found: TrialDecision,
+    found: ExperimentDecision,
     fingerprint: str,
     findings: dict[str, Any],
 ) -> StageTransition:
     challenger = None
-    if outcome.phase is not None and outcome.champion != phase.on_trial:
-        challenger = phase.on_trial
+    if outcome.phase is not None and outcome.champion != phase.treatment:
+        challenger = phase.treatment
     if found.decision is Verb.PROMOTE or phase.stage is Stage.PROBATION:
-        challenger = phase.standing if outcome.champion == phase.on_trial else phase.on_trial
+        challenger = phase.control if outcome.champion == phase.treatment else phase.treatment
     return StageTransition(
-        kind=TRIAL,
+        kind=EXPERIMENT,
         decision=str(found.decision),
         reason_codes=found.reason_codes,
         reasons=found.reasons,
         champion_before=None if context.last is None else context.last.champion_after,
         champion_after=outcome.champion,
-        challenger=context.registry.version(phase.on_trial),
+        challenger=context.registry.version(phase.treatment),
         stage=outcome.stage,
         phase=outcome.phase,
         challenger_after=challenger,
@@ -75,9 +78,9 @@ def _transition(
 
 
 def _findings(
-    context: DecisionContext, phase: Phase, found: TrialDecision, left_out: list[date]
+    context: DecisionContext, phase: Phase, found: ExperimentDecision, left_out: list[date]
 ) -> dict[str, Any]:
-    versions = {"champion": phase.standing, "challenger": phase.on_trial}
+    versions = {"champion": phase.control, "challenger": phase.treatment}
     families = {role: _family(context, number) for role, number in versions.items()}
     record = asdict(found)
     kept = ("metrics", "segments", "minimum_detectable_effect", "planned_detectable_effect", "wanted_effect", "days",
@@ -94,13 +97,13 @@ def _findings(
 
 
 def _family(context: DecisionContext, number: str) -> str | None:
-    """Family of a version, by the ledger where it was deleted in MLflow."""
+    """Family of a version; from the ledger if it was deleted in MLflow."""
     found = context.registry.find(number)
     return families_of(context.past).get(number) if found is None else found.family
 
 
 def _days_left_out(left_out: list[date]) -> tuple[dict[str, Any], ...]:
-    """Told beside the checks, so that whoever reads them knows that the stage is longer."""
+    """A check that lists the days left out, because the stage lasts longer by them."""
     if not left_out:
         return ()
     named = ", ".join(map(str, left_out))
@@ -108,6 +111,6 @@ def _days_left_out(left_out: list[date]) -> tuple[dict[str, Any], ...]:
         {
             "name": "days_left_out",
             "passes": True,
-            "detail": f"Not of the stage, since their records are bad: {named}.",
+            "detail": f"Left out of the stage because of bad records: {named}.",
         },
     )

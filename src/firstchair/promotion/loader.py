@@ -14,7 +14,7 @@ INPUTS = {"country": "string", "age_group": "string", "artist_ids": "string"}
 
 
 class Served:
-    """`predict` over listeners of whom country, age group and artists they like are known."""
+    """`predict` for users with a known country, age group and liked artists."""
 
     def __init__(self, model: Recommender) -> None:
         self.model = model
@@ -23,10 +23,12 @@ class Served:
         """Lists of `LENGTH` artists.
 
         Args:
-            model_input: country, age_group, artist_ids (ids of liked artists, joined by spaces); one row a listener.
+            model_input: country, age_group, artist_ids (ids of liked artists, joined by spaces);
+                one row a user.
 
         Returns:
-            artist_ids (joined by spaces, best first) and scores (JSON list, -1..1), in the order of the rows.
+            artist_ids (joined by spaces, best first) and scores (JSON list, -1..1), in the order of
+            the rows.
         """
         data = _listeners(self.model, model_input)
         lists = self.model.recommend(data, np.arange(len(model_input), dtype=np.int64), LENGTH)
@@ -61,6 +63,6 @@ def _listeners(model: Recommender, rows: pd.DataFrame) -> TrainingData:
 
 
 def _load_pyfunc(data_path: str) -> Served:
-    """Called by MLflow with the folder that `Recommender.save` wrote."""
+    """Load a model; MLflow calls it with the folder that `Recommender.save` wrote."""
     folder = Path(data_path)
     return Served(load(json.loads((folder / "model.json").read_text())["family"], folder))

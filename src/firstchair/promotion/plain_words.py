@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.definitions.metrics import GUARDRAILS
-from firstchair.promotion.evidence_record import Look, Metric, look_of
+from firstchair.promotion.evidence_record import Metric, RecordedEvaluation, evaluation_of
 from firstchair.promotion.gate import Verb
-from firstchair.promotion.kinds import CHALLENGE, FIRST_CHAMPION, LOST_CANARY, REFRESH, TRIAL
+from firstchair.promotion.kinds import CHALLENGE, EXPERIMENT, FIRST_CHAMPION, LOST_CANARY, REFRESH
 from firstchair.promotion.ledger import BY_HAND, Entry
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.stages import Stage
 
-# More digits than these say nothing to a person.
+# Larger changes are shown as "over 999 %".
 LARGEST_CHANGE = 9.99
 MEASURED: Mapping[str, str] = {
     "ndcg_at_10": "NDCG@10",
     "recall_at_20": "Recall@20",
     **{str(one.metric): one.title for one in GUARDRAILS},
 }
-# Each check of the gate, as it holds and as it does not.
+# Each check of the gate: the words if it holds, and if it does not.
 CHECKS: Mapping[str, tuple[str, str]] = {
     "data_quality": ("Records are complete in both arms", "Records are not complete"),
     "sample_ratio": ("Users are split as planned", "Users are not split as planned"),
@@ -84,7 +84,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
 # Sentences of each kind of entry, by the first that applies: a decision, a reason code, "in" the
 # stage that was under way, "to" the stage that follows, or "" for all others.
 TEMPLATES: Mapping[str, Sequence[tuple[str, str]]] = {
-    TRIAL: (
+    EXPERIMENT: (
         (
             Verb.ROLL_BACK,
             "{treatment} is rolled back on day {days} of {stage}: it is proven worse; {control} serves again.",
@@ -170,13 +170,13 @@ class Explained:
 
 def explained(entry: Entry) -> Explained:
     """An entry of the ledger in plain words."""
-    look = look_of(entry)
+    evaluation = evaluation_of(entry)
 
     def in_state(state: CheckState) -> tuple[str, ...]:
-        return tuple(check_words(check) for check in look.checks if check.state is state)
+        return tuple(check_words(check) for check in evaluation.checks if check.state is state)
 
     return Explained(
-        sentence=_sentence(entry, look),
+        sentence=_sentence(entry, evaluation),
         lacks=in_state(CheckState.FAILS),
         unknown=in_state(CheckState.NOT_ENOUGH_DATA),
         holds=in_state(CheckState.PASSES),
@@ -185,7 +185,7 @@ def explained(entry: Entry) -> Explained:
 
 
 def check_words(check: Check) -> str:
-    """A check as it came out.
+    """The result of a check in words.
 
     >>> check_words(Check("novelty", CheckState.FAILS, ""))
     'The effect is not there in the newest days'
@@ -199,7 +199,7 @@ def check_words(check: Check) -> str:
 
 
 def effect_words(metric: Metric, treatment: str, control: str) -> str:
-    """The effect on a metric and its interval; empty where it is not known."""
+    """The effect on a metric with its interval, in words; empty if it is not known."""
     if metric.relative_difference is None:
         return ""
     clicks = metric.name == "clicks_per_100"
@@ -229,32 +229,32 @@ def _change(share: float) -> str:
     return f"{100 * abs(share):.1f} %"
 
 
-def _sentence(entry: Entry, look: Look) -> str:
+def _sentence(entry: Entry, evaluation: RecordedEvaluation) -> str:
     kind = str(entry.evidence.get("kind"))
     words = TEMPLATES.get(kind)
-    if words is None or look.treatment is None:
+    if words is None or evaluation.treatment is None:
         return entry.reasons[0] if entry.reasons else entry.decision.replace("_", " ")
-    control = "the version before" if look.control is None else look.control.name
-    stage = look.step.stage if look.step else "the stage"
+    control = "the version before" if evaluation.control is None else evaluation.control.name
+    stage = evaluation.step.stage if evaluation.step else "the stage"
     verdict = _chosen(words, entry, stage).format(
-        treatment=look.treatment.name,
+        treatment=evaluation.treatment.name,
         control=control,
         stage=stage,
-        days=look.days,
+        days=evaluation.days,
         actor=entry.actor,
     )
-    return f"{verdict} {_effect(look)}".strip()
+    return f"{verdict} {_effect(evaluation)}".strip()
 
 
 def _chosen(words: Sequence[tuple[str, str]], entry: Entry, stage: str) -> str:
-    """The first template whose condition is the decision, a reason code, or the stage before or after."""
+    """The first template that matches the decision, a reason code, or the stage before or after."""
     marks = {entry.decision, *entry.reason_codes, f"in {stage}", f"to {entry.stage_after}", ""}
     return next(text for mark, text in words if mark in marks)
 
 
-def _effect(look: Look) -> str:
-    if look.treatment is None or not look.metrics:
+def _effect(evaluation: RecordedEvaluation) -> str:
+    if evaluation.treatment is None or not evaluation.metrics:
         return ""
-    control = "plain popularity" if look.control is None else look.control.name
-    found = effect_words(look.metrics[0], look.treatment.name, control)
-    return f"{found}." if found else "No effect can be told yet."
+    control = "plain popularity" if evaluation.control is None else evaluation.control.name
+    found = effect_words(evaluation.metrics[0], evaluation.treatment.name, control)
+    return f"{found}." if found else "The effect is not known yet."

@@ -1,4 +1,4 @@
-"""From entry to aliases: every step harmless to repeat, and what somebody else moved is noticed."""
+"""Make aliases and stages follow the ledger, and detect aliases that somebody else moved."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ ALIAS_MOVED = "alias_moved"
 
 
 def follow(registry: Registry, entry: Entry) -> None:
-    """Do to stages and aliases what the entry says, then note that it is done; idempotent.
+    """Set stages and aliases as an entry says, then record that it is done; idempotent.
 
-    `previous` is the version that the champion took over from; after a rollback there is none, since
-    the one that served before was removed. `previous` and `challenger` point nowhere where their
-    version was deleted in MLflow, and such a version gets no tag and no description.
+    `previous` is the version that the champion took over from; after a rollback there is none,
+    since the one that served before was removed. `previous` and `challenger` point nowhere where
+    their version was deleted in MLflow, and such a version gets no tag and no description.
 
     Raises:
         ModelError: The registry does not answer, or the champion is not there.
@@ -42,7 +42,7 @@ def follow(registry: Registry, entry: Entry) -> None:
         found = about if challenger == entry.challenger else registry.find(challenger)
         _point(registry, Alias.CHALLENGER, found)
     registry.note_followed(entry.sequence)
-    # Last, since nothing rests on a description.
+    # Last, because nothing depends on a description.
     if about is not None:
         registry.describe_decision(
             about.version,
@@ -53,17 +53,17 @@ def follow(registry: Registry, entry: Entry) -> None:
 
 
 def _retire(registry: Registry, entry: Entry) -> None:
-    """Let the alias `previous` point at the version that the champion took over from."""
+    """Point the alias `previous` at the version that the champion replaced."""
     before = registry.find(str(entry.champion_before))
     if before is not None:
         registry.set_stage(before.version, Stage.RETIRED)
-    if entry.phase is not None and entry.phase.standing != entry.champion_before:
-        before = registry.find(entry.phase.standing)
+    if entry.phase is not None and entry.phase.control != entry.champion_before:
+        before = registry.find(entry.phase.control)
     _point(registry, Alias.PREVIOUS, before)
 
 
 def _point(registry: Registry, alias: Alias, version: Version | None) -> None:
-    """Let an alias point at a version; at nothing where that was deleted in MLflow."""
+    """Point an alias at a version; at nothing if that was deleted in MLflow."""
     if version is None:
         registry.drop_alias(alias)
     else:
@@ -77,16 +77,16 @@ def challenger_after(entry: Entry) -> str | None:
 
 
 def out_of_line(registry: Registry, ledger: Ledger) -> dict[str, str | None]:
-    """Aliases that do not point where the last entry has them, and where they point.
+    """Aliases that do not agree with the last entry, and where they point; empty if all agree.
 
-    Empty where all is well. A challenger that was deleted in MLflow has no alias, and needs none.
+    A challenger that was deleted in MLflow needs no alias.
     """
     last = ledger.last()
     return {} if last is None else _elsewhere(registry, last, registry.pointers())
 
 
 def _elsewhere(registry: Registry, last: Entry, found: Pointers) -> dict[str, str | None]:
-    """As `out_of_line`, of what was read already."""
+    """As `out_of_line`, from data that were read already."""
     wanted = {Alias.CHAMPION: last.champion_after, Alias.CHALLENGER: challenger_after(last)}
     moved: dict[str, str | None] = {}
     for alias, number in wanted.items():
@@ -102,7 +102,7 @@ def _elsewhere(registry: Registry, last: Entry, found: Pointers) -> dict[str, st
 
 
 def is_followed(registry: Registry, ledger: Ledger) -> bool:
-    """Whether the last entry was followed to its end, and nothing was moved or deleted since."""
+    """Whether aliases and stages agree with the last entry in full."""
     last = ledger.last()
     if last is None:
         return True
@@ -113,19 +113,19 @@ def is_followed(registry: Registry, ledger: Ledger) -> bool:
 
 
 def _lost_canary(registry: Registry, entry: Entry) -> bool:
-    """Whether a canary is under way whose version was deleted in MLflow."""
+    """Whether the version of a running canary was deleted in MLflow."""
     phase = entry.phase
     if phase is None or phase.stage is not Stage.CANARY:
         return False
-    return registry.find(phase.on_trial) is None
+    return registry.find(phase.treatment) is None
 
 
 def reconcile_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> bool:
-    """Make the aliases what the last entry says; whether anything had to be done.
+    """Correct the aliases by the last entry; return whether any had to be corrected.
 
-    After a crash the entry is followed to its end. Where it had been, somebody else moved the alias: that gets an
-    entry of its own, and the alias is put back. Whoever wants it moved says so with `firstchair promote`.
-    A canary whose version was deleted in MLflow ends with an entry, and none is promoted.
+    After a crash, what is missing is done. If the entry had been followed, somebody else moved the
+    alias: it is put back, and an entry records that. `firstchair promote` is the way to move it. A
+    canary whose version was deleted in MLflow ends with an entry, without a promotion.
     """
     last = ledger.last()
     if last is None:
@@ -144,8 +144,8 @@ def reconcile_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> b
 
 
 def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision:
-    told = ", ".join(f"{name} to {number or 'nothing'}" for name, number in sorted(moved.items()))
-    identity = f"{ALIAS_MOVED} {last.sequence} {told}"
+    moves = ", ".join(f"{name} to {number or 'nothing'}" for name, number in sorted(moved.items()))
+    identity = f"{ALIAS_MOVED} {last.sequence} {moves}"
     return Decision(
         decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
         decided_at=now,
@@ -158,7 +158,7 @@ def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision
         stage_after=None,
         reason_codes=(ALIAS_MOVED,),
         reasons=(
-            f"An alias was moved without an entry: {told}. It was put back where entry {last.sequence} has it.",
+            f"An alias was moved without an entry: {moves}. It was put back as entry {last.sequence} says.",
         ),
         evidence={
             "kind": "alias",
@@ -172,14 +172,14 @@ def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision
 
 
 def _deleted(last: Entry, families: Mapping[str, str], now: datetime) -> Decision:
-    """The end of a canary whose version is gone."""
+    """The decision that ends a canary whose version was deleted."""
     phase = last.phase
     assert phase is not None
-    identity = f"{LOST_CANARY} {last.sequence} {phase.on_trial}"
+    identity = f"{LOST_CANARY} {last.sequence} {phase.treatment}"
     reason = (
-        f"Version {phase.on_trial} was deleted in MLflow during its canary, so the stage is over "
-        f"and its users see champion {phase.standing} again. MLflow brings no version back: the "
-        "next one of the family may audition."
+        f"Version {phase.treatment} was deleted in MLflow during its canary, so the stage is over "
+        f"and its users see champion {phase.control} again. MLflow brings no version back: the "
+        "next one of the family may compete."
     )
     return Decision(
         decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -188,7 +188,7 @@ def _deleted(last: Entry, families: Mapping[str, str], now: datetime) -> Decisio
         decision="hold",
         champion_before=last.champion_after,
         champion_after=last.champion_after,
-        challenger=phase.on_trial,
+        challenger=phase.treatment,
         stage_before=str(Stage.CANARY),
         stage_after=str(Stage.RETIRED),
         reason_codes=(Reason.VERSION_DELETED,),
@@ -198,10 +198,10 @@ def _deleted(last: Entry, families: Mapping[str, str], now: datetime) -> Decisio
             "phase_before": phase.record(),
             "phase": None,
             "challenger_after": None,
-            "versions": {"champion": phase.standing, "challenger": phase.on_trial},
+            "versions": {"champion": phase.control, "challenger": phase.treatment},
             "families": {
-                "champion": families.get(phase.standing),
-                "challenger": families.get(phase.on_trial),
+                "champion": families.get(phase.control),
+                "challenger": families.get(phase.treatment),
             },
         },
         data_fingerprint=last.data_fingerprint,

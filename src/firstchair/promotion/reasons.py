@@ -1,4 +1,4 @@
-"""Every reason code that stands in a decision; docs/gate.md says when each is given."""
+"""The reason codes of decisions; docs/gate.md says when each is given."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from firstchair.definitions.metrics import GUARDRAILS, HARMED
 
 
 class Reason(StrEnum):
-    """Why a decision was made, in one word that is never changed, since old entries hold it."""
+    """Why a decision was made. A code never changes, since old entries hold it."""
 
     # On test days and logged slates.
     DIFFERENT_FINGERPRINT = "different_fingerprint"
@@ -30,7 +30,7 @@ class Reason(StrEnum):
     REFRESH_SCORE_SHIFT = "refresh_score_shift"
     REFRESH_CANARY = "refresh_canary"
 
-    # On users, at any look.
+    # On users, at any evaluation.
     DATA_QUALITY = "data_quality"
     EVIDENCE_LEFT_OUT = "evidence_left_out"
     SAMPLE_RATIO_MISMATCH = "sample_ratio_mismatch"

@@ -1,4 +1,4 @@
-"""Recomputing decisions of the ledger from the table versions, rules and salt that they name."""
+"""Recompute decisions of the ledger from the table versions, rules and salt that they name."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +13,10 @@ from firstchair.lake.delta import MISSING
 from firstchair.promotion.challengers import evaluate_challengers, evaluate_first_champion
 from firstchair.promotion.context import (
     CHALLENGE,
+    EXPERIMENT,
     FIRST_CHAMPION,
     READ,
     REFRESH,
-    TRIAL,
     DecisionContext,
     Origin,
     StageTransition,
@@ -29,7 +29,7 @@ from firstchair.promotion.refits import evaluate_refit
 from firstchair.promotion.registry import Registry
 from firstchair.promotion.rules import GateRules
 
-# What a decision is; who made it when, and with which code, is not.
+# The parts of a decision that are compared; who made it, when, and with which code are not.
 COMPARED = (
     "decision_id",
     "decision",
@@ -46,7 +46,7 @@ NEEDED = ("tables", "salt", "holdout_share")
 
 
 class Outcome(StrEnum):
-    """What came of recomputing a decision."""
+    """Result of recomputing a decision."""
 
     REPRODUCED = "reproduced"
     DIFFERENT = "different"
@@ -58,9 +58,9 @@ class Outcome(StrEnum):
 class Replayed:
     """One decision recomputed.
 
-    outcome: reproduced (the same, byte for byte), different, unavailable (what it rests on is gone), or
-    not_computed (a person or the reconciliation of aliases made it, so there is nothing to compute).
-    detail: what differs, or what is gone, in words; empty where it was reproduced.
+    outcome: reproduced (the same, byte for byte), different, unavailable (its inputs are gone), or
+    not_computed (made by a person or by the reconciliation of aliases, so there is nothing to
+    compute). detail: what differs or is gone, in words; empty if it was reproduced.
     """
 
     decision_id: str
@@ -72,7 +72,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """Every decision recomputed: counts by outcome, and the results in the order of the ledger."""
+    """All decisions recomputed: counts by outcome, and the results in the order of the ledger."""
 
     entries: int
     reproduced: int
@@ -83,7 +83,7 @@ class ReplayReport:
 
     @property
     def ok(self) -> bool:
-        """Whether none came out different."""
+        """Whether no decision came out differently."""
         return not self.different
 
 
@@ -132,7 +132,7 @@ def _replayed(lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry
     except FirstchairError as error:
         return _told(entry, Outcome.UNAVAILABLE, f"{error.what} [{error.where}]")
     if transition is None:
-        return _told(entry, Outcome.DIFFERENT, "From these tables nothing would be decided.")
+        return _told(entry, Outcome.DIFFERENT, "From these tables there is nothing to decide.")
     again = decision_of(context, transition, Origin(entry.decided_at, entry.actor))
     unlike += _differences(_compared(again, entry), _compared(entry, entry))
     if unlike:
@@ -148,9 +148,9 @@ def _told(entry: Entry, outcome: Outcome, detail: str) -> Replayed:
 def _context(
     lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry]
 ) -> DecisionContext:
-    """What was known to the decision, from what its entry names.
+    """The inputs of a decision, from the versions that its entry names.
 
-    A table that decisions did not read then is read as empty.
+    A table that decisions did not read at that time is read as empty.
     """
     unread = {table.name: MISSING for table in READ[str(entry.evidence["kind"])]}
     return DecisionContext(
@@ -165,7 +165,7 @@ def _context(
 
 
 def _transition(context: DecisionContext, entry: Entry) -> StageTransition | None:
-    """The transition that the gate makes of what was known."""
+    """The transition that the gate makes of these inputs."""
     kind, version = entry.evidence["kind"], context.registry.version
     if kind == FIRST_CHAMPION:
         return evaluate_first_champion(context, version(str(entry.challenger)))
@@ -184,9 +184,9 @@ def _transition(context: DecisionContext, entry: Entry) -> StageTransition | Non
 
 
 def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:
-    """Users whose arm in the evidence of a stage is not the one that its salt assigns them."""
+    """Users whose arm in the evidence differs from the one that the salt assigns."""
     phase = context.phase
-    if entry.evidence["kind"] != TRIAL or phase is None:
+    if entry.evidence["kind"] != EXPERIMENT or phase is None:
         return
     with connect() as connection:
         where = stage_rows(phase, before=context.as_of)
@@ -201,7 +201,7 @@ def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:
 
 
 def _compared(decision: Decision, entry: Entry) -> dict[str, Any]:
-    """What is compared of a decision; of tables those that the entry names."""
+    """The parts of a decision that are compared."""
     evidence = {k: v for k, v in decision.evidence.items() if k not in NOT_COMPARED}
     named = entry.evidence["tables"]
     evidence["tables"] = {k: v for k, v in evidence["tables"].items() if k in named}
@@ -209,13 +209,13 @@ def _compared(decision: Decision, entry: Entry) -> dict[str, Any]:
 
 
 def _differences(again: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
-    """Where two records differ, as paths with both values; empty where they are the same bytes."""
+    """Differences of two records, as paths with both values; empty if they are equal."""
     texts = [canonical(record) for record in (again, stored)]
     if texts[0] == texts[1]:
         return []
     leaves = [dict(_leaves(json.loads(text))) for text in texts]
     paths = [p for p in leaves[1] | leaves[0] if leaves[0].get(p) != leaves[1].get(p)]
-    named = [f"{p}: {leaves[1].get(p)} stands, {leaves[0].get(p)} computed" for p in paths[:3]]
+    named = [f"{p}: {leaves[1].get(p)} recorded, {leaves[0].get(p)} computed" for p in paths[:3]]
     return [*named, *([f"{len(paths) - 3} more values"] if len(paths) > 3 else [])]
 
 

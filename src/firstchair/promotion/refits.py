@@ -1,4 +1,4 @@
-"""Refreshing the champion: a refit of its family takes over once it is shown to be no worse."""
+"""Refresh of the champion: a refit of its family takes over if it is proven no worse."""
 
 from collections.abc import Collection, Iterator
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ from firstchair.evaluation import RelativeInterval, paired_bootstrap
 from firstchair.evaluation.versions import ListChange, list_change, measure_versions
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.models import TrainingData, load_training_data, taken_up
+from firstchair.models import TrainingData, load_training_data, positive_interactions
 from firstchair.promotion.context import REFRESH, DecisionContext, StageTransition
 from firstchair.promotion.gate import Verb, Verdict, check_record, metric_record, users_said
 from firstchair.promotion.reasons import Reason
@@ -21,7 +21,7 @@ from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.rules import GateRules, OfflineRules, percent
 from firstchair.promotion.stages import Stage, begin
 
-# Reasons for which a refit is held that may be judged again.
+# Reasons for which a refit is held; it may be evaluated again.
 UNPROVEN = {Reason.REFRESH_NOT_PROVEN, Reason.TOO_FEW_USERS}
 
 
@@ -34,26 +34,26 @@ def measure_refit(
     rules: GateRules,
     removed: Collection[str],
 ) -> Version | None:
-    """Measure the serving version and the newest refit that can be judged, on days neither was fitted on.
+    """Measure the serving version and a refit on days that neither was fitted on.
 
-    A version fitted as of day R knows the events before R, so the days from R on are new to it and to
-    the older serving version. The newest refit is taken whose days tell a difference of
-    `refresh_margin` apart, or prove it worse by more; failing that, one that has had
-    `refresh_max_test_days` days. What counts is what users took up unprompted: artists that the
-    serving version's slates led them to would speak for it.
+    A version fitted as of day R knows the events before R, so the days from R on are new to it and
+    to the older serving version. The refit is the newest one whose test days are enough to detect a
+    difference of `refresh_margin`, or prove it worse by more; failing that, one that has had
+    `refresh_max_test_days` days. Only unprompted interactions count, because artists from the
+    serving version's slates would favour that version.
 
-    The rows go to gold/version_evidence in place of those of the same day and purpose.
+    The rows replace those of the same day and purpose in gold/version_evidence.
 
     Args:
         lake: The tables; events before `as_of` are complete.
-        registry: Of both versions.
+        registry: The registry of both versions.
         serving: The version that serves.
         as_of: The day of the decision; nothing at or after it is used.
         rules: Margin, error, power, least test users.
         removed: Numbers of versions that the ledger says were rolled back or rejected.
 
     Returns:
-        The refit to be judged; None where there is none yet, or none with test users enough.
+        The refit to be evaluated; None if there is none, or none with enough test users.
 
     Raises:
         LakeError, ModelError: A table or an artifact cannot be read; nothing is written.
@@ -72,9 +72,9 @@ def measure_refit(
 def _pending(
     registry: Registry, serving: Version, as_of: date, longest: timedelta, removed: Collection[str]
 ) -> Iterator[Version]:
-    """Refits newer than the serving version that nothing was decided against, newest first.
+    """Refits newer than the serving version without a decision against them, newest first.
 
-    Of those that have had the longest test only the newest is given.
+    Of those that have had the longest test, only the newest is returned.
     """
     day = as_of - timedelta(days=1)
     while day > serving.as_of:
@@ -94,7 +94,7 @@ def _measured(
     lake: Lake, registry: Registry, versions: tuple[Version, ...], *, start: date, as_of: date
 ) -> pa.Table:
     data: TrainingData = load_training_data(lake, as_of=start, labels=False)
-    positives = taken_up(lake, start=start, end=as_of).unprompted
+    positives = positive_interactions(lake, start=start, end=as_of).unprompted
     models = {version.version: registry.load(version) for version in versions}
     return measure_versions(models, data, positives, as_of=as_of, purpose=REFRESH)
 
@@ -102,11 +102,12 @@ def _measured(
 def _is_telling(
     rows: pa.Table, serving: Version, refit: Version, rules: GateRules, *, last_chance: bool
 ) -> bool:
-    """Whether the refit can be judged by these rows.
+    """Whether these rows are enough to evaluate the refit.
 
-    Never where nothing can be compared, because nobody took up anything or the serving version found
-    none of it. Always on the last chance, and where the refit is proven to be worse by more than the
-    margin. Else where test users are enough to tell a difference of the margin apart.
+    They never are if nothing can be compared: there was no positive interaction, or the serving
+    version found none of them. They always are on the last possible day, and if the refit is proven
+    worse by more than the margin. Otherwise the test users must be enough to detect a difference of
+    the margin.
     """
     offline, both = rules.offline, [_of(rows, version.version) for version in (serving, refit)]
     try:
@@ -139,12 +140,12 @@ def _interval(serving: pa.Table, refit: pa.Table, offline: OfflineRules) -> Rela
 def judge_refit(
     serving: pa.Table, refit: pa.Table, *, catalogue: int, offline: OfflineRules
 ) -> Verdict:
-    """Whether a refit may take over from the serving version.
+    """Decide whether a refit may take over from the serving version.
 
-    Promote where the lower bound of the relative difference of NDCG@10 (one-sided, error
+    It is promoted if the lower bound of the relative difference of NDCG@10 (one-sided, error
     `refresh_alpha`, paired by user) is above -`refresh_margin`, and its lists keep within the alarm
-    limits: enough artists in common with the serving version's, coverage of the catalogue, scores
-    distributed alike. Hold otherwise; the reason codes name what fell.
+    limits: enough artists in common with the serving version's, coverage of the catalogue, and a
+    similar distribution of scores. Otherwise it is held; the reason codes name what failed.
 
     Args:
         serving: Rows of gold/version_evidence of the serving version, sorted by user_key.
@@ -157,7 +158,7 @@ def judge_refit(
     """
     found = _interval(serving, refit, offline)
     change = list_change(serving, refit, catalogue=catalogue)
-    said = (
+    proof = (
         f"NDCG@10 {found.challenger:.4f} against {found.champion:.4f} of the serving version: "
         f"{found.relative_difference:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}, "
         f"{found.users:,} users); {percent(offline.refresh_margin)} worse would be too much."
@@ -167,7 +168,7 @@ def judge_refit(
         (
             Reason.REFRESH_WORSE if worse else Reason.REFRESH_NOT_PROVEN,
             found.lower > -offline.refresh_margin,
-            said,
+            proof,
         ),
         (
             Reason.TOO_FEW_USERS,
@@ -186,7 +187,7 @@ def judge_refit(
     if failing:
         codes, reasons = zip(*failing, strict=True)
         return Verdict(Verb.HOLD, tuple(codes), tuple(reasons), (metric,), checks)
-    return Verdict(Verb.PROMOTE, (Reason.REFRESHED_CHAMPION,), (said,), (metric,), checks)
+    return Verdict(Verb.PROMOTE, (Reason.REFRESHED_CHAMPION,), (proof,), (metric,), checks)
 
 
 def _list_checks(change: ListChange, offline: OfflineRules) -> tuple[tuple[Reason, bool, str], ...]:
@@ -214,10 +215,10 @@ def _list_checks(change: ListChange, offline: OfflineRules) -> tuple[tuple[Reaso
 
 
 def evaluate_refit(context: DecisionContext, serving: Version, refit: Version) -> StageTransition:
-    """What becomes of a refit: it takes over, goes into canary where the rules ask for one, or is held.
+    """Make the transition of a refit: it takes over, goes into canary, or is held.
 
-    One that is proven worse, or whose lists are out of the alarm limits, is rejected; one that lacks
-    proof may be judged again.
+    A refit that is proven worse, or whose lists exceed the alarm limits, is rejected. One that
+    lacks proof may be evaluated again.
 
     Raises:
         EvidenceError: The two were measured on different users; nothing is decided.

@@ -28,15 +28,16 @@ from firstchair.promotion.stages import Stage
 NAME = "artist-recommender"
 ARTIFACT = "model"
 FOLLOWED = "ledger_entry"
-# What stands before the newest decision in the description of a version.
+# The text before the newest decision in the description of a version.
 DECIDED = "\n\nNewest decision: "
 ABOUT_MODEL = (
-    "Artists for the users of a music service. The alias `champion` is what serves, `challenger` what is "
-    "compared with it, `previous` what served before; they follow the ledger and are put back where moved here."
+    "Artist recommendations for the users of a music service. The alias `champion` is the version "
+    "that serves, `challenger` the one that is compared with it, `previous` the one that served "
+    "before. Aliases follow the ledger; one that is moved here is put back."
 )
 ABOUT_RUNS = (
-    "One run a model family and day, fitted on everything before `as_of`. Metrics that begin with `test_` are of "
-    "later days that the model had not seen, those with `train_` of what it was fitted to."
+    "One run per model family and day, fitted on everything before `as_of`. Metrics that begin with "
+    "`test_` are of days that the model had not seen, those with `train_` of its training data."
 )
 COLUMNS = (
     "test_ndcg_at_10",
@@ -45,22 +46,22 @@ COLUMNS = (
     "train_ndcg_at_10",
     "train_recall_at_20",
 )
-# Tags of every version that is registered here.
+# Tags of every version that this platform registers.
 TAGS = frozenset({"family", "as_of", "data_fingerprint", "stage"})
-# What MLflow answers where the model, or the alias of a model, is not there.
+# Error codes of MLflow for a missing model or alias.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @contextmanager
 def _answering(deed: str) -> Iterator[None]:
-    """What MLflow and the store behind it raise, as one fault that says what was tried."""
+    """Turn whatever MLflow and its store raise into one error that says what was tried."""
     try:
         yield
     except Exception as error:  # its own, SQLAlchemy's, requests' and OSError alike
         raise ModelError(
             f"MLflow did not {deed}: {' '.join(str(error).split())}.",
             where=f"registered model {NAME}",
-            data="Versions registered before stand; a move of an alias is repeated on the next look.",
+            data="Versions registered before stand; a move of an alias is repeated by the next check.",
             remedy="Bring MLflow back, or check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
         ) from error
 
@@ -75,7 +76,7 @@ class Alias(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pointers:
-    """What the registered model itself says.
+    """Aliases and state of the registered model.
 
     aliases: number of the version that each alias points at, by name. followed: sequence number of
     the last entry of the ledger that aliases and stages were brought in line with; None before one.
@@ -87,7 +88,10 @@ class Pointers:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Why and where a version was fitted. cause: in words. run_url: of the Dagster run; None outside of one."""
+    """Why and where a version was fitted.
+
+    cause: in words. run_url: address of the Dagster run; None outside of one.
+    """
 
     cause: str
     run_url: str | None = None
@@ -169,12 +173,12 @@ class Registry:
         documents: Mapping[str, Any] | None = None,
         pictures: Mapping[str, Any] | None = None,
     ) -> Version:
-        """Log a run and make a version of it; the same family, day, data and seed give the version there is.
+        """Log a run and register its model; idempotent for one family, day, data and seed.
 
-        Documents are logged as JSON, pictures (matplotlib figures) as PNG. The run is whole before the version is
-        made, so a version without artefacts cannot exist. `simulated` (some event behind it is) is a
-        tag of the run and of the version. `training` stands in their descriptions; `curves`, values
-        by step of the fit, are metrics of the run.
+        Documents are logged as JSON, pictures (matplotlib figures) as PNG. The run is complete
+        before the version is made, so a version without artifacts cannot exist. `simulated` (some
+        event behind it is) is a tag of the run and of the version. `training` is in their
+        descriptions. `curves`, values by step of the fit, are metrics of the run.
 
         Raises:
             ModelError: MLflow cannot be written.
@@ -220,9 +224,9 @@ class Registry:
         return self._described(made)
 
     def versions(self, *, as_of: date | None = None, family: str | None = None) -> list[Version]:
-        """Registered versions, by number ascending, of one day and one family where they are named.
+        """Registered versions by number ascending, of one day or family if given.
 
-        One that somebody registered by other means, or took a tag from, is none of them.
+        Versions that were registered by other means, or that lost a tag, are left out.
         """
         wanted = {
             "as_of": as_of.isoformat() if as_of else None,
@@ -246,7 +250,7 @@ class Registry:
             return [self._described(version) for version in own]
 
     def newest(self, as_of: date) -> dict[str, Version]:
-        """The newest version of each family that knows nothing from `as_of` on."""
+        """The newest version of each family that was fitted on events before `as_of` only."""
         known = [version for version in self.versions() if version.as_of <= as_of]
         return {
             version.family: version
@@ -266,7 +270,7 @@ class Registry:
         return found
 
     def find(self, number: str) -> Version | None:
-        """The version of that number; None where there is none, or it was deleted in MLflow.
+        """The version with that number; None if there is none, or it was deleted in MLflow.
 
         Raises:
             ModelError: The registry does not answer.
@@ -278,7 +282,7 @@ class Registry:
         )
 
     def _own(self, deed: str, ask: Callable[[], Any]) -> Version | None:
-        """The version that MLflow answers with; None where it has none, or one without our tags."""
+        """The version that MLflow returns; None if it has none, or one without our tags."""
         from mlflow.exceptions import MlflowException
 
         with _answering(deed):
@@ -291,7 +295,7 @@ class Registry:
             return self._described(found) if found.tags.keys() >= TAGS else None
 
     def _change(self, deed: str, number: str, do: Callable[[], Any]) -> None:
-        """Change a version, or what points at it.
+        """Change a version or an alias of it.
 
         Raises:
             ModelError: There is no such version, or the registry does not answer.
@@ -327,7 +331,7 @@ class Registry:
         )
 
     def metrics(self, version: Version) -> dict[str, float]:
-        """What was logged of a version when it was registered, by name; nothing where its run was deleted for good.
+        """Metrics of a version by name; empty if its run was deleted for good.
 
         Raises:
             ModelError: The registry does not answer.
@@ -368,7 +372,7 @@ class Registry:
         return load(Family(version.family), folder / "data" / ARTIFACT)
 
     def alias(self, name: str) -> Version | None:
-        """The version that the alias points at; None where it points nowhere.
+        """The version that the alias points at; None if there is none.
 
         Raises:
             ModelError: The registry does not answer; nothing is known of the alias.
@@ -378,7 +382,7 @@ class Registry:
         )
 
     def set_alias(self, name: str, number: str) -> None:
-        """Point the alias at a version; only ever after its entry in the ledger.
+        """Point the alias at a version; call it only after the ledger has the entry.
 
         Raises:
             ModelError: There is no such version, or the registry does not answer.
@@ -390,12 +394,12 @@ class Registry:
         )
 
     def drop_alias(self, name: str) -> None:
-        """Let the alias point nowhere; one that points nowhere already stays so."""
+        """Remove the alias; idempotent."""
         with _answering(f"drop alias {name}"):
             self._models.delete_registered_model_alias(NAME, str(name))
 
     def set_stage(self, number: str, stage: Stage, *, decision: str | None = None) -> None:
-        """Tag a version with its stage and, where one is named, with the id of the decision behind it.
+        """Tag a version with its stage, and with the id of the decision if it is given.
 
         Raises:
             ModelError: There is no such version, or the registry does not answer.
@@ -411,16 +415,16 @@ class Registry:
     def describe_decision(
         self, number: str, *, sequence: int, decision_id: str, sentence: str
     ) -> None:
-        """Write the newest decision about a version into its description, in place of the one before."""
+        """Put the newest decision about a version into its description; replaces the one before."""
         with _answering(f"describe version {number}"):
-            told = self._models.get_model_version(NAME, number).description or ""
+            description = self._models.get_model_version(NAME, number).description or ""
             name = f"Entry {sequence} of the ledger"
             link = f"[{name}]({self.console}/decisions/{decision_id})" if self.console else name
-            text = f"{told.partition(DECIDED)[0]}{DECIDED}{link}: {sentence}"
+            text = f"{description.partition(DECIDED)[0]}{DECIDED}{link}: {sentence}"
             self._models.update_model_version(NAME, number, text)
 
     def pointers(self) -> Pointers:
-        """All aliases and the last entry that was followed, in one reading.
+        """All aliases and the last entry that was followed, read at once.
 
         Raises:
             ModelError: The registry does not answer; nothing is known of them.
@@ -434,11 +438,11 @@ class Registry:
         return Pointers(aliases, None if noted is None else int(noted))
 
     def followed(self) -> int | None:
-        """Sequence number of the last entry of the ledger that aliases and stages were brought in line with."""
+        """Sequence number of the last ledger entry that aliases and stages follow."""
         return self.pointers().followed
 
     def note_followed(self, sequence: int) -> None:
-        """Note that aliases and stages are in line with that entry of the ledger."""
+        """Record that aliases and stages follow that entry of the ledger."""
         with _answering(f"note entry {sequence}"):
             self._models.set_registered_model_tag(NAME, FOLLOWED, str(sequence))
 
@@ -453,12 +457,12 @@ class Registry:
         )
 
     def ensure_experiment(self) -> str:
-        """Number of the experiment; made where there is none, restored where MLflow deleted it."""
+        """Number of the experiment, which is created, or restored if it was deleted in MLflow."""
         tags = experiment_tags(ABOUT_RUNS, COLUMNS, tags=("family", "as_of", "cause", "simulated"))
         return ensure_experiment(self._client, NAME, artifact_root=self.artifact_root, tags=tags)
 
     def _registered(self) -> Any:
-        """The registered model; None where there is none.
+        """The registered model; None if there is none.
 
         Found by a search, because MLflow reads every version of a model that is asked for by its
         name (mlflow 3.17, store/model_registry/dbmodels/models.py, `to_mlflow_entity`).
@@ -483,7 +487,7 @@ class Registry:
     def _log_figures(
         self, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]
     ) -> None:
-        """Parameters and metrics in one transaction."""
+        """Log parameters and metrics in one transaction."""
         from mlflow.entities import Metric, Param
 
         now = time.time_ns() // 1_000_000
@@ -494,7 +498,7 @@ class Registry:
         )
 
     def _log_model(self, run_id: str, model: Recommender) -> None:
-        """The model's own files behind MLflow's pyfunc, with a signature and without pickle."""
+        """Log the model's own files as an MLflow pyfunc, with a signature and without pickle."""
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema

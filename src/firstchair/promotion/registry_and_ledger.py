@@ -1,4 +1,4 @@
-"""Opening the registry and the ledger that the settings name."""
+"""Open the registry and the ledger that the settings name."""
 
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,7 @@ from firstchair.settings import Settings
 def open_registry_and_ledger(settings: Settings, databases: Databases) -> tuple[Registry, Ledger]:
     """Open both, and migrate the ledger's tables to the newest form.
 
-    Where MLflow's database lies in the home too, the paths of artifacts follow a home that was
-    moved.
+    If MLflow's database is in the home too, paths of artifacts are corrected after a move of it.
     """
     artifacts = settings.home / "mlartifacts"
     in_home = not settings.database_url and not settings.mlflow_tracking_uri
@@ -29,7 +28,7 @@ def open_registry_and_ledger(settings: Settings, databases: Databases) -> tuple[
 
 @cache
 def _prepare(ledger: sa.URL, mlflow: sa.URL | None, artifacts: Path) -> None:
-    """Bring both databases up to date, once per process although each step of a run opens them."""
+    """Migrate both databases, once per process although each step of a run opens them."""
     Ledger(ledger).migrate()
     if mlflow is not None:
         follow_home(mlflow, NAME, artifacts)

@@ -1,7 +1,7 @@
 """Every constant that decides a promotion, a refresh or a rollback, in one frozen object.
 
-`GateRules` is built once from the settings, stands in every entry of the ledger, and comes back
-from there unchanged, so that a decision can be recomputed by the rules that made it. docs/gate.md
+`GateRules` is built once from the settings and recorded in every entry of the ledger, from which it
+is restored unchanged, so that a decision can be recomputed by its own rules. docs/gate.md
 lists every rule with its default. Shares, margins and effects are relative (0.02 is 2 %), days are
 whole. The range of a field is that of its type.
 
@@ -47,14 +47,14 @@ Above0 = Annotated[float, Field(gt=0)]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CHECKED)
 class OfflineRules:
-    """What the gate asks of test days and of logged slates, before a version is shown to users.
+    """Rules for evidence of test days and logged slates, before a version is shown to users.
 
     Raises:
         ValueError: A value is out of its range; the text names the field and the range.
     """
 
     min_test_users: AtLeastOne = 2_000
-    """Users; fewer test users prove nothing."""
+    """Test users; with fewer nothing is proven."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1_000
     """Resamples of the paired bootstrap."""
     alpha: Level = 0.05
@@ -64,9 +64,9 @@ class OfflineRules:
     recall_margin: Share = 0.02
     """Share by which recall@20 may be lower."""
     leak_alarm: Above0 = 0.5
-    """NDCG@10 better by more is held as a leak until a person has looked."""
+    """Share by which NDCG@10 may be better before a person has to look for a leak."""
     overfit_margin: Share = 0.10
-    """Part of its training quality lost beyond what the champion loses."""
+    """Largest loss from training to test days beyond the champion's, as a share."""
     overfit_alpha: Level = 0.10
     """Two-sided error of that difference's interval."""
     veto_days: AtLeastOne = 14
@@ -76,21 +76,21 @@ class OfflineRules:
     veto_alpha: Level = 0.05
     """Two-sided error of the veto's interval."""
     veto_prior_looks: Above0 = 50.0
-    """Looks with which an artist of whom little is known counts as an average one."""
+    """Examinations at an average click rate by which each artist's rate is shrunk."""
     veto_prior_power: Above0 = 1.0
-    """Usual power with which looks fall from slot to slot, before any click."""
+    """Prior power with which examination falls from slot to slot."""
     veto_prior_decay: Above0 = 0.3
-    """Usual rate at which they also fall exponentially, before any click."""
+    """Prior rate at which it also falls exponentially."""
     veto_groups: Annotated[int, Field(ge=2)] = 20
     """Groups of users of the veto's jackknife."""
     veto_samples: Above0 = 1_000.0
-    """Least effective samples of an estimate that counts."""
+    """Least effective samples of an estimate with support."""
     veto_support: ShareAbove0 = 0.99
-    """Least share of the lists' looks that chance could have shown."""
+    """Least share of the lists' examinations that the log covers."""
     veto_share: ShareAbove0 = 0.05
-    """Largest share that one weight may hold of all weights."""
+    """Largest share of one weight in the sum of all weights."""
     refresh_margin: ShareBelow1 = 0.05
-    """Share of NDCG@10 by which a refit may be worse and non-inferior."""
+    """Share by which NDCG@10 of a refit may be worse (non-inferiority)."""
     refresh_alpha: Level = 0.05
     """One-sided error of that non-inferiority."""
     refresh_min_overlap: Share = 0.5
@@ -100,15 +100,15 @@ class OfflineRules:
     refresh_max_score_shift: Above0 = 0.25
     """Largest population stability index of the scores; above 0.25 is a major shift."""
     refresh_max_test_days: AtLeastOne = 7
-    """Days after a refit on which it may be tested."""
+    """Most days after a refit on which it is tested."""
     refresh_needs_canary: bool = False
-    """A refit goes through canary like any other challenger."""
+    """Whether a refit goes through canary like any other challenger."""
 
     def assumptions(self) -> Assumptions:
-        """What the estimator of the veto assumes."""
+        """The assumptions of the veto's estimator."""
         return Assumptions(
             alpha=self.veto_alpha,
-            looks=self.veto_prior_looks,
+            prior_examinations=self.veto_prior_looks,
             power=self.veto_prior_power,
             decay=self.veto_prior_decay,
             groups=self.veto_groups,
@@ -117,7 +117,7 @@ class OfflineRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CHECKED)
 class LiveRules:
-    """What the gate asks of users, from the first step of a canary to the end of probation.
+    """Rules for evidence of users, from the first step of a canary to the end of probation.
 
     Raises:
         ValueError: A value is out of its range; the text names the field and the range.
@@ -128,29 +128,29 @@ class LiveRules:
     max_days: AtLeastOne = 35
     """Days; longest decision stage."""
     alpha: Level = 0.05
-    """One-sided error of a guardrail, or of harm to clicks, over all looks together."""
+    """One-sided error of a guardrail, or of harm to clicks, over all evaluations together."""
     success_alpha: Level = 0.01
-    """One-sided error of the success metric over all looks that decide."""
+    """One-sided error of the success metric over all evaluations that decide."""
     unweighted_z: Above0 = 1.0
     """Standard errors by which clicks without weights are above zero at a promotion."""
     harm_alpha: Level = 0.01
-    """One-sided error of harm to the guarded metrics, and to churn, over all looks together."""
+    """One-sided error of harm to guardrails and pooled CTR, and to churn, over all evaluations."""
     success_days: AtLeastOne = 7
-    """Days of data before a success is read."""
+    """Days of data before a success is tested."""
     power: Fraction = 0.8
-    """Chance with which a detectable effect would be found."""
+    """Chance with which a detectable effect is detected."""
     wanted_effect: Annotated[float | None, Field(gt=0, lt=1)] = None
-    """Effect on clicks a decision stage must find; none binds nobody."""
+    """Effect on clicks that a decision stage must be able to detect; none: no condition."""
     decision_share: Annotated[float, Field(ge=0, le=0.9)] = 0.5
-    """Users who see the challenger in the decision stage."""
+    """Share of users who see the challenger in the decision stage."""
     harm_days: AtLeastOne = 3
-    """Days of data before a harm is read."""
+    """Days of data before harm is tested."""
     segment_days: AtLeastOne = 7
-    """Days of data before a segment's harm is read."""
+    """Days of data before harm to a segment is tested."""
     success_users: Users = 1_000
     """Least users of an arm for a promotion."""
     harm_users: Users = 500
-    """Least users of an arm for a harm to be read."""
+    """Least users of an arm for a test of harm."""
     ramp_days: AtLeastOne = 3
     """Days of a ramp step."""
     ramp_days_small: AtLeastOne = 7
@@ -170,11 +170,11 @@ class LiveRules:
     screen_harm: ShareAbove0 = 0.08
     """Harm to a segment that a promotion has to exclude."""
     screen_separation: Above0 = 3.8
-    """Standard errors between that harm and the effect of everybody else from which it can."""
+    """Standard errors between that harm and the others' effect needed to exclude it."""
     screen_odds: Annotated[float, Field(ge=1)] = 2.0
     """Odds against harm to a segment before its effect is known."""
     contrast_alpha: Level = 0.01
-    """One-sided error with which any segment is worse than everybody else at a look (Holm)."""
+    """One-sided error with which a segment is worse than all others at an evaluation (Holm)."""
     blind_share: ShareAbove0 = 0.05
     """Share of users from which a segment matters."""
     blind_needs_person: bool = False
@@ -196,15 +196,15 @@ class LiveRules:
     signs_alpha: Level = 0.05
     """Two-sided error of one of two effects whose signs contradict each other."""
     signs_z: Above0 = 0.84
-    """Standard errors that the other one is then away from zero."""
+    """Standard errors from zero that the other effect needs for a contradiction."""
     left_out_share: Share = 0.01
-    """Share of rows or users of an arm that may be left out of evidence; over it all is held."""
+    """Share of an arm's rows or users that may be left out; over it, decisions are held."""
     user_weight: Annotated[float, Field(gt=1)] = MOST_AVERAGES
-    """Mean users that one user weighs at most in a ratio of sums."""
+    """Largest weight of a user in a ratio of sums, in mean users."""
     data_days: NotNegative = 3
     """Newest days that may still lack impressions."""
     data_change: Above0 = 0.15
-    """Relative change of the arms' ratio of impressions that shows a lack."""
+    """Relative change of the arms' ratio of impressions that shows lost data."""
     data_z: Above0 = 3.5
     """Standard errors of that change, at least."""
     late_tolerance_days: NotNegative = 3
@@ -218,9 +218,9 @@ class LiveRules:
     window_days: AtLeastOne = 3
     """Newest days of the fast channel."""
     looks: AtLeastOne = 30
-    """Looks over which the fast channel spends its error."""
+    """Evaluations over which the fast channel spends its error."""
     planned_cv: Above0 = 1.0
-    """Coefficient of variation where the days before do not give one."""
+    """Coefficient of variation if the days before give none."""
     planned_r2: ShareBelow1 = 0.35
     """Share of variance that the covariate is planned to explain (CUPED)."""
     planned_churn: Fraction = 0.12
@@ -228,17 +228,17 @@ class LiveRules:
     least_cv: Above0 = 0.01
     """A smaller coefficient of variation counts as not known."""
     prior_impressions: Above0 = 15.0
-    """Impressions at the mean rate that a user's click rate of before the stage is drawn by."""
+    """Impressions at the mean rate by which a user's click rate before the stage is shrunk."""
     prior_impressions_more: Above0 = 60.0
-    """The same for a second fact, drawn to the mean by more."""
+    """The same for a second covariate, which is shrunk more."""
     usual_even_impressions: Above0 = 50.0
     """Impressions over which chance varies a click rate as much as users do, where unknown."""
     prior_plays: Above0 = 3.0
-    """Plays at the mean share that a user's share heard before the stage is drawn by."""
+    """Plays at the mean share heard by which a user's share before the stage is shrunk."""
     usual_track_ms: Above0 = 200_000.0
-    """Milliseconds that such a play lasts."""
+    """Milliseconds of such a play."""
     fact_share: ShareAbove0 = 0.05
-    """Share of users from which a segment counts among the facts of before the stage."""
+    """Share of users from which a segment value is a covariate."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -253,11 +253,11 @@ class LiveRules:
 
     @property
     def most_evidence_days(self) -> int:
-        """Days that a file of one stage may span: twice the longest, since bad days make it longer."""
+        """Most days of a file of one stage: twice the longest, because bad days lengthen it."""
         return 2 * max(self.max_days, self.probation_max_days)
 
     def shortened(self) -> tuple[str, ...]:
-        """What is shorter, smaller or wider than the defaults, as texts; empty where nothing is."""
+        """Rules that are shorter, smaller or wider than the defaults, in words."""
         usual = LiveRules()
         counts = (
             "min_days", "success_days", "harm_days", "segment_days", "ramp_days", "ramp_days_small",
@@ -285,7 +285,7 @@ class GateRules:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The rules that the settings ask for; what no setting names keeps its default.
+        """The rules of the settings; rules without a setting have their default.
 
         Raises:
             SettingsError: Settings do not fit together or are out of a rule's range.
@@ -373,7 +373,7 @@ def _live(settings: Settings) -> LiveRules:
 
 
 def _misnamed(record: Mapping[str, Any]) -> Iterator[str]:
-    """Rules that a record lacks, and names in it that are no rule."""
+    """Rules that a record lacks, and names in it that are not rules."""
     for part, rules in PARTS.items():
         kept = record.get(part)
         known = {field.name for field in fields(rules)}

@@ -1,4 +1,4 @@
-"""Slates that the champion's listeners were shown, beside what the one behind the screen would have shown them."""
+"""Logged slates of the champion's users, with the list of the version in shadow for each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Whole = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Shadowed:
-    """A day on which one version played and another stood behind the screen, so that chance drew from both lists."""
+    """A day on which one version served and another was in shadow; exploration used both lists."""
 
     day: date
     champion: str
@@ -40,7 +40,7 @@ class Logged:
 
 
 def shadowed_days(entries: Sequence[Entry], *, before: date, days: int) -> Iterator[Shadowed]:
-    """Who played and who stood behind the screen on each of the last `days` days before `before`.
+    """The serving version and the one in shadow on each of the last `days` days before `before`.
 
     Args:
         entries: The ledger's, newest first.
@@ -59,12 +59,11 @@ def shadowed_days(entries: Sequence[Entry], *, before: date, days: int) -> Itera
 
 
 def slate_log(lake: Lake, days: list[Shadowed], *, length: int, before: date) -> Logged | None:
-    """The champion's slates of these days with both lists as they stood in the morning; None where there is none.
+    """The champion's slates of these days with both published lists; None if there are none.
 
-    Of a user's day the first slate alone: chance draws once a day, and what they did with it
-    decides whether the next one is folded anew. A slate that differs from the list in more than the
-    slot of chance does not count, nor does one of another length than `length` artists, which a
-    client may ask for, nor a day on whose records nothing may rest.
+    Only the first slate of a user on a day counts, because exploration draws once a day and signals
+    change later slates. Slates that differ from the list in more than the exploration slot, slates
+    with another number of artists than `length`, and days with bad records do not count.
     """
     blocked = (
         set(blocked_days(lake, min(d.day for d in days), max(d.day for d in days)))
@@ -91,7 +90,7 @@ def _as_table(days: list[Shadowed]) -> pa.Table:
 
 
 def _shown(lake: Lake, days: list[Shadowed], before: date) -> str:
-    """SQL of `shown`: what was shown on the days, with outcomes on those days and the next ones."""
+    """SQL of `shown`: impressions of the days, with outcomes on these and the following days."""
     reach = {day.day + timedelta(days=number) for day in days for number in range(SLATE_DAYS + 1)}
     dates = ", ".join(f"date '{day}'" for day in sorted(reach) if day < before)
     return f"""
@@ -102,7 +101,7 @@ def _shown(lake: Lake, days: list[Shadowed], before: date) -> str:
 
 
 def _slates(lake: Lake, days: list[Shadowed], length: int) -> str:
-    """SQL of one row a slate: what was shown and clicked with its chances, both lists, how many chance drew from."""
+    """SQL of one row per slate: items shown, clicks, propensities, both lists, the size of E."""
     dates = ", ".join(f"date '{day.day}'" for day in days)
     return f"""
         with slates as (
@@ -167,7 +166,7 @@ def _flat(rows: pa.Table, name: str, length: int) -> npt.NDArray[np.generic]:
 
 
 def _numbered(rows: pa.Table, names: tuple[str, ...], length: int) -> dict[str, Whole]:
-    """Artists of some columns as numbers of one order, int64 (n, length) each."""
+    """Artists of some columns as numbers in one common numbering, int64 (n, length) each."""
     flat = pa.concat_arrays([rows.column(name).combine_chunks().flatten() for name in names])
     codes = np.asarray(flat.dictionary_encode().indices, dtype=np.int64).reshape(
         len(names),

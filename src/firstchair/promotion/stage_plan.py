@@ -1,4 +1,4 @@
-"""What a stage would find, planned by each decision run before one begins, and kept for people."""
+"""The plan of a stage: what it would detect, written by each decision run before one begins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,18 +11,18 @@ import pyarrow as pa
 from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.promotion.experiment.choices import Choice, choices
 from firstchair.promotion.exposure import known_before
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.choices import Choice, choices
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """A row of gold/stage_plan: settings, and what a stage would find with them.
+    """A row of gold/stage_plan: settings, and what a stage would detect with them.
 
     Attributes:
         users: Users who could be assigned.
-        arm_users: Of the smaller arm who are expected to be shown something.
+        arm_users: Expected users with impressions in the smaller arm.
         stage_max_days: Setting of the same name.
         stage_success_users: Setting of the same name.
         margins: Margin of each guardrail, by the name of its setting.
@@ -66,11 +66,11 @@ class PlannedStage:
 
     @property
     def has_users(self) -> bool:
-        """Whether an arm has as many users as a promotion asks for."""
+        """Whether an arm has as many users as a promotion needs."""
         return self.arm_users >= self.stage_success_users
 
     def changes(self, present: "PlannedStage") -> tuple[str, ...]:
-        """The settings to change, as firstchair.toml has them; empty where none is.
+        """The settings to change, in the form of firstchair.toml; empty if none is.
 
         >>> row = PlannedStage(5000, 2300, 35, 1000, .8, .08, {"listen_margin": .02}, {}, .1, .4)
         >>> from dataclasses import replace
@@ -84,7 +84,7 @@ class PlannedStage:
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """The newest plan: its day, the settings as they are, and what may be set instead."""
+    """The newest plan: its day, the present settings, and others that may be set instead."""
 
     as_of: date
     present: PlannedStage
@@ -97,7 +97,7 @@ class StagePlan:
 
     @property
     def sentence(self) -> str:
-        """What a stage with the present settings would find."""
+        """What a stage with the present settings would detect, in words."""
         row = self.present
         (first, chance), *others = row.unharmed.items()
         guarded = f"{first.lower()} is proven unharmed in {_percent(chance)}"
@@ -116,7 +116,7 @@ class StagePlan:
 
     @property
     def advice(self) -> str:
-        """Whether other settings would make a decision possible."""
+        """Whether other settings would make a decision possible, in words."""
         if self.present.decides:
             return "A decision is possible with the present settings."
         if any(row.decides for row in self.others):
@@ -132,9 +132,9 @@ def plan_stage(
     holdout_share: float,
     rules: LiveRules,
 ) -> None:
-    """Put what a stage that begins on a day would find in place of that day's gold/stage_plan.
+    """Replace the partition of a day in gold/stage_plan by the plan of a stage that begins then.
 
-    Nothing stands there where nobody was shown anything in the days before.
+    It is empty if nobody had an impression in the days before.
 
     Args:
         lake: The tables.

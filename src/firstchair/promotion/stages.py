@@ -1,7 +1,7 @@
-"""The ladder: which stage a version may go to from which, and where a decision takes the one on trial."""
+"""The stages of a version: which may follow which, and what a decision makes of an experiment."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -18,7 +18,7 @@ from firstchair.promotion.reasons import Reason
 
 
 class Stage(StrEnum):
-    """Where a version stands."""
+    """The stage of a version."""
 
     CANDIDATE = "candidate"
     SHADOW = "shadow"
@@ -30,7 +30,7 @@ class Stage(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
-# Stages that no version leaves by the gate; a person may promote one, which puts it on probation.
+# Final stages for the gate. A person may promote such a version, which puts it on probation.
 REMOVED = frozenset({Stage.REJECTED, Stage.ROLLED_BACK})
 # A person may put a version of any stage on probation; see `require`.
 NEXT: Mapping[Stage, frozenset[Stage]] = {
@@ -46,7 +46,7 @@ NEXT: Mapping[Stage, frozenset[Stage]] = {
 
 
 def require(before: str | None, after: str | None, *, by_hand: bool) -> None:
-    """Refuse a transition that the ladder does not have; a person may put any version on probation.
+    """Refuse an impossible transition; a person may put any version on probation.
 
     Raises:
         RefusedDecisionError: The transition is impossible; nothing was written.
@@ -68,36 +68,51 @@ def require(before: str | None, after: str | None, *, by_hand: bool) -> None:
 class Phase:
     """A stage with traffic: two versions, frozen until it ends.
 
-    stage: canary or probation. on_trial: version that auditions, in probation the champion. standing: the other one.
-    share: of the users outside the holdout who see the one on trial. salt: of the arms, the same from
-    the first step to the end of probation. first_day: first day of its evidence; every step has a clock of its own.
+    Attributes:
+        stage: Canary or probation.
+        treatment: In a canary the challenger, in probation the new champion.
+        control: In a canary the champion, in probation the one before.
+        share: Share of the users outside the holdout who see the treatment, 0..1.
+        salt: Of the arms; the same from the first step to the end of probation.
+        first_day: First day of its evidence. Each step has its own.
     """
 
     stage: Stage
-    on_trial: str
-    standing: str
+    treatment: str
+    control: str
     share: float
     salt: str
     first_day: date
 
     def record(self) -> dict[str, Any]:
-        """As it stands in a ledger entry."""
-        return asdict(self) | {"first_day": self.first_day.isoformat(), "stage": str(self.stage)}
+        """The phase as ledger entries hold it, whose names never change."""
+        return {
+            "stage": str(self.stage),
+            "on_trial": self.treatment,
+            "standing": self.control,
+            "share": self.share,
+            "salt": self.salt,
+            "first_day": self.first_day.isoformat(),
+        }
 
 
 def phase_of(record: Mapping[str, Any] | None) -> Phase | None:
     """The phase that a ledger entry records."""
     if record is None:
         return None
-    fields = {name: record[name] for name in ("on_trial", "standing", "share", "salt")}
     return Phase(
-        stage=Stage(record["stage"]), first_day=date.fromisoformat(record["first_day"]), **fields
+        stage=Stage(record["stage"]),
+        treatment=record["on_trial"],
+        control=record["standing"],
+        share=record["share"],
+        salt=record["salt"],
+        first_day=date.fromisoformat(record["first_day"]),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where a decision leads: the stage of the version on trial, who sits in the chair, what phase goes on."""
+    """Result of a decision: stage of the treatment, champion, and the phase that follows."""
 
     stage: Stage
     champion: str
@@ -110,7 +125,7 @@ def begin(*, challenger: str, champion: str, salt: str, on: date) -> Phase:
 
 
 def probation(phase: Phase, *, users: int, on: date) -> Phase:
-    """Probation of the version on trial, with the control group that the population needs."""
+    """Probation of the treatment, with a control group as large as the population needs."""
     return replace(
         phase, stage=Stage.PROBATION, share=1 - probation_control_share(users), first_day=on
     )
@@ -119,19 +134,19 @@ def probation(phase: Phase, *, users: int, on: date) -> Phase:
 def after(
     phase: Phase, verb: Verb, codes: tuple[str, ...], *, users: int, decision_share: float, on: date
 ) -> Outcome:
-    """What a decision makes of a phase; a pure function, so the same evidence leads to the same place.
+    """The outcome of a decision for a phase; a pure function.
 
     Args:
-        phase: That is under way.
-        verb: Of the decision.
-        codes: Its reasons.
-        users: Population, for the control group of probation.
+        phase: The running phase.
+        verb: Action of the decision.
+        codes: Reason codes of the decision.
+        users: Number of users, for the size of the control group of probation.
         decision_share: Share of the challenger in the stage that decides.
         on: First day of what begins now.
     """
-    champion = phase.on_trial if phase.stage is Stage.PROBATION else phase.standing
+    champion = phase.treatment if phase.stage is Stage.PROBATION else phase.control
     if verb is Verb.PROMOTE:
-        return Outcome(Stage.PROBATION, phase.on_trial, probation(phase, users=users, on=on))
+        return Outcome(Stage.PROBATION, phase.treatment, probation(phase, users=users, on=on))
     if Reason.RAMP_CLEAR in codes:
         share = next_canary_share(phase.share, decision_share=decision_share)
         return Outcome(Stage.CANARY, champion, replace(phase, share=share, first_day=on))
@@ -144,15 +159,15 @@ def after(
         return Outcome(phase.stage, champion, phase)
     by_verb = {Verb.REJECT: Stage.REJECTED, Verb.ROLL_BACK: Stage.ROLLED_BACK}
     stage = by_verb.get(verb) or next(ends[code] for code in codes if code in ends)
-    return Outcome(stage, phase.standing if verb is Verb.ROLL_BACK else champion, None)
+    return Outcome(stage, phase.control if verb is Verb.ROLL_BACK else champion, None)
 
 
 def arms_of(phase: Phase | None, *, salt: str, holdout_share: float) -> Arms:
-    """Roles by bucket in a phase, or where no stage with traffic is under way.
+    """Roles by bucket in a phase, or without one.
 
     Args:
-        phase: That is under way.
-        salt: Of the platform's arms.
+        phase: The running phase; None if there is none.
+        salt: Salt of the platform's arms.
         holdout_share: Share of all users, 0..1, who see trending for good.
     """
     arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share)

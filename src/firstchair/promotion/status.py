@@ -1,4 +1,4 @@
-"""Champion and challenger, since when and why, and the stage with traffic that is under way."""
+"""Champion and challenger, since when and why, and the running stage with traffic."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,10 @@ from firstchair.promotion.stages import Phase
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Roles with the entry that made the champion: `since` and `why` are None where there is none.
+    """Roles, with the entry that made the champion; `since` and `why` are None without one.
 
-    why: its verdict in a sentence. phase: the stage with traffic that is under way; None where there
-    is none. control, treatment: names of the phase's versions. last_look: verdict of the newest entry.
+    why: that decision in a sentence. phase: the running stage with traffic; None if there is none.
+    control, treatment: names of the phase's versions. last_look: verdict of the newest entry.
     """
 
     champion: Version | None
@@ -29,7 +29,7 @@ class Status:
 
 
 def status(registry: Registry, ledger: Ledger) -> Status:
-    """Roles as the registry has them, the reason as the ledger has it."""
+    """Read the roles from the registry and the reason from the ledger."""
     champion = registry.alias(Alias.CHAMPION)
     latest = ledger.last()
     phase = None if latest is None else latest.phase
@@ -44,8 +44,8 @@ def status(registry: Registry, ledger: Ledger) -> Status:
         since=None if made is None else made.decided_at,
         why=None if made is None else explained(made).sentence,
         phase=phase,
-        control=None if phase is None else _name(registry, phase.standing),
-        treatment=None if phase is None else _name(registry, phase.on_trial),
+        control=None if phase is None else _name(registry, phase.control),
+        treatment=None if phase is None else _name(registry, phase.treatment),
         last_look="" if latest is None else explained(latest).sentence,
     )
 

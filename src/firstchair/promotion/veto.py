@@ -1,4 +1,4 @@
-"""The off-policy veto: lists that would have been clicked less than the champion's go before no user."""
+"""The off-policy veto: a challenger whose lists would have been clicked less is rejected."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,15 +15,16 @@ CHECK = "off_policy"
 
 @dataclass(frozen=True, slots=True)
 class OffPolicy:
-    """What logged slates say of the lists behind the screen; estimate is None where they say nothing.
+    """The off-policy estimate of a challenger in shadow; None if none could be computed.
 
-    slates: that were looked at. supported: whether the log could have shown what is estimated. told: in words.
+    slates: logged slates used. supported: whether the log covers what is estimated. sentence: the
+    result in words.
     """
 
     estimate: Estimate | None
     slates: int
     supported: bool
-    told: str
+    sentence: str
 
     @property
     def vetoes(self) -> bool:
@@ -31,16 +32,17 @@ class OffPolicy:
         return self.supported and self.estimate is not None and self.estimate.upper < 0
 
     def record(self) -> dict[str, Any]:
-        """As it stands in a ledger entry."""
+        """The estimate as a ledger entry holds it."""
         found = None if self.estimate is None else asdict(self.estimate)
         return {"slates": self.slates, "supported": self.supported, "lift": found}
 
 
 def off_policy(logged: Logged | None, rules: OfflineRules) -> OffPolicy:
-    """The lift in clicks of the lists behind the screen over the champion's, where it has support.
+    """Estimate the lift in clicks of a challenger in shadow over the champion, from logged slates.
 
-    No support: under `veto_samples` effective samples, under `veto_support` of the lists' looks could have been
-    logged, or one weight holds over `veto_share` of all. Such an estimate is recorded and decides nothing.
+    The estimate has no support with fewer than `veto_samples` effective samples, if less than
+    `veto_support` of the lists' examinations could have been logged, or if one weight is over
+    `veto_share` of all. Then it is recorded and decides nothing.
     """
     if logged is None:
         return OffPolicy(
@@ -57,17 +59,17 @@ def off_policy(logged: Logged | None, rules: OfflineRules) -> OffPolicy:
         and found.support >= rules.veto_support
         and found.largest_share <= rules.veto_share
     )
-    told = (
+    sentence = (
         f"{'' if supported else 'No support: '}clicks {found.value:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}) "
         f"against the champion's lists on {len(logged):,} slates; {found.effective_samples:,.0f} effective samples, "
         f"{found.support:.1%} of the lists could have been shown."
     )
-    return OffPolicy(found, len(logged), supported, told)
+    return OffPolicy(found, len(logged), supported, sentence)
 
 
 def with_veto(verdict: Verdict, found: OffPolicy) -> Verdict:
-    """The verdict on test days with the check of logged slates: it rejects what is proven worse, and proves nothing."""
-    check = {"name": CHECK, "passes": not found.vetoes, "detail": found.told}
+    """Add the off-policy check to a verdict; it may reject a challenger, and do nothing else."""
+    check = {"name": CHECK, "passes": not found.vetoes, "detail": found.sentence}
     checked = replace(verdict, checks=(*verdict.checks, check))
     if not found.vetoes:
         return checked
@@ -76,5 +78,8 @@ def with_veto(verdict: Verdict, found: OffPolicy) -> Verdict:
         *(verdict.reason_codes if verdict.decision is Verb.REJECT else ()),
     )
     return replace(
-        checked, decision=Verb.REJECT, reason_codes=codes, reasons=(f"Off-policy: {found.told}",)
+        checked,
+        decision=Verb.REJECT,
+        reason_codes=codes,
+        reasons=(f"Off-policy: {found.sentence}",),
     )

@@ -155,9 +155,9 @@ def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(
             decided_at=MORNING,
             as_of=AS_OF,
             decision="hold",
-            champion_before=phase.standing,
-            champion_after=phase.standing,
-            challenger=phase.on_trial,
+            champion_before=phase.control,
+            champion_after=phase.control,
+            challenger=phase.treatment,
             stage_before="shadow",
             stage_after="canary",
             reason_codes=("shadow_passed",),
@@ -177,7 +177,7 @@ def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(
     assert waiting.version in {version.version for version in found}
     assert trending.version not in {version.version for version in found}
     told = waiting_sentence(found, ledger.last())
-    assert f"until the canary of version {phase.on_trial} is over" in told
+    assert f"until the canary of version {phase.treatment} is over" in told
     assert f"{waiting.version} (xgboost)" in told
 
 

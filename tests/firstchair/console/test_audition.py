@@ -17,7 +17,7 @@ def test_a_stage_that_nobody_has_looked_at_yet_is_told(enter: Enter, stand: Stan
 
     told = " ".join(enter().get("/audition").text.split())
 
-    assert f"{phase.on_trial} is shown to 5 % of the users" in told
+    assert f"{phase.treatment} is shown to 5 % of the users" in told
     assert "No challenger is shown to users" not in told
 
 

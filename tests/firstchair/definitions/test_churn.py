@@ -10,7 +10,7 @@ from firstchair.console.pages.audition import NAMES
 from firstchair.definitions.churn import HORIZONS_DAYS, LABELS, mature_day, mature_until
 from firstchair.definitions.metrics import CHURN_HORIZONS
 from firstchair.lake import tables as t
-from firstchair.promotion.trial import COLUMNS, Metric
+from firstchair.promotion.experiment import COLUMNS, Metric
 
 START = date(2026, 3, 1)
 

@@ -26,12 +26,12 @@ def contrast(
     arm: np.ndarray = ARM,
     weights: np.ndarray | None = None,
 ) -> Contrast:
-    found = moments(y, foretold(y, x, arm), arm.astype(np.int64), 2, weights)
+    found = moments(y, predicted(y, x, arm), arm.astype(np.int64), 2, weights)
     return compare(*(Moments(*(values[[side]] for values in found)) for side in (0, 1)))
 
 
-def foretold(y: np.ndarray, x: np.ndarray, arm: np.ndarray) -> np.ndarray:
-    return Adjustment(x.reshape(len(x), -1), arm.astype(np.int8)).foretold(y)
+def predicted(y: np.ndarray, x: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    return Adjustment(x.reshape(len(x), -1), arm.astype(np.int8)).predicted(y)
 
 
 def test_the_adjusted_difference_is_the_arm_of_an_ordinary_regression() -> None:
@@ -100,7 +100,7 @@ def test_several_facts_foretell_what_an_ordinary_regression_with_the_arm_does() 
     found = contrast(x=facts)
 
     assert found.treatment[0] - found.control[0] == pytest.approx(slopes[0], abs=1e-6)
-    centred = foretold(Y, facts, ARM)
+    centred = predicted(Y, facts, ARM)
     wanted = facts @ slopes[1:]
     assert centred - centred.mean() == pytest.approx(wanted - wanted.mean(), abs=1e-6)
 
@@ -117,9 +117,9 @@ def test_slopes_are_those_of_the_users_with_a_value(share: float) -> None:
     known = RNG.random(USERS) < share
     holes = np.where(known, Y, np.nan)
 
-    found = foretold(holes, X, ARM)
+    found = predicted(holes, X, ARM)
 
-    wanted = foretold(Y[known], X[known], ARM[known])
+    wanted = predicted(Y[known], X[known], ARM[known])
     assert found[known] == pytest.approx(wanted, abs=1e-9)
 
 
@@ -136,7 +136,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
     arms = [RNG.permutation(ARM) for _ in range(400)]
     both = np.array([[contrast(y, arm=arm).d[0] for y in (early, late)] for arm in arms])
 
-    moved = [influence(y, foretold(y, X, ARM), ARM.astype(np.int8)) for y in (early, late)]
+    moved = [influence(y, predicted(y, X, ARM), ARM.astype(np.int8)) for y in (early, late)]
 
     assert np.sqrt(moved[0] @ moved[0]) == pytest.approx(contrast(early).se[0], rel=0.01)
     together = moved[0] @ moved[1] / np.sqrt(moved[0] @ moved[0] * (moved[1] @ moved[1]))
@@ -146,7 +146,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
 def test_users_without_a_value_move_nothing() -> None:
     holes = np.where(np.arange(USERS) < 100, np.nan, Y)
 
-    moved = influence(holes, foretold(holes, X, ARM), ARM.astype(np.int8))
+    moved = influence(holes, predicted(holes, X, ARM), ARM.astype(np.int8))
 
     assert not moved[:100].any()
     assert moved[100:].all()

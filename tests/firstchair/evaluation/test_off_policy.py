@@ -102,7 +102,7 @@ def test_an_artist_that_could_not_be_shown_is_no_support() -> None:
 def test_slates_without_exploration_tell_nothing() -> None:
     log, target, _ = planted(5, users=500)
 
-    with pytest.raises(EvidenceError, match="tell nothing of the slots"):
+    with pytest.raises(EvidenceError, match="slots are not enough"):
         position_based_lift(replace(log, shown=log.ranked), target, ASSUMED)
 
 

@@ -94,7 +94,7 @@ def test_a_canary_whose_version_was_deleted_in_mlflow_ends(stand: Stand) -> None
     assert a.aliases() == {"champion": stand.als, "challenger": None, "previous": None}
     title = f"The canary of XGBoost {stand.xgboost} is over: it was deleted in MLflow."
     assert explained(ended).sentence == f"{title} ALS {stand.als} stays champion."
-    assert "may audition" in ended.reasons[0]
+    assert "may compete" in ended.reasons[0]
     assert replay(a.lake, a.registry, a.ledger, ended.decision_id).outcome == "not_computed"
 
 
@@ -138,7 +138,7 @@ def test_a_version_on_probation_is_no_place_to_roll_back_to(stand: Stand) -> Non
     promoted(a, "content")
     second = promoted(a, "item-item")
 
-    assert second.phase is not None and second.phase.standing == stand.als
+    assert second.phase is not None and second.phase.control == stand.als
     assert a.aliases()["previous"] == stand.als
     assert rollback_target(a.ledger) == stand.als
 
@@ -154,7 +154,7 @@ def test_a_removed_version_that_a_person_promotes_is_on_probation(stand: Stand) 
 
     again = promoted(a, "content")
 
-    assert (again.stage_after, again.phase and again.phase.standing) == ("probation", stand.als)
+    assert (again.stage_after, again.phase and again.phase.control) == ("probation", stand.als)
     assert a.registry.version(a.number("content")).stage == Stage.PROBATION
 
 

@@ -8,8 +8,8 @@ import pytest
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.definitions.overfit import overfit_check
 from firstchair.promotion import LiveRules, condition_checks, metric_checks
-from firstchair.promotion.trial import as_evidence, decide
-from tests.firstchair.promotion.trial.evidence_tables import evidence_of
+from firstchair.promotion.experiment import as_evidence, decide
+from tests.firstchair.promotion.experiment.evidence_tables import evidence_of
 
 PASSES, FAILS = CheckState.PASSES, CheckState.FAILS
 UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE

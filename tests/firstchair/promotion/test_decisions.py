@@ -151,7 +151,7 @@ def test_while_an_older_version_serves_a_better_challenger_still_goes_into_canar
     assert a.aliases()["champion"] == a.number("als", AS_OF)
     assert entry.reason_codes == ("shadow_passed", "superior")
     assert entry.phase is not None
-    assert (entry.phase.standing, entry.phase.on_trial) == (
+    assert (entry.phase.control, entry.phase.treatment) == (
         a.number("als", AS_OF),
         a.number("xgboost", NEXT_DAY),
     )

@@ -11,9 +11,9 @@ import pytest
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion import Phase, Span, Stage, arms_of, build_evidence
+from firstchair.promotion.experiment import COLUMNS, as_evidence
+from firstchair.promotion.experiment.evidence import BEFORE
 from firstchair.promotion.exposure import known_before
-from firstchair.promotion.trial import COLUMNS, as_evidence
-from firstchair.promotion.trial.evidence import BEFORE
 
 START = date(2026, 3, 1)
 PHASE = Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START)
@@ -306,7 +306,7 @@ def test_nobody_leaves_the_challenger_as_its_share_grows() -> None:
 def test_the_holdout_is_the_same_in_every_stage() -> None:
     others = [
         PHASE,
-        replace(PHASE, salt="first/9", on_trial="9", share=0.2),
+        replace(PHASE, salt="first/9", treatment="9", share=0.2),
         replace(PHASE, stage=Stage.PROBATION),
     ]
 

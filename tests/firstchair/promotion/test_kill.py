@@ -44,7 +44,7 @@ STEPS = (
 
 @dataclass
 class Tick:
-    """A platform, and what its promotion sensor does at each look: decide what is due, publish what follows."""
+    """A platform, and what its promotion sensor does at each evaluation: decide what is due, publish what follows."""
 
     platform: Platform
 
@@ -224,7 +224,7 @@ def test_a_kill_before_every_step_of_a_promotion_ends_in_one_state_at_the_next_t
         ticks = sum(1 for _ in islice(iter(tick, False), 3))
 
         last, served = p.ledger.last(), serves(p.settings.published)
-        new, seen = old.phase.on_trial, f"killed before step {step}"
+        new, seen = old.phase.treatment, f"killed before step {step}"
         assert last is not None, seen
         assert between is not None, seen
         assert served is not None, seen

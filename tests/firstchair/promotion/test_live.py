@@ -24,12 +24,16 @@ from firstchair.promotion import (
     undecided,
 )
 from firstchair.promotion.audition import Effect
+from firstchair.promotion.experiment import as_evidence
+from firstchair.promotion.experiment import decide as decide_on
 from firstchair.promotion.exposure import assigned_arms
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial import as_evidence
-from firstchair.promotion.trial import decide as decide_on
 from tests.firstchair.promotion.conftest import AS_OF, HOLDOUT_SHARE, NOW, SALT, Audition, Copies
-from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
+from tests.firstchair.promotion.experiment.evidence_tables import (
+    FIRST_DAY,
+    evidence_of,
+    with_bad_day,
+)
 
 Make = Callable[..., Audition]
 # Three steps of a day or a few: what is shown here is the way through them.
@@ -103,8 +107,8 @@ class Stand:
         extra = {
             "stage": str(phase.stage),
             "share": phase.share,
-            "champion_version": phase.standing,
-            "challenger_version": phase.on_trial,
+            "champion_version": phase.control,
+            "challenger_version": phase.treatment,
         }
         rows = rows.set_column(0, "day", pa.array(moved, pa.date32()))
         for name, value in extra.items():

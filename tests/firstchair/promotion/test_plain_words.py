@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firstchair.promotion import Entry, explained, look_of, model_title
+from firstchair.promotion import Entry, evaluation_of, explained, model_title
 
 VERSIONS = {
     "versions": {"champion": "1", "challenger": "7"},
@@ -64,7 +64,7 @@ def written(
 
 def test_the_arms_of_probation_are_the_new_champion_and_the_one_before() -> None:
     canary, probation = (
-        look_of(written("hold", (), stage=stage)) for stage in ("canary", "probation")
+        evaluation_of(written("hold", (), stage=stage)) for stage in ("canary", "probation")
     )
 
     assert (str(canary.control), str(canary.treatment)) == (
@@ -171,7 +171,7 @@ def test_an_effect_that_is_not_known_is_said_to_be_so() -> None:
     metric = CLICKS | dict.fromkeys(("relative_difference", "se", "lower", "upper"))
 
     assert explained(written("hold", (), metrics=[metric])).sentence.endswith(
-        "No effect can be told yet."
+        "The effect is not known yet."
     )
 
 

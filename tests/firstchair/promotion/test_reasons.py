@@ -8,12 +8,12 @@ import pytest
 
 from firstchair.definitions.metrics import GUARDRAILS, HARMED
 from firstchair.promotion import Reason
-from firstchair.promotion.trial.harm import deteriorated
+from firstchair.promotion.experiment.harm import deteriorated
 from tests.firstchair.readers import ROOT
 
 PROMOTION = ROOT / "src" / "firstchair" / "promotion"
 # They read codes; what stands in them is no proof that anybody writes it.
-READERS = {"reasons.py", "stages.py", "trial/outlook.py"}
+READERS = {"reasons.py", "stages.py", "experiment/outlook.py"}
 # Their codes are put together with the name of their metric.
 NOT_PROVEN = {Reason(f"{guardrail.metric}_not_proven") for guardrail in GUARDRAILS}
 

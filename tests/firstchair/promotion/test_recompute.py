@@ -111,8 +111,8 @@ def test_an_altered_salt_of_a_stage_puts_users_into_other_arms(stand: Stand) -> 
 
     results = replay_all(stand.a.lake, stand.a.registry, stand.a.ledger).results
 
-    first_look = next(one for one in results if one.kind == "trial")
-    assert "users are in another arm than the salt assigns them" in first_look.detail
+    first_evaluation = next(one for one in results if one.kind == "trial")
+    assert "users are in another arm than the salt assigns them" in first_evaluation.detail
 
 
 def test_a_decision_whose_tables_are_gone_says_so(stand: Stand) -> None:

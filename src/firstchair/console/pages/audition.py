@@ -11,8 +11,8 @@ from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.lake import tables as t
 from firstchair.promotion import Entry, Explained, Stage, StagePlan, explained, newest_plan
 from firstchair.promotion.evidence_record import (
-    Look,
     Metric,
+    RecordedEvaluation,
     SegmentEffect,
     Step,
     begun,
@@ -52,12 +52,12 @@ class Audition:
     begun: Step | None
     steps: tuple[Step, ...]
     chosen: Step | None
-    looks: tuple[Look, ...]
+    looks: tuple[RecordedEvaluation, ...]
     charts: tuple[LineChart, ...]
     detectable: LineChart
     segments: Forest
     segment_effects: tuple[SegmentEffect, ...]
-    offline: Look | None
+    offline: RecordedEvaluation | None
     offline_forest: Forest
     families: dict[str, str]
 
@@ -67,7 +67,7 @@ class Audition:
         return self.last.rule("live", "power") if self.last else None
 
     @property
-    def last(self) -> Look | None:
+    def last(self) -> RecordedEvaluation | None:
         """The newest evaluation."""
         return self.looks[-1] if self.looks else None
 
@@ -92,7 +92,7 @@ def audition_page(sources: Sources, number: int | None = None) -> Audition:
     order = tuple(known)
     chosen = order[number or 0] if order and (number or 0) < len(order) else None
     looks = known[chosen] if chosen else ()
-    offline = (on_test_days(entries, chosen.on_trial) if chosen else None) or on_test_days(entries)
+    offline = (on_test_days(entries, chosen.treatment) if chosen else None) or on_test_days(entries)
     effects = _large(sources, chosen, looks[-1].segments) if chosen and looks else ()
     started = begun(entries, known)
     return Audition(
@@ -121,7 +121,7 @@ def _nobody_looked(
         return True
     if started is None or started.stage != Stage.CANARY:
         return False
-    return all(step.on_trial != started.on_trial for step in looked_at)
+    return all(step.treatment != started.treatment for step in looked_at)
 
 
 def metric_name(name: str) -> str:
@@ -129,12 +129,12 @@ def metric_name(name: str) -> str:
     return NAMES.get(name, name.replace("_", " "))
 
 
-def _charts(looks: Sequence[Look]) -> tuple[LineChart, ...]:
+def _charts(looks: Sequence[RecordedEvaluation]) -> tuple[LineChart, ...]:
     """One confidence sequence for each metric, in the order of the record."""
     return tuple(_sequence(metric, looks) for metric in (looks[-1].metrics if looks else ()))
 
 
-def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
+def _sequence(metric: Metric, looks: Sequence[RecordedEvaluation]) -> LineChart:
     points = []
     for look in looks:
         found = next((m for m in look.metrics if m.name == metric.name), None)
@@ -155,7 +155,7 @@ def _sequence(metric: Metric, looks: Sequence[Look]) -> LineChart:
     )
 
 
-def _compared(looks: Sequence[Look]) -> str:
+def _compared(looks: Sequence[RecordedEvaluation]) -> str:
     """The two versions that are compared, by name and role."""
     newest = looks[-1] if looks else None
     if newest is None or newest.treatment is None:
@@ -163,7 +163,7 @@ def _compared(looks: Sequence[Look]) -> str:
     return f"{newest.treatment} against {newest.control or 'plain popularity'}"
 
 
-def _detectable(looks: Sequence[Look]) -> LineChart:
+def _detectable(looks: Sequence[RecordedEvaluation]) -> LineChart:
     points = tuple(
         Point(look.entry.as_of, look.minimum_detectable_effect)
         for look in looks
@@ -192,7 +192,7 @@ def _large(
             where stage = ? and challenger_version = ? and day >= ? group by {name}
             """,
             step.stage,
-            step.on_trial,
+            step.treatment,
             step.first_day,
         )
         users |= {(name, row["value"]): row["users"] for row in found}
@@ -202,7 +202,7 @@ def _large(
     )
 
 
-def _segments(effects: Sequence[SegmentEffect], looks: Sequence[Look]) -> Forest:
+def _segments(effects: Sequence[SegmentEffect], looks: Sequence[RecordedEvaluation]) -> Forest:
     lines = tuple(
         ForestRow(
             f"{found.segment.replace('_', ' ')} {found.value}".removeprefix("all all"),
@@ -223,7 +223,7 @@ def _segments(effects: Sequence[SegmentEffect], looks: Sequence[Look]) -> Forest
     )
 
 
-def _offline(look: Look | None) -> Forest:
+def _offline(look: RecordedEvaluation | None) -> Forest:
     lines = tuple(
         ForestRow(
             metric_name(metric.name),

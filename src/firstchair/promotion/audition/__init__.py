@@ -1,4 +1,4 @@
-"""The gate before worlds whose truth is known: how often it decides rightly."""
+"""Acceptance test of the gate: how often it decides correctly in worlds with known truth."""
 
 from firstchair.promotion.audition.audition import AuditionReport, ScenarioResult, audition
 from firstchair.promotion.audition.behaviour import World

@@ -1,4 +1,4 @@
-"""The audition: scenarios in worlds many times, the rate of each decision, what is accepted."""
+"""Run scenarios in worlds many times, and compare the rate of each decision with its limits."""
 
 import multiprocessing
 from collections import Counter
@@ -40,22 +40,22 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """What the gate made of a scenario in a world.
+    """The decisions of the gate about a scenario in a world.
 
     Attributes:
         world: Name of the world.
         name: Name of the scenario.
         planted: The effect in words.
         expected: The right decision, in words.
-        users: Of the population.
+        users: Number of users.
         runs: Number of seeds.
         rates: Rate of each decision, 0..1.
         errors: Monte Carlo standard error of each rate.
         bare: Rates of a rule that takes the higher mean on day 14.
         t_test: Rates of a rule that takes the first day with p < 0.05.
-        median_day: Of the decisions.
+        median_day: Median day of the decisions.
         codes: Runs by reason code.
-        detectable: Median minimum detectable effect, relative; None where none is known.
+        detectable: Median minimum detectable effect, relative; None if none is known.
         limits: Counts and what is accepted.
         passes: Whether all counts are accepted.
     """
@@ -82,7 +82,7 @@ class AuditionReport:
     """Every scenario in every world.
 
     Attributes:
-        seeds: The seeds are 1 to this.
+        seeds: Seeds 1 to this were used.
         worlds: What each world assumes, by its name.
         passes: Whether all counts are accepted.
         scenarios: World by world.
@@ -103,14 +103,14 @@ def audition(
     processes: int = PROCESSES,
     progress: Progress | None = None,
 ) -> AuditionReport:
-    """Play scenarios in worlds.
+    """Run scenarios in worlds.
 
     Args:
-        seeds: The seeds are 1 to this; large populations get a fifth of them.
+        seeds: Seeds 1 to this are used; a fifth of them for large populations.
         worlds: Names out of `WORLDS`, each once.
         scenarios: Each once.
-        rules: Of the gate, the defaults where none are given.
-        processes: Processes to play in.
+        rules: Rules of the gate; the defaults if none are given.
+        processes: Number of processes.
         progress: Called with world and scenario, runs done, and runs in all.
     """
     tasks = [
@@ -170,7 +170,7 @@ def _result(world: str, scenario: Scenario, runs: Sequence[SimulationRun]) -> Sc
 def monte_carlo_error(rate: float, runs: int) -> float:
     """Standard error of a rate over runs.
 
-    The rate is drawn towards a half by one run (Jeffreys' prior), so that a rate of 0 has an error.
+    The rate is shrunk towards 1/2 by one run (Jeffreys' prior), so that a rate of 0 has an error.
 
     >>> round(monte_carlo_error(0.5, 400), 3), round(monte_carlo_error(0.0, 400), 3)
     (0.025, 0.002)
@@ -192,7 +192,7 @@ def _limits(scenario: Scenario, runs: Sequence[SimulationRun]) -> Iterator[Limit
     if scenario.hold_code is not None:
         held = [run for run in runs if run.decision == "hold"]
         saying = [run for run in held if scenario.hold_code in run.codes]
-        given = sum(run.every_look or not scenario.every_look for run in saying)
+        given = sum(run.every_evaluation or not scenario.every_evaluation for run in saying)
         least = int(np.ceil(scenario.hold_share * len(held)))
         yield Limit(f"holds for {scenario.hold_code}", given, least, None)
 

@@ -1,4 +1,4 @@
-"""What the users of a world do on the days on which they are active."""
+"""Behaviour of the users of a world on the days on which they are active."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Segment, Values
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Codes, Segment, Values
 
 Floats = npt.NDArray[np.float32]
 
@@ -18,13 +18,13 @@ COUNTRY = "country"
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """Users and their active days, as they are without a challenger.
+    """Users and their active days, without a challenger.
 
     A cell is a user and a day on which they are active; cells are sorted by day.
 
     Attributes:
         segments: By name, fixed before the stage.
-        volume: Impressions that a user is given to, in any unit, float (n_users,).
+        volume: Usual number of impressions of a user, in any unit, float (n_users,).
         rate: Expected clicks an impression, float (n_users,).
         depth: Expected share of a track that is heard, 0..1, float (n_users,).
         track_ms: Mean length of the tracks that a user plays, float (n_users,).
@@ -50,7 +50,7 @@ class Behaviour:
         return len(self.rate)
 
     def only(self, cells: npt.NDArray[np.bool_]) -> "Behaviour":
-        """The same users with these cells alone."""
+        """The same users with only these cells."""
         if cells.all():
             return self
         return replace(
@@ -67,9 +67,9 @@ class World:
     """Assumptions about users.
 
     Attributes:
-        name: Of the world.
-        assumes: In words.
-        draw: Draws a number of users and what they do.
+        name: Name of the world.
+        assumes: Its assumptions in words.
+        draw: Draws users and their behaviour.
         listened: Draws the share of their tracks that was heard, 0..1 (n_cells,), from the number
             of plays of each cell and the share that is expected, float32.
     """
@@ -81,12 +81,12 @@ class World:
 
 
 def offsets_of(day: Codes) -> Codes:
-    """Where the cells of each day begin, int64 (ALL_DAYS + 1,): of day d at offsets[d]."""
+    """First cell of each day, int64 (ALL_DAYS + 1,): cells of day d begin at offsets[d]."""
     return np.searchsorted(day, np.arange(ALL_DAYS + 1))
 
 
 def cells_of(active: npt.NDArray[np.bool_]) -> tuple[Codes, Codes, Codes]:
-    """Day, user and place in the flat array of each cell in which somebody is active.
+    """Day, user and flat index of each cell with an active user.
 
     Args:
         active: bool (ALL_DAYS, n_users), C order.

@@ -1,4 +1,4 @@
-"""What a challenger changes for its users, and what goes wrong with the records of a stage."""
+"""Effects of a challenger on its users, and faults in the records of a stage."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstchair.promotion.audition.behaviour import COUNTRY, DAYS, Behaviour
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Values
 
 # The segment with 12 % of the users, which some scenarios harm.
 HARMED = 3
@@ -20,21 +20,21 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the challenger changes, relative to the champion.
+    """Effects of the challenger relative to the champion, and faults of the records.
 
     Attributes:
-        clicks: Of everybody.
-        listen_through: Of everybody, the expected share of a track that is heard.
+        clicks: Clicks of all users.
+        listen_through: Expected share of a track that is heard, of all users.
         segment_clicks: Clicks of the users in the harmed segment instead.
         heavy_clicks: Clicks of the `HEAVY_SHARE` of users with most impressions instead.
-        later_clicks: What `clicks` turns to between day 10 and day 20.
+        later_clicks: Value that `clicks` changes to between day 10 and day 20.
         active_days: Active days of every day of the stage alike, 0 or less.
         leaving: Active days over all days of the stage together, 0 or less, by users who leave for
             good on any day of it, so that the effect grows from day to day.
-        late: Of the newest days, part of the challenger's impressions is still missing.
-        lost: Part of the challenger's users who click little never reach the tables.
+        late: Part of the challenger's impressions of the newest days is still missing.
+        lost: Some of the challenger's users who click little are missing from the tables.
         account: Impressions that one of the challenger's users has each day, without a click; 0
-            where there is no such account.
+            for no such account.
     """
 
     clicks: float = 0.0
@@ -52,7 +52,7 @@ class Effect:
         """Chance of a click of each cell, float32 (n_cells,).
 
         Args:
-            found: What users would do with the champion.
+            found: Behaviour of the users with the champion.
             treated: Users of the challenger, bool (n_users,).
         """
         of_user = np.full(found.users, self.clicks, dtype=np.float32)
@@ -99,6 +99,6 @@ class Effect:
 
 
 def _turned() -> Values:
-    """How far clicks have turned to `later_clicks`, 0 to 1 by day of the stage."""
+    """How far clicks have changed to `later_clicks`, 0 to 1 by day of the stage."""
     since = np.arange(DAYS) - NOVELTY_UNTIL
     return np.clip(since / (NOVELTY_TURNED - NOVELTY_UNTIL), 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A simulated stage: users of both arms, what they did on its days and in the days before."""
+"""A simulated stage: users of both arms and their behaviour, during and before the stage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from firstchair.promotion.audition.behaviour import (
 )
 from firstchair.promotion.audition.effects import Effect
 from firstchair.promotion.audition.worlds import STEADY
-from firstchair.promotion.trial.evidence import (
+from firstchair.promotion.experiment.evidence import (
     BEFORE,
     BEFORE_DAYS,
     MEASURES,
@@ -28,15 +28,15 @@ from firstchair.promotion.trial.evidence import (
 )
 
 LATE_DAYS, LATE_MISSING = 2, 0.40
-# What is kept of each day before the stage; the columns of `BEFORE` are its sums.
+# Measures of each day before the stage; the columns of `BEFORE` are their sums.
 HISTORY = tuple(name.removeprefix("pre_").removesuffix("_days") for name in BEFORE)
-# Newest days whose arrays are kept, since the gate reads a day again while it may still change.
+# Newest days whose arrays are cached: the gate reads a day again while it may still change.
 KEPT_DAYS = 6
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Simulated users and days, as the gate reads evidence.
+    """Simulated users and days, in the form in which the gate reads evidence.
 
     Attributes:
         arm: int8 (n_users,), 0 champion, 1 challenger.
@@ -77,7 +77,7 @@ class Panel:
         return found
 
     def day(self, day: int, *, today: int) -> dict[str, Values]:
-        """What each user did on a day, read-only; where delivery is late, as much as is known."""
+        """What each user did on a day, read-only; if delivery is late, what is known by `today`."""
         if day not in self._days:
             self._days.pop(day - KEPT_DAYS, None)
             self._days[day] = self._whole(day)
@@ -87,7 +87,7 @@ class Panel:
         return found
 
     def clicks(self, day: int, *, today: int) -> tuple[Codes, Floats, Values]:
-        """Users active on a day, their clicks, and their impressions as far as is known."""
+        """Users active on a day, their clicks, and their impressions that are known by then."""
         here = slice(self.offsets[day], self.offsets[day + 1])
         users, shown = self.user[here], self.rows["impressions"][here].astype(np.float64)
         if self._is_open(day, today):
@@ -111,7 +111,7 @@ class Panel:
         return {name: found[name] for name in MEASURES}
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
-        """Churn labels of users active on a day, 0 or 1; none while the days after are open."""
+        """Churn labels of users active on a day, 0 or 1; empty while they are not final."""
         horizon = churn.LABELS[name]
         if day + horizon >= DAYS:
             return np.array([], dtype=np.int64), np.array([])
@@ -127,7 +127,7 @@ def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEA
         users: Number of users, split evenly and at random between the arms.
         effect: What the challenger changes.
         seed: The same seed gives the same panel.
-        world: What is assumed about users.
+        world: Assumptions about users.
     """
     rng = np.random.default_rng(seed)
     arm = rng.permutation(users) % 2
@@ -191,7 +191,7 @@ def _measured(
 def _with_program(
     day: Codes, user: Codes, measured: dict[str, Floats], program: int, impressions: int
 ) -> tuple[Codes, Codes, dict[str, Floats]]:
-    """Let a user do nothing on each day of the stage but fetch slates."""
+    """Make a user fetch slates on each day of the stage without ever clicking."""
     others = (user != program) | (day < BEFORE_DAYS)
     day = np.concatenate([day[others], np.arange(BEFORE_DAYS, ALL_DAYS)])
     user = np.concatenate([user[others], np.full(DAYS, program)])
@@ -203,7 +203,7 @@ def _with_program(
 
 
 def _history(values: Floats | None, cells: Codes, users: int) -> Floats:
-    """The cells before the stage as days by users; without values, whether there is a cell."""
+    """The cells before the stage as an array of days and users; 1 for each cell without values."""
     found = np.zeros((BEFORE_DAYS, users), dtype=np.float32)
     found.ravel()[cells] = 1 if values is None else values[: len(cells)]
     return found

@@ -1,4 +1,4 @@
-"""Acceptance scenarios of the gate: what is planted, what the gate should make of it."""
+"""Acceptance scenarios of the gate: the planted effect and the right decision."""
 
 from dataclasses import dataclass, field
 
@@ -9,22 +9,22 @@ from firstchair.promotion.audition.effects import Effect
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a challenger does to its users, before the gate many times in every world.
+    """A planted effect, and limits of the rates with which the gate decides about it.
 
     Attributes:
-        name: Of the scenario.
+        name: Name of the scenario.
         planted: The effect in words.
         expected: The right decision, in words.
         effect: The effect in figures.
-        users: Of the population.
+        users: Number of users.
         at_most: Largest rates of a decision, by decision.
         at_least: Smallest rates of a decision, by decision.
         reject_by: Day of the stage; a rejection later than this does not count.
-        share_of_seeds: Share of the seeds that are played; large populations are played less often.
+        share_of_seeds: Share of the seeds that are run; large populations are run less often.
         offline_lift: The challenger's relative NDCG in shadow, which the offline gate sees first.
-        hold_code: Reason that holds must give.
-        hold_share: Share of the holds that must give it.
-        every_look: Whether they must give it at every look.
+        hold_code: Reason code that holds must have.
+        hold_share: Share of the holds that must have it.
+        every_evaluation: Whether they must have it at every evaluation.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Scenario:
     offline_lift: float | None = None
     hold_code: str | None = None
     hold_share: float = 0.0
-    every_look: bool = False
+    every_evaluation: bool = False
 
     def seeds(self, seeds: int) -> int:
-        """How often it is played."""
+        """Number of runs."""
         return max(1, round(seeds * self.share_of_seeds))
 
 
@@ -139,7 +139,7 @@ SCENARIOS = (
         at_most={"promote": 0.02},
         hold_code="data_quality",
         hold_share=1.0,
-        every_look=True,
+        every_evaluation=True,
     ),
     Scenario(
         "novelty",

@@ -1,4 +1,4 @@
-"""One run: a simulated stage before the gate until it decides, and before two naive rules."""
+"""One run: the gate, and two naive rules, decide about a simulated stage."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,10 +10,10 @@ from firstchair.promotion.audition.behaviour import DAYS, World
 from firstchair.promotion.audition.panel import LATE_DAYS, Panel, simulate_panel
 from firstchair.promotion.audition.scenarios import Scenario
 from firstchair.promotion.audition.worlds import STEADY
+from firstchair.promotion.experiment import Experiment, ExperimentDecision
+from firstchair.promotion.experiment.evidence import Values
 from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger
 from firstchair.promotion.rules import LiveRules, OfflineRules
-from firstchair.promotion.trial import Trial, TrialDecision
-from firstchair.promotion.trial.evidence import Values
 
 DATES = [date(2026, 1, 1) + timedelta(days=day) for day in range(DAYS)]
 BARE_DAY = 14
@@ -22,16 +22,16 @@ OFFLINE_USERS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class SimulationRun:
-    """What came of one seed.
+    """The result of one seed.
 
     Attributes:
         world: Name of the world.
         scenario: Name of the scenario.
-        seed: Of the run.
-        decision: Of the gate.
-        day: On which it fell; 0 in shadow.
-        codes: Its reasons.
-        every_look: Whether the scenario's hold code stood at every look.
+        seed: Seed of the run.
+        decision: Decision of the gate.
+        day: Day of the decision; 0 in shadow.
+        codes: Its reason codes.
+        every_evaluation: Whether every evaluation had the scenario's hold code.
         bare: Decision by the higher mean on day 14.
         t_test: Decision by the first day with p < 0.05, two-sided.
         detectable: Minimum detectable effect at the end, relative; None in shadow.
@@ -43,7 +43,7 @@ class SimulationRun:
     decision: str
     day: int
     codes: tuple[str, ...]
-    every_look: bool
+    every_evaluation: bool
     bare: str
     t_test: str
     detectable: float | None
@@ -56,33 +56,35 @@ def run_scenario(
     rules: LiveRules,
     world: World = STEADY,
 ) -> SimulationRun:
-    """Play a scenario once in a world, until the gate promotes or rejects or the days are over."""
+    """Run a scenario once in a world, until a promotion, a rejection or the last day."""
     panel = simulate_panel(scenario.users, scenario.effect, seed=seed, world=world)
     bare, t_test = _naive(panel)
-    every_look = True
-    last: Verdict | TrialDecision | None = _in_shadow(scenario, seed)
+    every_evaluation = True
+    last: Verdict | ExperimentDecision | None = _in_shadow(scenario, seed)
     if last is None:
-        for last in Trial(panel, DATES, rules).decisions():
+        for last in Experiment(panel, DATES, rules).decisions():
             if last.decision is not Verb.HOLD:
                 break
-            every_look &= scenario.hold_code in last.reason_codes
+            every_evaluation &= scenario.hold_code in last.reason_codes
     assert last is not None
     return SimulationRun(
         world=world.name,
         scenario=scenario.name,
         seed=seed,
         decision=str(last.decision),
-        day=last.days if isinstance(last, TrialDecision) else 0,
+        day=last.days if isinstance(last, ExperimentDecision) else 0,
         codes=last.reason_codes,
-        every_look=every_look,
+        every_evaluation=every_evaluation,
         bare=bare,
         t_test=t_test,
-        detectable=(last.minimum_detectable_effect if isinstance(last, TrialDecision) else None),
+        detectable=(
+            last.minimum_detectable_effect if isinstance(last, ExperimentDecision) else None
+        ),
     )
 
 
 def _in_shadow(scenario: Scenario, seed: int) -> Verdict | None:
-    """What the offline gate decides where it keeps the challenger out of canary."""
+    """The decision of the offline gate, if it keeps the challenger out of canary."""
     if scenario.offline_lift is None:
         return None
     evidence = _offline(scenario.offline_lift, seed)
@@ -99,7 +101,7 @@ def _offline(lift: float, seed: int) -> OfflineEvidence:
 
 
 def _naive(panel: Panel) -> tuple[str, str]:
-    """What two common rules make of the same days as they arrive."""
+    """The decisions of two common rules on the same days."""
     arms = np.array([panel.arm == 0, panel.arm == 1], dtype=np.float64)
     settled = np.zeros((2, panel.users))
     bare, t_test = str(Verb.HOLD), str(Verb.HOLD)

@@ -1,8 +1,11 @@
-"""Worlds of the audition: what is assumed about users, so that no rule is tuned to one of them.
+"""Worlds of the audition: three sets of assumptions, so that no rule is tuned to one of them.
 
-`STEADY` has days that are independent but for taste, `BURSTY` users who come and go in spells,
-`HEAVY_TAILED` few users with most of the impressions and days with lost records. A click has a
-chance of about 6 % in each, and a user is active on a fifth to a third of the days.
+- `STEADY`: days are independent except for taste.
+- `BURSTY`: users come and go in spells of activity.
+- `HEAVY_TAILED`: few users have most of the impressions, and some days lose records.
+
+In each, an impression is clicked with a chance of about 6 %, and a user is active on a fifth to a
+third of the days.
 """
 
 import numpy as np
@@ -16,8 +19,13 @@ from firstchair.promotion.audition.behaviour import (
     cells_of,
     offsets_of,
 )
-from firstchair.promotion.audition.people import Flags, People, draw_people, draw_segments
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Values
+from firstchair.promotion.audition.population import (
+    Flags,
+    Population,
+    draw_population,
+    draw_segments,
+)
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Codes, Values
 
 TRACK_MS = 200_000.0
 SLATE = 10
@@ -26,7 +34,7 @@ MOST_CHANCE = 0.9
 # STEADY: share of new users, and taste that drifts as an AR(1) in the logarithm.
 NEW_SHARE = 0.25
 DRIFT, DRIFT_SD = 0.85, 0.45
-# The gap before a user's first active day: nothing is kept over it.
+# The gap before a user's first active day: no taste is carried over it.
 FIRST_GAP = ALL_DAYS
 
 # BURSTY: medians of the days of a spell of activity and of a break, and the least of both; chance
@@ -49,7 +57,7 @@ LOST_DAYS, MOST_LOST = 3, 0.6
 
 
 def _steady(rng: np.random.Generator, users: int) -> Behaviour:
-    """Draw users whose days are independent of each other, but for a taste that drifts.
+    """Draw users whose days are independent of each other, except for a drifting taste.
 
     Activity Beta(.9, 1.7), slates 1 + Poisson(.6 lognormal) of ten, click rate Beta(1.6, 25) with
     an AR(1) drift, a weekly season, listen-through N(.60, .12); segments say nothing.
@@ -95,7 +103,7 @@ def _drift(rng: np.random.Generator, day: Codes, user: Codes, users: int) -> Flo
 
 
 def _partly_heard(rng: np.random.Generator, plays: Floats, depth: Floats) -> Floats:
-    """The expected share with an error that shrinks with the number of plays."""
+    """The expected share plus an error that shrinks with the number of plays."""
     error = rng.standard_normal(len(plays), dtype=np.float32) * np.float32(0.25)
     return np.clip(depth + error / np.sqrt(plays), 0, 1)
 
@@ -106,19 +114,19 @@ def _bursty(rng: np.random.Generator, users: int) -> Behaviour:
     A two-state Markov chain with rates of each user, lognormal; a habit of the weekend; click rate
     lognormal with a random walk in the logarithm; slates geometric.
     """
-    people = draw_people(rng, users)
-    active = _spells(rng, people)
-    active &= _present(rng, people)
+    population = draw_population(rng, users)
+    active = _spells(rng, population)
+    active &= _present(rng, population)
     day, user, place = cells_of(active)
-    rate = np.minimum(0.047 * people.clicks * rng.lognormal(0.0, 0.65, users), 0.5)
-    slates = 0.8 * people.activity * rng.lognormal(-0.18, 0.6, users)
+    rate = np.minimum(0.047 * population.clicks * rng.lognormal(0.0, 0.65, users), 0.5)
+    slates = 0.8 * population.activity * rng.lognormal(-0.18, 0.6, users)
     step = place + (day // TASTE_DAYS - day) * users
     taste = rng.standard_normal((-(-ALL_DAYS // TASTE_DAYS), users), dtype=np.float32)
     np.cumsum(TASTE_SD * taste, axis=0, out=taste)
     taste -= np.float32(TASTE_SD**2 / 2) * np.arange(1, len(taste) + 1, dtype=np.float32)[:, None]
     more = rng.standard_exponential(len(user), dtype=np.float32) * slates.astype(np.float32)[user]
     return Behaviour(
-        segments=people.segments,
+        segments=population.segments,
         volume=np.bincount(user, minlength=users) * (1 + slates),
         rate=rate,
         depth=rng.beta(9, 6, users),
@@ -130,11 +138,11 @@ def _bursty(rng: np.random.Generator, users: int) -> Behaviour:
     )
 
 
-def _spells(rng: np.random.Generator, people: People) -> Flags:
+def _spells(rng: np.random.Generator, population: Population) -> Flags:
     """Draw the days of activity, bool (ALL_DAYS, n_users)."""
-    users = len(people.activity)
+    users = len(population.activity)
     spell = SPELL_DAYS * rng.lognormal(0.0, 0.5, users)
-    pause = BREAK_DAYS / people.activity * rng.lognormal(0.0, 1.3, users)
+    pause = BREAK_DAYS / population.activity * rng.lognormal(0.0, 1.3, users)
     end, begin = (1 / np.maximum(LEAST_DAYS, days) for days in (spell, pause))
     often, habit = rng.beta(3, 1, users), np.exp(rng.normal(0.0, 0.3, users))
     weekday = np.minimum(often * habit**-0.4, 0.98).astype(np.float32)
@@ -144,25 +152,25 @@ def _spells(rng: np.random.Generator, people: People) -> Flags:
     active = np.empty((ALL_DAYS, users), dtype=np.bool_)
     begin, end = begin.astype(np.float32), end.astype(np.float32)
     for day in range(ALL_DAYS):
-        # Whoever joins comes to stay for a while.
-        in_spell |= people.joined == day - BEFORE_DAYS
+        # A user who joins begins with a spell of activity.
+        in_spell |= population.joined == day - BEFORE_DAYS
         chance = np.where(in_spell, weekend if day % 7 in (5, 6) else weekday, np.float32(BETWEEN))
         active[day] = come[day] < chance
         in_spell ^= turn[day] < np.where(in_spell, end, begin)
     return active
 
 
-def _present(rng: np.random.Generator, people: People) -> Flags:
+def _present(rng: np.random.Generator, population: Population) -> Flags:
     """Days from joining to leaving for good, bool (ALL_DAYS, n_users)."""
-    hazard = np.where(people.new, LEAVE_NEW, LEAVE)
+    hazard = np.where(population.new, LEAVE_NEW, LEAVE)
     stays = rng.standard_exponential(len(hazard)) / hazard
-    left = np.maximum(people.joined, -BEFORE_DAYS) + 1 + stays
+    left = np.maximum(population.joined, -BEFORE_DAYS) + 1 + stays
     days = np.arange(-BEFORE_DAYS, DAYS)[:, None]
-    return (days >= people.joined) & (days < left)
+    return (days >= population.joined) & (days < left)
 
 
 def _all_or_little(rng: np.random.Generator, plays: Floats, depth: Floats) -> Floats:
-    """Each track is heard to its end, or a third of it."""
+    """Draw shares heard: each track is heard to its end, or a third of it."""
     little = np.float32(1 / 3)
     ends = np.clip((depth - little) / (1 - little), 0, 1)
     return (
@@ -172,16 +180,16 @@ def _all_or_little(rng: np.random.Generator, plays: Floats, depth: Floats) -> Fl
 
 
 def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
-    """Draw users of whom few see most, whose days are independent, with days of lost records.
+    """Draw users of whom few see most impressions; days are independent, some lose records.
 
     Activity Beta(.8, 2.5), impressions Pareto by user times exponential by day, one user in a
     thousand with a hundred times as many; some never click, the others Beta(1.8, 24), less the more
     they see; a lognormal shock of each day.
     """
-    people = draw_people(rng, users)
-    activity = np.minimum(rng.beta(0.8, 2.5, users) * people.activity, 0.97)
+    population = draw_population(rng, users)
+    activity = np.minimum(rng.beta(0.8, 2.5, users) * population.activity, 0.97)
     seen = SMALLEST * (1 + rng.pareto(TAIL, users))
-    clicks = people.clicks * (seen / SMALLEST) ** -0.2 * (rng.random(users) >= NEVER_CLICKS)
+    clicks = population.clicks * (seen / SMALLEST) ** -0.2 * (rng.random(users) >= NEVER_CLICKS)
     seen = np.minimum(seen, MOST_SEEN * SMALLEST)
     seen[rng.random(users) < READERS] = READS * seen.mean()
     rate = np.minimum(1.06 * rng.beta(1.8, 24, users) * clicks, 0.6)
@@ -190,12 +198,12 @@ def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
     kept = weekend * np.exp(rng.normal(0, 0.06, ALL_DAYS)) * (1 - _lost(rng))
     chance = kept.astype(np.float32)[:, None] * activity.astype(np.float32)
     active = rng.random(chance.shape, dtype=np.float32) < chance
-    active &= days >= people.joined
+    active &= days >= population.joined
     day, user, _ = cells_of(active)
     shock = rng.standard_normal(len(user), dtype=np.float32) * np.float32(SHOCK_SD)
     shown = rng.standard_exponential(len(user), dtype=np.float32) * seen.astype(np.float32)[user]
     return Behaviour(
-        segments=people.segments,
+        segments=population.segments,
         volume=activity * seen,
         rate=rate,
         depth=rng.beta(9, 6, users),

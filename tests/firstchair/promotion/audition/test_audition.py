@@ -95,7 +95,7 @@ def test_naive_rules_believe_what_late_data_tell_them() -> None:
 
     assert (heard.bare, heard.t_test) == ("promote", "promote")
     assert heard.decision != "promote"
-    assert heard.every_look
+    assert heard.every_evaluation
 
 
 def test_the_report_has_every_scenario_in_every_world_with_its_error() -> None:

@@ -8,7 +8,7 @@ import pytest
 from firstchair.promotion.audition import WORLDS, Effect, Panel, simulate_panel
 from firstchair.promotion.audition.behaviour import DAYS
 from firstchair.promotion.audition.panel import HISTORY
-from firstchair.promotion.trial.evidence import BEFORE, BEFORE_DAYS, SEGMENTS
+from firstchair.promotion.experiment.evidence import BEFORE, BEFORE_DAYS, SEGMENTS
 from tests.firstchair.promotion.audition.test_audition import totals
 
 USERS = 6_000

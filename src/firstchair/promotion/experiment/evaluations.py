@@ -1,4 +1,4 @@
-"""What is known at each daily look: running totals of every user, of the days whose data have arrived."""
+"""The state of a stage at each daily evaluation: running totals of every user."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.churn import mature_day
 from firstchair.definitions.metrics import CHURN_HORIZONS
+from firstchair.promotion.experiment.evidence import MEASURES, Codes, Segment, Values
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.evidence import MEASURES, Codes, Segment, Values
 
 Day = Mapping[str, Values]
 WINDOW = ("impressions", "clicks")
@@ -27,11 +27,11 @@ class Days(Protocol):
 
     @property
     def segments(self) -> Mapping[str, Segment]:
-        """Parts of the users by name."""
+        """Segments by name."""
 
     @property
     def before(self) -> Mapping[str, Values]:
-        """Covariates by name."""
+        """Sums of the days before the stage, by name."""
 
     @property
     def days(self) -> int:
@@ -49,13 +49,18 @@ class Days(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One daily look at a stage.
+class Evaluation:
+    """What is known of a stage at one daily evaluation.
 
-    day: days of the stage so far. data_days: of those, the first ones whose data are whole. totals: by name of
-    `MEASURES`, sums of each user over the data days. first, recent: clicks and impressions over the oldest and the
-    newest `novelty_days` of them, newest over the newest `window_days`. labels: latest final churn label of each user
-    by column, NaN where none is. gaps: what shows that newer days are not whole, empty where they are.
+    Attributes:
+        day: Days of the stage so far.
+        data_days: The first of those, up to the first whose data are incomplete.
+        totals: Sums of each user over the data days, by name of `MEASURES`.
+        first: Impressions and clicks over the oldest `novelty_days` data days.
+        recent: The same over the newest `novelty_days`.
+        newest: The same over the newest `window_days`.
+        labels: Latest final churn label of each user by column, NaN where there is none.
+        gaps: Why newer days are incomplete, in sentences; empty if they are complete.
     """
 
     day: int
@@ -68,14 +73,14 @@ class Look:
     gaps: tuple[str, ...]
 
 
-class Looks:
-    """Iterates over the looks of a stage, one a day; the arrays of a look change with the next one."""
+class Evaluations:
+    """The evaluations of a stage, one for each day; each overwrites the arrays of the last."""
 
     def __init__(self, days: Days, rules: LiveRules) -> None:
         self.days = days
         self.rules = rules
 
-    def __iter__(self) -> Iterator[Look]:
+    def __iter__(self) -> Iterator[Evaluation]:
         rules, days = self.rules, self.days
         settled = {name: np.zeros(days.users) for name in MEASURES}
         labels = {str(name): np.full(days.users, np.nan) for name in CHURN_HORIZONS}
@@ -95,7 +100,7 @@ class Looks:
             whole = newest[: min(gaps, default=len(newest))]
             self._mature(labels, today)
             known = [*kept, *whole]
-            yield Look(
+            yield Evaluation(
                 day=today + 1,
                 data_days=today + 1 - len(newest) + len(whole),
                 totals={
@@ -110,7 +115,7 @@ class Looks:
             )
 
     def _mature(self, labels: Mapping[str, Values], today: int) -> None:
-        """Add the labels that mature today; a day left out of the stage delays that by one."""
+        """Add the labels that become final today; each day left out delays them by one."""
         tolerance = self.rules.late_tolerance_days
         for name, horizon in CHURN_HORIZONS.items():
             labelled = mature_day(today, horizon, late_tolerance_days=tolerance)
@@ -124,7 +129,7 @@ def _summed(days: Sequence[Day], users: int) -> Day:
 
 
 class _Balance:
-    """Impressions a user of the two arms over the days before, which a day with lost data falls out of."""
+    """Finds days with lost data, by a change of the arms' ratio of impressions per user."""
 
     def __init__(self, arm: npt.NDArray[np.int8], before: Values, rules: LiveRules) -> None:
         self._arm = arm
@@ -136,7 +141,7 @@ class _Balance:
         self._settled = self._settled + day["impressions"]
 
     def gaps(self, newest: Sequence[Day], today: int) -> dict[int, str]:
-        """Of the newest days, those with lost data: place in `newest`, and what shows it."""
+        """The newest days with lost data: index in `newest`, and a sentence with the figures."""
         before = self._log_ratio(self._settled)
         found: dict[int, str] = {}
         for place, day in enumerate(newest if before is not None else ()):
@@ -157,7 +162,10 @@ class _Balance:
         return found
 
     def _log_ratio(self, impressions: Values) -> tuple[float, float] | None:
-        """Logarithm of challenger's over champion's impressions a user, with its error; None where one saw nothing."""
+        """Logarithm of the ratio of the arms' impressions per user, and its standard error.
+
+        None where an arm has no impression.
+        """
         impressions = bounded(impressions, most=self._rules.user_weight)
         total = np.bincount(self._arm, impressions, 2)
         if not total.all():

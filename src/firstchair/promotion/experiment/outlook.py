@@ -1,4 +1,4 @@
-"""What would change a verdict, and how many more days of the same evidence that would take."""
+"""What would change a decision, and how many more days of the same evidence it would take."""
 
 import math
 from collections.abc import Mapping
@@ -6,23 +6,23 @@ from dataclasses import dataclass, field
 
 from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.repeated import planned_bound
+from firstchair.promotion.experiment.evaluations import Evaluation
+from firstchair.promotion.experiment.measures import Reading
 from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.looks import Look
-from firstchair.promotion.trial.measures import Reading
 
 REMEDIES = {
     Reason.SAMPLE_RATIO_MISMATCH: "Find out why users are missing, then begin under another salt.",
     Reason.SINGLE_ARM: "Serve both arms, then begin the stage anew.",
     Reason.DATA_QUALITY: "Wait for the missing impressions, or deliver them.",
     Reason.EVIDENCE_LEFT_OUT: "Find out what writes the rows that were left out, and write them anew.",
-    Reason.SEGMENT_SCREEN: "The segments named must stop looking worse; a person may look.",
+    Reason.SEGMENT_SCREEN: "The segments named must stop looking worse; a person may examine them.",
     Reason.SEGMENT_BLIND: "A person has to accept that harm in the segments named cannot be seen.",
     Reason.NOVELTY: "The effect of the newest days must be above zero.",
     Reason.TOO_GOOD_TO_BE_TRUE: "A person has to look for a leak or a fault in the logs.",
     Reason.SIGNS_DISAGREE: "A person has to look at whom it helps: heavy and light users differ.",
-    Reason.HORIZON_REACHED: "Nothing: the stage is over. A new version may audition.",
+    Reason.HORIZON_REACHED: "Nothing: the stage is over. A new version may compete.",
     Reason.TOO_FEW_USERS: "More users in each arm.",
     Reason.UNDERPOWERED: "More users, or a larger wanted_effect: this one would not be found.",
 }
@@ -30,23 +30,26 @@ REMEDIES = {
 
 @dataclass
 class Outlook:
-    """Information gathered from look to look, so that it can be told when there will be enough."""
+    """Predicts from the information of each evaluation when there will be enough of it.
+
+    gathered: day, and 1 / se² of the effect on clicks, of each evaluation.
+    """
 
     rules: LiveRules
     gathered: list[tuple[int, float]] = field(default_factory=list)
 
-    def look(self, look: Look, reading: Reading) -> None:
-        """Remember the information of the day."""
+    def update(self, evaluation: Evaluation, reading: Reading) -> None:
+        """Record the information of an evaluation."""
         if reading.known:
-            self.gathered.append((look.day, 1 / reading.se**2))
+            self.gathered.append((evaluation.day, 1 / reading.se**2))
 
     def lines(
         self, verb: Verb, codes: tuple[Reason, ...], readings: Mapping[Metric, Reading], stage: str
     ) -> tuple[str, ...]:
-        """Sentences for a person; empty where nothing more is to come."""
+        """What would change the decision, in sentences; empty if nothing would."""
         if verb is Verb.REJECT or verb is Verb.ROLL_BACK:
             return (
-                "Nothing changes this verdict: the harm was proven. A new version may audition.",
+                "Nothing changes this decision: the harm was proven. A new version may compete.",
             )
         if verb is Verb.PROMOTE or stage != "canary":
             return ()
@@ -76,9 +79,9 @@ class Outlook:
         )
 
     def _days_until(self, lacking: float) -> float:
-        """Whole days until the information lacking is there; infinity where none comes any more.
+        """Whole days until the lacking information has come; infinity if none comes any more.
 
-        It comes at the pace of the newer half of the looks.
+        It is extrapolated from the newer half of the evaluations.
         """
         if lacking <= 0:
             return 0

@@ -1,4 +1,4 @@
-"""What a stage would find with the present settings and with others, known before it begins."""
+"""What a stage would detect with the present settings and with others, before it begins."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,30 +9,30 @@ from scipy.special import ndtr, ndtri
 
 from firstchair.definitions.metrics import BEFORE, GUARDRAILS, LATE, Guardrail, Metric
 from firstchair.evaluation.repeated import planned_bound
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Values
+from firstchair.promotion.experiment.planning import planned_se, spread_of_arms
+from firstchair.promotion.experiment.proofs import margins
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
-from firstchair.promotion.trial.planning import planned_se, spread_of_arms
-from firstchair.promotion.trial.proofs import margins
 
 # Days at the end of the `BEFORE_DAYS` of which the columns of `LATE` are the sums.
 LATE_DAYS = BEFORE_DAYS // 2
-# Longest stages and margins that are offered beside the present ones.
+# Lengths of stages and margins that are tried beside the present ones.
 OFFERED_DAYS = (35, 56, 84)
 OFFERED_MARGINS = (0.02, 0.03, 0.05)
-# Of the users of an arm that are expected, how many a setting may count on, in steps of so many.
+# A setting counts on this share of an arm's expected users, rounded down to steps.
 SURE_SHARE, USERS_STEP = 0.9, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Settings of a stage, and what it would find with them.
+    """Settings of a stage, and what it would detect with them.
 
     Attributes:
-        max_days: Its longest duration, days.
+        max_days: Longest duration, days.
         margins: Share by which each guardrail may be worse.
         success_users: Least users of an arm for a promotion.
-        arm_users: Users expected in the smaller arm who are shown something.
-        detectable: Relative effect on clicks that its last day finds with the power of the rules.
+        arm_users: Expected users with impressions in the smaller arm.
+        detectable: Relative effect on clicks that is detected by the last day with `power`.
         unharmed: Chance that a guardrail is proven to keep its margin if nothing is harmed.
         promoted_5: Chance of a promotion where clicks truly rise by 5 % and nothing is harmed.
         promoted_10: The same for 10 %.
@@ -49,25 +49,24 @@ class Choice:
 
 
 def choices(before: Mapping[str, Values], rules: LiveRules) -> tuple[Choice, ...]:
-    """What a stage would find: with the present settings first, then with longer and wider ones.
+    """Compute what a stage would detect, with the present settings first, then with others.
 
-    A chance of a promotion is an approximation: that of clicks on the last day times those of the
-    guardrails. It is too low in that each day from `min_days` on may decide, and the bounds of a
-    stage whose users keep their habits are lower than the planned ones. It is too high in that a
-    promotion also asks that no segment looks worse, that the effect lasts, and that clicks without
-    weights agree. Metrics count as independent of each other. In simulated stages it was rather too
-    low (docs/gate.md, "Small services").
+    The chance of a promotion is approximate: the chance of the proof on clicks on the last day,
+    times that of each guardrail, as if metrics were independent. It is too low because every day
+    from `min_days` on may decide, and because users with steady habits have lower bounds than
+    planned. It is too high because a promotion has further conditions (segments, novelty,
+    unweighted clicks). In simulated stages it was rather too low (docs/gate.md, "Small services").
 
-    Where an arm is too small for `success_users`, each change lowers it as well; never under
-    `harm_users`, since a harm would not be read then.
+    If an arm is too small for `success_users`, each choice lowers it as well, but never under
+    `harm_users`, below which harm is not tested.
 
     Args:
-        before: Users who could be assigned and the 28 days before: the columns of `BEFORE`, and of
-            `LATE` for the newest half of these days, float64 (n_users,).
-        rules: The present ones.
+        before: Columns of `BEFORE` and `LATE` of the users who could be assigned, float64
+            (n_users,).
+        rules: The present rules.
 
     Returns:
-        Empty where nobody was shown anything in these days, or no user is to see a challenger.
+        The choices; empty if nobody had an impression in these days, or `decision_share` is 0.
     """
     if not rules.decision_share or not (before["pre_impressions"] > 0).any():
         return ()
@@ -94,7 +93,7 @@ def _offered(before: Mapping[str, Values], rules: LiveRules) -> Iterator[LiveRul
 
 
 def _reachable(arm_users: int, rules: LiveRules) -> int:
-    """The present `success_users`, or what an arm can have of them."""
+    """`success_users`, lowered to what an arm can have if that is fewer."""
     if arm_users >= rules.success_users:
         return rules.success_users
     sure = int(SURE_SHARE * arm_users) // USERS_STEP * USERS_STEP
@@ -136,16 +135,16 @@ def _choice(
 
 @dataclass(frozen=True, slots=True)
 class _Spread:
-    """How much a guardrail's value differs between users, relative to its mean.
+    """Variance of a guardrail's value between users, relative to the square of its mean.
 
-    A user's value over T days has a part of their own, of variance b, and one that differs from day
-    to day, of variance w 28 / T. The newer half of the days before shares the former with the older
-    half, so b is the covariance of the halves; w is what is left of the variance v of all 28. What
-    these days foretell is taken out of the value in a stage: b^2 / v of its variance. So
+    A user's value over T days is the sum of a constant part with variance b and a part that varies
+    from day to day with variance w 28 / T. Both halves of the 28 days before share the constant
+    part, so b is their covariance, and w is the rest of the variance v of all 28 days. Adjusting a
+    stage by these days removes b^2 / v. So
 
-        variance of what is left after T days = b - b^2 / v + w 28 / T,
+        variance left after T days = b - b^2 / v + w 28 / T,
 
-    of which more days reduce the last term alone.
+    and more days reduce the last term only.
     """
 
     users: int
@@ -171,7 +170,7 @@ class _Spread:
         return cls(len(known), own - own**2 / variance, variance - own)
 
     def se(self, days: int, share: float) -> float:
-        """Standard error of the relative effect after so many days."""
+        """Standard error of the relative effect after `days` days."""
         left = max(self.own + self.daily * BEFORE_DAYS / days, np.finfo(np.float64).tiny)
         return float(np.sqrt(left)) * spread_of_arms(self.users, share)
 

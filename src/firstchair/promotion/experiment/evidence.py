@@ -1,4 +1,4 @@
-"""Evidence of a stage as arrays: one row a user and day (docs/reference/contract.md, section 9)."""
+"""Evidence of a stage as arrays: one row per user and day (docs/reference/contract.md, 9)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ COLUMNS = ("day", "user_key", "arm", *SEGMENTS, *MEASURES, *LABELS, *BEFORE)
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One way to part the users: names of the parts, and each user's part, int64 (n_users,)."""
+    """A segment of the users: its values, and the number of each user's value, int64 (n_users,)."""
 
     values: tuple[str, ...]
     codes: Codes
@@ -34,10 +34,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What is no evidence in rows that otherwise are: how many of them, of how many.
+    """Rows or users that do not count, by what is wrong with them.
 
-    what: in words, such as "users in both arms". share: the larger of both arms' shares, 0..1, or that
-    of all where an arm cannot be told.
+    Attributes:
+        what: What is wrong, such as "users in both arms".
+        count: How many.
+        of: Out of how many.
+        share: The larger of the two arms' shares, 0..1; of all where they belong to no single arm.
     """
 
     what: str
@@ -50,11 +53,15 @@ class LeftOut:
 class Evidence:
     """The users of a stage, and what they did on each of its days.
 
-    dates: of day 0, 1, ..., those left out not among them. arm: int8 (n_users,), 0 champion, 1 challenger. segments:
-    by name, fixed at the stage's start. before: by name (`BEFORE`), float64 (n_users,), of the 28 days before. user:
-    int64 (n_rows,), ascending by day, the rows of day d at offsets[d] to offsets[d + 1]. rows: by name (`MEASURES`,
-    `LABELS`), float64 (n_rows,); a label is NaN while it is open. left_out: what does not count, each
-    kind with its count, 0 included.
+    Attributes:
+        dates: Dates of day 0, 1, ..., without the days that are left out.
+        arm: int8 (n_users,), 0 champion, 1 challenger.
+        segments: By name, as they were at the stage's start.
+        before: Sums of the 28 days before the stage by name (`BEFORE`), float64 (n_users,).
+        offsets: Rows of day d are those from offsets[d] to offsets[d + 1].
+        user: Number of each row's user, int64 (n_rows,).
+        rows: By name (`MEASURES`, `LABELS`), float64 (n_rows,). A label is NaN until it is final.
+        left_out: What does not count, by kind; kinds with a count of 0 included.
     """
 
     dates: tuple[date, ...]
@@ -77,7 +84,7 @@ class Evidence:
         return len(self.arm)
 
     def day(self, day: int, *, today: int) -> dict[str, Values]:
-        """What each user did on a day: by name of `MEASURES`, float64 (n_users,); the same on every later day."""
+        """What each user did on a day, by name of `MEASURES`, float64 (n_users,)."""
         assert day <= today
         here = slice(self.offsets[day], self.offsets[day + 1])
         return {
@@ -85,7 +92,7 @@ class Evidence:
         }
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
-        """Users with a label of that day, and the labels."""
+        """Numbers of the users with a final label of a day, and the labels."""
         here = slice(self.offsets[day], self.offsets[day + 1])
         known = ~np.isnan(self.rows[name][here])
         return self.user[here][known], self.rows[name][here][known]
@@ -96,7 +103,7 @@ def _sums(user: Codes, values: Values, users: int) -> Values:
 
 
 def refused(what: str, where: str) -> BadEvidenceError:
-    """The error of rows that are no evidence."""
+    """The error for rows that cannot be used as evidence."""
     return BadEvidenceError(
         what,
         where=where,

@@ -1,4 +1,4 @@
-"""The gate on live evidence: day by day, from the totals of users to a decision with its reasons."""
+"""Decisions on live evidence, one for each day of a stage."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +6,14 @@ from datetime import date
 
 from firstchair.definitions.arms import RAMP_SHARES
 from firstchair.definitions.metrics import Metric
-from firstchair.promotion.gate import Verb
-from firstchair.promotion.reasons import Reason
-from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial import conditions as ask
-from firstchair.promotion.trial.conditions import Condition, SampleRatio, missing
-from firstchair.promotion.trial.decision import TrialDecision
-from firstchair.promotion.trial.evidence import Evidence, LeftOut
-from firstchair.promotion.trial.facts import Forecast, facts
-from firstchair.promotion.trial.harm import HarmWatch, deteriorated
-from firstchair.promotion.trial.looks import Days, Look, Looks
-from firstchair.promotion.trial.measures import (
+from firstchair.promotion.experiment import conditions as ask
+from firstchair.promotion.experiment.conditions import Condition, SampleRatio, missing
+from firstchair.promotion.experiment.decision import ExperimentDecision
+from firstchair.promotion.experiment.evaluations import Days, Evaluation, Evaluations
+from firstchair.promotion.experiment.evidence import Evidence, LeftOut
+from firstchair.promotion.experiment.facts import Forecast, facts
+from firstchair.promotion.experiment.harm import HarmWatch, deteriorated
+from firstchair.promotion.experiment.measures import (
     Cells,
     Readings,
     adjusted_clicks,
@@ -25,17 +22,20 @@ from firstchair.promotion.trial.measures import (
     read,
     window,
 )
-from firstchair.promotion.trial.outlook import Outlook
-from firstchair.promotion.trial.planning import Plan, plan
-from firstchair.promotion.trial.probation import ProbationWatch
-from firstchair.promotion.trial.proofs import Proofs, fall_se, margins
-from firstchair.promotion.trial.record import (
+from firstchair.promotion.experiment.outlook import Outlook
+from firstchair.promotion.experiment.planning import Plan, plan
+from firstchair.promotion.experiment.probation import ProbationWatch
+from firstchair.promotion.experiment.proofs import Proofs, fall_se, margins
+from firstchair.promotion.experiment.record import (
     checks_of,
     detectable_effect,
     metric_findings,
     outliers_check,
 )
-from firstchair.promotion.trial.segments import SegmentWatch
+from firstchair.promotion.experiment.segments import SegmentWatch
+from firstchair.promotion.gate import Verb
+from firstchair.promotion.reasons import Reason
+from firstchair.promotion.rules import LiveRules
 
 CANARY, PROBATION = "canary", "probation"
 STAGES = (CANARY, PROBATION)
@@ -43,9 +43,9 @@ STAGES = (CANARY, PROBATION)
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Everything read at one look."""
+    """Everything that was measured and tested at one evaluation."""
 
-    look: Look
+    evaluation: Evaluation
     found: Readings
     bounds: dict[Metric, float]
     counts: tuple[int, int]
@@ -55,12 +55,17 @@ class _Seen:
 
 
 @dataclass
-class Trial:
-    """One stage under the eyes of the gate; what has fired stays from look to look.
+class Experiment:
+    """A stage with treatment and control, evaluated every day; a proven harm stays proven.
 
-    days: the users and what they did. dates: of its days. stage: canary or probation. share:
-    planned share of the challenger; up to the largest of `RAMP_SHARES` it is a ramp step, which
-    tests safety alone. left_out: what of the evidence does not count.
+    Attributes:
+        days: The users and what they did.
+        dates: Dates of the days.
+        rules: Rules of the gate.
+        stage: canary or probation.
+        share: Planned share of the challenger, 0..1. Up to the largest of `RAMP_SHARES` the stage
+            is a ramp step, which tests safety alone.
+        left_out: What of the evidence does not count.
     """
 
     days: Days
@@ -85,34 +90,36 @@ class Trial:
         self._proofs = Proofs(self.days, self.rules)
         self._outlook = Outlook(self.rules)
 
-    def decisions(self) -> Iterator[TrialDecision]:
-        """The decision of each day, as if looked at daily."""
-        for look in Looks(self.days, self.rules):
-            yield self._decide(self._see(look))
+    def decisions(self) -> Iterator[ExperimentDecision]:
+        """The decision of each day, on what was known at its end."""
+        for evaluation in Evaluations(self.days, self.rules):
+            yield self._decide(self._see(evaluation))
 
-    def _see(self, look: Look) -> _Seen:
-        found = read(look, self.days, self.cells, self._forecast, self.fixed, self.rules)
-        counts = exposed(look, self.days)
+    def _see(self, evaluation: Evaluation) -> _Seen:
+        found = read(evaluation, self.days, self.cells, self._forecast, self.fixed, self.rules)
+        counts = exposed(evaluation, self.days)
         assigned = (int((self.days.arm == 0).sum()), int((self.days.arm == 1).sum()))
         harmed: list[str] = []
-        if look.data_days >= self.rules.segment_days:
+        if evaluation.data_days >= self.rules.segment_days:
             harmed = self._segments.names(self._segments.harmed(found.segments))
         return _Seen(
-            look=look,
+            evaluation=evaluation,
             found=found,
-            bounds=self._proofs.look(look, found.values) if self._decides else {},
+            bounds=self._proofs.update(evaluation, found.values) if self._decides else {},
             counts=counts,
-            ratio=self._ratio.look(counts, assigned),
-            harm=self._harm.look(found.metrics, data_days=look.data_days, day=look.day),
+            ratio=self._ratio.update(counts, assigned),
+            harm=self._harm.update(
+                found.metrics, data_days=evaluation.data_days, day=evaluation.day
+            ),
             harmed=harmed,
         )
 
-    def _decide(self, seen: _Seen) -> TrialDecision:
-        self._outlook.look(seen.look, seen.found.metrics[Metric.CLICKS])
+    def _decide(self, seen: _Seen) -> ExperimentDecision:
+        self._outlook.update(seen.evaluation, seen.found.metrics[Metric.CLICKS])
         if not self._few_left_out.passes or not seen.ratio.passes or min(seen.counts) == 0:
             arms = ask.both_arms(seen.counts, self.rules.success_users)
             asked = (*self._of_data(seen), arms)
-            if self.stage == PROBATION and seen.look.day >= self.rules.probation_max_days:
+            if self.stage == PROBATION and seen.evaluation.day >= self.rules.probation_max_days:
                 return self._unconfirmed(seen, asked)
             return self._hold(seen, asked)
         if self.stage == PROBATION:
@@ -123,26 +130,26 @@ class Trial:
 
     @property
     def _decides(self) -> bool:
-        """Whether it is the stage that decides a promotion."""
+        """Whether this is the stage that may decide a promotion."""
         return self.stage == CANARY and self.share > max(RAMP_SHARES) + 1e-9
 
     def _of_data(self, seen: _Seen) -> tuple[Condition, ...]:
-        """What is asked of the evidence itself, the whole newest days first."""
-        return (ask.data_quality(seen.look), seen.ratio, self._few_left_out)
+        """The conditions on the evidence itself; completeness of the newest days first."""
+        return (ask.data_quality(seen.evaluation), seen.ratio, self._few_left_out)
 
-    def _in_decision(self, seen: _Seen) -> TrialDecision:
-        """The stage that decides: everything is asked."""
-        look, rules = seen.look, self.rules
-        if look.day < rules.min_days:
+    def _in_decision(self, seen: _Seen) -> ExperimentDecision:
+        """Decide in the stage that may promote: every condition is checked."""
+        evaluation, rules = seen.evaluation, self.rules
+        if evaluation.day < rules.min_days:
             early = Condition(
                 "duration",
                 Reason.TOO_EARLY,
                 False,
-                f"Day {look.day}; not before day {rules.min_days} is a promotion decided.",
+                f"Day {evaluation.day}; not before day {rules.min_days} is a promotion decided.",
             )
             return self._hold(seen, (early, *self._conditions(seen)), only=(early,))
         asked = self._conditions(seen)
-        if look.day > rules.max_days or (look.day == rules.max_days and missing(asked)):
+        if evaluation.day > rules.max_days or (evaluation.day == rules.max_days and missing(asked)):
             return self._over(seen, asked)
         if missing(asked):
             return self._hold(seen, asked)
@@ -155,7 +162,7 @@ class Trial:
             for condition in asked
             if condition.name == "superior" or condition.name in ask.GUARDED.values()
         ]
-        reasons += [ask.told_blind(blind, rules)] if blind else []
+        reasons += [ask.blind_sentence(blind, rules)] if blind else []
         reasons += (
             [f"The stage was shortened: {', '.join(rules.shortened())}."]
             if rules.shortened()
@@ -170,7 +177,7 @@ class Trial:
         )
 
     def _conditions(self, seen: _Seen) -> tuple[Condition, ...]:
-        rules, readings, look = self.rules, seen.found.metrics, seen.look
+        rules, readings, evaluation = self.rules, seen.found.metrics, seen.evaluation
         clicks, bounds = readings[Metric.CLICKS], seen.bounds
         blind = self._segments.names(self._segments.blind_and_matters(seen.found.segments))
         return (
@@ -181,20 +188,20 @@ class Trial:
                 ask.not_inferior(metric, readings[metric], margin, bounds.get(metric), rules)
                 for metric, margin in margins(rules).items()
             ),
-            *((self._segment_condition(seen), self._lasting(look)) if bounds else ()),
+            *((self._segment_condition(seen), self._lasting(evaluation)) if bounds else ()),
             ask.believable(clicks, rules),
             ask.signs_agree(readings[Metric.CLICKS_UNWEIGHTED], readings[Metric.CTR_POOLED], rules),
             Condition(
                 "segments_seen",
                 Reason.SEGMENT_BLIND,
                 not (blind and rules.blind_needs_person),
-                ask.told_blind(blind, rules),
+                ask.blind_sentence(blind, rules),
             ),
         )
 
-    def _lasting(self, look: Look) -> Condition:
-        first = adjusted_clicks(look.first, self._forecast, self.fixed)
-        newest = adjusted_clicks(look.recent, self._forecast, self.fixed)
+    def _lasting(self, evaluation: Evaluation) -> Condition:
+        first = adjusted_clicks(evaluation.first, self._forecast, self.fixed)
+        newest = adjusted_clicks(evaluation.recent, self._forecast, self.fixed)
         return ask.lasting(
             window(first, self.cells, self.fixed),
             window(newest, self.cells, self.fixed),
@@ -212,9 +219,9 @@ class Trial:
             ask.listed(screened, "look worse"),
         )
 
-    def _in_ramp(self, seen: _Seen) -> TrialDecision:
-        """A ramp step: safety alone; a step without alarm is over after some days."""
-        look, rules = seen.look, self.rules
+    def _in_ramp(self, seen: _Seen) -> ExperimentDecision:
+        """Decide in a ramp step, which tests safety alone and ends after days without an alarm."""
+        evaluation, rules = seen.evaluation, self.rules
         small = self.days.users < rules.small_population
         needed = rules.ramp_days_small if small else rules.ramp_days
         asked = (
@@ -222,8 +229,8 @@ class Trial:
             Condition(
                 "duration",
                 Reason.RAMP_RUNNING,
-                look.data_days >= needed,
-                f"Day {look.data_days} of {needed}.",
+                evaluation.data_days >= needed,
+                f"Day {evaluation.data_days} of {needed}.",
             ),
             ask.powered(
                 self.fixed.detectable,
@@ -233,37 +240,42 @@ class Trial:
         )
         if missing(asked):
             return (
-                self._over(seen, asked) if look.day >= rules.max_days else self._hold(seen, asked)
+                self._over(seen, asked)
+                if evaluation.day >= rules.max_days
+                else self._hold(seen, asked)
             )
-        text = f"No alarm in {look.data_days} days at a share of {self.share:.0%}: the next step may begin."
+        text = (
+            f"No alarm in {evaluation.data_days} days at a share of {self.share:.0%}: "
+            "the next step may begin."
+        )
         return self._decision(seen, Verb.HOLD, asked, (Reason.RAMP_CLEAR,), (text,))
 
-    def _in_probation(self, seen: _Seen) -> TrialDecision:
-        """The new champion against the control group that keeps the previous one."""
-        look, rules = seen.look, self.rules
-        shown = adjusted_clicks(look.newest, self._forecast, self.fixed)
+    def _in_probation(self, seen: _Seen) -> ExperimentDecision:
+        """Decide in probation: the new champion against the control group with the previous one."""
+        evaluation, rules = seen.evaluation, self.rules
+        shown = adjusted_clicks(evaluation.newest, self._forecast, self.fixed)
         newest = window(shown, self.cells, self.fixed)
-        alarms = self._probation.look(seen.found.metrics, newest, look, seen.harm)
+        alarms = self._probation.update(seen.found.metrics, newest, evaluation, seen.harm)
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
         if alarms:
             return self._decision(
                 seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values())
             )
-        if look.day >= rules.probation_max_days and not asked[0].passes:
+        if evaluation.day >= rules.probation_max_days and not asked[0].passes:
             return self._unconfirmed(seen, asked)
-        if look.day < rules.probation_min_days or not asked[0].passes:
-            detail = f"Day {look.day} of {rules.probation_min_days} without an alarm."
+        if evaluation.day < rules.probation_min_days or not asked[0].passes:
+            detail = f"Day {evaluation.day} of {rules.probation_min_days} without an alarm."
             running = Condition(
                 "duration",
                 Reason.IN_PROBATION,
-                look.day >= rules.probation_min_days,
+                evaluation.day >= rules.probation_min_days,
                 detail,
             )
             return self._hold(seen, (*asked, running))
-        text = f"No alarm in {look.day} days: the champion is confirmed."
+        text = f"No alarm in {evaluation.day} days: the champion is confirmed."
         return self._decision(seen, Verb.HOLD, asked, (Reason.CONFIRMED,), (text,))
 
-    def _unconfirmed(self, seen: _Seen, asked: tuple[Condition, ...]) -> TrialDecision:
+    def _unconfirmed(self, seen: _Seen, asked: tuple[Condition, ...]) -> ExperimentDecision:
         """End probation after its longest time, though its data never allowed a confirmation.
 
         The champion stays, because a rollback needs a proof of harm too, and the users of the
@@ -271,14 +283,14 @@ class Trial:
         challenger waiting, for as long as the data are bad. The reason code raises an alert.
         """
         detail = (
-            f"Day {seen.look.day} of at most {self.rules.probation_max_days}: the champion stays "
+            f"Day {seen.evaluation.day} of at most {self.rules.probation_max_days}: the champion stays "
             "without a confirmation, since its data could not be read; "
             "a person should look at them."
         )
         over = Condition("duration", Reason.PROBATION_OVER, False, detail)
         return self._hold(seen, (*asked, over))
 
-    def _reject(self, seen: _Seen) -> TrialDecision:
+    def _reject(self, seen: _Seen) -> ExperimentDecision:
         codes = [deteriorated(metric) for metric in seen.harm]
         reasons = list(seen.harm.values())
         if seen.harmed:
@@ -286,9 +298,12 @@ class Trial:
             reasons.append(ask.listed(seen.harmed, "are proven to be worse"))
         return self._decision(seen, Verb.REJECT, self._of_data(seen), tuple(codes), tuple(reasons))
 
-    def _over(self, seen: _Seen, asked: tuple[Condition, ...]) -> TrialDecision:
-        """Hold for what is missing, and no longer: the users of the challenger go back to the champion."""
-        detail = f"Day {seen.look.day} of at most {self.rules.max_days}: without a proof by now the champion stays."
+    def _over(self, seen: _Seen, asked: tuple[Condition, ...]) -> ExperimentDecision:
+        """End the stage without a promotion: the challenger's users go back to the champion."""
+        detail = (
+            f"Day {seen.evaluation.day} of at most {self.rules.max_days}: without a proof by now "
+            "the champion stays."
+        )
         return self._hold(
             seen,
             (*asked, Condition("horizon", Reason.HORIZON_REACHED, False, detail)),
@@ -296,8 +311,8 @@ class Trial:
 
     def _hold(
         self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()
-    ) -> TrialDecision:
-        """Hold for what is missing; of an early look, what the data themselves are at fault for comes first."""
+    ) -> ExperimentDecision:
+        """Hold for the conditions that fail; with `only`, for those and for faults of the data."""
         grave = {
             Reason.DATA_QUALITY,
             Reason.SAMPLE_RATIO_MISMATCH,
@@ -316,13 +331,13 @@ class Trial:
         asked: tuple[Condition, ...],
         codes: tuple[Reason, ...],
         reasons: tuple[str, ...],
-    ) -> TrialDecision:
+    ) -> ExperimentDecision:
         harmed = self._segments.harmed_so_far()
-        return TrialDecision(
+        return ExperimentDecision(
             decision=verb,
-            day=self.dates[seen.look.day - 1],
+            day=self.dates[seen.evaluation.day - 1],
             stage=self.stage,
-            days=seen.look.day,
+            days=seen.evaluation.day,
             metrics=metric_findings(seen.found.metrics, seen.bounds, self._harm, self.rules),
             segments=self._segments.findings(seen.found.segments, harmed),
             checks=(
@@ -332,7 +347,7 @@ class Trial:
                     seen.harmed,
                     self._segments.names(self._segments.blind(seen.found.segments)),
                 ),
-                outliers_check(outliers(seen.look, self.days, self.rules), self.rules),
+                outliers_check(outliers(seen.evaluation, self.days, self.rules), self.rules),
             ),
             minimum_detectable_effect=detectable_effect(
                 seen.found.metrics[Metric.CLICKS], seen.bounds.get(Metric.CLICKS), self.rules
@@ -347,10 +362,10 @@ class Trial:
 
 def decide_daily(
     evidence: Evidence, rules: LiveRules, *, stage: str = CANARY, share: float = 0.5
-) -> list[TrialDecision]:
-    """One decision a day, each on what was known at its end."""
-    trial = Trial(evidence, evidence.dates, rules, stage, share, evidence.left_out)
-    return list(trial.decisions())
+) -> list[ExperimentDecision]:
+    """One decision for each day, on what was known at its end."""
+    experiment = Experiment(evidence, evidence.dates, rules, stage, share, evidence.left_out)
+    return list(experiment.decisions())
 
 
 def decide(
@@ -359,17 +374,19 @@ def decide(
     *,
     stage: str = CANARY,
     share: float = 0.5,
-) -> TrialDecision:
-    """The decision at the evidence's last day.
+) -> ExperimentDecision:
+    """The decision on the last day of the evidence.
 
     Args:
-        evidence: Of one stage from its first day on, at least one day; phases with other shares are never pooled.
-        rules: What the gate asks for.
-        stage: canary or probation. In probation the arm `challenger` is the version that was promoted, the arm
-            `champion` the control group, which keeps the one before.
-        share: Planned share of the challenger's arm; up to 0.2 a ramp step, which tests safety alone.
+        evidence: Evidence of one stage from its first day on, at least one day. Phases with other
+            shares are never pooled.
+        rules: Rules of the gate.
+        stage: canary or probation. In probation the arm `challenger` is the version that was
+            promoted, and the arm `champion` is the control group with the version before.
+        share: Planned share of the challenger's arm, 0..1; up to 0.2 it is a ramp step, which tests
+            safety alone.
     """
     return decide_daily(evidence, rules, stage=stage, share=share)[-1]
 
 
-__all__ = ["CANARY", "PROBATION", "STAGES", "Trial", "decide", "decide_daily"]
+__all__ = ["CANARY", "PROBATION", "STAGES", "Experiment", "decide", "decide_daily"]

@@ -8,30 +8,33 @@ from scipy.special import ndtr, ndtri
 
 from firstchair.definitions.metrics import CHURN_HORIZONS, Metric
 from firstchair.evaluation.sequential import log_e
+from firstchair.promotion.experiment.conditions import Condition
+from firstchair.promotion.experiment.evaluations import Evaluation
+from firstchair.promotion.experiment.harm import GUARDED, deteriorated
+from firstchair.promotion.experiment.measures import Reading
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.conditions import Condition
-from firstchair.promotion.trial.harm import GUARDED, deteriorated
-from firstchair.promotion.trial.looks import Look
-from firstchair.promotion.trial.measures import Reading
 
 
 @dataclass
 class ProbationWatch:
-    """Two channels, each with `probation_alpha`: slow on the effect since promotion, fast on the newest days."""
+    """Tests the new champion by two channels, each with an error of `probation_alpha`.
+
+    The slow channel tests the effect since promotion, the fast one that of the newest days.
+    """
 
     rho: Mapping[Metric, float]
     rules: LiveRules
 
-    def look(
+    def update(
         self,
         readings: Mapping[Metric, Reading],
         newest: Reading,
-        look: Look,
+        evaluation: Evaluation,
         harm: Mapping[Metric, str],
     ) -> dict[Reason, str]:
-        """Alarms of this look, code and words; empty where all is well or too little is known."""
-        if look.data_days < self.rules.harm_days:
+        """Alarms of this evaluation: a sentence by reason code; empty without an alarm."""
+        if evaluation.data_days < self.rules.harm_days:
             return {}
         alarms: dict[Reason, str] = {}
         for condition in self.conditions(readings, newest):
@@ -43,7 +46,7 @@ class ProbationWatch:
     def conditions(
         self, readings: Mapping[Metric, Reading], newest: Reading
     ) -> tuple[Condition, ...]:
-        """Both channels."""
+        """The conditions of both channels."""
         clicks, alpha = readings[Metric.CLICKS], self.rules.probation_alpha
         enough = min(clicks.n_control, clicks.n_treatment) >= self.rules.harm_users
         slow = log_e(-clicks.d, clicks.se, rho=clicks.rho) if clicks.known and enough else -math.inf
@@ -66,7 +69,7 @@ class ProbationWatch:
         )
 
     def _churn(self, readings: Mapping[Metric, Reading]) -> dict[Reason, str]:
-        """Final churn labels, Holm over the horizons: one look at each, so a fixed-sample test is enough."""
+        """Tests on the final churn labels, corrected by Holm over the horizons."""
         known = [(metric, readings[metric]) for metric in CHURN_HORIZONS if readings[metric].known]
         worse = sorted(
             (float(ndtr(-r.d / r.se)), metric)

@@ -1,4 +1,4 @@
-"""Metrics of a look: a value a user, what the days before foretell of it, the contrast of the arms."""
+"""Metrics of an evaluation: values of users, their predictions, differences of the arms."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,16 +8,26 @@ import numpy as np
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, Metric, each_ratio
 from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
+from firstchair.promotion.experiment.evaluations import Day, Days, Evaluation
+from firstchair.promotion.experiment.evidence import Values
+from firstchair.promotion.experiment.facts import Forecast
+from firstchair.promotion.experiment.planning import Plan
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.evidence import Values
-from firstchair.promotion.trial.facts import Forecast
-from firstchair.promotion.trial.looks import Day, Days, Look
-from firstchair.promotion.trial.planning import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An effect with its error and the precision that its tests mix with; d and se are NaN where it is unknown."""
+    """The effect on a metric.
+
+    Attributes:
+        control: Mean of the champion's users.
+        treatment: Mean of the challenger's users, adjusted.
+        d: Relative difference; NaN where it is unknown.
+        se: Its standard error; NaN where it is unknown.
+        n_control: Users of the champion with a value.
+        n_treatment: Users of the challenger with a value.
+        rho: Parameter of the mixture in the tests that hold at every evaluation.
+    """
 
     control: float
     treatment: float
@@ -29,25 +39,30 @@ class Reading:
 
     @property
     def known(self) -> bool:
-        """Whether there is an effect to speak of."""
+        """Whether the effect and its error could be computed."""
         return bool(np.isfinite(self.se) and np.isfinite(self.d))
 
 
 class Adjusted(NamedTuple):
-    """A metric's value of each user, NaN where there is none, and what the facts foretell of it.
+    """A metric's value of each user, and what the days before the stage predict of it.
 
-    weights: what each user counts; None counts everybody once.
+    Attributes:
+        y: float64 (n_users,), NaN for users without a value.
+        predicted: float64 (n_users,).
+        weights: float64 (n_users,); None gives everybody the same weight.
     """
 
     y: Values
-    foretold: Values
+    predicted: Values
     weights: Values | None = None
 
 
 class Cells:
-    """Users by arm and by every combination of their segments, so that any segment is a sum of cells.
+    """Users grouped by arm and all of their segments, so that any segment is a sum of cells.
 
-    parts: (segment, value) of each group; the first is everybody.
+    Attributes:
+        parts: Segment and value of each part; the first part is everybody.
+        members: Which cells belong to each part, 0 or 1, float64 (n_parts, n_cells).
     """
 
     def __init__(self, days: Days) -> None:
@@ -70,23 +85,23 @@ class Cells:
 
     @property
     def sizes(self) -> Values:
-        """Users of each part, float64 (n_parts,)."""
+        """Number of users of each part, float64 (n_parts,)."""
         return np.asarray(self.members @ np.bincount(self.of_user, minlength=self.count))
 
     def compare(self, values: Adjusted) -> Contrast:
-        """Contrast of the arms in everybody and in each segment."""
+        """Difference of the arms among all users and in each segment."""
         return self._compare(values, self.members)
 
     def compare_rest(self, values: Adjusted) -> Contrast:
-        """Contrast in everybody but each segment; the first, without anybody, is NaN."""
+        """Difference among the users outside each segment; the first, with no users, is NaN."""
         return self._compare(values, 1 - self.members)
 
     def compare_all(self, values: Adjusted) -> Contrast:
-        """Contrast of the arms in everybody alone."""
+        """Difference of the arms among all users alone."""
         return self._compare(values, self.members[:1])
 
     def _compare(self, values: Adjusted, members: Values) -> Contrast:
-        found = moments(values.y, values.foretold, self.of_user, self.count, values.weights)
+        found = moments(values.y, values.predicted, self.of_user, self.count, values.weights)
         sides = [
             Moments(*(members @ (sums * (self.arm == arm)) for sums in found)) for arm in (0, 1)
         ]
@@ -94,9 +109,12 @@ class Cells:
 
 
 class Readings(NamedTuple):
-    """Every metric of a look, and clicks in each segment in the order of `Cells.parts`.
+    """What was measured at an evaluation.
 
-    values: of the users, by metric.
+    Attributes:
+        metrics: Effect on each metric, of all users.
+        segments: Effect on clicks in each of `Cells.parts`.
+        values: Values of the users by metric.
     """
 
     metrics: dict[Metric, Reading]
@@ -105,29 +123,30 @@ class Readings(NamedTuple):
 
 
 def read(
-    look: Look,
+    evaluation: Evaluation,
     days: Days,
     cells: Cells,
     forecast: Forecast,
     fixed: Plan,
     rules: LiveRules,
 ) -> Readings:
-    """Read every metric of a look, adjusted by what the days before the stage foretell of it.
+    """Measure every metric of an evaluation, adjusted by its prediction from the days before.
 
-    Clicks in 100 impressions, of users who saw any, once with users weighted by how well their rate
-    is known and once without weights; the share that was heard of the plays that users started; the
-    share of the stage's days on which they were active, of everybody assigned; whether they were
-    lost, of those of whom it is known; and the ratio of all clicks to all impressions.
+    - Clicks per 100 impressions of users with impressions, weighted by how exactly their rate is
+      known, and once more without weights.
+    - The guardrails (`firstchair.definitions.metrics`).
+    - Churn, of users with a final label.
+    - The ratio of all clicks to all impressions, with a bounded weight of each user.
     """
-    total = look.totals
-    clicks = adjusted_clicks(total, forecast, fixed, data_days=look.data_days)
+    total = evaluation.totals
+    clicks = adjusted_clicks(total, forecast, fixed, data_days=evaluation.data_days)
     others = {
-        **{one.metric: one.value(total, max(1, look.data_days)) for one in GUARDRAILS},
-        **{metric: look.labels[str(metric)] for metric in CHURN_HORIZONS},
+        **{one.metric: one.value(total, max(1, evaluation.data_days)) for one in GUARDRAILS},
+        **{metric: evaluation.labels[str(metric)] for metric in CHURN_HORIZONS},
     }
     values = {Metric.CLICKS: clicks, Metric.CLICKS_UNWEIGHTED: clicks._replace(weights=None)}
     values |= {
-        metric: Adjusted(y, forecast.of(metric, y, data_days=look.data_days))
+        metric: Adjusted(y, forecast.of(metric, y, data_days=evaluation.data_days))
         for metric, y in others.items()
     }
     segments = cells.compare(clicks)
@@ -140,7 +159,7 @@ def read(
 
 
 def clicks_per_100(shown: Day) -> Values:
-    """Clicks in 100 impressions, of users who saw any."""
+    """Clicks per 100 impressions of each user, NaN without impressions."""
     return 100 * each_ratio(shown["clicks"], shown["impressions"])
 
 
@@ -151,32 +170,32 @@ def adjusted_clicks(
     *,
     data_days: int = 0,
 ) -> Adjusted:
-    """Clicks in 100 impressions over some days, users weighted by how well their rate is known.
+    """Clicks per 100 impressions over some days, weighted by how exactly each rate is known.
 
     Args:
-        shown: What each user saw and clicked in those days.
-        forecast: Of a stage.
-        fixed: The plan of the stage.
-        data_days: Days of the stage so far; 0 for a part of them, of which no fit of its own is made.
+        shown: Impressions and clicks of each user in those days.
+        forecast: Predictions of the stage.
+        fixed: Plan of the stage.
+        data_days: Days of the stage so far; 0 for part of them, which reuses an earlier fit.
     """
     y = clicks_per_100(shown)
-    foretold = forecast.of(Metric.CLICKS, y, data_days=data_days)
-    return Adjusted(y, foretold, weights_of(shown, fixed))
+    predicted = forecast.of(Metric.CLICKS, y, data_days=data_days)
+    return Adjusted(y, predicted, weights_of(shown, fixed))
 
 
 def weights_of(shown: Day, fixed: Plan) -> Values:
-    """How much of a user's click rate is theirs and not chance, 0..1, by their impressions."""
+    """Share of a user's observed click rate that is not chance, 0..1; grows with impressions."""
     impressions = shown["impressions"]
     return np.asarray(impressions / (impressions + fixed.even_impressions))
 
 
 def window(values: Adjusted, cells: Cells, fixed: Plan) -> Reading:
-    """A reading of the clicks of some days alone."""
+    """The effect on the clicks of some days."""
     return as_reading(cells.compare_all(values), fixed.rho[Metric.CLICKS])
 
 
 def as_reading(contrast: Contrast, rho: float) -> Reading:
-    """The first group of a contrast."""
+    """The first part of a contrast, which is all users."""
     return Reading(
         control=float(contrast.control[0]),
         treatment=float(contrast.treatment[0]),
@@ -190,7 +209,10 @@ def as_reading(contrast: Contrast, rho: float) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """A user who weighs less in the ratio of sums than their impressions; arm 0 champion, 1 challenger."""
+    """A user whose weight in the ratio of sums is bounded; arm 0 champion, 1 challenger.
+
+    counted: the impressions that count, fewer than `impressions`.
+    """
 
     arm: int
     impressions: float
@@ -198,9 +220,9 @@ class Outlier:
     counted: float
 
 
-def outliers(look: Look, days: Days, rules: LiveRules) -> list[Outlier]:
+def outliers(evaluation: Evaluation, days: Days, rules: LiveRules) -> list[Outlier]:
     """Users whose weight in the ratio of sums is bounded, those with most impressions first."""
-    shown, clicks = look.totals["impressions"], look.totals["clicks"]
+    shown, clicks = evaluation.totals["impressions"], evaluation.totals["clicks"]
     counted = bounded(shown, most=rules.user_weight)
     found = np.flatnonzero(counted < shown)
     return [
@@ -209,7 +231,7 @@ def outliers(look: Look, days: Days, rules: LiveRules) -> list[Outlier]:
     ]
 
 
-def exposed(look: Look, days: Days) -> tuple[int, int]:
-    """Users of champion and challenger who have been shown anything."""
-    seen = np.bincount(days.arm[look.totals["impressions"] > 0], minlength=2)
+def exposed(evaluation: Evaluation, days: Days) -> tuple[int, int]:
+    """Number of users with impressions, of the champion and of the challenger."""
+    seen = np.bincount(days.arm[evaluation.totals["impressions"] > 0], minlength=2)
     return int(seen[0]), int(seen[1])

@@ -1,4 +1,4 @@
-"""What is known of each user from before a stage, as columns of a regression."""
+"""Covariates: what is known of each user from before a stage."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,24 +8,24 @@ import numpy.typing as npt
 from firstchair.definitions.bounds import bounded, bounded_parts
 from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.adjustment import Adjustment
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Segment, Values
+from firstchair.promotion.experiment.ratios import pooled
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Segment, Values
-from firstchair.promotion.trial.ratios import pooled
 
-# A column that varies less, relative to its mean, says nothing.
+# A column that varies less, relative to its mean, predicts nothing.
 LEAST_SPREAD = 1e-9
-# A fit is made anew when the days it rests on have grown by this factor.
+# A fit is repeated when its days have grown by this factor.
 GROWTH = 1.25
 
 
 class Forecast:
-    """What the facts of before a stage foretell of each metric.
+    """Predictions of each metric from the covariates.
 
-    Any fixed function of these facts adjusts without bias, so a fit may be used again: it is made
-    anew only as the stage grows.
+    Any fixed function of the covariates adjusts without bias, so a fit is used again until the
+    stage has grown by `GROWTH`.
 
     Args:
-        known: Facts of each user, float64 (n_users, n_facts).
+        known: Covariates of each user, float64 (n_users, n_covariates).
         arm: int8 (n_users,).
     """
 
@@ -34,17 +34,17 @@ class Forecast:
         self._fits: dict[Metric, tuple[int, Values]] = {}
 
     def of(self, metric: Metric, y: Values, *, data_days: int) -> Values:
-        """What is foretold of a metric, float64 (n_users,), up to a constant.
+        """Predict a metric, float64 (n_users,), up to a constant.
 
         Args:
-            metric: A fit of it is used again where one is there that is recent enough.
+            metric: An earlier fit of it is used again if it is recent enough.
             y: The users' values, NaN for those without one.
-            data_days: Days of the stage that the values rest on.
+            data_days: Days of the stage that the values were measured on.
         """
         days, fit = self._fits.get(metric, (0, None))
         if fit is None or data_days >= GROWTH * days:
-            fit = self._adjustment.foretold(y)
-            # A fit on nobody is none.
+            fit = self._adjustment.predicted(y)
+            # A fit without users does not count as one.
             self._fits[metric] = (data_days if fit.any() else 0, fit)
         return fit
 
@@ -52,14 +52,14 @@ class Forecast:
 def facts(
     before: Mapping[str, Values], segments: Mapping[str, Segment], rules: LiveRules
 ) -> Values:
-    """Facts of the days before a stage, which foretell what users do in it.
+    """Compute the covariates of the users of a stage.
 
-    Every metric is adjusted by the same facts (`firstchair.evaluation.adjustment`): rates of clicks
-    and of listening, drawn to the mean of all users the more the less is known of a user; how much
-    they saw; on how many days they were active; the segments of `fact_share` of the users and more.
+    Every metric is adjusted by the same covariates (`firstchair.evaluation.adjustment`): the rates
+    of clicks and of listening, shrunk towards the mean of all users; impressions; active days; and
+    each segment value with at least `fact_share` of the users.
 
     Returns:
-        float64 (n_users, n_facts), each column with mean 0 and variance 1.
+        float64 (n_users, n_covariates), each column with mean 0 and variance 1.
     """
     columns = [*_rates(before, rules), *_activity(before)]
     columns += _parts(segments, rules.fact_share)
@@ -94,7 +94,7 @@ def _parts(segments: Mapping[str, Segment], least: float) -> Iterator[npt.NDArra
 
 
 def _drawn(top: Values, bottom: Values, weight: float, rules: LiveRules) -> Values:
-    """Each user's ratio, drawn to that of all as if they had `weight` more of the denominator."""
+    """Each user's ratio, shrunk towards that of all users by `weight` units of the denominator."""
     most = rules.user_weight
     usual = pooled(bounded_parts(top, bottom, most=most), bounded(bottom, most=most))
     return np.asarray((top + weight * usual) / (bottom + weight))

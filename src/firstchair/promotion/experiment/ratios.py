@@ -1,6 +1,6 @@
 """The ratio of what all users did together."""
 
-from firstchair.promotion.trial.evidence import Values
+from firstchair.promotion.experiment.evidence import Values
 
 
 def pooled(top: Values, bottom: Values) -> float:

@@ -1,4 +1,4 @@
-"""Segments of the audition's users, and when they joined."""
+"""Segments of the simulated users, and when they joined."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from firstchair.definitions.lifecycle import LONG_TERM, NEW, NEW_DAYS
 from firstchair.definitions.segments import UNKNOWN
 from firstchair.privacy.generalisation import AGE_GROUPS
 from firstchair.promotion.audition.behaviour import COUNTRY, DAYS
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Codes, Segment, Values
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Codes, Segment, Values
 
 Flags = npt.NDArray[np.bool_]
 
@@ -27,13 +27,13 @@ AGE_SHARES = np.array([0.05, 0.22, 0.27, 0.17, 0.11, 0.07, 0.04, 0.07])
 AGE_ACTIVITY = np.array([1.2, 1.2, 1.0, 0.9, 0.85, 0.8, 0.8, 0.7])
 NEW_ACTIVITY = 0.6
 
-# Worlds to which users come: shares of those who came in the days before and during the stage.
+# In worlds that users join: shares who joined in the days before and during the stage.
 JOINED_BEFORE, JOINED_DURING = 0.12, 0.03
 LONG_AGO = -365
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class Population:
     """Users who differ by segment: factors of activity and clicks with mean 1, day of joining."""
 
     segments: dict[str, Segment]
@@ -43,8 +43,8 @@ class People:
     joined: Codes
 
 
-def draw_people(rng: np.random.Generator, users: int) -> People:
-    """Draw users whose segments say something, and who join in the weeks before and later."""
+def draw_population(rng: np.random.Generator, users: int) -> Population:
+    """Draw users whose behaviour depends on their segments, and who join at different times."""
     joined = np.full(users, LONG_AGO)
     when = rng.random(users)
     before, during = when < JOINED_BEFORE, when > 1 - JOINED_DURING
@@ -55,7 +55,7 @@ def draw_people(rng: np.random.Generator, users: int) -> People:
     country, age, gender = (segments[name].codes for name in (COUNTRY, "age_group", "gender"))
     activity = COUNTRY_ACTIVITY[country] * AGE_ACTIVITY[age] * np.where(new, NEW_ACTIVITY, 1.0)
     clicks = COUNTRY_CLICKS[country] * GENDER_CLICKS[gender]
-    return People(segments, activity / activity.mean(), clicks / clicks.mean(), new, joined)
+    return Population(segments, activity / activity.mean(), clicks / clicks.mean(), new, joined)
 
 
 def draw_segments(rng: np.random.Generator, users: int, new: Flags) -> dict[str, Segment]:

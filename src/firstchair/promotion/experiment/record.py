@@ -1,4 +1,4 @@
-"""Readings and conditions in the shapes of the decision's record."""
+"""Effects and conditions in the form in which a decision records them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,13 @@ from scipy.special import ndtri
 
 from firstchair.definitions.metrics import GUARDRAILS, Metric
 from firstchair.evaluation.sequential import detectable, log_e, radius
+from firstchair.promotion.experiment.conditions import Condition, proven
+from firstchair.promotion.experiment.decision import Check, MetricFinding
+from firstchair.promotion.experiment.evidence import ARMS
+from firstchair.promotion.experiment.harm import HarmWatch
+from firstchair.promotion.experiment.measures import Outlier, Reading
+from firstchair.promotion.experiment.proofs import margins
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.conditions import Condition, proven
-from firstchair.promotion.trial.decision import Check, MetricFinding
-from firstchair.promotion.trial.evidence import ARMS
-from firstchair.promotion.trial.harm import HarmWatch
-from firstchair.promotion.trial.measures import Outlier, Reading
-from firstchair.promotion.trial.proofs import margins
 
 # Outliers that a check describes one by one.
 DESCRIBED = 3
@@ -30,10 +30,11 @@ def metric_findings(
     harm: HarmWatch,
     rules: LiveRules,
 ) -> tuple[MetricFinding, ...]:
-    """Every metric with the bounds of its confidence sequence and what its role asks.
+    """Every metric with its bounds, and whether it meets what its role asks.
 
-    Where a look decides, the lower bound of the success metric and of a guardrail with a margin is
-    that of its repeated test; else it is that of the confidence sequence, which holds at every look.
+    At an evaluation that may decide, the lower bound of the success metric and of a guardrail is
+    that of its repeated test. At all others it is that of the confidence sequence, which holds at
+    every evaluation.
     """
     allowed = margins(rules)
     return tuple(
@@ -98,7 +99,7 @@ def _finding(
 def checks_of(
     asked: tuple[Condition, ...], harm: Mapping[Metric, str], harmed: list[str], blind: list[str]
 ) -> tuple[Check, ...]:
-    """Conditions and harms as checks."""
+    """The conditions, and the tests for harm, as checks."""
     found = [Check(c.name, c.passes, c.detail) for c in asked if c.name != "segments_seen"]
     words = " ".join(harm.values()) or "No metric is proven to be worse."
     found.append(Check("no_deterioration", not harm, words))
@@ -120,10 +121,10 @@ def checks_of(
 
 
 def outliers_check(found: Sequence[Outlier], rules: LiveRules) -> Check:
-    """Whether every user counts in full; it holds nothing back, since an outlier is bounded.
+    """Whether every user counts in full. It stops nothing, because an outlier's weight is bounded.
 
-    Users stand without their pseudonyms, because the ledger keeps what it holds for ever and
-    whoever is forgotten must be in none of it.
+    Users are described without their pseudonyms: the ledger keeps its entries for ever, and a user
+    who asks to be forgotten must not be in it.
     """
     limit = f"{rules.user_weight:g} times the mean"
     if not found:
@@ -139,9 +140,9 @@ def outliers_check(found: Sequence[Outlier], rules: LiveRules) -> Check:
 
 
 def detectable_effect(reading: Reading, bound: float | None, rules: LiveRules) -> float | None:
-    """Effect on the success metric that the stage would find by now with `power`.
+    """Effect on the success metric that the stage would detect by now with `power`.
 
-    Before the looks that decide, it is what a confidence sequence would find.
+    Before an evaluation may decide, it is what the confidence sequence would detect.
     """
     if not reading.known:
         return None

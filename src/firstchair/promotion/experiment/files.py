@@ -1,10 +1,10 @@
-"""Files of evidence as they come: CSV, CSV in gzip, Parquet, or a folder of Parquet parts."""
+"""Read files of evidence: CSV, gzipped CSV, Parquet, or a folder of Parquet parts."""
 
 from pathlib import Path
 
 import pyarrow as pa
 
-from firstchair.promotion.trial.evidence import (
+from firstchair.promotion.experiment.evidence import (
     BEFORE,
     LABELS,
     MEASURES,
@@ -12,7 +12,7 @@ from firstchair.promotion.trial.evidence import (
     Evidence,
     refused,
 )
-from firstchair.promotion.trial.table import as_evidence
+from firstchair.promotion.experiment.table import as_evidence
 
 CSV = (".csv", ".csv.gz")
 PARTS = "*.parquet"
@@ -22,12 +22,14 @@ def read_evidence(path: Path, *, most_days: int | None = None) -> Evidence:
     """Read the evidence in a file or in a folder of Parquet parts.
 
     Args:
-        path: A CSV file (`.csv`, `.csv.gz`), a Parquet file of any other name, or a folder, in which
-            every `*.parquet` in any depth is a part and a folder `name=value` gives its rows a column.
+        path: A CSV file (`.csv`, `.csv.gz`), a Parquet file of any other name, or a folder, in
+            which every `*.parquet` in any depth is a part and a folder `name=value` gives its rows
+            a column.
         most_days: As in `as_evidence`.
 
     Raises:
-        BadEvidenceError: The file cannot be read, or its rows are not evidence; nothing was decided.
+        BadEvidenceError: The file cannot be read, or its rows are not evidence; nothing was
+        decided.
     """
     try:
         table = _table(path)
@@ -51,7 +53,8 @@ def _table(path: Path) -> pa.Table:
 def _csv(path: Path) -> pa.Table:
     import pyarrow.csv
 
-    # Types of a CSV file are guessed by its first block, which may hold no label and whole numbers alone.
+    # Types of a CSV file are guessed by its first block, which may hold no label and whole numbers
+    # alone.
     types = dict.fromkeys(("user_key", *SEGMENTS), pa.string())
     types |= dict.fromkeys((*MEASURES, *LABELS, *BEFORE), pa.float64())
     return pyarrow.csv.read_csv(
@@ -71,12 +74,12 @@ def _parts(folder: Path) -> pa.Table:
         ).to_table()
         for part in parts
     ]
-    # A column without any value in a part has a type of its own there.
+    # A column without any value in a part has another type there.
     return pa.concat_tables(map(_plain, tables), promote_options="permissive")
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """The same columns without dictionaries, in which some writers and names of folders put texts."""
+    """The same columns as plain text, where a writer or a folder's name gave a dictionary."""
     fields = [
         field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
         for field in table.schema

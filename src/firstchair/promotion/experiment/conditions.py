@@ -1,4 +1,4 @@
-"""What a promotion asks of a look beyond the absence of harm (docs/gate.md, "Live evidence")."""
+"""The conditions of a promotion beside the absence of harm (docs/gate.md, "Live evidence")."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,18 @@ from scipy.special import ndtr, ndtri
 
 from firstchair.definitions.metrics import GUARDRAILS, Metric
 from firstchair.evaluation.sample_ratio import log_e_sample_ratio
+from firstchair.promotion.experiment.evaluations import Evaluation
+from firstchair.promotion.experiment.evidence import LeftOut
+from firstchair.promotion.experiment.measures import Reading
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules, percent
-from firstchair.promotion.trial.evidence import LeftOut
-from firstchair.promotion.trial.looks import Look
-from firstchair.promotion.trial.measures import Reading
 
 # Names of the conditions on guardrails.
 GUARDED = {one.metric: f"{one.metric}_not_inferior" for one in GUARDRAILS}
 
 
 class Condition(NamedTuple):
-    """One thing asked: the code of a decision that lacks it, whether it holds, the figures."""
+    """A condition: its name, the reason code if it fails, whether it holds, and the figures."""
 
     name: str
     code: Reason
@@ -31,14 +31,17 @@ class Condition(NamedTuple):
 
 @dataclass
 class SampleRatio:
-    """Largest evidence so far that users were not assigned as planned; once proven it stays."""
+    """Test whether users were assigned as planned; a mismatch once proven stays.
+
+    log_e: logarithm of the largest e-value so far.
+    """
 
     share: float
     rules: LiveRules
     log_e: float = -math.inf
 
-    def look(self, *counts: tuple[int, int]) -> Condition:
-        """Test each pair of counts (champion, challenger) against the plan."""
+    def update(self, *counts: tuple[int, int]) -> Condition:
+        """Test each pair of counts (champion, challenger) against the planned share."""
         for control, treatment in counts:
             self.log_e = max(self.log_e, log_e_sample_ratio(control, treatment, share=self.share))
         control, treatment = counts[0]
@@ -52,7 +55,7 @@ class SampleRatio:
 
 
 def powered(detectable: float, *, binds: bool, rules: LiveRules) -> Condition:
-    """Whether the stage that decides would find what the owner wants found; a step that does not bind passes."""
+    """Whether the stage that decides would detect `wanted_effect`; holds if it does not bind."""
     found = (
         f"By day {rules.max_days} the stage that decides would find {detectable:.1%} "
         f"with a power of {percent(rules.power)}"
@@ -68,17 +71,17 @@ def powered(detectable: float, *, binds: bool, rules: LiveRules) -> Condition:
     )
 
 
-def data_quality(look: Look) -> Condition:
-    """Whether the newest days are whole in both arms."""
+def data_quality(evaluation: Evaluation) -> Condition:
+    """Whether the newest days are complete in both arms."""
     detail = (
-        " ".join(look.gaps)
+        " ".join(evaluation.gaps)
         or "Impressions a user of the two arms keep their proportion on the newest days."
     )
-    return Condition("data_quality", Reason.DATA_QUALITY, not look.gaps, detail)
+    return Condition("data_quality", Reason.DATA_QUALITY, not evaluation.gaps, detail)
 
 
 def few_left_out(found: Sequence[LeftOut], rules: LiveRules) -> Condition:
-    """Whether so little of the evidence was left out that the rest may be decided on."""
+    """Whether so little evidence was left out that the rest is enough to decide."""
     listed = "; ".join(f"{kind.count:,} of {kind.of:,} {kind.what}" for kind in found if kind.count)
     limit = percent(rules.left_out_share)
     detail = f"Left out: {listed or 'nothing'}; over {limit} of an arm nothing is decided."
@@ -87,7 +90,7 @@ def few_left_out(found: Sequence[LeftOut], rules: LiveRules) -> Condition:
 
 
 def both_arms(counts: tuple[int, int], least: int) -> Condition:
-    """Whether both arms have users enough."""
+    """Whether both arms have enough users."""
     code = Reason.SINGLE_ARM if min(counts) == 0 else Reason.TOO_FEW_USERS
     detail = (
         f"{counts[0]:,} users of the champion and {counts[1]:,} of the challenger saw a list; "
@@ -102,17 +105,22 @@ def superior(
     bounds: Mapping[Metric, float],
     rules: LiveRules,
 ) -> Condition:
-    """Whether clicks are proven better at a look that decides, and those of the usual user agree.
+    """Whether clicks are proven better, also of users who are not active.
 
-    Weights favour active users. Without them everybody counts once, and the effect has to be above
-    zero by `unweighted_z` standard errors: who helps some users at the cost of most is not better.
+    Weights favour active users. Without weights, the effect has to be `unweighted_z` standard
+    errors above zero, so that a challenger which helps some users and harms most is not promoted.
     """
     weighted, plain = bounds.get(Metric.CLICKS), bounds.get(Metric.CLICKS_UNWEIGHTED)
     return Condition(
         "superior",
         Reason.NOT_SUPERIOR,
         proven(reading, weighted) and proven(unweighted, plain),
-        f"{said(Metric.CLICKS, reading, weighted, rules)} {said(Metric.CLICKS_UNWEIGHTED, unweighted, plain, rules)}",
+        " ".join(
+            (
+                effect_sentence(Metric.CLICKS, reading, weighted, rules),
+                effect_sentence(Metric.CLICKS_UNWEIGHTED, unweighted, plain, rules),
+            )
+        ),
     )
 
 
@@ -123,32 +131,32 @@ def not_inferior(
     bound: float | None,
     rules: LiveRules,
 ) -> Condition:
-    """Whether a guardrail is proven to be worse by less than its margin at a look that decides."""
+    """Whether a guardrail is proven to be worse by less than its margin."""
     asked = f"At most {percent(margin)} worse is to be proven."
     return Condition(
         GUARDED[metric],
         Reason(f"{metric}_not_proven"),
         proven(reading, bound, margin),
-        f"{said(metric, reading, bound, rules, margin)} {asked}",
+        f"{effect_sentence(metric, reading, bound, rules, margin)} {asked}",
     )
 
 
 def proven(reading: Reading, bound: float | None, margin: float = 0.0) -> bool:
-    """Whether an effect above minus the margin is proven; never at a look that decides nothing."""
+    """Whether an effect above minus the margin is proven; never without a bound."""
     return bound is not None and reading.known and reading.d + margin >= bound * reading.se
 
 
 def lasting(first: Reading, newest: Reading, fall_se: float, rules: LiveRules) -> Condition:
-    """Whether the effect is still there in the newest days.
+    """Whether the effect lasts.
 
-    Where it fell from the first days to the newest, the newest alone have to prove that it is above
-    zero. Where it did not, they may not speak against it.
+    If it fell from the first days to the newest, the newest days alone have to prove that it is
+    above zero. If it did not fall, the newest days must not contradict it.
 
     Args:
-        first: Of the oldest `novelty_days`.
-        newest: Of as many of the newest.
-        fall_se: Standard error of the difference of the two.
-        rules: What the gate asks for.
+        first: Effect of the oldest `novelty_days`.
+        newest: Effect of the newest `novelty_days`.
+        fall_se: Standard error of their difference.
+        rules: Rules of the gate.
     """
     fall = newest.d - first.d
     fell = bool(np.isfinite(fall_se)) and fall < -rules.fall_z * fall_se
@@ -157,12 +165,12 @@ def lasting(first: Reading, newest: Reading, fall_se: float, rules: LiveRules) -
     least = 0.0 if fell else -rules.novelty_margin
     passes = newest.known and newest.d > 0 and bound > least
     change = f"From the first {rules.novelty_days} days to the last it changed by {100 * fall:+.1f} points"
-    told = f"{change} (standard error {100 * fall_se:.1f}). " if np.isfinite(fall_se) else ""
+    fall_text = f"{change} (standard error {100 * fall_se:.1f}). " if np.isfinite(fall_se) else ""
     return Condition(
         "novelty",
         Reason.NOVELTY,
         passes,
-        f"{told}Over the last {rules.novelty_days} days {newest.d:+.1%}, "
+        f"{fall_text}Over the last {rules.novelty_days} days {newest.d:+.1%}, "
         f"{percent_of(z)} bound {bound:+.1%}; wanted is more than {least:+.1%}.",
     )
 
@@ -191,21 +199,21 @@ def signs_agree(per_user: Reading, pooled: Reading, rules: LiveRules) -> Conditi
     return Condition("signs_agree", Reason.SIGNS_DISAGREE, not (opposite and significant), detail)
 
 
-def said(
+def effect_sentence(
     metric: Metric,
     reading: Reading,
     bound: float | None,
     rules: LiveRules,
     margin: float = 0.0,
 ) -> str:
-    """A metric in one sentence."""
+    """The effect on a metric and what it has to reach, in one sentence."""
     if not reading.known:
-        return f"{metric}: no effect can be told yet."
+        return f"{metric}: the effect is not known yet."
     z = (reading.d + margin) / reading.se
     if bound is None:
         wanted = f"decided from day {rules.min_days} on"
     else:
-        wanted = f"wanted {bound:.2f}" if math.isfinite(bound) else "no look is left"
+        wanted = f"wanted {bound:.2f}" if math.isfinite(bound) else "no evaluation is left"
     return (
         f"{metric} {reading.treatment:.4g} against {reading.control:.4g}, {reading.d:+.1%} "
         f"(standard error {reading.se:.1%}); z = {z:.2f}, {wanted}."
@@ -218,8 +226,8 @@ def missing(conditions: Mapping[str, Condition] | tuple[Condition, ...]) -> list
     return [condition for condition in found if not condition.passes]
 
 
-def told_blind(blind: list[str], rules: LiveRules) -> str:
-    """Segments that matter and in which harm cannot be seen, in a sentence."""
+def blind_sentence(blind: list[str], rules: LiveRules) -> str:
+    """The large segments with too few users to detect harm, in one sentence."""
     least, harm = percent(rules.blind_share), percent(rules.screen_harm)
     if not blind:
         return f"In every segment of {least} of users and more a harm of {harm} would be found."
@@ -230,10 +238,10 @@ def told_blind(blind: list[str], rules: LiveRules) -> str:
 
 
 def percent_of(z: float) -> str:
-    """The one-sided level of a bound that many standard errors away: 2.33 is 99 %."""
+    """The one-sided level of a bound `z` standard errors away, as text: 2.33 is 99 %."""
     return f"{float(ndtr(z)):.0%}"
 
 
 def listed(names: list[str], what: str) -> str:
-    """Segments by name."""
+    """The segments that match a description, in one sentence."""
     return f"Segments that {what}: {', '.join(names) or 'none'}."

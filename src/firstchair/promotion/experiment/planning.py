@@ -1,4 +1,4 @@
-"""What a stage will find, planned from the days before it."""
+"""The plan of a stage: errors and detectable effect, computed from the days before it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ from firstchair.definitions.metrics import (
 )
 from firstchair.evaluation.repeated import planned_bound
 from firstchair.evaluation.sequential import rho_for
+from firstchair.promotion.experiment.evaluations import Days
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Values
+from firstchair.promotion.experiment.ratios import pooled
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.evidence import BEFORE_DAYS, Values
-from firstchair.promotion.trial.looks import Days
-from firstchair.promotion.trial.ratios import pooled
 
-# How far a service's own number of impressions may lie from the usual one, as a factor.
+# Largest factor between a service's `even_impressions` and the usual one.
 FARTHEST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is fixed before a stage.
+    """What is fixed before a stage begins.
 
     Attributes:
-        rho: Precision that the test of harm to a metric mixes with.
-        segment_rho: That of clicks in each segment, float64 (n_parts,), in the order of `Cells.parts`.
-        even_impressions: A click rate over so many impressions differs by chance as much as the
-            rates of users differ.
-        detectable: Relative effect on clicks that a stage which decides would find by its last day
-            with `power`.
+        rho: Parameter of the mixture in the test for harm, by metric.
+        segment_rho: The same for clicks in each of `Cells.parts`, float64 (n_parts,).
+        even_impressions: Number of impressions at which chance varies a user's click rate as much
+            as users differ from each other.
+        detectable: Relative effect on clicks that the stage that decides would detect by its last
+            day with `power`.
     """
 
     rho: Mapping[Metric, float]
@@ -45,15 +45,16 @@ class Plan:
 
 
 def plan(days: Days, sizes: Values, *, share: float, rules: LiveRules) -> Plan:
-    """Plan a stage from the errors that the days before it foretell.
+    """Plan a stage from the variation of the metrics in the days before it.
 
-    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in those days.
+    se = CV sqrt(1 - R²) sqrt(1 / n_challenger + 1 / n_champion), CV that of the metric in those
+    days.
 
     Args:
         days: Users and what is known of them from before the stage.
-        sizes: Users of each segment, float64 (n_parts,).
-        share: Planned share of the challenger.
-        rules: What the gate asks for.
+        sizes: Number of users of each part, float64 (n_parts,).
+        share: Planned share of the challenger, 0..1.
+        rules: Rules of the gate.
     """
     planned = {metric: planned_se(days.before, metric, share, rules) for metric in Metric}
     clicks = planned[Metric.CLICKS] * np.sqrt(days.users / np.maximum(sizes, 1))
@@ -111,7 +112,7 @@ def _planned_cv(
 
 
 def _before(metric: Metric, before: Mapping[str, Values]) -> Values:
-    """Each user's value in the days before, float64; empty where those days do not tell it."""
+    """Each user's value in the days before, float64; empty if it is not known of those days."""
     if metric is Metric.CLICKS_UNWEIGHTED:
         return each_ratio(before["pre_clicks"], before["pre_impressions"])
     guardrail = next(one for one in GUARDRAILS if one.metric is metric)
@@ -122,9 +123,10 @@ def _before(metric: Metric, before: Mapping[str, Values]) -> Values:
 
 
 def _clicks_cv(before: Mapping[str, Values], rules: LiveRules, stage_days: int) -> float:
-    """Of users weighted by n / (n + k), whose rates differ by s² and by chance s² k / n.
+    """Coefficient of variation of clicks with users weighted by n / (n + k).
 
-    The variance of their mean is s² / sum of the weights; n grows with the days of the stage.
+    Rates of users have variance s², and chance adds s² k / n to it. The variance of the weighted
+    mean is s² / sum of the weights. n grows with the days of the stage.
     """
     shown = before["pre_impressions"] * stage_days / BEFORE_DAYS
     even = _even_impressions(before, rules)
@@ -137,9 +139,9 @@ def _clicks_cv(before: Mapping[str, Values], rules: LiveRules, stage_days: int) 
 
 
 def _even_impressions(before: Mapping[str, Values], rules: LiveRules) -> float:
-    """K = p (1 - p) / s² with the variance s² between users' rates, by moments.
+    """K = p (1 - p) / s², where s² is the variance between the click rates of users.
 
-    s² is the variance of the rates of the days before, less what chance adds to it.
+    s² is estimated by moments: the variance of the observed rates minus what chance adds to it.
     """
     usual = rules.usual_even_impressions
     seen = before["pre_impressions"] > 0

@@ -1,4 +1,4 @@
-"""A decision (docs/reference/contract.md, section 9), and what a person wants to know beside it."""
+"""A decision, in the fields of docs/reference/contract.md, section 9, and figures beside them."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -18,10 +18,21 @@ SEGMENT_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
-    """One metric of a look; lower and upper each bound the effect at all looks together with 1 - alpha.
+    """One metric at an evaluation; None where a figure is not known.
 
-    relative_difference, se, lower, upper, margin: relative to the champion. log_e: for the claim of the metric's
-    role: above 0 (success), above -margin (guardrail), worse than 0 (deterioration). None where it is not known.
+    Attributes:
+        name: Name of the metric.
+        role: success, guardrail or deterioration.
+        champion: Mean of the champion's users.
+        challenger: Mean of the challenger's users.
+        relative_difference: Effect relative to the champion, as are the four that follow.
+        se: Standard error of the effect.
+        lower: Lower bound; holds at all evaluations together with a probability of 1 - alpha.
+        upper: Upper bound, likewise.
+        log_e: Logarithm of the e-value for the claim of the role: above 0 (success), above
+            -margin (guardrail), worse than 0 (deterioration).
+        margin: Minus the margin of a guardrail, else 0.
+        passes: Whether the metric meets what its role asks.
     """
 
     name: str
@@ -39,9 +50,10 @@ class MetricFinding:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFinding:
-    """Clicks in one segment; p: smallest always-valid p so far that it is worse.
+    """Effect on clicks in one segment.
 
-    champion_users, challenger_users: users of the segment in each arm who were shown anything.
+    p: smallest always-valid p-value for harm so far. champion_users, challenger_users: users of the
+    segment in each arm with impressions.
     """
 
     segment: str
@@ -58,7 +70,7 @@ class SegmentFinding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One condition: what was asked, whether it holds, and the figures."""
+    """One condition: its name, whether it holds, and the figures."""
 
     name: str
     passes: bool
@@ -66,13 +78,13 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialDecision:
-    """What to do at a look, and why.
+class ExperimentDecision:
+    """The decision of an evaluation, and its reasons.
 
-    minimum_detectable_effect: of the success metric at this look, relative; None while it is unknown.
-    outlook: what would change the verdict, and how many more days it would need.
-    planned_detectable_effect: what the stage that decides would find by its last day, planned before the stage.
-    wanted_effect: the effect that the owner wants found; None where they wrote nothing.
+    minimum_detectable_effect: of the success metric at this evaluation, relative; None while it is
+    unknown. outlook: what would change the decision, and how many more days it would take.
+    planned_detectable_effect: what the stage that decides would detect by its last day, planned
+    before the stage. wanted_effect: the setting of that name.
     """
 
     decision: Verb

@@ -1,4 +1,4 @@
-"""Segments that a challenger harms while it serves others well (docs/gate.md, "Live evidence")."""
+"""Tests for harm to single segments (docs/gate.md, "Live evidence")."""
 
 from dataclasses import dataclass, field
 
@@ -10,19 +10,21 @@ from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.moments import Contrast
 from firstchair.evaluation.screens import holm
 from firstchair.evaluation.sequential import detectable_once, log_e
+from firstchair.promotion.experiment.decision import SegmentFinding
+from firstchair.promotion.experiment.evidence import Values
+from firstchair.promotion.experiment.measures import Cells
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.decision import SegmentFinding
-from firstchair.promotion.trial.evidence import Values
-from firstchair.promotion.trial.measures import Cells
 
 Flags = npt.NDArray[np.bool_]
 
 
 @dataclass
 class SegmentWatch:
-    """What is remembered of each segment from look to look, in the order of `cells.parts` without the first.
+    """Tests clicks in each segment at every evaluation.
 
-    log_e: largest e-value for harm so far.
+    Arrays are in the order of `cells.parts` without the first.
+
+    log_e: logarithm of the largest e-value for harm so far, by segment.
     """
 
     cells: Cells
@@ -35,12 +37,12 @@ class SegmentWatch:
         self.log_e = np.full(count, -np.inf)
 
     def large(self, found: Contrast) -> Flags:
-        """Segments with users enough to speak of."""
+        """Segments with at least `segment_users` users in each arm."""
         least = np.minimum(found.n_control[1:], found.n_treatment[1:])
         return (least >= self.rules.segment_users) & np.isfinite(found.se[1:])
 
     def harmed(self, found: Contrast) -> Flags:
-        """Segments proven to be worse, Holm over all of them on p-values valid at every look (-> reject)."""
+        """Segments proven worse, by always-valid p-values corrected by Holm (-> reject)."""
         large = self.large(found)
         d, se = np.where(large, found.d[1:], 0.0), np.where(large, found.se[1:], 1.0)
         now = log_e(-d, se, rho=self.rho[1:])
@@ -48,23 +50,23 @@ class SegmentWatch:
         return self.harmed_so_far()
 
     def harmed_so_far(self) -> Flags:
-        """The same by what has been seen until now."""
+        """Segments proven worse at any evaluation so far."""
         p = np.where(np.isfinite(self.log_e), np.minimum(1.0, np.exp(-self.log_e)), np.nan)
         fallen: Flags = holm(p, alpha=self.rules.segment_alpha)
         return fallen
 
     def screen(self, found: Contrast, rest: Contrast) -> Flags:
-        """Segments that look worse at a look that decides (-> hold).
+        """Segments that look worse at an evaluation that may decide (-> hold).
 
-        Two explanations of an effect below zero are compared: that it is the effect of everybody
-        else, and that the segment is harmed by `screen_harm`. Where they lie `screen_separation`
-        standard errors apart or more, the segment is held when harm is the more likely one, after
-        odds of `screen_odds` against it (Bayes' rule for two normal means). Any other segment is held
-        where it is worse than everybody else beyond chance, Holm over all of them.
+        Two explanations of an effect below zero are compared: the segment has the same effect as
+        everybody else, or it is harmed by `screen_harm`. If these two lie at least
+        `screen_separation` standard errors apart, the segment is held when harm is more likely,
+        with prior odds of `screen_odds` against harm (Bayes' rule for two normal means). Any other
+        segment is held if it is significantly worse than everybody else, corrected by Holm.
 
         Args:
-            found: Clicks in each segment, the first of everybody.
-            rest: Clicks of everybody but each segment.
+            found: Clicks in each part, the first of all users.
+            rest: Clicks of the users outside each part.
         """
         rules, variance = self.rules, found.se[1:] ** 2 + rest.se[1:] ** 2
         gap, middle = rest.d[1:] + rules.screen_harm, (rest.d[1:] - rules.screen_harm) / 2
@@ -76,7 +78,7 @@ class SegmentWatch:
         return np.asarray(((separable & harmed) | fallen) & (found.d[1:] < 0))
 
     def blind(self, found: Contrast) -> Flags:
-        """Segments in which a harm of `screen_harm` could not be told from no effect."""
+        """Segments with too few users to detect a harm of `screen_harm`."""
         se = np.nan_to_num(found.se[1:], nan=np.inf)
         effect = detectable_once(1.0, alpha=self.rules.alpha, power=self.rules.power) * se
         present = found.n_control[1:] + found.n_treatment[1:] > 0
@@ -84,7 +86,7 @@ class SegmentWatch:
         return np.asarray(present & unseen)
 
     def blind_and_matters(self, found: Contrast) -> Flags:
-        """Those of them with so many users that a person should know (`segment_blind`)."""
+        """Blind segments with at least `blind_share` of the users (`segment_blind`)."""
         return np.asarray(self.blind(found) & self._matters(found))
 
     def _matters(self, found: Contrast) -> Flags:
@@ -92,7 +94,7 @@ class SegmentWatch:
         return np.asarray(users[1:] >= self.rules.blind_share * users[0])
 
     def names(self, chosen: Flags) -> list[str]:
-        """Segments as `country CL`."""
+        """Names of the chosen segments, such as `country CL`."""
         return [
             f"{name} {value}"
             for (name, value), is_in in zip(self.cells.parts[1:], chosen, strict=True)
@@ -100,7 +102,7 @@ class SegmentWatch:
         ]
 
     def findings(self, found: Contrast, harmed: Flags) -> tuple[SegmentFinding, ...]:
-        """Every segment whose effect can be told, for the record."""
+        """The findings of every segment with a known effect."""
         known = np.flatnonzero(np.isfinite(found.se[1:]))
         return tuple(
             SegmentFinding(

@@ -17,12 +17,16 @@ from firstchair.promotion import Verb
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.audition.behaviour import DAYS, World
 from firstchair.promotion.audition.worlds import WORLDS
+from firstchair.promotion.experiment import ExperimentDecision, as_evidence, decide
+from firstchair.promotion.experiment.evaluations import Evaluations
+from firstchair.promotion.experiment.facts import facts
+from firstchair.promotion.experiment.measures import clicks_per_100
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial import TrialDecision, as_evidence, decide
-from firstchair.promotion.trial.facts import facts
-from firstchair.promotion.trial.looks import Looks
-from firstchair.promotion.trial.measures import clicks_per_100
-from tests.firstchair.promotion.trial.evidence_tables import FIRST_DAY, evidence_of, with_bad_day
+from tests.firstchair.promotion.experiment.evidence_tables import (
+    FIRST_DAY,
+    evidence_of,
+    with_bad_day,
+)
 
 # So few users prove no guardrail of 2 % in three weeks.
 RULES = LiveRules(listen_margin=0.05, active_margin=0.05)
@@ -51,7 +55,7 @@ def swapped(table: pa.Table) -> pa.Table:
     return replaced(table, "arm", arms)
 
 
-def core(found: TrialDecision) -> tuple[object, ...]:
+def core(found: ExperimentDecision) -> tuple[object, ...]:
     effects = tuple(pytest.approx(m.relative_difference, abs=1e-12) for m in found.metrics if m.se)
     return found.decision, found.reason_codes, effects
 
@@ -138,23 +142,23 @@ def test_fresh_assignments_of_recorded_users_err_as_rarely_as_promised(world: Wo
     harm, promoted = np.full(salts, -np.inf), np.zeros(salts, dtype=np.bool_)
     at_fourteen = np.zeros(salts)
 
-    for look in Looks(panel, replace(RULES, data_days=1)):
-        y = clicks_per_100(look.totals)
-        foretold = fitted.foretold(y)
+    for evaluation in Evaluations(panel, replace(RULES, data_days=1)):
+        y = clicks_per_100(evaluation.totals)
+        predicted = fitted.predicted(y)
         seen = ~np.isnan(y)
-        rest = np.where(seen, y - foretold, 0.0)
-        sums = np.column_stack([seen, seen, rest, foretold * seen, seen, rest, rest**2])
+        rest = np.where(seen, y - predicted, 0.0)
+        sums = np.column_stack([seen, seen, rest, predicted * seen, seen, rest, rest**2])
         treatment = arms @ sums
         found = compare(Moments(*(sums.sum(axis=0) - treatment).T), Moments(*treatment.T))
-        if look.day >= RULES.harm_days:
+        if evaluation.day >= RULES.harm_days:
             harm = np.maximum(harm, log_e(-found.d, found.se, rho=np.full(salts, rho)))
-        if look.day == 14:
+        if evaluation.day == 14:
             at_fourteen = norm.sf(found.d / found.se)
-        if look.day >= RULES.min_days:
-            moved = influence(y, foretold, first)
-            promoted |= found.d >= test.critical(moved, share=look.day / DAYS) * found.se
+        if evaluation.day >= RULES.min_days:
+            moved = influence(y, predicted, first)
+            promoted |= found.d >= test.critical(moved, share=evaluation.day / DAYS) * found.se
 
-    assert look.day == DAYS
+    assert evaluation.day == DAYS
     # At a level of 0.05, more than 73 of 1,000 come once in a thousand times.
     assert (harm >= np.log(1 / RULES.alpha)).sum() <= 73
     assert 25 <= promoted.sum() <= 73

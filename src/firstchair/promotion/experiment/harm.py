@@ -1,4 +1,4 @@
-"""Harm: the tests that stop a challenger at any look (docs/gate.md, "Live evidence")."""
+"""Harm: the tests that stop a challenger at any evaluation (docs/gate.md, "Live evidence")."""
 
 import math
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, HARMED, Metric
 from firstchair.evaluation.sequential import log_e
+from firstchair.promotion.experiment.measures import Reading
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.measures import Reading
 
 # Those beside clicks and churn, which spend one alpha together.
 GUARDED = (*(one.metric for one in GUARDRAILS), Metric.CTR_POOLED)
@@ -16,15 +16,18 @@ GUARDED = (*(one.metric for one in GUARDRAILS), Metric.CTR_POOLED)
 
 @dataclass
 class HarmWatch:
-    """Metrics that were proven worse, each with the words of the look at which it was; kept from look to look."""
+    """Tests every metric for harm at each evaluation; a metric proven worse stays so.
+
+    fired: the metrics proven worse, each with a sentence of the evaluation that proved it.
+    """
 
     rules: LiveRules
     fired: dict[Metric, str] = field(default_factory=dict)
 
-    def look(
+    def update(
         self, readings: Mapping[Metric, Reading], *, data_days: int, day: int
     ) -> dict[Metric, str]:
-        """Test every metric; nothing is read before `harm_days` of whole data or under `harm_users` an arm."""
+        """Test every metric, from `harm_days` days of data and `harm_users` users per arm on."""
         if data_days < self.rules.harm_days:
             return self.fired
         for metric in HARMED:
@@ -40,8 +43,8 @@ class HarmWatch:
     def threshold(self, metric: Metric) -> float:
         """Logarithm of the e-value that proves harm.
 
-        Clicks have `alpha`; the guarded metrics share one `harm_alpha` in equal parts (Bonferroni),
-        and the horizons of churn another.
+        Clicks have `alpha`. The guardrails and the pooled CTR share one `harm_alpha` in equal parts
+        (Bonferroni), and the horizons of churn share another.
         """
         for family in (GUARDED, tuple(CHURN_HORIZONS)):
             if metric in family:
@@ -49,7 +52,7 @@ class HarmWatch:
         return math.log(1 / self.rules.alpha)
 
     def log_e(self, metric: Metric, reading: Reading) -> float | None:
-        """Evidence that the challenger is worse; None where too little is known."""
+        """Logarithm of the e-value for harm; None with too few users or without an effect."""
         if not reading.known or min(reading.n_control, reading.n_treatment) < self.rules.harm_users:
             return None
         towards_harm = reading.d if metric in CHURN_HORIZONS else -reading.d

@@ -10,9 +10,9 @@ from scipy.special import ndtri
 from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.repeated import planned_bound
 from firstchair.promotion.audition import Effect, simulate_panel
+from firstchair.promotion.experiment.choices import choices
+from firstchair.promotion.experiment.evidence import BEFORE, BEFORE_DAYS, Values
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.choices import choices
-from firstchair.promotion.trial.evidence import BEFORE, BEFORE_DAYS, Values
 
 RULES = LiveRules()
 DEPTH, TRACKS, TRACK_MS = 0.6, 40, 200_000.0

@@ -1,4 +1,4 @@
-"""Rows of evidence to arrays: checked column by column, what is no evidence left out and counted."""
+"""Convert rows of evidence to arrays: columns are checked, unusable rows left out and counted."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firstchair.definitions.segments import UNKNOWN
-from firstchair.promotion.trial.evidence import (
+from firstchair.promotion.experiment.evidence import (
     BEFORE,
     BEFORE_DAYS,
     COLUMNS,
@@ -40,21 +40,21 @@ def as_evidence(
     bad_days: Collection[date] = (),
     most_days: int | None = None,
 ) -> Evidence:
-    """The rows of a table as evidence.
+    """Convert the rows of a table to evidence.
 
-    Left out and counted are users in both arms, clicks beyond a row's impressions, a row that is
-    there a second time, and rows that give a user's day differently.
+    These are left out and counted: users in both arms, clicks in excess of a row's impressions,
+    repeated rows, and rows that contradict each other about a user's day.
 
     Args:
-        table: In `COLUMNS`, one row a user and day, in any order.
-        where: What an error names.
-        bad_days: Days that are none of the stage, since their records are bad: what is known of a user from
-            before the stage, and their arm, may come from their rows, and nothing else does.
-        most_days: Days from the first row to the last that one stage can have; None: any number.
+        table: Columns `COLUMNS`, one row per user and day, in any order.
+        where: Name of the table in error texts.
+        bad_days: Days with bad records. They are no days of the stage: of their rows, only the arm
+            of a user and what is known from before the stage are used.
+        most_days: Most days from the first row to the last that a stage can have; None: any number.
 
     Raises:
-        BadEvidenceError: A column is missing, a value is out of its range, or a row lies further from
-            the others than a stage lasts.
+        BadEvidenceError: A column is missing, a value is out of its range, or a row lies further
+            from the others than a stage lasts.
     """
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
@@ -102,7 +102,7 @@ def _arranged(
     bad_days: Collection[date],
     found: tuple[LeftOut, ...],
 ) -> Evidence:
-    """Rows by day and user as arrays; what is known of a user is that of their first row."""
+    """Arrange sorted rows as arrays; what is fixed of a user is that of their first row."""
     _, first_rows, user = np.unique(user, return_index=True, return_inverse=True)
     dates = np.setdiff1d(
         np.arange(days.min(), days.max() + 1), [(day - EPOCH).days for day in bad_days]
@@ -131,7 +131,7 @@ def _arranged(
 def _sound_rows(
     table: pa.Table, user: Codes, days: Codes, arm: Arms, where: str
 ) -> tuple[Codes, tuple[LeftOut, ...]]:
-    """Places of the rows that count, by day and user, and what was left out of the others."""
+    """Numbers of the rows that count, sorted by day and user, and what was left out."""
     lowest, highest = (
         np.full(user.max() + 1, 2, dtype=np.int8),
         np.full(user.max() + 1, -1, dtype=np.int8),
@@ -157,7 +157,7 @@ def _sound_rows(
 
 
 def _repeated(table: pa.Table, order: Codes, user: Codes, days: Codes) -> tuple[Flags, Flags]:
-    """Of rows by day and user, those that are a copy of one before, and those of a day given differently."""
+    """Flags of the sorted rows that repeat an earlier one, and of those that contradict another."""
     same = (np.diff(user[order]) == 0) & (np.diff(days[order]) == 0)
     together = np.append(same, False) | np.insert(same, 0, False)
     repeated, conflicting = (
@@ -176,7 +176,7 @@ def _repeated(table: pa.Table, order: Codes, user: Codes, days: Codes) -> tuple[
 
 
 def _without_excess(numbers: Mapping[str, Values], arm: Arms) -> tuple[dict[str, Values], LeftOut]:
-    """The numbers with clicks bounded by impressions: a click whose impression is missing is no evidence."""
+    """Bound clicks by impressions, because a click without its impression does not count."""
     excess, sound = np.zeros(len(arm), dtype=np.bool_), dict(numbers)
     for clicks, impressions in (("clicks", "impressions"), ("pre_clicks", "pre_impressions")):
         excess |= numbers[clicks] > numbers[impressions]
@@ -190,7 +190,7 @@ def _of_rows(what: str, rows: Codes, arm: Arms) -> LeftOut:
 
 
 def _ranks(keys: pa.DictionaryArray) -> Codes:
-    """Place of each row's key among all keys in their order, so that the order of rows changes no sum."""
+    """Rank of each row's key among all keys, so that the order of the rows changes no sum."""
     ascending = np.asarray(pc.sort_indices(keys.dictionary), dtype=np.int64)
     ranks = np.empty(len(ascending), dtype=np.int64)
     ranks[ascending] = np.arange(len(ascending))
@@ -247,9 +247,9 @@ def _check_ranges(numbers: Mapping[str, Values], where: str) -> None:
 
 
 def _check_span(days: Codes, most_days: int | None, where: str) -> None:
-    """Refuse rows over more days than a stage can have, and name the one that lies apart.
+    """Refuse rows over more days than a stage can have, and name the row that lies apart.
 
-    It is on the side with fewer rows of the widest gap between two days.
+    That row is on the side with fewer rows of the widest gap between two days.
     """
     present, rows_of = np.unique(days, return_counts=True)
     span = int(present[-1] - present[0]) + 1

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.audition.behaviour import DAYS
-from firstchair.promotion.trial import COLUMNS
-from firstchair.promotion.trial.evidence import MEASURES, SEGMENTS
+from firstchair.promotion.experiment import COLUMNS
+from firstchair.promotion.experiment.evidence import MEASURES, SEGMENTS
 
 FIRST_DAY = date(2026, 3, 1)
 DATES = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]

@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 
 from firstchair.promotion import Reason, Verb
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
+from firstchair.promotion.experiment import (
+    Experiment,
+    ExperimentDecision,
+    as_evidence,
+    decide,
+    decide_daily,
+)
+from firstchair.promotion.experiment.conditions import blind_sentence, powered
+from firstchair.promotion.experiment.decision import CONTRACT_FIELDS, SEGMENT_FIELDS
 from firstchair.promotion.rules import LiveRules, percent
-from firstchair.promotion.trial import Trial, TrialDecision, as_evidence, decide, decide_daily
-from firstchair.promotion.trial.conditions import powered, told_blind
-from firstchair.promotion.trial.decision import CONTRACT_FIELDS, SEGMENT_FIELDS
-from tests.firstchair.promotion.trial.evidence_tables import DATES, evidence_of
+from tests.firstchair.promotion.experiment.evidence_tables import DATES, evidence_of
 
 RULES = LiveRules()
 
@@ -36,10 +42,10 @@ def heard(
     users: int = 20_000,
     seed: int = 3,
     rules: LiveRules = RULES,
-) -> TrialDecision:
+) -> ExperimentDecision:
     """The first decision that ends the stage, or the last one."""
     found = None
-    for found in Trial(panel_of(effect, users=users, seed=seed), DATES, rules).decisions():
+    for found in Experiment(panel_of(effect, users=users, seed=seed), DATES, rules).decisions():
         if found.decision is not Verb.HOLD:
             break
     assert found is not None
@@ -149,7 +155,7 @@ def test_a_segment_too_small_for_any_screen_is_blind_and_its_users_stand_in_the_
 
 
 def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
-    days = list(Trial(panel_of(Effect(0.10)), DATES, RULES).decisions())
+    days = list(Experiment(panel_of(Effect(0.10)), DATES, RULES).decisions())
     smallest = min(
         min(s.champion_users, s.challenger_users)
         for s in days[-1].segments
@@ -157,7 +163,7 @@ def test_one_user_less_than_a_screen_reads_makes_a_segment_blind() -> None:
     )
 
     def blind(rules: LiveRules) -> str:
-        last = list(Trial(panel_of(Effect(0.10)), DATES, rules).decisions())[-1]
+        last = list(Experiment(panel_of(Effect(0.10)), DATES, rules).decisions())[-1]
         return next(check.detail for check in last.checks if check.name == "segments_seen")
 
     # So wide that no segment is blind for its error.
@@ -220,35 +226,38 @@ def test_a_stage_that_would_not_find_what_is_wanted_is_not_begun() -> None:
 def test_who_cannot_be_measured_does_not_stay_on_the_ramp_for_ever() -> None:
     rules = replace(RULES, wanted_effect=0.001, min_days=7, max_days=10)
 
-    looks = decide_daily(as_evidence(ramp_of(10)), rules, share=0.2)
+    evaluations = decide_daily(as_evidence(ramp_of(10)), rules, share=0.2)
 
-    assert looks[-2].reason_codes == ("underpowered",)
-    assert (looks[-1].decision, looks[-1].reason_codes) == (
+    assert evaluations[-2].reason_codes == ("underpowered",)
+    assert (evaluations[-1].decision, evaluations[-1].reason_codes) == (
         Verb.HOLD,
         ("underpowered", "horizon_reached"),
     )
 
 
 def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_nothing() -> None:
-    looks = decide_daily(as_evidence(ramp_of(8)), RULES, share=0.2)
+    evaluations = decide_daily(as_evidence(ramp_of(8)), RULES, share=0.2)
     first_step = decide_daily(
         as_evidence(ramp_of(8)), replace(RULES, wanted_effect=0.001), share=0.05
     )
 
-    assert looks[-1].reason_codes == ("ramp_clear",)
-    assert {look.planned_detectable_effect for look in looks} == {
-        looks[0].planned_detectable_effect
+    assert evaluations[-1].reason_codes == ("ramp_clear",)
+    assert {evaluation.planned_detectable_effect for evaluation in evaluations} == {
+        evaluations[0].planned_detectable_effect
     }
     assert all(
-        "would find" in next(c.detail for c in look.checks if c.name == "powered") for look in looks
+        "would find" in next(c.detail for c in evaluation.checks if c.name == "powered")
+        for evaluation in evaluations
     )
-    assert "underpowered" not in {code for look in first_step for code in look.reason_codes}
+    assert "underpowered" not in {
+        code for evaluation in first_step for code in evaluation.reason_codes
+    }
 
 
 @pytest.mark.parametrize("max_days", [14, 21, 35])
 def test_what_is_planned_is_what_the_stage_will_have_found(max_days: int) -> None:
     rules = replace(RULES, min_days=max_days, max_days=max_days)
-    daily = list(Trial(panel_of(Effect()), DATES, rules).decisions())
+    daily = list(Experiment(panel_of(Effect()), DATES, rules).decisions())
 
     planned, found = (
         daily[0].planned_detectable_effect,
@@ -331,8 +340,8 @@ def test_what_is_printed_are_the_rules_that_decided(
 ) -> None:
     rules = replace(RULES, blind_share=share, screen_harm=effect, power=power)
 
-    assert f"every segment of {percent(share)} of users" in told_blind([], rules)
-    assert f"a harm of {percent(effect)} in 1 segment(s)" in told_blind(["country CL"], rules)
+    assert f"every segment of {percent(share)} of users" in blind_sentence([], rules)
+    assert f"a harm of {percent(effect)} in 1 segment(s)" in blind_sentence(["country CL"], rules)
     assert f"a power of {percent(power)}" in powered(0.1, binds=True, rules=rules).detail
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.moments import Contrast
+from firstchair.promotion.experiment.conditions import lasting, signs_agree, superior
+from firstchair.promotion.experiment.measures import Reading
+from firstchair.promotion.experiment.segments import SegmentWatch
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial.conditions import lasting, signs_agree, superior
-from firstchair.promotion.trial.measures import Reading
-from firstchair.promotion.trial.segments import SegmentWatch
 
 RULES = LiveRules()
 PARTS = [("all", "all"), ("country", "CL"), ("country", "US")]

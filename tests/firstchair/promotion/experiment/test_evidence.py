@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from firstchair.errors import BadEvidenceError
 from firstchair.promotion import Reason, Verb
 from firstchair.promotion.audition import Effect
+from firstchair.promotion.experiment import ExperimentDecision, as_evidence, decide, read_evidence
 from firstchair.promotion.rules import LiveRules
-from firstchair.promotion.trial import TrialDecision, as_evidence, decide, read_evidence
-from tests.firstchair.promotion.trial.evidence_tables import evidence_of
+from tests.firstchair.promotion.experiment.evidence_tables import evidence_of
 
 Break = Callable[[pa.Table], pa.Table]
 
@@ -37,7 +37,7 @@ def small() -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def of_small(small: pa.Table) -> TrialDecision:
+def of_small(small: pa.Table) -> ExperimentDecision:
     return decide(as_evidence(small), LiveRules())
 
 
@@ -91,7 +91,7 @@ def test_rows_that_are_no_evidence_are_refused_in_words(
     assert "the champion stays" in raised.value.data
 
 
-def left_out(found: TrialDecision) -> tuple[bool, str]:
+def left_out(found: ExperimentDecision) -> tuple[bool, str]:
     check = next(check for check in found.checks if check.name == "left_out")
     return check.passes, check.detail
 
@@ -153,7 +153,7 @@ def test_too_much_that_is_left_out_of_one_arm_holds_whatever_the_effect() -> Non
     arm = np.asarray(better.column("arm")) == "challenger"
     rows = np.flatnonzero(arm & (np.asarray(better.column("impressions"), dtype=float) > 0))
 
-    def with_excess(count: int) -> TrialDecision:
+    def with_excess(count: int) -> ExperimentDecision:
         clicks = np.asarray(better.column("clicks"), dtype=float).copy()
         clicks[rows[:count]] = 1e6
         return decide(as_evidence(put("clicks", clicks)(better)), rules)
@@ -188,7 +188,7 @@ def test_a_row_that_comes_twice_counts_once_and_one_that_differs_not_at_all(
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=5, deadline=None)
 def test_the_order_of_rows_changes_not_a_bit(
-    small: pa.Table, of_small: TrialDecision, seed: int
+    small: pa.Table, of_small: ExperimentDecision, seed: int
 ) -> None:
     order = np.random.default_rng(seed).permutation(small.num_rows)
 
