@@ -142,7 +142,8 @@ def api() -> str:
             "## Problem codes\n",
             "A refusal is a problem document (RFC 9457) whose `type` is `urn:firstchair:` and the "
             "code. A fault of the platform behind the interface has the code of its error "
-            "([codes](codes.md#errors)) and status 503.\n",
+            "([codes](codes.md#errors)) and status 503, or 404 and "
+            "409 for a version that is unknown and a decision that the present state rules out.\n",
             table(("code", "status", "title"), _problems()),
             "## Pages of the console\n",
             "They need a session of the console, or the token.\n",

@@ -215,6 +215,12 @@ class Settings(BaseSettings):
     )
     api_port: int = Field(8000, ge=1, le=65535, description="port of the API")
     api_workers: int = Field(1, ge=1, le=256, description="processes that answer logins")
+    api_connections: int = Field(
+        4096, ge=16, le=65_536, description="open connections of a process that answers logins"
+    )
+    loopback_reads: bool = Field(
+        True, description="who comes over loopback may read Dagster and MLflow without a token"
+    )
     settle_minutes: int = Field(
         30, ge=0, description="after a home's first start nothing heavy begins by itself"
     )

@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from firstchair.access.limits import WrongTokens
-from firstchair.access.tokens import Grant, Scope, Tokens, bearer_of
+from firstchair.access.tokens import Grant, Scope, Tokens, bearer_of, digest_of
 
 # A shorter token could be guessed. While an address is over its limit, only longer ones are looked
-# up: then a flood of wrong tokens does not lock out the clients that share its address.
+# up, and those that were right from there before: a flood of wrong tokens does not lock out the
+# clients that share its address.
 UNGUESSABLE_BYTES = 32
+MOST_ACCEPTED = 10_000
 
 
 class Refusal(Enum):
@@ -25,6 +27,8 @@ class Authorizer:
     def __init__(self, tokens: Tokens, wrong: WrongTokens | None = None) -> None:
         self.tokens = tokens
         self._wrong = wrong or WrongTokens()
+        # Address and digest of tokens that were right.
+        self._accepted: set[tuple[str, str]] = set()
 
     def of_header(self, authorization: bytes, address: str, scope: Scope) -> Grant | Refusal:
         """Judge the token of an `Authorization` header.
@@ -39,11 +43,13 @@ class Authorizer:
 
     def of_token(self, token: bytes, address: str, scope: Scope) -> Grant | Refusal:
         """Judge a token; arguments as in `of_header`."""
-        is_over = self._wrong.is_over(address)
+        is_over, known = self._wrong.is_over(address), (address, digest_of(token))
         grant = None
-        if not is_over or len(token) >= UNGUESSABLE_BYTES:
-            grant = self.tokens.grant_of(token, datetime.now(UTC))
+        if not is_over or len(token) >= UNGUESSABLE_BYTES or known in self._accepted:
+            grant = self.tokens.grant_by_digest(known[1], datetime.now(UTC))
         if grant is not None:
+            if len(self._accepted) < MOST_ACCEPTED:
+                self._accepted.add(known)
             return grant if scope in grant.scopes else Refusal.NO_SCOPE
         self._wrong.count(address)
         return Refusal.TOO_MANY_WRONG if is_over else Refusal.NO_TOKEN

@@ -6,8 +6,8 @@ from ipaddress import IPv6Address, ip_address
 from time import monotonic
 
 # Wrong tokens of an address that are answered at once, and seconds after which it may send another.
-AT_ONCE = 30
-SECONDS_EACH = 2
+AT_ONCE = 120
+SECONDS_EACH = 0.25
 # Addresses that are remembered; beyond, the one that was quiet the longest is forgotten.
 MOST_ADDRESSES = 10_000
 

@@ -8,7 +8,7 @@ The process becomes the service, so it gets the signals itself; the container's 
 import os
 import sys
 
-from firstchair.commands.up import LEAN, NAMES, services, slug_of
+from firstchair.commands.up import NAMES, services, slug_of
 from firstchair.errors import FirstchairError, RunError
 from firstchair.platform.platform import open_platform
 from firstchair.platform.start import note_first_start
@@ -38,7 +38,7 @@ def become(name: str) -> None:
 
         prepare_home(platform.settings)
         note_first_start(platform)
-    os.environ.update(LEAN)
+    os.environ.update(found[name].environment)
     command = found[name].command
     os.execv(command[0], command)
 

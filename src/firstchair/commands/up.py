@@ -1,13 +1,15 @@
 """`firstchair up`: start, watch and end the API, the Dagster webserver and daemon, and MLflow."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,7 +25,8 @@ from firstchair.settings import Settings
 GRACE_SECONDS = 10
 RESTARTS = 5
 NAMES = ("API", "Dagster", "Dagster daemon", "MLflow")
-PAGES = ("Dagster", "MLflow")
+DOOR = "Door"
+PAGES = ("Dagster", "MLflow", DOOR)
 WORKSPACE = """\
 load_from:
   - python_module: {module_name: dagster_project.definitions, location_name: firstchair}
@@ -34,12 +37,24 @@ LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process that `up` keeps alive. page: address of its first page, if it is another one."""
+    """One process that `up` keeps alive.
+
+    address: for a browser. page: address of its first page, if it is another one. listens_at: host
+    and port of the process itself, where a door stands before it. secrets: of its environment; a
+    command line can be read by everybody on the machine.
+    """
 
     name: str
     command: tuple[str, ...]
     address: str | None
     page: str | None = None
+    listens_at: tuple[str, int] | None = None
+    secrets: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of the process."""
+        return {**os.environ, **LEAN, **dict(self.secrets)}
 
     @property
     def slug(self) -> str:
@@ -57,12 +72,14 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
 
     Args:
         platform: The settings and the databases behind them.
-        host: Where all of them listen; by default, the API at the address of its settings, the
-            others on this machine alone.
+        host: Where all of them listen, without a door, as in containers that nothing else reaches.
+            By default, the API at the address of its settings, and Dagster and MLflow behind a
+            door, at addresses of this machine alone that are made anew at each call.
     """
     s = platform.settings
     workspace = _workspace_file(s.home)
-    pages = host or "127.0.0.1"
+    at_dagster = (host, s.dagster_port) if host else _private_address()
+    at_mlflow = (host, s.mlflow_port) if host else _private_address()
     mlflow_uri = s.mlflow_tracking_uri or to_driver(
         platform.databases.mlflow, "psycopg2"
     ).render_as_string(hide_password=False)
@@ -77,24 +94,53 @@ def services(platform: Platform, *, host: str | None = None) -> tuple[Service, .
                 "-w",
                 workspace,
                 "-h",
-                pages,
+                at_dagster[0],
                 "-p",
-                str(s.dagster_port),
+                str(at_dagster[1]),
             ),
             s.dagster_address,
+            listens_at=at_dagster,
         ),
         Service(daemon, (str(binary / "dagster-daemon"), "run", "-w", workspace), None),
         Service(
             mlflow,
             (
-                *(str(binary / "mlflow"), "server", "--host", pages, "--port", str(s.mlflow_port)),
-                *("--backend-store-uri", mlflow_uri, "--workers", "1"),
+                *(str(binary / "mlflow"), "server"),
+                *("--host", at_mlflow[0], "--port", str(at_mlflow[1]), "--workers", "1"),
                 *("--default-artifact-root", (s.home / "mlartifacts").as_uri()),
+                # Uploads would land in the folder that `up` was started from.
+                "--no-serve-artifacts",
             ),
             s.mlflow_address,
             f"{s.mlflow_address}/{model_page(NAME)}",
+            listens_at=at_mlflow,
+            secrets=(
+                ("MLFLOW_BACKEND_STORE_URI", mlflow_uri),
+                *(() if host else (("MLFLOW_SERVER_ALLOWED_HOSTS", f"{at_mlflow[0]}:*"),)),
+            ),
         ),
+        *(() if host else (_door(at_dagster, at_mlflow),)),
     )
+
+
+def _door(*behind: tuple[str, int]) -> Service:
+    """The proxy before Dagster and MLflow; it listens at their ports of the settings."""
+    addresses = tuple(f"http://{host}:{port}" for host, port in behind)
+    return Service(DOOR, (sys.executable, "-m", "firstchair.http.door", *addresses), None)
+
+
+def _private_address() -> tuple[str, int]:
+    """A free port at an address of loopback that nobody guesses.
+
+    Where the whole of 127.0.0.0/8 is this machine, as on Linux, a web page that tries all ports of
+    127.0.0.1 in a browser here does not find it.
+    """
+    random_host = ".".join(("127", *(str(secrets.randbelow(253) + 1) for _ in range(3))))
+    for host in (random_host, "127.0.0.1"):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((host, 0))
+            return host, int(probe.getsockname()[1])
+    raise AssertionError("loopback takes no port")
 
 
 def api_service(s: Settings, *, host: str | None = None) -> Service:
@@ -138,7 +184,7 @@ def up(
     processes: dict[Service, subprocess.Popen[bytes]] = {}
     try:
         for service in wanted:
-            processes[service] = _start(service, logs, {**os.environ, **LEAN})
+            processes[service] = _start(service, logs)
         _watch(processes, logs, answers=answers, ready=lambda: started(wanted))
     except KeyboardInterrupt:
         pass
@@ -169,8 +215,8 @@ def _watch(
                     data="No data was touched; the other services were ended too.",
                     remedy="Read its log, mend the cause, and start again.",
                 )
-            processes[service] = _start(service, logs, {**os.environ, **LEAN})
-        for service in [service for service in waiting if _answers(service)]:
+            processes[service] = _start(service, logs)
+        for service in [service for service in waiting if _answers(service) and _listens(service)]:
             waiting.remove(service)
             answers(service)
         if not announced and not waiting:
@@ -179,14 +225,14 @@ def _watch(
         time.sleep(0.5)
 
 
-def _start(service: Service, logs: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(service: Service, logs: Path) -> subprocess.Popen[bytes]:
     with _log(service, logs).open("ab") as log:
         return subprocess.Popen(
             service.command,
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env=service.environment,
             start_new_session=True,
         )
 
@@ -225,10 +271,19 @@ def _require_free_ports(wanted: tuple[Service, ...]) -> None:
 
 
 def _answers(service: Service) -> bool:
-    port = int(str(service.address).rsplit(":", 1)[1])
+    """Whether something answers at the service's address for a browser."""
+    return _is_open("127.0.0.1", int(str(service.address).rsplit(":", 1)[1]))
+
+
+def _listens(service: Service) -> bool:
+    """Whether the process itself answers, and not only the door before it."""
+    return service.listens_at is None or _is_open(*service.listens_at)
+
+
+def _is_open(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def _log(service: Service, logs: Path) -> Path:

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from firstchair.access.authorizer import Refusal
+from firstchair.access.bodies import body_of
 from firstchair.access.sessions import COOKIE, Session, Sessions, is_own_form
 from firstchair.console.rendering import rendered
 from firstchair.errors import FirstchairError
@@ -70,11 +71,7 @@ async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form, which must come from a page of this site."""
     if request.headers.get("sec-fetch-site", "") not in OWN_SITE:
         raise HTTPException(403, "The form was sent from another site.")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_FORM_BYTES:
-            raise HTTPException(413, f"The form is over {MOST_FORM_BYTES:,} bytes.")
+    body = await body_of(request, most_bytes=MOST_FORM_BYTES)
     fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[-1] for name, values in fields.items()}
 

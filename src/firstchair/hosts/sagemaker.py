@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from firstchair.access.bodies import body_of
 from firstchair.errors import SourceError
 from firstchair.hosts.diskless import Diskless, config_of
 from firstchair.http.answers import (
@@ -38,6 +39,7 @@ from firstchair.settings import load_settings
 
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 JSON_LINES = ("application/jsonlines", "application/x-jsonlines", "application/x-ndjson")
+CODES = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large"}
 MAX_USERS, MAX_BODY_BYTES = 1_000, 1 << 20
 
 
@@ -120,11 +122,7 @@ async def _asked(request: Request) -> _Asked | Answer:
     if request.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
         what = "An encoded body cannot be read."
         return refused(415, "unsupported_encoding", what, "Send it plain.")
-    body = await _body(request)
-    if body is None:
-        return refused(
-            413, "too_large", f"The body is over {MAX_BODY_BYTES:,} bytes.", "Send fewer users."
-        )
+    body = await body_of(request, most_bytes=MAX_BODY_BYTES)
     try:
         user_ids = _user_ids(body, lines=lines)
     except (orjson.JSONDecodeError, ValidationError) as error:
@@ -146,19 +144,9 @@ def _user_ids(body: bytes, *, lines: bool) -> list[str]:
     return [entry if isinstance(entry, str) else entry.user_id for entry in entries]
 
 
-async def _body(request: Request) -> bytes | None:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
 async def _unknown(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    code = CODES.get(error.status_code, "bad_request")
     status_code, media_type, body = refused(
         error.status_code, code, error.detail, "Send GET /ping or POST /invocations."
     )

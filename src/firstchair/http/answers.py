@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 import orjson
 
 from firstchair.access.authorizer import Refusal
-from firstchair.access.limits import SECONDS_EACH
 from firstchair.login.logins import DEFAULT_K, MAX_K
 
 BEFORE, AFTER = "/v1/users/", "/recommendations"
@@ -90,7 +89,7 @@ HEADERS_OF = {
     401: {"www-authenticate": "Bearer"},
     403: {"www-authenticate": 'Bearer error="insufficient_scope"'},
     415: {"accept-encoding": "gzip"},
-    429: {"retry-after": str(SECONDS_EACH)},
+    429: {"retry-after": "1"},
 }
 
 
@@ -124,7 +123,7 @@ REFUSED = {
         429,
         "too_many_wrong_tokens",
         "This address sent too many wrong tokens.",
-        f"Send a valid one; another wrong one is looked at in {SECONDS_EACH} seconds.",
+        "Send a valid one, or wait a second.",
     ),
     Refusal.NO_SCOPE: (
         403,

@@ -58,6 +58,7 @@ class Api(Service):
         given, query = dict(scope["headers"]), scope["query_string"]
         answer = self.refusal(given.get(b"authorization", b""), address_of(scope), Scope.READ)
         if answer is None:
+            self.keep_connection(scope)
             request_id = given.get(b"idempotency-key", b"")
             answer = self.admitted(query, user_id, request_id, is_head=is_head)
         await _answer(send, answer, is_head=is_head)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from firstchair.access.tokens import Scope
 from firstchair.http.answers import (
@@ -22,12 +21,15 @@ from firstchair.http.answers import (
     headers_of,
     refused,
 )
+from firstchair.http.connections import DeadlineProtocol
 
 if TYPE_CHECKING:
     from firstchair.http.api import Api
 
 # Limit of path and headers of a connection's first requests; h11 has one of the same size.
 MAX_HEAD_BYTES = 64 << 10
+# Seconds from their first byte to their last.
+HEAD_SECONDS = 10
 _HEAD_END = re.compile(rb"\n\r?\n")
 # A login in one piece, as nearly every client sends it: user, query, headers.
 _LOGIN = re.compile(
@@ -66,18 +68,20 @@ class LoginProtocol(asyncio.Protocol):
     """
 
     def __init__(self, **of_uvicorn: Any) -> None:
-        self._uvicorn = H11Protocol(**of_uvicorn)
+        self._uvicorn = DeadlineProtocol(**of_uvicorn)
         self._app: Api = of_uvicorn["config"].app
         self._idle_seconds: float = of_uvicorn["config"].timeout_keep_alive
         self._received = b""
+        self._is_kept = False
         self._writing_paused = False
-        self._last_answer = 0.0
+        self._last_answer = self._head_ends = 0.0
         self._timer: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to watch for idleness; uvicorn's protocol closes the connection at shutdown."""
         self._transport = transport
         self._uvicorn.connection_made(transport)
+        self._app.connections.opened(transport)
         peer = transport.get_extra_info("peername")
         self._address: str = peer[0] if isinstance(peer, tuple) else ""
         self._loop = asyncio.get_running_loop()
@@ -87,6 +91,7 @@ class LoginProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release the timer and uvicorn's own protocol."""
         self._timer.cancel()
+        self._app.connections.closed(self._transport)
         self._uvicorn.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -108,6 +113,10 @@ class LoginProtocol(asyncio.Protocol):
         if (len(received) if end is None else end.end()) > MAX_HEAD_BYTES:
             self._write(TOO_LONG, keep=False)
         elif end is None:
+            if not self._received:
+                ends = self._loop.time() + HEAD_SECONDS
+                self._loop.call_at(ends, self._close_if_slow, ends)
+                self._head_ends = ends
             self._received = received
         else:
             self._read_head(received, received[: end.end()], login)
@@ -137,6 +146,9 @@ class LoginProtocol(asyncio.Protocol):
 
     def _answer(self, login: "re.Match[bytes]", request_id: bytes) -> None:
         self._received = b""
+        if not self._is_kept:
+            self._is_kept = True
+            self._app.connections.authorized(self._transport)
         user_id, query = login[1].decode(), login[2] or b""
         user_id = unquote(user_id) if "%" in user_id else user_id
         self._write(self._app.admitted(query, user_id, request_id), keep=True)
@@ -144,6 +156,7 @@ class LoginProtocol(asyncio.Protocol):
     def _pass_on(self, received: bytes) -> None:
         """Pass the connection to uvicorn for good."""
         self._timer.cancel()
+        self._received = b""
         self._transport.set_protocol(self._uvicorn)
         if self._writing_paused:
             self._uvicorn.pause_writing()
@@ -153,6 +166,11 @@ class LoginProtocol(asyncio.Protocol):
         known = self._app.known_headers
         if len(headers) <= KNOWN_BYTES and len(known) < KNOWN:
             known.add(headers)
+
+    def _close_if_slow(self, ends: float) -> None:
+        """Close a connection whose path and headers are not whole yet."""
+        if self._received and ends == self._head_ends:
+            self._transport.close()
 
     def _close_if_idle(self) -> None:
         """Close a connection without a recent answer; check any other again later."""

@@ -15,6 +15,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from firstchair.access.authorizer import Refusal
+from firstchair.access.bodies import body_of
 from firstchair.access.tokens import Scope
 from firstchair.errors import FirstchairError
 from firstchair.http import intake
@@ -230,7 +231,7 @@ async def _plain_body(request: Request) -> bytes:
     if coding not in {"", "identity", "gzip", "x-gzip"}:
         what = f"A body encoded by {coding[:60]} cannot be read."
         raise Refused(415, "unsupported_encoding", what, "Send it plain, or as gzip.")
-    body = await _body(request)
+    body = await body_of(request, most_bytes=intake.MAX_BODY_BYTES)
     if coding in {"", "identity"}:
         return body
     try:
@@ -243,22 +244,13 @@ async def _plain_body(request: Request) -> bytes:
     return body
 
 
-async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > intake.MAX_BODY_BYTES:
-            raise Refused(413, "too_large", TOO_LARGE, "Send fewer events.")
-        parts.append(part)
-    return b"".join(parts)
-
-
 def _authorised(api: "Service", scope: Scope) -> Callable[[Request], None]:
     def check(request: Request) -> None:
         given = request.headers.get("authorization", "").encode("latin-1", "replace")
         found = api.config.authorizer.of_header(given, address_of(request.scope), scope)
         if isinstance(found, Refusal):
             raise Refused(*REFUSED[found])
+        api.keep_connection(request.scope)
 
     return check
 

@@ -5,6 +5,7 @@ python -m firstchair.http.server [HOST]
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -31,6 +32,8 @@ NOTIFY_SECONDS = 1
 # libuv accepts one connection per round on a listening socket, and a round answers a login of each
 # open connection. With this many copies of the socket, it accepts this many connections per round.
 ACCEPTED_AT_ONCE = 64
+# Descriptors of each process, where the machine allows so many; the usual limit is 1,024.
+DESCRIPTORS = 65_536
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
@@ -108,6 +111,9 @@ def main(host: str | None = None) -> None:
     `worker` is imported above, so that each forked worker has it already.
     """
     settings = load_settings()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     # A worker forked while the server ends would treat the signal as the server's, and stay alive.
     hold, release = (
         partial(signal.pthread_sigmask, how, ENDING)

@@ -4,16 +4,18 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from firstchair.access.authorizer import Authorizer, Refusal
 from firstchair.access.hosts import AllowedHosts
 from firstchair.access.tokens import Scope
 from firstchair.errors import ModelError, SettingsError
 from firstchair.http.answers import NOT_ALLOWED, Answer
+from firstchair.http.connections import TRANSPORT, Connections
 from firstchair.http.pages import OpenConsole
 from firstchair.login.logins import Logins
 from firstchair.login.signal_feed import SignalFeed
@@ -36,7 +38,8 @@ class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
     authorizer: judges tokens. champion, decisions: called per request; they return what `firstchair status` and
-    `firstchair decisions` show. hosts: names under which the service answers. tombstones: the users
+    `firstchair decisions` show. hosts: names under which the service answers.
+    connections: most open ones. tombstones: the users
     who were forgotten; None: none can be. console: opens the review console over what is served;
     None: no pages.
     """
@@ -50,6 +53,7 @@ class ApiConfig:
     champion: Callable[[], object]
     decisions: Callable[[], object]
     hosts: AllowedHosts = field(default_factory=AllowedHosts)
+    connections: int = 4_096
     fold_in: bool = True
     tombstones: Tombstones | None = None
     console: OpenConsole | None = None
@@ -63,6 +67,7 @@ class Service:
         # Headers of authorized logins, byte for byte as a client sends them (`LoginProtocol`).
         self.known_headers: set[bytes] = set()
         self._tokens_changed = False
+        self.connections = Connections(config.connections)
         self.spool = Spool(config.spool)
         self.signal_feed = SignalFeed(
             config.spool / "signals",
@@ -148,6 +153,10 @@ class Service:
         """
         found = self.config.authorizer.of_header(authorization, address, scope)
         return NOT_ALLOWED[found] if isinstance(found, Refusal) else None
+
+    def keep_connection(self, scope: Mapping[str, Any]) -> None:
+        """Keep the connection of an ASGI request that was authorized, however many there are."""
+        self.connections.authorized(scope.get(TRANSPORT))
 
     def refresh_tokens(self) -> None:
         """Read the tokens that changed, and forget the headers of those that no longer hold."""

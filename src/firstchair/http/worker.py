@@ -67,6 +67,7 @@ def app(listens_at: str | None = None) -> Api:
             hosts=AllowedHosts.of(
                 settings.allowed_hosts, listens_at=listens_at or settings.api_host
             ),
+            connections=settings.api_connections,
             fold_in=settings.fold_in,
             tombstones=Tombstones(settings.forgotten, settings.secret_tombstone_key),
             champion=champion,

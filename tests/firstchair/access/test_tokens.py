@@ -136,6 +136,10 @@ def test_wrong_tokens_of_an_address_meet_a_limit_that_ends(file: Path) -> None:
     assert guess("10.0.0.2", SHORT) == "allowed"
     clock.now += 3 * SECONDS_EACH
     assert guess("10.0.0.1", SHORT) == "allowed"
+    for _ in range(AT_ONCE):
+        guess("10.0.0.1")
+    assert guess("10.0.0.1") is Refusal.TOO_MANY_WRONG
+    assert guess("10.0.0.1", SHORT) == "allowed"  # it was right from there before
 
 
 def test_a_flood_of_wrong_tokens_locks_out_nobody_whose_token_cannot_be_guessed(file: Path) -> None:

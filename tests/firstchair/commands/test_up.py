@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -37,6 +38,14 @@ def answers(url: str) -> bool:
             return bool(page.status == 200)
     except OSError:
         return False
+
+
+def refusal(url: str, method: str = "GET", host: str = "localhost") -> int:
+    request = urllib.request.Request(url, method=method, headers={"Host": host})
+    with pytest.raises(urllib.error.HTTPError) as found:
+        urllib.request.urlopen(request, timeout=20)
+    found.value.close()
+    return int(found.value.code)
 
 
 @pytest.fixture
@@ -88,6 +97,14 @@ def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
             and answers(f"{api}/readyz")
         )
     )
+
+    stop = '/graphql?query=mutation{stopRunningSchedule(id:"a"){__typename}}'
+    assert refusal(f"{dagster}{stop}") == 403
+    assert refusal(f"{mlflow}/api/2.0/mlflow/registered-models/alias", "DELETE") == 403
+    assert refusal(f"{dagster}/server_info", host="evil.example") == 421
+    every = psutil.Process(running.pid).children(recursive=True)
+    lines = [" ".join(child.cmdline()) for child in every]
+    assert not [line for line in lines if re.search(r"postgres\S*://", line)]
 
     before = services(running)["dagster-webserver"]
     before.kill()

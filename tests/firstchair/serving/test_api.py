@@ -689,12 +689,12 @@ def test_wrong_tokens_meet_a_limit(config: ApiConfig, path: str) -> None:
     wrong = {"headers": {"Authorization": "Bearer wrong"}}
 
     with working(config) as (_, ask):
-        found = [ask("GET", path, **wrong) for _ in range(AT_ONCE + 1)]
+        found = [ask("GET", path, **wrong) for _ in range(AT_ONCE + 20)]
 
-    assert {answer.status_code for answer in found[:-1]} == {401}
-    assert found[-1].status_code == 429
-    assert found[-1].headers["content-type"] == "application/problem+json"
-    assert int(found[-1].headers["retry-after"]) > 0
+    assert {answer.status_code for answer in found} == {401, 429}
+    refused = next(answer for answer in found if answer.status_code == 429)
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert int(refused.headers["retry-after"]) > 0
 
 
 def test_a_body_without_end_is_refused(ask: Client) -> None:
