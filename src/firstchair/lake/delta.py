@@ -139,6 +139,12 @@ class Lake:
             with self._written(table) as written:
                 written.delete(predicate)
 
+    def update(self, table: Table, values: Mapping[str, str], predicate: str) -> None:
+        """Set columns of the rows that `predicate` names, both in Delta SQL, in one commit."""
+        if self.snapshot(table) is not None:
+            with self._written(table) as written:
+                written.update(updates=dict(values), predicate=predicate)
+
     def read(self, table: Table, where: str = "true") -> pa.Table:
         """All rows that `where` (DuckDB SQL) names, in the columns and types of the table."""
         with connect() as connection:

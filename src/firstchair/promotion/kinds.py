@@ -2,3 +2,5 @@
 
 FIRST_CHAMPION, REFRESH, CHALLENGE, EXPERIMENT = "first_champion", "refresh", "challenge", "trial"
 LOST_CANARY = "lost_canary"
+# A user was forgotten; the entry says which versions were fitted again, and not who it was.
+ERASURE = "erasure"

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     BY_HAND = "by_hand"
     ALIAS_MOVED = "alias_moved"
     VERSION_DELETED = "version_deleted"
+    USER_FORGOTTEN = "user_forgotten"
 
     # Of each metric, as `Metric` has it: members made from a list, as the documentation of
     # `enum.Enum._ignore_` shows.

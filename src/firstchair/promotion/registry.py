@@ -330,6 +330,40 @@ class Registry:
             else "Build models with `firstchair run`.",
         )
 
+    def replace(self, version: Version, model: Recommender, *, data_fingerprint: str) -> Version:
+        """Put another fit in place of a version's artifacts; number, stage and aliases stay.
+
+        Files of the earlier fit that the new one lacks are removed. It may be repeated: until it is
+        done, the version's files may be of both fits.
+
+        Raises:
+            ModelError: MLflow cannot be written.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        with _answering(f"replace version {version.version}"):
+            run = self._client.get_run(version.run_id)
+            files = get_artifact_repository(run.info.artifact_uri)
+            before = set(_files_under(files, ARTIFACT))
+            written = self._log_model(version.run_id, model)
+            for path in sorted(before - {f"{ARTIFACT}/{name}" for name in written}):
+                files.delete_artifacts(path)
+            self._client.set_tag(version.run_id, "data_fingerprint", data_fingerprint)
+            self._models.set_model_version_tag(
+                NAME, version.version, "data_fingerprint", data_fingerprint
+            )
+        return self.version(version.version)
+
+    def seed(self, version: Version) -> int | None:
+        """The seed that a version was fitted with; None where its run does not say it.
+
+        Raises:
+            ModelError: The registry does not answer.
+        """
+        with _answering(f"read the parameters of version {version.version}"):
+            seed = self._client.get_run(version.run_id).data.params.get("seed")
+        return None if seed is None else int(seed)
+
     def metrics(self, version: Version) -> dict[str, float]:
         """Metrics of a version by name; empty if its run was deleted for good.
 
@@ -497,8 +531,12 @@ class Registry:
             params=[Param(name, str(value)) for name, value in parameters.items()],
         )
 
-    def _log_model(self, run_id: str, model: Recommender) -> None:
-        """Log the model's own files as an MLflow pyfunc, with a signature and without pickle."""
+    def _log_model(self, run_id: str, model: Recommender) -> set[str]:
+        """Log the model's own files as an MLflow pyfunc, with a signature and without pickle.
+
+        Returns:
+            Paths of all files, relative to the folder of the model.
+        """
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema
@@ -516,4 +554,15 @@ class Registry:
                 signature=ModelSignature(inputs, outputs),
                 pip_requirements=["firstchair"],
             )
-            self._client.log_artifacts(run_id, f"{folder}/logged", ARTIFACT)
+            logged = Path(folder) / "logged"
+            self._client.log_artifacts(run_id, str(logged), ARTIFACT)
+            return {p.relative_to(logged).as_posix() for p in logged.rglob("*") if p.is_file()}
+
+
+def _files_under(files: Any, folder: str) -> Iterator[str]:
+    """Paths of all files in a folder of a store of artifacts."""
+    for found in files.list_artifacts(folder):
+        if found.is_dir:
+            yield from _files_under(files, found.path)
+        else:
+            yield found.path

@@ -1,0 +1,6 @@
+"""Erasure: a user taken out of everything that is ours, and the proof of it."""
+
+from firstchair.erasure.erase import Erasure, forget
+from firstchair.erasure.verify import Verification, verify
+
+__all__ = ["Erasure", "Verification", "forget", "verify"]

@@ -1,0 +1,257 @@
+"""A user taken out of everything that is ours, step by step, under the lock of all writers."""
+
+import getpass
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+
+from firstchair.erasure.identity import Identity
+from firstchair.erasure.landing import objects_with, rewrite
+from firstchair.erasure.lists import publish_without
+from firstchair.erasure.masking import mask_files
+from firstchair.erasure.models import Refit, able_to_serve, others, refit
+from firstchair.erasure.rows import erase as erase_in_database
+from firstchair.erasure.spooled import erase_signals, erase_spooled
+from firstchair.erasure.tables import erase_rows
+from firstchair.erasure.verify import identify
+from firstchair.lake import connect
+from firstchair.lake import tables as t
+from firstchair.platform.platform import Platform
+from firstchair.platform.work import writing
+from firstchair.promotion import Entry
+from firstchair.promotion.erasures import record_erasure
+from firstchair.sources import EventStore, Tombstone
+
+Progress = Callable[[str, int, int], None]
+STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was done for one user.
+
+    erasure_id: of the entry in the ledger. rows: of lake tables, by table. spooled, signals: lines.
+    refits: versions that were fitted again. others_fitted_before: versions that serve nobody, were
+    fitted with the user, and stay. published: the publication that is served now; None where there
+    is none. publications_removed: earlier ones that held the user. masked: files in which the
+    user's names were crossed out. databases: rows changed, by table. landing: objects of the event
+    store that hold the user. rewritten: those that were written again without them. seconds: by
+    step.
+    """
+
+    erasure_id: str
+    already: bool
+    rows: dict[str, int]
+    spooled: int
+    signals: int
+    refits: tuple[Refit, ...]
+    others_fitted_before: int
+    published: str | None
+    publications_removed: tuple[str, ...]
+    masked: tuple[str, ...]
+    databases: dict[str, int]
+    landing: tuple[str, ...]
+    rewritten: tuple[str, ...]
+    ledger_entry: int
+    seconds: dict[str, float]
+
+
+@dataclass(slots=True)
+class _State:
+    """What a killed erasure has to know when it is started again; it names nobody.
+
+    known_from: day of the user's first event, ISO 8601; empty where they had none. planned:
+    versions to fit again. refits: those that were.
+    """
+
+    known_from: str = ""
+    planned: list[str] = field(default_factory=list)
+    refits: list[dict[str, str | bool | float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Clock:
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.progress(name, len(self.seconds), STEPS)
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 2)
+
+
+def forget(
+    platform: Platform,
+    user_id: str,
+    *,
+    rewrite_landing: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Erasure:
+    """Take a user out of lake, lists, models, spool, reports, databases; write that to the ledger.
+
+    The tombstone comes first, so that nothing of the user comes in meanwhile. Every step may be
+    repeated: the same call again completes an erasure that was killed, and a later call finds
+    nothing and writes no second entry.
+
+    Args:
+        platform: Everything that is ours.
+        user_id: Key of the account table; the account need not be there any more.
+        rewrite_landing: Whether the objects of the event store are written again without the user.
+        progress: Told of each step.
+
+    Raises:
+        WriterBusyError: Another writer is at work; nothing was read or written.
+        SourceError, LakeError, ModelError, LedgerError: A store cannot be reached; what was done
+            stays done, and the same call again goes on.
+    """
+    clock = _Clock(progress)
+    with writing(platform.databases.ledger, who="firstchair forget", wait=False):
+        return _forgotten(platform, identify(platform, user_id), clock, rewrite_landing)
+
+
+def _forgotten(
+    platform: Platform, identity: Identity, clock: _Clock, rewrite_landing: bool
+) -> Erasure:
+    tombstone, already = _tombstone(platform, identity.user_id)
+    state_file = platform.settings.forgotten / f"{tombstone.erasure_id}.json"
+    with clock.step("tables"):
+        state = _planned(platform, identity, state_file)
+        rows = erase_rows(platform.lake, identity, now=platform.now)
+    with clock.step("spool and signals"):
+        spooled = erase_spooled(platform.settings.spool, identity)
+        signals = erase_signals(platform.settings.spool / "signals", identity)
+    with clock.step("models"):
+        refits = _refit(platform, state, state_file)
+    with clock.step("lists"):
+        published, removed = publish_without(platform, identity, fitted=bool(state.planned))
+    with clock.step("files"):
+        masked = mask_files(platform, identity)
+    with clock.step("databases"):
+        databases = _mask_rows(platform, identity)
+    with clock.step("landing"):
+        landing, rewritten = _landing(platform, identity, rewrite_landing=rewrite_landing)
+    with clock.step("ledger"):
+        entry = _record(platform, tombstone, refits)
+        left = _left_as_fitted(platform, state)
+        _finish(platform, tombstone, state_file)
+    return Erasure(
+        erasure_id=tombstone.erasure_id,
+        already=already,
+        rows=rows,
+        spooled=spooled,
+        signals=signals,
+        refits=tuple(refits),
+        others_fitted_before=left,
+        published=published,
+        publications_removed=tuple(removed),
+        masked=tuple(masked),
+        databases=databases,
+        landing=tuple(landing),
+        rewritten=tuple(rewritten),
+        ledger_entry=entry.sequence,
+        seconds=clock.seconds,
+    )
+
+
+def _record(platform: Platform, tombstone: Tombstone, refits: list[Refit]) -> Entry:
+    return record_erasure(
+        platform.registry,
+        platform.ledger,
+        erasure_id=tombstone.erasure_id,
+        refitted=[one.record() for one in refits],
+        person=getpass.getuser(),
+        now=platform.now,
+    )
+
+
+def _tombstone(platform: Platform, user_id: str) -> tuple[Tombstone, bool]:
+    """The tombstone of the user, made now where there is none; whether an erasure was finished."""
+    tombstones = platform.tombstones
+    if (known := tombstones.of(user_id)) is not None:
+        return known, known.done
+    made = Tombstone(
+        tombstones.hash_of(user_id), uuid.uuid4().hex[:16], platform.now.isoformat(), done=False
+    )
+    tombstones.put(made)
+    return made, False
+
+
+def _planned(platform: Platform, identity: Identity, path: Path) -> _State:
+    """What is to be fitted again, found before the user's rows are gone."""
+    if path.exists():
+        return _State(**json.loads(path.read_text()))
+    with connect() as connection:
+        row = connection.execute(
+            f"select min(event_date) from {platform.lake.scan(t.BRONZE_EVENTS)} "
+            f"where user_key = '{identity.user_key}'"
+        ).fetchone()
+    first = None if row is None else row[0]
+    state = _State()
+    if first is not None:
+        found = able_to_serve(platform.registry, platform.ledger, known_from=first)
+        state = _State(str(first), [version.version for version in found])
+    _keep(path, state)
+    return state
+
+
+def _keep(path: Path, state: _State) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(asdict(state)))
+    temporary.replace(path)
+
+
+def _refit(platform: Platform, state: _State, path: Path) -> list[Refit]:
+    """Fit what is planned and was not fitted yet; all of it, in order."""
+    done = {str(one["version"]) for one in state.refits}
+    for number in state.planned:
+        version = platform.registry.find(number)
+        if number in done or version is None:
+            continue
+        found = refit(platform.lake, platform.registry, version, seed=platform.settings.seed)
+        state.refits.append(asdict(found))
+        _keep(path, state)
+    return [Refit(**one) for one in state.refits]  # type: ignore[arg-type]
+
+
+def _mask_rows(platform: Platform, identity: Identity) -> dict[str, int]:
+    databases = platform.databases
+    named = {"ledger": databases.ledger, "mlflow": databases.mlflow, "dagster": databases.dagster}
+    return {
+        f"{name}.{table}": rows
+        for name, url in named.items()
+        for table, rows in erase_in_database(url, identity).items()
+    }
+
+
+def _landing(
+    platform: Platform, identity: Identity, *, rewrite_landing: bool
+) -> tuple[list[str], list[str]]:
+    """Objects of the event store that still hold the user, and those that were rewritten."""
+    store = EventStore(platform.settings.events_url, {})
+    found = objects_with(store, identity)
+    if not rewrite_landing:
+        return found, []
+    done, left = rewrite(platform.lake, store, found, identity)
+    return left, done
+
+
+def _left_as_fitted(platform: Platform, state: _State) -> int:
+    if not state.known_from:
+        return 0
+    first = date.fromisoformat(state.known_from)
+    return others(platform.registry, state.planned, known_from=first)
+
+
+def _finish(platform: Platform, tombstone: Tombstone, state_file: Path) -> None:
+    """Mark the erasure as finished; from now on only a tombstone is left of it."""
+    done = Tombstone(tombstone.user_hash, tombstone.erasure_id, tombstone.forgotten_at, done=True)
+    platform.tombstones.put(done)
+    state_file.unlink(missing_ok=True)

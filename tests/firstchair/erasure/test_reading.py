@@ -1,0 +1,131 @@
+"""A user is found wherever they stand, however deep it is packed, and nobody else is taken for them."""
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from firstchair.erasure.identity import Identity
+from firstchair.erasure.reading import Search, names_in
+
+KEY = b"a test's key"
+ANN = Identity.of("user-ann", KEY, email="ann@example.org")
+Packed = Callable[[str], bytes]
+
+
+def names(data: bytes, identity: Identity = ANN) -> set[str]:
+    return names_in(io.BytesIO(data), Search(identity))
+
+
+def _parquet(columns: dict[str, pa.Array]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd", write_statistics=False)
+    return sink.getvalue()
+
+
+def _nested(text: str) -> bytes:
+    inner = pa.array([[{"who": "somebody"}], [{"who": text}, {"who": text}]])
+    pairs = pa.array([[(text, 1.0)], []], pa.map_(pa.string(), pa.float64()))
+    return _parquet({"rows": inner, "pairs": pairs})
+
+
+def _npy(array: np.ndarray) -> bytes:
+    sink = io.BytesIO()
+    np.save(sink, array)
+    return sink.getvalue()
+
+
+def _zip(text: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/b.txt", text * 3 + " " + text)
+    return sink.getvalue()
+
+
+def _npz(text: str) -> bytes:
+    sink = io.BytesIO()
+    np.savez_compressed(sink, ids=np.array(["somebody", text]))
+    return sink.getvalue()
+
+
+FORMS: dict[str, Packed] = {
+    "plain": lambda text: f"before {text}, after".encode(),
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "zstandard": lambda text: zstandard.compress(f"{text} {text}".encode()),
+    "zip": _zip,
+    "npz": _npz,
+    "npy": lambda text: _npy(np.array(["x", text])),
+    "parquet": lambda text: _parquet({"a": pa.array(["x", text]), "n": pa.array([1, 2])}),
+    "dictionary": lambda text: _parquet({"a": pa.array([text, text]).dictionary_encode()}),
+    "nested": _nested,
+    "twice": lambda text: gzip.compress(_zip(text)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["user_id", "email", "user_key"])
+def test_each_name_is_found_in_each_form(form: str, name: str) -> None:
+    assert names(FORMS[form](getattr(ANN, name))) == {name}
+    assert names(FORMS[form]("user-bob")) == set()
+
+
+def test_a_pseudonym_is_found_as_numbers() -> None:
+    packed = bytes.fromhex(ANN.user_key)
+    halves = np.frombuffer(packed, dtype=">u8").astype(np.uint64)
+
+    assert names(_npy(halves)) == {"user_key"}
+    assert names(save({"a": np.frombuffer(packed, dtype=np.uint8)})) == {"user_key"}
+    column = pa.array(halves, pa.uint64())
+    assert names(_parquet({"a": pa.concat_arrays([column, column])})) == {"user_key"}
+    assert names(_npy(halves + np.uint64(1))) == set()
+
+
+def test_a_name_on_the_border_of_two_pieces_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstchair.erasure.reading.PIECE_BYTES", 7)
+
+    assert names(b"-" * 100 + b" user-ann " + b"-" * 100) == {"user_id"}
+
+
+@pytest.mark.parametrize("form", ["gzip", "zstandard", "zip", "parquet"])
+def test_what_cannot_be_unpacked_to_its_end_is_an_error(form: str) -> None:
+    whole = FORMS[form]("user-ann")
+
+    with pytest.raises((OSError, EOFError, ValueError)):
+        names(whole[: len(whole) // 2])
+
+
+@given(st.text(min_size=6, max_size=20), st.sampled_from("-/:, \"'\n"))
+def test_any_account_key_is_found_as_a_whole_word_alone(user_id: str, beside: str) -> None:
+    identity = Identity.of(user_id, KEY)
+    text = f"{beside}{user_id}{beside}".encode("utf-8", "surrogatepass")
+
+    assert "user_id" in identity.found_in(text)
+    assert "user_id" in identity.found_in(json.dumps({"user_id": user_id}).encode())
+    masked = identity.masked(text)
+    assert len(masked) == len(text)
+    assert not identity.found_in(masked) or set(user_id) <= {"x"}
+
+
+def test_a_longer_key_is_another_user() -> None:
+    one = Identity.of("user-1", KEY)
+
+    assert one.found_in(b'{"user_id":"user-1"}') == {"user_id"}
+    assert one.found_in(b"user-12, xuser-1, user-1a and user_1") == set()
+
+
+def test_a_short_key_is_looked_for_in_fields_of_its_name_alone() -> None:
+    seven = Identity.of("7", KEY)
+
+    assert seven.found_in(b'{"user_id": "7", "position": 7}') == {"user_id"}
+    assert seven.found_in(b'{"user_id": "77", "position": 7}') == set()
+    assert seven.masked(b'{"user_id": "7", "position": 7}') == b'{"user_id": "x", "position": 7}'
