@@ -11,6 +11,8 @@ from firstchair.cli.app import AsJson, app
 from firstchair.cli.output import at_work, show, table
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from firstchair.cli.screens import Screen
     from firstchair.erasure import Erasure, Verification
 
@@ -68,7 +70,7 @@ def _erasure(report: Erasure) -> Screen:
         (one.version, one.family, "as if subtracted" if one.exact else "refit", one.seconds)
         for one in report.refits
     ]
-    shown = [
+    shown: list[RenderableType] = [
         Text(f"The user {done}. Entry {report.ledger_entry} of the ledger says so, and not who."),
         table("Taken out", ("of", "rows or files"), rows),
     ]
@@ -86,7 +88,7 @@ def _erasure(report: Erasure) -> Screen:
 
 
 def _landing(report: Erasure) -> Screen:
-    shown = []
+    shown: list[RenderableType] = []
     if report.rewritten:
         shown.append(Text(f"{len(report.rewritten):,} objects of the event store were rewritten."))
     if report.landing:
@@ -107,7 +109,9 @@ def _landing(report: Erasure) -> Screen:
 def _proof(proof: Verification) -> Screen:
     """What was read, and where the user was found."""
     read = [*proof.files.items(), ("tables of databases", proof.tables)]
-    shown = [table(f"Read: {proof.bytes:,} bytes, stored and unpacked", ("of", "number"), read)]
+    shown: list[RenderableType] = [
+        table(f"Read: {proof.bytes:,} bytes, stored and unpacked", ("of", "number"), read)
+    ]
     if proof.not_read:
         shown.append(Text(f"Not read: {proof.not_read}."))
     if proof.by_field:
@@ -119,9 +123,9 @@ def _proof(proof: Verification) -> Screen:
         title = f"Held by other teams: {len(proof.sources):,}"
         shown.append(table(title, ("object or table", "by"), rows))
     if proof.left:
-        rows = [(one.kind, one.name, ", ".join(one.names)) for one in proof.left[:SHOWN]]
+        left = [(one.kind, one.name, ", ".join(one.names)) for one in proof.left[:SHOWN]]
         shown.append(
-            table(f"Holds the user: {len(proof.left):,}", ("kind", "file or table", "by"), rows)
+            table(f"Holds the user: {len(proof.left):,}", ("kind", "file or table", "by"), left)
         )
     shown += [Text(f"Cannot be read: {name}", style="red") for name in proof.unread[:SHOWN]]
     verdict = "Nothing of ours holds the user." if proof.ok else "The user is not forgotten."

@@ -65,7 +65,7 @@ def able_to_serve(registry: Registry, ledger: Ledger, *, known_from: date) -> li
     """
     last = ledger.last()
     phase = None if last is None else last.phase
-    named = [] if phase is None else [phase.on_trial, phase.standing]
+    named = [] if phase is None else [phase.treatment, phase.control]
     found = [registry.alias(alias) for alias in Alias]
     found += [registry.find(number) for number in named]
     found += registry.newest(date.max).values()
