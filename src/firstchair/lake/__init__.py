@@ -10,7 +10,14 @@ from firstchair.lake.redirects import (
 )
 from firstchair.lake.simulation import is_simulated
 from firstchair.lake.tables import Table
-from firstchair.lake.upkeep import drop_earlier_versions, vacuum
+from firstchair.lake.upkeep import (
+    TableSize,
+    TableUpkeep,
+    drop_earlier_versions,
+    maintain_table,
+    size_of,
+    vacuum,
+)
 
 __all__ = [
     "ArrowData",
@@ -18,12 +25,16 @@ __all__ = [
     "Engine",
     "Lake",
     "Table",
+    "TableSize",
+    "TableUpkeep",
     "connect",
     "drop_earlier_versions",
     "holds_merged",
     "is_simulated",
+    "maintain_table",
     "merged_artists",
     "redirects_of",
+    "size_of",
     "statement",
     "under_current_artists",
     "unread",
