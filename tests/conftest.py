@@ -37,6 +37,7 @@ LIVED = (
     "tests/firstchair/commands/test_doctor.py",
     "tests/firstchair/commands/test_run.py",
     "tests/firstchair/commands/test_up.py",
+    "tests/firstchair/commands/test_upkeep.py",
     "tests/firstchair/console/test_pages.py",
 )
 # Then what takes longest, by its processor time, so that all processes end at about the same time.

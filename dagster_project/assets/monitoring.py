@@ -13,6 +13,7 @@ from dagster_project.checks import DAY_USABLE, outcome
 from dagster_project.metadata import described, report_page, run_page
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
+from firstchair.platform.upkeep import maintain
 
 OWNERS = ["team:ml"]
 ONE_DAY = timedelta(days=1)
@@ -220,3 +221,23 @@ def monitoring_run(
         },
     )
     return dg.MaterializeResult(metadata=described(report))
+
+
+@dg.asset(
+    group_name="monitoring",
+    owners=OWNERS,
+    kinds={"deltalake"},
+    deps=[monitoring_run],
+)
+def lake_upkeep(platform: PlatformResource) -> dg.MaterializeResult:
+    """Small files merged, what no version needs removed; sizes of the tables before and after."""
+    report = maintain(platform.open())
+    return dg.MaterializeResult(
+        metadata=described(
+            report,
+            files_before=report.files_before,
+            files_after=report.files_after,
+            bytes_before=report.bytes_before,
+            bytes_after=report.bytes_after,
+        )
+    )

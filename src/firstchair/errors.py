@@ -12,9 +12,16 @@ FirstchairError
 │   └── BadEvidenceError  rows that are no evidence: a column missing, a value out of range, a user twice
 ├── LedgerError          the decision ledger refuses an entry or its chain is broken
 │   └── RefusedDecisionError  a person asked for a decision that the present state rules out
+├── BackupError          a backup cannot be made, or is damaged, or may not be restored
 └── RunError             a run of the pipeline failed or may not start
     └── WriterBusyError   another writer of the tables is at work
 """
+
+import errno
+import os
+
+# Faults of a disk that a person can mend: full, over a quota, read-only, not ours to write.
+STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 class FirstchairError(Exception):
@@ -101,6 +108,12 @@ class RefusedDecisionError(LedgerError):
     http_status = 409
 
 
+class BackupError(FirstchairError):
+    """A backup cannot be made, or is damaged, or may not be restored where it was to be."""
+
+    code = "backup_failed"
+
+
 class RunError(FirstchairError):
     """A run of the pipeline failed or may not start."""
 
@@ -111,3 +124,17 @@ class WriterBusyError(RunError):
     """Another writer of the tables is at work; nothing was read or written."""
 
     code = "writer_busy"
+
+
+def storage_fault(error: BaseException) -> str | None:
+    """What is wrong with the disk behind an error, or behind what caused it; None for other errors.
+
+    Libraries raise their own classes for it, with the system's words.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        of_system = isinstance(seen, OSError) and seen.errno in STORAGE_ERRORS
+        if of_system or any(os.strerror(number) in str(seen) for number in STORAGE_ERRORS):
+            return " ".join(str(seen).split())
+        seen = seen.__cause__ or seen.__context__
+    return None

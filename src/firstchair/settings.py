@@ -209,6 +209,15 @@ class Settings(BaseSettings):
     fold_in: bool = Field(
         True, description="a login counts what the user did since their list was made"
     )
+    lake_retention_days: int = Field(
+        7, ge=1, description="days for which every version of a table stays readable"
+    )
+    report_retention_days: int = Field(
+        180, ge=1, description="days for which pages of monitoring are kept"
+    )
+    spool_retention_days: int = Field(
+        30, ge=1, description="days for which unreadable segments of the spool are kept"
+    )
     api_host: str = Field("127.0.0.1", description="address that the API listens at")
     allowed_hosts: str = Field(
         "", description="names in the Host header that are answered beside loopback, by commas"

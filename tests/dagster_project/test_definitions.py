@@ -31,6 +31,7 @@ GROUPS = {
         "data_drift",
         "overfit",
         "monitoring_run",
+        "lake_upkeep",
     },
 }
 HEAVY = {"pandas", "numpy", "mlflow", "xgboost", "implicit", "duckdb", "deltalake"}

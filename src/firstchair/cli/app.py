@@ -16,7 +16,7 @@ from firstchair.cli import screens
 from firstchair.cli.output import Advance, at_work, show
 from firstchair.definitions.checks import CheckState
 from firstchair.definitions.instants import instant_of
-from firstchair.errors import FirstchairError
+from firstchair.errors import FirstchairError, storage_fault
 
 app = typer.Typer(
     name="firstchair",
@@ -54,7 +54,13 @@ def main() -> None:
         app()
     except FirstchairError as error:
         _complain(f"{error.what} [{error.code}, {error.where}]", f"{error.data} {error.remedy}")
-    except Exception:
+    except Exception as error:
+        if (storage := storage_fault(error)) is not None:
+            _complain(
+                f"The disk cannot be written: {storage} [storage_failed]",
+                "Every table is whole; what had not been written is missing. Make space, or mend "
+                "the rights of the folder, then run the command again.",
+            )
         kind, fault, _ = sys.exc_info()
         details = _kept(traceback.format_exc())
         _complain(

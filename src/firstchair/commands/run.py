@@ -11,7 +11,7 @@ from firstchair.errors import RunError
 from firstchair.lake import tables as t
 from firstchair.platform.assets import ACCOUNTS, AFTER, FEATURES, HISTORY, MODELS, SOURCES
 from firstchair.platform.platform import Platform
-from firstchair.platform.triggers import lists_with_merged
+from firstchair.platform.triggers import lists_to_renew
 from firstchair.platform.work import writing
 
 ONE_DAY = timedelta(days=1)
@@ -150,8 +150,8 @@ class _Run:
         return RunReport(data_days[0], last, len(data_days), tuple(built_days), tuple(self.runs))
 
     def _renew_lists(self) -> None:
-        """Publish the served lists again if they hold an artist that was merged later."""
-        due = lists_with_merged(self.platform)
+        """Publish the served lists again if they are damaged, or hold an artist merged later."""
+        due = lists_to_renew(self.platform)
         if due is not None and self._wanted(("published_lists",)):
             day = due.as_of - ONE_DAY
             self.total += 1

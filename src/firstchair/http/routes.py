@@ -115,6 +115,7 @@ def _probes(app: FastAPI, api: "Service") -> None:
             "as_of": published.as_of,
             "age_days": age.days,
             "users": published.users,
+            "refused": published.refused,
             "undelivered_bytes": waiting,
             "undelivered_seconds": round(time.time() - oldest) if waiting else 0,
         }

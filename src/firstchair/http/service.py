@@ -21,7 +21,7 @@ from firstchair.login.logins import Logins
 from firstchair.login.signal_feed import SignalFeed
 from firstchair.outbox.delivery import DELIVER_SECONDS, Delivery
 from firstchair.outbox.spool import Spool
-from firstchair.publication.published import Published, current, open_published
+from firstchair.publication.published import Published, open_published, to_serve
 from firstchair.sources import Tombstones
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ class Service:
         self._delivery = Delivery(config.spool, config.events_url)
         self.logins: Logins | None = None
         self.served: str | None = None
+        self._read: tuple[str, int] | None = None
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(RELOAD_SECONDS, self.reload), daemon=True),
@@ -120,8 +121,8 @@ class Service:
         """
         if self.config.tombstones is not None:
             self.config.tombstones.refresh()
-        named = current(self.config.published)
-        if named is None or named == self.served:
+        wanted = to_serve(self.config.published)
+        if wanted in {None, self._read}:
             return
         try:
             published = open_published(self.config.published)
@@ -141,7 +142,9 @@ class Service:
             )
         else:
             self.logins.serve(published)
-        self.served = named
+        self.served, self._read = published.version, wanted
+        if published.refused:
+            log.error("Damaged lists are not served: %s.", "; ".join(published.refused))
 
     def refusal(self, authorization: bytes, address: str, scope: Scope) -> Answer | None:
         """Why a request may not do what it asks for; None if it may.

@@ -154,7 +154,7 @@ def vacuum(
         return 0
     files = file_system(lake, lake.location(table))
     # The log names a removed file for a week (deltalake 1.6.6), whether it is there or not.
-    there = set(unnamed) & {found.path for found in _listed(files)}
+    there = set(unnamed) & set(files_in(files))
     for path in sorted(there):
         files.delete_file(path)
     return len(there)
@@ -232,16 +232,22 @@ def file_system(lake: Lake, url: str) -> fs.FileSystem:
     return fs.PyFileSystem(DeltaStorageHandler(url, dict(lake.storage_options) or None))
 
 
+def files_in(files: fs.FileSystem) -> list[str]:
+    """Paths of all files in any depth, ascending; none where the folder is missing."""
+    return sorted(info.path for info in _listed(files))
+
+
 def readable_versions(lake: Lake, table: Table, versions: Collection[int]) -> tuple[int, ...]:
-    """Those of `versions` that the log still holds, ascending."""
-    return tuple(v for v in sorted(set(versions)) if v >= 0 and _is_readable(lake, table, v))
+    """Those of `versions` that the log still holds, ascending; a lake of before may lack some."""
+    entries = _log(file_system(lake, lake.location(table)))
+    checkpoints = _checkpoints(entries)
+    commits = {entry.version for entry in entries if entry.path.endswith(".json")}
 
+    def is_readable(version: int) -> bool:
+        start = max((found for found in checkpoints if found <= version), default=MISSING)
+        return all(number in commits for number in range(start + 1, version + 1))
 
-def _is_readable(lake: Lake, table: Table, version: int) -> bool:
-    try:
-        return lake.at({table.name: version}).snapshot(table) is not None
-    except LakeError:
-        return False
+    return tuple(v for v in sorted(set(versions)) if v > MISSING and is_readable(v))
 
 
 def _set_properties(lake: Lake, table: Table, retention: timedelta) -> None:
@@ -262,8 +268,7 @@ def _present(lake: Lake, table: Table) -> DeltaTable:
 
 
 def _listed(files: fs.FileSystem) -> list[fs.FileInfo]:
-    """Every file in a table's folder."""
-    found = files.get_file_info(fs.FileSelector("", recursive=True))
+    found = files.get_file_info(fs.FileSelector("", recursive=True, allow_not_found=True))
     return [info for info in found if info.type is fs.FileType.File]
 
 

@@ -52,6 +52,11 @@ GUIDES: Mapping[str, Guide] = {
         "Look at the newest run in Dagster, mend its cause, then `firstchair run`.",
         "lineage",
     ),
+    "damaged_lists": Guide(
+        "The disk is failing, or something other than firstchair wrote to the folder of published lists.",
+        "`firstchair run` or `promotion_sensor` publishes them again; look at the disk's own log.",
+        "lineage",
+    ),
     "quarantine_rate": Guide(
         "A producer changed the format of its records, or accounts and catalogue lag behind the events.",
         "Look at the samples and mend the producer; delivered again, the records are taken in.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from firstchair import events
+from firstchair import events, publication
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
@@ -151,6 +151,7 @@ def _freshness(platform: Platform, last: date) -> Iterator[Check]:
     newest = f"The newest complete day of events is {last}."
     yield Check("stale_data", FAILS if stale else PASSES, newest)
     yield _lists(platform, last)
+    yield _damage(platform)
 
 
 def _lists(platform: Platform, last: date) -> Check:
@@ -163,6 +164,15 @@ def _lists(platform: Platform, last: date) -> Check:
         text = f"{known}; {over[-1]} has been over for more than six hours."
         return Check(name, FAILS, text)
     return Check(name, PASSES, f"{known}; the newest complete day of events is {last}.")
+
+
+def _damage(platform: Platform) -> Check:
+    """Whether the published lists are as they were written."""
+    found = publication.damage(platform.settings.published)
+    if found is None:
+        return Check("damaged_lists", PASSES, "The published lists are as they were written.")
+    text = f"The published lists are damaged; the newest whole ones are served. {found}."
+    return Check("damaged_lists", FAILS, text)
 
 
 def _is_due(now: datetime, day: date) -> bool:

@@ -106,13 +106,20 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
     if not is_followed(platform.registry, platform.ledger):
         moved = out_of_line(platform.registry, platform.ledger)
         return [DecisionDue(last.as_of, f"aliases-{last.sequence}-{moved}")]
-    if (merged := lists_with_merged(platform)) is not None:
-        return [merged]
+    if (renewed := lists_to_renew(platform)) is not None:
+        return [renewed]
     return _unserved(platform, last)
 
 
-def lists_with_merged(platform: Platform) -> DecisionDue | None:
-    """The day whose served lists hold an artist that was merged later; None if there is none."""
+def lists_to_renew(platform: Platform) -> DecisionDue | None:
+    """The day whose served lists are damaged, or hold an artist that was merged later; else None."""
+    root, days = platform.settings.published, platform.lake.partitions(t.RECOMMENDATIONS)
+    if days and publication.damage(root) is not None:
+        return DecisionDue(days[-1], f"damaged-{publication.to_serve(root)}")
+    return _lists_with_merged(platform)
+
+
+def _lists_with_merged(platform: Platform) -> DecisionDue | None:
     served = publication.serves(platform.settings.published)
     version = platform.lake.version(t.ARTIST_REDIRECTS)
     if served is None or served.redirects == version:

@@ -119,6 +119,21 @@ class Ledger:
         """Migrate the database to the newest schema; idempotent, also for two processes at once."""
         migrate(self.url, Path(__file__).parent / "migrations")
 
+    def make_writer(self) -> None:
+        """Make the role that entries are written as, where the server lets us; idempotent.
+
+        The migrations do it too; a dump of a ledger names the role and does not make it.
+        """
+        made = f"""
+            do $$ begin
+                create role {WRITER} nologin;
+            exception
+                when duplicate_object or unique_violation or insufficient_privilege then null;
+            end $$
+        """
+        with self._engine.begin() as connection:
+            connection.execute(sa.text(made))
+
     def append(self, decision: Decision) -> Entry:
         """Append a decision, or return the entry that has its id already.
 
@@ -235,6 +250,22 @@ class Ledger:
         query = sa.select(DECISIONS.c.as_of, phase.label("phase")).order_by(DECISIONS.c.sequence)
         with self._engine.connect() as connection:
             return [(row.as_of, phase_of(row.phase)) for row in connection.execute(query)]
+
+    def table_versions(self) -> dict[str, set[int]]:
+        """Versions of tables of the lake that entries name, by name of the table.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        query = sa.text(
+            "select distinct named.key, named.value::bigint from decisions, "
+            "jsonb_each_text(decisions.evidence -> 'tables') as named"
+        )
+        found: dict[str, set[int]] = {}
+        with self._reading() as connection:
+            for name, version in connection.execute(query):
+                found.setdefault(name, set()).add(version)
+        return found
 
     def champion_at(self, instant: datetime) -> Entry | None:
         """The entry that made the champion of an instant; None before the first champion."""

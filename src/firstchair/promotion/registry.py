@@ -1,5 +1,6 @@
 """The MLflow registry: registered versions of `artist-recommender`, their tags, and the aliases."""
 
+import hashlib
 import re
 import tempfile
 import time
@@ -46,6 +47,8 @@ COLUMNS = (
     "train_ndcg_at_10",
     "train_recall_at_20",
 )
+# Tag of a version: SHA-256 of its model's files, by which damage is found.
+DIGEST = "artifact_sha256"
 # Tags of every version that this platform registers.
 TAGS = frozenset({"family", "as_of", "data_fingerprint", "stage"})
 # Error codes of MLflow for a missing model or alias.
@@ -107,6 +110,16 @@ class Version:
     data_fingerprint: str
     stage: str
     run_id: str
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of the names and contents of all files in a folder; in hex."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _note(
@@ -211,14 +224,14 @@ class Registry:
                 self._client.log_dict(run_id, document, f"{name}.json")
             for name, figure in (pictures or {}).items():
                 self._client.log_figure(run_id, figure, f"{name}.png")
-            self._log_model(run_id, model)
+            _, digest = self._log_model(run_id, model)
             self._client.set_terminated(run_id)
             self._ensure_registered()
             made = self._client.create_model_version(
                 NAME,
                 source=f"{run.info.artifact_uri}/{ARTIFACT}",
                 run_id=run_id,
-                tags={**tags, "stage": str(Stage.CANDIDATE)},
+                tags={**tags, "stage": str(Stage.CANDIDATE), DIGEST: digest},
                 description=note,
             )
         return self._described(made)
@@ -345,13 +358,12 @@ class Registry:
             run = self._client.get_run(version.run_id)
             files = get_artifact_repository(run.info.artifact_uri)
             before = set(_files_under(files, ARTIFACT))
-            written = self._log_model(version.run_id, model)
+            written, digest = self._log_model(version.run_id, model)
             for path in sorted(before - {f"{ARTIFACT}/{name}" for name in written}):
                 files.delete_artifacts(path)
             self._client.set_tag(version.run_id, "data_fingerprint", data_fingerprint)
-            self._models.set_model_version_tag(
-                NAME, version.version, "data_fingerprint", data_fingerprint
-            )
+            for tag, value in (("data_fingerprint", data_fingerprint), (DIGEST, digest)):
+                self._models.set_model_version_tag(NAME, version.version, tag, value)
         return self.version(version.version)
 
     def seed(self, version: Version) -> int | None:
@@ -384,13 +396,14 @@ class Registry:
         """The fitted model of a version, from its artefacts.
 
         Raises:
-            ModelError: The artefacts are missing or of an unknown format.
+            ModelError: The artefacts are missing, damaged, or of an unknown format.
         """
         import mlflow.artifacts
         from mlflow.exceptions import MlflowException
 
         with _answering(f"read version {version.version}"):
-            source = self._models.get_model_version(NAME, version.version).source
+            registered = self._models.get_model_version(NAME, version.version)
+            source = registered.source
         try:
             path = mlflow.artifacts.download_artifacts(
                 artifact_uri=source, tracking_uri=self.tracking_uri
@@ -402,8 +415,17 @@ class Registry:
                 data="Nothing was changed; lists published before stay.",
                 remedy=f"Restore it from a backup, or promote another version than {version.version}.",
             ) from error
-        folder = Path(path)
-        return load(Family(version.family), folder / "data" / ARTIFACT)
+        folder = Path(path) / "data" / ARTIFACT
+        # Versions of earlier releases have no digest.
+        if registered.tags.get(DIGEST, found := _digest(folder)) != found:
+            raise ModelError(
+                f"The artifact of version {version.version} is damaged: its files are not as they "
+                "were registered.",
+                where=str(source),
+                data="Nothing was computed with it; lists published before stay.",
+                remedy=f"Restore it from a backup, or promote another version than {version.version}.",
+            )
+        return load(Family(version.family), folder)
 
     def alias(self, name: str) -> Version | None:
         """The version that the alias points at; None if there is none.
@@ -531,11 +553,12 @@ class Registry:
             params=[Param(name, str(value)) for name, value in parameters.items()],
         )
 
-    def _log_model(self, run_id: str, model: Recommender) -> set[str]:
+    def _log_model(self, run_id: str, model: Recommender) -> tuple[set[str], str]:
         """Log the model's own files as an MLflow pyfunc, with a signature and without pickle.
 
         Returns:
-            Paths of all files, relative to the folder of the model.
+            Paths of all files, relative to the folder of the model, and the digest of the model's
+            own.
         """
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
@@ -556,7 +579,8 @@ class Registry:
             )
             logged = Path(folder) / "logged"
             self._client.log_artifacts(run_id, str(logged), ARTIFACT)
-            return {p.relative_to(logged).as_posix() for p in logged.rglob("*") if p.is_file()}
+            paths = {p.relative_to(logged).as_posix() for p in logged.rglob("*") if p.is_file()}
+            return paths, _digest(Path(folder) / ARTIFACT)
 
 
 def _files_under(files: Any, folder: str) -> Iterator[str]:

@@ -10,8 +10,10 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.publication.batch import RecommendationsReport, build_recommendations
+    from firstchair.publication.published import damage, to_serve
     from firstchair.publication.publishing import (
         PublishReport,
+        forget_unfinished,
         publish,
         publish_day,
         would_assign,
@@ -23,10 +25,13 @@ __all__ = [
     "RecommendationsReport",
     "Served",
     "build_recommendations",
+    "damage",
+    "forget_unfinished",
     "publish",
     "publish_day",
     "serves",
+    "to_serve",
     "would_assign",
 ]
 
-__getattr__ = deferred(__name__, __all__, ("served", "batch", "publishing"))
+__getattr__ = deferred(__name__, __all__, ("served", "published", "batch", "publishing"))

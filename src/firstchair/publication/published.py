@@ -5,7 +5,7 @@ import json
 import mmap
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -20,16 +20,22 @@ from firstchair.errors import ModelError
 from firstchair.outbox.prefault import prefault_for_reading
 from firstchair.publication.factors import Folding, open_folding
 from firstchair.publication.layout import (
+    FORMAT,
     MANIFEST,
+    NAME,
     NOBODY,
     POINTER,
     READABLE,
     REDIRECTS,
     UNKNOWN_USER,
     VERSIONS,
+    name_of,
     role_named,
 )
 from firstchair.publication.reranking import Reranker
+
+# What a damaged version, or one of an unknown form, raises when it is read.
+FAULTS = (OSError, ValueError, KeyError, StopIteration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Published:
     reason_text, reason_offsets: texts as JSON, one after another. folding: what fold-ins need; None
     where it was not published. rankers: by registered version, those that reorder the folded lists
     of their users. code_version: the release of firstchair that made the lists.
+    refused: what was to be served instead and is damaged, each with its fault.
     """
 
     version: str
@@ -104,6 +111,7 @@ class Published:
     folding: Folding | None = None
     rankers: dict[str, Reranker] = field(default_factory=dict)
     code_version: str = ""
+    refused: tuple[str, ...] = ()
 
     def role_of(self, row: int) -> str:
         """Role whose list the user of a row sees."""
@@ -151,11 +159,11 @@ def open_published(root: Path) -> Published:
     Raises:
         ModelError: Nothing whole has been published.
     """
-    refused = []
+    refused = [] if _is_named(root) else [f"{POINTER}: it names no version"]
     for name in _candidates(root):
         try:
-            return _open(root / VERSIONS / name)
-        except (OSError, ValueError, KeyError, StopIteration) as error:
+            return replace(_open(root / VERSIONS / name), refused=tuple(refused))
+        except FAULTS as error:
             refused.append(f"{name}: {error}")
     raise ModelError(
         f"No whole published version was found{': ' if refused else ''}{'; '.join(refused)}.",
@@ -166,11 +174,65 @@ def open_published(root: Path) -> Published:
 
 
 def current(root: Path) -> str | None:
-    """Name of the version that the pointer names; None before the first publication."""
+    """Name of the version that the pointer names; None before the first, or where it names none."""
     try:
-        return (root / POINTER).read_text()
-    except FileNotFoundError:
+        text = (root / POINTER).read_text()
+    except (OSError, UnicodeDecodeError):
         return None
+    return text if NAME.fullmatch(text) else None
+
+
+def to_serve(root: Path) -> tuple[str, int] | None:
+    """What the pointer holds, and when its version was put there; None before the first publication.
+
+    It changes when another version is published, or a damaged one is published again.
+    """
+    if not (root / POINTER).exists():
+        return None
+    name = current(root)
+    return (name or "", _changed(root / VERSIONS / name)[1] if name else 0)
+
+
+def damage(root: Path) -> str | None:
+    """What is wrong with the version that is to be served; None before any, and where it is whole.
+
+    Files that are as they were at the last call are not read again.
+    """
+    if not _is_named(root):
+        return f"{POINTER}: it names no version"
+    name = current(root)
+    if name is None:
+        return None
+    folder = root / VERSIONS / name
+    files = sorted(folder.rglob("*"))
+    return _fault(folder, tuple((path, *_changed(path)) for path in files))
+
+
+@lru_cache(maxsize=4)
+def _fault(folder: Path, _state: tuple[tuple[Path, int, int], ...]) -> str | None:
+    return fault_of(folder)
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return found.st_size, found.st_mtime_ns
+
+
+def fault_of(folder: Path) -> str | None:
+    """Why a published version is not whole; None where it is."""
+    try:
+        _manifest(folder)
+    except FAULTS as error:
+        return f"{folder.name}: {error}"
+    return None
+
+
+def _is_named(root: Path) -> bool:
+    """Whether the pointer names a version, or was never written."""
+    return current(root) is not None or not (root / POINTER).exists()
 
 
 def _candidates(root: Path) -> list[str]:
@@ -186,14 +248,28 @@ def _candidates(root: Path) -> list[str]:
     return [pointed, *(name for name in newest if name != pointed)] if pointed else newest
 
 
-def _open(folder: Path) -> Published:
-    manifest = json.loads((folder / MANIFEST).read_text())
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a version, which is whole.
+
+    Raises:
+        OSError, ValueError, KeyError: It is not.
+    """
+    manifest: Any = json.loads((folder / MANIFEST).read_text())
+    if not isinstance(manifest, dict):
+        raise ValueError("its manifest is none")
     if manifest["format"] not in READABLE:
         raise ValueError(f"format {manifest['format']} is none of {READABLE}")
+    if manifest["format"] == FORMAT and name_of(manifest) != folder.name:
+        raise ValueError("its manifest is not what was published")
     if not manifest["arms"]:
         raise ValueError("its manifest names no arms")
     for name, expected in manifest["files"].items():
         _verify(folder / name, expected)
+    return manifest
+
+
+def _open(folder: Path) -> Published:
+    manifest = _manifest(folder)
     catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
     artist_ids = [artist_id for artist_id, _ in catalogue]
     as_of = date.fromisoformat(manifest["as_of"])

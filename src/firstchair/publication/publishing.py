@@ -25,9 +25,10 @@ from firstchair.promotion import Alias, Registry, Version
 from firstchair.promotion.stages import REMOVED
 from firstchair.publication.batch import aliased_versions, complete_lists, listed_versions
 from firstchair.publication.folding_files import folding_files, folding_versions
-from firstchair.publication.layout import FORMAT, MANIFEST, POINTER, VERSIONS
+from firstchair.publication.layout import FORMAT, MANIFEST, POINTER, VERSIONS, name_of
 from firstchair.publication.lists import trending_for_unknown_users, trending_of
 from firstchair.publication.matrices import write_matrices
+from firstchair.publication.published import current, fault_of
 from firstchair.publication.ranking_files import ranking_versions, write_rankers
 
 KEPT_VERSIONS = 5
@@ -132,12 +133,23 @@ def would_assign(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> 
 def point_to(root: Path, name: str) -> None:
     """Swap the pointer in one step; readers see the version before or this one, never a mix."""
     pointer = root / POINTER
-    if pointer.exists() and pointer.read_text() == name:
+    if current(root) == name:
         return
     temporary = root / f".{POINTER}.{os.getpid()}"
     _put(temporary, name.encode())
     temporary.replace(pointer)
     _sync_folder(root)
+
+
+def forget_unfinished(root: Path) -> int:
+    """Remove the folders of publications that were killed; return how many there were.
+
+    The caller holds the writers' lock, so no publication is under way.
+    """
+    unfinished = list((root / VERSIONS).glob(".*"))
+    for path in unfinished:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(unfinished)
 
 
 def _roles(
@@ -204,15 +216,15 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
             for path in sorted(found for found in partial.rglob("*") if found.is_file())
         },
     }
-    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-    name = f"{contents.as_of}-{digest[:12]}"
+    name = name_of(manifest)
     _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
     for path in (*partial.rglob("*"), partial):
         if path.is_dir():
             _sync_folder(path)
-    if (versions / name / MANIFEST).exists():
+    if fault_of(versions / name) is None:
         shutil.rmtree(partial)
-    else:
+    else:  # not there, or damaged since it was published
+        shutil.rmtree(versions / name, ignore_errors=True)
         partial.replace(versions / name)
     _sync_folder(versions)
     return name
@@ -294,7 +306,7 @@ def _shown(folder: Path) -> set[str]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         return {manifest["roles"][role]["version"] for role, _ in manifest["arms"]}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return set()
 
 

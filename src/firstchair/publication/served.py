@@ -29,12 +29,12 @@ def serves(root: Path) -> Served | None:
     try:
         name = (root / POINTER).read_text()
         manifest = json.loads((root / VERSIONS / name / MANIFEST).read_text())
-    except (FileNotFoundError, ValueError):
+        return Served(
+            published=name,
+            as_of=date.fromisoformat(manifest["as_of"]),
+            champion=manifest["roles"]["champion"]["version"],
+            arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
+            redirects=manifest.get("redirects_version"),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged
         return None
-    return Served(
-        published=name,
-        as_of=date.fromisoformat(manifest["as_of"]),
-        champion=manifest["roles"]["champion"]["version"],
-        arms=tuple((role_named(stored), end) for stored, end in manifest["arms"]),
-        redirects=manifest.get("redirects_version"),
-    )

@@ -1,12 +1,13 @@
 """Every command has help, stands in the documents, and tells faults in two lines."""
 
+import errno
 from pathlib import Path
 
 import pytest
 import typer
 
 import firstchair
-from firstchair.cli import app
+from firstchair.cli import app, main
 from firstchair.events import Reason
 from firstchair.settings import Settings
 from tests.conftest import running
@@ -72,3 +73,29 @@ def test_the_version_is_printed_and_a_shell_can_complete(tmp_path: Path) -> None
 
     assert service.run("--version").stdout.strip() == f"firstchair {firstchair.__version__}"
     assert "--install-completion" in service.run("--help").stdout
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "/home/lake"),
+        PermissionError(errno.EACCES, "Permission denied", "/home/dagster"),
+        RuntimeError("Generic error: Read-only file system (os error 30)"),
+    ],
+)
+def test_a_disk_that_cannot_be_written_is_told_in_two_lines(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing() -> None:
+        raise ValueError("a library's own words") from fault
+
+    monkeypatch.setitem(main.__globals__, "app", failing)
+
+    with pytest.raises(SystemExit, match="1"):
+        main()
+
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "storage_failed" in said[0]
+    assert "fault of firstchair" not in said[0]
+    assert "Make space" in said[1]

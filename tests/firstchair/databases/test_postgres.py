@@ -1,14 +1,24 @@
 """The embedded Postgres as its users meet it."""
 
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import sqlalchemy as sa
 
-from firstchair.databases import Databases, open_databases, to_driver
+from firstchair.databases import (
+    Databases,
+    dump_database,
+    empty_database,
+    holds_tables,
+    load_database,
+    open_databases,
+    to_driver,
+)
 from firstchair.databases.postgres import _open, forget_copied_server
 from firstchair.errors import SourceError
 from firstchair.settings import Settings
@@ -30,6 +40,47 @@ def test_a_table_written_by_one_driver_is_read_by_the_other(databases: Databases
 
     with sa.create_engine(to_driver(databases.ledger, "psycopg2")).connect() as connection:
         assert connection.scalar(sa.text("select family from champions")) == "als"
+
+
+def test_a_dump_brings_a_database_back_and_no_command_line_has_its_password(
+    new_database: Callable[[], sa.URL], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = (new_database().set(password="a-secret") for _ in range(2))
+    commands: list[tuple[str, ...]] = []
+    run = subprocess.run
+
+    def recorded(command: tuple[str, ...], **options: Any) -> Any:
+        commands.append(command)
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", recorded)
+    with sa.create_engine(source).begin() as connection:
+        connection.execute(sa.text("create table champions (family text)"))
+        connection.execute(sa.text("insert into champions values ('als')"))
+
+    dump_database(source, tmp_path / "dump")
+    assert not holds_tables(target)
+    load_database(tmp_path / "dump", target)
+    empty_database(source)
+    load_database(tmp_path / "dump", source)
+
+    for url in (source, target):
+        with sa.create_engine(url).connect() as connection:
+            assert connection.scalar(sa.text("select family from champions")) == "als"
+    assert len(commands) == 3
+    assert "a-secret" not in " ".join(part for command in commands for part in command)
+
+
+def test_a_dump_that_cannot_be_loaded_leaves_the_database_as_it_was(
+    new_database: Callable[[], sa.URL], tmp_path: Path
+) -> None:
+    (tmp_path / "dump").write_text("no dump")
+    url = new_database()
+
+    with pytest.raises(SourceError, match="pg_restore failed"):
+        load_database(tmp_path / "dump", url)
+
+    assert not holds_tables(url)
 
 
 def test_services_that_all_start_at_once_make_the_databases_together(

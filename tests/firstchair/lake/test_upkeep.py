@@ -146,6 +146,15 @@ def test_a_kept_version_reads_as_before_and_the_others_are_gone(filled: Lake) ->
         users(filled, 5)
 
 
+def test_a_kept_version_that_was_erased_is_in_nobodys_way(filled: Lake) -> None:
+    drop_earlier_versions(filled, t.EVENTS)
+    rows = users(filled)
+
+    upkeep.maintain_table(filled, t.EVENTS, keep=(-1, 4, 999), retention=NOTHING)
+
+    assert users(filled) == rows
+
+
 def test_what_is_younger_than_the_retention_stays_readable(filled: Lake) -> None:
     found = upkeep.maintain_table(filled, t.EVENTS, keep=(), retention=timedelta(days=7))
 

@@ -1,6 +1,7 @@
 """Every decision of the gate can be computed again from what its entry names; what was altered is found."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from firstchair.errors import LedgerError
+from firstchair.lake import maintain_table
 from firstchair.lake import tables as t
 from firstchair.promotion import ManualDecision, promote_by_hand, replay, replay_all
 from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, SALT, Audition
@@ -63,6 +65,22 @@ def test_later_data_change_nothing_because_tables_are_read_as_they_were(stand: S
     stand.a.lake.delete(t.EVIDENCE, "arm = 'challenger'")
 
     assert replay_all(stand.a.lake, stand.a.registry, stand.a.ledger).reproduced == 5
+
+
+def test_upkeep_without_retention_leaves_every_decision_reproducible(stand: Stand) -> None:
+    a = stand.a
+    for level in (0.4, 0.3):
+        a.enter(AS_OF, als=level, xgboost=0.1)  # versions that no entry names
+    named = a.ledger.table_versions()
+    assert named[t.EVIDENCE.name] and named[t.OFFLINE_EVIDENCE.name]
+    written = [table for table in t.ALL_TABLES if a.lake.snapshot(table) is not None]
+    done = [
+        maintain_table(a.lake, table, keep=named.get(table.name, ()), retention=timedelta(0))
+        for table in (*written, *written)
+    ]
+
+    assert sum(one.removed for one in done) > 0
+    assert replay_all(a.lake, a.registry, a.ledger).reproduced == 5
 
 
 def test_an_entry_from_before_a_table_was_read_is_reproduced(stand: Stand) -> None:

@@ -50,6 +50,19 @@ def test_a_version_recommends_what_the_model_did(
         np.testing.assert_array_equal(before.scores, after.scores)
 
 
+@pytest.mark.parametrize("file", ["model.json", "arrays.safetensors"])
+def test_a_version_with_a_flipped_bit_is_not_loaded(
+    registry: Registry, fitted: dict[Family, Recommender], file: str
+) -> None:
+    version = entered(registry, fitted[Family.TRENDING])
+    (path,) = registry.artifact_root.rglob(f"data/**/{file}")
+    content = path.read_bytes()
+    path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+
+    with pytest.raises(ModelError, match="version 1 is damaged"):
+        registry.load(version)
+
+
 def test_a_version_carries_its_tags_and_metrics(
     registry: Registry, fitted: dict[Family, Recommender]
 ) -> None:

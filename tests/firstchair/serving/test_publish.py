@@ -15,7 +15,7 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.login.logins import Logins
 from firstchair.promotion import Registry, Stage
-from firstchair.publication import publish, publish_day
+from firstchair.publication import damage, publish, publish_day, serves, to_serve
 from firstchair.publication.published import current, open_published
 from firstchair.publication.publishing import KEPT_VERSIONS, point_to
 from firstchair.sources import user_key
@@ -86,8 +86,39 @@ def test_a_harmed_version_is_refused_and_the_last_good_one_is_served(
         flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         path.write_bytes(content[:middle] if harm == "torn" else flipped)
 
-    if (file, harm) != ("manifest.json", "flipped"):
-        assert open_published(root).version == good
+    served = open_published(root)
+    assert served.version == good
+    assert damage(root) == served.refused[0]
+
+
+def test_a_harmed_version_is_written_again_when_it_is_next_published(put_out: PutOut) -> None:
+    root = put_out()
+    version, before = current(root), to_serve(root)
+    (root / "versions" / str(version) / "key_high.npy").write_bytes(b"harmed")
+    assert damage(root) is not None
+
+    put_out()
+
+    assert damage(root) is None
+    assert open_published(root).version == version
+    assert to_serve(root) != before  # so workers read it again
+
+
+@pytest.mark.parametrize("pointer", [b"\xff\xfe", b"", b"../versions", b"a\0b", None])
+def test_whatever_the_pointer_holds_the_newest_whole_version_is_served(
+    put_copy: PutOut, pointer: bytes | None
+) -> None:
+    root = put_copy()
+    version = open_published(root).version
+    (root / "CURRENT").unlink()
+    if pointer is None:
+        (root / "CURRENT").mkdir()
+    else:
+        (root / "CURRENT").write_bytes(pointer)
+
+    assert open_published(root).version == version
+    assert open_published(root).refused == ("CURRENT: it names no version",) == (damage(root),)
+    assert serves(root) is None
 
 
 def test_a_version_that_was_removed_is_not_served_again_where_the_newest_lists_are_corrupt(

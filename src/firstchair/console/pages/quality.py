@@ -9,7 +9,7 @@ from firstchair import events
 from firstchair.console import roles
 from firstchair.console.charts import Form, LineChart, Mark, Point, Reference, Series
 from firstchair.console.sources import Row, Sources, rows
-from firstchair.lake import Lake
+from firstchair.lake import Lake, TableSize, size_of
 from firstchair.lake import tables as t
 
 SAMPLES = 3
@@ -42,7 +42,7 @@ class Quality:
     """Everything on the page.
 
     accounts: refused account rows by reason; None if they are too few to be shown. failing: rows of
-    gold/data_quality that are over their limit.
+    gold/data_quality that are over their limit. sizes: files and bytes of each written table.
     """
 
     fates: events.Reconciliation
@@ -52,6 +52,7 @@ class Quality:
     failing: tuple[Row, ...]
     accounts: dict[str, int | None]
     stale_days: tuple[date, ...]
+    sizes: tuple[TableSize, ...]
 
 
 def quality_page(sources: Sources) -> Quality:
@@ -79,7 +80,13 @@ def quality_page(sources: Sources) -> Quality:
         failing=_failing(sources.lake),
         accounts=_accounts(sources),
         stale_days=stale_days,
+        sizes=_sizes(sources.lake),
     )
+
+
+def _sizes(lake: Lake) -> tuple[TableSize, ...]:
+    found = (size_of(lake, table) for table in t.ALL_TABLES)
+    return tuple(size for size in found if size is not None)
 
 
 def _versions(lake: Lake) -> tuple[int, ...]:
