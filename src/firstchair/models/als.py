@@ -114,18 +114,16 @@ class ALS:
         """The artists of the user that add most to each item's score (section 5 of the paper)."""
         return explain_known(self, data, rows, lists)
 
-    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+    def added(self, artists: Rows, confidence: Floats, listed: Rows) -> tuple[Rows, Floats]:
         """Parts of u.v: v_i' W^-1 v_j c_j for the user's artists j; one solve for all items.
 
         implicit's own `explain` solves anew for each item.
         """
-        weights = cell_weights(liking.data, self.alpha)
-        factors, positive = self.artist_factors[liking.indices], weights > 0
+        weights = cell_weights(confidence, self.alpha)
+        factors, positive = self.artist_factors[artists], weights > 0
         left, _ = normal_equations(self.gram, weights, factors)
         towards = np.linalg.solve(left, self.artist_factors[listed].T)
-        return liking.indices[positive].astype(np.int64), (factors[positive] @ towards) * weights[
-            positive, None
-        ]
+        return artists[positive], (factors[positive] @ towards) * weights[positive, None]
 
     @cached_property
     def gram(self) -> Floats:

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from firstchair.models import storage
 from firstchair.models.als import ALS
@@ -118,10 +117,10 @@ class Blend:
         """The user's artists that add most to both scores of an item, as shares of each score."""
         return explain_known(self, data, rows, lists)
 
-    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+    def added(self, artists: Rows, confidence: Floats, listed: Rows) -> tuple[Rows, Floats]:
         """Weighted shares of the user's artists in the score of each part."""
-        liked, by_factors = self.als.added(liking, listed)
-        _, by_neighbours = self.item_item.added(liking, listed)
+        liked, by_factors = self.als.added(artists, confidence, listed)
+        _, by_neighbours = self.item_item.added(artists, confidence, listed)
         return liked, (1 - self.weight) * _shares(by_factors) + self.weight * _shares(by_neighbours)
 
     def parameters(self) -> dict[str, float | int | str]:

@@ -76,10 +76,15 @@ def strongest(added: Floats) -> tuple[Parts, Floats]:
     return parts, amounts
 
 
-def because_of(parts: Parts, names: Texts) -> list[str]:
+def because_of(parts: Parts, names: Texts) -> Texts:
     """The sentence for each item; parts: numbers of the user's artists, int32 (n_items, NAMED)."""
-    found = joined(parts, names)
-    return [f"Because you listen to {named}" if named else "To widen your taste" for named in found]
+    codes = np.ravel_multi_index(tuple(parts.T + 1), (len(names) + 1,) * NAMED)
+    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
+    sentences = [
+        f"Because you listen to {named}" if named else "To widen your taste"
+        for named in joined(parts[first], names)
+    ]
+    return np.array(sentences, dtype=object)[place]
 
 
 def joined(parts: Parts, labels: Texts) -> list[str]:

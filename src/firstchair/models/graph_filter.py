@@ -10,7 +10,7 @@ from firstchair.models.bases import Arrays, PersonalModel
 from firstchair.models.folding import SCORE_DECIMALS
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
-from firstchair.models.selection import Floats, columns_for, narrow, power_of, spread
+from firstchair.models.selection import Floats, block, columns_for, narrow, power_of, spread
 
 # Of the subspace iteration: vectors beyond those kept, and rounds (Halko et al. 2011, section 4.5).
 OVERSAMPLED, ROUNDS = 32, 5
@@ -107,10 +107,10 @@ class GraphFilter(PersonalModel):
         """The artists of the user that add most to each item's x_ui."""
         return explain_known(self, data, rows, lists)
 
-    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+    def added(self, artists: Rows, confidence: Floats, listed: Rows) -> tuple[Rows, Floats]:
         """Parts of x_ui: what each of the user's artists passes on to each listed one."""
-        liked = liking.indices[liking.data > 0].astype(np.int64)
-        along_edges = self.similarity[liked][:, listed].toarray()
+        liked = artists[confidence > 0]
+        along_edges = block(self.similarity, liked, listed)
         smooth = self.arrays["left"][liked] @ self.arrays["right"][listed].T
         return liked, np.asarray(along_edges + smooth, dtype=np.float32)
 

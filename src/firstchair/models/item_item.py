@@ -6,7 +6,7 @@ from scipy import sparse
 from firstchair.models.bases import Arrays, PersonalModel
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
-from firstchair.models.selection import Floats, columns_for, narrow, power_of, spread
+from firstchair.models.selection import Floats, block, columns_for, narrow, power_of, spread
 
 
 class ItemItem(PersonalModel):
@@ -81,16 +81,7 @@ class ItemItem(PersonalModel):
         """The artists of the user that add most to each item's x_ui."""
         return explain_known(self, data, rows, lists)
 
-    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+    def added(self, artists: Rows, confidence: Floats, listed: Rows) -> tuple[Rows, Floats]:
         """Parts of x_ui: the similarities S_ji of the user's artists j."""
-        liked = liking.indices[liking.data > 0].astype(np.int64)
-        place = np.full(self.similarity.shape[0], -1, dtype=np.int64)
-        place[listed] = np.arange(len(listed))
-        similar = self.similarity[liked]
-        slot, part = (
-            place[similar.indices],
-            np.repeat(np.arange(len(liked)), np.diff(similar.indptr)),
-        )
-        added = np.zeros((len(liked), len(listed)), dtype=np.float32)
-        added[part[slot >= 0], slot[slot >= 0]] = similar.data[slot >= 0]
-        return liked, added
+        liked = artists[confidence > 0]
+        return liked, block(self.similarity, liked, listed)

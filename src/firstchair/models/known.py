@@ -4,7 +4,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from firstchair.models.explanations import blank, combined
 from firstchair.models.folding import because_of, strongest
@@ -71,11 +70,12 @@ class Additive(Personal, Protocol):
         """The artists of the data it was fitted on, ascending."""
         ...
 
-    def added(self, liking: sparse.csr_matrix, listed: Rows) -> tuple[Rows, Floats]:
+    def added(self, artists: Rows, confidence: Floats, listed: Rows) -> tuple[Rows, Floats]:
         """The amount that each artist of one user adds to the score of each listed artist.
 
         Args:
-            liking: CSR (1, the model's artists), signed confidence.
+            artists: Numbers of the model's artists that the user has a signal of.
+            confidence: float32, signed, in their order.
             listed: Numbers of the model's artists.
 
         Returns:
@@ -90,14 +90,19 @@ def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists)
     found = blank(lists.artists.shape, names)
     columns, own = columns_for(data, model.artist_ids), own_columns(data, model.artist_ids)
     liking = narrow(data.confidence[rows], columns)
-    for out in np.flatnonzero(np.diff(liking.indptr) > 0).tolist():
-        listed = own[lists.artists[out]]
-        slots = np.flatnonzero(listed >= 0)
-        liked, added = model.added(liking[out], listed[slots])
-        if len(liked) and len(slots):
-            parts, found.amounts[out, slots] = strongest(added)
-            found.parts[out, slots] = np.where(parts >= 0, columns[liked[parts]], -1)
-            found.sentences[out, slots] = because_of(found.parts[out, slots], names)
+    listed = own[lists.artists]
+    explained = np.zeros(listed.shape, dtype=bool)
+    asked = (np.diff(liking.indptr) > 0) & (listed >= 0).any(axis=1)
+    for user in np.flatnonzero(asked).tolist():
+        cells = slice(liking.indptr[user], liking.indptr[user + 1])
+        slots = np.flatnonzero(listed[user] >= 0)
+        artists = liking.indices[cells].astype(np.int64)
+        liked, added = model.added(artists, liking.data[cells], listed[user, slots])
+        if len(liked):
+            parts, found.amounts[user, slots] = strongest(added)
+            found.parts[user, slots] = np.where(parts >= 0, columns[liked[parts]], -1)
+            explained[user, slots] = True
+    found.sentences[explained] = because_of(found.parts[explained], names)
     return explained_known(found, model.trending, data, rows, lists)
 
 

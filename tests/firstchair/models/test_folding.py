@@ -150,7 +150,8 @@ def test_what_the_artists_of_a_user_add_is_their_score_beside_negative_feedback(
     assert isinstance(model, ALS)
     listed = np.array([target, 1, 3])
 
-    liked, added = model.added(data.confidence[0], listed)
+    row = data.confidence[0]
+    liked, added = model.added(row.indices.astype(np.int64), row.data, listed)
 
     user = model.user_factors(data.confidence[:1])[0]
     assert set(liked) == set(np.flatnonzero(cells[0] > 0))

@@ -62,9 +62,9 @@ def test_the_smoothest_eigenvectors_are_those_of_the_graph() -> None:
 def test_reasons_add_up_to_the_score() -> None:
     data = drawn(3)
     model = GraphFilter(rank=6).fit(data, seed=1)
-    listed = np.arange(ARTISTS)
+    row, listed = data.confidence[5], np.arange(ARTISTS)
 
-    _, added = model.added(data.confidence[5], listed)
+    _, added = model.added(row.indices.astype(np.int64), row.data, listed)
 
     total = added.sum(axis=0)
     assert total / np.abs(total).max() == pytest.approx(
