@@ -83,7 +83,8 @@ class Identity:
         """
         terms = [f"{column} like '%{self.user_key}%'"]
         for text in filter(None, (None if self.is_short else self.user_id, self.email)):
-            quoted = re.sub(r"([^0-9A-Za-z_\s])", r"\\\1", text).replace("'", "''")
+            # Both dialects (RE2, Rust's regex) read these escapes alike, and no others.
+            quoted = re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text).replace("'", "''")
             word = "[^0-9A-Za-z_]"
             terms.append(f"{regexp}({column}, '(^|{word}){quoted}({word}|$)')")
         return f"({' or '.join(terms)})"

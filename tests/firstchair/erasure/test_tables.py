@@ -1,0 +1,47 @@
+"""Texts of refused records that name a user are emptied, whatever the name is spelt like."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstchair.erasure.identity import Identity
+from firstchair.erasure.tables import erase_rows
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+
+KEY = b"a test's key"
+NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("user_id", ["user-1", "a.b+c|d(é)'[x]{2}^$\\", "東京 <ann> 100%_"])
+def test_a_refused_record_that_names_the_user_keeps_its_place_alone(
+    lake: Lake, user_id: str
+) -> None:
+    identity = Identity.of(user_id, KEY, email="ann+x@example.org")
+    texts = [f"by {user_id}.", "mail ann+x@example.org", f"k={identity.user_key}", f"{user_id}0"]
+    rows = [
+        {"object_url": "o", "line": line, "reason": "bad_type", "raw": text, "event_id": f"e{line}"}
+        for line, text in enumerate(texts)
+    ]
+    lake.append(t.QUARANTINE_EVENTS, pa.Table.from_pylist(rows, schema=t.QUARANTINE_EVENTS.schema))
+
+    assert erase_rows(lake, identity, now=NOW) == {"quarantine/events": 3}
+
+    kept = lake.read(t.QUARANTINE_EVENTS).sort_by("line").to_pylist()
+    assert [(row["line"], row["reason"], row["raw"], row["event_id"]) for row in kept] == [
+        *((line, "unknown_user", None, None) for line in range(3)),
+        (3, "bad_type", f"{user_id}0", "e3"),
+    ]
+
+
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=6, max_size=12))
+def test_any_account_key_is_found_by_the_engine_too(user_id: str) -> None:
+    found = Identity.of(user_id, KEY).sql("raw", regexp="regexp_matches")
+
+    with connect() as connection:
+        assert connection.execute(
+            f"select {found} from (select ?) t(raw)", [user_id]
+        ).fetchone() == (True,)
