@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import kolmogorov, ndtr
 
 from firstchair.definitions.bounds import bounded, bounded_parts
 
@@ -51,7 +51,7 @@ def compare_numbers(
     """
     distance = _distance(np.sort(reference), np.sort(current))
     n, m = effective_size(reference_of), effective_size(current_of)
-    p_value = float(stats.kstwobign.sf(distance * np.sqrt(n * m / (n + m))))
+    p_value = float(kolmogorov(distance * np.sqrt(n * m / (n + m))))
     means = float(reference.mean()), float(current.mean())
     return Comparison(
         "ks", p_value, distance, *means, len(np.unique(reference_of)), len(np.unique(current_of))
@@ -75,9 +75,11 @@ def compare_values(
     shares = [count / count.sum() for count in counts]
     sizes = effective_size(reference_of), effective_size(current_of)
     table = _grouped(np.stack([share * size for share, size in zip(shares, sizes, strict=True)]))
-    p_value = (
-        1.0 if table.shape[1] < 2 else float(stats.chi2_contingency(table, correction=False).pvalue)
-    )
+    p_value = 1.0
+    if table.shape[1] >= 2:
+        from scipy.stats import chi2_contingency  # slow to import
+
+        p_value = float(chi2_contingency(table, correction=False).pvalue)
     effect = float(np.abs(shares[0] - shares[1]).sum() / 2)
     return Comparison(
         "chi2",
@@ -119,7 +121,7 @@ def compare_rates(reference: Rate, current: Rate) -> Comparison:
         float(side.shown.sum()) for side in sides
     )
     error = np.sqrt(sum(variance(side, around=both) for side in sides))
-    p_value = 1.0 if error == 0 else float(2 * stats.norm.sf(abs(new - old) / error))
+    p_value = 1.0 if error == 0 else float(2 * ndtr(-abs(new - old) / error))
     effect = new / old - 1 if old > 0 else float(new > 0)
     return Comparison("rate", p_value, effect, old, new, len(reference.shown), len(current.shown))
 

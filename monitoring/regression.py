@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
-from scipy import stats
 
 from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.segments import ALL
@@ -67,8 +66,10 @@ def _change(ctr: Mapping[date, float], as_of: date, rules: EngagementRules) -> R
     before = _side(ctr, until - timedelta(days=rules.recent_days), rules.before_days)
     if len(recent) < rules.recent_days or len(before) < LEAST_BEFORE:
         return None
+    from scipy.stats import ttest_ind  # slow to import
+
     logs = [np.log(list(side.values())) for side in (recent, before)]
-    test = stats.ttest_ind(*logs, equal_var=False, alternative="less")
+    test = ttest_ind(*logs, equal_var=False, alternative="less")
     means = [float(np.exp(np.mean(side))) for side in logs]
     change, p_value = means[0] / means[1] - 1, float(test.pvalue)
     return Regression(

@@ -5,9 +5,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import ndtri
-from scipy.stats import t
+from scipy.special import ndtri, stdtrit
 
 from firstchair.errors import EvidenceError
 
@@ -113,6 +111,8 @@ def examination(log: SlateLog, assumed: Assumptions) -> Values:
             data="No value was estimated.",
             remedy="Wait for more slates with exploration.",
         )
+    from scipy.optimize import minimize  # slow to import
+
     usual = np.array([assumed.power, assumed.decay])
     down = np.arange(len(counts), dtype=np.float64)
     basis = np.column_stack([np.log1p(down), down])
@@ -151,7 +151,7 @@ def position_based_lift(log: SlateLog, target: Whole, assumed: Assumptions) -> E
     groups = _groups(log.user, count)
     left_out = [_lift(slates.without(groups == group), assumed)[0] for group in range(count)]
     se = float(np.std(left_out) * np.sqrt(count - 1))
-    reach = float(t.ppf(1 - assumed.alpha / 2, count - 1)) * se
+    reach = float(stdtrit(count - 1, 1 - assumed.alpha / 2)) * se
     return _estimate(value, se, reach, weights, support)
 
 
