@@ -154,8 +154,8 @@ def live_once(scenario: str, seed: int, users: int) -> dict[str, Any]:
     def ended(platform: Platform) -> bool:
         return is_end(platform.ledger.entries(), scenario)
 
-    def tell(step: str, _done: int, _total: int) -> None:
-        print(f"{scenario} {seed}: {step}, {time.process_time():.1f}", file=sys.stderr)
+    def tell(days: str, stage: str, _done: int, _total: int) -> None:
+        print(f"{scenario} {seed}: {days}, {stage}, {time.process_time():.1f}", file=sys.stderr)
 
     demo = commands.Demo(spec, HISTORY_DAYS)
     commands.live(platform, demo, until=ended, progress=tell, without=(*SPARED, *SPARED_MODELS))

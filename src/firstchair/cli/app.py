@@ -13,7 +13,7 @@ from rich.console import Console
 
 import firstchair
 from firstchair.cli import screens
-from firstchair.cli.output import Advance, at_work, show
+from firstchair.cli.output import Advance, at_work, days_at_work, show
 from firstchair.definitions.checks import CheckState
 from firstchair.definitions.instants import instant_of
 from firstchair.errors import FirstchairError, storage_fault
@@ -241,7 +241,7 @@ def demo(
 
     first = _day(start) or datetime.now(UTC).date() - timedelta(days=days + lived)
     spec = world.WorldSpec(users, artists, days + lived, seed, first, commands.DEMO_SCENARIO)
-    with at_work("demo") as advance:
+    with days_at_work("demo") as advance:
         platform, report = commands.run_demo(
             commands.demo_settings(),
             commands.Demo(spec, days, commands.DEMO_NOISE),

@@ -13,6 +13,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -21,6 +22,7 @@ from rich.table import Table
 # Columns of a table that goes to a file or a pipe.
 LOG_WIDTH = 140
 Advance = Callable[[str, int, int], None]
+AdvanceDay = Callable[[str, str, int, int], None]
 
 
 def show(result: Any, *, as_json: bool, screen: Callable[[], Sequence[RenderableType]]) -> None:
@@ -64,31 +66,59 @@ def cell(value: Any) -> str:
 @contextlib.contextmanager
 def at_work(title: str) -> Iterator[Advance]:
     """Progress on standard error, a bar for a person and lines for a log; what libraries print goes there too."""
+    with _bars_or_log() as (bars, log):
+        task = None if bars is None else bars.add_task(title, total=None)
+
+        def advance(step: str, done: int, total: int) -> None:
+            label = f"{title}: {step}" if step else title
+            if bars is None or task is None:
+                log(f"{title}: {step}", done, total)
+            else:
+                bars.update(task, description=label, completed=done, total=total)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def days_at_work(title: str) -> Iterator[AdvanceDay]:
+    """As `at_work`, of days with stages: a bar a day for a person, a line a stage for a log."""
+    tasks: dict[str, TaskID] = {}
+    logged: set[tuple[str, str]] = set()
+    with _bars_or_log() as (bars, log):
+
+        def advance(days: str, stage: str, done: int, total: int) -> None:
+            label = f"{title}: {days}, {stage}"
+            if bars is not None:
+                if days not in tasks:
+                    tasks[days] = bars.add_task(label)
+                bars.update(tasks[days], description=label, completed=done, total=total)
+            elif (days, stage) not in logged:
+                logged.add((days, stage))
+                log(label, done, total)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def _bars_or_log() -> Iterator[tuple[Progress | None, Advance]]:
+    """Bars on a terminal, else None, and what prints a line."""
     console = Console(file=sys.stderr)
+    began = time.monotonic()
+
+    def log(label: str, done: int, total: int) -> None:
+        seconds = time.monotonic() - began
+        print(f"{label} [{done}/{total}] {seconds:.0f} s", file=sys.stderr, flush=True)
+
     with contextlib.redirect_stdout(sys.stderr):
-        if console.is_terminal:
-            columns = (
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-            )
-            with Progress(*columns, console=console) as progress:
-                task = progress.add_task(title, total=None)
-
-                def advance(step: str, done: int, total: int) -> None:
-                    label = f"{title}: {step}" if step else title
-                    progress.update(task, description=label, completed=done, total=total)
-
-                yield advance
-        else:
-            began = time.monotonic()
-
-            def line(step: str, done: int, total: int) -> None:
-                seconds = time.monotonic() - began
-                print(
-                    f"{title}: {step} [{done}/{total}] {seconds:.0f} s", file=sys.stderr, flush=True
-                )
-
-            yield line
+        if not console.is_terminal:
+            yield None, log
+            return
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console) as bars:
+            yield bars, log

@@ -14,12 +14,22 @@ import psutil
 from firstchair.commands.living import PlatformService
 from firstchair.commands.run import Progress, RunReport, run
 from firstchair.errors import RunError
+from firstchair.platform.assets import FEATURES, HISTORY, LISTS, MODELS, MONITORING, SOURCES
 from firstchair.platform.platform import Platform, open_platform
 from firstchair.settings import Settings, load_settings
 from firstchair.world import World, WorldSpec
 from firstchair.world.policy import NOISE
 
 Until = Callable[[Platform], bool]
+# Told of the days in words, their stage in words, and how many of its steps are done of how many.
+DayProgress = Callable[[str, str, int, int], None]
+# What the assets of a day are for, in the order in which a day is built.
+STAGES = {
+    **dict.fromkeys(LISTS, "decision and lists"),
+    **dict.fromkeys((*SOURCES, *HISTORY), "events"),
+    **dict.fromkeys((*FEATURES, *MODELS), "features and models"),
+    **dict.fromkeys(MONITORING, "monitoring"),
+}
 
 DEMO_SCENARIO = "better-challenger"
 # Noise of the lists shown before there are models. With it 6.3 % of impressions are clicked, over
@@ -70,7 +80,7 @@ def demo_settings() -> Settings:
 
 
 def run_demo(
-    settings: Settings, demo: Demo, *, progress: Progress | None = None
+    settings: Settings, demo: Demo, *, progress: DayProgress | None = None
 ) -> tuple[Platform, RunReport]:
     """Run the demo, unless the same one ran to its end here; return the platform after it.
 
@@ -111,7 +121,7 @@ def live(
     platform: Platform,
     demo: Demo,
     *,
-    progress: Progress | None = None,
+    progress: DayProgress | None = None,
     until: Until = lambda _platform: False,
     without: Collection[str] = (),
 ) -> RunReport:
@@ -125,21 +135,33 @@ def live(
         SettingsError: The world cannot be; nothing is written.
         RunError: A run failed; the world stays at the day before.
     """
+    told = progress or (lambda _days, _stage, _done, _total: None)
     world = _world(platform, demo)
     _mark(platform.settings, demo, lived=False)
     for number in range(demo.history_days):
         day = world.step()
-        if progress is not None:
-            progress(f"history {day}", number + 1, demo.history_days)
-    report = run(_on_the_morning_after(platform, day), last=day, progress=progress, without=without)
+        told(f"days 1 to {demo.history_days}", "history", number + 1, demo.history_days)
+    of_day = stages_of(day, world.lived, demo, told)
+    report = run(_on_the_morning_after(platform, day), last=day, progress=of_day, without=without)
     service = PlatformService(platform, len(world.people))
     while world.lived < demo.spec.days and not until(platform):
         service.reload()
         day = world.step(service)
         morning = _on_the_morning_after(platform, day)
-        report = run(morning, last=day, progress=progress, hold_models=True, without=without)
+        of_day = stages_of(day, world.lived, demo, told)
+        report = run(morning, last=day, progress=of_day, hold_models=True, without=without)
     _mark(platform.settings, demo, lived=True)
     return report
+
+
+def stages_of(day: date, number: int, demo: Demo, told: DayProgress) -> Progress:
+    """Progress of the day's run, by stages instead of assets."""
+    named = f"day {number} of {demo.spec.days} ({day})"
+
+    def advance(step: str, done: int, total: int) -> None:
+        told(named, STAGES[step.partition(" ")[0]], done, total)
+
+    return advance
 
 
 def _world(platform: Platform, demo: Demo) -> World:
