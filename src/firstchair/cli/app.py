@@ -379,6 +379,56 @@ def replay_quarantine(
 
 
 @app.command()
+def init(
+    events: Annotated[
+        str | None, typer.Option(help="Where event objects are: any fsspec URL or a path.")
+    ] = None,
+    accounts: Annotated[
+        str | None,
+        typer.Option(help="Postgres with accounts and catalogue; empty for an embedded one."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A ready mapping: segment, rudderstack or snowplow.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over firstchair.toml.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a commented firstchair.toml for one's own sources, with a mapping proposed from samples."""
+    from firstchair.commands.init import init as initialise
+
+    is_asked = sys.stdin.isatty() and not as_json
+    if events is None:
+        if not is_asked:
+            raise typer.BadParameter("Name where event objects are: --events PATH_OR_URL.")
+        events = typer.prompt("Where are the event objects (a path or URL)?")
+    if accounts is None:
+        question = "Where are accounts and catalogue (postgresql://..., empty: embedded)?"
+        accounts = typer.prompt(question, default="", show_default=False) if is_asked else ""
+    with at_work("init"):
+        report = initialise(
+            Path.cwd(),
+            events_url=events,
+            accounts_url=accounts,
+            preset=preset,
+            force=force,
+            now=datetime.now(UTC),
+        )
+    show(report, as_json=as_json, screen=lambda: screens.initialised(report))
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Read samples of the sources; say what would be accepted, what refused and why; write nothing."""
+    from firstchair.commands.check import check as checking
+    from firstchair.settings import load_settings
+
+    with at_work("check"):
+        report = checking(load_settings(), now=datetime.now(UTC))
+    show(report, as_json=as_json, screen=lambda: screens.checked(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check the environment; say what to do."""
     from firstchair.commands.doctor import examine

@@ -15,7 +15,9 @@ from firstchair.definitions.checks import CheckState
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
     from firstchair.commands import PlatformStatus, ReplayReport, Summary
+    from firstchair.commands.check import CheckReport
     from firstchair.commands.doctor import Finding
+    from firstchair.commands.init import InitReport
     from firstchair.commands.up import Service
     from firstchair.events import Refused
     from firstchair.login import Preview
@@ -330,6 +332,47 @@ def verification(checked: Any) -> Screen:
     if checked.ok:
         return [Text(f"{checked.entries:,} entries; the chain holds.", style="green")]
     return [Text(f"The chain is broken at entry {checked.first_broken}.", style="red")]
+
+
+def initialised(report: InitReport) -> Screen:
+    """What `init` wrote, and how many of the sampled records it makes events."""
+    rows = [
+        ("records sampled", report.sampled),
+        ("accepted without a mapping", report.accepted_before),
+        ("accepted with it", report.accepted),
+    ]
+    proposed = [*report.mapping, *report.accounts] or ["the contract's form; no mapping is needed"]
+    return [
+        table(report.path, ("what", "count"), rows),
+        Panel("\n".join(proposed), title="mapping", title_align="left"),
+        Text("Read the file, then run `firstchair check`."),
+    ]
+
+
+def checked(report: CheckReport) -> Screen:
+    """What would become of the samples, the faults with their mends, and what three examples become."""
+    rows = [
+        ("records", report.read, report.accepted, report.read - report.accepted),
+        (
+            "accounts",
+            report.accounts_read,
+            report.accounts_read - sum(report.accounts_refused.values()),
+            sum(report.accounts_refused.values()),
+        ),
+    ]
+    parts: list[RenderableType] = [
+        table("Samples; nothing was written", ("what", "read", "accepted", "refused"), rows)
+    ]
+    notes = [*report.derived, *([f"catalogue: {report.catalogue}"] if report.catalogue else [])]
+    notes += [f"{name} is known of {share:.0%}" for name, share in report.understood.items()]
+    parts += [Text(f"· {note}") for note in notes]
+    if report.faults:
+        faults = [(one.source, one.rows, one.what, one.mend) for one in report.faults]
+        parts.append(table("Faults", ("source", "rows", "what", "what to do"), faults))
+    for number, example in enumerate(report.examples, start=1):
+        fields = [(name, str(value)) for name, value in example.items()]
+        parts.append(table(f"Example {number}", ("field", "value"), fields))
+    return parts
 
 
 def doctor(findings: Sequence[Finding]) -> Screen:

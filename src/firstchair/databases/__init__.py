@@ -10,6 +10,7 @@ from firstchair.databases.locks import advisory_lock, lock_backend, lock_until_c
 from firstchair.databases.migrations import migrate
 from firstchair.databases.postgres import (
     Databases,
+    account_source,
     embedded_server_runs,
     forget_dead_handles,
     open_databases,
@@ -20,6 +21,7 @@ from firstchair.databases.postgres import (
 
 __all__ = [
     "Databases",
+    "account_source",
     "advisory_lock",
     "dump_database",
     "embedded_server_runs",

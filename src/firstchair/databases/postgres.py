@@ -43,6 +43,18 @@ def open_databases(settings: Settings) -> Databases:
     return _open(settings.home, settings.source_database_url, settings.database_url)
 
 
+def account_source(settings: Settings) -> URL | None:
+    """The account source that is there already; None where none is set and the home has none.
+
+    Raises:
+        SourceError: The embedded server of the home cannot be started.
+    """
+    if settings.source_database_url:
+        return to_driver(make_url(settings.source_database_url), "psycopg")
+    has_server = (settings.home / "postgres").exists()
+    return open_databases(settings).accounts if has_server else None
+
+
 @cache
 def _open(home: Path, source_database_url: str, database_url: str) -> Databases:
     embedded = None if source_database_url and database_url else _embedded_server(home)

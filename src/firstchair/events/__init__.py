@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firstchair.events.checking import Refusal, parsed_fields, refusals
     from firstchair.events.clock import require_clock
     from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
+    from firstchair.events.personal import without_shapes
     from firstchair.events.reconciliation import (
         Reconciliation,
         Refused,
@@ -92,6 +93,7 @@ __all__ = [
     "unusable",
     "waiting",
     "waiting_days",
+    "without_shapes",
 ]
 
 __getattr__ = deferred(
@@ -104,6 +106,7 @@ __getattr__ = deferred(
         "acceptance",
         "catalogue",
         "ingestion",
+        "personal",
         "reconciliation",
         "redirects",
         "shares",

@@ -9,7 +9,13 @@ if TYPE_CHECKING:
     from firstchair.sources.objects import EventStore, ObjectState, SkippedObjects
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, records_of
-    from firstchair.sources.tables import missing_tables, read_table, unknown_keys, value_counts
+    from firstchair.sources.tables import (
+        missing_tables,
+        read_table,
+        table_columns,
+        unknown_keys,
+        value_counts,
+    )
     from firstchair.sources.tombstones import Tombstone, Tombstones
 
 __all__ = [
@@ -23,6 +29,7 @@ __all__ = [
     "missing_tables",
     "read_table",
     "records_of",
+    "table_columns",
     "unknown_keys",
     "user_key",
     "value_counts",

@@ -76,7 +76,7 @@ def value_counts(
 
 
 @contextmanager
-def _connected(url: sa.URL, table: sa.Table) -> Iterator[sa.Connection]:
+def _connected(url: sa.URL, table: sa.TableClause) -> Iterator[sa.Connection]:
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     try:
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
@@ -101,6 +101,20 @@ def missing_tables(url: sa.URL, *tables: sa.Table) -> list[str]:
     with _connected(url, tables[0]) as connection:
         inspected = sa.inspect(connection)
         return [table.name for table in tables if not inspected.has_table(table.name)]
+
+
+def table_columns(url: sa.URL) -> dict[str, list[str]]:
+    """Names of the columns of every table that the database shows without a schema.
+
+    Raises:
+        SourceError: The database cannot be reached.
+    """
+    with _connected(url, sa.table("users")) as connection:
+        inspected = sa.inspect(connection)
+        return {
+            name: [column["name"] for column in inspected.get_columns(name)]
+            for name in inspected.get_table_names()
+        }
 
 
 def unknown_keys(
