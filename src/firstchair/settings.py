@@ -332,11 +332,57 @@ class Settings(BaseSettings):
         """Where `firstchair up` serves the MLflow UI."""
         return f"http://127.0.0.1:{self.mlflow_port}"
 
+    @property
+    def rotation(self) -> Path:
+        """What a rotation of the pseudonym key is completed by; there only until it is."""
+        return self.home / "rotation"
+
+    def require_one_key(self) -> None:
+        """Raise if pseudonyms of two keys may stand in tables and lists.
+
+        Raises:
+            SettingsError: A rotation of the pseudonym key was interrupted.
+        """
+        if self.rotation.exists():
+            raise SettingsError(
+                "A rotation of the pseudonym key is under way, or was interrupted.",
+                where=str(self.rotation),
+                data="Nothing was read or written.",
+                remedy="Wait for it, or complete it: run `firstchair rotate-key` again.",
+            )
+
     def secret_pseudonym_key(self) -> bytes:
-        """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set."""
+        """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set.
+
+        Raises:
+            SettingsError: A rotation was interrupted, or the setting holds a key from before one.
+        """
+        self.require_one_key()
+        set_one, kept = self.pseudonym_key.get_secret_value(), self.home / "pseudonym_key"
+        if set_one and self._rotated.exists() and set_one != kept.read_text().strip():
+            raise SettingsError(
+                "The pseudonym key was rotated; the setting pseudonym_key is another key.",
+                where="FIRSTCHAIR_PSEUDONYM_KEY or pseudonym_key in firstchair.toml",
+                data="Nothing was read or written; under another key every user would be unknown.",
+                remedy=f"Set it to the key in {kept}, or remove the setting.",
+            )
+        return self.pseudonym_key_before_rotation()
+
+    def pseudonym_key_before_rotation(self) -> bytes:
+        """The key that was in force before a rotation that is under way."""
         return (
             self.pseudonym_key.get_secret_value() or _kept_secret(self.home / "pseudonym_key")
         ).encode()
+
+    def replace_pseudonym_key(self, file: Path) -> None:
+        """Have `home` keep the key in this file, which is moved, in the place of the one before."""
+        self._rotated.touch(mode=0o600)
+        file.replace(self.home / "pseudonym_key")
+
+    @property
+    def _rotated(self) -> Path:
+        """There once `home` keeps a key that a rotation made."""
+        return self.home / "pseudonym_key.rotated"
 
     def keep_pseudonym_key(self, key: str) -> None:
         """Have `home` keep this key, unless it keeps one already."""

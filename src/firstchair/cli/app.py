@@ -378,6 +378,17 @@ def replay_quarantine(
     show(report, as_json=as_json, screen=lambda: screens.replayed(report))
 
 
+@app.command("rotate-key")
+def rotate_key(as_json: AsJson = False) -> None:
+    """New pseudonym key: all tables, lists and signals are migrated; resumable."""
+    from firstchair import commands
+    from firstchair.platform import open_platform
+
+    with at_work("rotate-key") as advance:
+        report = commands.rotate_key(open_platform(rotating=True), progress=advance)
+    show(report, as_json=as_json, screen=lambda: screens.rotated(report))
+
+
 @app.command()
 def init(
     events: Annotated[

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 # Columns of a table that goes to a file or a pipe.
 LOG_WIDTH = 140
@@ -48,7 +49,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for name, is_number in zip(columns, numeric, strict=True):
         drawn.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell(value) for value in row))
+        drawn.add_row(*(Text(cell(value)) for value in row))  # brackets in it are no markup
     return drawn
 
 

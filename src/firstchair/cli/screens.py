@@ -14,7 +14,7 @@ from firstchair.definitions.checks import CheckState
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
-    from firstchair.commands import PlatformStatus, ReplayReport, Summary
+    from firstchair.commands import PlatformStatus, ReplayReport, RotationReport, Summary
     from firstchair.commands.check import CheckReport
     from firstchair.commands.doctor import Finding
     from firstchair.commands.init import InitReport
@@ -315,6 +315,24 @@ def replayed(r: ReplayReport) -> Screen:
         parts.append(Text(text, style="yellow"))
     built = f"{r.days_built:,} days were built anew." if r.days_built else "No day was built anew."
     return [*parts, Text(built)]
+
+
+def rotated(r: RotationReport) -> Screen:
+    """What a rotation of the pseudonym key did."""
+    rows = [(f"rows of {name}", rows) for name, rows in r.tables.items()]
+    rows = [("users", r.users), *rows, ("published versions", r.published)]
+    title = "Pseudonym key replaced" + (", an interrupted rotation completed" if r.resumed else "")
+    parts: list[RenderableType] = [table(title, ("what", "count"), rows)]
+    if r.orphans:
+        text = (
+            f"! {r.orphans:,} of the users are in no account and in no event object any more: a "
+            "later event of theirs will be another user's."
+        )
+        parts.append(Text(text, style="yellow"))
+    if r.setting:
+        text = "! The setting pseudonym_key holds the old key: set it to the key in the home."
+        parts.append(Text(text, style="yellow"))
+    return parts
 
 
 def champion_at(at: str, entry: Any) -> Screen:

@@ -9,6 +9,7 @@ from firstchair.commands.demo import (
     run_demo,
 )
 from firstchair.commands.quarantine import ReplayReport, replay_quarantine
+from firstchair.commands.rotation import RotationReport, rotate_key
 from firstchair.commands.run import RunReport, run
 from firstchair.commands.status import PlatformStatus, status
 from firstchair.commands.summary import Summary, summarise
@@ -19,11 +20,13 @@ __all__ = [
     "Demo",
     "PlatformStatus",
     "ReplayReport",
+    "RotationReport",
     "RunReport",
     "Summary",
     "demo_settings",
     "live",
     "replay_quarantine",
+    "rotate_key",
     "run",
     "run_demo",
     "status",

@@ -4,8 +4,9 @@ Login workers import this module, so it imports nothing outside the standard lib
 """
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 # A share of users is exact to one part in so many.
@@ -25,6 +26,8 @@ PROBATION_CONTROL_SHARES = ((100_000, 0.10), (50_000, 0.20), (0, 0.50))
 
 # Roles with the bucket at which each ends (exclusive), ascending; the last one ends at `BUCKETS`.
 Bounds: TypeAlias = tuple[tuple[str, int], ...]
+# Buckets by salt and user_key (16 bytes), of users who keep one that is not their hash.
+Kept: TypeAlias = Mapping[tuple[str, bytes], int]
 
 
 def bucket_of(user_key: bytes, salt: str) -> int:
@@ -34,6 +37,23 @@ def bucket_of(user_key: bytes, salt: str) -> int:
     3243
     """
     return int.from_bytes(hashlib.sha256((salt + user_key.hex()).encode()).digest()[:4]) % BUCKETS
+
+
+def bucket_between(bucket: int, edges: Collection[int], *, spread: int) -> int:
+    """Another bucket between the same two edges, so that its role is the same.
+
+    Args:
+        bucket: 0..9999.
+        edges: Buckets at which a role may end or begin.
+        spread: 0..9999, which of the buckets between them.
+
+    >>> bucket_between(700, [500, 2_000], spread=5_000)
+    1250
+    """
+    ends = sorted({0, *edges, BUCKETS})
+    place = bisect_right(ends, bucket)
+    low, high = ends[place - 1], ends[place]
+    return low + spread * (high - low) // BUCKETS
 
 
 def role_at(bounds: Bounds, bucket: int) -> str:
@@ -74,24 +94,29 @@ class Arms:
     Holdout users have the buckets from `holdout_start` on. They are drawn under `holdout_salt`, which
     no stage changes, so they are the same users in every stage. All other users are assigned anew for
     each challenger, under `salt`. The treatment has the first buckets, so a share that grows takes
-    nobody out of it.
+    nobody out of it. Users in `kept` keep the bucket that they have there.
     """
 
     salt: str
     holdout_salt: str
     holdout_start: int
     bounds: Bounds
+    kept: Kept = field(default_factory=dict, compare=False)
 
     @classmethod
-    def without_stage(cls, *, holdout_salt: str, holdout_share: float) -> "Arms":
+    def without_stage(
+        cls, *, holdout_salt: str, holdout_share: float, kept: Kept | None = None
+    ) -> "Arms":
         """Arms where no stage with traffic is under way: the champion, and the holdout.
 
         Args:
             holdout_salt: Of the platform, setting `arm_salt`.
             holdout_share: Share of all users, 0..1, setting `holdout_share`.
+            kept: Buckets of users who keep one.
         """
         start = BUCKETS - round(holdout_share * BUCKETS)
-        return cls(holdout_salt, holdout_salt, start, ((CHAMPION, start), (HOLDOUT, BUCKETS)))
+        bounds = ((CHAMPION, start), (HOLDOUT, BUCKETS))
+        return cls(holdout_salt, holdout_salt, start, bounds, kept or {})
 
     def in_canary(self, share: float, *, salt: str) -> "Arms":
         """Arms of a canary with the same holdout.
@@ -124,10 +149,28 @@ class Arms:
 
     def bucket(self, user_key: bytes) -> int:
         """Bucket 0..9999 of a user (16 bytes of key)."""
-        fixed = bucket_of(user_key, self.holdout_salt)
+        fixed = self.under(self.holdout_salt, user_key)
         if fixed >= self.holdout_start:
             return fixed
-        return bucket_of(user_key, self.salt) * self.holdout_start // BUCKETS
+        return self.under(self.salt, user_key) * self.holdout_start // BUCKETS
+
+    def under(self, salt: str, user_key: bytes) -> int:
+        """Bucket 0..9999 of a user under one salt: the one that is kept, or their hash."""
+        kept = self.kept.get((salt, user_key))
+        return bucket_of(user_key, salt) if kept is None else kept
+
+    def edges(self, shares: Collection[float]) -> dict[str, set[int]]:
+        """By salt, the buckets under it at which a role ends with any of these shares.
+
+        Args:
+            shares: Shares of a treatment, 0..1 of the users outside the holdout.
+        """
+        start = self.holdout_start
+        # The first bucket that `bucket` maps to an end of a treatment or beyond it.
+        of_stage = {-(-round(share * start) * BUCKETS // max(1, start)) for share in shares}
+        found = {self.salt: of_stage}
+        found.setdefault(self.holdout_salt, set()).add(start)
+        return found
 
     def role(self, bucket: int) -> str:
         """Role of a bucket."""

@@ -254,16 +254,12 @@ class _Replay:
         chunk = [
             (row["object_url"], Record(row["line"], row["raw"]))
             for row in rows.to_pylist()
-            if row["line"] in lines[row["object_url"]] and is_whole(row["raw"])
+            # Only under the contract's names are the account keys in `raw` sure to be pseudonyms.
+            if self.mapping is None
+            and row["line"] in lines[row["object_url"]]
+            and is_whole(row["raw"])
         ]
-        # The account keys in `raw` are pseudonyms already.
-        staged = stage(
-            self.lake,
-            chunk,
-            pseudonymise=lambda user: user,
-            now=self.now,
-            mapping=self.mapping,
-        )
+        staged = stage(self.lake, chunk, pseudonymise=lambda user: user, now=self.now)
         refused = set(zip(*staged.refused.select(PLACE).to_pydict().values(), strict=True))
         mended = [(name, r) for name, r in chunk if (name, r.line) not in refused]
         self._write(known, mended, staged, staged.refused.slice(0, 0), {})

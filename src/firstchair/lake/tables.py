@@ -161,6 +161,14 @@ USERS = _table(
     city=pa.string(),
     created_at=UTC_INSTANT,
 )
+# Buckets of users under a salt of the arms that are not the hash of their pseudonym: they were
+# assigned under an earlier pseudonym key, and stay in their arm.
+KEPT_BUCKETS = _table(
+    "silver/kept_buckets",
+    user_key=pa.string(),
+    salt=pa.string(),
+    bucket=pa.int32(),
+)
 # One artist of the catalogue as it was last read; merged artists are left out.
 ARTISTS = _source(source_tables.ARTISTS)
 # Artists that the catalogue says were merged into another. redirect_to: the end of the chain, an

@@ -67,6 +67,17 @@ def put(events_url: str, name: str, lines: Iterable[bytes]) -> bool:
     return _put(events_url, name, _packed(lines))
 
 
+def is_written_to(root: Path) -> bool:
+    """Whether a process is alive that writes to a segment of the spool."""
+    for path in root.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
+
+
 def undelivered(root: Path) -> tuple[int, float]:
     """Bytes of closed, undelivered segments, and when the oldest of them was last written to."""
     found = []

@@ -22,6 +22,7 @@ from firstchair.promotion import (
     arms_of,
     build_evidence,
     decide,
+    kept_buckets,
     open_registry_and_ledger,
     restore_aliases,
     spans,
@@ -57,7 +58,10 @@ class Platform:
         last = self.ledger.last()
         phase = None if last is None else last.phase
         return arms_of(
-            phase, salt=self.settings.arm_salt, holdout_share=self.settings.holdout_share
+            phase,
+            salt=self.settings.arm_salt,
+            holdout_share=self.settings.holdout_share,
+            kept=kept_buckets(self.lake),
         )
 
     def restore_aliases(self) -> bool:
@@ -163,13 +167,22 @@ class Platform:
         )
 
 
-def open_platform(settings: Settings | None = None, *, now: datetime | None = None) -> Platform:
+def open_platform(
+    settings: Settings | None = None, *, now: datetime | None = None, rotating: bool = False
+) -> Platform:
     """Open everything the settings name; starts the embedded Postgres where no URL is set.
+
+    Args:
+        settings: Read from the environment and `firstchair.toml` where none are given.
+        now: The clock; by default that of the machine.
+        rotating: Whether a rotation of the pseudonym key may be under way.
 
     Raises:
         SettingsError, SourceError: A setting cannot be used, or a server cannot be reached.
     """
     settings = settings or load_settings()
+    if not rotating:
+        settings.require_one_key()
     databases = open_databases(settings)
     registry, ledger = open_registry_and_ledger(settings, databases)
     registry.console = settings.api_address

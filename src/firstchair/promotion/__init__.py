@@ -27,7 +27,9 @@ from firstchair.promotion.gate import (
     judge_challenger,
     judge_first_champion,
 )
+from firstchair.promotion.kept_buckets import kept_buckets
 from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
+from firstchair.promotion.notes import note
 from firstchair.promotion.plain_words import Explained, check_words, explained
 from firstchair.promotion.protocol import ALIAS_MOVED, is_followed, out_of_line, reconcile_aliases
 from firstchair.promotion.reasons import Reason
@@ -90,9 +92,11 @@ __all__ = [
     "judge_challenger",
     "judge_first_champion",
     "judge_refit",
+    "kept_buckets",
     "metric_checks",
     "model_title",
     "newest_plan",
+    "note",
     "open_registry_and_ledger",
     "out_of_line",
     "promote_by_hand",

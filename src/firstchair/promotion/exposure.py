@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from firstchair.definitions import churn
-from firstchair.definitions.arms import HOLDOUT, Arms
+from firstchair.definitions.arms import HOLDOUT, Arms, Kept
 from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.metrics import BEFORE, LATE
 from firstchair.definitions.segments import user_segment_columns
@@ -16,6 +16,7 @@ from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.experiment.choices import LATE_DAYS
 from firstchair.promotion.experiment.evidence import ARMS, BEFORE_DAYS
+from firstchair.promotion.kept_buckets import kept_buckets
 from firstchair.promotion.stages import Phase, arms_of
 
 # A churn label is final after this many days; outcomes follow their impression sooner.
@@ -103,7 +104,8 @@ def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float
         One row a user outside the holdout, sorted by `user_key`: the columns of `BEFORE` and
         `LATE`.
     """
-    arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share)
+    kept = kept_buckets(lake)
+    arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share, kept=kept)
     keys = lake.read(t.USERS).column("user_key").to_pylist()
     roles = zip(keys, _roles(arms, keys), strict=True)
     free = [key for key, role in roles if role != HOLDOUT]
@@ -140,7 +142,12 @@ def _overlapping(
 
 
 def assigned_arms(
-    phase: Phase, user_keys: Sequence[str], *, salt: str, holdout_share: float
+    phase: Phase,
+    user_keys: Sequence[str],
+    *,
+    salt: str,
+    holdout_share: float,
+    kept: Kept | None = None,
 ) -> list[str | None]:
     """Arm (`champion`, `challenger`) of each user in a phase; None in the holdout.
 
@@ -149,8 +156,9 @@ def assigned_arms(
         user_keys: Pseudonyms, 32 hex digits each.
         salt: Of the platform's arms.
         holdout_share: Share of users, 0..1, who see trending for good.
+        kept: Buckets of users who keep one.
     """
-    arms = arms_of(phase, salt=salt, holdout_share=holdout_share)
+    arms = arms_of(phase, salt=salt, holdout_share=holdout_share, kept=kept)
     (treatment, _), (control, _), _ = arms.bounds
     named = {treatment: "challenger", control: "champion", HOLDOUT: None}
     return [named[role] for role in _roles(arms, user_keys)]
@@ -164,7 +172,8 @@ def _roles(arms: Arms, user_keys: Sequence[str]) -> list[str]:
 def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> pa.Table:
     """The arm of every user who is in one."""
     keys = lake.read(t.USERS).column("user_key").to_pylist()
-    arms = assigned_arms(phase, keys, salt=salt, holdout_share=holdout_share)
+    kept = kept_buckets(lake)
+    arms = assigned_arms(phase, keys, salt=salt, holdout_share=holdout_share, kept=kept)
     inside = [(key, arm) for key, arm in zip(keys, arms, strict=True) if arm is not None]
     return pa.table(
         {

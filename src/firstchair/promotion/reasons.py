@@ -63,6 +63,7 @@ class Reason(StrEnum):
     # By a person.
     BY_HAND = "by_hand"
     ALIAS_MOVED = "alias_moved"
+    KEY_ROTATED = "key_rotated"
     VERSION_DELETED = "version_deleted"
     USER_FORGOTTEN = "user_forgotten"
 

@@ -23,6 +23,7 @@ from firstchair.promotion.context import (
     decision_of,
 )
 from firstchair.promotion.exposure import assigned_arms, stage_rows
+from firstchair.promotion.kept_buckets import kept_buckets
 from firstchair.promotion.ledger import Decision, Entry, Ledger, canonical
 from firstchair.promotion.live import evaluate_stage
 from firstchair.promotion.refits import evaluate_refit
@@ -194,7 +195,13 @@ def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:
             f"select distinct user_key, arm from {context.lake.scan(t.EVIDENCE)} where {where}"
         ).fetchall()
     keys = [key for key, _ in found]
-    arms = assigned_arms(phase, keys, salt=context.salt, holdout_share=context.holdout_share)
+    arms = assigned_arms(
+        phase,
+        keys,
+        salt=context.salt,
+        holdout_share=context.holdout_share,
+        kept=kept_buckets(context.lake),
+    )
     wrong = sum(arm != own for (_, arm), own in zip(found, arms, strict=True))
     if wrong:
         yield f"{wrong:,} of {len(found):,} users are in another arm than the salt assigns them"

@@ -9,6 +9,7 @@ from typing import Any
 from firstchair.definitions.arms import (
     RAMP_SHARES,
     Arms,
+    Kept,
     next_canary_share,
     probation_control_share,
 )
@@ -162,15 +163,18 @@ def after(
     return Outcome(stage, phase.control if verb is Verb.ROLL_BACK else champion, None)
 
 
-def arms_of(phase: Phase | None, *, salt: str, holdout_share: float) -> Arms:
+def arms_of(
+    phase: Phase | None, *, salt: str, holdout_share: float, kept: Kept | None = None
+) -> Arms:
     """Roles by bucket in a phase, or without one.
 
     Args:
         phase: The running phase; None if there is none.
         salt: Salt of the platform's arms.
         holdout_share: Share of all users, 0..1, who see trending for good.
+        kept: Buckets of users who keep one.
     """
-    arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share)
+    arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share, kept=kept)
     if phase is None:
         return arms
     if phase.stage is Stage.PROBATION:

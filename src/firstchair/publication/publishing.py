@@ -1,6 +1,5 @@
 """Publish the lists of a day: write columns into a new folder, then swap one pointer to it."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -25,11 +24,11 @@ from firstchair.promotion import Alias, Registry, Version
 from firstchair.promotion.stages import REMOVED
 from firstchair.publication.batch import aliased_versions, complete_lists, listed_versions
 from firstchair.publication.folding_files import folding_files, folding_versions
-from firstchair.publication.layout import FORMAT, MANIFEST, POINTER, VERSIONS, name_of
+from firstchair.publication.layout import FORMAT, MANIFEST, VERSIONS
 from firstchair.publication.lists import trending_for_unknown_users, trending_of
 from firstchair.publication.matrices import write_matrices
-from firstchair.publication.published import current, fault_of
 from firstchair.publication.ranking_files import ranking_versions, write_rankers
+from firstchair.publication.writing import finish, point_to
 
 KEPT_VERSIONS = 5
 
@@ -130,17 +129,6 @@ def would_assign(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> 
     return None if roles is None else arms.among(roles).bounds
 
 
-def point_to(root: Path, name: str) -> None:
-    """Swap the pointer in one step; readers see the version before or this one, never a mix."""
-    pointer = root / POINTER
-    if current(root) == name:
-        return
-    temporary = root / f".{POINTER}.{os.getpid()}"
-    _put(temporary, name.encode())
-    temporary.replace(pointer)
-    _sync_folder(root)
-
-
 def forget_unfinished(root: Path) -> int:
     """Remove the folders of publications that were killed; return how many there were.
 
@@ -199,7 +187,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         np.array([contents.arms.bucket(k) for k in keys.tolist()], np.uint16),
     )
     folding = _fold(lake, registry, partial, contents, keys)
-    manifest: dict[str, Any] = {
+    facts = {
         "format": FORMAT,
         "as_of": contents.as_of.isoformat(),
         "users": len(keys),
@@ -211,23 +199,8 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         "unknown_users": _described(trending_of(registry, contents.as_of)),
         "folding": folding,
         "arms": [list(bound) for bound in contents.arms.bounds],
-        "files": {
-            path.relative_to(partial).as_posix(): _synced(path)
-            for path in sorted(found for found in partial.rglob("*") if found.is_file())
-        },
     }
-    name = name_of(manifest)
-    _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
-    for path in (*partial.rglob("*"), partial):
-        if path.is_dir():
-            _sync_folder(path)
-    if fault_of(versions / name) is None:
-        shutil.rmtree(partial)
-    else:  # not there, or damaged since it was published
-        shutil.rmtree(versions / name, ignore_errors=True)
-        partial.replace(versions / name)
-    _sync_folder(versions)
-    return name
+    return finish(partial, versions, facts)
 
 
 def _fold(
@@ -267,31 +240,6 @@ def _described(version: Version) -> dict[str, Any]:
         "data_until": version.as_of.isoformat(),
         "data_fingerprint": version.data_fingerprint,
     }
-
-
-def _put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _synced(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        return {
-            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-            "bytes": path.stat().st_size,
-        }
 
 
 def _forget_removed(root: Path, registry: Registry, current: str) -> None:

@@ -1,7 +1,7 @@
 """Files by which the workers of a machine share signals; signals read from the event store."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from sys import intern
@@ -63,6 +63,31 @@ class SignalLog:
             if path.name < day.isoformat():
                 path.unlink(missing_ok=True)
                 self._read.pop(path.name, None)
+
+
+def rekey_signals(root: Path, new: Mapping[str, str]) -> None:
+    """Put new pseudonyms in the place of old ones in the files of all workers; none may be alive.
+
+    Args:
+        root: Folder of the files.
+        new: New pseudonym by old one, 32 hex digits each; others stay.
+    """
+    for path in root.glob(f"*{SUFFIX}"):
+        kept = [(new.get(key.hex(), key.hex()), signal) for key, signal in _signals(path)]
+        lines = (
+            orjson.dumps([key, *signal], option=orjson.OPT_APPEND_NEWLINE) for key, signal in kept
+        )
+        partial = path.with_suffix(".partial")
+        partial.touch(mode=0o600)
+        partial.write_bytes(b"".join(lines))
+        partial.replace(path)
+
+
+def _signals(path: Path) -> Iterator[tuple[bytes, Signal]]:
+    """The whole signals of a file."""
+    with path.open("rb") as file:
+        for line in file:
+            yield from _parsed(line) if line.endswith(b"\n") else ()
 
 
 def _parsed(line: bytes) -> Iterator[tuple[bytes, Signal]]:

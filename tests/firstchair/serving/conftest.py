@@ -20,7 +20,7 @@ from firstchair.promotion import Registry
 from firstchair.publication import publish
 from firstchair.publication.layout import VERSIONS
 from firstchair.publication.published import current
-from firstchair.publication.publishing import point_to
+from firstchair.publication.writing import point_to
 from tests.firstchair.promotion.conftest import registry_at
 
 KEY = b"a test's key"

@@ -17,7 +17,8 @@ from firstchair.login.logins import Logins
 from firstchair.promotion import Registry, Stage
 from firstchair.publication import damage, publish, publish_day, serves, to_serve
 from firstchair.publication.published import current, open_published
-from firstchair.publication.publishing import KEPT_VERSIONS, point_to
+from firstchair.publication.publishing import KEPT_VERSIONS
+from firstchair.publication.writing import point_to
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import (
     ALL_CHAMPION,

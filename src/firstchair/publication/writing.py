@@ -1,0 +1,77 @@
+"""Making a folder of files a published version: synced, named by its content, and pointed to."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstchair.publication.layout import MANIFEST, POINTER, name_of
+from firstchair.publication.published import current, fault_of
+
+
+def finish(partial: Path, versions: Path, facts: Mapping[str, Any]) -> str:
+    """Make a folder of files a version under the name that its content gives it; that name.
+
+    Args:
+        partial: Folder with all files; it is moved, or removed where there is such a version.
+        versions: Folder of all versions.
+        facts: The manifest without `files` and `version`.
+    """
+    manifest = {
+        **facts,
+        "files": {
+            path.relative_to(partial).as_posix(): _synced(path)
+            for path in sorted(found for found in partial.rglob("*") if found.is_file())
+        },
+    }
+    name = name_of(manifest)
+    _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
+    for path in (*partial.rglob("*"), partial):
+        if path.is_dir():
+            _sync_folder(path)
+    if fault_of(versions / name) is None:
+        shutil.rmtree(partial)
+    else:  # not there, or damaged since it was published
+        shutil.rmtree(versions / name, ignore_errors=True)
+        partial.replace(versions / name)
+    _sync_folder(versions)
+    return name
+
+
+def point_to(root: Path, name: str) -> None:
+    """Swap the pointer in one step; readers see the version before or this one, never a mix."""
+    pointer = root / POINTER
+    if current(root) == name:
+        return
+    temporary = root / f".{POINTER}.{os.getpid()}"
+    _put(temporary, name.encode())
+    temporary.replace(pointer)
+    _sync_folder(root)
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _synced(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return {
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+            "bytes": path.stat().st_size,
+        }

@@ -1,0 +1,52 @@
+"""A published version under new pseudonyms: each user's lists, matrix row and features are theirs."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstchair.privacy import user_key
+from firstchair.publication.layout import VERSIONS
+from firstchair.publication.published import current, open_published
+from firstchair.publication.rekeying import published_keys, rekey_published
+from tests.firstchair.serving.conftest import ALL_CHAMPION, KEY, USERS
+
+NEW_KEY = b"another key"
+
+
+def of_users(root: Path, key: bytes) -> dict[str, Any]:
+    """Everything that a version holds of each user."""
+    published = open_published(root)
+    folder = root / VERSIONS / published.version
+    offsets = np.load(folder / "row.offsets.npy")
+    rankers = [np.load(path) for path in sorted(folder.glob("ranker.*.users.npy"))]
+    assert rankers
+    found = {}
+    for user in USERS:
+        row = published.row(bytes.fromhex(user_key(user, key)))
+        length, own = published.length, slice(offsets[row], offsets[row + 1])
+        found[user] = (
+            published.role_of(row),
+            {role: c.entries(row * length, length) for role, c in published.columns.items()},
+            [
+                np.load(folder / f"row.{name}.npy")[own].tolist()
+                for name in ("artists", "confidence")
+            ],
+            [hashlib.sha256(ranker[row].tobytes()).hexdigest() for ranker in rankers],
+        )
+    return found
+
+
+def test_every_user_finds_what_was_theirs(put_copy_matrix: Callable[..., Path]) -> None:
+    root = put_copy_matrix(arms=ALL_CHAMPION.in_canary(0.5, salt="first/2"))
+    before, name = of_users(root, KEY), current(root)
+    new = {user_key(user, KEY): user_key(user, NEW_KEY) for user in USERS}
+
+    assert rekey_published(root, new) == 1
+    assert rekey_published(root, new) == 0
+
+    assert of_users(root, NEW_KEY) == before
+    assert published_keys(root) == set(new.values())
+    assert not (root / VERSIONS / str(name)).exists()
