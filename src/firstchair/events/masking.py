@@ -10,6 +10,9 @@ from firstchair.events.fields import NAMES
 from firstchair.events.personal import MASK, is_account_key, is_personal, without_shapes
 
 KEPT_CHARACTERS = 2_000
+# A record up to so long is masked field by field. Each text of it is searched for each of its
+# account keys, so the work grows with the square of the length.
+MASKED_BY_FIELD = 8 * KEPT_CHARACTERS
 # An account key shorter than this stands in other texts by accident.
 FEWEST_CHARACTERS = 6
 INSTANT = re.compile(r"[\d-]{10}[Tt ][\d:.]+(?:[Zz]|[+-][\d:]{5})")
@@ -31,10 +34,11 @@ Pseudonyms = Mapping[str, str]
 def masked(raw: str, pseudonymise: Callable[[str], str]) -> str:
     """`raw` with account keys as pseudonyms and PII as `***`, at most `KEPT_CHARACTERS` long.
 
-    What is no JSON keeps the names in it, and values of the contract's fields alone.
+    What is no JSON, or longer than `MASKED_BY_FIELD`, keeps the names in it, and values of the
+    contract's fields alone.
     """
     try:
-        value = orjson.loads(raw)
+        value = orjson.loads(raw if len(raw) <= MASKED_BY_FIELD else "")
         own = {account: pseudonymise(account) for account in _accounts(value)}
         text = orjson.dumps(_cleaned(value, own, keep_names=True)).decode()
     except (ValueError, TypeError, RecursionError):  # no JSON, or nested deeper than can be walked

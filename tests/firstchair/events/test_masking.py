@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from firstchair.events import masking
 from firstchair.events.masking import masked, without_pii
 from firstchair.lake import tables as t
 
@@ -50,6 +51,28 @@ def test_a_refused_record_is_kept_without_pii(raw: str, kept: str) -> None:
 
 def test_a_refused_record_is_kept_to_2000_characters() -> None:
     assert masked("x" * 5_000, upper) == "x" * 2_000
+
+
+@pytest.mark.parametrize("pairs", [400, 4_000, 40_000])
+def test_the_work_on_a_record_full_of_account_keys_is_bounded(
+    pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = json.dumps([{"user_id": f"user-{n:06d}", "t": "x"} for n in range(pairs)])
+    work = 0
+
+    def counted(text: str, own: dict[str, str]) -> str:
+        nonlocal work
+        work += len(own) * len(text)
+        return replace_accounts(text, own)
+
+    replace_accounts = masking._without_accounts
+    monkeypatch.setattr(masking, "_without_accounts", counted)
+
+    kept = masked(raw, upper)
+
+    assert work <= masking.MASKED_BY_FIELD**2 // 100
+    assert "user-0" not in kept
+    assert "<USER-000001>" in kept
 
 
 @pytest.mark.parametrize("depth", [300, 900, 100_000])
