@@ -82,10 +82,11 @@ def test_a_lost_home_comes_back_with_its_tables_decisions_and_lists(
 
     report = found.ask("restore", kept)
 
-    assert report["ledger_entries"] == len(lived.ledger)
+    decisions = service.ask("decisions")
+    assert report["ledger_entries"] == len(decisions) > 0
     with running(found.home):
         assert found.ask("decisions", "--verify")["ok"]
-        assert found.ask("decisions") == lived.ledger
+        assert found.ask("decisions") == decisions
         assert found.contents() == service.contents()
         user = ("recommend", "user-000007")
         assert found.ask(*user) == service.ask(*user)
