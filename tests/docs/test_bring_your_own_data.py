@@ -28,7 +28,7 @@ def test_the_events_and_tables_that_are_shown_have_no_fault(
     url = new_database()
     with sa.create_engine(url, poolclass=sa.pool.NullPool).begin() as connection:
         connection.exec_driver_sql(blocks("sql")[0])
-    (tmp_path / "events.jsonl").write_text(blocks("json")[0])
+    (tmp_path / "events.jsonl").write_text(blocks("jsonl")[0])
     database = url.render_as_string(hide_password=False)
 
     report = check(
@@ -43,7 +43,7 @@ def test_the_mappings_that_are_shown_can_be_used_and_read_the_record_beside_them
     of_events, of_accounts = map(tomllib.loads, blocks("toml"))
     mapping = EventMapping.model_validate(of_events["events"]["mapping"])
 
-    (event,) = events.parsed_fields([Record(1, blocks("json")[1])], now=NOW, mapping=mapping)
+    (event,) = events.parsed_fields([Record(1, blocks("json")[0])], now=NOW, mapping=mapping)
 
     assert (event["event_type"], event["user_id"], event["ms_played"]) == ("play", "17", 12_500)
     assert (event["artist_id"], event["source"]) == ("3", "webplayer")
