@@ -127,24 +127,24 @@ def full_disk(_home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def bad_refit(home: Path) -> Iterator[None]:
+def bad_refit(_home: Path) -> Iterator[None]:
     """Spoil the ALS that the build fits."""
     yield
-    spoil_newest_als(home)
+    spoil_newest_als()
 
 
-def spoil_newest_als(home: Path) -> None:
-    """Shuffle a third of the artists' factors of the newest ALS in the artifact store."""
-    from firstchair.models import storage
+def spoil_newest_als() -> None:
+    """Shuffle a third of the artists' factors of the newest ALS, as if it had been fitted so."""
+    from firstchair.models import Family
+    from firstchair.platform import open_platform
 
-    folders = [path.parent for path in (home / "mlartifacts").rglob("model/data/model/model.json")]
-    by_als = [folder for folder in folders if storage.read(folder)[0]["family"] == "als"]
-    newest = max(by_als, key=lambda folder: (folder / "model.json").stat().st_mtime_ns)
-    facts, arrays = storage.read(newest)
-    rng, factors = np.random.default_rng(0), arrays["artist_factors"]
+    registry = open_platform().registry
+    newest = registry.newest(date.max)[Family.ALS]
+    model: Any = registry.load(newest)
+    rng, factors = np.random.default_rng(0), model.artist_factors
     chosen = rng.choice(len(factors), len(factors) // 3, replace=False)
     factors[chosen] = factors[rng.permutation(chosen)]
-    storage.write(newest, facts, arrays)
+    registry.replace(newest, model, data_fingerprint=newest.data_fingerprint)
 
 
 def _models_and_reports() -> set[str]:

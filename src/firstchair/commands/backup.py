@@ -204,6 +204,6 @@ def _left_out(settings: Settings) -> Iterator[str]:
         yield "accounts and catalogue of source_database_url, which their owners keep"
     if settings.mlflow_tracking_uri:
         yield f"MLflow at {settings.mlflow_tracking_uri}, with its models"
-    for name in ("pseudonym_key", "api_token"):
+    for name in ("pseudonym_key", "tombstone_key", "api_token"):
         if getattr(settings, name).get_secret_value():
             yield f"{name}, which comes from the settings"

@@ -224,7 +224,7 @@ class Registry:
                 self._client.log_dict(run_id, document, f"{name}.json")
             for name, figure in (pictures or {}).items():
                 self._client.log_figure(run_id, figure, f"{name}.png")
-            _, digest = self._log_model(run_id, model)
+            _, digest = _log_model(_artifacts(run.info.artifact_uri), model)
             self._client.set_terminated(run_id)
             self._ensure_registered()
             made = self._client.create_model_version(
@@ -352,13 +352,11 @@ class Registry:
         Raises:
             ModelError: MLflow cannot be written.
         """
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         with _answering(f"replace version {version.version}"):
             run = self._client.get_run(version.run_id)
-            files = get_artifact_repository(run.info.artifact_uri)
+            files = _artifacts(run.info.artifact_uri)
             before = set(_files_under(files, ARTIFACT))
-            written, digest = self._log_model(version.run_id, model)
+            written, digest = _log_model(files, model)
             for path in sorted(before - {f"{ARTIFACT}/{name}" for name in written}):
                 files.delete_artifacts(path)
             self._client.set_tag(version.run_id, "data_fingerprint", data_fingerprint)
@@ -553,34 +551,47 @@ class Registry:
             params=[Param(name, str(value)) for name, value in parameters.items()],
         )
 
-    def _log_model(self, run_id: str, model: Recommender) -> tuple[set[str], str]:
-        """Log the model's own files as an MLflow pyfunc, with a signature and without pickle.
 
-        Returns:
-            Paths of all files, relative to the folder of the model, and the digest of the model's
-            own.
-        """
-        import mlflow.pyfunc
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, Schema
+def _artifacts(uri: str) -> Any:
+    """The store of artifacts at an address.
 
-        from firstchair.promotion.loader import INPUTS
+    MLflow's own client (3.17) keeps the store of a run by the run's id alone, whatever database it
+    asks (`tracking/_tracking_service/client.py`, `_get_artifact_repo`): in a process that has seen a
+    home and a copy of it, it writes the copy's artifacts into the original.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        inputs = Schema([ColSpec(kind, name) for name, kind in INPUTS.items()])
-        outputs = Schema([ColSpec("string", name) for name in ("artist_ids", "scores")])
-        with tempfile.TemporaryDirectory() as folder:
-            model.save(Path(folder) / ARTIFACT)
-            mlflow.pyfunc.save_model(
-                f"{folder}/logged",
-                loader_module="firstchair.promotion.loader",
-                data_path=f"{folder}/{ARTIFACT}",
-                signature=ModelSignature(inputs, outputs),
-                pip_requirements=["firstchair"],
-            )
-            logged = Path(folder) / "logged"
-            self._client.log_artifacts(run_id, str(logged), ARTIFACT)
-            paths = {p.relative_to(logged).as_posix() for p in logged.rglob("*") if p.is_file()}
-            return paths, _digest(Path(folder) / ARTIFACT)
+    return get_artifact_repository(uri)
+
+
+def _log_model(files: Any, model: Recommender) -> tuple[set[str], str]:
+    """Log the model's own files as an MLflow pyfunc, with a signature and without pickle.
+
+    Returns:
+        Paths of all files, relative to the folder of the model, and the digest of the model's
+        own.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    from firstchair.promotion.loader import INPUTS
+
+    inputs = Schema([ColSpec(kind, name) for name, kind in INPUTS.items()])
+    outputs = Schema([ColSpec("string", name) for name in ("artist_ids", "scores")])
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / ARTIFACT)
+        mlflow.pyfunc.save_model(
+            f"{folder}/logged",
+            loader_module="firstchair.promotion.loader",
+            data_path=f"{folder}/{ARTIFACT}",
+            signature=ModelSignature(inputs, outputs),
+            pip_requirements=["firstchair"],
+        )
+        logged = Path(folder) / "logged"
+        files.log_artifacts(str(logged), ARTIFACT)
+        paths = {p.relative_to(logged).as_posix() for p in logged.rglob("*") if p.is_file()}
+        return paths, _digest(Path(folder) / ARTIFACT)
 
 
 def _files_under(files: Any, folder: str) -> Iterator[str]:

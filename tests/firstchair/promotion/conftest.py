@@ -30,6 +30,8 @@ LEVELS = {
     "als": 0.20,
     "xgboost": 0.20,
     "item-item": 0.15,
+    "graph-filter": 0.15,
+    "decayed-popularity": 0.10,
     "blend": 0.15,
     "content": 0.05,
     "trending": 0.10,

@@ -18,7 +18,6 @@ WORLD = (
 SCRIPT = """
 import os
 from datetime import date
-from pathlib import Path
 from benchmarks.faults import spoil_newest_als
 from firstchair import commands
 from firstchair.models import chosen
@@ -40,7 +39,7 @@ def run(day, *, least_users, without=()):
 
 run(date(2026, 1, 18), least_users=100_000)
 run(date(2026, 1, 19), least_users=100_000, without={*MODELS, *LISTS} - {"als_model"})
-spoil_newest_als(Path(os.environ["FIRSTCHAIR_HOME"]))
+spoil_newest_als()
 run(date(2026, 1, 20), least_users=50)
 """
 

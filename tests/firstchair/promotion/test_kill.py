@@ -18,7 +18,7 @@ from firstchair.platform.platform import Platform
 from firstchair.platform.triggers import decisions_due
 from firstchair.promotion import Ledger, Registry, Stage, decide, is_followed
 from firstchair.promotion.audition import Effect
-from firstchair.publication import publish, publishing, serves
+from firstchair.publication import publish, publishing, serves, writing
 from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from tests.firstchair.promotion.conftest import HOLDOUT_SHARE, NOW, SALT, Audition, Copies
@@ -35,8 +35,8 @@ STEPS = (
     (Registry, "set_alias"),
     (Registry, "note_followed"),
     (publishing, "write_matrices"),
-    (publishing, "_put"),
-    (publishing, "_sync_folder"),
+    (writing, "_put"),
+    (writing, "_sync_folder"),
     (publishing, "_forget_old"),
     (Path, "replace"),
 )
