@@ -1,12 +1,11 @@
 """Entries that decide nothing: what was done to the data that decisions rest on."""
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from firstchair.promotion.ledger import Decision, Entry, Ledger
-from firstchair.promotion.protocol import challenger_after
+from firstchair.promotion.ledger import Entry, Ledger
+from firstchair.promotion.protocol import unchanged
 from firstchair.promotion.reasons import Reason
 
 
@@ -40,25 +39,13 @@ def note(
     last = ledger.last()
     if last is None:
         return None
-    decision = Decision(
-        decision_id=hashlib.sha256(f"{code} {identity}".encode()).hexdigest()[:16],
-        decided_at=now,
-        as_of=last.as_of,
-        decision="hold",
-        champion_before=last.champion_after,
-        champion_after=last.champion_after,
-        challenger=challenger_after(last),
-        stage_before=None,
-        stage_after=None,
-        reason_codes=(code,),
-        reasons=(reason,),
-        evidence={
-            "kind": str(code),
-            "phase": last.evidence.get("phase"),
-            "challenger_after": challenger_after(last),
-            **evidence,
-        },
-        data_fingerprint=last.data_fingerprint,
+    decision = unchanged(
+        last,
+        code,
+        reason,
+        identity=identity,
         actor=actor,
+        now=now,
+        evidence={"kind": str(code), **evidence},
     )
     return ledger.append(decision)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from firstchair.promotion.evidence_record import families_of
 from firstchair.promotion.kinds import LOST_CANARY
@@ -145,9 +146,40 @@ def reconcile_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> b
 
 def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision:
     moves = ", ".join(f"{name} to {number or 'nothing'}" for name, number in sorted(moved.items()))
-    identity = f"{ALIAS_MOVED} {last.sequence} {moves}"
+    return unchanged(
+        last,
+        ALIAS_MOVED,
+        f"An alias was moved without an entry: {moves}. It was put back as entry {last.sequence} says.",
+        identity=f"{last.sequence} {moves}",
+        actor="reconciliation",
+        now=now,
+        evidence={"kind": "alias", "moved": moved},
+    )
+
+
+def unchanged(
+    last: Entry,
+    code: str,
+    reason: str,
+    *,
+    identity: str,
+    actor: str,
+    now: datetime,
+    evidence: Mapping[str, Any],
+) -> Decision:
+    """The decision of an entry after which everything stands as after `last`.
+
+    Args:
+        last: The last entry.
+        code: What was done or seen.
+        reason: The same in words.
+        identity: Tells this one from others of the code.
+        actor: Who did it.
+        now: The clock.
+        evidence: Further facts, `kind` among them.
+    """
     return Decision(
-        decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+        decision_id=hashlib.sha256(f"{code} {identity}".encode()).hexdigest()[:16],
         decided_at=now,
         as_of=last.as_of,
         decision="hold",
@@ -156,18 +188,15 @@ def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision
         challenger=challenger_after(last),
         stage_before=None,
         stage_after=None,
-        reason_codes=(ALIAS_MOVED,),
-        reasons=(
-            f"An alias was moved without an entry: {moves}. It was put back as entry {last.sequence} says.",
-        ),
+        reason_codes=(code,),
+        reasons=(reason,),
         evidence={
-            "kind": "alias",
-            "moved": moved,
             "phase": last.evidence.get("phase"),
             "challenger_after": challenger_after(last),
+            **evidence,
         },
         data_fingerprint=last.data_fingerprint,
-        actor="reconciliation",
+        actor=actor,
     )
 
 
