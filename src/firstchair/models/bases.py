@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from firstchair.models import storage
 from firstchair.models.explanations import blank
@@ -16,6 +17,16 @@ from firstchair.models.selection import Floats, columns_for, spread
 from firstchair.models.trending import Trending
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def csr_arrays(matrix: sparse.csr_matrix) -> Arrays:
+    """A sparse matrix as named arrays; `csr_of` makes it of them."""
+    return {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
+
+
+def csr_of(arrays: Arrays, shape: tuple[int, int]) -> sparse.csr_matrix:
+    """The sparse matrix that `csr_arrays` took apart."""
+    return sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
 
 
 class ArrayModel(ABC):

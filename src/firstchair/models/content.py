@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from firstchair.models.bases import Arrays, PersonalModel
+from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
 from firstchair.models.explanations import blank, strongest_in_rows
 from firstchair.models.folding import Parts
 from firstchair.models.known import explained_known
@@ -48,17 +48,13 @@ class Content(PersonalModel):
         vectors = _unit(sparse.csr_matrix(counts.multiply(idf), dtype=np.float32))
         return {
             "terms": terms,
-            "data": vectors.data,
-            "indices": vectors.indices,
-            "indptr": vectors.indptr,
+            **csr_arrays(vectors),
         }
 
     def restore(self) -> None:
         """The terms, and each artist's vector of them as a row of a matrix."""
         self.terms = self.arrays["terms"]
-        parts = (self.arrays["data"], self.arrays["indices"], self.arrays["indptr"])
-        shape = (len(self.artist_ids), len(self.terms))
-        self.vectors = sparse.csr_matrix(parts, shape=shape)
+        self.vectors = csr_of(self.arrays, (len(self.artist_ids), len(self.terms)))
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""

@@ -6,7 +6,7 @@ from numpy.polynomial import chebyshev
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from firstchair.models.bases import Arrays, PersonalModel
+from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
 from firstchair.models.folding import SCORE_DECIMALS
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
@@ -67,9 +67,7 @@ class GraphFilter(PersonalModel):
         similarity = _scaled(slope * falling, graph, rising)
         similarity.sort_indices()
         return {
-            "data": similarity.data,
-            "indices": similarity.indices,
-            "indptr": similarity.indptr,
+            **csr_arrays(similarity),
             "left": (falling[:, None] * vectors * filtered).astype(np.float32),
             "right": (rising[:, None] * vectors).astype(np.float32),
         }
@@ -88,9 +86,7 @@ class GraphFilter(PersonalModel):
 
     def restore(self) -> None:
         """The line's part as a sparse matrix."""
-        parts = (self.arrays["data"], self.arrays["indices"], self.arrays["indptr"])
-        shape = (len(self.artist_ids), len(self.artist_ids))
-        self.similarity = sparse.csr_matrix(parts, shape=shape)
+        self.similarity = csr_of(self.arrays, (len(self.artist_ids), len(self.artist_ids)))
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), -1..1; 0 for users of whom nothing is known."""

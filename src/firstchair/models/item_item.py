@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from firstchair.models.bases import Arrays, PersonalModel
+from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, block, columns_for, narrow, power_of, spread
@@ -57,17 +57,11 @@ class ItemItem(PersonalModel):
         )
         similarity.data *= power_of(listeners, -self.popularity_damping)[similarity.indices]
         similarity.sort_indices()
-        return {
-            "data": similarity.data,
-            "indices": similarity.indices,
-            "indptr": similarity.indptr,
-        }
+        return csr_arrays(similarity)
 
     def restore(self) -> None:
         """The damped similarities as a matrix."""
-        parts = (self.arrays["data"], self.arrays["indices"], self.arrays["indptr"])
-        shape = (len(self.artist_ids), len(self.artist_ids))
-        self.similarity = sparse.csr_matrix(parts, shape=shape)
+        self.similarity = csr_of(self.arrays, (len(self.artist_ids), len(self.artist_ids)))
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """float32 (len(rows), artists of `data`), 0..1; 0 for users of whom nothing is known."""
