@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +168,13 @@ def busiest_account(lake: Lake, measure: str, day: date) -> tuple[str, str] | No
 
     Returns:
         The account's `user_key`, and its activity in words; None if silver/events has no event of
-        the day.
+        the day. It is read anew only where the table has a new version.
     """
+    return _busiest(lake, measure, day, lake.version(t.EVENTS))
+
+
+@lru_cache(maxsize=32)
+def _busiest(lake: Lake, measure: str, day: date, _version: int | None) -> tuple[str, str] | None:
     by = "ms" if measure == IMPOSSIBLE else "actions"
     with connect() as connection:
         connection.execute(_accounts(lake, day, day))
