@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 import sqlalchemy as sa
@@ -24,6 +23,7 @@ from firstchair.access.sessions import COOKIE, Sessions
 from firstchair.access.tokens import Scope, Tokens, add_token
 from firstchair.http.door import Door, application
 from firstchair.http.door_rules import Ask, Asked, dagster_rule, mlflow_rule
+from tests.event_loop import run_apart
 
 DAGSTER, MLFLOW = "http://localhost:3000", "http://localhost:5000"
 HERE, ELSEWHERE = "127.0.0.1", "192.0.2.7"
@@ -118,7 +118,7 @@ class House:
             async with self._client(at, loopback_reads) as client:
                 return await client.request(method, url, **more)
 
-        return anyio.run(call)
+        return run_apart(call)
 
     @asynccontextmanager
     async def _client(self, at: str, loopback_reads: bool) -> AsyncIterator[httpx.AsyncClient]:

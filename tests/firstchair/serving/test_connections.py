@@ -15,6 +15,7 @@ from firstchair.access.tokens import Tokens
 from firstchair.http import connections, protocol
 from firstchair.http.api import Api, ApiConfig
 from firstchair.http.protocol import LoginProtocol
+from tests.event_loop import run_apart
 
 TOKEN = b"Authorization: Bearer secret\r\n"
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -107,7 +108,7 @@ def test_a_request_that_does_not_become_whole_is_ended(
                 assert await status(link) == answer
             assert await is_closed(link)
 
-    asyncio.run(told())
+    run_apart(told)
 
 
 def test_a_refused_body_is_not_waited_for_and_its_answer_is_read(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_refused_body_is_not_waited_for_and_its_answer_is_read(tmp_path: Path)
             heard = await asyncio.wait_for(link[0].readuntil(b'"status":"ok"}'), 30)
             assert b"200 OK" in heard
 
-    asyncio.run(told())
+    run_apart(told)
 
 
 def test_whole_requests_come_through_however_many_slow_ones_there_are(tmp_path: Path) -> None:
@@ -138,4 +139,4 @@ def test_whole_requests_come_through_however_many_slow_ones_there_are(tmp_path: 
             kept[1].write(PROBE)
             assert await status(kept) == 200
 
-    asyncio.run(told())
+    run_apart(told)
