@@ -29,6 +29,7 @@ def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
         now=p.now,
         tombstones=p.tombstones,
         mapping=p.settings.events.mapping,
+        extra_fields=p.settings.kept_extra_fields,
     )
     why = p.unusable(p.now.date())
     checks = [

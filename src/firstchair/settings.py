@@ -59,6 +59,15 @@ def _unusable(path: str) -> list[str]:
 RENAMED = {"holdback_share": "holdout_share"}
 
 
+# Fields beyond the contract's of this project's own events: the simulated world, the loaders of
+# `firstchair load`, ready mappings, and what a missing catalogue is derived from. None describes a
+# person.
+EXTRA_FIELDS = (
+    *("app_version", "artist_name", "duration_ms", "ms_played_from", "resent", "skipped"),
+    *("track_title", "was_recommended"),
+)
+
+
 class EventSource(BaseModel):
     """How records of the event store are read, where they have another form than the contract's."""
 
@@ -93,6 +102,10 @@ class Settings(BaseSettings):
     )
     events: EventSource = Field(
         EventSource(), description="`[events.mapping]`: how records of another form are read"
+    )
+    extra_fields: str = Field(
+        " ".join(EXTRA_FIELDS),
+        description="fields beyond the contract's whose values are kept, by blanks or commas",
     )
     accounts: AccountSource = Field(
         AccountSource(), description="`[accounts.mapping]`: tables by other names, or queries"
@@ -287,6 +300,11 @@ class Settings(BaseSettings):
                 f"probation_min_days {self.probation_min_days} exceeds probation_max_days {self.probation_max_days}"
             )
         return self
+
+    @property
+    def kept_extra_fields(self) -> frozenset[str]:
+        """Names of the fields beyond the contract's whose values are kept."""
+        return frozenset(self.extra_fields.replace(",", " ").split())
 
     @property
     def published(self) -> Path:

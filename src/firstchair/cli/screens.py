@@ -383,6 +383,9 @@ def checked(report: CheckReport) -> Screen:
     ]
     notes = [*report.derived, *([f"catalogue: {report.catalogue}"] if report.catalogue else [])]
     notes += [f"{name} is known of {share:.0%}" for name, share in report.understood.items()]
+    if report.names_only:
+        names = ", ".join(f"{name} ({count:,})" for name, count in report.names_only.items())
+        notes.append(f"values of these fields are not kept; add to extra_fields what is: {names}")
     parts += [Text(f"· {note}") for note in notes]
     if report.faults:
         faults = [(one.source, one.rows, one.what, one.mend) for one in report.faults]

@@ -53,7 +53,9 @@ class CheckReport:
     accounts_read, accounts_refused: rows of the account table, likewise.
     understood: share (0 to 1) of the accounts whose age group, gender, country, city is known.
     catalogue: where artists and tracks are from. derived: what is made up for a source without it.
-    examples: what is read of the first accepted records, field by field.
+    examples: what is read of the first accepted records, field by field. names_only: fields beyond
+    the contract's whose values are not kept, with how many records have them, the most frequent
+    first.
     """
 
     objects: int = 0
@@ -66,6 +68,7 @@ class CheckReport:
     catalogue: str = ""
     derived: tuple[str, ...] = ()
     examples: tuple[dict[str, Any], ...] = ()
+    names_only: dict[str, int] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -128,7 +131,11 @@ def _events(
     refused = {refusal.index for refusal in refusals}
     faults += _refused(found, refusals)
     fields = events.parsed_fields(records, now=now, mapping=mapping)
-    fields = [one for one in fields if one["index"] not in refused]
+    fields = [
+        one | {"extra": _extra(one, settings, mapping)}
+        for one in fields
+        if one["index"] not in refused
+    ]
     faults += _repeated(fields)
     report = CheckReport(
         objects=len(names),
@@ -137,6 +144,7 @@ def _events(
         refused=dict(Counter(refusal.reason for refusal in refusals).most_common()),
         derived=() if mapping is None else mapping.derived(),
         examples=tuple(map(_example, fields[:EXAMPLES])),
+        names_only=_names_only(fields),
     )
     return report, fields
 
@@ -158,6 +166,24 @@ def _example(fields: dict[str, Any]) -> dict[str, Any]:
         name: events.without_shapes(value) if isinstance(value, str) else value
         for name, value in shown.items()
     }
+
+
+def _extra(one: dict[str, Any], settings: Settings, mapping: EventMapping | None) -> str | None:
+    """The fields beyond the contract's of an event, as ingestion would keep them."""
+    if one["extra"] is None:
+        return None
+    allowed = {*settings.kept_extra_fields, *(mapping.further if mapping else ())}
+    return events.kept_extra(one["extra"], one["user_id"], events.MASK, allowed)
+
+
+def _names_only(fields: list[dict[str, Any]]) -> dict[str, int]:
+    counts = Counter(
+        name
+        for one in fields
+        for name, value in orjson.loads(one["extra"] or "{}").items()
+        if value == events.MASK
+    )
+    return dict(counts.most_common(SHOWN_NAMES))
 
 
 def _refused(

@@ -76,6 +76,7 @@ def replay_quarantine(
             day=day,
             tombstones=platform.tombstones,
             mapping=settings.events.mapping,
+            extra_fields=settings.kept_extra_fields,
         )
         tried.append(found)
 

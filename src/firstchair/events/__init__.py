@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from firstchair.events.checking import Refusal, parsed_fields, refusals
     from firstchair.events.clock import require_clock
     from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
-    from firstchair.events.personal import without_shapes
+    from firstchair.events.masking import kept_extra
+    from firstchair.events.personal import MASK, without_shapes
     from firstchair.events.reconciliation import (
         Reconciliation,
         Refused,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from firstchair.events.vocabulary import EventType, Reason
 
 __all__ = [
+    "MASK",
     "REFUSED_REMEDY",
     "CatalogueReport",
     "EventType",
@@ -74,6 +76,7 @@ __all__ = [
     "events_by_day",
     "fates",
     "ingest",
+    "kept_extra",
     "lost_before",
     "parsed_fields",
     "reconcile",
@@ -106,6 +109,7 @@ __getattr__ = deferred(
         "acceptance",
         "catalogue",
         "ingestion",
+        "masking",
         "personal",
         "reconciliation",
         "redirects",

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from firstchair.errors import LakeError
 from firstchair.events.calendar import quarantined, set_aside_strays
+from firstchair.events.personal import without_shapes
 from firstchair.events.reconciliation import sequence_gaps
 from firstchair.lake import Lake, connect, merged_artists
 from firstchair.lake import tables as t
@@ -213,7 +214,9 @@ def _refusals(frame: "pd.DataFrame") -> pa.Table:
         {
             "n": pa.array(first.keys(), pa.int64()),
             "reason": pa.array([failure.reason for failure in first.values()], pa.string()),
-            "detail": pa.array([failure.detail for failure in first.values()], pa.string()),
+            "detail": pa.array(
+                [without_shapes(failure.detail) for failure in first.values()], pa.string()
+            ),
         }
     )
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
@@ -76,6 +76,7 @@ class _Stamp:
     now: datetime
     tombstones: Tombstones | None
     mapping: EventMapping | None
+    extra_fields: Collection[str]
 
 
 def ingest(
@@ -88,6 +89,7 @@ def ingest(
     progress: Progress | None = None,
     tombstones: Tombstones | None = None,
     mapping: EventMapping | None = None,
+    extra_fields: Collection[str] = (),
 ) -> IngestReport:
     """Read every object that no batch has read, once, into bronze/events and quarantine/events.
 
@@ -100,6 +102,7 @@ def ingest(
         progress: Told of (objects read, objects to read) after each batch.
         tombstones: Users whose records are refused as `unknown_user`.
         mapping: How records of another form are read.
+        extra_fields: Names of fields beyond the contract's whose values are kept.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -114,7 +117,7 @@ def ingest(
     _note_skipped(lake, listing.skipped)
     changed = _note_changed(lake, states)
     sizes = _unread(lake, states)
-    report, stamp = IngestReport(), _Stamp(pseudonym_key, now, tombstones, mapping)
+    report, stamp = IngestReport(), _Stamp(pseudonym_key, now, tombstones, mapping, extra_fields)
     for names in _batches(sizes):
         _note_versions(lake, names, states)
         report = _added(report, _read(lake, store, names, states, stamp))
@@ -237,6 +240,7 @@ def _read(
             now=now,
             tombstones=stamp.tombstones,
             mapping=stamp.mapping,
+            extra_fields=stamp.extra_fields,
         )
         _append(lake, staged, batch_id, now)
         _count(counts, chunk, staged)

@@ -1,200 +1,142 @@
-"""Records without PII: what may be kept of unknown fields, and of a record that was refused."""
+"""What is kept of records: of accepted events the allowed fields, of refused ones the contract's."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
 
-from firstchair.events.fields import NAMES
+from firstchair.events.fields import FIELDS, NAMES, NUMBER, TEXT, TRUTH, WHOLE
+from firstchair.events.parsing import RFC_3339
 from firstchair.events.personal import MASK, is_account_key, is_personal, without_shapes
+from firstchair.sources import is_plain_name
 
 KEPT_CHARACTERS = 2_000
-# A record up to so long is masked field by field. Each text of it is searched for each of its
-# account keys, so the work grows with the square of the length.
-MASKED_BY_FIELD = 8 * KEPT_CHARACTERS
-# An account key shorter than this stands in other texts by accident.
+# An account key shorter than this stands in other texts by accident: it counts as a whole word.
 FEWEST_CHARACTERS = 6
-INSTANT = re.compile(r"[\d-]{10}[Tt ][\d:.]+(?:[Zz]|[+-][\d:]{5})")
-# A coordinate has at least so many digits behind its point.
-DECIMALS = 3
-# Fields that name what another field of the same object holds.
-LABELS = frozenset({"name", "key", "k", "field", "property", "attribute", "label", "type", "param"})
-VALUES = frozenset({"value", "values", "v", "val", "content", "text", "data"})
-# What of a text that is no JSON may be kept: the values of the contract's fields.
-KEPT = frozenset(NAMES) - {"user_id"}
-# name=value and "name": value, as in query strings, headers and JSON that is cut.
-_NAME = re.compile(r"""(?<![\w.-])["']?([\w.-]+)["']?\s*[:=]\s*""")
-_QUOTED = r""""(?:[^"\\]|\\.)*"?|'[^']*'?"""
-_VALUE = re.compile(_QUOTED + r"|\[[^\]]*\]?|[^,;&}\r\n]+")
-_PART = re.compile(_QUOTED + r"|(?<![\w.])-?\d[\d.]*")
-Pseudonyms = Mapping[str, str]
+# Texts of the contract are keys and names of systems; free text, such as a name, has blanks.
+IDENTIFIER = re.compile(r"[\w.:/+=-]{1,200}")
+_TYPES = {TEXT: (str,), WHOLE: (int,), NUMBER: (int, float), TRUTH: (bool,)}
+_TYPES_OF = {field.name: (*_TYPES[field.json_types], type(None)) for field in FIELDS}
+_WORD = re.compile(r"\w+")
+_DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[^\W\d_]|[^\x00-\x7f]")
 
 
 def masked(raw: str, pseudonymise: Callable[[str], str]) -> str:
-    """`raw` with account keys as pseudonyms and PII as `***`, at most `KEPT_CHARACTERS` long.
+    """What may be read of a refused record, at most `KEPT_CHARACTERS` long.
 
-    What is no JSON, or longer than `MASKED_BY_FIELD`, keeps the names in it, and values of the
-    contract's fields alone.
+    Of a JSON object the contract's fields whose values are of their type, the account key as its
+    pseudonym, and the names of other fields; every other value is `***`. Of any other text its
+    form: each digit as 9 and each letter as a, but for the names of the contract's fields.
     """
-    try:
-        value = orjson.loads(raw if len(raw) <= MASKED_BY_FIELD else "")
-        own = {account: pseudonymise(account) for account in _accounts(value)}
-        text = orjson.dumps(_cleaned(value, own, keep_names=True)).decode()
-    except (ValueError, TypeError, RecursionError):  # no JSON, or nested deeper than can be walked
-        text = _masked_text(_start(raw), pseudonymise)
-    return text[:KEPT_CHARACTERS]
+    value = _parsed_object(raw)
+    if value is None:
+        return _form(raw[:KEPT_CHARACTERS])
+    user_id = value.get("user_id")
+    account = user_id if isinstance(user_id, str) else ""
+    shown = {_shown_name(name, account): _readable(name, value[name], account) for name in value}
+    if "user_id" in value:
+        shown["user_id"] = pseudonymise(account) if account else MASK
+    return orjson.dumps(shown).decode()[:KEPT_CHARACTERS]
 
 
-def is_whole(raw: str) -> bool:
-    """Whether a masked record still holds all that it held, but for account keys: a JSON object.
+def is_whole(raw: str, allowed: Collection[str]) -> bool:
+    """Whether a masked record is judged and kept as the record itself would be.
 
-    >>> is_whole('{"user_id":"1036b827e7a35bd2"}'), is_whole('{"email":"***"}'), is_whole('{"a":')
-    (True, False, False)
+    It is if nothing was cut, and no value of the contract's fields or of `allowed` is masked.
+
+    >>> is_whole('{"user_id":"1036b827e7a35bd2","mood":"***"}', allowed=()), is_whole('{"a":', ())
+    (True, False)
     """
-    if len(raw) >= KEPT_CHARACTERS or MASK in raw:
-        return False
-    try:
-        return isinstance(orjson.loads(raw), dict)
-    except orjson.JSONDecodeError:
-        return False
+    value = _parsed_object(raw) if len(raw) < KEPT_CHARACTERS else None
+    return value is not None and not any(
+        item == MASK for name, item in value.items() if name in NAMES or name in allowed
+    )
 
 
-def _start(raw: str) -> str:
-    """As much of a text as can be kept of it once it is masked, without a part that is cut."""
-    start = raw[: 2 * KEPT_CHARACTERS]
-    return start if len(start) == len(raw) else start[: start.rfind(" ") + 1] or start
+def kept_extra(extra: str, user_id: str, user_key: str, allowed: Collection[str]) -> str:
+    """The fields beyond the contract's as they are kept: JSON with sorted names.
 
-
-def _masked_text(raw: str, pseudonymise: Callable[[str], str]) -> str:
-    """A text that cannot be parsed, less every value but those of the contract."""
-    own: dict[str, str] = {}
-
-    def of_field(name: str, value: str) -> str:
-        bare = value.strip("\"' ")
-        if is_account_key(name):
-            own[bare] = pseudonymise(bare)
-            return own[bare]
-        return value if name in KEPT else MASK
-
-    done: list[str] = []
-    place = 0
-    while (name := _NAME.search(raw, place)) is not None:
-        done.append(_PART.sub(MASK, raw[place : name.start()]) + name[0])
-        place = name.end()
-        is_inner = raw[place : place + 1] in {"[", "{"}
-        value = None if is_inner else _VALUE.match(raw, place)
-        if value is not None:
-            done.append(of_field(name[1], value[0]))
-            place = value.end()
-    text = "".join(done) + _PART.sub(MASK, raw[place:])
-    return _without_accounts(without_shapes(text), own)
-
-
-def without_pii(extra: str, user_id: str, user_key: str) -> str | None:
-    """JSON object `extra`, keys sorted, with no field of PII at any depth; None where nothing is left.
-
-    A field goes by its name, in any spelling; a value that is named by the field beside it, as in
-    `{"key": "dob", "value": ...}`, and values of a personal shape are masked. Texts that hold JSON or
-    pairs of name and value are read as such.
+    Allowed fields keep their values, in objects too, but for addresses, telephone numbers and the
+    like in texts. A field that only other types of events have keeps a value of its type. Any
+    other field keeps its name alone, and not even that where it does not look like one.
 
     Args:
-        extra: A JSON object, at most `MAX_DEPTH` deep.
+        extra: A JSON object.
         user_id: Account key of its event, replaced in texts by `user_key`.
         user_key: The pseudonym of that account.
+        allowed: Names of fields. One that says what is personal, such as `age`, allows nothing.
     """
-    left = _cleaned(orjson.loads(extra), {user_id: user_key}, keep_names=False)
-    return orjson.dumps(left, option=orjson.OPT_SORT_KEYS).decode() if left else None
+    kept = _kept(orjson.loads(extra), user_id, user_key, allowed)
+    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _cleaned(value: Any, own: Pseudonyms, *, keep_names: bool) -> Any:
-    """The value without PII; `keep_names`: fields of PII stay, with masked values."""
+def _kept(value: Any, user_id: str, user_key: str, allowed: Collection[str]) -> Any:
     if isinstance(value, dict):
-        return dict(_cleaned_items(value, own, keep_names=keep_names))
-    if isinstance(value, list):
-        if _is_place(value):
-            return MASK
-        if len(value) == 2 and isinstance(value[0], str) and _identifies(value[0]):
-            return [value[0], MASK]
-        return [_cleaned(item, own, keep_names=keep_names) for item in value]
-    return _cleaned_text(value, own) if isinstance(value, str) else value
-
-
-def _cleaned_items(
-    value: dict[str, Any], own: Pseudonyms, *, keep_names: bool
-) -> Iterator[tuple[str, Any]]:
-    labelled = any(
-        key.lower() in LABELS and isinstance(item, str) and _identifies(item)
-        for key, item in value.items()
-    )
-    for key, item in value.items():
-        if is_account_key(key):
-            if keep_names:
-                yield key, own.get(item, MASK) if isinstance(item, str) else MASK
-        elif is_personal(key):
-            if keep_names:
-                yield key, MASK
-        elif labelled and key.lower() in VALUES:
-            yield key, MASK
-        elif key == "occurred_at" and isinstance(item, str) and INSTANT.fullmatch(item):
-            yield key, item  # midnight of an old day looks like a date of birth
-        else:
-            yield _cleaned_text(key, own), _cleaned(item, own, keep_names=keep_names)
-
-
-def _identifies(name: str) -> bool:
-    return is_personal(name) or is_account_key(name)
-
-
-def _is_place(value: list[Any]) -> bool:
-    """Whether a list is latitude and longitude, in either order, perhaps with a height."""
-    first = value[:2]
-    return len(value) in {2, 3} and all(
-        isinstance(number, float) and abs(number) <= 180 and number != round(number, DECIMALS - 1)
-        for number in first
-    )
-
-
-def _accounts(value: Any) -> set[str]:
-    if isinstance(value, dict):
-        given = {
-            item for key, item in value.items() if is_account_key(key) and isinstance(item, str)
+        return {
+            _shown_name(name, user_id): _kept(item, user_id, user_key, allowed)
+            if name in allowed and not (is_personal(name) or is_account_key(name))
+            else _readable(name, item, user_id)
+            for name, item in value.items()
         }
-        return given.union(*map(_accounts, value.values()))
-    return set().union(*map(_accounts, value)) if isinstance(value, list) else set()
+    if isinstance(value, list):
+        return [_kept(item, user_id, user_key, allowed) for item in value]
+    if not isinstance(value, str):
+        return value
+    if _is_json(value):
+        return MASK
+    text = without_shapes(value)
+    return _as_word(user_id).sub(user_key, text) if _names_account(text, user_id) else text
 
 
-def _cleaned_text(text: str, own: Pseudonyms) -> str:
-    if text.lstrip()[:1] in {"{", "["}:
-        try:
-            inner = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            pass
-        else:
-            cleaned = _cleaned(inner, own, keep_names=False)
-            return text if cleaned == inner else orjson.dumps(cleaned).decode()
-    if "=" in text or ":" in text:
-        text = _without_pairs(text, own)
-    return _without_accounts(without_shapes(text), own)
+def _readable(name: str, value: Any, user_id: str) -> Any:
+    """The value of one of the contract's fields where it is of its type, else `***`."""
+    if type(value) not in _TYPES_OF.get(name, ()):
+        return MASK
+    if not isinstance(value, str):
+        return value
+    if name == "occurred_at":  # midnight of an old day looks like a date of birth
+        return value if re.fullmatch(RFC_3339, value) else MASK
+    is_sound = IDENTIFIER.fullmatch(value) and without_shapes(value) == value
+    return value if is_sound and not _names_account(value, user_id) else MASK
 
 
-def _without_pairs(text: str, own: Pseudonyms) -> str:
-    """The text with the values behind personal names masked."""
-    done: list[str] = []
-    place = 0
-    while (name := _NAME.search(text, place)) is not None:
-        done.append(text[place : name.end()])
-        place = name.end()
-        value = _VALUE.match(text, place) if _identifies(name[1]) else None
-        if value is not None:
-            bare = value[0].strip("\"' ")
-            done.append(own.get(bare, MASK) if is_account_key(name[1]) else MASK)
-            place = value.end()
-    return "".join(done) + text[place:]
+def _shown_name(name: str, user_id: str) -> str:
+    """The name of a field, or `***` where it may be a value, such as the key of another account."""
+    is_value = not is_plain_name(name) or _names_account(name, user_id)
+    return MASK if is_value and name not in NAMES else name
 
 
-def _without_accounts(text: str, own: Pseudonyms) -> str:
-    for user_id, user_key in own.items():
-        if len(user_id) >= FEWEST_CHARACTERS:
-            text = text.replace(user_id, user_key)
-    return text
+def _names_account(text: str, user_id: str) -> bool:
+    return bool(user_id) and user_id in text and _as_word(user_id).search(text) is not None
+
+
+def _as_word(user_id: str) -> "re.Pattern[str]":
+    """Matches an account key in a text: anywhere, or as a whole word where it is short."""
+    key = re.escape(user_id)
+    return re.compile(key if len(user_id) >= FEWEST_CHARACTERS else rf"(?<!\w){key}(?!\w)")
+
+
+def _form(text: str) -> str:
+    """The text with each digit as 9 and each letter as a, but for the contract's names."""
+    return _WORD.sub(
+        lambda word: word[0] if word[0] in NAMES else _LETTER.sub("a", _DIGIT.sub("9", word[0])),
+        text,
+    )
+
+
+def _parsed_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None where it is none, or nested deeper than can be read."""
+    try:
+        value = orjson.loads(text) if text.lstrip()[:1] == "{" else None
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text holds fields of its own, which nobody allowed."""
+    try:
+        return text.lstrip()[:1] in {"{", "["} and bool(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return False

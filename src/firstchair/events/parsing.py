@@ -17,6 +17,7 @@ RFC_3339 = (
     r"^\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
     r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$"
 )
+LIKE_RFC_3339 = r"^\d{4}-\d\d-\d\d([Tt ][\d:.+-]*[Zz]?)?$"
 # A leap second has no instant of its own in the engine: it is the last microsecond of its day.
 LEAP_SECOND = r":60(\.\d+)?([Zz+-])"
 SHOWN_CHARACTERS = 60
@@ -88,11 +89,11 @@ def _typed(t: ir.Table) -> ir.Table:
     t = t.mutate(occurred_at=(is_leap & ~at_month_end).ifelse(ibis.null(), t.occurred_at))
     kind = t.event_type_text
     return t.mutate(
-        event_id=t.event_id_text,
+        event_id=_text(t, "event_id"),
         event_type=kind,
         event_date=t.occurred_at.date(),
         user_id=t.user_id_text,
-        source=t.source_text,
+        source=_text(t, "source"),
         source_seq=t.source_seq_text.try_cast("int64"),
         simulated=(t.simulated_text == "true").fill_null(False),
         slate_id=_of(t, "slate_id", t.slate_id_text),
@@ -106,6 +107,11 @@ def _typed(t: ir.Table) -> ir.Table:
         ),
         ms_played=_of(t, "ms_played", t.ms_played_text.try_cast("int64")),
     )
+
+
+def _text(t: ir.Table, name: str) -> ir.StringValue:
+    """The value where it is a text: a list or an object may hold anything."""
+    return (t[f"{name}_type"] == "VARCHAR").ifelse(t[f"{name}_text"], ibis.null("string"))
 
 
 def _of(t: ir.Table, name: str, value: Any) -> Any:
@@ -133,11 +139,14 @@ def _verdict(
     ]
     cases += [(_mistyped(t, f), Reason.BAD_TYPE, _mistyped_detail(t, f)) for f in FIELDS]
     shown = t.occurred_at_text.substr(0, SHOWN_CHARACTERS)
+    # What is no instant at all may be anything: its form tells enough.
+    form = shown.re_replace(r"\d", "9").re_replace(r"[^\x00-\x7F]|[A-Za-z]", "a")
+    told = shown.re_search(LIKE_RFC_3339).ifelse(shown, ibis.literal("a text like ") + form)
     cases += [
         (
             t.occurred_at.isnull(),
             Reason.BAD_TIMESTAMP,
-            ibis.literal("occurred_at is no RFC 3339 instant: ") + shown,
+            ibis.literal("occurred_at is no RFC 3339 instant: ") + told,
         ),
         (
             t.occurred_at < EARLIEST,

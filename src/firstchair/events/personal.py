@@ -60,7 +60,7 @@ _SHAPES = re.compile(
             r"(?<!\d)\+\d[\d ()./-]{6,}\d",  # a telephone number with its country
             rf"(?<![\d./-]){_YEAR}([-/.]){_MONTH}\1{_DAY}{_MIDNIGHT}(?![\dT:/-])",
             rf"(?<![\d./-]){_DAY}([-/.]){_DAY}\2{_YEAR}(?![\d:/-])",
-            r"(?<![\d.])-?\d{1,3}\.\d{3,}[\s,;/]{1,5}-?\d{1,3}\.\d{3,}(?![\d.])",  # a place
+            r"(?<![\d.])-?\d{1,3}\.\d{2,}[\s,;/]{1,5}-?\d{1,3}\.\d{2,}(?![\d.])",  # a place
         )
     ),
     re.IGNORECASE,

@@ -1,7 +1,8 @@
 """Refused records tried again, after code, catalogue or accounts were mended.
 
 A record that was refused when it was parsed is read again from its object, at its line; `raw` in
-quarantine/events is masked, and stands in for an object that is gone only where nothing in it was.
+quarantine/events is masked, and stands in for an object that is gone only where nothing that is
+judged or kept of an event was masked.
 An event that its day's validation refused is in bronze/events: its day is put back among those that
 wait to be built, if the event would be judged otherwise now.
 
@@ -10,7 +11,7 @@ changed is noted in bronze/objects first (`REPLAYING`), and each step after that
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
@@ -92,6 +93,7 @@ def replay_quarantine(
     storage_options: Mapping[str, Any] | None = None,
     tombstones: Tombstones | None = None,
     mapping: EventMapping | None = None,
+    extra_fields: Collection[str] = (),
 ) -> Tried:
     """Try the records in quarantine/events again, those of one reason or of one day if given.
 
@@ -108,6 +110,7 @@ def replay_quarantine(
         storage_options: What the store's filesystem wants besides its URL.
         tombstones: Users whose records are refused as `unknown_user`.
         mapping: How records of another form are read.
+        extra_fields: Names of fields beyond the contract's whose values are kept.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -119,7 +122,7 @@ def replay_quarantine(
     chosen = _chosen(lake, reason, day)
     before = lake.partition_rows(t.BRONZE_EVENTS)
     store = EventStore(events_url, storage_options or {})
-    unreadable = _Replay(lake, store, pseudonym_key, now, tombstones, mapping).of(
+    unreadable = _Replay(lake, store, pseudonym_key, now, tombstones, mapping, extra_fields).of(
         chosen.filter(pc.field("unparsed"))
     )
     landed = chosen.filter(~pc.field("unparsed")).column("day").unique().to_pylist()
@@ -188,9 +191,10 @@ class _Replay:
         now: datetime,
         tombstones: Tombstones | None,
         mapping: EventMapping | None,
+        extra_fields: Collection[str],
     ) -> None:
         self.lake, self.store, self.key, self.now = lake, store, key, now
-        self.tombstones, self.mapping = tombstones, mapping
+        self.tombstones, self.mapping, self.extra_fields = tombstones, mapping, extra_fields
 
     def of(self, places: pa.Table) -> Unreadable:
         """Try the records at these places again; those that cannot be read any more."""
@@ -217,6 +221,7 @@ class _Replay:
             now=self.now,
             tombstones=self.tombstones,
             mapping=self.mapping,
+            extra_fields=self.extra_fields,
         )
         self._write(known, chunk, staged, staged.refused, sound)
         faulty = {name: found for name, found in read.items() if isinstance(found, str)}
@@ -257,7 +262,7 @@ class _Replay:
             # Only under the contract's names are the account keys in `raw` sure to be pseudonyms.
             if self.mapping is None
             and row["line"] in lines[row["object_url"]]
-            and is_whole(row["raw"])
+            and is_whole(row["raw"], self.extra_fields)
         ]
         staged = stage(self.lake, chunk, pseudonymise=lambda user: user, now=self.now)
         refused = set(zip(*staged.refused.select(PLACE).to_pydict().values(), strict=True))

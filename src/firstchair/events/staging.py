@@ -1,6 +1,6 @@
 """A chunk of records in the engine: which are accepted, which repeat an event, which are refused."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from firstchair.events.mapping import NOT_REQUIRED, mapped_sql
-from firstchair.events.masking import masked, without_pii
+from firstchair.events.masking import kept_extra, masked
 from firstchair.events.parsing import parse
 from firstchair.events.personal import MASK, without_shapes
 from firstchair.events.vocabulary import ERASED, Reason
@@ -48,6 +48,7 @@ def stage(
     now: datetime,
     tombstones: Tombstones | None = None,
     mapping: EventMapping | None = None,
+    extra_fields: Collection[str] = (),
 ) -> Staged:
     """Parse a chunk and hold its events against all events in bronze; nothing is written.
 
@@ -57,13 +58,15 @@ def stage(
         pseudonymise: The `user_key` of a `user_id` as it stands in a record.
         now: The instant of ingestion.
         tombstones: Users whose records are refused as `unknown_user`; nothing of these is kept.
-        mapping: How records of another form are read.
+        mapping: How records of another form are read; further fields that it names are kept.
+        extra_fields: Names of other fields beyond the contract's whose values are kept.
     """
+    allowed = {*extra_fields, *(mapping.further if mapping else ())}
     with Engine(lake) as engine:
         _parse(engine, chunk, now, mapping)
         if tombstones:
             _erase(engine, tombstones)
-        _sort(engine, pseudonymise)
+        _sort(engine, pseudonymise, allowed)
         sql = engine.connection.sql
         columns = ", ".join(
             name for name in t.BRONZE_EVENTS.schema.names if name not in {"batch_id", "ingested_at"}
@@ -128,13 +131,13 @@ def _erase(engine: Engine, tombstones: Tombstones) -> None:
         )
 
 
-def _sort(engine: Engine, pseudonymise: Pseudonymise) -> None:
+def _sort(engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]) -> None:
     """Temporary table `sorted`: the events with their fate; the first of an event_id is the accepted one."""
     connection = engine.connection
     users = connection.sql("select distinct user_id from parsed where reason is null").fetchall()
     pseudonyms = {user: pseudonymise(user) for (user,) in users}
     connection.register("pseudonyms", _strings(user_id=pseudonyms, user_key=pseudonyms.values()))
-    connection.register("extras", _extras(connection, pseudonyms))
+    connection.register("extras", _extras(connection, pseudonyms, allowed))
     body = ", ".join(f'"{name}"' for name in FIELDS if name != "event_id")
     known = engine.lake.scan(t.BRONZE_EVENTS)
     connection.execute(f"""
@@ -159,8 +162,8 @@ def _sort(engine: Engine, pseudonymise: Pseudonymise) -> None:
     """)
 
 
-def _extras(connection: Any, pseudonyms: dict[str, str]) -> pa.Table:
-    """Unknown fields of the events that have some, without PII."""
+def _extras(connection: Any, pseudonyms: dict[str, str], allowed: Collection[str]) -> pa.Table:
+    """Fields beyond the contract's, of the events that have some, as they are kept."""
     rows = connection.sql(
         "select object_url, line, user_id, extra from parsed where reason is null and extra is not null"
     ).fetchall()
@@ -169,7 +172,7 @@ def _extras(connection: Any, pseudonyms: dict[str, str]) -> pa.Table:
             "object_url": pa.array([row[0] for row in rows], pa.string()),
             "line": pa.array([row[1] for row in rows], pa.int64()),
             "extra": pa.array(
-                [without_pii(extra, user, pseudonyms[user]) for _, _, user, extra in rows],
+                [kept_extra(extra, user, pseudonyms[user], allowed) for _, _, user, extra in rows],
                 pa.string(),
             ),
         }

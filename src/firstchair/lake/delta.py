@@ -28,9 +28,6 @@ ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
 _DATABASES = count()
 # Version of a table that was never written.
 MISSING = -1
-# Delta would remove log entries after 30 days, also those of versions that the ledger names;
-# `firstchair.lake.upkeep` removes the others.
-PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +236,7 @@ class Lake:
                 schema=table.schema,
                 mode="ignore",  # another process may make it now
                 partition_by=[table.partition_by] if table.partition_by else None,
-                configuration=PROPERTIES,
+                configuration=table.properties,
                 storage_options=dict(options) or None,
             )
         yield written

@@ -22,6 +22,10 @@ TYPES = {
 }
 
 
+# Columns of texts that senders write. Delta's log keeps no least and greatest value of these.
+FREE_TEXTS = frozenset({"extra", "detail", "raw"})
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One Delta table: path under `lake_url`, Arrow schema, and the column a build partitions by."""
@@ -29,6 +33,20 @@ class Table:
     name: str
     schema: pa.Schema
     partition_by: str | None = None
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What Delta is to do with the table.
+
+        Delta would remove log entries after 30 days, also those of versions that the ledger names;
+        `firstchair.lake.upkeep` removes the others.
+        """
+        found = {"delta.enableExpiredLogCleanup": "false"}
+        if not FREE_TEXTS.isdisjoint(self.schema.names):
+            left_out = {*FREE_TEXTS, self.partition_by}
+            described = (name for name in self.schema.names if name not in left_out)
+            found["delta.dataSkippingStatsColumns"] = ",".join(described)
+        return found
 
 
 _defined: list[Table] = []
@@ -64,7 +82,7 @@ _EVENT_COLUMNS: dict[str, pa.DataType] = {
     "propensity": pa.float64(),
     "surface": pa.string(),
     "ms_played": pa.int64(),
-    "extra": pa.string(),  # JSON object of the fields we do not know, PII left out; null where there are none
+    "extra": pa.string(),  # JSON object of further fields, values of allowed ones alone; null where there are none
 }
 
 # One object of the event store and what became of its records; `started` rows of a dead batch are undone.
@@ -118,7 +136,8 @@ BRONZE_EVENTS = _table(
 )
 # One accepted event: well formed, and its user, artist and track are known.
 EVENTS = _table("silver/events", "event_date", **_EVENT_COLUMNS)
-# One refused record with its reason and the place where it was read; `raw` is masked.
+# One refused record with its reason and the place where it was read; of `raw` only the contract's
+# fields can be read.
 QUARANTINE_EVENTS = _table(
     "quarantine/events",
     object_url=pa.string(),

@@ -13,7 +13,7 @@ from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
 from firstchair.errors import FirstchairError, LakeError
-from firstchair.lake.delta import MISSING, PROPERTIES, Lake
+from firstchair.lake.delta import MISSING, Lake
 from firstchair.lake.tables import Table
 
 # A file of at least this size is not merged with others.
@@ -179,7 +179,7 @@ def drop_earlier_versions(lake: Lake, table: Table) -> int:
     if not earlier:
         return 0
     # Delta reads the present commit at the next write, so it cannot go; this one names no row.
-    snapshot.alter.set_table_properties(PROPERTIES)
+    snapshot.alter.set_table_properties(table.properties)
     present = _present(lake, table)
     present.create_checkpoint()
     return _deleted(files, [e for e in _log(files) if e.version < present.version()])
@@ -255,7 +255,7 @@ def _set_properties(lake: Lake, table: Table, retention: timedelta) -> None:
     days = max(_DEFAULT_DAYS, -(-retention // timedelta(days=1)))
     snapshot = _present(lake, table)
     known = {_REMOVED_FILES: f"interval {_DEFAULT_DAYS} days", **snapshot.metadata().configuration}
-    wanted = {**PROPERTIES, _REMOVED_FILES: f"interval {days} days"}
+    wanted = {**table.properties, _REMOVED_FILES: f"interval {days} days"}
     changed = {name: value for name, value in wanted.items() if known.get(name) != value}
     if changed:
         snapshot.alter.set_table_properties(changed)

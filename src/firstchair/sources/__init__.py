@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from firstchair.sources import accounts
     from firstchair.sources.objects import EventStore, ObjectState, SkippedObjects
     from firstchair.sources.pseudonyms import user_key
-    from firstchair.sources.records import Record, records_of
+    from firstchair.sources.records import Record, is_plain_name, records_of
     from firstchair.sources.tables import (
         missing_tables,
         read_table,
@@ -26,6 +26,7 @@ __all__ = [
     "Tombstone",
     "Tombstones",
     "accounts",
+    "is_plain_name",
     "missing_tables",
     "read_table",
     "records_of",

@@ -12,7 +12,8 @@ import orjson
 # A record over this many bytes is no event; it is skipped over, not held.
 MAX_RECORD_BYTES = 1 << 20
 KEPT_OF_LONG_RECORD = 2_000
-KEPT_OF_NAME = 60
+# What may be told of a name that a sender chose: it looks like a field's, and not like a value.
+PLAIN_NAME = re.compile(r"[A-Za-z_$.-]{1,40}")
 READ_AT_ONCE = 1 << 18
 USUAL_RECORD_BYTES = 1 << 12
 # What walks a record recursively must never run out of stack.
@@ -144,7 +145,7 @@ class _Reader:
             shown = text[:KEPT_OF_LONG_RECORD].decode("utf-8", "replace")
             return Record(line, shown, "out_of_range", "nested too deep", size)
         if len(_NAME.findall(text)) > _names(value) and (name := _repeated(text)) is not None:
-            return Record(line, text.decode(), "not_json", f"the name {name} is repeated", size)
+            return Record(line, text.decode(), "not_json", f"{name} is repeated", size)
         return Record(line, text.decode(), size=size)
 
     def _skipped(self, place: int, advance: Callable[[bytes, int], tuple[int, bool]]) -> Record:
@@ -273,8 +274,16 @@ def _names(value: Any) -> int:
     return sum(map(_names, value)) if isinstance(value, list) else 0
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name looks like that of a field: letters, `_`, `$`, `.`, `-`.
+
+    A name with digits or other characters may be a value, such as the key of an account.
+    """
+    return PLAIN_NAME.fullmatch(name) is not None
+
+
 def _repeated(text: bytes) -> str | None:
-    """A name that one object has twice: some readers take the first value, some the last."""
+    """Which name one object has twice: some readers take the first value, some the last."""
     repeated: list[str] = []
 
     def keep(pairs: list[tuple[str, Any]]) -> None:
@@ -282,7 +291,9 @@ def _repeated(text: bytes) -> str | None:
         repeated.extend(name for name, count in counts.items() if count > 1)
 
     json.loads(text, object_pairs_hook=keep)
-    return repeated[0][:KEPT_OF_NAME] if repeated else None
+    if not repeated:
+        return None
+    return f"the name {repeated[0]}" if is_plain_name(repeated[0]) else "a name"
 
 
 def _is_deep(value: Any) -> bool:

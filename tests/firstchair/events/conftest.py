@@ -15,6 +15,7 @@ import pytest
 from firstchair import events
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
+from firstchair.settings import EXTRA_FIELDS
 from firstchair.sources import user_key
 
 KEY = b"a test's key"
@@ -77,7 +78,11 @@ class Delivery:
 
     def ingest(self, *, lake: Lake | None = None, now: datetime = NOW) -> events.IngestReport:
         return events.ingest(
-            lake or self.lake, events_url=str(self.folder), pseudonym_key=KEY, now=now
+            lake or self.lake,
+            events_url=str(self.folder),
+            pseudonym_key=KEY,
+            now=now,
+            extra_fields=EXTRA_FIELDS,
         )
 
     def build(self, *, lake: Lake | None = None) -> events.EventsReport | None:

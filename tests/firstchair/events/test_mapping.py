@@ -115,10 +115,10 @@ def test_what_cannot_be_converted_is_refused_as_it_stands() -> None:
 
     assert refused(mapping, *rows) == [
         (1, "bad_type", "ms_played is not an integer but varchar"),
-        (2, "bad_timestamp", "occurred_at is no RFC 3339 instant: noon"),
+        (2, "bad_timestamp", "occurred_at is no RFC 3339 instant: a text like aaaa"),
         (3, "unknown_event_type", "event_type: dance"),
         (4, "bad_type", "user_id is not a string but object"),
-        (5, "bad_timestamp", "occurred_at is no RFC 3339 instant: 1e30"),
+        (5, "bad_timestamp", "occurred_at is no RFC 3339 instant: a text like 9a99"),
     ]
     assert [event["ms_played"] for event in read(mapping, rows[0])] == [2500]
 
