@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -13,19 +12,20 @@ import pyarrow.compute as pc
 
 from firstchair.events.calendar import set_aside_strays
 from firstchair.events.clock import require_clock
+from firstchair.events.plain import is_plain, never_plain
 from firstchair.events.settling import DONE, STARTED, undo_dead_batches
-from firstchair.events.staging import Chunk, Staged, stage
-from firstchair.lake import Lake
+from firstchair.events.staging import Staged, stage
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.mappings import EventMapping
 from firstchair.sources import (
     EventStore,
     ObjectState,
-    Record,
     SkippedObjects,
     Tombstones,
     user_key,
 )
+from firstchair.sources.lines import Piece, joined
 
 # A batch is what is undone and read again as one; its records are held a chunk at a time.
 BATCH_OBJECTS = 2_000
@@ -77,6 +77,13 @@ class _Stamp:
     tombstones: Tombstones | None
     mapping: EventMapping | None
     extra_fields: Collection[str]
+    pseudonyms: dict[str, str] = field(default_factory=dict)
+
+    def user_key(self, user_id: str) -> str:
+        """The pseudonym of an account, made once an ingestion."""
+        if (known := self.pseudonyms.get(user_id)) is None:
+            known = self.pseudonyms[user_id] = user_key(user_id, self.pseudonym_key)
+        return known
 
 
 def ingest(
@@ -232,19 +239,22 @@ def _read(
     counts = {name: Counter[str]() for name in names}
     lake.append(t.OBJECTS, _manifest(counts, batch_id, STARTED, now))
     report = IngestReport(objects=len(names))
-    for chunk in _chunks(store, names):
+    packed = {name: states[name].size for name in names}
+    pieces = store.pieces(packed, is_plain if stamp.mapping is None else never_plain)
+    for piece in _chunks(pieces):
         staged = stage(
             lake,
-            chunk,
-            pseudonymise=lambda user: user_key(user, stamp.pseudonym_key),
+            piece.records,
+            lines=piece.lines,
+            pseudonymise=stamp.user_key,
             now=now,
             tombstones=stamp.tombstones,
             mapping=stamp.mapping,
             extra_fields=stamp.extra_fields,
         )
         _append(lake, staged, batch_id, now)
-        _count(counts, chunk, staged)
-        report = _added(report, _report(chunk, staged))
+        _count(counts, piece, staged)
+        report = _added(report, _report(piece, staged))
     sizes = _sizes(counts, batch_id, states)
     lake.replace_where(t.OBJECT_SIZES, sizes, f"batch_id = '{batch_id}'")
     lake.replace_where(
@@ -275,10 +285,16 @@ def _is_lost(count: Counter[str]) -> bool:
     return bool(count["size"]) and count["quarantined"] == count["records"]
 
 
-def _chunks(store: EventStore, names: list[str]) -> Iterator[list[tuple[str, Record]]]:
-    records = ((name, record) for name in names for record in store.records(name))
-    while chunk := list(islice(records, CHUNK_RECORDS)):
-        yield chunk
+def _chunks(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces, joined to chunks of about `CHUNK_RECORDS` records."""
+    held: list[Piece] = []
+    for piece in pieces:
+        held.append(piece)
+        if sum(one.read for one in held) >= CHUNK_RECORDS:
+            yield joined(held)
+            held = []
+    if any(one.read for one in held):
+        yield joined(held)
 
 
 def _append(lake: Lake, staged: Staged, batch_id: str, now: datetime) -> None:
@@ -294,14 +310,28 @@ def _append(lake: Lake, staged: Staged, batch_id: str, now: datetime) -> None:
 
 def _with(table: t.Table, data: pa.Table, **constants: object) -> pa.Table:
     for name, value in constants.items():
-        data = data.append_column(
-            name, pa.array([value] * data.num_rows, table.schema.field(name).type)
-        )
+        constant = pa.scalar(value, table.schema.field(name).type)
+        data = data.append_column(name, pa.repeat(constant, data.num_rows))
     return data
 
 
-def _count(counts: dict[str, Counter[str]], chunk: Chunk, staged: Staged) -> None:
-    for name, records in Counter(name for name, _ in chunk).items():
+def _count(counts: dict[str, Counter[str]], piece: Piece, staged: Staged) -> None:
+    places = piece.lines.select(["object_url", "line", "size"])
+    others = [
+        {"object_url": name, "line": record.line, "size": record.size}
+        for name, record in piece.records
+    ]
+    with connect() as connection:
+        connection.register("lines", places)
+        connection.register("others", pa.Table.from_pylist(others, schema=places.schema))
+        connection.register("refused", staged.refused.select(["object_url", "line"]))
+        rows = connection.sql("""
+            select object_url, count(*), sum(size)::bigint,
+                   coalesce(sum(size) filter (r.line is not null), 0)::bigint
+            from (from lines union all from others) left join refused r using (object_url, line)
+            group by object_url
+        """).fetchall()
+    for name, records, size, size_refused in rows:
         accepted, duplicates, conflicts = staged.fates.get(name, (0, 0, 0))
         counts[name].update(
             records=records,
@@ -309,13 +339,9 @@ def _count(counts: dict[str, Counter[str]], chunk: Chunk, staged: Staged) -> Non
             duplicates=duplicates,
             conflicting_duplicates=conflicts,
             quarantined=records - accepted - duplicates,
+            size=size,
+            size_refused=size_refused,
         )
-    places = staged.refused.select(["object_url", "line"]).to_pylist()
-    refused = {(place["object_url"], place["line"]) for place in places}
-    for name, record in chunk:
-        counts[name]["size"] += record.size
-        if (name, record.line) in refused:
-            counts[name]["size_refused"] += record.size
 
 
 def _manifest(
@@ -330,9 +356,9 @@ def _manifest(
     return pa.Table.from_pylist(rows, schema=t.OBJECTS.schema)
 
 
-def _report(chunk: Chunk, staged: Staged) -> IngestReport:
+def _report(piece: Piece, staged: Staged) -> IngestReport:
     return IngestReport(
-        read=len(chunk),
+        read=piece.read,
         accepted=staged.accepted.num_rows,
         duplicates=sum(fate[1] for fate in staged.fates.values()),
         conflicting_duplicates=sum(fate[2] for fate in staged.fates.values()),

@@ -1,23 +1,27 @@
 """A chunk of records in the engine: which are accepted, which repeat an event, which are refused."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
 
 from firstchair.events.mapping import NOT_REQUIRED, mapped_sql
 from firstchair.events.masking import kept_extra, masked
 from firstchair.events.parsing import parse
 from firstchair.events.personal import MASK, without_shapes
+from firstchair.events.plain import drawn_sql, quotes_of
 from firstchair.events.vocabulary import ERASED, Reason
 from firstchair.lake import Engine, Lake, statement
 from firstchair.lake import tables as t
 from firstchair.mappings import EventMapping
 from firstchair.sources import Record, Tombstones
+from firstchair.sources.lines import LINES
+from firstchair.sources.records import record_of
 
 Chunk = Sequence[tuple[str, Record]]
 Pseudonymise = Callable[[str], str]
@@ -46,6 +50,7 @@ def stage(
     *,
     pseudonymise: Pseudonymise,
     now: datetime,
+    lines: pa.Table | None = None,
     tombstones: Tombstones | None = None,
     mapping: EventMapping | None = None,
     extra_fields: Collection[str] = (),
@@ -57,12 +62,16 @@ def stage(
         chunk: Records with the names of their objects.
         pseudonymise: The `user_key` of a `user_id` as it stands in a record.
         now: The instant of ingestion.
+        lines: Further records, of which `firstchair.events.plain.is_plain` holds; columns
+            `firstchair.sources.lines.LINES`.
         tombstones: Users whose records are refused as `unknown_user`; nothing of these is kept.
         mapping: How records of another form are read; further fields that it names are kept.
         extra_fields: Names of other fields beyond the contract's whose values are kept.
     """
     allowed = {*extra_fields, *(mapping.further if mapping else ())}
     with Engine(lake) as engine:
+        lines = LINES.empty_table() if lines is None else lines
+        chunk = [*chunk, *_draw(engine, lines, now, tombstones)]
         _parse(engine, chunk, now, mapping)
         if tombstones:
             _erase(engine, tombstones)
@@ -72,20 +81,48 @@ def stage(
             name for name in t.BRONZE_EVENTS.schema.names if name not in {"batch_id", "ingested_at"}
         )
         accepted = sql(
-            f"select {columns} from sorted where fate = 'accepted' order by event_date, source, source_seq, event_id"
+            f"select {columns} from {_EVENTS} anti join duplicates using (n) "
+            "order by event_date, source, source_seq, event_id"
         ).to_arrow_table()
         fates = {row[0]: row[1:] for row in sql(_FATES).fetchall()}
         return Staged(accepted, _refusals(engine, chunk, pseudonymise, tombstones), fates)
 
 
+# Number, place, fields and user_key of the events of a chunk.
+_EVENTS = "(select * from drawn join pseudonyms using (user_id) where certain)"
 _FATES = """
-select object_url, count(*) filter (fate = 'accepted'), count(*) filter (fate = 'duplicate'), count(*) filter (conflict)
-from sorted group by object_url
+select object_url, count(*) - count(d.n), count(d.n), count(*) filter (d.conflict)
+from drawn left join duplicates d using (n) where certain group by object_url
 """
 
 
+def _draw(
+    engine: Engine, lines: pa.Table, now: datetime, tombstones: Tombstones | None
+) -> Iterator[tuple[str, Record]]:
+    """Temporary table `drawn`: plain lines as events; as records those that may be none."""
+    lines = lines.append_column("n", pa.array(np.arange(lines.num_rows)))
+    connection = engine.connection
+    connection.register("lines", lines.append_column("quotes", quotes_of(lines["raw"])))
+    connection.execute(f"create temp table drawn as {drawn_sql(now)}")
+    if tombstones:
+        users = connection.sql("select distinct user_id from drawn where certain").fetchall()
+        forgotten = tombstones.among(user for (user,) in users)
+        connection.execute(
+            "update drawn set certain = false, raw = lines.raw from lines "
+            "where lines.n = drawn.n and list_contains(?, user_id)",
+            [list(forgotten)],
+        )
+    doubtful = connection.sql(
+        "select object_url, line, raw from drawn where not certain"
+    ).fetchall()
+    for name, line, raw in doubtful:
+        record = record_of(raw.rstrip("\r\n").encode(), line)
+        assert record is not None, "a plain line is one JSON object"
+        yield name, record
+
+
 def _parse(engine: Engine, chunk: Chunk, now: datetime, mapping: EventMapping | None) -> None:
-    """Temporary table `parsed`: every record that is JSON, with its fields or the reason of its refusal."""
+    """Temporary table `parsed`: every record that is JSON, with its fields or why it is refused."""
     sound = [(name, record) for name, record in chunk if record.refused is None]
     records = pa.table(
         {
@@ -132,33 +169,43 @@ def _erase(engine: Engine, tombstones: Tombstones) -> None:
 
 
 def _sort(engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]) -> None:
-    """Temporary table `sorted`: the events with their fate; the first of an event_id is the accepted one."""
+    """All events in `drawn`; temporary table `duplicates` of them, which are not the first of an id."""
     connection = engine.connection
-    users = connection.sql("select distinct user_id from parsed where reason is null").fetchall()
+    users = connection.sql("""
+        select user_id from drawn where certain
+        union select user_id from parsed where reason is null
+    """).fetchall()
     pseudonyms = {user: pseudonymise(user) for (user,) in users}
     connection.register("pseudonyms", _strings(user_id=pseudonyms, user_key=pseudonyms.values()))
     connection.register("extras", _extras(connection, pseudonyms, allowed))
-    body = ", ".join(f'"{name}"' for name in FIELDS if name != "event_id")
+    body = ", ".join(f'"{name}"' for name in [*FIELDS, "user_key"] if name != "event_id")
     known = engine.lake.scan(t.BRONZE_EVENTS)
     connection.execute(f"""
-        create temp table events as
-        select e.* replace (x.extra as extra), p.user_key,
-               hash(row({body.replace('"extra"', "x.extra")}, p.user_key)) as body
-        from parsed e join pseudonyms p using (user_id)
-        left join extras x on x.object_url = e.object_url and x.line = e.line
-        where e.reason is null;
-        -- In two steps: bodies of all history are read only where an event_id comes again.
+        insert into drawn by name
+        select (select count(*) from drawn) + row_number() over () as n, true as certain,
+               object_url, line, user_id,
+               {", ".join(f"x.{n}" if n == "extra" else f'parsed."{n}"' for n in FIELDS)}
+        from parsed left join extras x using (object_url, line) where reason is null;
+        create temp table known_ids as
+        select event_id from {known} where event_id in (select event_id from drawn where certain);
+        -- In two steps: bodies are looked at only where an event_id comes again.
         create temp table repeated as
-        select event_id from {known} where event_id in (select event_id from events);
+        select event_id from drawn where certain group by event_id having count(*) > 1
+        union select event_id from known_ids;
         create temp table earlier as
-        select event_id, hash(row({body}, user_key)) as body
-        from {known} where event_id in (select event_id from repeated);
-        create temp table sorted as
-        select e.*,
-               first_value(coalesce(k.body, e.body)) over same is distinct from e.body as conflict,
-               case when k.event_id is null and row_number() over same = 1 then 'accepted' else 'duplicate' end as fate
-        from events e left join earlier k using (event_id)
-        window same as (partition by e.event_id order by e.object_url, e.line);
+        select event_id, hash(row({body})) as body
+        from {known} where event_id in (select event_id from known_ids);
+        create temp table duplicates as
+        with again as (
+            select n, event_id, object_url, line, hash(row({body})) as body
+            from {_EVENTS} where event_id in (select event_id from repeated)),
+        judged as (
+            select a.*,
+                first_value(coalesce(k.body, a.body)) over same is distinct from a.body as conflict,
+                k.event_id is null and row_number() over same = 1 as is_first
+            from again a left join earlier k using (event_id)
+            window same as (partition by a.event_id order by a.object_url, a.line))
+        select n, conflict from judged where not is_first;
     """)
 
 

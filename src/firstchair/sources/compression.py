@@ -8,6 +8,8 @@ from typing import IO, Any
 import zstandard
 
 CHUNK_BYTES = 1 << 20
+# An object of up to so many plain bytes is unpacked once, into memory.
+UNPACKED_BYTES = 8 << 20
 # Small, since a piece may unpack to thousands of times its size.
 ZSTANDARD_PIECE = 1 << 13
 # First bytes of a compressed object by the suffix that its name should have.
@@ -33,23 +35,26 @@ def compression_of(name: str, head: bytes) -> str:
     return "" if is_json else next((suffix for suffix in MAGIC if name.endswith(f".{suffix}")), "")
 
 
-def unpacking_fault(stream: IO[bytes], compression: str) -> str:
-    """Why a compressed object cannot be unpacked to its end, or an empty text.
+def unpacked_whole(stream: IO[bytes], compression: str) -> tuple[IO[bytes], str]:
+    """The plain bytes of a compressed object, and why it cannot be unpacked to its end, or an empty text.
 
-    A truncated object must leave nothing behind, and it shows its fault only at its end. The stream
-    is at its start again afterwards.
+    A truncated object must leave nothing behind, and it shows its fault only at its end. So it is
+    unpacked before it is read, and again while it is read if it is too large to be held.
     """
-    if not compression:
-        return ""
     stream.seek(0)
+    held: list[bytes] = []
+    size = 0
     try:
         plain = unpacked(stream, compression)
-        while plain.read(CHUNK_BYTES):
-            pass
+        while data := plain.read(CHUNK_BYTES):
+            size += len(data)
+            held = [*held, data] if size <= UNPACKED_BYTES else []
     except FAULTS as error:
-        return f"{type(error).__name__}: {error}"
+        return io.BytesIO(), f"{type(error).__name__}: {error}"
+    if size <= UNPACKED_BYTES:
+        return io.BytesIO(b"".join(held)), ""
     stream.seek(0)
-    return ""
+    return unpacked(stream, compression), ""
 
 
 def unpacked(stream: IO[bytes], compression: str) -> IO[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from io import SEEK_END
+from io import SEEK_END, BytesIO
 from math import inf
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -19,9 +19,9 @@ from firstchair.sources.compression import (
     CHUNK_BYTES,
     HEAD_BYTES,
     compression_of,
-    unpacked,
-    unpacking_fault,
+    unpacked_whole,
 )
+from firstchair.sources.lines import LINES, IsPlain, Piece, pieces_of
 from firstchair.sources.records import Record, records_of
 
 EVENT_OBJECT = re.compile(r"\.(json|jsonl|ndjson)(\.(gz|zst))?$")
@@ -29,6 +29,8 @@ EVENT_OBJECT = re.compile(r"\.(json|jsonl|ndjson)(\.(gz|zst))?$")
 PARTIAL = ".partial"
 # A compressed object up to this size is held in memory while it is read, a larger one on disk.
 HELD_BYTES = 64 << 20
+# So many objects, of so many bytes together, are fetched at once.
+FETCHED_OBJECTS, FETCHED_BYTES = 500, 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,46 @@ class EventStore:
         named = [(name, detail) for name, detail in self._listed() if EVENT_OBJECT.search(name)]
         return [name for name, detail in named if _changed_at(detail) >= since]
 
+    def pieces(self, sizes: Mapping[str, int], is_plain: IsPlain) -> Iterator[Piece]:
+        """The records of many objects, in bulk: those that `records` gives for each.
+
+        Args:
+            sizes: Bytes of each object by its name. Small ones are fetched many at a time.
+            is_plain: As in `firstchair.sources.lines.pieces_of`.
+
+        Raises:
+            SourceError: The store cannot be reached, or fails half-way.
+        """
+        faulty: list[tuple[str, Record]] = []
+        try:
+            yield from pieces_of(self._plain(sizes, faulty), is_plain)
+        except Exception as error:  # each store of fsspec has exceptions of its own
+            raise self._unreachable(error) from error
+        yield Piece(LINES.empty_table(), faulty)
+
+    def _plain(
+        self, sizes: Mapping[str, int], faulty: list[tuple[str, Record]]
+    ) -> Iterator[tuple[str, IO[bytes]]]:
+        """Each object as plain bytes; one that cannot be unpacked is added to `faulty` instead."""
+        for name, remote in self._remotes(sizes):
+            with _unpackable(name, remote) as (stream, fault):
+                if fault is None:
+                    yield name, stream
+                else:
+                    faulty.append((name, fault))
+
+    def _remotes(self, sizes: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes]]]:
+        """Each object as it is stored."""
+        filesystem, root = self._open()
+        for names in _fetches(sizes):
+            if len(names) == 1:
+                with filesystem.open(f"{root}/{names[0]}", "rb") as remote:
+                    yield names[0], remote
+                continue
+            paths = [f"{root}/{name}" for name in names]
+            found = filesystem.cat_ranges(paths, None, None, on_error="raise")
+            yield from zip(names, map(BytesIO, found), strict=True)
+
     def records(self, name: str) -> Iterator[Record]:
         """The records of one object in order; one that cannot be unpacked whole is a single refused record.
 
@@ -124,14 +166,12 @@ class EventStore:
             SourceError: The store cannot be reached, or fails half-way.
         """
         try:
-            with self._fetched(name) as (stream, compression):
-                fault = unpacking_fault(stream, compression)
-                if fault:
-                    size = stream.seek(0, SEEK_END)
-                    detail = f"the object cannot be unpacked: {fault}"
-                    yield Record(1, "", "not_json", detail, size)
-                    return
-                yield from records_of(unpacked(stream, compression))
+            filesystem, root = self._open()
+            with (
+                filesystem.open(f"{root}/{name}", "rb") as remote,
+                _unpackable(name, remote) as (stream, fault),
+            ):
+                yield from records_of(stream) if fault is None else [fault]
         except Exception as error:  # each store of fsspec has exceptions of its own
             raise self._unreachable(error) from error
 
@@ -147,20 +187,6 @@ class EventStore:
         }
         return sorted(named.items())
 
-    @contextmanager
-    def _fetched(self, name: str) -> Iterator[tuple[IO[bytes], str]]:
-        """The bytes of an object and how they are compressed; then they are read twice, so kept."""
-        filesystem, root = self._open()
-        with filesystem.open(f"{root}/{name}", "rb") as remote:
-            compression = compression_of(name, remote.read(HEAD_BYTES))
-            remote.seek(0)
-            if not compression:
-                yield remote, compression
-                return
-            with tempfile.SpooledTemporaryFile(max_size=HELD_BYTES) as copy:
-                shutil.copyfileobj(remote, copy, CHUNK_BYTES)
-                yield copy, compression
-
     def _open(self) -> tuple[Any, str]:
         filesystem, root = fsspec.core.url_to_fs(self.url, **self.storage_options)
         return filesystem, root.rstrip("/")
@@ -172,6 +198,39 @@ class EventStore:
             data="Objects read before stay ingested; this one will be read by the next run.",
             remedy="Check FIRSTCHAIR_EVENTS_URL and the credentials of its store.",
         )
+
+
+@contextmanager
+def _unpackable(name: str, remote: IO[bytes]) -> Iterator[tuple[IO[bytes], Record | None]]:
+    """The plain bytes of an object, or the one refused record that it is."""
+    compression = compression_of(name, remote.read(HEAD_BYTES))
+    remote.seek(0)
+    if not compression:
+        yield remote, None
+        return
+    with tempfile.SpooledTemporaryFile(max_size=HELD_BYTES) as copy:
+        shutil.copyfileobj(remote, copy, CHUNK_BYTES)
+        plain, fault = unpacked_whole(copy, compression)
+        if fault:
+            size = copy.seek(0, SEEK_END)
+            detail = f"the object cannot be unpacked: {fault}"
+            yield plain, Record(1, "", "not_json", detail, size)
+            return
+        yield plain, None
+
+
+def _fetches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Names of objects that are fetched together; a large one is alone."""
+    names: list[str] = []
+    held = 0
+    for name, size in sizes.items():
+        if names and (len(names) == FETCHED_OBJECTS or held + size > FETCHED_BYTES):
+            yield names
+            names, held = [], 0
+        names.append(name)
+        held += size
+    if names:
+        yield names
 
 
 def _state(detail: Mapping[str, Any]) -> ObjectState:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -49,7 +49,20 @@ class Record:
     size: int = 0
 
 
-def records_of(stream: IO[bytes]) -> Iterator[Record]:
+def record_of(text: bytes, line: int) -> Record | None:
+    """The record that a line is, without blanks around it; None where it is not one JSON value."""
+    value = _parsed(text) if len(text) <= MAX_RECORD_BYTES else None
+    return None if value is None else _judged(line, text, value)
+
+
+class Stream(Protocol):
+    """Bytes that are read once, in order."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+
+
+def records_of(stream: Stream) -> Iterator[Record]:
     """The records of plain bytes, in order.
 
     A record is a JSON value: the only one, one of several with or without newlines between, or an
@@ -58,32 +71,41 @@ def records_of(stream: IO[bytes]) -> Iterator[Record]:
     a record, and an array that does not end.
     """
     line = 0
-    for record in _Reader(stream).records():
+    for record in Splitter(stream).records():
         line = max(record.line, line + 1)
         yield record if record.line == line else replace(record, line=line)
 
 
-class _Reader:
+class Splitter:
     """Cuts a stream into JSON values, and into lines where there is none.
 
     At least the longest record that is allowed is held from `_at` on, or what the stream has left.
+
+    Args:
+        stream: Plain bytes.
+        line: The line of the object on which they begin.
+        one_line: Values over several lines were given up before.
+        is_start: They are the beginning of the object.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(
+        self, stream: Stream, *, line: int = 1, one_line: bool = False, is_start: bool = True
+    ) -> None:
+        self._stream, self._is_start = stream, is_start
         self._data, self._at, self._ended = b"", 0, False
-        self._line = 1
+        self._line = line
         self._newline = -1  # place of the next one, once it was looked for
-        # The line that is no single value, and whether values over several lines were given up.
-        self._mixed_line, self._one_line = 0, False
+        self._mixed_line = 0  # the line that is no single value
+        self.one_line = one_line
 
     def records(self) -> Iterator[Record]:
         """Every value and every line that is none; lines may repeat."""
         self._fill()
-        self._at = 3 if self._data.startswith(b"\xef\xbb\xbf") else 0
-        if not self._skip(_BLANK):
+        if self._is_start and self._data.startswith(b"\xef\xbb\xbf"):
+            self._at = 3
+        if not self._skip(_BLANK) and self._is_start:
             yield Record(1, "", "not_json", "the object is empty")
-        arrays, open_array = self._byte() == b"[", False
+        arrays, open_array = self._is_start and self._byte() == b"[", False
         last: Record | None = None
         while self._skip(_SEPARATORS if open_array else _BLANK):
             if arrays and self._byte() == (b"]" if open_array else b"["):
@@ -100,8 +122,9 @@ class _Reader:
         if self._line != self._mixed_line:
             end = self._line_end()
             text = self._data[self._at : end].rstrip(b"\r\t ," if in_array else b"\r\t ")
-            if len(text) <= MAX_RECORD_BYTES and (value := _parsed(text)) is not None:
-                return self._taken(end, text, value)
+            if (record := record_of(text, self._line)) is not None:
+                self._move(end)
+                return record
             self._mixed_line = self._line
         if self._byte() in {b"{", b"["}:
             # Most events hold no other object, so they end at the first bracket.
@@ -118,14 +141,14 @@ class _Reader:
 
     def _bracketed(self) -> Record:
         """An object or array up to its last bracket, or its line where there is none."""
-        brackets = _Brackets(one_line=self._one_line)
+        brackets = _Brackets(one_line=self.one_line)
         stop = min(len(self._data), self._at + MAX_RECORD_BYTES)
         place, done = brackets.advance(self._data, self._at, stop)
         if done:
             return self._taken(place if brackets.closed else self._line_end(place))
         if self._line_end() - self._at <= MAX_RECORD_BYTES:
             # Many such values must not each be looked for to the end of the object.
-            self._one_line = True
+            self.one_line = True
             return self._taken(self._line_end())
         brackets.one_line = True
         return self._skipped(place, lambda data, at: brackets.advance(data, at, len(data)))
@@ -133,20 +156,15 @@ class _Reader:
     def _taken(self, end: int, text: bytes | None = None, value: Any = None) -> Record:
         """What lies before `end` as one record; `value`: as parsed, where it was."""
         text = self._data[self._at : end].strip() if text is None else text
-        line, size = self._line, len(text)
+        line = self._line
         self._move(end)
         if value is None and text != b"null":
             try:
                 value = orjson.loads(text)
             except orjson.JSONDecodeError as error:
-                fault = _fault(text, error)
-                return Record(line, text.decode("utf-8", "replace"), "not_json", fault, size)
-        if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
-            shown = text[:KEPT_OF_LONG_RECORD].decode("utf-8", "replace")
-            return Record(line, shown, "out_of_range", "nested too deep", size)
-        if len(_NAME.findall(text)) > _names(value) and (name := _repeated(text)) is not None:
-            return Record(line, text.decode(), "not_json", f"{name} is repeated", size)
-        return Record(line, text.decode(), size=size)
+                shown = text.decode("utf-8", "replace")
+                return Record(line, shown, "not_json", _fault(text, error), len(text))
+        return _judged(line, text, value)
 
     def _skipped(self, place: int, advance: Callable[[bytes, int], tuple[int, bool]]) -> Record:
         """A record that is too long to be held; `advance` as `_Brackets.advance`, to the end."""
@@ -256,6 +274,17 @@ def _parsed(text: bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
+
+
+def _judged(line: int, text: bytes, value: Any) -> Record:
+    """The record of a JSON value, refused where readers may take it for different things."""
+    size = len(text)
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
+        shown = text[:KEPT_OF_LONG_RECORD].decode("utf-8", "replace")
+        return Record(line, shown, "out_of_range", "nested too deep", size)
+    if len(_NAME.findall(text)) > _names(value) and (name := _repeated(text)) is not None:
+        return Record(line, text.decode(), "not_json", f"{name} is repeated", size)
+    return Record(line, text.decode(), size=size)
 
 
 def _fault(text: bytes, error: orjson.JSONDecodeError) -> str:
