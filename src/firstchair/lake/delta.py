@@ -21,7 +21,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from firstchair.errors import LakeError
-from firstchair.lake.opened import keep, open_table, take
+from firstchair.lake.opened import keep, open_table, open_version, take
 from firstchair.lake.tables import Table
 
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
@@ -61,7 +61,7 @@ class Lake:
         try:
             if version is None:
                 return open_table(location, options)
-            return DeltaTable(location, version=version, storage_options=dict(options) or None)
+            return open_version(location, options, version)
         except TableNotFoundError as error:
             if version is None:
                 return None

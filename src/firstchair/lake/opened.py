@@ -43,6 +43,22 @@ def open_table(location: str, options: Mapping[str, str]) -> DeltaTable:
     return table
 
 
+def open_version(location: str, options: Mapping[str, str], version: int) -> DeltaTable:
+    """The table as it stood at a version; the open one, if it still stands there.
+
+    Raises:
+        deltalake.exceptions.TableNotFoundError: There is no table, or no such version.
+    """
+    known = _OPEN.get(_key(location))
+    if (
+        known is not None
+        and known.table.version() == version
+        and _end(location, version) == known.end
+    ):
+        return known.table
+    return DeltaTable(location, version=version, storage_options=dict(options) or None)
+
+
 def take(location: str, options: Mapping[str, str]) -> DeltaTable:
     """As `open_table`, for a write: nobody else gets it before it is kept again.
 

@@ -1,7 +1,5 @@
 """Implicit ALS: the champion's family (Hu, Koren and Volinsky 2008)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from firstchair.models import storage
 from firstchair.models.folding import SCORE_DECIMALS, cell_weights, normal_equations
@@ -17,6 +14,8 @@ from firstchair.models.known import best_scored, explain_known, recommend_known
 from firstchair.models.products import GROUP, Artists, best_products
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, narrow, spread
+from firstchair.models.shared import fitted
+from firstchair.models.threads import one_blas_thread
 from firstchair.models.trending import Trending
 
 
@@ -49,12 +48,12 @@ class ALS:
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Factorise the matrix, with cells weighted by `cell_weights`."""
-        with _one_blas_thread():
+        with one_blas_thread():
             model = self._implicit(np.random.default_rng(seed))
             model.fit(self._weighed(data.confidence), show_progress=False)
         self.artist_ids = data.artist_ids
         self.artist_factors = np.asarray(model.item_factors, dtype=np.float32)
-        self.trending = Trending().fit(data, seed=seed)
+        self.trending = fitted(Trending, data, seed=seed)
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
@@ -103,7 +102,7 @@ class ALS:
 
     def user_factors(self, confidence: sparse.csr_matrix) -> Floats:
         """Least-squares factors of each row: float32 (rows, factors); equation 4 of the paper."""
-        with _one_blas_thread():
+        with one_blas_thread():
             model = self._implicit()
             model.item_factors = self.artist_factors
             rows = np.arange(confidence.shape[0])
@@ -173,12 +172,3 @@ class ALS:
         model.artist_ids, model.artist_factors = arrays["artist_ids"], arrays["artist_factors"]
         model.trending = Trending.load(folder / "trending")
         return model
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread, because implicit has its own threads."""
-    import implicit.cpu.als  # noqa: F401 brings a BLAS of its own, which must be there to be limited
-
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield

@@ -14,6 +14,7 @@ from firstchair.models.explanations import blank
 from firstchair.models.known import best_scored, explained_known, recommend_known
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, spread
+from firstchair.models.shared import fitted
 from firstchair.models.trending import Trending
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -121,7 +122,7 @@ class PersonalModel(ArrayModel):
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Learn from `data`, and what is trending in it."""
-        self.trending = Trending().fit(data, seed=seed)
+        self.trending = fitted(Trending, data, seed=seed)
         return super().fit(data, seed=seed)
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:

@@ -21,6 +21,7 @@ from firstchair.models.protocol import (
     TrainingData,
 )
 from firstchair.models.selection import Floats, best, chunks
+from firstchair.models.shared import fitted
 from firstchair.models.trending import Trending
 
 WEIGHTS = tuple(number / 10 for number in range(11))
@@ -68,9 +69,12 @@ class Blend:
         """Choose the weight on the labelled history, if any, and fit both parts on all data."""
         if data.labelled is not None and data.labelled.unprompted().nnz:
             self.weight = self._chosen_weight(data.labelled, seed)
-        self.als.fit(data, seed=seed)
-        self.item_item.fit(data, seed=seed)
+        self._fit_parts(data, seed)
         return self
+
+    def _fit_parts(self, data: TrainingData, seed: int) -> None:
+        self.als = fitted(ALS, data, seed=seed, settings=self.als.parameters())
+        self.item_item = fitted(ItemItem, data, seed=seed, settings=self.item_item.parameters())
 
     def _chosen_weight(self, labelled: LabelledHistory, seed: int) -> float:
         earlier, positives = labelled.data, labelled.unprompted()
@@ -80,8 +84,7 @@ class Blend:
         )
         if not len(rows):
             return EQUAL
-        self.als.fit(earlier, seed=seed)
-        self.item_item.fit(earlier, seed=seed)
+        self._fit_parts(earlier, seed)
         gained = np.zeros(len(WEIGHTS))
         for part in chunks(rows, 4 * len(earlier.artist_ids)):
             parts, taken = self._standardised(earlier, part), earlier.taken(part)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from firstchair.models.chosen import chosen_settings
 from firstchair.models.families import FAMILIES
 from firstchair.models.protocol import Family, Recommender, TrainingData
+from firstchair.models.shared import fitted
+from firstchair.models.sources import MODELS
 
 
 def fit(
@@ -21,7 +23,10 @@ def fit(
         settings: Arguments of the family's class; None for those of the platform's study.
     """
     known = chosen_settings(Family(family)) if settings is None else settings
-    return FAMILIES[Family(family)].model(**known).fit(data, seed=seed)
+    model: Any = FAMILIES[Family(family)].model
+    if model in MODELS.values():
+        return cast("Recommender", fitted(model, data, seed=seed, settings=known))
+    return cast("Recommender", model(**known).fit(data, seed=seed))
 
 
 def load(family: Family, folder: Path) -> Recommender:

@@ -4,13 +4,13 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import chebyshev
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
 from firstchair.models.folding import SCORE_DECIMALS
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, block, columns_for, narrow, power_of, spread
+from firstchair.models.threads import one_blas_thread
 
 # Of the subspace iteration: vectors beyond those kept, and rounds (Halko et al. 2011, section 4.5).
 OVERSAMPLED, ROUNDS = 32, 5
@@ -128,7 +128,7 @@ def smoothest(
     start = np.random.default_rng(seed).normal(size=(normal.shape[1], width))
     basis, turned = start.astype(np.float32), normal.T.tocsr()
     # In one thread, so that the same data give the same bytes.
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         for _ in range(ROUNDS):
             basis, _ = np.linalg.qr(turned @ (normal @ basis))
         projected = normal @ basis

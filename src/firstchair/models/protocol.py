@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,7 @@ class TrainingData:
         its artists by it.
     repeats: whether lists may hold artists a user has interacted with, to measure what a model
         remembers.
+    fits: models fitted on these data that several families use (`firstchair.models.shared`).
     """
 
     as_of: date
@@ -66,6 +67,7 @@ class TrainingData:
     repeats: bool = False
     recent: sparse.csr_matrix | None = None
     redirects: Mapping[str, str] = field(default_factory=dict)
+    fits: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def warm(self, rows: Rows | None = None) -> npt.NDArray[np.bool_]:
         """Whether users have a positive signal: bool (len(rows),); all users without `rows`."""

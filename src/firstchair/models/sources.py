@@ -15,6 +15,7 @@ from firstchair.models.content import Content
 from firstchair.models.item_item import ItemItem
 from firstchair.models.protocol import Rows, TrainingData
 from firstchair.models.selection import Floats, best, current_ids
+from firstchair.models.shared import fitted
 from firstchair.models.trending import Trending
 
 CANDIDATES_EACH = 100
@@ -53,13 +54,15 @@ class Sources:
     def __init__(
         self, *, als: Mapping[str, Any] | None = None, item_item: Mapping[str, Any] | None = None
     ) -> None:
-        settings = {"als": als or {}, "item_item": item_item or {}, "niche": NICHE}
-        self.models = {name: model(**settings.get(name, {})) for name, model in MODELS.items()}
+        self.settings = {"als": als or {}, "item_item": item_item or {}, "niche": NICHE}
+        self.models = {name: model(**self.settings.get(name, {})) for name, model in MODELS.items()}
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
-        """Fit each on the same data."""
-        for model in self.models.values():
-            model.fit(data, seed=seed)
+        """Fit each on the same data, or use the fit of the family of that name."""
+        self.models = {
+            name: fitted(model, data, seed=seed, settings=self.settings.get(name))
+            for name, model in MODELS.items()
+        }
         return self
 
     def rename(self, redirects: Mapping[str, str]) -> None:
