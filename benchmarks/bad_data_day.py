@@ -1,7 +1,8 @@
 """A day on which a sender breaks a third of its records: is it found, and is it the only one?
 
-Run with `python -m benchmarks.bad_data_day [--seeds N] [--users N]`. Both sources are written and read by the code
-of the pipeline, without Dagster and MLflow; each day is ingested on the morning after it.
+Run with `python -m benchmarks.bad_data_day [--seeds N] [--users N]`. Both sources are written and
+read by the code of the pipeline, without Dagster and MLflow; each day is ingested on the morning
+after it.
 """
 
 import argparse
@@ -23,7 +24,8 @@ def main() -> None:
     found = [watch(seed, asked.users) for seed in range(1, asked.seeds + 1)]
     right = sum(blocked == [broken] for broken, blocked in found)
     print(
-        f"bad-data-day: the broken day and no other blocks decisions in {right} of {len(found)} worlds."
+        f"bad-data-day: the broken day and no other blocks decisions in {right} of {len(found)} "
+        "worlds."
     )
 
 

@@ -1,10 +1,11 @@
 """Do the intervals of CTR and churn cover what is true? Cells of over 200 users, over seeds.
 
-Run with `python -m benchmarks.coverage_of_truth [--seeds N] [--users N] [--times N]`. A world has `times` as many
-listeners as the lake: the lake's are a sample of them. What is true of a cell on a day is computed from the tastes
-of all its listeners in the world, without any noise of clicks: the mean chance of a click of what was shown to them,
-and the mean chance of being away for the whole horizon. Beside it stands the narrower truth of the lake's own
-listeners, which an interval for listeners like them is wider than it needs to be for.
+Run with `python -m benchmarks.coverage_of_truth [--seeds N] [--users N] [--times
+N]`. A world has `times` as many listeners as the lake: the lake's are a sample of them. What is
+true of a cell on a day is computed from the tastes of all its listeners in the world, without any
+noise of clicks: the mean chance of a click of what was shown to them, and the mean chance of being
+away for the whole horizon. Beside it stands the narrower truth of the lake's own listeners, which
+an interval for listeners like them is wider than it needs to be for.
 """
 
 import argparse
@@ -60,7 +61,7 @@ def said(covered: Covered, segment: str | None = None) -> str:
 
 
 def measure(seed: int, users: int, times: int) -> Covered:
-    """Of one world: each cell's segment, whether the world's truth is in its interval, and its own listeners'."""
+    """Of each cell: its segment, and whether its interval holds the world's and its own truth."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
         world = LivedLake(

@@ -1,8 +1,9 @@
-"""Does drift name a change of tastes, and leave a world without one alone? Counts of retraining triggers over seeds.
+"""Count retraining triggers in worlds with a change of tastes, and in worlds without one.
 
-Run with `python -m benchmarks.drift_scenarios [--seeds N] [--users N]`. Worlds are lived with the seeded policy
-straight into silver tables; the champion is taken as fitted on the day before the change, and after each trigger on
-its day, as if the gate had let the new one in at once. Triggers are those of monitoring/rules.toml.
+Run with `python -m benchmarks.drift_scenarios [--seeds N] [--users N]`. Worlds are lived with the
+seeded policy straight into silver tables; the champion is taken as fitted on the day before the
+change, and after each trigger on its day, as if the gate had let the new one in at once. Triggers
+are those of monitoring/rules.toml.
 """
 
 import argparse
@@ -104,7 +105,8 @@ def report_shift(found: dict[int, Fired]) -> None:
     early = [seed for seed, days in delays.items() if any(day <= 0 for day, _ in days)]
     print(f"taste-shift: a drift trigger within 2 days in {len(in_time)} of {len(found)} worlds;")
     print(
-        f"  of what listeners answer in {len(answers)}; on the day before the change, of anything, in {len(early)}."
+        f"  of what listeners answer in {len(answers)}; on the day before the change, of "
+        f"anything, in {len(early)}."
     )
     print(f"  days from the change to each trigger: {delays}")
 
@@ -117,10 +119,12 @@ def report_calm(found: dict[int, Fired]) -> None:
         for fired in found.values()
     )
     print(
-        f"no-difference, {DAYS} days: triggers by world {counts}; most {max(counts)}; total {sum(counts)};"
+        f"no-difference, {DAYS} days: triggers by world {counts}; most {max(counts)}; total "
+        f"{sum(counts)};"
     )
     print(
-        f"  worlds with at most one: {sum(n <= 1 for n in counts)} of {len(counts)}; with a cause twice: {twice}."
+        f"  worlds with at most one: {sum(n <= 1 for n in counts)} of {len(counts)}; with a cause "
+        f"twice: {twice}."
     )
 
 

@@ -1,7 +1,8 @@
-"""What folding in is worth: true CTR of new users' later slates of their first day, folded list against batch list.
+"""What folding in is worth: true CTR of new users' later slates, folded against batch lists.
 
-Run with `python -m benchmarks.fold_in_gain [--users N] [--days N]`. The world is simulated; its truth is computed
-from the tastes, so the figure has no noise of clicks, and its interval is over users.
+Run with `python -m benchmarks.fold_in_gain [--users N] [--days N]`. The world is simulated; its
+truth is computed from the tastes, so the figure has no noise of clicks, and its interval is over
+users.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def main() -> None:
 
 
 def measure(users: int, artists: int, days: int, scenario: str) -> None:
-    """Print the mean true clicks per 100 of both lists over new users, and the interval of their difference."""
+    """Print the mean true clicks per 100 of both lists over new users, and their difference."""
     from firstchair.commands import run
     from firstchair.commands.living import PlatformService
     from firstchair.platform import open_platform
@@ -58,7 +59,7 @@ def measure(users: int, artists: int, days: int, scenario: str) -> None:
     found: dict[int, list[tuple[float, float]]] = {}
 
     class Both(PlatformService):
-        """Shows the folded slate, and notes what it and the batch one would truly give to who is new today."""
+        """Shows the folded slate; notes what it and the batch slate are worth to new users."""
 
         def slates(self, asked: Whole, *, day: date, session: int) -> Slates:
             number = (day - spec.start).days
@@ -80,11 +81,13 @@ def measure(users: int, artists: int, days: int, scenario: str) -> None:
     half = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
     batch, folded = pairs.mean(axis=0)
     print(
-        f"simulated world `{scenario}`, {len(pairs)} new users, slates after their first one on their first day"
+        f"simulated world `{scenario}`, {len(pairs)} new users, slates after their first one on "
+        "their first day"
     )
     print(f"true clicks per 100: batch list {batch:.2f}, folded list {folded:.2f}")
     print(
-        f"difference {difference.mean():+.2f} ({difference.mean() - half:+.2f} to {difference.mean() + half:+.2f})"
+        f"difference {difference.mean():+.2f} ({difference.mean() - half:+.2f} to "
+        f"{difference.mean() + half:+.2f})"
     )
     print(f"relative {folded / batch - 1:+.1%}")
 

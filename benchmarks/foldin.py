@@ -69,7 +69,8 @@ def main() -> None:
         {"fold-in": _fold(ours), "implicit": _implicit(peer), "with reasons": _explained(ours)},
     )
     print(
-        f"{options.artists:,} artists x {options.factors} factors, rows of {ROW} artists, {TODAY} signals of today"
+        f"{options.artists:,} artists x {options.factors} factors, rows of {ROW} artists, {TODAY} "
+        "signals of today"
     )
     for name, seconds in times.items():
         print(f"{name:<14}{seconds * 1000:8.3f} ms")
@@ -222,7 +223,7 @@ def _implicit(peer: AlternatingLeastSquares) -> Callable[[Case], object]:
 
 
 def _alternating(cases: list[Case], runs: dict[str, Callable[[Case], object]]) -> dict[str, float]:
-    """Median seconds of each, taking turns at every listener so that what else the machine does meets all alike."""
+    """Median seconds of each; they take turns at every listener, so the machine slows all alike."""
     found: dict[str, list[float]] = {name: [] for name in runs}
     for case in [*cases[:5], *cases]:
         for name, run in runs.items():

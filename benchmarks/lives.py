@@ -1,4 +1,4 @@
-"""A world lived straight into the silver tables of a lake: no sources, no ingestion, and its truth at hand."""
+"""A world simulated straight into the silver tables, without sources, with its truth at hand."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,14 +1,18 @@
-"""The living world through Dagster with real ALS and XGBoost until a decision: what the gate said, and what is true.
+"""The living world through Dagster until a decision: what the gate said, and what is true.
 
-Run with `python -m benchmarks.living_world [--seeds N] [--users N] [--scenario NAME] [--results FILE]`. Each run is a
-process with a home of its own: a history with the seeded policy, fits each morning until a version passes on test days,
-then day after day what is published is shown until the challenger is promoted, rejected or held at the horizon; in
-`taste-shift` until the promoted one is rolled back or confirmed. A finished run is one JSON line in the results; runs
-that stand there are not repeated. The stages are shorter than the specification's, and each decision says so.
+The models are real ALS and XGBoost.
 
-What no decision rests on is not materialised: monitoring, and the families that nobody is shown. The truth of a row is
-the relative difference of what both versions' lists would give, were they shown to all, over the days of the stage.
-CPU time is that of the run's process, without its Postgres.
+Run with `python -m benchmarks.living_world [--seeds N] [--users N] [--scenario NAME] [--results
+FILE]`. Each run is a process with a home of its own: a history with the seeded policy, fits each
+morning until a version passes on test days, then day after day what is published is shown until the
+challenger is promoted, rejected or held at the horizon; in `taste-shift` until the promoted one is
+rolled back or confirmed. A finished run is one JSON line in the results; runs that stand there are
+not repeated. The stages are shorter than the specification's, and each decision says so.
+
+What no decision rests on is not materialised: monitoring, and the families that nobody is shown.
+The truth of a row is the relative difference of what both versions' lists would give, were they
+shown to all, over the days of the stage. CPU time is that of the run's process, without its
+Postgres.
 """
 
 import argparse
@@ -54,7 +58,8 @@ SPARED_MODELS = (
 ESTIMATE = ("relative_difference", "lower", "upper", "se")
 START = date(2026, 1, 1)
 ARTISTS, HISTORY_DAYS = 500, 21
-# Up to so many mornings until a challenger passes on test days, two ramps of a day, then up to so many days at 50 %.
+# Up to so many mornings until a challenger passes on test days, two ramps of a day, then up to so
+# many days at 50 %.
 SHADOW, RAMPS, LONGEST, PROBATION = 4, 2, 14, 14
 # Tastes shift when a better challenger has had the time to be promoted, a country's as soon as it
 # was fitted.
@@ -122,7 +127,8 @@ def in_a_process(scenario: str, seed: int, users: int) -> str:
             scenario,
             str(seed),
         ]
-        # User keys, and with them the arms, are a hash under this key: the same for two runs of a seed.
+        # User keys, and with them the arms, are a hash under this key: the same for two runs of a
+        # seed.
         own = {
             "FIRSTCHAIR_HOME": f"{folder}/home",
             "FIRSTCHAIR_PSEUDONYM_KEY": f"living world {seed}",
@@ -135,7 +141,7 @@ def in_a_process(scenario: str, seed: int, users: int) -> str:
 
 
 def live_once(scenario: str, seed: int, users: int) -> dict[str, Any]:
-    """One run until its end, as a row: every look at the challenger, with the truth of the days that it rests on."""
+    """One run to its end, as a row: each evaluation of the challenger with the truth behind it."""
     from firstchair import commands
     from firstchair.platform import Platform, open_platform
     from firstchair.settings import load_settings
@@ -179,7 +185,7 @@ def is_end(entries: list[Any], scenario: str) -> bool:
 
 
 def looks(platform: Any, truth: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Entries about the challenger, oldest first; the truth of a shadow look is that of the day that followed."""
+    """Entries about the challenger, oldest first; a shadow entry has the truth of the next day."""
     known: dict[str, Any] = {}
     for entry in reversed(platform.ledger.entries()):
         if entry.evidence["kind"] not in {"challenge", "trial"}:
@@ -219,7 +225,7 @@ def looks(platform: Any, truth: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def true_effect(truth: pd.DataFrame, phase: Any, as_of: date) -> dict[str, Any]:
-    """What both lists were worth to all listeners on the days of a phase: relative differences, and by country."""
+    """True worth of both lists to all listeners over a phase: relative differences, by country."""
     days = truth[(truth["day"] >= date.fromisoformat(phase["first_day"])) & (truth["day"] < as_of)]
     if days.empty:
         return {}
@@ -242,7 +248,7 @@ def true_effect(truth: pd.DataFrame, phase: Any, as_of: date) -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """A row a run: the verdict and its reasons, the day, estimate and truth, what could have been found."""
+    """One row per run: verdict and reasons, day, estimate and truth, what could have been found."""
     columns = [
         "scenario",
         "users",
@@ -319,7 +325,7 @@ def cells(row: dict[str, Any], look: dict[str, Any]) -> Iterator[str]:
 
 
 def of_lately(look: dict[str, Any], name: str | None) -> bool:
-    """Whether the truth of a phase is that of two tastes, so that the one of its last three days is told too."""
+    """Whether a phase spans two tastes, so that the truth of its last three days is given too."""
     return bool(look["truth"]) and name == "clicks_per_100" and look["stage"] == "probation"
 
 

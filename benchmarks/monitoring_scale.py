@@ -1,7 +1,8 @@
-"""One day's monitoring of 200,000 users and 4 million impressions: seconds and memory of each concern.
+"""One day's monitoring of 200,000 users and 4 million impressions: seconds and memory by concern.
 
-Run with `python -m benchmarks.monitoring_scale [--users N] [--impressions N] [--days N]`. Silver tables are drawn
-directly; the newest day holds all the impressions, each earlier one a tenth of them. Measured in a process of its own.
+Run with `python -m benchmarks.monitoring_scale [--users N] [--impressions N] [--days N]`. Silver
+tables are drawn directly; the newest day holds all the impressions, each earlier one a tenth of
+them. Measured in a process of its own.
 """
 
 import argparse
@@ -48,22 +49,27 @@ def draw_accounts(lake: Lake, users: int) -> None:
         lake.overwrite(
             t.USERS,
             connection.sql(f"""
-                select md5(i::varchar) as user_key, ['18-24', '25-34', '35-44', '45-54'][1 + i % 4] as age_group,
-                       ['female', 'male'][1 + i % 2] as gender, 'C' || (i % 20) as country, null::varchar as state,
+                select md5(i::varchar) as user_key,
+                       ['18-24', '25-34', '35-44', '45-54'][1 + i % 4] as age_group,
+                       ['female', 'male'][1 + i % 2] as gender, 'C' || (i % 20) as country,
+                       null::varchar as state,
                        null::varchar as city, timestamptz '2024-01-01 00:00:00+00' as created_at
                 from range({users}) r(i)""").to_arrow_table(),
         )
         lake.overwrite(
             t.ARTISTS,
             connection.sql(f"""
-                select 'a' || i as artist_id, 'n' as name, date '2010-01-01' as first_active_on, 1 + i as followers,
+                select 'a' || i as artist_id, 'n' as name, date '2010-01-01' as first_active_on,
+                       1 + i as followers,
                        []::varchar[] as genres from range({ARTISTS}) r(i)""").to_arrow_table(),
         )
         lake.overwrite(
             t.TRACKS,
             connection.sql(f"""
-                select 't' || i as track_id, 'a' || i as artist_id, '' as title, 200000 as duration_ms,
-                       date '2010-01-01' as released_on from range({ARTISTS}) r(i)""").to_arrow_table(),
+                select 't' || i as track_id, 'a' || i as artist_id, '' as title,
+                       200000 as duration_ms,
+                       date '2010-01-01' as released_on
+                       from range({ARTISTS}) r(i)""").to_arrow_table(),
         )
 
 
@@ -74,22 +80,30 @@ def draw_day(lake: Lake, number: int, users: int, impressions: int) -> None:
     with connect() as connection:
         rows = connection.sql(f"""
             with slates as (
-                select s, 'd{number}-' || s as slate_id, md5((hash(s, {number}) % {users})::varchar) as user_key
+                select s, 'd{number}-' || s as slate_id,
+                       md5((hash(s, {number}) % {users})::varchar) as user_key
                 from range({slates}) r(s)),
             slots as (
-                select *, p, 'a' || (hash(s, p, {number}) % {ARTISTS}) as artist_id, hash(p, s, 7) % 12 = 0 as hit
+                select *, p, 'a' || (hash(s, p, {number}) % {ARTISTS}) as artist_id,
+                       hash(p, s, 7) % 12 = 0 as hit
                 from slates, range({SLATE}) q(p)),
             happened as (
-                select 'impression' as event_type, user_key, slate_id, p + 1 as position, artist_id, null as track_id,
+                select 'impression' as event_type, user_key, slate_id, p + 1 as position, artist_id,
+                       null as track_id,
                        '1' as model_version, 0.99 as propensity, null as ms_played from slots
-                union all select 'click', user_key, slate_id, p + 1, artist_id, null, null, null, null
+                union all select 'click', user_key, slate_id, p + 1, artist_id, null, null, null,
+                    null
                 from slots where hit
-                union all select 'play', user_key, null, null, artist_id, 't' || artist_id[2:], null, null,
+                union all select 'play', user_key, null, null, artist_id, 't' || artist_id[2:],
+                    null, null,
                                  20000 + hash(s, p) % 180000 from slots where p < 2
-                union all select 'login', user_key, null, null, null, null, null, null, null from slates)
+                union all select 'login', user_key, null, null, null, null, null, null, null
+                from slates)
             select 'd{number}-' || row_number() over () as event_id, event_type,
-                   timestamptz '{day} 12:00:00+00' as occurred_at, date '{day}' as event_date, user_key,
-                   'web' as source, row_number() over () as source_seq, true as simulated, slate_id, position,
+                   timestamptz '{day} 12:00:00+00' as occurred_at, date '{day}' as event_date,
+                   user_key,
+                   'web' as source, row_number() over () as source_seq, true as simulated, slate_id,
+                   position,
                    artist_id, track_id, model_version, propensity, 'home' as surface, ms_played,
                    null::varchar as extra from happened""")
         accepted = rows.to_arrow_table()
@@ -97,7 +111,8 @@ def draw_day(lake: Lake, number: int, users: int, impressions: int) -> None:
         connection.register("accepted", accepted)
         landed = connection.sql(f"""
             select *, 'd{number}' as object_url, source_seq as line, 'b{number}' as batch_id,
-                   timestamptz '{day + timedelta(days=1)} 02:30:00+00' as ingested_at from accepted""")
+                   timestamptz '{day + timedelta(days=1)} 02:30:00+00' as ingested_at
+                   from accepted""")
         lake.replace_partition(t.BRONZE_EVENTS, landed.to_arrow_table(), day)
 
 
@@ -149,7 +164,8 @@ def measure(url: str, days: int) -> None:
             print(f"  {name}: {took}, from {before:.2f} to at most {peaks[-1]:.2f} GiB", flush=True)
         wall, spent = time.perf_counter() - begun, time.process_time() - used
     print(
-        f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {max(peaks):.2f} GiB; limits 180 s and 4 GiB"
+        f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {max(peaks):.2f} GiB; limits "
+        "180 s and 4 GiB"
     )
 
 

@@ -1,4 +1,4 @@
-"""Off-policy estimates of lists behind the screen against what a simulated world truly makes of them.
+"""Off-policy estimates of shadow lists against what a simulated world truly makes of them.
 
 Run with `python -m benchmarks.off_policy_truth [--seeds N] [--users N] [--days N]`. Each seed is a
 new world, with a champion and a challenger that rank by noisy views of its tastes. The champion's
@@ -52,7 +52,7 @@ BLURS = (0.4, 2.0)
 
 @dataclass
 class Shadowing:
-    """A service that shows the champion's lists, knows the challenger's, and notes both with their true clicks."""
+    """A service that shows the champion's lists and notes both lists with their true clicks."""
 
     tastes: Tastes
     blur: float
@@ -75,7 +75,7 @@ class Shadowing:
         self.views = [self.rng.standard_normal(shape, dtype=np.float32) for _ in range(2)]
 
     def slates(self, users: Whole, *, day: date, session: int) -> Slates:
-        """The champion's first ten with the chance that serving gives them; the first slate of a day is noted."""
+        """The champion's first ten with their propensities; notes the first slate of a day."""
         if self.listed is None or day != self.day:
             self.listed, self.day = (
                 (self._list(0, sum(BLURS) / 2, day), self._list(1, self.blur, day)),
@@ -110,7 +110,7 @@ class Shadowing:
         return {}
 
     def _list(self, who: int, blur: float, day: date) -> Whole:
-        """A ranking by taste and popularity through a blur, four fifths of which stay from day to day."""
+        """A ranking by noisy taste and popularity; four fifths of the noise stay each day."""
         users = np.arange(len(self.tastes.users))
         today = self.rng.standard_normal(self.views[who].shape, dtype=np.float32)
         view = 1.2 * self.tastes.affinity(users) + 0.6 * self.tastes.artists.log_popularity
@@ -150,7 +150,7 @@ class Shadowing:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One world: the true lift, the estimates by name, whether the veto's conditions hold and whether it vetoes."""
+    """One world: true lift, estimates by name, whether the veto may judge and whether it does."""
 
     truth: float
     estimates: dict[str, Estimate]
@@ -171,10 +171,14 @@ def main() -> None:
     for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
         found.append(measure(seed, asked.users, asked.days))
         one = found[-1].estimates["PBM-DR"]
-        said = f"true lift {found[-1].truth:+.3f}, PBM-DR {one.value:+.3f} ({one.lower:+.3f} to {one.upper:+.3f})"
+        said = (
+            f"true lift {found[-1].truth:+.3f}, PBM-DR {one.value:+.3f} ({one.lower:+.3f} to "
+            f"{one.upper:+.3f})"
+        )
         print(f"  seed {seed}: {said}, {one.effective_samples:,.0f} effective samples", flush=True)
     print(
-        f"Simulated: {asked.seeds} worlds, {asked.users:,} users, {asked.days} days, exploration {EXPLORATION}."
+        f"Simulated: {asked.seeds} worlds, {asked.users:,} users, {asked.days} days, exploration "
+        f"{EXPLORATION}."
     )
     print(f"CPU seconds: {time.process_time():.0f}")
     print(summary(found))
@@ -210,7 +214,7 @@ PEERS = {"IPS by position": inverse_propensity, "SNIPS by position": self_normal
 
 
 def _by_position(logged: Logged, way: partial[Estimate]) -> Estimate:
-    """The lift of the target over what the champion's lists earned, weights by artist and position."""
+    """The lift of the target over the champion's lists, with weights by artist and position."""
     log = logged.log
     as_ranked = log.shown == log.ranked
     by_chance = EXPLORATION / SLATE / np.maximum(log.outside, 1)[:, None]
@@ -237,7 +241,8 @@ def summary(found: list[Found]) -> str:
     truth = np.array([one.truth for one in found])
     lines = [
         f"True lifts {truth.min():+.3f} to {truth.max():+.3f}, mean {truth.mean():+.3f}.",
-        "| estimator | intervals that cover | mean error | root mean square error | mean width | effective samples |",
+        "| estimator | intervals that cover | mean error | root mean square error | mean width | "
+        "effective samples |",
         "|---|---|---|---|---|---|",
     ]
     for name in found[0].estimates:
@@ -249,8 +254,8 @@ def summary(found: list[Found]) -> str:
         error = value - truth
         samples = np.median([e.effective_samples for e in each])
         lines.append(
-            f"| {name} | {inside} of {len(found)} | {error.mean():+.3f} | {np.sqrt((error**2).mean()):.3f} "
-            f"| {(upper - lower).mean():.3f} | {samples:,.0f} |"
+            f"| {name} | {inside} of {len(found)} | {error.mean():+.3f} | "
+            f"{np.sqrt((error**2).mean()):.3f} | {(upper - lower).mean():.3f} | {samples:,.0f} |"
         )
     supported, vetoed = (
         np.array([getattr(one, part) for one in found]) for part in ("supported", "vetoes")
@@ -258,8 +263,9 @@ def summary(found: list[Found]) -> str:
     worse = truth < 0
     looks = np.mean([one.looks for one in found], axis=0)
     lines += [
-        f"Support held in {supported.sum()} of {len(found)} worlds. Vetoed: {int(vetoed[worse].sum())} of "
-        f"{int(worse.sum())} that are truly worse, {int(vetoed[~worse].sum())} of {int((~worse).sum())} that are not.",
+        f"Support held in {supported.sum()} of {len(found)} worlds. Vetoed: "
+        f"{int(vetoed[worse].sum())} of {int(worse.sum())} that are truly worse, "
+        f"{int(vetoed[~worse].sum())} of {int((~worse).sum())} that are not.",
         "Examination by slot, mean: "
         + ", ".join(f"{value:.2f}" for value in looks)
         + "; true: "

@@ -3,9 +3,10 @@
     python -m benchmarks.upkeep --days 365 [--never]
 
 Each day several batches of events are appended, a day of accepted events is written twice, the
-account table is overwritten, and every fourth week an entry of the ledger names the versions of all tables. The
-versions of the last seven days and those of the ledger stay readable. The clock of the machine does
-not move with the days, so the versions of the last seven days are named instead of their age.
+account table is overwritten, and every fourth week an entry of the ledger names the versions of all
+tables. The versions of the last seven days and those of the ledger stay readable. The clock of the
+machine does not move with the days, so the versions of the last seven days are named instead of
+their age.
 """
 
 import argparse
@@ -34,8 +35,8 @@ SHOWN = (30, 365)
 class Measured:
     """A lake on the evening of a day.
 
-    partitions: days of all partitioned tables, each of which has at least one file. seconds: to open
-    every table, and processor time of that day's upkeep.
+    partitions: days of all partitioned tables, each of which has at least one file. seconds: to
+    open every table, and processor time of that day's upkeep.
     """
 
     day: int

@@ -2,9 +2,9 @@
 
 `python -m benchmarks.variance_explained [--users N] [--seeds N]` prints for each of the audition's
 worlds, metric and day: the share of the variance explained and the standard error of the relative
-effect, with the metric's own rate of the 28 days before alone, with the gate's facts, and with facts
-that evidence does not hold (active days of the last one and two weeks, clicks of the last week, days
-since the last activity and the first one). Means over seeds.
+effect, with the metric's own rate of the 28 days before alone, with the gate's facts, and with
+facts that evidence does not hold (active days of the last one and two weeks, clicks of the last
+week, days since the last activity and the first one). Means over seeds.
 """
 
 import argparse

@@ -14,9 +14,9 @@ LANDED_ADDS_UP = dg.AssetCheckSpec(
 FEW_REFUSED = dg.AssetCheckSpec(
     "quarantine_rate",
     asset="landed_events",
-    description="Of the newest complete day, and of all days, at most max_quarantine_rate was refused and not "
-    "delivered again: of records, over all days also of objects and bytes. While it is more, features refuse to be "
-    "built, whoever starts them.",
+    description="Of the newest complete day, and of all days, at most max_quarantine_rate was "
+    "refused and not delivered again: of records, over all days also of objects and bytes. "
+    "While it is more, features refuse to be built, whoever starts them.",
 )
 SILVER_ADDS_UP = dg.AssetCheckSpec(
     "silver_adds_up",
@@ -30,7 +30,8 @@ NO_GAPS = dg.AssetCheckSpec(
 DAY_USABLE = dg.AssetCheckSpec(
     "day_usable",
     asset="data_quality",
-    description="Nothing blocks decisions that use the day: few refused and late records, no silent source.",
+    description="Nothing blocks decisions that use the day: few refused and late records, no "
+    "silent source.",
 )
 FEATURES_NO_LEAK = dg.AssetCheckSpec(
     "no_leak",

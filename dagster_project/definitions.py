@@ -31,6 +31,7 @@ def defs() -> dg.Definitions:
         schedules=[daily_schedule],
         sensors=[landing_sensor, retraining_sensor, promotion_sensor, alert_sensor],
         resources={"platform": PlatformResource()},
-        # A run is one process, so that it holds the lock of all writers from its first step to its last.
+        # A run is one process, so that it holds the lock of all writers from its first step to its
+        # last.
         executor=dg.in_process_executor,
     )

@@ -53,7 +53,8 @@ def materialise(
         instance: Where the run is recorded.
         assets: Names of assets; their order comes from the graph.
         on_step: Called with an asset's name when it begins (False) and when it is done (True).
-        days: First and last partition, both included; more than one only for assets with a single-run policy.
+        days: First and last partition, both included; more than one only for assets with a
+            single-run policy.
         resources: Config of resources by their key, where it is not their default.
 
     Raises:
@@ -150,7 +151,8 @@ def requests(
     up to an hour. One that is under way, has succeeded, or was cancelled by a person is not.
 
     Args:
-        instance: Where the runs are recorded; those asked for here carry `WORK_TAG` and `STATE_TAG`.
+        instance: Where the runs are recorded; those asked for here carry `WORK_TAG` and
+            `STATE_TAG`.
         wanted: What is to be done; nothing of a job is asked for beside a run of it.
         now: The instant of asking.
         idle: What is said where nothing is wanted.
@@ -210,7 +212,8 @@ def _ended(record: dg.RunRecord) -> float:
 class UnderWay:
     """A run that waits or works.
 
-    status: As Dagster has it, such as `queued` or `started`. why: Causes of a retraining, else empty.
+    status: As Dagster has it, such as `queued` or `started`. why: Causes of a retraining, else
+    empty.
     """
 
     run_id: str
@@ -266,7 +269,10 @@ class FailedRun:
     def sentence(self) -> str:
         """All of it in words."""
         of_day = f" for {self.partition}" if self.partition else ""
-        return f"The run of {self.job}{of_day} failed at {self.ended_at:%Y-%m-%d %H:%M} UTC: {self.cause}"
+        return (
+            f"The run of {self.job}{of_day} failed at {self.ended_at:%Y-%m-%d %H:%M} UTC: "
+            f"{self.cause}"
+        )
 
 
 def failed_runs(instance: dg.DagsterInstance, *, since: datetime) -> list[FailedRun]:

@@ -41,7 +41,7 @@ def cause_of(context: dg.AssetExecutionContext) -> str:
 
 
 def shown_as(value: Any) -> Any:
-    """The metadata value of a number, text, address, day, path, picture or counts; None where it has none."""
+    """The metadata value of a number, text, address, day, path, picture or counts, or None."""
     match value:
         case str():
             return _text(value)

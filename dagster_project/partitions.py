@@ -1,4 +1,4 @@
-"""The calendar: one partition a UTC day of events; tables built from it carry `as_of`, the day after."""
+"""The calendar: one partition per UTC day of events; tables from it carry `as_of`, the next day."""
 
 from datetime import date, timedelta
 
@@ -12,7 +12,7 @@ FALLBACK_FIRST_DAY = date(2026, 1, 1)
 
 
 def first_event_day() -> date:
-    """The earliest day in the lake; partitions cannot start before there is anything to partition."""
+    """The earliest day in the lake, where partitions start."""
     days = events.event_days(Lake(load_settings().lake_url))
     return days[0] if days else FALLBACK_FIRST_DAY
 

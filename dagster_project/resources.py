@@ -19,7 +19,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["PlatformResource"]:
-        """Hold the lock of all writers for the whole run; a sensor writes no table and needs none."""
+        """Hold the writers' lock for the whole run; a sensor writes no table and needs none."""
         if context.run is None:
             yield self
             return

@@ -37,7 +37,8 @@ decision = dg.define_asset_job(
     "decision",
     selection=DECIDED,
     partitions_def=daily,
-    description="The gate's verdict on the day's candidates, and the lists that follow; for the promotion sensor.",
+    description="The gate's verdict on the day's candidates, and the lists that follow; for the "
+    "promotion sensor.",
 )
 pipeline = dg.define_asset_job(
     "pipeline",

@@ -1,4 +1,4 @@
-"""What acts on its own: sensors read state from tables, so a missed or doubled tick changes nothing."""
+"""Sensors: they read state from tables, so a missed or repeated tick changes nothing."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ def landing_sensor(context: dg.SensorEvaluationContext, platform: PlatformResour
 
 @dg.sensor(job=retraining, minimum_interval_seconds=300, default_status=RUNNING)
 def retraining_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> Requests:
-    """All families are fitted anew where a cause says so: freshness, drift, engagement, overfit, volume, schedule."""
+    """Fit all families on a cause: freshness, drift, engagement, overfit, volume, schedule."""
     p = platform.open()
     due = triggers.retraining_due(p)
     wanted = []
@@ -54,7 +54,7 @@ def retraining_sensor(context: dg.SensorEvaluationContext, platform: PlatformRes
 
 @dg.sensor(job=decision, minimum_interval_seconds=60, default_status=RUNNING)
 def promotion_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> Requests:
-    """Days whose candidates and evidence are complete are put before the gate; it alone moves an alias."""
+    """Put days with complete candidates and evidence before the gate; it alone moves aliases."""
     p = platform.open()
     wanted = [
         Wanted(f"decision-{due.as_of}", decision.name, state=due.why, day=due.as_of - ONE_DAY)
@@ -68,7 +68,7 @@ def promotion_sensor(context: dg.SensorEvaluationContext, platform: PlatformReso
 
 @dg.sensor(minimum_interval_seconds=60, default_status=RUNNING)
 def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """What is wrong now goes to the journal, the log and alert_webhook_url, once for each time it begins and ends.
+    """Report each alert to the journal, the log and alert_webhook_url when it begins and ends.
 
     Runs whose process is gone are marked failed first: they are reported and asked for again.
     """

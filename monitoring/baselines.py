@@ -87,12 +87,14 @@ def _answered(lake: Lake, first: date, last: date) -> str:
                    propensity < {DRAWN_BELOW} as drawn, simulated, clicked
             from ({shown_sql("happened")})),
         days as (
-            select d::date as counted_on from generate_series(date '{first}', date '{last}', interval 1 day) s(d))
+            select d::date as counted_on
+            from generate_series(date '{first}', date '{last}', interval 1 day) s(d))
         select counted_on as day, user_key, version, coalesce(drawn, false) as drawn, family,
                bool_or(simulated) as simulated, count(*)::double as n,
                count(*) filter (clicked)::double as c
         from slots left join baselines y using (version)
-        join days on counted_on - day between 0 and {WINDOW_DAYS - 1} where version is not null group by all;
+        join days on counted_on - day between 0 and {WINDOW_DAYS - 1} where version is not null
+        group by all;
     """
 
 
@@ -101,15 +103,18 @@ def _compared(k_anonymity: int) -> str:
     cell = "day, version, baseline"
     return f"""
         with ours as (
-            select day, user_key, version, simulated, n, c from answered where family is null and not drawn),
+            select day, user_key, version, simulated, n, c from answered
+            where family is null and not drawn),
         theirs as (
             select day, user_key, family as baseline, null as of_version, n, c
             from answered where family is not null and not drawn
             union all
-            select day, user_key, '{EXPLORATION}', version, n, c from answered where family is null and drawn),
+            select day, user_key, '{EXPLORATION}', version, n, c from answered
+            where family is null and drawn),
         pairs as (
             select distinct o.day, o.version, t.baseline
-            from ours o join theirs t on t.day = o.day and coalesce(t.of_version, o.version) = o.version),
+            from ours o join theirs t on t.day = o.day
+                and coalesce(t.of_version, o.version) = o.version),
         rows as (
             select p.*, o.user_key, o.n, o.c, 0 as bn, 0 as bc, o.simulated
             from pairs p join ours o on o.day = p.day and o.version = p.version
@@ -118,7 +123,8 @@ def _compared(k_anonymity: int) -> str:
             from pairs p join theirs t on t.day = p.day and t.baseline = p.baseline
                                           and coalesce(t.of_version, p.version) = p.version),
         whole_users as materialized (
-            select day, version, baseline, user_key, sum(n) as n, sum(c) as c, sum(bn) as bn, sum(bc) as bc,
+            select day, version, baseline, user_key, sum(n) as n, sum(c) as c, sum(bn) as bn,
+                   sum(bc) as bc,
                    bool_or(simulated) as simulated from rows group by all),
         users as (
             select u.* replace ({_counted("n", "n")}, {_counted("c", "n")},
@@ -128,17 +134,20 @@ def _compared(k_anonymity: int) -> str:
             left join {bounds_sql("whole_users", cell=cell, weight="n")} of_n using ({cell})
             left join {bounds_sql("whole_users", cell=cell, weight="bn")} of_bn using ({cell})),
         rated as (
-            select *, sum(c) over cell / sum(n) over cell as ctr, sum(bc) over cell / sum(bn) over cell as baseline_ctr,
+            select *, sum(c) over cell / sum(n) over cell as ctr,
+                   sum(bc) over cell / sum(bn) over cell as baseline_ctr,
                    sum(n) over cell as whole, sum(bn) over cell as baseline_whole
             from users window cell as (partition by {cell}))
         select day as event_date, version as model_version, baseline,
                count(*) filter (n > 0) as users, count(*) filter (bn > 0) as baseline_users,
-               sum(shown)::bigint as impressions, sum(baseline_shown)::bigint as baseline_impressions,
+               sum(shown)::bigint as impressions,
+               sum(baseline_shown)::bigint as baseline_impressions,
                any_value(ctr) as ctr, any_value(baseline_ctr) as baseline_ctr,
                any_value(ctr / nullif(baseline_ctr, 0)) as ratio, ratio - 1 as relative_difference,
-               round(ratio * {z} * sqrt(sum(((c - ctr * n) / whole / nullif(ctr, 0)
-                                     - (bc - baseline_ctr * bn) / baseline_whole / nullif(baseline_ctr, 0)) ** 2)
-                                * count(*) / nullif(count(*) - 1, 0)), {DECIMALS}) as half,
+               round(ratio * {z} * sqrt(
+                   sum(((c - ctr * n) / whole / nullif(ctr, 0)
+                        - (bc - baseline_ctr * bn) / baseline_whole / nullif(baseline_ctr, 0)) ** 2)
+                   * count(*) / nullif(count(*) - 1, 0)), {DECIMALS}) as half,
                ratio - 1 - half as lower, ratio - 1 + half as upper, bool_or(simulated) as simulated
         from rated group by all
         having users >= {k_anonymity} and baseline_users >= {k_anonymity}

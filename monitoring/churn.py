@@ -99,7 +99,10 @@ def build_churn(
 def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
     """The cells of all users and versions, of the last as_of up to `last`."""
     since = last - timedelta(days=PLOT_DAYS - 1)
-    where = f"as_of between date '{since}' and date '{last}' and segment = '{ALL}' and model_version = '{ALL}'"
+    where = (
+        f"as_of between date '{since}' and date '{last}' and segment = '{ALL}' "
+        f"and model_version = '{ALL}'"
+    )
     return list(lake.read(t.CHURN, where).sort_by("as_of").to_pylist())
 
 
@@ -115,11 +118,13 @@ def _labels(lake: Lake, first: date, last: date) -> str:
     return f"""
         create temp table labels as
         with active as (
-            select user_key, event_date as active_on, bool_or(simulated) as simulated from {lake.scan(t.EVENTS)}
+            select user_key, event_date as active_on, bool_or(simulated) as simulated
+            from {lake.scan(t.EVENTS)}
             where {ACTIVE} and event_date >= date '{earliest}' and event_date < date '{last}'
             group by all),
         spans as (
-            select *, lead(active_on) over later as next_on, lead(simulated) over later as next_simulated
+            select *, lead(active_on) over later as next_on,
+                   lead(simulated) over later as next_simulated
             from active window later as (partition by user_key order by active_on)),
         bases as (
             select *, least(active_on + {BASE_DAYS}, next_on, date '{last}') as last_cut,
@@ -132,7 +137,8 @@ def _labels(lake: Lake, first: date, last: date) -> str:
         served as (
             select user_key, event_date as served_on, bool_or(simulated) as simulated,
                    arg_max(model_version, (occurred_at, event_id)) as model_version
-            from {lake.scan(t.EVENTS)} where event_type = 'impression' and event_date < date '{last}' group by all)
+            from {lake.scan(t.EVENTS)}
+            where event_type = 'impression' and event_date < date '{last}' group by all)
         select g.as_of, g.horizon_days, g.cut, b.user_key, not {came_back} as churned,
                coalesce(s.model_version, '{NEVER_SERVED}') as model_version,
                b.simulated or ({came_back} and b.next_simulated)
@@ -146,7 +152,9 @@ def _labelled(lake: Lake) -> str:
     """SQL of `labelled`: labels by version and over all versions, for each segment of the user."""
     return f"""
         create temp table labelled as
-        with versions as (select * from labels union all select * replace ('{ALL}' as model_version) from labels),
+        with versions as (
+            select * from labels
+            union all select * replace ('{ALL}' as model_version) from labels),
         cells as (
             select v.*, unnest({user_segments(day="v.cut")}) as s
             from versions v left join {lake.scan(t.USERS)} u using (user_key))
@@ -165,11 +173,15 @@ def _cells(k_anonymity: int, mature_until: date) -> str:
     centre = f"(churned + {z**2 / 2}) / (users + {z**2})"
     half = f"{z} * sqrt(churned * (users - churned) / users + {z**2 / 4}) / (users + {z**2})"
     return f"""
-        select * exclude (simulated), churned / users as churn_rate, greatest({centre} - {half}, 0) as churn_lower,
-               least({centre} + {half}, 1) as churn_upper, as_of <= date '{mature_until}' as mature, simulated
+        select * exclude (simulated), churned / users as churn_rate,
+               greatest({centre} - {half}, 0) as churn_lower,
+               least({centre} + {half}, 1) as churn_upper, as_of <= date '{mature_until}' as mature,
+               simulated
         from (
-            select l.as_of, l.horizon_days, l.segment, p.published as segment_value, l.model_version,
-                   count(*) as users, count(*) filter (l.churned) as churned, bool_or(l.simulated) as simulated
+            select l.as_of, l.horizon_days, l.segment, p.published as segment_value,
+                   l.model_version,
+                   count(*) as users, count(*) filter (l.churned) as churned,
+                   bool_or(l.simulated) as simulated
             from labelled l join {published} p using ({group}, segment, segment_value)
             where p.published is not null
             group by all) order by all

@@ -32,8 +32,8 @@ ONE_DAY = timedelta(days=1)
 MIN_USERS, MIN_CLICKS, DEPTH = 20, 10, 10
 SCORE = "predicted_score"
 RULE = (
-    "A column drifts where its p-value, corrected for their number (Holm), is under the threshold and its "
-    "effect reaches the least size."
+    "A column drifts where its p-value, corrected for their number (Holm), is under the threshold "
+    "and its effect reaches the least size."
 )
 
 
@@ -114,7 +114,10 @@ def build_drift(
     if not rows:
         return _nothing(lake, as_of, "No column could be compared.", left_out)
     drifted = {row["column"]: row["effect"] for row in rows if row["drifted"]}
-    note = f"{len(drifted)} of {len(rows)} columns drifted from the {rules.reference_days} days before {until}."
+    note = (
+        f"{len(drifted)} of {len(rows)} columns drifted from the {rules.reference_days} days "
+        f"before {until}."
+    )
     panels = {column.name: column.panel for column in columns if column.panel is not None}
     few = [row["column"] for row in rows if min(row["users"], row["reference_users"]) < k_anonymity]
     shown = [row for row in rows if row["column"] not in few]
@@ -162,7 +165,9 @@ def _span(days: list[date]) -> str:
 def _not_compared(unseen: dict[str, str]) -> Iterator[str]:
     """Columns without a panel and why, in a sentence."""
     if unseen:
-        yield f"Not compared: {'; '.join(f'{name}, {why}' for name, why in sorted(unseen.items()))}."
+        yield (
+            f"Not compared: {'; '.join(f'{name}, {why}' for name, why in sorted(unseen.items()))}."
+        )
 
 
 def _nothing(lake: Lake, as_of: date, note: str, left_out: dict[str, str]) -> DriftReport:
@@ -240,8 +245,9 @@ def _scores(lake: Lake, champion: Champion | None, as_of: date) -> Column:
     with connect() as connection:
         found = [
             connection.execute(
-                f"select avg(score) as score from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{day}' "
-                f"and model_version = '{champion.version}' and position <= {DEPTH} group by user_key order by user_key"
+                f"select avg(score) as score from {lake.scan(t.RECOMMENDATIONS)} "
+                f"where as_of = date '{day}' and model_version = '{champion.version}' "
+                f"and position <= {DEPTH} group by user_key order by user_key"
             ).df()["score"]
             for day in (champion.as_of, as_of)
         ]

@@ -149,7 +149,10 @@ def engagement_summary(
 def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
     """The cells of all users and versions, of the last days up to `last`."""
     since = last - timedelta(days=PLOT_DAYS - 1)
-    where = f"event_date between date '{since}' and date '{last}' and segment = '{ALL}' and model_version = '{ALL}'"
+    where = (
+        f"event_date between date '{since}' and date '{last}' and segment = '{ALL}' "
+        f"and model_version = '{ALL}'"
+    )
     whole: pa.Table = lake.read(t.ENGAGEMENT_DAILY, where)
     return list(whole.sort_by("event_date").to_pylist())
 
@@ -168,7 +171,8 @@ def _by_user(lake: Lake, *, day: str) -> str:
         select event_date, model_version, user_key, s.segment as segment, s.value as segment_value,
                {", ".join(MEASURES)}, simulated from cells
         union all
-        select event_date, model_version, user_key, '{Segment.FOLLOWER_TIER}', follower_tier, {_sums()}
+        select event_date, model_version, user_key, '{Segment.FOLLOWER_TIER}', follower_tier,
+               {_sums()}
         from versions group by all;
     """
 
@@ -201,24 +205,33 @@ def _cells(k_anonymity: int) -> str:
             from by_user b join {published} p using ({cell}) where p.published is not null),
         users as materialized (select {cell}, user_key, {_sums()} from published group by all),
         weighed as (
-            select u.*, {_counted("impressions", "impressions")}, {_counted("clicks", "impressions")},
+            select u.*, {_counted("impressions", "impressions")},
+                   {_counted("clicks", "impressions")},
                    {_counted("follows", "impressions")}, {_counted("track_ms", "track_ms")},
                    {_counted("heard_ms", "track_ms")}
             from users u
-            left join {bounds_sql("users", cell=cell, weight="impressions")} of_impressions using ({cell})
-            left join {bounds_sql("users", cell=cell, weight="track_ms")} of_track_ms using ({cell})),
+            left join {bounds_sql("users", cell=cell, weight="impressions")} of_impressions
+                using ({cell})
+            left join {bounds_sql("users", cell=cell, weight="track_ms")} of_track_ms
+                using ({cell})),
         sums as (
             select {cell}, {_sums()}, count(*) filter (impressions > 0) as users,
-                   sum(counted_clicks) as c, sum(counted_impressions) as n, sum(counted_follows) as f,
+                   sum(counted_clicks) as c, sum(counted_impressions) as n,
+                   sum(counted_follows) as f,
                    sum(counted_heard_ms) as heard, sum(counted_track_ms) as lengths,
-                   sum(counted_clicks * counted_clicks) as cc, sum(counted_clicks * counted_impressions) as ci,
+                   sum(counted_clicks * counted_clicks) as cc,
+                   sum(counted_clicks * counted_impressions) as ci,
                    sum(counted_impressions * counted_impressions) as ii,
-                   sum(round({SHARE_UNIT} * (100 * clicks / nullif(impressions, 0)))::hugeint) as shares
+                   sum(round({SHARE_UNIT} * (100 * clicks / nullif(impressions, 0)))::hugeint)
+                       as shares
             from weighed group by all),
         rated as (
-            select *, c / nullif(n, 0) as ctr, cc * n * n - 2 * c * n * ci + c * c * ii as residual from sums),
+            select *, c / nullif(n, 0) as ctr, cc * n * n - 2 * c * n * ci + c * c * ii as residual
+            from sums),
         bounded as (
-            select *, {z} * sqrt(nullif(residual, 0)::double * users / nullif(users - 1, 0)) / n ** 2 as half
+            select *,
+                   {z} * sqrt(nullif(residual, 0)::double * users / nullif(users - 1, 0)) / n ** 2
+                       as half
             from rated)
         select {cell}, users, impressions::bigint as impressions, clicks::bigint as clicks, ctr,
                if(half is null, null, greatest(ctr - half, 0)) as ctr_lower,

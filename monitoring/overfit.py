@@ -16,8 +16,9 @@ from monitoring.pages import Heading, cells_page
 from monitoring.rules import OverfitRules, load_rules
 
 CONFIDENCE = 0.95
-COLUMNS = (("family", "family"), ("train", "train"), ("test", "test"), ("gap", "gap"), ("gap_lower", "lower"),
-           ("gap_upper", "upper"), ("usual_gap", "usual gap"), ("state", "state"))  # fmt: skip
+COLUMNS = (("family", "family"), ("train", "train"), ("test", "test"), ("gap", "gap"),
+           ("gap_lower", "lower"), ("gap_upper", "upper"), ("usual_gap", "usual gap"),
+           ("state", "state"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,12 @@ def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     with connect() as connection:
         found = connection.sql(f"""
-            select date '{as_of}' as as_of, family, train_users, test_users, train, test, train - test as gap,
+            select date '{as_of}' as as_of, family, train_users, test_users, train, test,
+                   train - test as gap,
                    train - test - {z} * sqrt(train_variance + test_variance) as gap_lower,
                    train - test + {z} * sqrt(train_variance + test_variance) as gap_upper
-            from {side(t.TRAINING_EVIDENCE, "train")} join {side(t.OFFLINE_EVIDENCE, "test")} using (family)
+            from {side(t.TRAINING_EVIDENCE, "train")}
+            join {side(t.OFFLINE_EVIDENCE, "test")} using (family)
             order by family
         """).to_arrow_table()
     return list(found.to_pylist())

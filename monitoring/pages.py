@@ -143,7 +143,8 @@ def _drift_says(row: Mapping[str, Any]) -> str:
     )
     return (
         f"{effect} (drifts from {row['min_effect']:.2f} on), corrected p {row['score']:.2g} "
-        f"(drifts under {row['threshold']:g}); {row['reference_users']:,} users before, {row['users']:,} now"
+        f"(drifts under {row['threshold']:g}); {row['reference_users']:,} users before, "
+        f"{row['users']:,} now"
     )
 
 
@@ -298,7 +299,10 @@ def _headed(page: str, heading: Heading) -> str:
         else ""
     )
     says = "".join(f"<p>{escape(sentence)}</p>" for sentence in heading.says)
-    above = f'<header style="font-family:sans-serif;padding:1rem 2rem 0"><h1>{title}</h1>{mark}{says}</header>'
+    above = (
+        '<header style="font-family:sans-serif;padding:1rem 2rem 0">'
+        f"<h1>{title}</h1>{mark}{says}</header>"
+    )
     return page.replace("<head>", f"<head><title>{title}</title>", 1).replace(
         "<body>", f"<body>{above}", 1
     )

@@ -24,8 +24,9 @@ GRACE_HOURS = 3
 EXPECTED_DAYS, WEEK_DAYS = 5, 7
 WEEK = timedelta(days=WEEK_DAYS)
 PASSES, FAILS, UNKNOWN = CheckState.PASSES, CheckState.FAILS, CheckState.NOT_ENOUGH_DATA
-COLUMNS = (("measure", "measure"), ("key", "of"), ("value", "value"), ("of", "records"), ("threshold", "limit"),
-           ("fails", "fails"), ("blocks", "blocks decisions"))  # fmt: skip
+COLUMNS = (("measure", "measure"), ("key", "of"), ("value", "value"), ("of", "records"),
+           ("threshold", "limit"), ("fails", "fails"),
+           ("blocks", "blocks decisions"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ def _busiest(lake: Lake, measure: str, day: date, _version: int | None) -> tuple
     with connect() as connection:
         connection.execute(_accounts(lake, day, day))
         row = connection.execute(
-            f"select user_key, ms, plays, actions from accounts order by {by} desc, user_key limit 1"
+            "select user_key, ms, plays, actions from accounts "
+            f"order by {by} desc, user_key limit 1"
         ).fetchone()
     if row is None:
         return None
@@ -205,12 +207,14 @@ def _accounts(lake: Lake, first: date, last: date) -> str:
 def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
     return f"""
         with days as (
-            select d::date as day from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
+            select d::date as day
+            from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
         figures as ({_refused(rules)} union all by name {_gaps()} union all by name {_late(rules)}
                     union all by name {_silent()} union all by name {_impossible()}
                     union all by name {_busy(rules)})
         select day as event_date, measure, key, value::double as value, "of"::bigint as "of",
-               threshold::double as threshold, coalesce(fails, false) as fails, coalesce(blocks, false) as blocks
+               threshold::double as threshold, coalesce(fails, false) as fails,
+               coalesce(blocks, false) as blocks
         from figures join days using (day) order by day, measure, key
     """
 
@@ -221,7 +225,8 @@ def _refused(rules: QualityRules) -> str:
         select *, {over} as fails, {over} as blocks from (
             with records as (
                 select day, count(*) as records from (
-                    select day from landed union all select day from refused where unparsed) group by day),
+                    select day from landed union all select day from refused where unparsed)
+                group by day),
             counted as (
                 select day, coalesce(reason, '{ALL}') as key, count(*) as refused
                 from refused where lost group by grouping sets ((day, reason), (day)))
@@ -235,10 +240,13 @@ def _refused(rules: QualityRules) -> str:
 
 def _gaps() -> str:
     return f"""
-        select day, '{GAPS}' as measure, source as key, sum(hole) as value, count(*) as "of", 0 as threshold,
+        select day, '{GAPS}' as measure, source as key, sum(hole) as value, count(*) as "of",
+               0 as threshold,
                sum(hole) > 0 as fails, false as blocks
         from (
-            select day, source, source_seq - lag(source_seq) over (partition by source order by source_seq) - 1 as hole
+            select day, source,
+                   source_seq - lag(source_seq) over (partition by source order by source_seq) - 1
+                       as hole
             from (select source, source_seq, max(day) as day from (
                       select day, source, source_seq from landed
                       union all select day, source, source_seq from refused)
@@ -273,20 +281,24 @@ def _late(rules: QualityRules) -> str:
 
 def _silent() -> str:
     return f"""
-        select day, '{SILENT}' as measure, source as key, 1 as value, before as "of", 0 as threshold,
+        select day, '{SILENT}' as measure, source as key, 1 as value, before as "of",
+               0 as threshold,
                true as fails, true as blocks
         from (
             with heard as (select day, source from landed where source is not null group by all),
             asked as (
                 select d.day, h.source, count(*) as before
-                from days d join heard h on h.day < d.day and h.day >= d.day - {WEEK_DAYS} group by all)
+                from days d join heard h on h.day < d.day and h.day >= d.day - {WEEK_DAYS}
+                group by all)
             select a.* from asked a anti join heard h using (day, source)
-            where a.before >= {EXPECTED_DAYS} and exists (select 1 from heard x where x.day = a.day))"""
+            where a.before >= {EXPECTED_DAYS}
+                and exists (select 1 from heard x where x.day = a.day))"""
 
 
 def _impossible() -> str:
     return f"""
-        select day, '{IMPOSSIBLE}' as measure, '{ALL}' as key, count(*) as value, sum(plays) as "of",
+        select day, '{IMPOSSIBLE}' as measure, '{ALL}' as key, count(*) as value,
+               sum(plays) as "of",
                0 as threshold, true as fails, false as blocks
         from accounts where ms > {DAY_MS} group by day"""
 

@@ -73,7 +73,8 @@ def _events(lake: Lake, days: list[date], sampled: str) -> str:
         create temp table played_before as
         select user_key, artist_id, min(event_date) as first_on, max(event_date) as last_on
         from {under_current_artists(lake, t.EVENTS)}
-        where event_type in ('play', 'click', 'follow') and event_date <= date '{days[-1]}' and {sampled} group by all;
+        where event_type in ('play', 'click', 'follow') and event_date <= date '{days[-1]}'
+            and {sampled} group by all;
     """
 
 
@@ -94,13 +95,16 @@ def _hits(lake: Lake, days: list[date]) -> str:
         with summed as (
             select d as day, cell, artist_id, count(*) as listeners
             from (select unnest([{listing}]) as d)
-            join played_before on first_on >= d - {HIT_DAYS} and first_on < d join cells using (user_key)
+            join played_before on first_on >= d - {HIT_DAYS} and first_on < d
+            join cells using (user_key)
             group by all),
         expected as (
-            select *, sum(listeners) over (partition by day, cell) * sum(listeners) over (partition by day, artist_id)
+            select *, sum(listeners) over (partition by day, cell)
+                       * sum(listeners) over (partition by day, artist_id)
                       / sum(listeners) over (partition by day) as usual
             from summed)
-        select day, cell, artist_id from expected where (listeners - usual) / sqrt(usual + 1) >= {HIT_SCORE};
+        select day, cell, artist_id from expected
+        where (listeners - usual) / sqrt(usual + 1) >= {HIT_SCORE};
     """
 
 
@@ -127,28 +131,34 @@ def _user_days(lake: Lake) -> str:
     whole_from = min(lake.partitions(t.EVENTS)) + timedelta(days=WARM_DAYS)
     return f"""
         with counted as (
-            select user_key, event_date as day, count(*) filter (event_type = 'play') as plays_per_day,
+            select user_key, event_date as day,
+                   count(*) filter (event_type = 'play') as plays_per_day,
                    count(*) filter (event_type = 'login') as logins_per_day,
                    arg_min(artist_id, hash(event_id)) filter (event_type = 'play') as played
             from happened group by all),
         heard as (
             select user_key, event_date as day,
-                   sum(least(coalesce(ms_played, 0), duration_ms)) / sum(duration_ms) as listen_through
+                   sum(least(coalesce(ms_played, 0), duration_ms)) / sum(duration_ms)
+                       as listen_through
             from happened join {lake.scan(t.TRACKS)} using (track_id)
             where event_type = 'play' and duration_ms > 0 group by all),
         answered as (
-            select user_key, day, 100 * count(*) filter (clicked) / count(*) as clicks_per_100 from shown group by all),
+            select user_key, day, 100 * count(*) filter (clicked) / count(*) as clicks_per_100
+            from shown group by all),
         warm as (
             select distinct c.user_key, c.day from counted c join played_before p using (user_key)
             where p.first_on < c.day and p.last_on >= c.day - {WARM_DAYS})
-        select c.user_key, r.clicks_per_100, h.listen_through, c.plays_per_day::double as plays_per_day,
+        select c.user_key, r.clicks_per_100, h.listen_through,
+               c.plays_per_day::double as plays_per_day,
                c.logins_per_day::double as logins_per_day,
                {user_segment_columns("c.day")},
-               case when c.day >= date '{whole_from}' then if(w.user_key is null, 'cold', 'warm') end as cold,
+               case when c.day >= date '{whole_from}'
+                    then if(w.user_key is null, 'cold', 'warm') end as cold,
                f.follower_tier as played_follower_tier,
                case when c.day - a.first_active_on < {NEW_ARTIST_DAYS} then 'new'
                     when a.first_active_on is not null then 'established' end as played_artist_age
-        from counted c left join heard h using (user_key, day) left join answered r using (user_key, day)
+        from counted c left join heard h using (user_key, day)
+        left join answered r using (user_key, day)
         left join warm w using (user_key, day) left join {lake.scan(t.USERS)} u using (user_key)
         left join {follower_tiers(lake)} f on f.artist_id = c.played
         left join {lake.scan(t.ARTISTS)} a on a.artist_id = c.played

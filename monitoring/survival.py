@@ -68,19 +68,23 @@ def _lives(lake: Lake, as_of: date, known_until: date) -> str:
     return f"""
         create temp table lives as
         with begun as (
-            select user_key, coalesce(model_version, '{ALL}') as model_version, min(event_date) as began,
+            select user_key, coalesce(model_version, '{ALL}') as model_version,
+                   min(event_date) as began,
                    bool_or(simulated) as simulated
             from {lake.scan(t.EVENTS)}
-            where event_type = 'impression' and event_date >= date '{first}' and event_date < date '{known_until}'
+            where event_type = 'impression' and event_date >= date '{first}'
+                and event_date < date '{known_until}'
             group by grouping sets ((user_key, model_version), (user_key))),
         active as (
             select distinct user_key, event_date as day from {lake.scan(t.EVENTS)}
             where {ACTIVE} and event_date >= date '{first}' and event_date < date '{as_of}'),
         left_on as (
             select user_key, day, day + 1 as gone
-            from (select *, lead(day) over (partition by user_key order by day) as next_day from active)
+            from (select *, lead(day) over (partition by user_key order by day) as next_day
+                from active)
             where day + 1 <= date '{known_until}' and not coalesce({came_back}, false))
-        select b.user_key, b.model_version, b.began, b.simulated, min(l.gone) is not null as has_left,
+        select b.user_key, b.model_version, b.began, b.simulated,
+               min(l.gone) is not null as has_left,
                coalesce(min(l.gone), date '{known_until}') - b.began as days
         from begun b left join left_on l on l.user_key = b.user_key and l.day >= b.began
         group by b.user_key, b.model_version, b.began, b.simulated having days > 0;
@@ -100,7 +104,8 @@ def _cohorts(lake: Lake, k_anonymity: int) -> str:
         where model_version = '{ALL}' or s.segment = '{ALL}';
         create temp table cohorts as
         select l.* replace (p.published as segment_value)
-        from cells l join {published} p using ({group}, segment, segment_value) where p.published is not null;
+        from cells l join {published} p using ({group}, segment, segment_value)
+        where p.published is not null;
     """
 
 
@@ -109,21 +114,28 @@ def _curves(as_of: date, k_anonymity: int) -> str:
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return f"""
         with ends as (
-            select {cell}, days::integer as day, count(*) as ended, count(*) filter (has_left) as "left"
+            select {cell}, days::integer as day, count(*) as ended,
+                   count(*) filter (has_left) as "left"
             from cohorts group by all),
-        sizes as (select {cell}, count(*) as users, bool_or(simulated) as simulated from cohorts group by all),
+        sizes as (
+            select {cell}, count(*) as users, bool_or(simulated) as simulated
+            from cohorts group by all),
         risks as (
-            select *, users - coalesce(sum(ended) over (earlier rows between unbounded preceding and 1 preceding), 0)
+            select *, users - coalesce(sum(ended) over (
+                       earlier rows between unbounded preceding and 1 preceding), 0)
                       as at_risk
-            from ends join sizes using ({cell}) window earlier as (partition by {cell} order by day)),
+            from ends join sizes using ({cell})
+            window earlier as (partition by {cell} order by day)),
         steps as (
             select *, sum(ln(greatest(1 - "left" / at_risk, 1e-12))) over upto as log_survival,
                    sum("left" / nullif(at_risk * (at_risk - "left"), 0)) over upto as greenwood
-            from risks where at_risk >= {k_anonymity} window upto as (partition by {cell} order by day)),
+            from risks where at_risk >= {k_anonymity}
+            window upto as (partition by {cell} order by day)),
         bounded as (
             select *, exp(log_survival) as survival,
                    {z} * sqrt(greenwood) / nullif(abs(log_survival), 0) as half from steps)
-        select date '{as_of}' as as_of, {cell}, day, users, at_risk::bigint as at_risk, "left", survival,
+        select date '{as_of}' as as_of, {cell}, day, users, at_risk::bigint as at_risk, "left",
+               survival,
                coalesce(survival ** exp(half), survival) as lower,
                coalesce(survival ** exp(-half), survival) as upper, simulated
         from bounded order by {cell}, day

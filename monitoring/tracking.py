@@ -22,7 +22,10 @@ from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 
 EXPERIMENT = "artist-recommender-monitoring"
-ABOUT = "Each day's monitoring: figures over time, and the pages of drift, data quality and overfitting."
+ABOUT = (
+    "Each day's monitoring: figures over time, and the pages of drift, data quality "
+    "and overfitting."
+)
 COLUMNS = ("ctr", "clicks_per_100", "listen_through", "churn_7_days", "churn_14_days", "users")
 PAGES = ("data_drift", "data_quality", "overfit")
 

@@ -1,4 +1,4 @@
-"""Real things for every test: an embedded Postgres, a lake in a temporary folder; which process runs which test."""
+"""Real services for every test: embedded Postgres and a lake; which process runs which test."""
 
 import gc
 import os
@@ -27,8 +27,8 @@ os.environ.update(TELEMETRY_OFF)
 
 MOST_WORKERS = 4
 MEMORY, PLENTY_BYTES = Path("/dev/shm"), 8 << 30
-# Modules over the `lived` service stay in one process: it is built once, and a test that changes it for a moment
-# does so beside nobody.
+# Modules over the `lived` service stay in one process: it is built once, and a test that changes it
+# for a moment does so beside nobody.
 LIVED = (
     "tests/test_pipeline.py",
     "tests/dagster_project/test_sensors.py",
@@ -76,7 +76,7 @@ def module_of(node_id: str) -> str:
 
 
 class ByModule(LoadScopeScheduling):
-    """Sends whole modules to whichever process is free, those over the lived service as if they were one."""
+    """Sends whole modules to a free process; those over the lived service count as one."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = module_of(nodeid)
@@ -88,7 +88,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process for each core and one more, since many tests wait for a server; pytest's own for single files."""
+    """One process per core and one more, as many tests wait; pytest's own for single files."""
     files = all(Path(module_of(argument)).is_file() for argument in config.args)
     return 0 if files else min((os.cpu_count() or 1) + 1, MOST_WORKERS)
 
@@ -125,9 +125,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def new_home() -> Iterator[Callable[[str], Path]]:
     """Names a home that does not exist yet, in a folder of its own; removed after all tests.
 
-    The folder is not pytest's: each start of pytest on the machine closes that one to other users, and where
-    root runs the tests, Postgres runs as another user. It is in memory where there is plenty: tests
-    would wait for the disk.
+    The folder is not pytest's: each start of pytest on the machine closes that one to other users,
+    and where root runs the tests, Postgres runs as another user. It is in memory where there is
+    plenty: tests would wait for the disk.
     """
     in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > PLENTY_BYTES
     root = Path(tempfile.mkdtemp(prefix="firstchair-tests-", dir=MEMORY if in_memory else None))
@@ -147,7 +147,7 @@ def new_home() -> Iterator[Callable[[str], Path]]:
 
 @contextmanager
 def running(home: Path) -> Iterator[Databases]:
-    """The databases of a home, whose server runs until the block ends and does not wait for the disk."""
+    """The databases of a home; their server runs until the block ends and skips disk flushes."""
     found = open_databases(Settings(home=home))
     admin = sa.create_engine(found.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:  # what a test writes need not outlive a power cut
@@ -161,14 +161,14 @@ def running(home: Path) -> Iterator[Databases]:
 
 @pytest.fixture(scope="session")
 def session_databases(new_home: Callable[[str], Path]) -> Iterator[Databases]:
-    """One embedded server for the whole session; a test gets databases of its own through `databases`."""
+    """One embedded server for the session; `databases` gives a test databases of its own."""
     with running(new_home("databases")) as found:
         yield found
 
 
 @contextmanager
 def making(server: Databases) -> Iterator[Callable[[str], sa.URL]]:
-    """Makes databases of a running server, each empty or a copy of the named one, until the block ends."""
+    """Makes databases of a running server, empty or copied, until the block ends."""
     admin = sa.create_engine(server.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
     made: list[str] = []
 

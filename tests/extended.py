@@ -1,4 +1,4 @@
-"""What five extensions do, in a copy of the source to which the diffs of docs/extending.md were applied.
+"""What five extensions do, in a copy of the source with the diffs of docs/extending.md applied.
 
 `python -m tests.extended FOLDER` prints it as one JSON document. FOLDER holds the copy.
 """
@@ -77,7 +77,7 @@ def segment(folder: Path) -> dict[str, Any]:
 
 
 def guardrail() -> dict[str, Any]:
-    """Decisions about a challenger with a quarter of the champion's follows, and about its equal."""
+    """Decisions on a challenger with a quarter of the champion's follows, and on its equal."""
     import numpy as np
     import pyarrow as pa
 

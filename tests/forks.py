@@ -94,7 +94,8 @@ def _forked(
     """The process of a command, and what tells its exit code in a line."""
     start()
     wanted = {
-        "command": list(command), "env": dict(env), "cwd": str(cwd), "out": str(out), "err": str(err),
+        "command": list(command), "env": dict(env), "cwd": str(cwd), "out": str(out),
+        "err": str(err),
     }  # fmt: skip
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ[ADDRESS])

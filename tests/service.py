@@ -1,4 +1,4 @@
-"""A service of one's own: the real commands in processes of their own, over a home in a temporary folder."""
+"""A service of its own: the real commands in their processes, over a temporary home."""
 
 import io
 import json
@@ -63,7 +63,7 @@ class Service:
         return json.loads(self.run(*arguments, "--json", code=code).stdout)
 
     def ask(self, *arguments: object) -> Any:
-        """What a command answers, as `json`, but in this process: several times faster, for those that only read."""
+        """What a read-only command answers, as `json`, in this process: several times faster."""
         printed, code = io.StringIO(), None
         command = ["firstchair", *map(str, arguments), "--json"]
         with (

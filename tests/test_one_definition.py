@@ -102,7 +102,7 @@ def lived(lake: Lake, users: list[dict[int, bool]]) -> Lake:
 
 
 def by_definition(history: dict[int, bool], day: int, horizon: int) -> int | None:
-    """The label of a day in plain words; None outside the base, and where the horizon is not over."""
+    """The label of a day in plain words; None outside the base or before the horizon ends."""
     cut = day + 1
     active = {number for number, active in history.items() if active}
     if not active & set(range(cut - 28, cut)) or cut + horizon - 1 > LAST:

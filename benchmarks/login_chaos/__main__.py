@@ -1,4 +1,4 @@
-"""50 publications and 20 killed workers during a continuous load of logins: every answer right, none lost.
+"""50 publications and 20 killed workers under a load of logins: all answers right, none lost.
 
 python -m benchmarks.login_chaos [--publications N] [--kills N]
 """

@@ -1,4 +1,4 @@
-"""A load of logins, lists that change under it, workers that die under it, and the books held against each other."""
+"""A load of logins while lists change and workers die, and a check of what was recorded."""
 
 import json
 import signal
@@ -111,7 +111,8 @@ class Chaos:
             "impressions_in_store": len(stored),
             "impressions_in_silver": len(silver),
             "lost": len(shown - silver),
-            # Cut by a kill after they were spooled, then answered anew from lists published in between.
+            # Cut by a kill after they were spooled, then answered anew from lists published in
+            # between.
             "slates_never_answered": len(never),
         }
 

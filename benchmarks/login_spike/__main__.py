@@ -1,14 +1,15 @@
-"""200,000 different users log in from a standing start: rate, latency, correctness, durability, memory.
+"""200,000 different users log in from a cold start: rate, latency, correctness, durability, memory.
 
     python -m benchmarks.login_spike [--users N] [--rounds N]
 
-A round has three runs, each against servers that have just started (one worker): a login of every user, as fast as one
-generator can; as many requests to a bare ASGI application on granian that answers with the same bytes; the logins once
-more in open loop, at 80 % of the rate they reached in that round. A shared machine is faster at some times than at
-others, so what is compared is of one round, and what is told is the median of the rounds.
-The generator has one processor, each server the others. Every answer is held against the published lists and every
-impression against the event store.
-`worker_us` is the processor time of the worker for a request: it tells the same on a machine that others use too.
+A round has three runs, each against servers that have just started (one worker): a login of every
+user, as fast as one generator can; as many requests to a bare ASGI application on granian that
+answers with the same bytes; the logins once more in open loop, at 80 % of the rate they reached in
+that round. A shared machine is faster at some times than at others, so what is compared is of one
+round, and what is told is the median of the rounds. The generator has one processor, each server
+the others. Every answer is held against the published lists and every impression against the event
+store. `worker_us` is the processor time of the worker for a request: it tells the same on a machine
+that others use too.
 """
 
 import argparse

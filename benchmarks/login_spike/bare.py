@@ -1,4 +1,4 @@
-"""The peer: an ASGI application that answers everything with the same bytes, and does nothing else."""
+"""The peer: an ASGI application that answers every request with the same bytes."""
 
 import os
 from pathlib import Path

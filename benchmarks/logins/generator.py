@@ -1,11 +1,13 @@
-"""A load generator: one process, keep-alive connections, each request answered before the next on a connection.
+"""A load generator: one process with keep-alive connections and no pipelining.
 
-Closed loop (no `--rate`): every connection sends as soon as it was answered. Open loop: request i is due at i / rate,
-and its latency counts from then, whether or not a connection was free (no coordinated omission), until it was heard.
-The generator looks at the clock and its connections every 0.2 ms, so up to two such ticks are its own. It never sleeps
-on a connection: the server's send would then pay for waking it, which no client on another machine costs a server.
-A connection that is cut before a byte of the answer is opened again and the request repeated, as HTTP clients do for
-GET (RFC 9110, 9.2.2); with `--keyed` each request has an Idempotency-Key, so a repetition is no second impression.
+Closed loop (no `--rate`): every connection sends as soon as it was answered. Open loop: request i
+is due at i / rate, and its latency counts from then, whether or not a connection was free (no
+coordinated omission), until it was heard. The generator looks at the clock and its connections
+every 0.2 ms, so up to two such ticks are its own. It never sleeps on a connection: the server's
+send would then pay for waking it, which no client on another machine costs a server. A connection
+that is cut before a byte of the answer is opened again and the request repeated, as HTTP clients do
+for GET (RFC 9110, 9.2.2); with `--keyed` each request has an Idempotency-Key, so a repetition is no
+second impression.
 """
 
 import argparse
@@ -153,7 +155,7 @@ def request(user_id: str, k: int, token: str, key: str = "") -> bytes:
 
 
 def main() -> None:
-    """Print the summary as JSON; answers go to `--answers`, one a line. SIGTERM ends it after what is under way."""
+    """Print the summary as JSON; answers go to `--answers`, one a line; SIGTERM ends the load."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("token")

@@ -1,7 +1,8 @@
-"""Lists with a known answer: who is shown whom follows from a formula, so every answer can be held against it.
+"""Lists with a known answer: a formula gives each user's list, so every answer can be checked.
 
-User u has at position p (from 0) of version v, in the n-th publication, artist (base + n) % artists with
-base = 7919 u + 104729 v + p (1 + u % 7); the reason names the publication, so that a mixture of two would show.
+User u has at position p (from 0) of version v, in the n-th publication, artist (base + n) % artists
+with base = 7919 u + 104729 v + p (1 + u % 7); the reason names the publication, so that a mixture
+of two would show.
 """
 
 import time
@@ -45,15 +46,17 @@ class Catalogue:
         _overwrite(lake, t.USERS, user_key=keys)
 
     def put_out(self, lake: Lake, root: Path, turn: int) -> tuple[PublishReport, float]:
-        """Make the lists of a publication and publish them; how long the publishing took, in seconds."""
+        """Make and publish the lists of a publication; return the seconds that publishing took."""
         registry = cast(Registry, Registered(self.as_of))
         with connect() as connection:
             connection.execute("set preserve_insertion_order = true")
             keys = [user_key(f"user-{number:06d}", self.key) for number in range(self.users)]
             connection.register("users", pa.table({"u": range(self.users), "user_key": keys}))
             rows = connection.sql(f"""
-                select user_key, date '{self.as_of}' as as_of, v::varchar as model_version, (p + 1)::int as position,
-                       'artist-' || lpad(((u * 7919 + v * 104729 + p * (1 + u % 7) + {turn}) % {self.artists})
+                select user_key, date '{self.as_of}' as as_of, v::varchar as model_version,
+                       (p + 1)::int as position,
+                       'artist-' || lpad(((u * 7919 + v * 104729 + p * (1 + u % 7)
+                           + {turn}) % {self.artists})
                        ::varchar, 6, '0') as artist_id, (0.99 - p / 100.0)::double as score,
                        'publication {turn}' as reason
                 from users, range(1, 4) versions(v), range({self.length}) positions(p)
@@ -66,7 +69,7 @@ class Catalogue:
         return report, time.perf_counter() - began
 
     def fault(self, answer: dict[str, Any], turns: range, k: int) -> str | None:
-        """Why an answer is not the list of one publication but for one explored slot; None where it is right."""
+        """Why an answer is not one publication's list with one explored slot; None if it is."""
         user, version = int(answer["user_id"][-6:]), int(answer["model"]["version"])
         if version != VERSIONS[answer["model"]["role"]] or len(answer["items"]) != k:
             return f"{answer['model']} with {len(answer['items'])} items"

@@ -21,8 +21,8 @@ from firstchair.settings import Settings
 
 TOKEN = "a benchmark's token"
 PATIENCE_SECONDS = 120
-# The load generator has a processor of its own where there are two: left to share, Linux puts both on one for tenths of
-# a second, and what is measured is how long each waited for the other.
+# The load generator has a processor of its own where there are two: left to share, Linux puts both
+# on one for tenths of a second, and what is measured is how long each waited for the other.
 ALL = sorted(os.sched_getaffinity(0))
 OF_SERVERS, OF_GENERATOR = (ALL[:-1], ALL[-1:]) if len(ALL) > 1 else (ALL, ALL)
 
@@ -43,7 +43,7 @@ def settings_of(home: Path, *, workers: int = 1) -> Settings:
 
 @contextmanager
 def serving(settings: Settings, *, processors: list[int] = ALL) -> Iterator[psutil.Process]:
-    """Run it; it has answered that it is ready when this begins, and delivered what it spooled when this ends."""
+    """Run the service: ready when the block begins, all spooled events delivered when it ends."""
     databases = {
         "database_url": settings.database_url,
         "source_database_url": settings.source_database_url,
@@ -125,7 +125,7 @@ def memory(process: psutil.Process) -> dict[str, float]:
 
 
 def generated(port: int, *, processors: list[int] = ALL, **arguments: object) -> dict[str, Any]:
-    """Run the load generator to its end; `stolen` is the share of the processors that this machine was not given."""
+    """Run the load generator to its end; `stolen` is the share of processor time not granted."""
     before = psutil.cpu_times()
     with starting_on(processors):
         process = generator(port, **arguments)

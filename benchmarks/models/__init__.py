@@ -1,1 +1,1 @@
-"""Quality and speed of the models on public data; the data stand beside the repository and are never copied."""
+"""Quality and speed of the models on public data, which stand beside the repository."""

@@ -1,4 +1,4 @@
-"""Ours beside implicit, irspack, lenskit and rectools as they come: one split, one run, full ranking.
+"""Ours beside implicit, irspack, lenskit and rectools as released: one split, full ranking.
 
     pip install -r benchmarks/models/requirements.txt
     pip install --no-deps -r benchmarks/models/requirements-no-deps.txt
@@ -61,7 +61,8 @@ def _measure(name: str, fit: Fit, split: PublicSplit) -> None:
 
 def _print(name: str, recall: float, ndcg: float, fit: float, recommend: float, cpu: float) -> None:
     print(
-        f"{name:26} recall {recall:.4f} ndcg {ndcg:.4f} fit {fit:6.1f}s recommend {recommend:6.1f}s cpu {cpu:6.1f}s",
+        f"{name:26} recall {recall:.4f} ndcg {ndcg:.4f} fit {fit:6.1f}s recommend "
+        f"{recommend:6.1f}s cpu {cpu:6.1f}s",
         flush=True,
     )
 

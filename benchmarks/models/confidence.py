@@ -1,4 +1,4 @@
-"""What each part of the confidence is worth: ALS without it, on the split by time and by the truth of its lists.
+"""What each part of the confidence is worth: ALS without it, on the time split and by true CTR.
 
     python -m benchmarks.models.confidence [--users N] [--seeds N]
 
@@ -36,7 +36,7 @@ UNDAMPED = 1e12
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Constants of the matrix, kinds of events it does not see, and whether all it holds counts alike."""
+    """Constants of the matrix, kinds of events left out, and whether all entries weigh alike."""
 
     settings: ConfidenceSettings = STANDARD
     without: tuple[EventType, ...] = ()
@@ -70,8 +70,9 @@ def main(users: int, artists: int, seeds: int) -> None:
             np.concatenate(of_worlds), samples=1000, alpha=0.05, seed=seeds
         )
         print(
-            f"  {name:30} NDCG@10 {np.mean(levels[name]):.4f} difference {np.concatenate(of_worlds).mean():+.4f} "
-            f"({lower:+.4f} to {upper:+.4f}), true CTR {100 * np.mean(clicks[name]):.2f} % "
+            f"  {name:30} NDCG@10 {np.mean(levels[name]):.4f} difference "
+            f"{np.concatenate(of_worlds).mean():+.4f} ({lower:+.4f} to {upper:+.4f}), true CTR "
+            f"{100 * np.mean(clicks[name]):.2f} % "
             f"({np.mean(clicks[name]) / np.mean(clicks[ALL]) - 1:+.1%})"
         )
 
@@ -79,7 +80,7 @@ def main(users: int, artists: int, seeds: int) -> None:
 def measured(
     users: int, artists: int, seed: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, float]]:
-    """By variant: NDCG@10 of each test user, the same of the whole matrix, and the true CTR of the next day's lists."""
+    """By variant: NDCG@10 per user and of the whole matrix; true CTR of the next day's lists."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
         world = LivedLake(

@@ -1,4 +1,4 @@
-"""How fast every family explains full lists, on HetRec repeated: users × 50 items a second, and 200,000 users' share.
+"""How fast every family explains full lists of 50, on HetRec repeated, and for 200,000 users.
 
 python -m benchmarks.models.explaining [USERS]
 """
@@ -35,8 +35,9 @@ def main(users: int) -> None:
         items = int((lists.artists >= 0).sum())
         assert (said.sentences != "").sum() == items
         print(
-            f"{family:10} {users} users, {items} items: {1e6 * wall / items:6.1f} µs an item ({1e6 * cpu / items:6.1f} "
-            f"of a core); {GOAL_USERS:,} users x {LENGTH}: {wall / items * GOAL_USERS * LENGTH:6.0f} s"
+            f"{family:10} {users} users, {items} items: {1e6 * wall / items:6.1f} µs an item "
+            f"({1e6 * cpu / items:6.1f} of a core); {GOAL_USERS:,} users x {LENGTH}: "
+            f"{wall / items * GOAL_USERS * LENGTH:6.0f} s"
         )
 
 

@@ -1,4 +1,4 @@
-"""Gowalla's published split, every model by full ranking of all users, and the ranker paired with each of its parts.
+"""Gowalla's published split: every model by full ranking, and the ranker paired with its parts.
 
     python -m benchmarks.models.gowalla [MODEL ...]
 
@@ -37,8 +37,8 @@ def measured(name: str) -> PublicEvaluation:
 def _row(found: PublicEvaluation) -> str:
     return (
         f"{found.model:10} recall {found.recall:.4f} ndcg {found.ndcg:.4f} users {found.users} "
-        f"fit {found.fit_seconds:7.1f}s recommend {found.recommend_seconds:6.1f}s peak {found.peak_memory_mb:6.0f} MB "
-        f"{found.settings}"
+        f"fit {found.fit_seconds:7.1f}s recommend {found.recommend_seconds:6.1f}s peak "
+        f"{found.peak_memory_mb:6.0f} MB {found.settings}"
     )
 
 

@@ -1,4 +1,4 @@
-"""HetRec Last.fm: the models by full ranking, fold-in from a few signals, friends against popularity.
+"""HetRec Last.fm: models by full ranking, fold-in from a few signals, friends and popularity.
 
 python -m benchmarks.models.hetrec
 """
@@ -26,8 +26,9 @@ def main() -> None:
     found = {name: evaluate_public(split, name, k=K, seed=SEED) for name in MODELS}
     for name, evaluation in found.items():
         print(
-            f"{name:10} recall {evaluation.recall:.4f} ndcg {evaluation.ndcg:.4f} users {evaluation.users} "
-            f"fit {evaluation.fit_seconds:.1f}s recommend {evaluation.recommend_seconds:.1f}s"
+            f"{name:10} recall {evaluation.recall:.4f} ndcg {evaluation.ndcg:.4f} users "
+            f"{evaluation.users} fit {evaluation.fit_seconds:.1f}s recommend "
+            f"{evaluation.recommend_seconds:.1f}s"
         )
     _compared(found, "xgboost", max(("als", "item-item"), key=lambda name: found[name].recall))
     _compared(found, "xgboost", "blend")

@@ -1,10 +1,11 @@
-"""Train, validation and test of every trial of the tuning on HetRec, and which of them the gap test calls overfit.
+"""Train, validation and test of every tuning trial on HetRec, and which are judged overfit.
 
     python -m benchmarks.models.overfitting [--trials N]
 
-Trials are chosen by validation; the test column is looked at by nobody but the reader. A trial is judged beside the
-one that validation chose. Blend and the ranker, which are made of tuned parts, stand below, beside that ALS; to them
-validation is no test, for it chose their parts. ALS set free stands there on purpose.
+Trials are chosen by validation; the test column is looked at by nobody but the reader. A trial is
+judged beside the one that validation chose. Blend and the ranker, which are made of tuned parts,
+stand below, beside that ALS; to them validation is no test, for it chose their parts. ALS set free
+stands there on purpose.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main(trials: int) -> None:
 def measured(
     split: PublicSplit, labelled: LabelledHistory, family: Family, settings: Mapping[str, Any]
 ) -> tuple[Values, Values, Values]:
-    """NDCG@20 of each user: on what was fitted to, on the slice held out, and, fitted to all of train, on test."""
+    """NDCG@20 per user: on the fitted data, the validation slice, and test after a fit to all."""
     rows = np.flatnonzero(
         (np.diff(labelled.positives.indptr) > 0) & (np.diff(split.positives.indptr) > 0)
     )
@@ -81,7 +82,10 @@ def _row(
     train, validation, test = (values.mean() for values in of_it)
     verdict = "overfit" if gap.overfit else "fine"
     told = " ".join(f"{key} {value}" for key, value in settings.items())
-    return f"{name:14} train {train:.3f} validation {validation:.3f} test {test:.3f} {verdict:7} {told}"
+    return (
+        f"{name:14} train {train:.3f} validation {validation:.3f} test {test:.3f} {verdict:7} "
+        f"{told}"
+    )
 
 
 if __name__ == "__main__":

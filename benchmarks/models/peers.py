@@ -1,4 +1,4 @@
-"""Other libraries' models as they come, behind one seam: fitted on a 0/1 matrix, asked for lists of what is new."""
+"""Other libraries' models behind one interface: fitted on a 0/1 matrix, they list new items."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -136,7 +136,8 @@ def _filled(rows: Rows, k: int, lists: Iterator[tuple[int, np.ndarray]]) -> np.n
     return artists
 
 
-# By name: the library, and how it is fitted. rectools' EASE is not here: it inverts a dense matrix of all items.
+# By name: the library, and how it is fitted. rectools' EASE is not here: it inverts a dense matrix
+# of all items.
 PEERS: dict[str, tuple[str, Fit]] = {
     "implicit ALS": ("implicit", implicit_als),
     "implicit cosine, K = 100": ("implicit", implicit_cosine),

@@ -1,4 +1,4 @@
-"""Public data sets as training data; they are read from `../shared/data`, which the project does not own."""
+"""Public data sets as training data, read from `../shared/data` outside the project."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ def gowalla() -> PublicSplit:
 
 
 def hetrec() -> PublicSplit:
-    """HetRec Last.fm with a fifth of each user's artists held out by seed; play counts are not looked at."""
+    """HetRec Last.fm, a fifth of each user's artists held out by seed; play counts are ignored."""
     whole = hetrec_whole()
     kept, wanted = held_out(whole.confidence, seed=SEED, share=0.2)
     return PublicSplit(

@@ -1,11 +1,12 @@
 """Why offline metrics rise once models serve: they find what their own slates led users to.
 
-    python -m benchmarks.models.self_exposure [--users N] [--artists N] [--days N] [--seed N] [--scenario NAME]
+    python -m benchmarks.models.self_exposure [--users N] [--artists N] [--days N] [--seed N]
+                                              [--scenario NAME]
 
 The world is simulated. Families are tested on the split by time twice: after a history with a
-seeded policy, and after `--days` more days on which the champion's lists of each morning were shown.
-Metrics are over all that users took up in the test days, over what they took up unprompted, and over
-what slates led them to.
+seeded policy, and after `--days` more days on which the champion's lists of each morning were
+shown. Metrics are over all that users took up in the test days, over what they took up unprompted,
+and over what slates led them to.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Chooses the settings of a data set within its training data and writes them with the study's figures.
+"""Chooses the settings of a data set within its training data and writes them with its figures.
 
 python -m benchmarks.models.study gowalla|hetrec-lastfm
 """
@@ -38,7 +38,8 @@ def main(name: str) -> None:
 
 def show(trial: Trial) -> None:
     print(
-        f"{trial.number:3} {trial.validation_ndcg:.4f} {trial.train_ndcg:.4f} {trial.seconds:6.1f}s {trial.settings}"
+        f"{trial.number:3} {trial.validation_ndcg:.4f} {trial.train_ndcg:.4f} "
+        f"{trial.seconds:6.1f}s {trial.settings}"
     )
 
 

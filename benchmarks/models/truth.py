@@ -1,10 +1,11 @@
-"""The order of models by offline metric beside their order by what is true of their lists, in a living home.
+"""The order of models by offline metric beside their order by the true CTR of their lists.
 
     python -m benchmarks.models.truth [--users N] [--days N] [--seeds N]
 
-The world is simulated: users live a history with a seeded policy, the pipeline fits, tests and publishes all families,
-and each day's lists are judged by the tastes before anybody comes (`truth/expected.parquet`), clicks without noise.
-Offline is NDCG@10 on the split by time of the first of those days, as the gate sees it.
+The world is simulated: users live a history with a seeded policy, the pipeline fits, tests and
+publishes all families, and each day's lists are judged by the tastes before anybody comes
+(`truth/expected.parquet`), clicks without noise. Offline is NDCG@10 on the split by time of the
+first of those days, as the gate sees it.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def measured(users: int, artists: int, days: int, seed: int, scenario: str) -> pd.DataFrame:
-    """By family: offline NDCG@10 and its 95 % interval over test users, and the mean true CTR of its lists."""
+    """By family: offline NDCG@10 with its 95 % interval over test users, and true mean CTR."""
     from firstchair.commands import run
     from firstchair.commands.living import PlatformService
     from firstchair.platform import open_platform
@@ -97,12 +98,13 @@ def _offline(lake: object, as_of: date, seed: int) -> pd.DataFrame:
 
 
 def _table(found: pd.DataFrame) -> str:
-    """Rows by true CTR, with the rank of each by either; how far the ranks agree (Spearman 1904)."""
+    """Rows by true CTR, with the rank of each by both; how far ranks agree (Spearman 1904)."""
     ranks = found[["ndcg", "ctr"]].rank(ascending=False).astype(int)
     lines = [
-        f"  {family:10} NDCG@10 {row.ndcg:.4f} ({row.lower:.4f} to {row.upper:.4f}) rank {ranks.ndcg[family]},"
-        f" true CTR {100 * row.ctr:.2f} % rank {ranks.ctr[family]},"
-        f" against random {row.ctr / found.ctr['random'] - 1:+.0%}, trending {row.ctr / found.ctr['trending'] - 1:+.0%}"
+        f"  {family:10} NDCG@10 {row.ndcg:.4f} ({row.lower:.4f} to {row.upper:.4f}) rank "
+        f"{ranks.ndcg[family]}, true CTR {100 * row.ctr:.2f} % rank {ranks.ctr[family]}, against "
+        f"random {row.ctr / found.ctr['random'] - 1:+.0%}, trending "
+        f"{row.ctr / found.ctr['trending'] - 1:+.0%}"
         for family, row in found.sort_values("ctr", ascending=False).iterrows()
     ]
     agreement = stats.spearmanr(found["ndcg"], found["ctr"]).statistic

@@ -20,7 +20,7 @@ OWNERS = ["team:data"]
     check_specs=[LANDED_ADDS_UP, FEW_REFUSED],
 )
 def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
-    """New event objects, parsed to UTC, pseudonymous, first of their event_id; broken ones in quarantine."""
+    """New events in UTC and under pseudonyms, each event_id once; broken ones in quarantine."""
     p = platform.open()
     report = events.ingest(
         p.lake,
@@ -49,7 +49,7 @@ def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
 
 @dg.asset(group_name="ingestion", owners=OWNERS, kinds={"postgres", "deltalake"})
 def users(platform: PlatformResource) -> dg.MaterializeResult:
-    """One row a user without PII: pseudonym, age group, city and state; refused accounts in quarantine."""
+    """One row a user without PII: pseudonym, age group, city, state; refused ones quarantined."""
     p = platform.open()
     report = privacy.build_users(
         p.lake,

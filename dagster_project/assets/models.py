@@ -1,4 +1,4 @@
-"""Who auditions: one registered version a family and day, all on the same data, and the decision between them."""
+"""Registered candidates, one per family and day on the same data, and the decision on them."""
 
 import dagster as dg
 
@@ -39,7 +39,8 @@ def _model(family: Family, entry: FamilyEntry) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata=described(
                 candidate.version,
-                mlflow=f"{p.settings.mlflow_address}/{model_page(promotion.NAME, candidate.version.version)}",
+                mlflow=f"{p.settings.mlflow_address}/"
+                f"{model_page(promotion.NAME, candidate.version.version)}",
                 fitted_now=candidate.fitted_now,
                 **p.registry.metrics(candidate.version),
             ),

@@ -78,7 +78,7 @@ def churn(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.M
 def engagement_baselines(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> dg.MaterializeResult:
-    """Each version against trending and random lists of users held back, and against exploration slots."""
+    """Each version against the holdout's trending and random lists, and exploration slots."""
     p = platform.open()
     first, last = days_of(context)
     baselines = roles.baselines(p)

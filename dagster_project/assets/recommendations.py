@@ -21,7 +21,7 @@ from firstchair import publication
 def recommendations(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> dg.MaterializeResult:
-    """Each user's list by each model of the day, with scores in -1..1 and a reason for each artist."""
+    """Each user's list by each model of the day: scores in -1..1 and a reason for each artist."""
     p = platform.open()
     p.restore_aliases()
     report = publication.build_recommendations(

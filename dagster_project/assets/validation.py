@@ -22,7 +22,7 @@ from firstchair import events
 def silver_events(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> dg.MaterializeResult:
-    """Accepted events of the day; those that fail expectations/events.json are in quarantine with their reason."""
+    """Accepted events of the day; those that fail expectations/events.json are quarantined."""
     report = events.build_events(platform.open().lake, *days_of(context))
     checks = [
         verdict(SILVER_ADDS_UP, report.balanced, of=report.landed, what="events landed"),

@@ -1,4 +1,4 @@
-"""Draws docs/images/assets.svg: every Dagster asset as it is defined now (`make reference` runs it).
+"""Draws docs/images/assets.svg: every Dagster asset as defined now (`make reference` runs it).
 
 Assets that are made from the same and read by the same stand in one box.
 """

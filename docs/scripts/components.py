@@ -19,7 +19,8 @@ DOCS = Path(__file__).parents[1]
 DATA = Path(__file__).with_suffix(".toml")
 Point: TypeAlias = tuple[float, float]
 
-# Units of the drawing. It is as wide as three boxes, so that a phone shows its letters at some 10 px.
+# Units of the drawing. It is as wide as three boxes, so that a phone shows its letters at some 10
+# px.
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 178, 78, 38, 62
 # Beside the boxes: for a connection that passes one by, and for none.
 WIDE_MARGIN, MARGIN = 36, 4
@@ -170,7 +171,8 @@ def drawing(view: Mapping[str, Any]) -> str:
         (start, *rest), pairs = curve, " ".join
         bends = pairs(f"{x:.1f},{y:.1f}" for x, y in rest)
         parts.append(
-            f'<path class="flow" marker-end="url(#tip)" d="M{start[0]:.1f},{start[1]:.1f} C{bends}"/>'
+            '<path class="flow" marker-end="url(#tip)" '
+            f'd="M{start[0]:.1f},{start[1]:.1f} C{bends}"/>'
         )
     parts += chain.from_iterable(map(_drawn_box, boxes.values()))
     for number, (x, y) in enumerate(badges(lines), 1):

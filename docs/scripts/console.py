@@ -1,7 +1,7 @@
 """Pictures of the review console as it is now: `python -m docs.scripts.console HOME`.
 
-HOME is the home of a finished demo (`firstchair demo --no-ui`). Its API is started on a free port and
-ended again; nothing in it is changed. Chromium has to be installed.
+HOME is the home of a finished demo (`firstchair demo --no-ui`). Its API is started on a free port
+and ended again; nothing in it is changed. Chromium has to be installed.
 """
 
 import os

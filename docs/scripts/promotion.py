@@ -3,8 +3,8 @@
     firstchair audition --seeds 12 --worlds steady --json > audition.json
     python -m docs.scripts.promotion audition.json
 
-`intervals.svg`: what the gate sees day by day, in three simulated stages. `audition.svg`: how often it
-decided what, by scenario.
+`intervals.svg`: what the gate sees day by day, in three simulated stages. `audition.svg`: how often
+it decided what, by scenario.
 """
 
 import json

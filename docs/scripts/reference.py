@@ -135,9 +135,9 @@ def api() -> str:
     return "\n".join(
         (
             "# HTTP API\n",
-            "Served by `python -m firstchair.http.server` at `api_host` and `api_port`; the token is "
-            "sent as `Authorization: Bearer`. [Operating](../operating.md#the-api) says how it keeps "
-            "what it accepts. `/openapi.json` is the same as a document for machines.\n",
+            "Served by `python -m firstchair.http.server` at `api_host` and `api_port`; the token "
+            "is sent as `Authorization: Bearer`. [Operating](../operating.md#the-api) says how it "
+            "keeps what it accepts. `/openapi.json` is the same as a document for machines.\n",
             table(("call", "what it answers", "token", "parameters", "status"), rows),
             "## Problem codes\n",
             "A refusal is a problem document (RFC 9457) whose `type` is `urn:firstchair:` and the "
@@ -424,8 +424,8 @@ def assets() -> str:
             "## Schedule\n",
             table(("schedule", "cron", "job", "what it does"), schedules),
             "## Sensors\n",
-            "A sensor reads state from tables, so one that misses a tick, or gets it twice, comes to "
-            "the same result.\n",
+            "A sensor reads state from tables, so one that misses a tick, or gets it twice, comes "
+            "to the same result.\n",
             table(("sensor", "looks", "starts", "what it does"), sensors),
         )
     )

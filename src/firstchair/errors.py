@@ -9,7 +9,7 @@ FirstchairError
 ├── ModelError           a model cannot be fitted, stored or loaded
 │   └── UnknownVersionError  nothing is registered under the number of a version
 ├── EvidenceError        two things were to be compared that are not comparable
-│   └── BadEvidenceError  rows that are no evidence: a column missing, a value out of range, a user twice
+│   └── BadEvidenceError  rows that are no evidence: a missing column, a bad value, a user twice
 ├── LedgerError          the decision ledger refuses an entry or its chain is broken
 │   └── RefusedDecisionError  a person asked for a decision that the present state rules out
 ├── BackupError          a backup cannot be made, or is damaged, or may not be restored

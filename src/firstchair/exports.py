@@ -6,10 +6,10 @@ from typing import Any
 
 
 def deferred(package: str, names: Sequence[str], modules: Sequence[str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package (PEP 562) whose `names` stand in its `modules` or are such a module themselves.
+    """The `__getattr__` of a package (PEP 562) whose `names` are found in, or are, `modules`.
 
-    So who wants one module of a room does not pay for the libraries of the others. Modules are tried in their order,
-    the light ones should stand first.
+    A caller of one module of a room does not pay for the libraries of the others. Modules are
+    tried in their order; the light ones should stand first.
     """
 
     def attribute(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What acts on its own, asked directly: it reads state, so it says the same however often it is asked."""
+"""Sensors called directly: they read state, so repeated calls give the same result."""
 
 import json
 import threading

@@ -85,7 +85,7 @@ def test_telemetry_is_off_before_any_setting_is_read() -> None:
 def in_container(
     lived: Lived, new_database: Callable[[], sa.URL]
 ) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Runs commands with the image's surroundings, over the lists of a service that has lived; ended afterwards."""
+    """Runs commands in the image's environment, over published lists; ended afterwards."""
     processes: list[subprocess.Popen[bytes]] = []
     url = new_database().set(drivername="postgresql").render_as_string(hide_password=False)
 

@@ -1,4 +1,4 @@
-"""The manifests: names that exist, ports and paths of the application, bounds that make sense, nobody is root."""
+"""The manifests: existing names, the application's ports and paths, sound bounds, no root."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What the page shows is what happens: its events, its tables and its mapping are run as they stand there."""
+"""The page's own events, tables and mapping run as they stand there."""
 
 import re
 import tomllib

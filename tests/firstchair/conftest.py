@@ -40,7 +40,8 @@ def mlflow_template(
     from mlflow.store.db import utils
 
     url = session_databases.mlflow
-    # MLflow reads all its migrations for each database that it opens, and each test has one of its own.
+    # MLflow reads all its migrations for each database that it opens, and each test has one of its
+    # own.
     latest = "_get_latest_schema_revision"
     with patch.object(utils, latest, cache(getattr(utils, latest))):
         registry = registry_at(url, tmp_path_factory.mktemp("ml"))

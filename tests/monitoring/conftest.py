@@ -1,4 +1,4 @@
-"""Small stories told by hand: who was shown what, and what came of it, as the silver tables of a lake."""
+"""Small stories as silver tables: who was shown what, and what came of it."""
 
 import itertools
 from collections.abc import Iterable, Iterator

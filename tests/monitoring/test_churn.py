@@ -16,7 +16,7 @@ ONE_DAY = timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Builds draw no picture: most of their time on so few events, and one test alone looks at it."""
+    """Builds draw no picture: it takes most of their time here, and only one test looks at it."""
     monkeypatch.setattr(churn, "line_plot", lambda *_, **__: "")
 
 

@@ -21,7 +21,7 @@ ONE_DAY = timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Builds draw no pictures: most of their time on so few events, and one test alone looks at them."""
+    """Builds draw no pictures: they take most of the time here, and only one test looks at them."""
     monkeypatch.setattr(engagement, "by_day", lambda *_, **__: "")
 
 
@@ -322,7 +322,8 @@ def busy(story: Story, seed: int, *, days: int = 4, users: int = 9) -> Lake:
         )
     for _ in range(120):
         user, slate = f"u{random.randrange(users)}", f"s{random.randrange(6)}"
-        at = f"2026-03-{10 + random.randrange(days)}T{random.randrange(24):02}:{random.randrange(60):02}"
+        day, hour, minute = (random.randrange(most) for most in (days, 24, 60))
+        at = f"2026-03-{10 + day}T{hour:02}:{minute:02}"
         artist = random.choice(artists)
         match random.randrange(5):
             case 0 | 1:

@@ -35,8 +35,8 @@ class Landing:
         start = 1_000 * day if from_seq is None else from_seq
         read = datetime(on.year, on.month, on.day, 2, 30, tzinfo=UTC) + days_later * ONE_DAY
         rows = [
-            {"event_id": f"{source}{day}-{days_later}-{n}", "event_date": on, "source": source, "source_seq": start + n,
-             "object_url": f"{source}-{day}", "ingested_at": read,
+            {"event_id": f"{source}{day}-{days_later}-{n}", "event_date": on, "source": source,
+             "source_seq": start + n, "object_url": f"{source}-{day}", "ingested_at": read,
              "user_key": f"{source}{n % users}"}
             for n in range(count)
         ]  # fmt: skip

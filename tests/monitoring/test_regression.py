@@ -15,7 +15,7 @@ USUAL = [0.099, 0.101, 0.1] * 7
 
 
 def change(lake: Lake, newest: list[float]) -> Regression:
-    """The change at `AS_OF` after `USUAL` days and the newest ones, the last of them on the day before."""
+    """The change at `AS_OF` after `USUAL` days and the newest ones, which end the day before."""
     found = [*USUAL, *newest]
     days = [AS_OF - timedelta(days=len(found) - number) for number in range(len(found))]
     blank = dict.fromkeys(t.ENGAGEMENT_DAILY.schema.names)

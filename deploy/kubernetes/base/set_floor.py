@@ -1,4 +1,4 @@
-"""Sets how few pods an autoscaler may keep: `set_floor.py AUTOSCALER REPLICAS`, from inside the cluster.
+"""Sets the least pods of an autoscaler from inside the cluster: `set_floor.py AUTOSCALER REPLICAS`.
 
 Only the standard library, and only the one right it needs: to patch that autoscaler.
 """
@@ -21,7 +21,8 @@ def set_floor(server: str, account: Path, autoscaler: str, replicas: int) -> int
         ssl.create_default_context(cafile=str(certificates)) if certificates.exists() else None
     )
     request = Request(
-        f"{server}/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/{autoscaler}",
+        f"{server}/apis/autoscaling/v2/namespaces/{namespace}/"
+        f"horizontalpodautoscalers/{autoscaler}",
         json.dumps({"spec": {"minReplicas": replicas}}).encode(),
         {
             "Authorization": f"Bearer {(account / 'token').read_text().strip()}",

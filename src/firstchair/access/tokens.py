@@ -144,8 +144,10 @@ def read_tokens(file: Path) -> tuple[Grant, ...]:
         raise SettingsError(
             f"The file of tokens cannot be read: {found}.",
             where=str(file),
-            data="The tokens that held before still hold where a service runs; nothing was written.",
-            remedy="Correct it, or move it away and make the tokens anew by `firstchair token add`.",
+            data="The tokens that held before still hold where a service runs; nothing was "
+            "written.",
+            remedy="Correct it, or move it away and make the tokens anew by `firstchair token "
+            "add`.",
         ) from error
     return tuple(Grant(t.name, t.sha256, frozenset(t.scopes), t.ends_at) for t in kept)
 

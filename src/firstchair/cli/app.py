@@ -49,7 +49,7 @@ DEFAULT_START = datetime(2026, 1, 1)
 
 
 def main() -> None:
-    """Run a command; a fault is two lines on standard error and exit code 1, never a bare traceback."""
+    """Run a command; a fault is two lines on standard error and exit code 1, no traceback."""
     try:
         app()
     except FirstchairError as error:
@@ -236,7 +236,7 @@ def demo(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a simulated music service live with the platform, day after day, and print what came of it."""
+    """Let a simulated music service live with the platform day by day, and print the outcome."""
     from firstchair import commands, world
 
     first = _day(start) or datetime.now(UTC).date() - timedelta(days=days + lived)
@@ -404,7 +404,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over firstchair.toml.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a commented firstchair.toml for one's own sources, with a mapping proposed from samples."""
+    """Write a commented firstchair.toml for your own sources, with a mapping made from samples."""
     from firstchair.commands.init import init as initialise
 
     is_asked = sys.stdin.isatty() and not as_json
@@ -429,7 +429,7 @@ def init(
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Read samples of the sources; say what would be accepted, what refused and why; write nothing."""
+    """Read samples of the sources; say what is accepted or refused, and why; write nothing."""
     from firstchair.commands.check import check as checking
     from firstchair.settings import load_settings
 

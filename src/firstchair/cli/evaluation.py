@@ -1,4 +1,4 @@
-"""`firstchair evaluate`: a model on a public split; `firstchair tune`: a study on the platform's own days."""
+"""`firstchair evaluate`: a model on a public split; `firstchair tune`: a study on own days."""
 
 from enum import StrEnum
 from pathlib import Path

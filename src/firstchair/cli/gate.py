@@ -1,4 +1,4 @@
-"""Commands of the gate: decide on a file of evidence, audition before worlds whose truth is known."""
+"""Commands of the gate: decide on a file of evidence, audition on worlds of known truth."""
 
 from pathlib import Path
 from typing import Annotated
@@ -113,7 +113,7 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="Every decision of the ledger.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Recompute a decision from the table versions it names, and compare; exit 1 where it differs."""
+    """Recompute a decision from the table versions it names; exit 1 where the result differs."""
     from firstchair.platform import open_platform
     from firstchair.promotion import replay as recompute
     from firstchair.promotion import replay_all

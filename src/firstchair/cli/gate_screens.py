@@ -40,7 +40,10 @@ def decision(d: ExperimentDecision, rules: LiveRules) -> Screen:
 
     record = asdict(d) | {"settings": {"live": {"harm_users": rules.harm_users}}}
     words, colour = VERDICTS[d.decision]
-    sentence = f"{words} on day {d.days} of {d.stage} ({d.day}): {', '.join(d.reason_codes).replace('_', ' ')}."
+    sentence = (
+        f"{words} on day {d.days} of {d.stage} ({d.day}): "
+        f"{', '.join(d.reason_codes).replace('_', ' ')}."
+    )
     effect = d.minimum_detectable_effect
     found = "unknown yet" if effect is None else f"{effect:.1%}"
     parts: list[RenderableType] = [
@@ -73,8 +76,8 @@ def decision(d: ExperimentDecision, rules: LiveRules) -> Screen:
     ]
     if d.segments:
         rows = [
-            (s.segment, s.value, f"{s.relative_difference:+.1%}", f"{s.se:.1%}", s.p, s.deteriorated,
-             f"{s.minimum_detectable_effect:.1%}")
+            (s.segment, s.value, f"{s.relative_difference:+.1%}", f"{s.se:.1%}", s.p,
+             s.deteriorated, f"{s.minimum_detectable_effect:.1%}")
             for s in d.segments
         ]  # fmt: skip
         heads = ("segment", "value", "effect", "error", "p of harm", "harmed", "detectable")

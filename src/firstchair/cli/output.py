@@ -40,7 +40,7 @@ def show(result: Any, *, as_json: bool, screen: Callable[[], Sequence[Renderable
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """A titled table; numbers stand right, whole numbers with separators, absent values as a dash."""
+    """A titled table: numbers to the right, whole ones with separators, a dash for no value."""
     numeric = [
         bool(rows) and all(isinstance(row[number], int | float | None) for row in rows)
         for number in range(len(columns))
@@ -66,7 +66,7 @@ def cell(value: Any) -> str:
 
 @contextlib.contextmanager
 def at_work(title: str) -> Iterator[Advance]:
-    """Progress on standard error, a bar for a person and lines for a log; what libraries print goes there too."""
+    """Progress on standard error: a bar for a person, lines for a log; library output too."""
     with _bars_or_log() as (bars, log):
         task = None if bars is None else bars.add_task(title, total=None)
 

@@ -86,7 +86,10 @@ def _refusals(refused: Refused | None, changed: Sequence[str] = ()) -> list[Rend
     if refused is not None:
         found.append(Text(f"! {refused.sentence()}", style="yellow"))
     if changed:
-        text = f"! {len(changed):,} object(s) were written again after they were read, first {changed[0]}: not read."
+        text = (
+            f"! {len(changed):,} object(s) were written again after they were read, first "
+            f"{changed[0]}: not read."
+        )
         found.append(Text(text, style="yellow"))
     return found
 
@@ -138,7 +141,10 @@ def _drift(s: Summary) -> str:
     if not s.drift["columns"]:
         return "Drift: no earlier features to compare with."
     names = ", ".join(s.drift["drifted"]) or "none"
-    return f"Drift: {len(s.drift['drifted'])} of {s.drift['columns']} columns ({names}); report {s.drift['report']}"
+    return (
+        f"Drift: {len(s.drift['drifted'])} of {s.drift['columns']} columns ({names}); report "
+        f"{s.drift['report']}"
+    )
 
 
 def _decision(row: dict[str, Any]) -> RenderableType:
@@ -368,7 +374,7 @@ def initialised(report: InitReport) -> Screen:
 
 
 def checked(report: CheckReport) -> Screen:
-    """What would become of the samples, the faults with their mends, and what three examples become."""
+    """What becomes of the samples, the faults with their remedies, and three examples."""
     rows = [
         ("records", report.read, report.accepted, report.read - report.accepted),
         (

@@ -40,8 +40,9 @@ def rendered(template: str, context: Mapping[str, Any], status_code: int = 200) 
 def report_headers() -> dict[str, str]:
     """Headers for a page made by a library: its scripts run in a sandbox without network access."""
     policy = (
-        "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' data: blob:; "
-        "style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; frame-ancestors 'self'"
+        "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' "
+        "data: blob:; style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; "
+        "frame-ancestors 'self'"
     )
     return _plain_headers() | {
         "content-security-policy": policy,

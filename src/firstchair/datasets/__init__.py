@@ -1,4 +1,4 @@
-"""Adapters of public data sets: each writes the two sources, and says what is real and what is composed."""
+"""Adapters of public data sets: each writes both sources and says what is real or composed."""
 
 from firstchair.datasets.load import DATASETS, LoadReport, load
 

@@ -1,4 +1,4 @@
-"""hetrec2011-lastfm-2k: real users, artists and play counts; days, slates and demographics composed by seed."""
+"""hetrec2011-lastfm-2k: real users, artists, play counts; days, slates, demographics by seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Whole = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class _Listening:
-    """The real pairs: user and artist ids and counts, and the day (0-based) a user is made to find the artist."""
+    """The real pairs: user and artist ids, counts, and the composed day (0-based) of discovery."""
 
     user: Whole
     artist: Whole
@@ -74,15 +74,18 @@ def compose(request: Request) -> Dataset:
             ),
         ),
         real=(
-            f"{len(np.unique(user)):,} users, {len(ids):,} artists with their names, and who plays whom",
+            f"{len(np.unique(user)):,} users, {len(ids):,} artists with their names, and who "
+            "plays whom",
             "play counts (damped to 1 to 8 plays a pair), genres (the most frequent tags)",
         ),
         composed=(
-            f"the days: {1 - LATE_SHARE:.0%} of a user's artists are found early, {LATE_SHARE:.0%} in the last days",
+            f"the days: {1 - LATE_SHARE:.0%} of a user's artists are found early, "
+            f"{LATE_SHARE:.0%} in the last days",
             "tracks and their lengths, milliseconds played, slates with clicks, logins, follows",
             "age, gender, country and signup: drawn from real profiles of lastfm-1k"
             if (path.parent / "lastfm-1k" / PROFILES).exists()
-            else "signup; age, gender and country are unknown, because lastfm-1k is not beside this folder",
+            else "signup; age, gender and country are unknown, because lastfm-1k is not beside "
+            "this folder",
         ),
     )
 
@@ -148,7 +151,7 @@ def _tracks(artists: pd.DataFrame, ids: Whole, lengths: Whole) -> list[tuple[Any
 def _plays(
     pairs: _Listening, lengths: Whole, place: dict[int, int], days: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, str, int, dict[str, Any]]]:
-    """1 + log2(count) plays of each pair, at most `MAX_PLAYS`: one when it is found, the others after it."""
+    """1 + log2(count) plays of each pair, at most `MAX_PLAYS`: the first on the day it is found."""
     plays = np.minimum(MAX_PLAYS, 1 + np.log2(np.maximum(1, pairs.count)).astype(np.int64))
     pair = np.repeat(np.arange(len(plays)), plays)
     first = np.concatenate([[True], pair[1:] != pair[:-1]])
@@ -183,11 +186,12 @@ def _follows(pairs: _Listening) -> Iterator[tuple[int, str, int, dict[str, Any]]
 def _slates(
     pairs: _Listening, ids: Whole, days: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, str, int, dict[str, Any]]]:
-    """Logins with a slate: some artists found before that day, the rest from outside the user's real list.
+    """Logins with a slate: some artists found before that day, the rest outside the user's list.
 
-    Both parts are drawn uniformly and shuffled, so with d of m known artists and 10 - d of n others, a known
-    one stands at a position with d / 10 / m and another with (10 - d) / 10 / n. An artist held back for later
-    is never shown: that would be told as dislike what is only not yet known.
+    Both parts are drawn uniformly and shuffled, so with d of m known artists and 10 - d of n
+    others, a known one stands at a position with d / 10 / m and another with (10 - d) / 10 / n. An
+    artist held back for later is never shown: that would be told as dislike what is only not yet
+    known.
     """
     weeks = -(-days // 7)
     for user in np.unique(pairs.user):

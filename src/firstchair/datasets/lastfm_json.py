@@ -75,14 +75,16 @@ MEANING = f"""
                  case when json_type(raw, '$.artist') = 'VARCHAR' then flat_artist end) as artist,
         false as is_joint,
         coalesce({mbid("track_mbid")}, {mbid("flat_track_mbid")}) as track_id,
-        coalesce(name, case when json_type(raw, '$.track') = 'VARCHAR' then flat_track end) as title,
+        coalesce(name,
+                 case when json_type(raw, '$.track') = 'VARCHAR' then flat_track end) as title,
         null as length_ms,
         null as ms_played,
         null as was_skipped,
         null as country,
         null as was_recommended,
         case when json_type(raw) <> 'OBJECT' then 'no object'
-             when started_ms is null and playing = 'true' then 'a track that was playing' end as reason
+             when started_ms is null and playing = 'true' then 'a track that was playing' end
+            as reason
     from dated
 """
 
@@ -116,5 +118,5 @@ LAYOUT = Layout(
 
 
 def compose(request: Request) -> Dataset:
-    """The scrobbles of each user: by the name in the files, else one user for each file or folder."""
+    """The scrobbles of each user: by the name in the files, else one user per file or folder."""
     return load_listens(LAYOUT, request)

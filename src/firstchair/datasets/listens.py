@@ -90,12 +90,12 @@ def mbid(value: str) -> str:
 
 
 def whole(value: str, *, times: int = 1) -> str:
-    """SQL of a number in a text, times a factor, as an integer; null for what is none or too large."""
+    """SQL of a number in a text, times a factor, as an integer; null if none or too large."""
     return f"try_cast(round(try_cast({value} as double) * {times}) as bigint)"
 
 
 def drawn(table: str = "records", /, **paths: str) -> str:
-    """SQL of a CTE `drawn`: the table, with texts of its JSON `raw` as columns, drawn in one pass."""
+    """SQL of a CTE `drawn`: the table, and texts of its JSON `raw` as columns, in one pass."""
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths.values())
     columns = ", ".join(
         f"nullif(trim(replace(found[{number}], chr(0), '')), '') as {name}"
@@ -142,7 +142,7 @@ class Refusals:
 
 
 class Listens:
-    """The listens of one load: taken from tables of records one after another, then given as both sources.
+    """The listens of one load, collected from tables of records and given as both sources.
 
     connection: what `take` reads is its table or view `records`, with export, place (the number of
     the file), line, and what the layout's meaning draws on.
@@ -261,7 +261,8 @@ def _where(files: list[ExportFile], place: int, line: int) -> str:
 _OWNERS = """
     create table owners as
     with said as (
-        select export, count(distinct owner) as named, min(owner) as name from listens group by export),
+        select export, count(distinct owner) as named, min(owner) as name from listens
+        group by export),
     found as (
         select l.export, l.owner, min(l.place) as place, min(l.line) as line,
                coalesce(l.owner, case when any_value(s.named) = 1 then any_value(s.name) end,

@@ -73,7 +73,7 @@ def load(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Write accounts, catalogue and events of the data set at `path`; the same arguments give the same bytes.
+    """Write accounts, catalogue and events of the data set at `path`; repeatable byte for byte.
 
     Args:
         name: One of `DATASETS`.

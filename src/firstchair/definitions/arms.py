@@ -16,8 +16,8 @@ BUCKETS = 10_000
 # control group of probation), or trending for good, whatever is served to the others (the holdout).
 CHAMPION, CHALLENGER, PREVIOUS, HOLDOUT = "champion", "challenger", "previous", "holdout"
 
-# Shares of the challenger before the decision stage, ascending; up to the largest one only safety is
-# tested.
+# Shares of the challenger before the decision stage, ascending; up to the largest one only safety
+# is tested.
 RAMP_SHARES = (0.05, 0.20)
 # (least users of the population, share of them): how many keep the previous champion in probation.
 # With a smaller control group harm would not be found in time (docs/reference/gate.md,
@@ -91,10 +91,10 @@ def probation_control_share(users: int) -> float:
 class Arms:
     """Roles by bucket, and how users are assigned to buckets.
 
-    Holdout users have the buckets from `holdout_start` on. They are drawn under `holdout_salt`, which
-    no stage changes, so they are the same users in every stage. All other users are assigned anew for
-    each challenger, under `salt`. The treatment has the first buckets, so a share that grows takes
-    nobody out of it. Users in `kept` keep the bucket that they have there.
+    Holdout users have the buckets from `holdout_start` on. They are drawn under `holdout_salt`,
+    which no stage changes, so they are the same users in every stage. All other users are assigned
+    anew for each challenger, under `salt`. The treatment has the first buckets, so a share that
+    grows takes nobody out of it. Users in `kept` keep the bucket that they have there.
     """
 
     salt: str

@@ -78,10 +78,12 @@ def bounds_sql(users: str, *, cell: str, weight: str) -> str:
     """
     return f"""(
         select {cell}, min_by(bound, larger)::hugeint as bound from (
-            select {cell}, weight, larger, {MOST_AVERAGES} * others / (users - {MOST_AVERAGES} * larger) as bound
+            select {cell}, weight, larger,
+                   {MOST_AVERAGES} * others / (users - {MOST_AVERAGES} * larger) as bound
             from (
                 select {cell}, {weight} as weight, row_number() over descending - 1 as larger,
-                       sum({weight}) over (descending rows between current row and unbounded following) as others,
+                       sum({weight}) over (
+                           descending rows between current row and unbounded following) as others,
                        count(*) over (partition by {cell}) as users
                 from {users} semi join (
                     select {cell} from {users} where {weight} > 0 group by all

@@ -1,4 +1,4 @@
-"""What MLflow's pages show of our experiments: kind, description, first metric, columns of a view."""
+"""What MLflow's pages show of our experiments: kind, description, first metric, view columns."""
 
 import json
 import logging
@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# Tags that MLflow's pages read (3.17.2); the last is where their `Share` button keeps the state of a table.
+# Tags that MLflow's pages read (3.17.2); the last is where their `Share` button keeps the state of
+# a table.
 KIND, NOTE = "mlflow.experimentKind", "mlflow.note.content"
 PRIMARY = "mlflow.experiment.primaryMetric.name"
 VIEW = "figures"
-# Without it the pages open for chat traces: no menu leads to models, and an experiment shows its usage.
+# Without it the pages open for chat traces: no menu leads to models, and an experiment shows its
+# usage.
 FOR_MODELS = "workflowType=machine_learning"
 SHARED_VIEW = f"mlflow.sharedViewState.{VIEW}"
 # MLflow takes no more in one call.

@@ -56,7 +56,8 @@ def paired_bootstrap(
     """
     if champion.shape != challenger.shape or not len(champion):
         raise EvidenceError(
-            f"{len(champion)} users of the champion are compared with {len(challenger)} of the challenger.",
+            f"{len(champion)} users of the champion are compared with {len(challenger)} of the "
+            "challenger.",
             where="paired bootstrap",
             data="No interval was computed.",
             remedy="Evaluate both on the same split, with users in the same order.",

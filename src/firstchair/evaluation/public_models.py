@@ -110,7 +110,8 @@ def _settings(split: PublicSplit, model: str, seed: int) -> tuple[dict[str, Any]
             f"{model} needs {entry.needs}; a public split holds ids alone.",
             where=f"model {model}",
             data="No model was fitted.",
-            remedy=f"Load the data with `firstchair load` and fit {model} by `firstchair run`, or evaluate another.",
+            remedy=f"Load the data with `firstchair load` and fit {model} by `firstchair run`, "
+            "or evaluate another.",
         )
     if not (entry.tuned or entry.parts):
         return {}, NO_CHOICE

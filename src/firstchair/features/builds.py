@@ -123,7 +123,8 @@ def _refuse_invalid(validation: "ValidationReport", as_of: date) -> None:
         (f": {failure.reason} {failure.detail}".rstrip() for failure in validation.failures), ""
     )
     raise DataError(
-        f"Rows of the {validation.rows:,} user features as of {as_of} break their suite: {broken}{first}.",
+        f"Rows of the {validation.rows:,} user features as of {as_of} break their suite: "
+        f"{broken}{first}.",
         where="expectations/user_features.json",
         data="Nothing was written; the partition is as it was.",
         remedy="Correct the accounts, the events or the suite, then run `firstchair run`.",

@@ -75,7 +75,8 @@ class ConfidenceSettings:
             <= 0
         ):
             raise ValueError(
-                "half_life_days, activity_scale, epsilon and negative_half_impressions must be above 0"
+                "half_life_days, activity_scale, epsilon and negative_half_impressions must be "
+                "above 0"
             )
         if min(self.play_strength, self.click_strength, self.follow_strength) < 0:
             raise ValueError(

@@ -67,7 +67,8 @@ def refuse_leak(leaked_rows: int, rows: int, *, table: str, as_of: date) -> None
     """
     if leaked_rows:
         raise LeakageError(
-            f"{leaked_rows} of {rows} rows depend on an event at or after as_of {as_of.isoformat()}.",
+            f"{leaked_rows} of {rows} rows depend on an event at or after as_of "
+            f"{as_of.isoformat()}.",
             where=f"{table}, as_of {as_of.isoformat()}",
             data="Nothing was written; the partition is as it was.",
             remedy="Filter the events by occurred_at < as_of before aggregating.",

@@ -41,9 +41,11 @@ def follower_tiers(lake: Lake) -> str:
     return f"""(
         select artist_id,
                case when followers is null then '{FollowerTier.UNKNOWN}'
-                    when 10 * followers < median(followers) over () then '{FollowerTier.UNDER_A_TENTH}'
+                    when 10 * followers < median(followers) over () then
+                        '{FollowerTier.UNDER_A_TENTH}'
                     when followers <= median(followers) over () then '{FollowerTier.UP_TO_MEDIAN}'
-                    when followers <= 10 * median(followers) over () then '{FollowerTier.UP_TO_TENFOLD}'
+                    when followers <= 10 * median(followers) over () then
+                        '{FollowerTier.UP_TO_TENFOLD}'
                     else '{FollowerTier.OVER_TENFOLD}' end as follower_tier
         from {lake.scan(t.ARTISTS)})"""
 
@@ -67,17 +69,22 @@ def published_values(cells: str, *, group: str, k_anonymity: int) -> str:
         together have too few users.
     """
     ascending = "order by users, segment_value"
+    smaller = f"same {ascending} rows between unbounded preceding and 1 preceding"
     return f"""(
         select {group}, segment, segment_value,
                case when segment = '{Segment.ALL}' then segment_value
-                    when users >= {k_anonymity} and (place = 1 or before >= {k_anonymity}) then segment_value
+                    when users >= {k_anonymity}
+                        and (place = 1 or before >= {k_anonymity}) then segment_value
                     when whole >= {k_anonymity} then '{OTHER}' end as published
         from (select *, row_number() over (same {ascending}) as place,
                      {_users_together("same")} as whole,
-                     {_users_together(f"same {ascending} rows between unbounded preceding and 1 preceding")} as before
+                     {_users_together(smaller)} as before
               from {cells} window same as (partition by {group}, segment)))"""
 
 
 def _users_together(window: str) -> str:
     """Users of the cells of a window, at least: tiers share users, so theirs do not add up."""
-    return f"if(segment = '{Segment.FOLLOWER_TIER}', max(users) over ({window}), sum(users) over ({window}))"
+    return (
+        f"if(segment = '{Segment.FOLLOWER_TIER}', "
+        f"max(users) over ({window}), sum(users) over ({window}))"
+    )

@@ -74,7 +74,8 @@ def unspooled(error: OSError) -> tuple[int, str, str, str]:
 
 # Of every answer: it is about one user or for one person, and it is what its type says.
 PRIVATE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-# Of every answer that does not say it otherwise: a document that loads nothing and is framed nowhere.
+# Of every answer that does not say it otherwise: a document that loads nothing and is framed
+# nowhere.
 SEALED = (
     *PRIVATE,
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),

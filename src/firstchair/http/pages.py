@@ -11,8 +11,8 @@ from firstchair.publication.published import Published
 
 # First parts of the paths that are pages; all other paths belong to the interface.
 PAGES = frozenset({
-    "", "sign-in", "sign-out", "audition", "engagement", "drift", "reports", "decisions", "quality", "listener",
-    "lineage", "by-hand", "promote", "rollback",
+    "", "sign-in", "sign-out", "audition", "engagement", "drift", "reports", "decisions", "quality",
+    "listener", "lineage", "by-hand", "promote", "rollback",
 })  # fmt: skip
 
 OpenConsole: TypeAlias = Callable[[Callable[[], Published | None]], ASGIApp]

@@ -96,7 +96,8 @@ def _probes(app: FastAPI, api: "Service") -> None:
 
     @app.get(
         "/readyz",
-        summary="Lists are published and events can be spooled; how old the lists are, what waits for the event store",
+        summary="Lists are published and events can be spooled; how old the lists are, what waits "
+        "for the event store",
         responses={503: PROBLEMS[503]},
     )
     def readyz() -> dict[str, Any]:

@@ -37,8 +37,9 @@ COLLECT_AFTER = 50_000
 class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
-    authorizer: judges tokens. champion, decisions: called per request; they return what `firstchair status` and
-    `firstchair decisions` show. hosts: names under which the service answers.
+    authorizer: judges tokens. champion, decisions: called per request; they return what
+    `firstchair status` and `firstchair decisions` show. hosts: names under which the service
+    answers.
     connections: most open ones. tombstones: the users
     who were forgotten; None: none can be. console: opens the review console over what is served;
     None: no pages.

@@ -1,4 +1,4 @@
-"""`[events.mapping]`: fields of an event by paths into a record, constants and small conversions."""
+"""`[events.mapping]`: event fields by paths into a record, constants and small conversions."""
 
 import re
 import tomllib

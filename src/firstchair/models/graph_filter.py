@@ -27,14 +27,14 @@ class GraphFilter(PersonalModel):
         x_u = B_u Di^-damping (p(P) + ideal_weight V V') Di^damping
 
     p is the Chebyshev interpolant of degree `order` of the filter 1/2 - sign(x) |x|^flatness / 2 at
-    x = 1 - 2 P, so that it passes what neighbours on the graph share; V holds the eigenvectors of the
-    `rank` largest eigenvalues. It is ChebyCF (Kim, Sung, Han and Lee, SIGIR 2025), whose settings
-    for Gowalla are the defaults here, with one difference: p is kept exactly for these eigenvectors
-    and is a line, fitted to it, for all smaller eigenvalues. So a fit is a sparse matrix and two
-    narrow ones, a new user's row needs nothing else, and a score is a sum over the user's artists.
-    What p adds to an artist on its own account is left out, as only artists that are not yet taken
-    are listed. The published score is x_u over its largest absolute value: -1..1. A user without a
-    positive signal gets what is trending.
+    x = 1 - 2 P, so that it passes what neighbours on the graph share; V holds the eigenvectors of
+    the `rank` largest eigenvalues. It is ChebyCF (Kim, Sung, Han and Lee, SIGIR 2025), whose
+    settings for Gowalla are the defaults here, with one difference: p is kept exactly for these
+    eigenvectors and is a line, fitted to it, for all smaller eigenvalues. So a fit is a sparse
+    matrix and two narrow ones, a new user's row needs nothing else, and a score is a sum over the
+    user's artists. What p adds to an artist on its own account is left out, as only artists that
+    are not yet taken are listed. The published score is x_u over its largest absolute value: -1..1.
+    A user without a positive signal gets what is trending.
     """
 
     family = Family.GRAPH_FILTER

@@ -1,6 +1,6 @@
 """Lists and explanations of personal models, with trending for users without signals."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +124,9 @@ def explained_known(
     return combined(own, whole, silent)
 
 
-def _placed(values: npt.NDArray, rows: Rows, like: npt.NDArray, absent: object) -> npt.NDArray:  # type: ignore[type-arg]
+def _placed(
+    values: npt.NDArray[Any], rows: Rows, like: npt.NDArray[Any], absent: object
+) -> npt.NDArray[Any]:
     wide = np.full(like.shape, absent, dtype=like.dtype)
     wide[rows] = values
     return wide

@@ -96,7 +96,7 @@ def unhurried(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Deliver every `DELIVER_SECONDS` until standard input ends, as it does when the worker dies."""
+    """Deliver every `DELIVER_SECONDS` until standard input ends, as when the worker dies."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     root, events_url = orjson.loads(sys.stdin.buffer.readline())

@@ -24,12 +24,14 @@ GUIDES: Mapping[str, Guide] = {
     ),
     "failed_run": Guide(
         "The step that the alert names met a fault; what was written before it stands.",
-        "Read the run in Dagster and mend the cause; it is asked for again by itself, or run `firstchair run`.",
+        "Read the run in Dagster and mend the cause; it is asked for again by itself, or run "
+        "`firstchair run`.",
         "lineage",
     ),
     "stray_days": Guide(
         "The clock of a device or of a server is off.",
-        "Look at the samples for the source and set its clock; what is in quarantine needs nothing else.",
+        "Look at the samples for the source and set its clock; what is in quarantine needs "
+        "nothing else.",
         "quality",
     ),
     "changed_objects": Guide(
@@ -44,7 +46,8 @@ GUIDES: Mapping[str, Guide] = {
     ),
     "stale_data": Guide(
         "Deliveries have stopped, or the daily run has.",
-        "See whether new objects arrive under the events URL, and whether the daily run of Dagster succeeded.",
+        "See whether new objects arrive under the events URL, and whether the daily run of "
+        "Dagster succeeded.",
         "quality",
     ),
     "stale_lists": Guide(
@@ -53,12 +56,14 @@ GUIDES: Mapping[str, Guide] = {
         "lineage",
     ),
     "damaged_lists": Guide(
-        "The disk is failing, or something other than firstchair wrote to the folder of published lists.",
+        "The disk is failing, or something other than firstchair wrote to the folder of published "
+        "lists.",
         "`firstchair run` or `promotion_sensor` publishes them again; look at the disk's own log.",
         "lineage",
     ),
     "quarantine_rate": Guide(
-        "A producer changed the format of its records, or accounts and catalogue lag behind the events.",
+        "A producer changed the format of its records, or accounts and catalogue lag behind the "
+        "events.",
         "Look at the samples and mend the producer; delivered again, the records are taken in.",
         "quality",
     ),
@@ -80,32 +85,41 @@ GUIDES: Mapping[str, Guide] = {
     "failed_check": Guide(
         "A producer has stopped, delivers late or has a clock that is off, "
         "or the data are not what the named check expects.",
-        "Look at the named check; a day that blocks decisions counts again once it is mended and rebuilt.",
+        "Look at the named check; a day that blocks decisions counts again once it is mended "
+        "and rebuilt.",
         "quality",
     ),
     "engagement_regression": Guide(
-        "No version was released in these days: a change in the app, in who comes, or in the catalogue.",
-        "Compare models and segments over these days, then drift; roll back if the new champion is at fault.",
+        "No version was released in these days: a change in the app, in who comes, or in the "
+        "catalogue.",
+        "Compare models and segments over these days, then drift; roll back if the new champion "
+        "is at fault.",
         "engagement",
     ),
     "impossible_listening": Guide(
-        "A script or a shared key plays in the name of the account, or a client reports plays again.",
-        "Look at the account in the source. Its plays of that day count in no popularity; a block there ends them.",
+        "A script or a shared key plays in the name of the account, or a client reports plays "
+        "again.",
+        "Look at the account in the source. Its plays of that day count in no popularity; a block "
+        "there ends them.",
         "quality",
     ),
     "busy_accounts": Guide(
-        "A script or a shared key acts in the name of the account, or a client reports events again.",
-        "Look at the account in the source. Its weight in every rate is bounded; a block there ends it.",
+        "A script or a shared key acts in the name of the account, or a client reports events "
+        "again.",
+        "Look at the account in the source. Its weight in every rate is bounded; a block there "
+        "ends it.",
         "quality",
     ),
     "sample_ratio": Guide(
-        "Users are lost in one arm, or assigned otherwise than planned: the comparison cannot be trusted.",
+        "Users are lost in one arm, or assigned otherwise than planned: the comparison cannot be "
+        "trusted.",
         "Find which step drops users, mend it, and let the stage begin again under another salt.",
         "audition",
     ),
     "refresh_held": Guide(
         "The champion fitted on newer data is not proven to be as good as the one that serves.",
-        "Nothing needs to be done at once: the serving version stays. Look at drift if it goes on for days.",
+        "Nothing needs to be done at once: the serving version stays. Look at drift if it goes on "
+        "for days.",
         "decisions",
     ),
     "rollback": Guide(

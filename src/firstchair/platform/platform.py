@@ -109,7 +109,8 @@ class Platform:
             raise self._none_accepted()
         if days[0] > yesterday:
             raise RunError(
-                f"There is no complete day of events: the first are of {days[0]}, which is not over.",
+                f"There is no complete day of events: the first are of {days[0]}, which "
+                "is not over.",
                 where=self.settings.events_url,
                 data="They were ingested; nothing was built on them.",
                 remedy=f"Run `firstchair run` again after {days[0]} 24:00 UTC.",

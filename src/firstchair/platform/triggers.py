@@ -112,7 +112,7 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
 
 
 def lists_to_renew(platform: Platform) -> DecisionDue | None:
-    """The day whose served lists are damaged, or hold an artist that was merged later; else None."""
+    """The day whose served lists are damaged or hold a since merged artist; else None."""
     root, days = platform.settings.published, platform.lake.partitions(t.RECOMMENDATIONS)
     if days and publication.damage(root) is not None:
         return DecisionDue(days[-1], f"damaged-{publication.to_serve(root)}")

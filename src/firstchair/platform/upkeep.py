@@ -1,4 +1,4 @@
-"""`firstchair maintain`: upkeep of the lake, and removal of what the retention settings no longer keep."""
+"""`firstchair maintain`: upkeep of the lake, and removal of data past its retention."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The account table into silver/users: one row a user, with nothing that names or places a person exactly."""
+"""The account table into silver/users: one row per user, without exact personal data."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def build_users(
     tombstones: Tombstones | None = None,
     mapping: TableMapping | None = None,
 ) -> UsersReport:
-    """Put the accounts, generalised, in place of silver/users, and the refused ones of quarantine/users.
+    """Replace silver/users by the generalised accounts, and quarantine/users by the refused.
 
     Forgotten users are in neither. The mapping says how the source has the table of accounts.
 

@@ -62,8 +62,8 @@ _NO_ANSWER = """
 def age_group(age: float | None) -> str:
     """The group of an age in whole years; `unknown` where it is missing or impossible.
 
-    >>> age_group(17), age_group(18), age_group(64), age_group(65), age_group(-1337), age_group(300), age_group(None)
-    ('under-18', '18-24', '55-64', '65+', 'unknown', 'unknown', 'unknown')
+    >>> [age_group(age) for age in (17, 18, 64, 65, -1337, 300, None)]
+    ['under-18', '18-24', '55-64', '65+', 'unknown', 'unknown', 'unknown']
     """
     if age is None or not PLAUSIBLE_AGES[0] <= age <= PLAUSIBLE_AGES[1]:
         return UNKNOWN
@@ -71,7 +71,7 @@ def age_group(age: float | None) -> str:
 
 
 def age_on(day: date, birth_date: date) -> int:
-    """Whole years from `birth_date` to `day`; who is born on 29 February has a birthday on 1 March otherwise.
+    """Whole years from `birth_date` to `day`; 29 February counts as 1 March in common years.
 
     >>> age_on(date(2026, 2, 28), date(2008, 2, 29)), age_on(date(2026, 3, 1), date(2008, 2, 29))
     (17, 18)

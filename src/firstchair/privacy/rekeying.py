@@ -1,4 +1,4 @@
-"""Pseudonyms under a new key: which user_key becomes which, and the tables of the lake with them."""
+"""Pseudonyms under a new key: the map of user_keys, and the lake's tables rewritten with it."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -153,7 +153,7 @@ def _order(place: TablePlace) -> str:
 def _register_texts(
     connection: duckdb.DuckDBPyConnection, scan: str, name: str, new: Mapping[str, str]
 ) -> bool:
-    """Make `{name}s` a relation of the texts with an old pseudonym, as they are to be; any at all?"""
+    """Make `{name}s` a relation of texts with old pseudonyms, replaced; True if there is any."""
     rows = connection.execute(
         f"select distinct {name} from {scan} where regexp_matches({name}, '{_PSEUDONYM}')"
     ).fetchall()

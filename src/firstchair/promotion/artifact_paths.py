@@ -40,8 +40,9 @@ def follow_home(database: sa.URL, experiment: str, root: Path) -> str | None:
                 return None
             for table, column in ADDRESSES:
                 moved = sa.text(
-                    f"update {table} set {column} = :after || substr({column}, length(:before) + 1) "
-                    f"where {column} = :before or starts_with({column}, :before || '/')"
+                    f"update {table} set {column} = :after || substr({column}, "
+                    f"length(:before) + 1) where {column} = :before or starts_with({column}, "
+                    ":before || '/')"
                 )
                 connection.execute(moved, {"before": before, "after": after})
             return str(before)

@@ -158,7 +158,8 @@ def _nobody_before(ledger: Ledger, champion: str) -> RefusedDecisionError:
     why = f": {', '.join(removed)}" if removed else ""
     return _refused(
         f"No version that served before champion {champion} may come back{why}.",
-        "Promote a version with `firstchair promote VERSION --reason TEXT`; it is put on probation.",
+        "Promote a version with `firstchair promote VERSION --reason TEXT`; it is put on "
+        "probation.",
     )
 
 

@@ -119,7 +119,8 @@ def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float
         connection.execute(_bad(lake, earliest, first_day))
         connection.execute(_before(first_day))
         return connection.sql(
-            f"select user_key, {names} from assigned left join before using (user_key) order by user_key"
+            f"select user_key, {names} from assigned left join before using (user_key) "
+            "order by user_key"
         ).to_arrow_table()
 
 
@@ -228,7 +229,8 @@ def _daily() -> str:
                    count(*) filter (clicked) as clicks, count(*) filter (followed) as followed
             from shown group by all
             union all by name
-            select s.user_key, s.day, count(*) as plays, sum(least(e.ms_played, k.duration_ms)) as ms_played,
+            select s.user_key, s.day, count(*) as plays,
+                   sum(least(e.ms_played, k.duration_ms)) as ms_played,
                    sum(k.duration_ms) as track_ms
             from (select user_key, event_date as day, unnest(plays) as event_id from shown) s
             join happened e using (event_id) join lengths k using (track_id)

@@ -70,7 +70,10 @@ def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
     nothing).
     """
     if evidence.champion_fingerprint != evidence.challenger_fingerprint:
-        text = f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same data."
+        text = (
+            f"{evidence.challenger_name} and {evidence.champion_name} were not fitted on the same "
+            "data."
+        )
         return Verdict(
             Verb.HOLD,
             (Reason.DIFFERENT_FINGERPRINT,),
@@ -220,9 +223,10 @@ def users_said(users: int, rules: OfflineRules) -> str:
 
 def _metric_sentence(evidence: OfflineEvidence, metric: str, interval: RelativeInterval) -> str:
     return (
-        f"{metric} of {evidence.challenger_name} {interval.challenger:.4f} against {interval.champion:.4f} of "
-        f"{evidence.champion_name}: {interval.relative_difference:+.1%} "
-        f"({interval.lower:+.1%} to {interval.upper:+.1%}, {interval.users:,} users)."
+        f"{metric} of {evidence.challenger_name} {interval.challenger:.4f} against "
+        f"{interval.champion:.4f} of {evidence.champion_name}: "
+        f"{interval.relative_difference:+.1%} ({interval.lower:+.1%} to {interval.upper:+.1%}, "
+        f"{interval.users:,} users)."
     )
 
 
@@ -230,8 +234,8 @@ def _gaps_said(evidence: OfflineEvidence, gaps: GapDifference | None, rules: Off
     if gaps is None:
         return "Their metrics on the training days are not known."
     return (
-        f"From training to test days {evidence.challenger_name} loses {gaps.challenger:.1%} of its NDCG@10, "
-        f"{evidence.champion_name} {gaps.champion:.1%}: {100 * gaps.difference:+.1f} points "
-        f"({100 * gaps.lower:+.1f} to {100 * gaps.upper:+.1f}); "
-        f"over {100 * rules.overfit_margin:g} it is overfit."
+        f"From training to test days {evidence.challenger_name} loses {gaps.challenger:.1%} of "
+        f"its NDCG@10, {evidence.champion_name} {gaps.champion:.1%}: {100 * gaps.difference:+.1f} "
+        f"points ({100 * gaps.lower:+.1f} to {100 * gaps.upper:+.1f}); over "
+        f"{100 * rules.overfit_margin:g} it is overfit."
     )

@@ -83,8 +83,8 @@ def _findings(
     versions = {"champion": phase.control, "challenger": phase.treatment}
     families = {role: _family(context, number) for role, number in versions.items()}
     record = asdict(found)
-    kept = ("metrics", "segments", "minimum_detectable_effect", "planned_detectable_effect", "wanted_effect", "days",
-            "outlook")  # fmt: skip
+    kept = ("metrics", "segments", "minimum_detectable_effect", "planned_detectable_effect",
+            "wanted_effect", "days", "outlook")  # fmt: skip
     return {
         **{name: record[name] for name in kept},
         "checks": (*record["checks"], *_days_left_out(left_out)),

@@ -87,11 +87,13 @@ TEMPLATES: Mapping[str, Sequence[tuple[str, str]]] = {
     EXPERIMENT: (
         (
             Verb.ROLL_BACK,
-            "{treatment} is rolled back on day {days} of {stage}: it is proven worse; {control} serves again.",
+            "{treatment} is rolled back on day {days} of {stage}: it is proven worse; {control} "
+            "serves again.",
         ),
         (
             Verb.REJECT,
-            "{treatment} is rejected on day {days} of {stage}: it is proven worse; {control} stays champion.",
+            "{treatment} is rejected on day {days} of {stage}: it is proven worse; {control} "
+            "stays champion.",
         ),
         (Verb.PROMOTE, "{treatment} becomes champion on day {days} of {stage}, on probation."),
         (Reason.CONFIRMED, "{treatment} is confirmed as champion after {days} days of probation."),
@@ -138,7 +140,8 @@ TEMPLATES: Mapping[str, Sequence[tuple[str, str]]] = {
     LOST_CANARY: (
         (
             "",
-            "The canary of {treatment} is over: it was deleted in MLflow. {control} stays champion.",
+            "The canary of {treatment} is over: it was deleted in MLflow. {control} stays "
+            "champion.",
         ),
     ),
     FIRST_CHAMPION: (("", "{treatment} is the first champion: there was none before."),),

@@ -149,7 +149,8 @@ def _moved(last: Entry, moved: dict[str, str | None], now: datetime) -> Decision
     return unchanged(
         last,
         ALIAS_MOVED,
-        f"An alias was moved without an entry: {moves}. It was put back as entry {last.sequence} says.",
+        f"An alias was moved without an entry: {moves}. It was put back as entry {last.sequence} "
+        "says.",
         identity=f"{last.sequence} {moves}",
         actor="reconciliation",
         now=now,

@@ -101,7 +101,8 @@ def replay(lake: Lake, registry: Registry, ledger: Ledger, decision_id: str) -> 
             f"There is no decision {decision_id} among {len(past)}.",
             where="ledger",
             data="Nothing was recomputed.",
-            remedy="Choose one that `firstchair decisions` lists, or use `firstchair replay --all`.",
+            remedy="Choose one that `firstchair decisions` lists, or use `firstchair replay "
+            "--all`.",
         )
     return _replayed(lake, registry, past[place], past[place + 1 :])
 

@@ -37,8 +37,9 @@ ABOUT_MODEL = (
     "before. Aliases follow the ledger; one that is moved here is put back."
 )
 ABOUT_RUNS = (
-    "One run per model family and day, fitted on everything before `as_of`. Metrics that begin with "
-    "`test_` are of days that the model had not seen, those with `train_` of its training data."
+    "One run per model family and day, fitted on everything before `as_of`. Metrics that "
+    "begin with `test_` are of days that the model had not seen, those with `train_` of its "
+    "training data."
 )
 COLUMNS = (
     "test_ndcg_at_10",
@@ -64,7 +65,8 @@ def _answering(deed: str) -> Iterator[None]:
         raise ModelError(
             f"MLflow did not {deed}: {' '.join(str(error).split())}.",
             where=f"registered model {NAME}",
-            data="Versions registered before stand; a move of an alias is repeated by the next check.",
+            data="Versions registered before stand; a move of an alias is repeated by the next "
+            "check.",
             remedy="Bring MLflow back, or check FIRSTCHAIR_MLFLOW_TRACKING_URI, then run again.",
         ) from error
 
@@ -411,7 +413,8 @@ class Registry:
                 f"The artifact of version {version.version} cannot be read: {error}.",
                 where=str(source),
                 data="Nothing was changed; lists published before stay.",
-                remedy=f"Restore it from a backup, or promote another version than {version.version}.",
+                remedy="Restore it from a backup, or promote another version than "
+                f"{version.version}.",
             ) from error
         folder = Path(path) / "data" / ARTIFACT
         # Versions of earlier releases have no digest.
@@ -421,7 +424,8 @@ class Registry:
                 "were registered.",
                 where=str(source),
                 data="Nothing was computed with it; lists published before stay.",
-                remedy=f"Restore it from a backup, or promote another version than {version.version}.",
+                remedy="Restore it from a backup, or promote another version than "
+                f"{version.version}.",
             )
         return load(Family(version.family), folder)
 
@@ -556,8 +560,8 @@ def _artifacts(uri: str) -> Any:
     """The store of artifacts at an address.
 
     MLflow's own client (3.17) keeps the store of a run by the run's id alone, whatever database it
-    asks (`tracking/_tracking_service/client.py`, `_get_artifact_repo`): in a process that has seen a
-    home and a copy of it, it writes the copy's artifacts into the original.
+    asks (`tracking/_tracking_service/client.py`, `_get_artifact_repo`): in a process that has seen
+    a home and a copy of it, it writes the copy's artifacts into the original.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

@@ -123,7 +123,8 @@ def _slates(lake: Lake, days: list[Shadowed], length: int) -> str:
             join slates s on r.user_key = s.user_key and r.as_of = s.day
                 and r.model_version in (s.champion, s.challenger)
             where r.as_of in ({dates}) group by all)
-        select s.user_key, s.shown, s.clicked, s.chances, ours.first as ranked, theirs.first as target,
+        select s.user_key, s.shown, s.clicked, s.chances, ours.first as ranked,
+               theirs.first as target,
                len(list_distinct(list_concat(ours.whole, theirs.whole))) - {length} as outside
         from slates s
         join lists ours on ours.slate_id = s.slate_id and ours.model_version = s.champion

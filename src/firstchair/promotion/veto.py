@@ -60,9 +60,10 @@ def off_policy(logged: Logged | None, rules: OfflineRules) -> OffPolicy:
         and found.largest_share <= rules.veto_share
     )
     sentence = (
-        f"{'' if supported else 'No support: '}clicks {found.value:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}) "
-        f"against the champion's lists on {len(logged):,} slates; {found.effective_samples:,.0f} effective samples, "
-        f"{found.support:.1%} of the lists could have been shown."
+        f"{'' if supported else 'No support: '}clicks {found.value:+.1%} ({found.lower:+.1%} to "
+        f"{found.upper:+.1%}) against the champion's lists on {len(logged):,} slates; "
+        f"{found.effective_samples:,.0f} effective samples, {found.support:.1%} of the lists "
+        "could have been shown."
     )
     return OffPolicy(found, len(logged), supported, sentence)
 

@@ -25,7 +25,8 @@ class RecommendationsReport:
     rows: items over all lists; users: users of silver/users; models: family by model version;
     users_without_list: users without a list by at least one model; always 0, because otherwise
     nothing is written;
-    catalogue_share: artists in at least one list / artists of the catalogue, by model version, 0..1.
+    catalogue_share: artists in at least one list / artists of the catalogue, by model version,
+    0..1.
     """
 
     as_of: date
@@ -106,7 +107,8 @@ def listed_versions(lake: Lake, as_of: date) -> set[str]:
     """Numbers of the versions that have lists of the day."""
     with connect() as connection:
         rows = connection.execute(
-            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} where as_of = date '{as_of}'"
+            f"select distinct model_version from {lake.scan(t.RECOMMENDATIONS)} "
+            f"where as_of = date '{as_of}'"
         ).fetchall()
     return {number for (number,) in rows}
 
@@ -151,7 +153,8 @@ def _require_lists(tally: _Tally, versions: Sequence[Version]) -> None:
     if without:
         numbers = ", ".join(str(version.version) for version in versions)
         raise ModelError(
-            f"{without:,} of {len(tally.lists):,} users have no list by at least one of versions {numbers}.",
+            f"{without:,} of {len(tally.lists):,} users have no list by at least one of versions "
+            f"{numbers}.",
             where=t.RECOMMENDATIONS.name,
             data="No list was written; existing lists stay.",
             remedy="Fix the family that does not fall back to popularity, and run again.",

@@ -102,7 +102,8 @@ def _rows(
         )
         connection.register("artists", pa.table({"artist_id": artists, "n": range(len(artists))}))
         pairs = connection.sql(f"""
-            select users.n as user, artists.n as artist, if(preference > 0, confidence, -confidence) as signed
+            select users.n as user, artists.n as artist,
+                   if(preference > 0, confidence, -confidence) as signed
             from (select * from {lake.scan(t.INTERACTIONS)} where as_of = date '{as_of}')
             join users using (user_key) join artists using (artist_id) order by users.n, artists.n
         """).to_arrow_table()
@@ -128,7 +129,8 @@ def _tracks(lake: Lake) -> Files:
     """Lengths of the tracks of the catalogue, by key."""
     with connect() as connection:
         known = connection.sql(
-            f"select track_id, max(duration_ms) as ms from {lake.scan(t.TRACKS)} where duration_ms > 0 group by all"
+            f"select track_id, max(duration_ms) as ms from {lake.scan(t.TRACKS)} "
+            "where duration_ms > 0 group by all"
         ).to_arrow_table()
     track_keys = np.array(
         [track_key(track) for track in known.column("track_id").to_pylist()], dtype=np.uint64

@@ -74,13 +74,15 @@ def _numbered(lake: Lake, as_of: date, versions: list[str], length: int) -> str:
     """
     wanted = ", ".join(f"'{version}'" for version in versions)
     return f"""
-        create temp view listed as select user_key, model_version, position, artist_id, score, reason
+        create temp view listed as
+        select user_key, model_version, position, artist_id, score, reason
         from {lake.scan(t.RECOMMENDATIONS)}
         where as_of = date '{as_of}' and model_version in ({wanted}) and position <= {length};
         create temp view named as select artist_id, name from {lake.scan(t.ARTISTS)};
         create temp table users as select user_key, row_number() over (order by user_key) - 1 as n
         from (select distinct user_key from listed);
-        create temp table artists as select artist_id, name, row_number() over (order by artist_id) - 1 as n
+        create temp table artists as
+        select artist_id, name, row_number() over (order by artist_id) - 1 as n
         from (
             select artist_id from named
             union select artist_id from listed

@@ -183,7 +183,7 @@ def current(root: Path) -> str | None:
 
 
 def to_serve(root: Path) -> tuple[str, int] | None:
-    """What the pointer holds, and when its version was put there; None before the first publication.
+    """The pointer's content and when its version was put there; None before any publication.
 
     It changes when another version is published, or a damaged one is published again.
     """

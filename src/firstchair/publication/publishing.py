@@ -78,7 +78,8 @@ def publish(
             f"There are no lists of the champion, or none of trending, for as_of {as_of}.",
             where=t.RECOMMENDATIONS.name,
             data="Nothing was published; what is published stays.",
-            remedy="Materialise promotion_decision and recommendations of that day, then publish again.",
+            remedy="Materialise promotion_decision and recommendations of that day, then publish "
+            "again.",
         )
     arms = arms.among(roles)
     if PREVIOUS not in dict(arms.bounds):

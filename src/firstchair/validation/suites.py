@@ -19,7 +19,7 @@ FOLDERS = (Path(__file__).parents[3] / "expectations", Path(__file__).parent / "
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One row that broke one expectation: its position in the frame (0-based), reason code, and what was found."""
+    """A row that broke an expectation: its position (0-based), reason code, what was found."""
 
     row: int
     reason: str
@@ -30,7 +30,8 @@ class Failure:
 class ValidationReport:
     """Outcome of a suite over a frame.
 
-    failures: in the order of the suite, so the first one of a row is the one that its owner reports.
+    failures: in the order of the suite, so the first one of a row is the one that its owner
+    reports.
     by_expectation: failing rows by "type(column)"; only of expectations that failed.
     """
 
@@ -91,7 +92,7 @@ def _fails(expectation: dict[str, Any], suite: str) -> str:
 
 
 def validate(frame: "pd.DataFrame", suite: str) -> ValidationReport:
-    """Run `expectations/<suite>.json` over `frame`; nulls pass, unless the expectation is about nulls.
+    """Run `expectations/<suite>.json` over `frame`; nulls pass unless the expectation is on nulls.
 
     Raises:
         LakeError: The suite is missing, or an expectation could not be computed.
@@ -140,7 +141,7 @@ def _failures(outcome: Any, suite: str, frame: "pd.DataFrame") -> list[Failure]:
 
 
 def _fault(exception_info: dict[str, Any]) -> str | None:
-    """What kept an expectation from being computed; the library tells it flat, or once for each metric."""
+    """Why an expectation could not be computed; the library reports it once, or per metric."""
     for info in (exception_info, *exception_info.values()):
         if isinstance(info, dict) and info.get("raised_exception"):
             return str(info["exception_message"])
@@ -169,7 +170,7 @@ def _path(suite: str) -> Path:
 
 @cache
 def _definition() -> Any:
-    """A batch definition over whatever frame it is given, in a context that keeps nothing on disk."""
+    """A batch definition over the frame it is given, in a context that keeps nothing on disk."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 

@@ -242,7 +242,8 @@ def _columns(kind: int, user: Whole, ms: Whole, **known: npt.NDArray[np.generic]
     names = ("artist", "track", "ms_played", "slate", "position", "version")
     given = {name: known.get(name, absent) for name in names}
     propensity = known.get("propensity", np.full(len(user), np.nan))
-    return Happenings(np.full(len(user), kind), user, ms, **given, propensity=propensity)  # type: ignore[arg-type]
+    kinds = np.full(len(user), kind)
+    return Happenings(kinds, user, ms, **given, propensity=propensity)  # type: ignore[arg-type]
 
 
 def _in_order(parts: list[Happenings]) -> Happenings:

@@ -52,8 +52,10 @@ def lines_of(
         sequence[source] = number + 1
         lines[source].append(
             f'{{"event_id":"{source}-{number}","event_type":"{KINDS[happened.kind[row]]}",'
-            f'"occurred_at":"{instants[row]}{zones[offsets[row] + 12]}","user_id":"{user_id(happened.user[row])}",'
-            f'"source":"{source}","source_seq":{number},"simulated":true{_own_fields(happened, row, versions)}}}'
+            f'"occurred_at":"{instants[row]}{zones[offsets[row] + 12]}",'
+            f'"user_id":"{user_id(happened.user[row])}",'
+            f'"source":"{source}","source_seq":{number},"simulated":true'
+            f"{_own_fields(happened, row, versions)}}}"
         )
     return dict(lines)
 
@@ -67,7 +69,8 @@ def _own_fields(h: Happenings, row: int, versions: Sequence[str]) -> str:
     slate = f'"slate-{h.slate[row]:08d}"' if h.slate[row] >= 0 else "null"
     if kind == "impression":
         return (
-            f'{artist},"slate_id":{slate},"position":{h.position[row]},"model_version":"{versions[h.version[row]]}",'
+            f'{artist},"slate_id":{slate},"position":{h.position[row]},'
+            f'"model_version":"{versions[h.version[row]]}",'
             f'"propensity":{float(h.propensity[row])!r},"surface":"home"'
         )
     if kind == "click":

@@ -1,4 +1,4 @@
-"""A user's own files of which nothing is accepted: each command says how many, why, where, what next."""
+"""A user's own files with no accepted record: each command says how many, why, where, what next."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""`init` proposes a mapping from samples; `check` names each fault of a source with its mend, and writes nothing."""
+"""`init` proposes a mapping from samples; `check` names each fault and its remedy, read-only."""
 
 import json
 from collections.abc import Callable, Sequence

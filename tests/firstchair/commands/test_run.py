@@ -1,4 +1,4 @@
-"""A run in this process over the lived service: what blocks it, and that it can be spared everything."""
+"""A run in this process over the lived service: what blocks it, and what it can skip."""
 
 import shutil
 import threading

@@ -1,4 +1,4 @@
-"""The console as people meet it: the real server over a small lived service, read by a real browser."""
+"""The console as people meet it: the real server over a small lived service, in a real browser."""
 
 import os
 import shutil

@@ -228,8 +228,9 @@ def test_who_is_not_signed_in_sees_the_form_or_is_told_what_he_lacks(enter: Ente
 
 
 TEXTS = st.text(max_size=60) | st.sampled_from([
-    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01", "9999-12-31", "99999-01-01",
-    "-1", "0", "9223372036854775807", "9223372036854775808", "1e400", "nan", "\x00", "\ud7ff\uffff", "%", "..",
+    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01", "9999-12-31",
+    "99999-01-01", "-1", "0", "9223372036854775807", "9223372036854775808", "1e400", "nan", "\x00",
+    "\ud7ff\uffff", "%", "..",
 ])  # fmt: skip
 PATHS = {
     "/": (), "/audition": ("stage",), "/engagement": ("segment", "days"), "/drift": ("day",),
@@ -390,7 +391,8 @@ def test_the_audition_is_told_look_by_look_with_its_bounds(enter: Enter, stand: 
         assert f"{100 * clicks[bound]:+.2f} %".replace("-", "−") in page
     assert (
         page.count(
-            f'<td class="tight"><a href="/decisions/{last.sequence}">{AS_OF + timedelta(days=5)}</a>'
+            f'<td class="tight"><a href="/decisions/{last.sequence}">'
+            f"{AS_OF + timedelta(days=5)}</a>"
         )
         == 1
     )

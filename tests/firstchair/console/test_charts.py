@@ -1,4 +1,4 @@
-"""Charts: values where they belong, names that cannot break out, a picture that says what it shows."""
+"""Charts: values at their places, names that cannot break out, a description of the picture."""
 
 import itertools
 from datetime import date

@@ -1,4 +1,4 @@
-"""Every page in a real browser: its figures are those of the tables behind it, and it keeps to itself."""
+"""Every page in a real browser: figures equal their tables, and nothing external is loaded."""
 
 import re
 from datetime import datetime, timedelta
@@ -50,7 +50,8 @@ UNREACHABLE = """
 [...document.querySelectorAll("body *")].filter((element) => {
   const style = getComputedStyle(element);
   const scrolls = [style.overflowX, style.overflowY].some((value) => /auto|scroll/.test(value));
-  const hidden = element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1;
+  const hidden = element.scrollWidth > element.clientWidth + 1
+      || element.scrollHeight > element.clientHeight + 1;
   return scrolls && hidden && !element.matches("[tabindex='0'], textarea, iframe");
 }).map((element) => element.outerHTML.slice(0, 120))
 """

@@ -1,4 +1,4 @@
-"""Exports that people hold, in small files of their documented shapes, against expectations by hand."""
+"""Exports that people hold, as small files in their documented forms, against results by hand."""
 
 import json
 import zipfile

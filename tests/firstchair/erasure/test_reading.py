@@ -1,4 +1,4 @@
-"""A user is found wherever they stand, however deep it is packed, and nobody else is taken for them."""
+"""A user is found wherever they stand, however nested, and no other user is mistaken for them."""
 
 import gzip
 import io

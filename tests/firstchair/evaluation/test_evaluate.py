@@ -49,9 +49,9 @@ def test_a_split_with_test_users_has_a_row_for_each_and_their_means(train: Train
 def test_lists_that_were_shown_raise_what_is_found_of_prompted_positives_alone() -> None:
     """The jump of offline metrics after a model begins to serve, in small.
 
-    Users take up by themselves artists that the model does not foresee, and from its slates some that
-    it lists. Counted together its recall is far higher than on the former alone; the latter are its own
-    doing and stand apart.
+    Users take up by themselves artists that the model does not foresee, and from its slates some
+    that it lists. Counted together its recall is far higher than on the former alone; the latter
+    are its own doing and stand apart.
     """
     train = checkerboard(labelled=False, artists=120)
     users = np.arange(len(train.user_keys))

@@ -28,7 +28,7 @@ BANDIT = Path(__file__).parents[3] / ".." / "shared" / "data" / "open-bandit"
 def planted(
     seed: int, *, users: int = 6_000, slates: int = 3, lift: float = 0.0
 ) -> tuple[SlateLog, np.ndarray, float]:
-    """Slates of listeners who differ in what they like, the challenger's lists, and its true lift."""
+    """Slates of listeners with different tastes, the challenger's lists, and its true lift."""
     rng = np.random.default_rng(seed)
     liking = rng.beta(1.5, 12, POOL) * rng.lognormal(0, 0.4, (users, POOL))
     liking = np.minimum(liking, 0.9)
@@ -124,11 +124,13 @@ def test_the_value_of_a_policy_from_the_logs_of_another_covers_what_it_earned(
         chances /= np.maximum(chances.sum(axis=0), 1)
     weights = chances[log["item_id"], log["position"]] / log["propensity_score"]
 
-    found = estimator(log["click"].astype(float), weights, np.arange(len(weights)))  # type: ignore[operator]
+    clicks, users = log["click"].astype(float), np.arange(len(weights))
+    found = estimator(clicks, weights, users)  # type: ignore[operator]
 
     assert isinstance(found, Estimate)
     assert found.lower <= other["click"].mean() <= found.upper
-    # Logs of a policy that seldom leaves its favourites say little of another, and the samples say so.
+    # Logs of a policy that seldom leaves its favourites say little of another, and the samples say
+    # so.
     assert found.effective_samples > (1_000 if logged == "random" else 1)
 
 

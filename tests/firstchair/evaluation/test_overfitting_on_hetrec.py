@@ -1,4 +1,4 @@
-"""The 99 %/70 % situation on HetRec Last.fm: a model set free remembers nearly all and is flagged; a tuned one not."""
+"""HetRec Last.fm at 99 % train, 70 % test: an overfit model is flagged, a tuned one is not."""
 
 import numpy as np
 import pytest

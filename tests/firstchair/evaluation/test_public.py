@@ -1,4 +1,4 @@
-"""Public splits: read as they are written, evaluated by full ranking, settings never chosen on the test file."""
+"""Public splits: read as written, evaluated by full ranking, never tuned on the test file."""
 
 import json
 from pathlib import Path
@@ -77,9 +77,13 @@ PAIRS = {("1", "10"), ("1", "11"), ("1", "12"), ("2", "10"), ("2", "13")}
 LISTS = "lists: a user, then items"
 FORMATS: dict[str, tuple[str, str, str]] = {
     "lists": ("1 10 11 12\n2 10 13\n", "1 14\n2 14 15\n", LISTS),
-    "lists behind a byte-order mark": ("\ufeff1 10 11 12\n2 10 13\n", "\ufeff1 14\n2 14 15\n", LISTS),
+    "lists behind a byte-order mark": (
+        "\ufeff1 10 11 12\n2 10 13\n", "\ufeff1 14\n2 14 15\n", LISTS,
+    ),
     "lists with line ends of Windows": ("1 10 11 12\r\n2 10 13\r\n", "1 14\r\n2 14 15\r\n", LISTS),
-    "lists under a header": ("user_id item_ids\n1 10 11 12\n2 10 13\n", "user items\n1 14\n2 14 15\n", LISTS),
+    "lists under a header": (
+        "user_id item_ids\n1 10 11 12\n2 10 13\n", "user items\n1 14\n2 14 15\n", LISTS,
+    ),
     "lists apart by commas": ("1,10,11,12\n2,10,13\n", "1,14\n2,14,15\n", LISTS),
     "pairs": ("1 10\n1 11\n1 12\n2 10\n2 13\n", "1 14\n2 14\n2 15\n", LISTS),
     "MovieLens 100k": (
@@ -101,7 +105,8 @@ FORMATS: dict[str, tuple[str, str, str]] = {
         "one pair a line: userId, movieId, rating, timestamp",
     ),
     "RecBole": (
-        "item_id:token\tuser_id:token\trating:float\n10\t1\t4\n11\t1\t4\n12\t1\t4\n10\t2\t4\n13\t2\t4\n",
+        "item_id:token\tuser_id:token\trating:float\n10\t1\t4\n11\t1\t4\n12\t1\t4\n10\t2\t4\n"
+        "13\t2\t4\n",
         "item_id:token\tuser_id:token\trating:float\n14\t1\t4\n14\t2\t4\n15\t2\t4\n",
         "one pair a line: user_id:token, item_id:token, rating:float",
     ),

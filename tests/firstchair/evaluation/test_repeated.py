@@ -36,7 +36,7 @@ def test_a_single_look_is_the_usual_test() -> None:
 
 
 def by_integration(shares: list[float], alpha: float) -> list[float]:
-    """Bounds for independent increments, by the recursion of Armitage, McPherson and Rowe (1969)."""
+    """Bounds for independent increments, by the recursion of Armitage and others (1969)."""
     scores, step = np.linspace(-12, 6, 6_001, retstep=True)
     density, found, spent_before, time = np.zeros(0), [], 0.0, 0.0
     for share in shares:

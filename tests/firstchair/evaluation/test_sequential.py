@@ -1,4 +1,4 @@
-"""The e-process against golden values, against quadrature, and against a process whose truth is known."""
+"""The e-process against golden values, against quadrature, and on a process of known truth."""
 
 import numpy as np
 import pytest

@@ -21,13 +21,13 @@ def key(number: int) -> str:
 
 
 def fill(lake: Lake, plays: list[tuple[int, int, str]], *, slate_id: str | None = None) -> None:
-    """Plays as (day number, user number, artist_id) into silver, with the accounts and artists they need.
+    """Plays as (day number, user number, artist_id) into silver, with accounts and artists.
 
     Where a slate is named, it led to the plays of artists whose name begins with "shown".
     """
     users = [
-        {"user_key": key(n), "age_group": "25-34", "gender": "female", "country": "CL", "state": "x", "city": "y",
-         "created_at": datetime(2025, 1, 1, tzinfo=UTC)}
+        {"user_key": key(n), "age_group": "25-34", "gender": "female", "country": "CL",
+         "state": "x", "city": "y", "created_at": datetime(2025, 1, 1, tzinfo=UTC)}
         for n in {user for _, user, _ in plays}
     ]  # fmt: skip
     artists = sorted({artist for _, _, artist in plays})
@@ -40,9 +40,10 @@ def fill(lake: Lake, plays: list[tuple[int, int, str]], *, slate_id: str | None 
     lake.overwrite(t.TRACKS, pa.Table.from_pylist(tracks, schema=t.TRACKS.schema))
     events = [
         {"event_id": f"e{n}", "event_type": "play", "event_date": FIRST + timedelta(days=day),
-         "occurred_at": datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day), "user_key": key(user),
-         "source": "web", "source_seq": n, "simulated": True, "artist_id": artist, "track_id": f"t-{artist}",
-         "ms_played": 200_000, "slate_id": slate_id if artist.startswith("shown") else None}
+         "occurred_at": datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=day),
+         "user_key": key(user), "source": "web", "source_seq": n, "simulated": True,
+         "artist_id": artist, "track_id": f"t-{artist}", "ms_played": 200_000,
+         "slate_id": slate_id if artist.startswith("shown") else None}
         for n, (day, user, artist) in enumerate(plays)
     ]  # fmt: skip
     lake.overwrite(t.EVENTS, pa.Table.from_pylist(events, schema=t.EVENTS.schema))

@@ -1,4 +1,4 @@
-"""Building the gold tables: one partition, the same rows each time, and nothing that knows the future."""
+"""Building the gold tables: one partition, the same rows each time, nothing from the future."""
 
 import shutil
 from datetime import date
@@ -35,7 +35,7 @@ def some_events(scene):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A lake of some events and the user features of a day, with their report; tests read it, or take copies."""
+    """A lake of some events, a day's user features and their report, for reading or copying."""
     lake, scene = Lake(str(tmp_path_factory.mktemp("built") / "lake")), Scene()
     scene.fill(lake, some_events(scene))
     return lake, build_user_features(lake, as_of=AS_OF)

@@ -1,4 +1,4 @@
-"""No feature may know the day itself: what happens at or after `as_of` changes nothing, whatever it is."""
+"""No feature may know the day itself: what happens at or after `as_of` changes nothing."""
 
 import importlib
 import inspect
@@ -34,7 +34,8 @@ drawn_events = st.lists(
     ),
     max_size=30,
 )
-# One event of each type on the very day, on a pair that nothing else touches: no draw can miss a leak of that type.
+# One event of each type on the very day, on a pair that nothing else touches: no draw can miss a
+# leak of that type.
 ONE_OF_EACH = [
     (kind, "c", "x", minutes, 200_000) for kind in EventType for minutes in (0, 600, 3_000)
 ]
@@ -58,7 +59,7 @@ def _cut(feature: Feature) -> dict[str, date]:
 
 
 def as_of_features() -> dict[str, Feature]:
-    """Every public function of the room that makes a table from a history, found by its signature."""
+    """Every public function of the room that builds a table from a history, by its signature."""
     found = {}
     for module in pkgutil.iter_modules(features.__path__, "firstchair.features."):
         for name, thing in inspect.getmembers(
@@ -70,7 +71,7 @@ def as_of_features() -> dict[str, Feature]:
 
 
 def assert_no_leak(feature: Feature, scene: Scene) -> None:
-    """Fails unless `feature` gives the same rows with and without the events at or after `as_of`."""
+    """Fails unless `feature` gives the same rows without the events at or after `as_of`."""
     made_of = compiled(feature(scene.history([]), **_cut(feature)))
 
     @settings(

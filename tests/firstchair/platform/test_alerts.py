@@ -441,7 +441,8 @@ def test_a_fall_after_a_release_names_days_baseline_and_release(
 
     alert = alerts["engagement_regression"]
     assert alert.text == (
-        "CTR of 2026-01-27 to 2026-01-29 is 8.23%: -17.7% against 2026-01-06 to 2026-01-26 (10.00%)."
+        "CTR of 2026-01-27 to 2026-01-29 is 8.23%: -17.7% against 2026-01-06 to 2026-01-26 "
+        "(10.00%)."
     )
     assert alert.cause.startswith(
         "the champion changed in these days: entry 1 of 2026-01-28 (promote ALS 1)."

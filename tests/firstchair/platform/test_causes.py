@@ -1,4 +1,4 @@
-"""When a condition causes something: only if it lasts, once an episode, and never twice in a short time."""
+"""When a condition is a cause: only if it lasts, once an episode, never twice in a short time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

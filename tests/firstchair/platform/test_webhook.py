@@ -1,4 +1,4 @@
-"""Incidents told to a real receiver: each once when it begins and once when it is over, whatever goes wrong between."""
+"""Incidents reported to a real receiver: once each at begin and end, whatever fails between."""
 
 import json
 import threading

@@ -65,7 +65,8 @@ def test_a_second_writer_leaves_and_is_told_who_is_at_work_since_when_and_why(
             pass
 
     assert (
-        "Dagster run 1a2b3c4d of retraining (process 7 on elsewhere) is at work since 2026-02-01 00:00:00 UTC: "
+        "Dagster run 1a2b3c4d of retraining (process 7 on elsewhere) is at work since 2026-02-01 "
+        "00:00:00 UTC: "
         "because of drift." in refused.value.what
     )
 

@@ -25,7 +25,8 @@ NOW = datetime(2026, 2, 1, 6, tzinfo=UTC)
 USERS = 400
 SALT, HOLDOUT_SHARE = "first", 0.01
 HISTORY_DAYS = 28
-# Mean NDCG@10 of each family; the one that `decide` compares with is popularity's or the champion's.
+# Mean NDCG@10 of each family; the one that `decide` compares with is popularity's or the
+# champion's.
 LEVELS = {
     "als": 0.20,
     "xgboost": 0.20,
@@ -63,7 +64,7 @@ class Audition:
         noise: float = 0.05,
         **levels: float,
     ) -> None:
-        """Versions of every family for a day, and evidence whose mean per user is `levels` (NDCG and recall).
+        """Versions of every family for a day, and evidence with mean `levels` (NDCG, recall).
 
         The family `apart` was fitted on other data than the rest.
         """
@@ -76,7 +77,7 @@ class Audition:
         self._put(t.OFFLINE_EVIDENCE, as_of, range(USERS), values)
 
     def register(self, as_of: date, *, fingerprint: str = "", apart: str = "") -> None:
-        """Versions of every family for a day, of which `apart` was fitted on other data than the rest."""
+        """Versions of every family for a day; `apart` was fitted on other data than the rest."""
         for model in self.fitted.values():
             data = fingerprint or data_of(as_of)
             if as_of in self.registered and data == data_of(as_of) and model.family != apart:
@@ -170,7 +171,7 @@ def registry_at(url: sa.URL, artifacts: Path) -> Registry:
 
 
 class Copies:
-    """Makes auditions that go on from where another stands, each with a lake, registry and ledger of its own."""
+    """Makes auditions that continue another, each with a lake, registry and ledger of its own."""
 
     def __init__(self, new_database: Callable[[str], sa.URL], folder: Path) -> None:
         self._new_database, self._folder, self._made = new_database, folder, count()

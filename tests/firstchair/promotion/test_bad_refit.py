@@ -1,4 +1,4 @@
-"""A refit that went bad, on real assets: it is held, named and alerted, and a better challenger still gets through."""
+"""A bad refit on real assets is held, named and alerted, and a better challenger still passes."""
 
 import json
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from tests.service import Service
 WORLD = (
     "--users", 700, "--artists", 400, "--days", 20, "--seed", 2, "--scenario", "better-challenger",
 )  # fmt: skip
-# One process for all days. ALS has eight factors alone, so that the ranker is better than it. On the
-# first day too few users are tested for a proof; on the second only ALS is fitted, and spoilt.
+# One process for all days. ALS has eight factors alone, so that the ranker is better than it. On
+# the first day too few users are tested for a proof; on the second only ALS is fitted, and spoilt.
 SCRIPT = """
 import os
 from datetime import date
@@ -56,7 +56,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def after(new_home: Callable[[str], Path]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The ledger, newest entry first, and the status after the day on which a bad refit was judged."""
+    """The ledger, newest first, and the status after the day of a bad refit's verdict."""
     service = Service(new_home("bad-refit"), SETTINGS)
     service.json("simulate", *WORLD)
     done = forks.script(SCRIPT, env=service.environment(), cwd=service.home.parent)

@@ -1,4 +1,4 @@
-"""A version that was rolled back or rejected serves nobody again without the gate or a probation."""
+"""A version that was rolled back or rejected serves again only by the gate or a probation."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -222,7 +222,8 @@ def test_the_ledger_itself_refuses_to_serve_a_removed_version(stand: Stand, remo
 
     gone = Decision(
         **values | {
-            "decision_id": "gone", "challenger": content, "stage_before": None, "stage_after": str(removed)
+            "decision_id": "gone", "challenger": content, "stage_before": None,
+            "stage_after": str(removed),
         }
     )  # fmt: skip
     a.ledger.append(gone)

@@ -1,4 +1,4 @@
-"""A day's decisions: entries first, aliases second, and what a crash between the two leaves is put right."""
+"""A day's decisions: entries first, aliases second; a crash between the two is repaired."""
 
 from collections.abc import Callable
 from datetime import timedelta

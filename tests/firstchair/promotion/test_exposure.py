@@ -1,4 +1,4 @@
-"""Evidence out of accepted events: who is in which arm, what counts on which day, and what comes late."""
+"""Evidence from accepted events: who is in which arm, what counts on which day, late events."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -87,8 +87,10 @@ Build = Callable[..., list[dict[str, Any]]]
 def build(lake: Lake) -> Build:
     """Writes events and gives back the evidence of the days asked for, in order."""
     users = [
-        {**dict.fromkeys(t.USERS.schema.names), "user_key": key(n), "country": "CL", "age_group": "25-34",
-         "created_at": datetime(2026, 2, 20 if n % 2 else 1, tzinfo=UTC) - timedelta(days=20 * (1 - n % 2))}
+        {**dict.fromkeys(t.USERS.schema.names), "user_key": key(n), "country": "CL",
+         "age_group": "25-34",
+         "created_at": datetime(2026, 2, 20 if n % 2 else 1, tzinfo=UTC)
+                       - timedelta(days=20 * (1 - n % 2))}
         for n in USERS
     ]  # fmt: skip
     lake.overwrite(t.USERS, pa.Table.from_pylist(users, schema=t.USERS.schema))
@@ -160,9 +162,8 @@ def test_a_day_counts_what_was_shown_on_it_and_what_came_of_that(build: Build) -
     ])  # fmt: skip
 
     found = of(rows, SHOWN, 1)
-    assert {name: found[name] for name in ("impressions", "clicks", "plays", "followed", "active")} == {
-        "impressions": 3, "clicks": 2, "plays": 2, "followed": 1, "active": 1,
-    }  # fmt: skip
+    expected = {"impressions": 3, "clicks": 2, "plays": 2, "followed": 1, "active": 1}
+    assert {name: found[name] for name in expected} == expected
     assert (found["ms_played"], found["track_ms"]) == (TRACK_MS + 50_000, 2 * TRACK_MS)
     assert (of(rows, SHOWN, 2)["active"], of(rows, SHOWN, 2)["impressions"]) == (1, 0)
 

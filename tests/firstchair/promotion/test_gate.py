@@ -22,7 +22,7 @@ RULE = OfflineRules(bootstrap_samples=400)
 def evidence(
     *, ndcg: float = 1.0, recall: float = 1.0, noise: float = 1.0, **changes: Any
 ) -> OfflineEvidence:
-    """A challenger whose values are the champion's times `ndcg` and `recall`, with noise of mean zero."""
+    """A challenger with the champion's values times `ndcg` and `recall`, and centred noise."""
     noisy = BASE + noise * (NOISE - NOISE.mean())
     fields: dict[str, Any] = {
         "champion_name": "als",

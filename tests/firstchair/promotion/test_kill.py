@@ -1,4 +1,4 @@
-"""A kill at every step of a promotion, published lists included: the next tick brings everything into one state."""
+"""A kill at every step of a promotion or publication: the next tick makes the state whole."""
 
 import shutil
 from collections.abc import Callable
@@ -44,7 +44,7 @@ STEPS = (
 
 @dataclass
 class Tick:
-    """A platform, and what its promotion sensor does at each evaluation: decide what is due, publish what follows."""
+    """A platform and its promotion sensor's tick: decide what is due, publish what follows."""
 
     platform: Platform
 
@@ -145,7 +145,7 @@ def on_the_eve(eve: Tick, copy_of: Copies, tmp_path: Path) -> Callable[[str], Ti
 
 
 def killed_before(tick: Tick, step: int) -> bool:
-    """A tick that is killed before that step (0-based); False where it has no such step and ends by itself."""
+    """A tick killed before `step` (0-based); False if it ends by itself before that step."""
     calls = 0
 
     def crashing(real: Callable[..., object]) -> Callable[..., object]:
@@ -240,7 +240,8 @@ def test_a_kill_before_every_step_of_a_promotion_ends_in_one_state_at_the_next_t
         assert is_followed(p.registry, p.ledger), seen
         assert {name: found.version for name in ("champion", "challenger", "previous")
                 if (found := p.registry.alias(name)) is not None} == {
-            "champion": new, "challenger": old.champion_after, "previous": old.champion_after}, seen  # fmt: skip
+            "champion": new, "challenger": old.champion_after, "previous": old.champion_after,
+        }, seen  # fmt: skip
         assert p.registry.version(new).stage == Stage.PROBATION, seen
         assert p.registry.version(str(old.champion_after)).stage == Stage.RETIRED, seen
         assert (served.champion, served.arms) == (new, p.arms().bounds), seen

@@ -1,4 +1,4 @@
-"""The ledger on a real Postgres: a chain that grows at its end alone, and says where it was broken."""
+"""The ledger on a real Postgres: a chain that only grows at its end and names a broken link."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -85,7 +85,8 @@ def test_an_empty_ledger_verifies(ledger: Ledger) -> None:
             2,
         ),
         (
-            "update decisions set evidence = jsonb_set(evidence, '{kind}', '\"seat\"') where sequence = 4",
+            "update decisions set evidence = jsonb_set(evidence, '{kind}', '\"seat\"') "
+            "where sequence = 4",
             4,
         ),
         ("update decisions set reasons = array['because'] where sequence = 5", 5),
@@ -109,8 +110,8 @@ def test_whoever_changes_an_entry_is_found_out_at_that_entry(
 
 
 def test_an_entry_in_the_words_of_before_verifies_and_gives_the_same_arms(ledger: Ledger) -> None:
-    phase = {"stage": "probation", "on_trial": "7", "standing": "3", "share": 0.8, "salt": "first/7",
-             "first_day": "2026-01-20"}  # fmt: skip
+    phase = {"stage": "probation", "on_trial": "7", "standing": "3", "share": 0.8,
+             "salt": "first/7", "first_day": "2026-01-20"}  # fmt: skip
     by_hand = {
         "reason_codes": ("by_hand",),
         "reasons": ("the holdback is too small, the yardsticks look well",),
@@ -233,10 +234,12 @@ def test_ten_thousand_entries_are_verified_and_one_flipped_byte_among_them_is_fo
     assert ledger.verify() == Verification(True, 10_000, None)
     meddle("drop trigger append_only on decisions")
     meddle(
-        "update decisions set hash = 'f' || substr(hash, 2) where sequence = 7777 and hash not like 'f%'"
+        "update decisions set hash = 'f' || substr(hash, 2) where sequence = 7777 and hash "
+        "not like 'f%'"
     )
     meddle(
-        "update decisions set data_fingerprint = 'g' || substr(data_fingerprint, 2) where sequence = 7777"
+        "update decisions set data_fingerprint = 'g' || substr(data_fingerprint, 2) "
+        "where sequence = 7777"
     )
     assert ledger.verify().first_broken == 7_777
 

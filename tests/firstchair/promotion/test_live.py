@@ -1,4 +1,4 @@
-"""A stage with traffic from its first day to its end, on evidence of known truth, through the real ledger."""
+"""A stage with traffic from first day to end, on evidence of known truth, by the real ledger."""
 
 import copy
 import hashlib
@@ -51,7 +51,7 @@ def day(number: int) -> date:
 
 
 class Stand:
-    """An audition that stands in canary from `AS_OF` on, with evidence put into the lake as a test wants it."""
+    """An audition in canary from `AS_OF` on, with evidence put into the lake by the test."""
 
     def __init__(self, a: Audition) -> None:
         self.a = a
@@ -122,7 +122,7 @@ class Stand:
         )
 
     def spoil(self, number: int) -> date:
-        """Put in a day with absurd clicks, whose records are bad; the days of the stage from it on come later."""
+        """Put in a day of absurd clicks from bad records; later days of the stage move by one."""
         assert self.phase is not None
         lake, first = self.a.lake, self.phase.first_day
         spoilt = with_bad_day(lake.read(t.EVIDENCE, f"day >= date '{first}'"), number)

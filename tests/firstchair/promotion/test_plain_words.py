@@ -118,7 +118,8 @@ def test_the_arms_of_probation_are_the_new_champion_and_the_one_before() -> None
             "roll_back",
             ("worse_lately",),
             "probation",
-            "XGBoost 7 is rolled back on day 12 of probation: it is proven worse; ALS 1 serves again.",
+            "XGBoost 7 is rolled back on day 12 of probation: it is proven worse; ALS 1 serves "
+            "again.",
         ),
     ],
 )
@@ -127,7 +128,10 @@ def test_a_verdict_is_one_sentence_with_the_effect(
 ) -> None:
     found = explained(written(decision, codes, stage=stage))
 
-    effect = "XGBoost 7 gets 13.0 % more clicks per 100 impressions than ALS 1 (between 4.1 % and 21.8 % more)."
+    effect = (
+        "XGBoost 7 gets 13.0 % more clicks per 100 impressions than ALS 1 "
+        "(between 4.1 % and 21.8 % more)."
+    )
     assert found.sentence == f"{said} {effect}"
     assert found.lacks == ("The effect is not there in the newest days",)
     assert found.holds == ("Users are split as planned",)
@@ -154,7 +158,8 @@ def test_a_check_without_data_neither_holds_nor_fails() -> None:
         ),
         (
             (-0.1, 0.02, 0.14),
-            "2.0 % more clicks per 100 impressions than ALS 1 (between 10.0 % fewer and 14.0 % more)",
+            "2.0 % more clicks per 100 impressions than ALS 1 (between 10.0 % fewer and 14.0 % "
+            "more)",
         ),
         ((-5e9, 3e7, 6e9), "over 999 % more clicks per 100 impressions than ALS 1"),
     ],
@@ -181,7 +186,8 @@ def test_test_days_compare_another_metric() -> None:
 
     assert found.sentence == (
         "XGBoost 7 passed on test days and goes into canary, the first step with users. "
-        "NDCG@10 of XGBoost 7 is 13.0 % higher than that of ALS 1 (between 4.1 % and 21.8 % higher)."
+        "NDCG@10 of XGBoost 7 is 13.0 % higher than that of ALS 1 (between 4.1 % and 21.8 % "
+        "higher)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Every decision of the gate can be computed again from what its entry names; what was altered is found."""
+"""Every decision can be recomputed from what its entry names; alterations are found."""
 
 import json
 from datetime import timedelta
@@ -44,8 +44,8 @@ def alter(a: Audition, table: t.Table, column: str) -> None:
 def rewrite(a: Audition, kind: str, path: str, value: str) -> None:
     """Change a value in the evidence of every entry of a kind, behind the back of the ledger."""
     statement = sa.text(
-        "update decisions set evidence = jsonb_set(evidence, cast(:path as text[]), cast(:value as jsonb)) "
-        "where evidence->>'kind' = :kind"
+        "update decisions set evidence = jsonb_set(evidence, cast(:path as text[]), "
+        "cast(:value as jsonb)) where evidence->>'kind' = :kind"
     )
     with sa.create_engine(a.ledger.url).begin() as connection:
         connection.execute(sa.text("alter table decisions disable trigger user"))

@@ -1,4 +1,4 @@
-"""A refit takes over where it is shown to be no worse than the version that serves, and only there."""
+"""A refit takes over where it is shown to be no worse than the serving version, only there."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,7 +41,7 @@ def rows(
     artists: int = 20,
     scores: float = 0.5,
 ) -> pa.Table:
-    """Evidence of a version: mean NDCG@10, and ten artists of a user from `first` on, of so many."""
+    """Evidence of a version: mean NDCG@10, and ten artists per user, counted from `first`."""
     rng = np.random.default_rng(int(version))
     of_user = np.random.default_rng(0).gamma(2, level / 2, users)
     listed = [

@@ -287,7 +287,8 @@ def test_mlflows_pages_say_what_a_version_is_why_it_was_fitted_and_what_was_deci
         "Cause of the training: drift of country.\n\n"
         "test_ndcg_at_10 0.2500.\n\n"
         "[Dagster run](http://dagster/runs/7)\n\n"
-        "Newest decision: [Entry 4 of the ledger](http://console/decisions/d4): It becomes champion."
+        "Newest decision: [Entry 4 of the ledger](http://console/decisions/d4): It becomes "
+        "champion."
     )
     assert run.data.tags["mlflow.note.content"] == described.description.partition("\n\nNewest")[0]
     for tags in (run.data.tags, described.tags):
@@ -299,5 +300,8 @@ def test_mlflows_pages_say_what_a_version_is_why_it_was_fitted_and_what_was_deci
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     view = json.loads(experiment.tags["mlflow.sharedViewState.figures"])
     assert "metrics.`test_ndcg_at_10`" in view["selectedColumns"]
-    runs = f"#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=figures&workflowType=machine_learning"
+    runs = (
+        f"#/experiments/{experiment.experiment_id}/runs"
+        "?viewStateShareKey=figures&workflowType=machine_learning"
+    )
     assert runs in client.get_registered_model(NAME).description

@@ -31,7 +31,8 @@ def lived(lake: Lake, until: date) -> None:
     events: list[dict[str, Any]] = []
     for number, back in zip(*np.nonzero(rng.random((USERS, 28)) < 0.2), strict=True):
         on = until - timedelta(days=int(back) + 1)
-        shown = {"user_key": f"{number:032x}", "event_date": on, "slate_id": f"{number} {on}", "artist_id": "a",
+        shown = {"user_key": f"{number:032x}", "event_date": on, "slate_id": f"{number} {on}",
+                 "artist_id": "a",
                  "occurred_at": datetime(on.year, on.month, on.day, 12, tzinfo=UTC)}  # fmt: skip
         kinds = ("impression", "click") if rng.random() < 0.3 else ("impression",)
         events += [

@@ -78,9 +78,10 @@ def test_a_phase_comes_back_from_its_record() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after_it"),
-    [("candidate", "probation"), ("shadow", "probation"), ("rejected", "probation"), ("rolled_back", "champion"),
-     ("canary", "champion"), ("retired", "rolled_back"), ("champion", "canary"), ("probation", "canary"),
-     ("rejected", "canary"), ("rejected", "shadow"), ("rejected", "champion")],
+    [("candidate", "probation"), ("shadow", "probation"), ("rejected", "probation"),
+     ("rolled_back", "champion"), ("canary", "champion"), ("retired", "rolled_back"),
+     ("champion", "canary"), ("probation", "canary"), ("rejected", "canary"),
+     ("rejected", "shadow"), ("rejected", "champion")],
 )  # fmt: skip
 def test_an_impossible_transition_cannot_be_written(before: str, after_it: str) -> None:
     with pytest.raises(LedgerError, match=f"from {before} to {after_it}"):

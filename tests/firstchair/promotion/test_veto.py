@@ -1,4 +1,4 @@
-"""What logged slates say of the lists behind the screen: worse lists go before no user, better ones prove nothing."""
+"""What logged slates say of shadow lists: worse ones reach no user, better ones prove nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +24,7 @@ def ranked_by(view: np.ndarray) -> np.ndarray:
 def live_a_day(
     a: Audition, *, blur: float, users: int = 6_000, day: date = AS_OF, seed: int = 1
 ) -> None:
-    """Everybody logs in once; the challenger sees what they like through so much noise, the champion 0.6."""
+    """Everybody logs in once; the champion ranks by taste with noise 0.6, the challenger `blur`."""
     rng = np.random.default_rng(seed)
     appeal = np.minimum(rng.beta(1.2, 6, ARTISTS) * rng.lognormal(0, 0.2, (users, ARTISTS)), 0.9)
     ours, theirs = (

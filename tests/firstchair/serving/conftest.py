@@ -181,7 +181,7 @@ def put_out_matrix(
 def publication(
     stocked: Stocked, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[int, Arms, bool], Path]:
-    """What `put_out`, or `put_out_matrix`, publishes from a platform as `stocked`: each made once, in its folder."""
+    """What `put_out` or `put_out_matrix` publishes from a `stocked` platform, each made once."""
 
     @cache
     def made(turn: int, arms: Arms, with_matrix: bool) -> Path:

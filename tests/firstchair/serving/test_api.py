@@ -458,7 +458,8 @@ def test_an_event_is_spooled_as_it_was_sent(config: ApiConfig, worker: tuple[Api
         (json.dumps([EVENT, EVENT]).encode() * 2, (4, [])),
         (json.dumps(EVENT).encode() + b"\x00", (1, [(1, "not_json")])),
         (json.dumps([EVENT, EVENT]).encode()[:-5], (1, [(1, "not_json")])),
-        (json.dumps(EVENT | {"event_type": "play", "track_id": "t", "ms_played": 86_400_001}).encode(),
+        (json.dumps(
+            EVENT | {"event_type": "play", "track_id": "t", "ms_played": 86_400_001}).encode(),
          (0, [(0, "out_of_range")])),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whatever is sent to the API as it runs: never a fault of ours, and every refusal a problem document."""
+"""Whatever is sent to the running API: never a fault of ours; each refusal a problem document."""
 
 import json
 import socket
@@ -101,10 +101,10 @@ HOSTILE = {
     + BEARER,
     "null byte in the path": b"GET /v1/users/%00/recommendations HTTP/1.1\r\nHost: localhost\r\n"
     + BEARER,
-    "path that is not UTF-8": b"GET /v1/users/%ff%fe/recommendations HTTP/1.1\r\nHost: localhost\r\n"
-    + BEARER,
-    "surrogate in the path": b"GET /v1/users/%ed%a0%80/recommendations HTTP/1.1\r\nHost: localhost\r\n"
-    + BEARER,
+    "path that is not UTF-8": b"GET /v1/users/%ff%fe/recommendations HTTP/1.1\r\n"
+    b"Host: localhost\r\n" + BEARER,
+    "surrogate in the path": b"GET /v1/users/%ed%a0%80/recommendations HTTP/1.1\r\n"
+    b"Host: localhost\r\n" + BEARER,
     "query that is not UTF-8": LOGIN + b"?k=%ff HTTP/1.1\r\nHost: localhost\r\n" + BEARER,
     "a number without end": LOGIN
     + b"?k="

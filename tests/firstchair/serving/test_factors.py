@@ -1,4 +1,4 @@
-"""What fold-ins need is published whole: the models' own factors, the table's rows, lengths of tracks."""
+"""All that fold-ins need is published: factors of the models, rows of the table, track lengths."""
 
 from collections.abc import Callable
 from pathlib import Path

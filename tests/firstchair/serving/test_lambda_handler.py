@@ -1,4 +1,4 @@
-"""The function behind an API gateway: the same slates as the API, their impressions in the store before the answer."""
+"""The function behind an API gateway: the API's slates, impressions stored before the answer."""
 
 import gzip
 import json

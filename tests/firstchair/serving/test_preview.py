@@ -1,4 +1,4 @@
-"""The command's list is the API's: the same model, arm, exploration, signals of today and fallback."""
+"""The command's list is the API's: same model, arm, exploration, signals of today, fallback."""
 
 import json
 from collections.abc import Callable

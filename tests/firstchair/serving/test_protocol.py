@@ -1,4 +1,4 @@
-"""The server over sockets: logins answered at once are those that ASGI gives, however the bytes come."""
+"""The server over sockets: fast-path answers to logins equal those of ASGI, however bytes come."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""A published version under new pseudonyms: each user's lists, matrix row and features are theirs."""
+"""A published version under new pseudonyms keeps each user's lists, matrix row and features."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The endpoint's two pages, as the process that SageMaker starts: `serve`, with the lists as its model data."""
+"""The endpoint's two pages, in the process that SageMaker starts: `serve` on the lists."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The API as it runs: lean when it starts, and whole while lists change and workers die under it."""
+"""The running API: lean at start, and correct while lists change and workers die."""
 
 import subprocess
 import sys

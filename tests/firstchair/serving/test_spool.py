@@ -131,7 +131,8 @@ def test_lines_beyond_the_room_of_a_segment_get_one_of_their_own(tmp_path: Path)
     spool.close()
 
     assert bring(tmp_path) == 3
-    # In which order is not said: the next segment may have been made before the large one, and be filled after it.
+    # In which order is not said: the next segment may have been made before the large one, and be
+    # filled after it.
     assert sorted(event["event_id"] for event in delivered(tmp_path)) == ["a", "b", "large"]
     assert os.listdir(tmp_path / "spool") == []
 

@@ -1,4 +1,4 @@
-"""A world through its two sources: the same bytes from the same seed, and behaviour that is what it claims."""
+"""A world through its two sources: the same bytes from the same seed, and behaviour as declared."""
 
 import gzip
 import hashlib

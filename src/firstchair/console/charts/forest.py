@@ -47,13 +47,15 @@ def _axis(chart: Forest, x: Scale, ticks: list[float], height: float) -> Iterato
         at = x(reference.value)
         yield f'<line class="reference" x1="{at}" x2="{at}" y1="{TOP - 4}" y2="{height - BOTTOM}"/>'
         name = escape(reference.name)
-        yield f'<text class="axis reference-name" x="{at}" y="{TOP - 8}" text-anchor="middle">{name}</text>'
+        place = f'x="{at}" y="{TOP - 8}"'
+        yield f'<text class="axis reference-name" {place} text-anchor="middle">{name}</text>'
 
 
 def _row(chart: Forest, row: ForestRow, at: float, x: Scale) -> Iterator[str]:
     name = row.name if len(row.name) <= MOST_CHARACTERS else f"{row.name[: MOST_CHARACTERS - 1]}…"
     yield f'<g class="{row.tone}"><title>{escape(_said(chart, row))}</title>'
-    yield f'<text class="name" x="{x.start - 10:.0f}" y="{at + 4}" text-anchor="end">{escape(name)}</text>'
+    place = f'x="{x.start - 10:.0f}" y="{at + 4}"'
+    yield f'<text class="name" {place} text-anchor="end">{escape(name)}</text>'
     if row.lower is not None and row.upper is not None:
         yield f'<line class="whisker" x1="{x(row.lower)}" x2="{x(row.upper)}" y1="{at}" y2="{at}"/>'
         for end in (row.lower, row.upper):

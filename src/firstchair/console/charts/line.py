@@ -67,8 +67,9 @@ def line_svg(chart: LineChart, name: str) -> Markup:
 def framed(drawn: str, name: str, *, title: str, says: str, height: float, kind: str) -> Markup:
     """An SVG element with a title and a description of what it shows."""
     return Markup(
-        f'<svg class="{kind}" viewBox="0 0 {WIDTH} {height:g}" role="img" aria-labelledby="{name}-t {name}-d">'
-        f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(says)}</desc>{drawn}</svg>'
+        f'<svg class="{kind}" viewBox="0 0 {WIDTH} {height:g}" role="img" '
+        f'aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{escape(title)}</title>'
+        f'<desc id="{name}-d">{escape(says)}</desc>{drawn}</svg>'
     )
 
 
@@ -135,7 +136,8 @@ def _grid(
         yield f'<line class="grid" x1="{frame.left:g}" x2="{frame.right:g}" y1="{at}" y2="{at}"/>'
         if written:
             text = label(tick, chart.form, ticks)
-            yield f'<text class="axis" x="{frame.left - 6:g}" y="{at + 4}" text-anchor="end">{text}</text>'
+            place_of = f'x="{frame.left - 6:g}" y="{at + 4}"'
+            yield f'<text class="axis" {place_of} text-anchor="end">{text}</text>'
 
 
 def _days(frame: Frame, first: date | int, last: date | int, *, most: int = 5) -> Iterator[str]:
@@ -148,7 +150,8 @@ def _days(frame: Frame, first: date | int, last: date | int, *, most: int = 5) -
             else f"{(on := date.fromordinal(day)).day} {on:%b}"
         )
         at = frame.bottom + BOTTOM - 6
-        yield f'<text class="axis" x="{frame.x(day)}" y="{at:g}" text-anchor="{anchor}">{written}</text>'
+        place_of = f'x="{frame.x(day)}" y="{at:g}"'
+        yield f'<text class="axis" {place_of} text-anchor="{anchor}">{written}</text>'
 
 
 def _marks(chart: LineChart, frame: Frame, *, named: bool) -> Iterator[str]:
@@ -161,16 +164,19 @@ def _marks(chart: LineChart, frame: Frame, *, named: bool) -> Iterator[str]:
             end = at > (frame.left + frame.right) / 2
             place_of = f'x="{at + (-4 if end else 4):g}" y="{frame.top + 10 + 12 * number:g}"'
             anchor = "end" if end else "start"
-            yield f'<text class="axis mark-name" {place_of} text-anchor="{anchor}">{escape(mark.name)}</text>'
+            name = escape(mark.name)
+            yield f'<text class="axis mark-name" {place_of} text-anchor="{anchor}">{name}</text>'
 
 
 def _references(chart: LineChart, frame: Frame, *, named: bool) -> Iterator[str]:
     for reference in chart.references:
         at = frame.y(reference.value)
-        yield f'<line class="reference" x1="{frame.left:g}" x2="{frame.right:g}" y1="{at}" y2="{at}"/>'
+        ends = f'x1="{frame.left:g}" x2="{frame.right:g}" y1="{at}" y2="{at}"'
+        yield f'<line class="reference" {ends}/>'
         if named:
             name = escape(reference.name)
-            yield f'<text class="axis reference-name" x="{frame.right:g}" y="{at - 4}" text-anchor="end">{name}</text>'
+            place_of = f'x="{frame.right:g}" y="{at - 4}"'
+            yield f'<text class="axis reference-name" {place_of} text-anchor="end">{name}</text>'
 
 
 def _band(line: Series, number: int, frame: Frame) -> Iterator[str]:
@@ -184,7 +190,8 @@ def _band(line: Series, number: int, frame: Frame) -> Iterator[str]:
     elif known:
         on, lower, upper = known[0]
         at = frame.x(place(on))
-        yield f'<line class="bar c{number % COLOURS}" x1="{at}" x2="{at}" y1="{frame.y(lower)}" y2="{frame.y(upper)}"/>'
+        ends = f'x1="{at}" x2="{at}" y1="{frame.y(lower)}" y2="{frame.y(upper)}"'
+        yield f'<line class="bar c{number % COLOURS}" {ends}/>'
 
 
 def _line(chart: LineChart, line: Series, number: int, frame: Frame) -> Iterator[str]:
@@ -207,4 +214,7 @@ def _said(chart: LineChart, line: Series, point: Point) -> str:
     interval = ""
     if point.lower is not None and point.upper is not None:
         interval = f" ({told(point.lower, chart.form)} to {told(point.upper, chart.form)})"
-    return f"{line.name}, {point.on}: {told(point.value, chart.form)}{interval}{', not final' if point.is_open else ''}"
+    return (
+        f"{line.name}, {point.on}: "
+        f"{told(point.value, chart.form)}{interval}{', not final' if point.is_open else ''}"
+    )

@@ -188,7 +188,8 @@ def _large(
     for name in sorted(names):
         found = rows(
             f"""
-            select {name} as value, count(distinct user_key) as users from {sources.lake.scan(t.EVIDENCE)}
+            select {name} as value, count(distinct user_key) as users
+            from {sources.lake.scan(t.EVIDENCE)}
             where stage = ? and challenger_version = ? and day >= ? group by {name}
             """,
             step.stage,

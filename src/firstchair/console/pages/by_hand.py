@@ -52,7 +52,10 @@ class Typed:
         if not self.person.strip():
             return "Type your name: it stands in the ledger beside the reason."
         if not LEAST_REASON <= len(self.reason.strip()) <= MOST_REASON:
-            return f"Type a reason of {LEAST_REASON} to {MOST_REASON:,} characters: it stands in the ledger for ever."
+            return (
+                f"Type a reason of {LEAST_REASON} to {MOST_REASON:,} characters: it stands in the "
+                "ledger for ever."
+            )
         return None
 
 

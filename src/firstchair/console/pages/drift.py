@@ -38,7 +38,8 @@ class Drift:
 def drift_page(sources: Sources, day: date | None) -> Drift:
     """The figures of `day`, by default of the newest compared day."""
     shares = rows(
-        f"select as_of, avg(drifted::int) as share from {sources.lake.scan(t.DRIFT)} group by as_of order by as_of"
+        f"select as_of, avg(drifted::int) as share from {sources.lake.scan(t.DRIFT)} "
+        "group by as_of order by as_of"
     )
     days = [row["as_of"] for row in shares]
     chosen = day if day in days else max(days, default=None)
@@ -75,7 +76,8 @@ def _columns(sources: Sources, chosen: date | None) -> tuple[Row, ...]:
     return tuple(
         rows(
             f"""
-            select * from {sources.lake.scan(t.DRIFT)} where as_of = ? and least(users, reference_users) >= ?
+            select * from {sources.lake.scan(t.DRIFT)}
+            where as_of = ? and least(users, reference_users) >= ?
             order by not drifted, effect / nullif(min_effect, 0) desc, "column"
             """,
             chosen,
@@ -110,7 +112,8 @@ def _gap(gaps: Sequence[Row], marks: tuple[Mark, ...]) -> LineChart:
     )
     return LineChart(
         "Overfitting",
-        "Training metric less test metric of each family, mean over users, with 95 % intervals, by day.",
+        "Training metric less test metric of each family, mean over users, with 95 % intervals, "
+        "by day.",
         lines,
         Form.NUMBER,
         marks=marks,

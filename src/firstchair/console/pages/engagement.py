@@ -117,7 +117,8 @@ def _cells(sources: Sources, segment: Segment, span_days: int) -> list[Row]:
         select *, event_date <= max(event_date) over () - {SLATE_DAYS} as mature
         from {sources.lake.scan(t.ENGAGEMENT_DAILY)}
         where segment = ? and model_version = '{ALL}' and users >= ?
-        qualify event_date > max(event_date) over () - {span_days} order by event_date, segment_value
+        qualify event_date > max(event_date) over () - {span_days}
+        order by event_date, segment_value
         """,
         str(segment),
         sources.config.k_anonymity,

@@ -14,8 +14,9 @@ LIST_LENGTH = 20
 RECENT = 10
 FAVOURITES = 10
 SCALARS = (
-    "lifecycle", "age_group", "gender", "country", "state", "city", "tenure_days", "days_since_last_login",
-    "logins_28d", "impressions", "clicks", "clicks_per_100", "listen_through",
+    "lifecycle", "age_group", "gender", "country", "state", "city", "tenure_days",
+    "days_since_last_login", "logins_28d", "impressions", "clicks", "clicks_per_100",
+    "listen_through",
 )  # fmt: skip
 
 
@@ -89,7 +90,8 @@ def _features(sources: Sources, key: str, as_of: date | None) -> Row | None:
     if as_of is None:
         return None
     found = rows(
-        f"select * from {sources.lake.scan(t.USER_FEATURES)} where as_of = ? and user_key = ? limit 1",
+        f"select * from {sources.lake.scan(t.USER_FEATURES)} where as_of = ? and user_key = ? "
+        "limit 1",
         as_of,
         key,
     )
@@ -103,7 +105,8 @@ def _with_names(sources: Sources, tracks: list[Row]) -> tuple[Row, ...]:
     named = rows(
         f"""
         select track_id, title, a.name as artist from {sources.lake.scan(t.TRACKS)} k
-        left join {sources.lake.scan(t.ARTISTS)} a using (artist_id) where list_contains(?, track_id)
+        left join {sources.lake.scan(t.ARTISTS)} a using (artist_id)
+        where list_contains(?, track_id)
         """,
         [track["track_id"] for track in tracks],
     )
@@ -119,9 +122,12 @@ def _favourites(sources: Sources, key: str, as_of: date | None) -> tuple[Row, ..
     return tuple(
         rows(
             f"""
-            select coalesce(a.name, artist_id) as name, confidence, plays, clicks, impressions, follows
-            from {sources.lake.scan(t.INTERACTIONS)} left join {sources.lake.scan(t.ARTISTS)} a using (artist_id)
-            where as_of = ? and user_key = ? and preference = 1 order by confidence desc, artist_id limit {FAVOURITES}
+            select coalesce(a.name, artist_id) as name, confidence, plays, clicks, impressions,
+                   follows
+            from {sources.lake.scan(t.INTERACTIONS)}
+            left join {sources.lake.scan(t.ARTISTS)} a using (artist_id)
+            where as_of = ? and user_key = ? and preference = 1
+            order by confidence desc, artist_id limit {FAVOURITES}
             """,
             as_of,
             key,

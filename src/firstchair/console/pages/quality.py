@@ -106,8 +106,10 @@ def _counted(
 def _reasons(lake: Lake, fates: events.Reconciliation) -> tuple[Quarantined, ...]:
     samples = rows(
         f"""
-        select reason, object_url, line, detail, raw, quarantined_at from {lake.scan(t.QUARANTINE_EVENTS)}
-        qualify row_number() over (partition by reason order by quarantined_at desc, object_url, line) <= {SAMPLES}
+        select reason, object_url, line, detail, raw, quarantined_at
+        from {lake.scan(t.QUARANTINE_EVENTS)}
+        qualify row_number() over (partition by reason
+            order by quarantined_at desc, object_url, line) <= {SAMPLES}
         order by reason, quarantined_at desc, object_url, line
         """
     )
@@ -136,7 +138,8 @@ def _measure(lake: Lake, measure: str, title: str, says: str, marks: tuple[Mark,
     """The chart of a measure of gold/data_quality over all sources, with its limit."""
     found = rows(
         f"""
-        select event_date, value, threshold from {lake.scan(t.DATA_QUALITY)} where measure = ? and key = 'all'
+        select event_date, value, threshold from {lake.scan(t.DATA_QUALITY)}
+        where measure = ? and key = 'all'
         qualify event_date > max(event_date) over () - {DAYS} order by event_date
         """,
         measure,
@@ -153,8 +156,10 @@ def _failing(lake: Lake) -> tuple[Row, ...]:
     return tuple(
         rows(
             f"""
-            select * from (select *, max(event_date) over () as newest from {lake.scan(t.DATA_QUALITY)})
-            where fails and event_date > newest - {DAYS} order by event_date desc, measure, key limit {MOST_FAILING}
+            select * from (select *, max(event_date) over () as newest
+                   from {lake.scan(t.DATA_QUALITY)})
+            where fails and event_date > newest - {DAYS}
+            order by event_date desc, measure, key limit {MOST_FAILING}
             """
         )
     )
@@ -162,8 +167,8 @@ def _failing(lake: Lake) -> tuple[Row, ...]:
 
 def _accounts(sources: Sources) -> dict[str, int | None]:
     found = rows(
-        f"select reason, count(distinct user_key) as users from {sources.lake.scan(t.QUARANTINE_USERS)} "
-        "group by reason order by reason"
+        "select reason, count(distinct user_key) as users "
+        f"from {sources.lake.scan(t.QUARANTINE_USERS)} group by reason order by reason"
     )
     least = sources.config.k_anonymity
     return {row["reason"]: row["users"] if row["users"] >= least else None for row in found}

@@ -13,7 +13,8 @@ def survival_chart(sources: Sources, segment: Segment) -> LineChart:
     """The newest survival curves of a segment: the share of users who stay, by days since start."""
     found = rows(
         f"""
-        select segment_value, day, users, survival, lower, upper from {sources.lake.scan(t.SURVIVAL)}
+        select segment_value, day, users, survival, lower, upper
+        from {sources.lake.scan(t.SURVIVAL)}
         where segment = ? and model_version = '{ALL}' and at_risk >= ?
         qualify as_of = max(as_of) over () order by day
         """,
@@ -34,7 +35,9 @@ def survival_chart(sources: Sources, segment: Segment) -> LineChart:
         for value in largest
     )
     return LineChart(
-        "Survival", "Share of those who began that had not left so many days later (Kaplan and Meier), with 95 %.",
+        "Survival",
+        "Share of those who began that had not left so many days later (Kaplan and Meier), "
+        "with 95 %.",
         lines, Form.SHARE,
     )  # fmt: skip
 
@@ -47,14 +50,16 @@ def baseline_forest(sources: Sources, known: Mapping[str, str]) -> Forest:
     found = rows(
         f"""
         select * from {sources.lake.scan(t.BASELINES)} where users >= ? and baseline_users >= ?
-        qualify event_date = max(event_date) over () order by impressions desc, model_version, baseline
+        qualify event_date = max(event_date) over ()
+        order by impressions desc, model_version, baseline
         """,
         sources.config.k_anonymity,
         sources.config.k_anonymity,
     )
     lines = tuple(
         ForestRow(
-            f"{model_title(row['model_version'], known.get(row['model_version']))} to {row['baseline']}",
+            f"{model_title(row['model_version'], known.get(row['model_version']))} to "
+            f"{row['baseline']}",
             row["relative_difference"],
             row["lower"],
             row["upper"],
@@ -65,6 +70,7 @@ def baseline_forest(sources: Sources, known: Mapping[str, str]) -> Forest:
         if row["relative_difference"] is not None
     )
     return Forest(
-        "Against baselines", "CTR of a version over the last week, relative to the holdout's or to drawn slots'.",
+        "Against baselines",
+        "CTR of a version over the last week, relative to the holdout's or to drawn slots'.",
         lines, Form.CHANGE, (Reference("no difference", 0.0),),
     )  # fmt: skip

@@ -45,8 +45,9 @@ def test_the_scenarios_are_those_of_the_specification() -> None:
 
 @pytest.mark.parametrize(
     ("limit", "runs", "at_most", "count"),
-    [(0.05, 60, True, 9), (0.10, 60, True, 14), (0.35, 60, True, 33), (0.05, 12, True, 4), (0.05, 400, True, 35),
-     (0.85, 60, False, 42), (0.90, 60, False, 46), (0.95, 60, False, 51), (0.0, 60, True, 0)],
+    [(0.05, 60, True, 9), (0.10, 60, True, 14), (0.35, 60, True, 33), (0.05, 12, True, 4),
+     (0.05, 400, True, 35), (0.85, 60, False, 42), (0.90, 60, False, 46), (0.95, 60, False, 51),
+     (0.0, 60, True, 0)],
 )  # fmt: skip
 def test_the_accepted_counts_are_those_of_the_specification(
     limit: float, runs: int, at_most: bool, count: int

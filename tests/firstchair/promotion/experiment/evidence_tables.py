@@ -26,7 +26,7 @@ def evidence_of(
     seed: int = 5,
     left: float = 0.0,
 ) -> pa.Table:
-    """One row a user and day with activity; a row of zeros on the first day for users who never were active.
+    """One row per user and active day; a row of zeros on the first day for inactive users.
 
     left: share of the challenger's users who stay away for good from day 3 on.
     """
@@ -76,7 +76,7 @@ def _labels(active: Any, day: Any, user: Any) -> dict[str, Any]:
 
 
 def with_bad_day(table: pa.Table, number: int) -> pa.Table:
-    """A further day 0, 1, ... on which the challenger's users click all they see; the days from it on come later."""
+    """A further day on which the challenger's users click everything; later days move by one."""
     days = table.column("day").to_pylist()
     first = min(days)
     bad_day = first + timedelta(days=number)

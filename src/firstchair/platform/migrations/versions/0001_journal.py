@@ -1,4 +1,4 @@
-"""The journal: what caused a retraining or was kept from it, append-only; and incidents with their deliveries."""
+"""The journal of retraining causes, append-only; and incidents with their deliveries."""
 
 import sqlalchemy as sa
 from alembic import op
