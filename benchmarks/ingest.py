@@ -1,10 +1,11 @@
 """What ingestion costs beside DuckDB's parse of the same objects, in processor seconds.
 
 `python -m benchmarks.ingest [--events N] [--objects N] [--events-per-object N] [--seed S]` writes
-gzip objects of made-up events (3 % repeated, 1 % faulty) in the mix of a service of recommendations.
-Then, each in a process of its own:
+gzip objects of made-up events (3 % repeated, 1 % faulty) in the mix of a service of
+recommendations. Then, each in a process of its own:
 
-- DuckDB parses the objects: `read_json` with the contract's columns, one thread, every field counted;
+- DuckDB parses the objects: `read_json` with the contract's columns, one thread, every field
+  counted;
 - `firstchair.events.ingest` takes them to bronze and quarantine;
 - `firstchair.events.build_events` takes bronze to silver.
 

@@ -42,9 +42,9 @@ TELEMETRY_OFF = {
 # MLflow's column for the address of a run's artifacts holds 200 characters (3.17,
 # `store/tracking/dbmodels/models.py`); 62 of them follow after the home or stand before it.
 LONGEST_HOME = 138
-# What the shell of the embedded Postgres' pg_ctl does not take as it is; what DuckDB would read as a
-# column of the lake's tables (`name=value`, a partition); what delta-rs (deltalake 1.6.6) panics at
-# in a path ("Invalid object store url"), or decodes (`%25`) and then does not find.
+# What the shell of the embedded Postgres' pg_ctl does not take as it is; what DuckDB would read as
+# a column of the lake's tables (`name=value`, a partition); what delta-rs (deltalake 1.6.6) panics
+# at in a path ("Invalid object store url"), or decodes (`%25`) and then does not find.
 NO_PATH = re.compile(r'["$`\\]|=|[\[\]^|]|%[0-9A-Fa-f]{2}|::')
 
 
@@ -273,8 +273,8 @@ class Settings(BaseSettings):
             )
         if (length := len(home.as_uri()) - len("file://")) > LONGEST_HOME:
             raise ValueError(
-                f"{text} is too long: {length} characters, counted as in an address (a letter outside "
-                f"ASCII is 6 or more); choose one of at most {LONGEST_HOME}"
+                f"{text} is too long: {length} characters, counted as in an address (a letter "
+                f"outside ASCII is 6 or more); choose one of at most {LONGEST_HOME}"
             )
         return home
 
@@ -297,7 +297,8 @@ class Settings(BaseSettings):
             )
         if self.probation_min_days > self.probation_max_days:
             raise ValueError(
-                f"probation_min_days {self.probation_min_days} exceeds probation_max_days {self.probation_max_days}"
+                f"probation_min_days {self.probation_min_days} exceeds probation_max_days "
+                f"{self.probation_max_days}"
             )
         return self
 
@@ -417,7 +418,7 @@ class Settings(BaseSettings):
         return self.api_token.get_secret_value() or _kept_secret(self.home / "api_token")
 
     def secret_webhook_key(self) -> bytes:
-        """The key that signs alerts: the setting, or HMAC-SHA256(api_token, "alert webhook") in hex."""
+        """The key that signs alerts, or hex HMAC-SHA256(api_token, "alert webhook") if unset."""
         derived = hmac.new(
             self.secret_api_token().encode(), b"alert webhook", hashlib.sha256
         ).hexdigest()
@@ -428,8 +429,8 @@ def load_settings() -> Settings:
     """Read the settings of this process and switch all telemetry off.
 
     Raises:
-        SettingsError: A key is unknown or has another name now, or its value cannot be used; nothing
-            was read or written.
+        SettingsError: A key is unknown or has another name now, or its value cannot be used;
+            nothing was read or written.
     """
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
@@ -469,7 +470,7 @@ def _renamed(old: str) -> SettingsError:
 
 
 def _kept_secret(path: Path, first: str = "") -> str:
-    """The secret in `path`; written with mode 0600 the first time, by default one that nobody knows."""
+    """The secret in `path`; the first call writes it with mode 0600, by default at random."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_once(path, first or secrets.token_hex(32), mode=0o600)
@@ -477,7 +478,7 @@ def _kept_secret(path: Path, first: str = "") -> str:
 
 
 def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file whole, or not at all where it is there: of several processes the first one's text stands."""
+    """Write a file whole unless it is there: of several processes, the first one's text stands."""
     # In two containers over one home a process may have the same number.
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

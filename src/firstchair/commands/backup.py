@@ -164,7 +164,7 @@ def _fill(platform: Platform, folder: Path) -> Manifest:
 
 
 def _copy_home(settings: Settings, target: Path) -> Iterator[tuple[str, KeptFile]]:
-    """Copy each file of the home; one that is removed meanwhile, as delivered ones are, is left out."""
+    """Copy each file of the home, except those removed meanwhile, such as delivered ones."""
     lake = in_home(settings, settings.lake_url)
     copied_otherwise = {Path(SERVER), *([lake] if lake else [])}
     for name, folders, files in os.walk(settings.home):

@@ -217,7 +217,8 @@ MENDS = {
     f'time_zone = "Europe/Berlin" to occurred_at in {TABLE}.',
     Reason.FUTURE_TIMESTAMP: "Look at the unit and the time zone of occurred_at, and at the clock "
     "of the sender.",
-    Reason.UNKNOWN_EVENT_TYPE: f'Name it in {TABLE}: event_type.names = {{{{ "theirs" = "play" }}}}; '
+    Reason.UNKNOWN_EVENT_TYPE: f"Name it in {TABLE}: "
+    'event_type.names = {{ "theirs" = "play" }}; '
     f"ours are {', '.join(events.EventType)}.",
 }
 A_TABLE = "This looks like a table (CSV): deliver JSON objects, one a line."
@@ -265,7 +266,10 @@ def _repeated(fields: list[dict[str, Any]]) -> list[Fault]:
     taken = [place for place, found in numbers.items() if len(found) > 1]
     if taken:
         source, number = taken[0]
-        what = f"{len(taken):,} numbers stand for several events of a source, the first {number} of {source}."
+        what = (
+            f"{len(taken):,} numbers stand for several events of a source, the first {number} of "
+            f"{source}."
+        )
         mend = (
             "Count source_seq within each source; where there is no such number, map it to a "
             "field that is not there."

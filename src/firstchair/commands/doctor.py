@@ -148,8 +148,8 @@ def _sampled(settings: Settings, store: EventStore, names: list[str], detail: st
         f"{count:,} {reason}" for reason, count in Counter(f.reason for f in found).most_common(3)
     )
     detail = (
-        f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: {reasons} "
-        f"(first: {name} line {record.line}: {found[0].detail})"
+        f"{detail}; {len(found):,} of the first {len(records):,} records would be refused: "
+        f"{reasons} (first: {name} line {record.line}: {found[0].detail})"
     )
     few = _state(2 * len(found) < len(records))
     return Finding("events", few, detail, events.REFUSED_REMEDY)

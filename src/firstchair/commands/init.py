@@ -1,4 +1,4 @@
-"""`firstchair init`: a commented `firstchair.toml` for one's own sources, with a mapping proposed from samples."""
+"""`firstchair init`: a commented `firstchair.toml` with a mapping proposed from samples."""
 
 import json
 import re
@@ -20,11 +20,13 @@ from firstchair.sources import EventStore, Record, table_columns
 
 CONFIG = "firstchair.toml"
 RECORDS, OBJECTS, DEPTH = 200, 10, 4
-# Names that fields go by, in small letters and digits alone; the first of these that is there counts.
+# Names that fields go by, in small letters and digits alone; the first of these that is there
+# counts.
 FIELD_NAMES = {
     "event_id": "eventid messageid uuid id",
     "event_type": "eventtype eventname event action type what",
-    "occurred_at": "occurredat eventtime timestamp ts time playedat listenedat createdat datetime at",
+    "occurred_at": "occurredat eventtime timestamp ts time playedat listenedat createdat datetime "
+    "at",
     "user_id": "userid uid listenerid memberid accountid customerid subscriberid userkey user",
     "source": "source app platform client",
     "source_seq": "sourceseq sequence seq",
@@ -61,7 +63,7 @@ SECONDS = re.compile(r"sec")
 
 @dataclass(frozen=True, slots=True)
 class InitReport:
-    """What was written. accepted, accepted_before: of the sampled records, with the mapping and without."""
+    """The text written. accepted, accepted_before: of the samples, with the mapping and without."""
 
     path: str
     sampled: int

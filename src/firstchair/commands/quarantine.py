@@ -1,4 +1,4 @@
-"""`firstchair replay-quarantine`: try refused records and accounts again after something was mended."""
+"""`firstchair replay-quarantine`: try refused records and accounts again after a repair."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def replay_quarantine(
     day: date | None = None,
     progress: Progress | None = None,
 ) -> ReplayReport:
-    """Read accounts and catalogue anew, try the records again, and build the days that they reached.
+    """Read accounts and catalogue anew, retry the records, and build the days they reached.
 
     Accounts have no day and a reason of their own, so all of them are read again in any case.
 

@@ -123,7 +123,7 @@ class _Rotation:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep everybody else from opening the platform; login workers that run already are asked to end."""
+        """Keep all others from opening the platform; running login workers are asked to end."""
         is_new = not self.folder.exists()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_written_to(self.platform.settings.spool):

@@ -51,7 +51,8 @@ def run(
     decision or the lists depend on cannot be left out.
 
     Raises:
-        RunError: Another writer of the tables is at work, there is no complete day, or a step failed.
+        RunError: Another writer of the tables is at work, there is no complete day, or a step
+            failed.
         DataError: Too much of the last day, or of all days, was refused: its events are built, and
             no features, models or lists.
     """
@@ -68,7 +69,7 @@ def rebuild(
     who: str,
     progress: Progress | None = None,
 ) -> tuple[date, ...]:
-    """Read accounts and catalogue, call `mend`, then build the days of events that wait to be built.
+    """Read accounts and catalogue, call `mend`, then build the days of events that are due.
 
     Days are built as `run` builds those that late events reached, with all later ones; features,
     models and lists are left to the next run.

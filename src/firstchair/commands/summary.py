@@ -110,8 +110,8 @@ def _models(platform: Platform, as_of: date) -> Rows:
     with connect() as connection:
         connection.register("evidence", evidence)
         means = connection.execute(
-            "select family, count(*) as test_users, avg(recall_at_20), avg(ndcg_at_10) from evidence "
-            "group by family order by avg(ndcg_at_10) desc, family"
+            "select family, count(*) as test_users, avg(recall_at_20), avg(ndcg_at_10) "
+            "from evidence group by family order by avg(ndcg_at_10) desc, family"
         ).fetchall()
     rows = []
     for family, test_users, recall, ndcg in means:
@@ -137,8 +137,8 @@ def _churn(mature: pa.Table) -> Rows:
     with connect() as connection:
         connection.register("mature", mature)
         newest = connection.execute(
-            "select as_of, horizon_days, segment, segment_value, users, churned, churn_rate from mature "
-            "qualify as_of = max(as_of) over (partition by horizon_days) "
+            "select as_of, horizon_days, segment, segment_value, users, churned, churn_rate "
+            "from mature qualify as_of = max(as_of) over (partition by horizon_days) "
             "order by horizon_days, segment <> 'all', segment, segment_value"
         )
         names = [column[0] for column in newest.description]

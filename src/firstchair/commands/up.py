@@ -210,7 +210,8 @@ def _watch(
             deaths[service] += 1
             if deaths[service] > RESTARTS:
                 raise RunError(
-                    f"{service.name} ended {deaths[service]} times, last with code {process.returncode}.",
+                    f"{service.name} ended {deaths[service]} times, last with code "
+                    f"{process.returncode}.",
                     where=str(_log(service, logs)),
                     data="No data was touched; the other services were ended too.",
                     remedy="Read its log, mend the cause, and start again.",
@@ -263,10 +264,12 @@ def _require_free_ports(wanted: tuple[Service, ...]) -> None:
     taken = [service for service in wanted if service.address and _answers(service)]
     if taken:
         raise RunError(
-            f"{', '.join(f'{service.name} at {service.address}' for service in taken)}: the port is in use.",
+            f"{', '.join(f'{service.name} at {service.address}' for service in taken)}: the port "
+            "is in use.",
             where=str(taken[0].address),
             data="Nothing was started.",
-            remedy="End what listens there, or set FIRSTCHAIR_API_PORT, FIRSTCHAIR_DAGSTER_PORT or _MLFLOW_PORT.",
+            remedy="End what listens there, or set FIRSTCHAIR_API_PORT, FIRSTCHAIR_DAGSTER_PORT "
+            "or _MLFLOW_PORT.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Bronze to silver: events that meet the suite and refer to what is known; the rest into quarantine by day."""
+"""Bronze to silver: events that pass the suite and refer to known rows; others to quarantine."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,8 @@ CHECKED = (
     *("event_type", "source_seq", "position", "propensity", "ms_played"),
     *("taken_sequence_number", "unknown_user", "unknown_artist", "unknown_track"),
 )
-# Whole days are taken together up to so many events: bounds memory; the outcome does not depend on it.
+# Whole days are taken together up to so many events: bounds memory; the outcome does not depend on
+# it.
 ROWS_AT_ONCE = 2_000_000
 # Delivered after the end of the day that follows, an event is late.
 ON_TIME_DAYS = 2
@@ -34,7 +35,8 @@ ON_TIME_DAYS = 2
 class EventsReport:
     """What stands in silver/events for the days built.
 
-    rows: accepted events; landed: events of those days in bronze; quarantined: refused ones by reason.
+    rows: accepted events; landed: events of those days in bronze; quarantined: refused ones by
+    reason.
     late: landed events that were ingested after the end of the day that follows theirs.
     users: distinct users. gaps: missing sequence numbers by source, over all history.
     """
@@ -53,7 +55,7 @@ class EventsReport:
 
 
 def build_events(lake: Lake, first: date, last: date) -> EventsReport:
-    """Put the accepted events of the days `first` to `last` (both included) in place of those partitions.
+    """Replace the partitions `first` to `last` (both included) by those days' accepted events.
 
     The same tables result from one call over a range and from one call a day. Stray days
     (`firstchair.events.calendar`) are in quarantine whole and are none of the days built.
@@ -141,7 +143,7 @@ def _differing(lake: Lake, refused: pa.Table, stretch: str) -> set[date]:
 
 
 class _Judged(NamedTuple):
-    """Landed events of some days: rows of silver/events, and of quarantine/events, and their count."""
+    """Landed events of some days: rows of silver/events, of quarantine/events, and their count."""
 
     accepted: pa.Table
     refused: pa.Table
@@ -188,8 +190,10 @@ def _checked(lake: Lake, first: date, last: date) -> str:
         from {bronze} group by all having count(*) > 1;
         create temp table checked as
         select b.*,
-               row_number() over (order by b.event_date, b.source, b.source_seq, b.event_id) - 1 as n,
-               case when k.event_id <> b.event_id then b.source || ' ' || b.source_seq end as taken_sequence_number,
+               row_number() over (order by b.event_date, b.source, b.source_seq, b.event_id) - 1
+                   as n,
+               case when k.event_id <> b.event_id then b.source || ' ' || b.source_seq end
+                   as taken_sequence_number,
                case when u.user_key is null then b.user_key end as unknown_user,
                case when a.artist_id is null then b.artist_id end as unknown_artist,
                case when s.track_id is null then b.track_id end as unknown_track

@@ -157,7 +157,7 @@ def stray_days(lake: Lake, *, read_since: datetime) -> StrayDays | None:
 
 
 def set_aside_strays(lake: Lake) -> tuple[date, date] | None:
-    """Put the events of stray days into quarantine, and take out those whose days are stray no more.
+    """Put events of stray days into quarantine, and take out those that are stray no more.
 
     A day that is stray no more has landed events that are neither accepted nor refused, so it waits
     to be built (`stale_days`). Killed on its way, it is completed by the next call.
@@ -189,14 +189,18 @@ def _set_aside(lake: Lake) -> dict[date, int]:
     """Events in quarantine for their stray day, by day."""
     with connect() as connection:
         rows = connection.execute(
-            f"select event_date, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} where {SET_ASIDE} group by event_date"
+            f"select event_date, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} "
+            f"where {SET_ASIDE} group by event_date"
         ).fetchall()
     return dict(rows)
 
 
 def _refused(lake: Lake, outside: str) -> pa.Table:
     """Rows of quarantine/events for the landed events of the days that `outside` (SQL) names."""
-    detail = f"'{STRAY}: ' || event_date || ' lies {SILENT_DAYS} days or more apart from all other days of events'"
+    detail = (
+        f"'{STRAY}: ' || event_date || ' lies {SILENT_DAYS} days or more apart from all other "
+        "days of events'"
+    )
     columns = quarantined(f"'{Reason.OUT_OF_RANGE}'", detail)
     with connect() as connection:
         return connection.sql(
@@ -208,7 +212,8 @@ def _refused(lake: Lake, outside: str) -> pa.Table:
 def quarantined(reason: str, detail: str) -> str:
     """Columns (SQL) of quarantine/events of a landed event.
 
-    `raw` is rebuilt from the columns: the record itself was sound, and holds no account key any more.
+    `raw` is rebuilt from the columns: the record itself was sound, and holds no account key any
+    more.
 
     Args:
         reason: SQL of a code of `Reason`.
@@ -218,7 +223,8 @@ def quarantined(reason: str, detail: str) -> str:
     return f"""
         object_url, line, {reason} as reason, {detail} as detail,
         json_merge_patch('{{}}', to_json({{{fields}}}))::varchar as raw,
-        ingested_at as quarantined_at, event_id, source, source_seq, event_date, null::varchar as batch_id"""
+        ingested_at as quarantined_at, event_id, source, source_seq, event_date,
+        null::varchar as batch_id"""
 
 
 def _blocks(days: Days) -> list[Days]:

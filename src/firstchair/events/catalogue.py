@@ -1,4 +1,4 @@
-"""The catalogue as it is now, in the lake: what events may refer to, and what models know of artists."""
+"""The catalogue as it is now, in the lake: what events refer to and models know of artists."""
 
 from dataclasses import asdict, dataclass
 

@@ -17,7 +17,7 @@ from firstchair.validation import SHOWN_CHARACTERS, row_rules
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A record that ingestion would quarantine: its place in what was given, a stable reason, what was found."""
+    """A record that ingestion would quarantine: its place, a stable reason, what was found."""
 
     index: int
     reason: str
@@ -29,7 +29,8 @@ def refusals(
 ) -> list[Refusal]:
     """Those of the records that ingestion would refuse at `now` (taken to the minute), by place.
 
-    What needs other tables is judged later: unknown users, artists and tracks, and sequence conflicts.
+    What needs other tables is judged later: unknown users, artists and tracks, and sequence
+    conflicts.
     """
     found = [
         Refusal(place, record.refused, record.detail)
@@ -46,7 +47,7 @@ def refusals(
 def parsed_fields(
     records: Sequence[Record], *, now: datetime, mapping: EventMapping | None = None
 ) -> list[dict[str, Any]]:
-    """What ingestion would read of each record that it would accept: its fields by name, and index."""
+    """What ingestion would read of each record it accepts: its fields by name, and index."""
     now = now.replace(second=0, microsecond=0)
     with connect() as connection:
         connection.register("records", _table(records))
@@ -76,7 +77,8 @@ def _judging(now: datetime, mapping: EventMapping | None) -> str:
     reasons = " ".join(f"when {rule.fails} then '{rule.reason}'" for rule in rules)
     # As the suite shows a value: a whole number without its fraction.
     shown = {
-        rule.column: f"regexp_replace(left({rule.column}::varchar, {SHOWN_CHARACTERS}), '\\.0$', '')"
+        rule.column: f"regexp_replace(left({rule.column}::varchar, {SHOWN_CHARACTERS}), "
+        "'\\.0$', '')"
         for rule in rules
     }
     details = " ".join(

@@ -14,7 +14,7 @@ ALL = tuple(EventType)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: JSON types as DuckDB names them, event types that have it, whether those must have it."""
+    """One field: JSON types as DuckDB names them, event types that have it, whether required."""
 
     name: str
     json_types: tuple[str, ...]

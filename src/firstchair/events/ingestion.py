@@ -1,4 +1,4 @@
-"""New objects into bronze: each batch noted as started, written, noted as done; a dead batch is undone first."""
+"""New objects into bronze: each batch is noted at start and end; a dead one is undone first."""
 
 import hashlib
 from collections import Counter

@@ -36,7 +36,8 @@ def mapped_sql(mapping: EventMapping, records: str = "records") -> str:
             select *, json_extract_string(doc, [{paths}]) as texts,
                    json_type(doc, [{paths}]) as kinds
             from (
-                select * replace (case when json_type(doc) = 'OBJECT' then doc else '{{}}' end as doc)
+                select * replace (
+                    case when json_type(doc) = 'OBJECT' then doc else '{{}}' end as doc)
                 from (select *, case when json_valid(raw) then raw else '{{}}' end as doc
                       from {records})))"""
 

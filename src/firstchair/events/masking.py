@@ -1,4 +1,4 @@
-"""What is kept of records: of accepted events the allowed fields, of refused ones the contract's."""
+"""What is kept of records: the allowed fields of accepted ones, the contract's of refused ones."""
 
 import re
 from collections.abc import Callable, Collection

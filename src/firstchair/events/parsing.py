@@ -1,4 +1,4 @@
-"""Records to events, in the engine: types, required fields, UTC instants, and the reason of each refusal."""
+"""Records to events, in the engine: types, required fields, UTC instants, reasons of refusals."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -57,10 +57,10 @@ def parse(
         not_required: Fields that a record may lack nevertheless.
 
     Returns:
-        One row per record, no order: object_url, line, raw, the contract's fields (user_id not yet a
-        pseudonym), occurred_at (UTC), event_date, extra, reason and detail (both null where it is an event).
-        Where several reasons hold, the first of: not_json, not_an_object, missing_field, bad_type,
-        bad_timestamp, future_timestamp, out_of_range.
+        One row per record, no order: object_url, line, raw, the contract's fields (user_id not yet
+        a pseudonym), occurred_at (UTC), event_date, extra, reason and detail (both null where it is
+        an event). Where several reasons hold, the first of: not_json, not_an_object, missing_field,
+        bad_type, bad_timestamp, future_timestamp, out_of_range.
     """
     paths = ibis.array([f"$.{name}" for name in NAMES])
     valid = records.mutate(is_json=_json_valid(records.raw))
@@ -209,7 +209,7 @@ def _mistyped_detail(t: ir.Table, field: Field) -> Any:
 
 
 def _extra(t: ir.Table) -> Any:
-    """JSON of the fields that the contract does not name for this type; null where there are none."""
+    """JSON of the fields that the contract does not name for this type; null if none."""
     patches = {kind: _patch(names_of(kind)) for kind in EventType}
     common = _patch(tuple(f.name for f in FIELDS if f.common))
     patch = ibis.cases(

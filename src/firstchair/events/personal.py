@@ -29,11 +29,11 @@ OWNERS = _set(
 )
 NAMES = _set(
     "name names nick long mobile yearofbirth dateofbirth birthyear birthmonth birthplace "
-    "placeofbirth firstname givenname middlename lastname familyname maidenname surname forename fullname "
-    "username nickname realname displayname screenname legalname "
-    "emailaddress mailaddress ipaddress ipaddr remoteaddr remoteaddress xforwardedfor forwardedfor "
-    "phonenumber mobilenumber telephonenumber streetaddress postalcode postaladdress zipcode "
-    "latlong latlng lonlat geopoint geoip homeaddress yearsold"
+    "placeofbirth firstname givenname middlename lastname familyname maidenname surname forename "
+    "fullname username nickname realname displayname screenname legalname emailaddress "
+    "mailaddress ipaddress ipaddr remoteaddr remoteaddress xforwardedfor forwardedfor phonenumber "
+    "mobilenumber telephonenumber streetaddress postalcode postaladdress zipcode latlong latlng "
+    "lonlat geopoint geoip homeaddress yearsold"
 )
 PERSONAL = WORDS | NAMES
 # Long enough to stand in no other word.

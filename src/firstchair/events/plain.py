@@ -29,7 +29,7 @@ _TYPES = {"source_seq": "BIGINT", "position": "INTEGER", "ms_played": "BIGINT"}
 
 
 def is_plain(lines: pa.LargeBinaryArray) -> Flags:
-    """Which lines are certainly one JSON object with fields of the contract alone, of a plain form."""
+    """Which lines are certainly one plain JSON object with fields of the contract alone."""
     return np.asarray(pc.match_substring_regex(lines, _pattern()))
 
 

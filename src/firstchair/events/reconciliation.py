@@ -1,4 +1,4 @@
-"""What the tables say of themselves: every record's fate, gaps, days that late events have reached."""
+"""What the tables say of themselves: each record's fate, gaps, days reached by late events."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from firstchair.sources import SkippedObjects
 class Reconciliation:
     """Counts over all history, each from the table that holds the records.
 
-    read: records of all objects read. accepted: rows of silver/events. duplicates: repeated event_ids.
+    read: records of all objects read. accepted: rows of silver/events. duplicates: repeated
+    event_ids.
     quarantined: rows of quarantine/events by reason. gaps: missing sequence numbers by source.
     waiting: landed events whose day has not been built with them, such as those of today.
     """
@@ -43,7 +44,8 @@ def reconcile(lake: Lake) -> Reconciliation:
     with connect() as connection:
         read, duplicates, conflicts = connection.execute(
             "select coalesce(sum(records), 0)::bigint, coalesce(sum(duplicates), 0)::bigint, "
-            f"coalesce(sum(conflicting_duplicates), 0)::bigint from {lake.scan(t.OBJECTS)} where status = 'done'"
+            f"coalesce(sum(conflicting_duplicates), 0)::bigint from {lake.scan(t.OBJECTS)} "
+            "where status = 'done'"
         ).fetchall()[0]
         reasons = connection.execute(
             f"select reason, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} "
@@ -57,7 +59,7 @@ def reconcile(lake: Lake) -> Reconciliation:
 
 @dataclass(frozen=True, slots=True)
 class WaitingDay:
-    """A day with landed events that it was not built with, and when the last event of it was read."""
+    """A day with landed events newer than its build, and when the last of them was read."""
 
     day: date
     events: int
@@ -72,7 +74,8 @@ def waiting_days(lake: Lake) -> list[WaitingDay]:
                 select event_date, 1 as landed, ingested_at from {lake.scan(t.BRONZE_EVENTS)}
                 where {_whole(lake)}
                 union all select event_date, -1, null from {lake.scan(t.EVENTS)}
-                union all select event_date, -1, null from {lake.scan(t.QUARANTINE_EVENTS)} where batch_id is null
+                union all select event_date, -1, null from {lake.scan(t.QUARANTINE_EVENTS)}
+                where batch_id is null
             ) group by event_date having sum(landed) > 0 order by event_date
         """).fetchall()
     return [WaitingDay(*row) for row in rows]
@@ -86,7 +89,7 @@ def _whole(lake: Lake) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RefusedReason:
-    """How many records were refused for a reason, and the first of them: its object, line, detail."""
+    """How many records were refused for a reason, and the first: its object, line, detail."""
 
     reason: str
     records: int
@@ -116,7 +119,8 @@ class Refused:
     def sentence(self) -> str:
         """All of it in words."""
         named = "; ".join(
-            f"{r.records:,} {r.reason} (first: {r.object_url} line {r.line}: {r.detail.rstrip('.')})"
+            f"{r.records:,} {r.reason} (first: {r.object_url} line {r.line}: "
+            f"{r.detail.rstrip('.')})"
             for r in self.reasons
         )
         objects = f"{self.objects:,} object{'' if self.objects == 1 else 's'}"
@@ -216,7 +220,7 @@ def skipped(lake: Lake) -> Skipped | None:
 
 
 def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
-    """Numbers missing between the least and the greatest of each source, refused records counted as seen.
+    """Numbers missing between each source's least and greatest; refused records count as seen.
 
     A source may number its records anywhere from 0 to 2^63 - 1.
 
@@ -230,7 +234,8 @@ def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
         rows = connection.execute(f"""
             with seen as (
                 select source, source_seq, event_date from {lake.scan(t.BRONZE_EVENTS)}
-                union all select source, source_seq, event_date from {lake.scan(t.QUARANTINE_EVENTS)}),
+                union all select source, source_seq, event_date
+                from {lake.scan(t.QUARANTINE_EVENTS)}),
             settled as (
                 select source, max(source_seq) as newest from seen where {until} group by source)
             select source,
@@ -243,7 +248,7 @@ def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
 
 
 def stale_days(lake: Lake) -> list[date]:
-    """Days with landed events that are neither accepted nor in quarantine, ascending: they want building.
+    """Days with landed events neither accepted nor in quarantine, ascending: due to be built.
 
     Stray days are none of them, since building them changes nothing.
     """
@@ -253,7 +258,8 @@ def stale_days(lake: Lake) -> list[date]:
             select event_date from (
                 select event_date, 1 as landed from {lake.scan(t.BRONZE_EVENTS)}
                 union all select event_date, -1 from {lake.scan(t.EVENTS)}
-                union all select event_date, -1 from {lake.scan(t.QUARANTINE_EVENTS)} where batch_id is null
+                union all select event_date, -1 from {lake.scan(t.QUARANTINE_EVENTS)}
+                where batch_id is null
             ) group by event_date having sum(landed) <> 0 order by event_date
         """).fetchall()
     return [] if span is None else [day for (day,) in rows if span[0] <= day <= span[1]]
@@ -262,7 +268,8 @@ def stale_days(lake: Lake) -> list[date]:
 def blocked_days(lake: Lake, first: date, last: date) -> list[date]:
     """Days from `first` to `last` (both included) whose records no decision may rest on, ascending.
 
-    They are those that gold/data_quality says so of; rebuilt after the records were mended, a day is free again.
+    They are those that gold/data_quality says so of; rebuilt after the records were mended, a day
+    is free again.
     """
     rows = lake.read(
         t.DATA_QUALITY, f"blocks and event_date between date '{first}' and date '{last}'"

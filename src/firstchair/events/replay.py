@@ -181,7 +181,7 @@ def _chosen(lake: Lake, reason: str | None, day: date | None) -> pa.Table:
 
 
 class _Replay:
-    """One call: the store as it is now, and what is known of the objects from when they were read."""
+    """One call: the present store, and what is known of objects from when they were read."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How much of a day was refused and never delivered again, read from tables: it may not be built on.
+"""How much of a day was refused and never delivered again, which decides if it may be used.
 
 A record's day is that of its event. Where it was refused before that was known, it is the day that
 most events of its object are of, else the day it was read.
@@ -34,7 +34,7 @@ REFUSED_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Records of some days, their objects and bytes, and what of each was refused and not delivered again."""
+    """Records of some days with their objects and bytes, and how much of each was lost."""
 
     records: int
     lost: int
@@ -57,8 +57,14 @@ class Lost:
         more = ""
         if self.lost_objects or self.lost_size:
             bytes_lost = self.lost_size / self.size if self.size else 0.0
-            more = f", with {self.lost_objects:,} of {self.objects:,} objects and {bytes_lost:.0%} of all bytes,"
-        return f"{self.lost:,} of {self.records:,} records of {whose}{more} were refused and not accepted since"
+            more = (
+                f", with {self.lost_objects:,} of {self.objects:,} objects and {bytes_lost:.0%} "
+                "of all bytes,"
+            )
+        return (
+            f"{self.lost:,} of {self.records:,} records of {whose}{more} were refused "
+            "and not accepted since"
+        )
 
 
 def lost_before(lake: Lake, as_of: date) -> tuple[Lost, Lost]:
@@ -86,7 +92,8 @@ def _lost_before(lake: Lake, as_of: date, _versions: tuple[int, ...]) -> tuple[L
         objects = connection.execute(
             f"""
             with lost as (
-                select object_url, count(*) as refused, count(*) filter (lost) as lost, max(day) as day
+                select object_url, count(*) as refused, count(*) filter (lost) as lost,
+                       max(day) as day
                 from refused where unparsed group by object_url)
             select count(*), count(*) filter (bytes_refused > 0 and lost.lost = objects.records),
                    coalesce(sum(bytes), 0)::bigint,

@@ -1,4 +1,4 @@
-"""Source tables beside the catalogue, in the lake: each row valid, or in quarantine with its reason."""
+"""Source tables beside the catalogue, in the lake: rows are valid or quarantined with a reason."""
 
 from dataclasses import dataclass
 from datetime import datetime

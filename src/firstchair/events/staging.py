@@ -1,4 +1,4 @@
-"""A chunk of records in the engine: which are accepted, which repeat an event, which are refused."""
+"""A chunk of records in the engine: which are accepted, repeat an event, or are refused."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -169,7 +169,7 @@ def _erase(engine: Engine, tombstones: Tombstones) -> None:
 
 
 def _sort(engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]) -> None:
-    """All events in `drawn`; temporary table `duplicates` of them, which are not the first of an id."""
+    """All events in `drawn`; temporary table `duplicates` of those not the first of an id."""
     connection = engine.connection
     users = connection.sql("""
         select user_id from drawn where certain
@@ -212,7 +212,8 @@ def _sort(engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]) 
 def _extras(connection: Any, pseudonyms: dict[str, str], allowed: Collection[str]) -> pa.Table:
     """Fields beyond the contract's, of the events that have some, as they are kept."""
     rows = connection.sql(
-        "select object_url, line, user_id, extra from parsed where reason is null and extra is not null"
+        "select object_url, line, user_id, extra from parsed "
+        "where reason is null and extra is not null"
     ).fetchall()
     return pa.table(
         {

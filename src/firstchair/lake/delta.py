@@ -97,7 +97,7 @@ class Lake:
             ) from error
 
     def replace_partition(self, table: Table, data: ArrowData, value: date) -> None:
-        """Put `data` in place of the partition `value`, in one commit; a rerun leaves the same rows."""
+        """Replace the partition `value` by `data` in one commit; a rerun leaves the same rows."""
         column = table.partition_by
         assert column is not None, f"{table.name} has no partition"
         stamp = CommitProperties(custom_metadata={"firstchair.partition": value.isoformat()})
@@ -111,7 +111,7 @@ class Lake:
             )
 
     def replace_range(self, table: Table, data: ArrowData, first: date, last: date) -> None:
-        """Put `data` in place of the partitions `first` to `last` (both included), in one commit."""
+        """Replace the partitions `first` to `last` (both included) by `data` in one commit."""
         column = table.partition_by
         assert column is not None, f"{table.name} has no partition"
         self.replace_where(
@@ -134,7 +134,7 @@ class Lake:
             write_deltalake(written, _conform(data, table), mode="append")
 
     def delete(self, table: Table, predicate: str) -> None:
-        """Remove the rows that `predicate` (Delta SQL) names; nothing happens where the table is missing."""
+        """Remove the rows that `predicate` (Delta SQL) names; nothing if there is no table."""
         if self.snapshot(table) is not None:
             with self._written(table) as written:
                 written.delete(predicate)
@@ -154,7 +154,8 @@ class Lake:
     def scan(self, table: Table) -> str:
         """A DuckDB relation (SQL text) over the files of the table's present snapshot.
 
-        DuckDB's own delta extension would be downloaded at run time; the snapshot's file list needs none.
+        DuckDB's own delta extension would be downloaded at run time; the snapshot's file list needs
+        none.
         """
         snapshot = self.snapshot(table)
         files = [] if snapshot is None else snapshot.file_uris()
@@ -181,7 +182,7 @@ class Lake:
         return sorted(_day(value) for value in values if value)
 
     def partition_rows(self, table: Table) -> dict[date, int]:
-        """Number of rows of each day that holds any, ascending; the table's log alone tells them."""
+        """Rows of each day that holds any, ascending; read from the table's log alone."""
         snapshot = self.snapshot(table)
         if snapshot is None:
             return {}
@@ -207,7 +208,7 @@ class Lake:
             return int(row[0]) if row else 0
 
     def fingerprint(self, table: Table, where: str = "true") -> str:
-        """Hex digest of the rows' content: the same for the same rows, whatever file or commit holds them.
+        """Hex digest of the rows' content, whatever file or commit holds them.
 
         The sum of the rows' MD5 numbers modulo 2**64, with their count: independent of row order.
         """
@@ -250,11 +251,11 @@ class Lake:
 def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection to an in-memory DuckDB in UTC that installs no extension and downloads nothing.
 
-    Connections without a limit are to one database of this process, because opening a database costs more than
-    most queries: name what is made in it `temp`, then it is of the connection alone,
-    and set nothing but what is a session's. One with a `memory_limit`
-    (such as "2GiB") has a database of its own. What exceeds a limit, or most of the machine's memory, goes to a
-    folder under the system's temporary one, which is removed with the database.
+    Connections without a limit are to one database of this process, because opening a database
+    costs more than most queries: name what is made in it `temp`, then it is of the connection
+    alone, and set nothing but what is a session's. One with a `memory_limit` (such as "2GiB") has a
+    database of its own. What exceeds a limit, or most of the machine's memory, goes to a folder
+    under the system's temporary one, which is removed with the database.
     """
     limits = {} if memory_limit is None else {"memory_limit": memory_limit}
     connection = _open(**limits) if limits else _shared(os.getpid()).cursor()

@@ -142,7 +142,9 @@ def day_of_statement(parameter: str) -> date:
     raise NotImplementedError(parameter)
 
 
-@ibis.udf.scalar.builtin(signature=(("string",), "timestamp('UTC', 6)"))  # type: ignore[untyped-decorator]
+@ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
+    signature=(("string",), "timestamp('UTC', 6)")
+)
 def instant_of_statement(parameter: str) -> datetime:
     """Stands for an instant in a compiled text, until the instant is put in its place."""
     raise NotImplementedError(parameter)

@@ -28,7 +28,7 @@ FREE_TEXTS = frozenset({"extra", "detail", "raw"})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One Delta table: path under `lake_url`, Arrow schema, and the column a build partitions by."""
+    """One Delta table: path under `lake_url`, Arrow schema, column that builds partition by."""
 
     name: str
     schema: pa.Schema
@@ -82,10 +82,11 @@ _EVENT_COLUMNS: dict[str, pa.DataType] = {
     "propensity": pa.float64(),
     "surface": pa.string(),
     "ms_played": pa.int64(),
-    "extra": pa.string(),  # JSON object of further fields, values of allowed ones alone; null where there are none
+    "extra": pa.string(),  # JSON object of further fields, with values of allowed ones; or null
 }
 
-# One object of the event store and what became of its records; `started` rows of a dead batch are undone.
+# One object of the event store and what became of its records; `started` rows of a dead batch are
+# undone.
 OBJECTS = _table(
     "bronze/objects",
     batch_id=pa.string(),
@@ -149,7 +150,7 @@ QUARANTINE_EVENTS = _table(
     event_id=pa.string(),
     source=pa.string(),
     source_seq=pa.int64(),
-    event_date=pa.date32(),  # null where the record was refused before its day was known to be sound
+    event_date=pa.date32(),  # null where the record was refused before its day was checked
     batch_id=pa.string(),  # null where the record was refused by its day's validation
 )
 # One refused account with its reason.
@@ -311,7 +312,8 @@ CHURN = _table(
     mature=pa.bool_(),
     simulated=pa.bool_(),
 )
-# One column compared with the champion's training window; `score` is the corrected p-value, `threshold` its limit.
+# One column compared with the champion's training window; `score` is the corrected p-value,
+# `threshold` its limit.
 DRIFT = _table(
     "gold/drift",
     "as_of",
@@ -411,7 +413,8 @@ OFFLINE_EVIDENCE = _table(
     ndcg_at_10=pa.float64(),
     ndcg_at_20=pa.float64(),
 )
-# The same metrics on what slates led users to in the test days: reported, nothing is decided by them.
+# The same metrics on what slates led users to in the test days: reported, nothing is decided by
+# them.
 PROMPTED_EVIDENCE = _table(
     "gold/prompted_evidence",
     "as_of",
@@ -433,7 +436,8 @@ TRAINING_EVIDENCE = _table(
     ndcg_at_10=pa.float64(),
     ndcg_at_20=pa.float64(),
 )
-# The serving version and a refit of its family on days that neither was fitted on, one row a test user.
+# The serving version and a refit of its family on days that neither was fitted on, one row a test
+# user.
 VERSION_EVIDENCE = _table(
     "gold/version_evidence",
     "as_of",
@@ -448,7 +452,8 @@ VERSION_EVIDENCE = _table(
     artist_ids=pa.list_(pa.string()),  # the first ten, best first
     scores=pa.list_(pa.float64()),  # of the same, -1..1
 )
-# Evidence of stages with traffic, one row per user and day in an arm: what the gate and `decide` read.
+# Evidence of stages with traffic, one row per user and day in an arm: what the gate and `decide`
+# read.
 EVIDENCE = _table(
     "gold/evidence",
     "day",

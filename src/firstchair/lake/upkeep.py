@@ -24,7 +24,8 @@ SMALL_FILES_OF_A_PARTITION, SMALL_FILES_OF_A_TABLE = 2, 8
 # A reader of the table reads at most about so many commits after a checkpoint.
 COMMITS_BETWEEN_CHECKPOINTS = 10
 LOG = "_delta_log"
-# A commit, its checksum, or a checkpoint in one part or in several (protocol of Delta, "File Types").
+# A commit, its checksum, or a checkpoint in one part or in several (protocol of Delta, "File
+# Types").
 _NUMBERED = re.compile(r"(\d{20})\.(json|crc|checkpoint\..*parquet)")
 # A checkpoint keeps a removed file so long (delta.io protocol, default of the property below).
 _DEFAULT_DAYS = 7

@@ -54,7 +54,8 @@ _NO_ANSWER = """
     não especificado, prefiro não dizer, sconosciuto, non specificato, preferisco non dirlo,
     onbekend, niet opgegeven, zeg ik liever niet, okänd, vill inte säga, ukendt, ukjent, tuntematon,
     nieznana, nieznany, nie podano, neznámé, неизвестно, не указан, не указано, невідомо,
-    bilinmiyor, belirtilmemiş, belirtmek istemiyorum, tidak diketahui, 未知, 保密, 不明, 無回答, 回答しない, 모름,
+    bilinmiyor, belirtilmemiş, belirtmek istemiyorum,
+    tidak diketahui, 未知, 保密, 不明, 無回答, 回答しない, 모름,
     غير معروف, غير محدد, अज्ञात
 """
 

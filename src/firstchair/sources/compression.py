@@ -36,7 +36,7 @@ def compression_of(name: str, head: bytes) -> str:
 
 
 def unpacked_whole(stream: IO[bytes], compression: str) -> tuple[IO[bytes], str]:
-    """The plain bytes of a compressed object, and why it cannot be unpacked to its end, or an empty text.
+    """The plain bytes of a compressed object, and why unpacking stopped early, or an empty text.
 
     A truncated object must leave nothing behind, and it shows its fault only at its end. So it is
     unpacked before it is read, and again while it is read if it is too large to be held.
@@ -67,7 +67,7 @@ def unpacked(stream: IO[bytes], compression: str) -> IO[bytes]:
 
 
 class _Zstandard(io.RawIOBase):
-    """Frames of zstandard as a raw stream that fails at a truncated one; the library's own ends without a word."""
+    """Frames of zstandard as a raw stream that fails at a truncated frame, unlike the library's."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source

@@ -1,8 +1,8 @@
 """Objects to records in bulk: lines that are certainly one sound record each stay columns.
 
-All other lines are cut into records by `firstchair.sources.records`, so the records of an object are
-those of `records_of`, with the same numbers. That rests on one property of `records_of`: where an
-object begins with `{`, every line that begins with `{` begins a record.
+All other lines are cut into records by `firstchair.sources.records`, so the records of an object
+are those of `records_of`, with the same numbers. That rests on one property of `records_of`: where
+an object begins with `{`, every line that begins with `{` begins a record.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +101,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Whole records of an object that begins with `{`; with a line end at its end, given or `added`.
+    """Whole records of an object that begins with `{`; ended by a line end, given or `added`.
 
     is_last: no further part follows.
     """

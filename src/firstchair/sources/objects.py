@@ -75,7 +75,7 @@ class EventStore:
     storage_options: Mapping[str, Any]
 
     def objects(self) -> dict[str, int]:
-        """Bytes of each event object by its name relative to the URL, names ascending; none without the folder.
+        """Bytes of each event object by relative name, ascending; empty without the folder.
 
         Raises:
             SourceError: The store cannot be reached.
@@ -111,7 +111,7 @@ class EventStore:
         return Listing(states, tuple(skipped))
 
     def changed_since(self, since: float) -> list[str]:
-        """Names of the event objects put there from `since` (seconds since 1970) on; all where a store tells no time.
+        """Names of the event objects since `since` (seconds since 1970); all if times are unknown.
 
         Raises:
             SourceError: The store cannot be reached.
@@ -160,7 +160,7 @@ class EventStore:
             yield from zip(names, map(BytesIO, found), strict=True)
 
     def records(self, name: str) -> Iterator[Record]:
-        """The records of one object in order; one that cannot be unpacked whole is a single refused record.
+        """The records of one object in order; one that cannot be unpacked is one refused record.
 
         Raises:
             SourceError: The store cannot be reached, or fails half-way.

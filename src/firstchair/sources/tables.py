@@ -12,7 +12,8 @@ from firstchair.errors import SourceError
 from firstchair.mappings import TableMapping
 
 ROWS_AT_ONCE = 50_000
-# Postgres knows `infinity` and years that Python's calendar does not; one such value must not stop a table.
+# Postgres knows `infinity` and years that Python's calendar does not; one such value must not stop
+# a table.
 CALENDAR: tuple[tuple[type[Any], Any, Any], ...] = (
     (sa.Date, date(1, 1, 1), date(9999, 12, 31)),
     (sa.TIMESTAMP, datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)),
@@ -86,7 +87,8 @@ def _connected(url: sa.URL, table: sa.TableClause) -> Iterator[sa.Connection]:
             f"Table {table.name} cannot be read: {str(error).splitlines()[0]}.",
             where=url.render_as_string(),
             data="Nothing was written; the last snapshot in the lake stands.",
-            remedy="Check FIRSTCHAIR_SOURCE_DATABASE_URL and the columns; `firstchair simulate` makes a source.",
+            remedy="Check FIRSTCHAIR_SOURCE_DATABASE_URL and the columns; `firstchair simulate` "
+            "makes a source.",
         ) from error
     finally:
         engine.dispose()

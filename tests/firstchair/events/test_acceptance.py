@@ -1,4 +1,4 @@
-"""Bronze to silver: by day or by range the same, late events into their own day, nothing without its references."""
+"""Bronze to silver: same result by day or range, late events into their day, no orphans."""
 
 from datetime import UTC, date, datetime
 from typing import Any

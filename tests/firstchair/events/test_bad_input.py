@@ -293,7 +293,7 @@ FIELD = st.sampled_from(
 
 
 def is_one_record(line: bytes) -> bool:
-    """Whether bytes are one record: without brackets, which may end a record or join several lines."""
+    """Whether bytes are one record: without brackets, which may end one or join several lines."""
     return bool(line.strip(b"\r\t ")) and not set(line) & set(b"[]{}")
 
 

@@ -1,4 +1,4 @@
-"""Records of another form are read by a mapping, by the one parser; without a mapping nothing changes."""
+"""Records of another form are read through a mapping by the same parser; without it, as before."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Nothing that names or places a person crosses the border, whatever a sender puts into a record."""
+"""Nothing that names or places a person crosses the border, whatever a record holds."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Refused records that are tried again: each has one fate, whatever was mended and whoever is killed."""
+"""Refused records tried again: each has one fate, whatever was repaired or killed."""
 
 import shutil
 from collections.abc import Callable

@@ -31,7 +31,8 @@ def test_a_day_of_broken_lines_stays_unusable_however_often_it_is_read(delivery:
 
     assert (first.read, again.read) == (1_000, 0)
     assert unusable(delivery) == (
-        "600 of 1,000 records of 2026-01-05 were refused and not accepted since; at most 20% may be missing."
+        "600 of 1,000 records of 2026-01-05 were refused and not accepted since; at most 20% may "
+        "be missing."
     )
     with pytest.raises(DataError, match=r"600 not_json \(first: a.jsonl line 401"):
         events.require_usable(delivery.lake, as_of=AS_OF, limit=LIMIT)

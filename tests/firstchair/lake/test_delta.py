@@ -184,7 +184,10 @@ def test_what_exceeds_the_memory_allowed_goes_to_disk_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    numbers = "select sum(i) from (select i, md5(i::varchar) as text from range(2_000_000) r(i) order by text)"
+    numbers = (
+        "select sum(i) from (select i, md5(i::varchar) as text from range(2_000_000) r(i) "
+        "order by text)"
+    )
 
     with connect(memory_limit="64MiB") as connection:
         connection.execute(

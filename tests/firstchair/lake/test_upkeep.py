@@ -31,7 +31,7 @@ def lived(folder: Path) -> Lake:
 
 
 def holding(folder: Path, text: str) -> list[str]:
-    """Names of the files that hold a text, uncompressed or as a column's least or greatest value."""
+    """Names of the files that hold a text, uncompressed or as a column's minimum or maximum."""
     return [p.name for p in folder.rglob("*") if p.is_file() and text.encode() in p.read_bytes()]
 
 

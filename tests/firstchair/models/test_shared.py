@@ -1,4 +1,4 @@
-"""Components that several families use are fitted once on the same data, and the models are the same."""
+"""Components shared by several families are fitted once on the same data; the models are equal."""
 
 from collections import Counter
 from dataclasses import replace

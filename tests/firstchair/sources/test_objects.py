@@ -1,4 +1,4 @@
-"""The event store as a stream of records: which objects there are, and how much of one is ever held."""
+"""The event store as a stream of records: which objects exist, and how much of one is held."""
 
 import gzip
 import json

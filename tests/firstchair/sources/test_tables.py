@@ -45,7 +45,8 @@ def test_dates_beyond_the_calendar_come_as_none(source: sa.Engine) -> None:
     execute(
         source,
         "insert into users (user_id, birth_date, created_at) values "
-        "('a', 'infinity', '-infinity'), ('b', '0044-03-15 BC', '12026-01-01Z'), ('c', '2000-02-29', '2026-01-01Z')",
+        "('a', 'infinity', '-infinity'), ('b', '0044-03-15 BC', '12026-01-01Z'), "
+        "('c', '2000-02-29', '2026-01-01Z')",
     )
 
     frame = next(iter(read_table(source.url, accounts.USERS)))
