@@ -204,14 +204,13 @@ def _deliver(home: Path, seed: int) -> int:
 
 def _pages() -> set[str]:
     """Pages of the console that hold a canary."""
-    from fastapi.testclient import TestClient
+    from starlette.testclient import TestClient
 
-    from firstchair.http.api import create_app
+    from firstchair.http.worker import app
     from firstchair.settings import load_settings
 
-    settings = load_settings()
-    token = {"Authorization": f"Bearer {settings.secret_api_token()}"}
-    with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+    token = {"Authorization": f"Bearer {load_settings().secret_api_token()}"}
+    with TestClient(app(), base_url="http://127.0.0.1") as client:
         names = ("/", "/quality", "/engagement", "/drift", "/decisions", "/lineage", "/audition")
         texts = {name: client.get(name, headers=token) for name in names}
     assert all(page.status_code == 200 for page in texts.values())

@@ -8,7 +8,8 @@ from typing import Any
 
 from firstchair.definitions.churn import ACTIVE, BASE_DAYS, HORIZONS_DAYS, in_horizon, mature_until
 from firstchair.definitions.segments import ALL
-from firstchair.features.segments import published_values, user_segments
+from firstchair.definitions.small_cells import published_cells
+from firstchair.features.segments import user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect
@@ -51,7 +52,8 @@ def build_churn(
     before D - h. They are churned if not active in the h days before D. Their version is that of
     the latest impression before D - h, `none` without one; `all` holds all users. Segments are
     those of users, with the lifecycle of D - h; there is no follower_tier. Cells with fewer than
-    `k_anonymity` users are merged. `simulated`: an event that decided a label or a version is.
+    `k_anonymity` users are merged or hidden (`firstchair.definitions.small_cells`). `simulated`: an
+    event that decided a label or a version is.
     churn_lower, churn_upper: Wilson's 95 % interval (1927).
 
     A cell is `mature` once all events up to D have been known for `late_tolerance_days`. That many
@@ -164,11 +166,10 @@ def _labelled(lake: Lake) -> str:
 
 def _cells(k_anonymity: int, mature_until: date) -> str:
     """SQL of the published cells out of `labelled`."""
-    group = "as_of, horizon_days, model_version"
-    counted = (
-        f"(select {group}, segment, segment_value, count(*) as users from labelled group by all)"
-    )
-    published = published_values(counted, group=group, k_anonymity=k_anonymity)
+    group = "as_of, horizon_days"
+    cell = f"{group}, segment, segment_value, model_version"
+    counted = f"(select {cell}, count(*) as users from labelled group by all)"
+    published = published_cells(counted, group=group, k_anonymity=k_anonymity)
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     centre = f"(churned + {z**2 / 2}) / (users + {z**2})"
     half = f"{z} * sqrt(churned * (users - churned) / users + {z**2 / 4}) / (users + {z**2})"
@@ -182,7 +183,7 @@ def _cells(k_anonymity: int, mature_until: date) -> str:
                    l.model_version,
                    count(*) as users, count(*) filter (l.churned) as churned,
                    bool_or(l.simulated) as simulated
-            from labelled l join {published} p using ({group}, segment, segment_value)
+            from labelled l join {published} p using ({cell})
             where p.published is not null
             group by all) order by all
     """

@@ -11,7 +11,8 @@ import pyarrow as pa
 from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.bounds import bounds_sql, counted_sql
 from firstchair.definitions.segments import ALL, Segment
-from firstchair.features.segments import published_values, user_segments
+from firstchair.definitions.small_cells import published_cells
+from firstchair.features.segments import user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.attribution import MEASURES, facts
@@ -73,8 +74,8 @@ def build_engagement(
     (`all`), the only one with plays without a slate. Clicks, plays and follows count on the day of
     their impression, for the version that filled the slate
     (`firstchair.definitions.attribution`). Segments are those of the user on the day,
-    `follower_tier` that of the artist; cells under `k_anonymity` users are merged
-    (`firstchair.features.segments`).
+    `follower_tier` that of the artist; cells under `k_anonymity` users are merged or hidden, with
+    others where their difference would tell (`firstchair.definitions.small_cells`).
 
     users: users with an impression. ctr: clicked impressions ÷ impressions. ctr_lower, ctr_upper:
     its 95 % interval by the delta method for a ratio of sums over users (Deng, Knoblich and Lu
@@ -93,7 +94,7 @@ def build_engagement(
     first -= timedelta(days=SLATE_DAYS)
     with connect() as connection:
         connection.execute(facts(lake, first=first, last=last))
-        connection.execute(_by_user(lake, day="event_date"))
+        connection.execute(_by_user(lake))
         cells = connection.sql(_cells(k_anonymity)).to_arrow_table()
     lake.replace_range(t.ENGAGEMENT_DAILY, cells, first, last)
     whole = _whole(lake, last - timedelta(days=SLATE_DAYS))
@@ -130,7 +131,9 @@ def engagement_summary(
     """The cells of the whole window `first` to `last` (both included), over all versions.
 
     They are computed from the events, so `users` are distinct users of the window. Segments are
-    those of the user on `last`. Impressions of the last `SLATE_DAYS` days may still be clicked.
+    those of the user on each day. A cell holds the days on which it is published in
+    gold/engagement_daily, the others are in `other`, so that window less days tells nothing more.
+    Impressions of the last `SLATE_DAYS` days may still be clicked.
 
     Returns:
         A row for each cell, `all` first, then by segment and value: `SUMMARY_COLUMNS`, as in
@@ -138,8 +141,8 @@ def engagement_summary(
     """
     with connect() as connection:
         connection.execute(facts(lake, first=first, last=last))
-        connection.execute(_by_user(lake, day=f"date '{last}'"))
-        rows = connection.sql(_cells(k_anonymity)).to_arrow_table().to_pylist()
+        connection.execute(_by_user(lake))
+        rows = connection.sql(_cells(k_anonymity, window=last)).to_arrow_table().to_pylist()
     order = list(Segment)
     wanted = [row for row in rows if row["model_version"] == ALL]
     wanted.sort(key=lambda row: (order.index(Segment(row["segment"])), row["segment_value"]))
@@ -157,13 +160,13 @@ def _whole(lake: Lake, last: date) -> list[dict[str, Any]]:
     return list(whole.sort_by("event_date").to_pylist())
 
 
-def _by_user(lake: Lake, *, day: str) -> str:
-    """SQL of `by_user` from `facts`: sums by `day`, model version, user and each of their cells."""
+def _by_user(lake: Lake) -> str:
+    """SQL of `by_user` from `facts`: sums by day, model version, user and each of their cells."""
     return f"""
         create temp table by_user as
         with versions as (
-            select * replace ({day} as event_date) from facts where model_version is not null
-            union all select * replace ({day} as event_date, '{ALL}' as model_version) from facts),
+            select * from facts where model_version is not null
+            union all select * replace ('{ALL}' as model_version) from facts),
         users as (select event_date, model_version, user_key, {_sums()} from versions group by all),
         cells as (
             select v.*, unnest({user_segments(day="v.event_date")}) as s
@@ -184,24 +187,26 @@ def _sums() -> str:
     )
 
 
-def _cells(k_anonymity: int) -> str:
-    """SQL of the published cells out of `by_user`.
+def _cells(k_anonymity: int, *, window: date | None = None) -> str:
+    """SQL of the published cells out of `by_user`: of each day, or of all days as of `window`.
 
     With c clicks and n impressions of a user, R = Σc ÷ Σn, the variance of R is N ÷ (N - 1) × Σ(c -
     R n)² ÷ (Σn)², as sums of integers, which are exact in any order. The n and c of
     a user whose weight is bounded are scaled down by the same factor.
     """
     cell = "event_date, segment, segment_value, model_version"
-    counted = (
-        f"(select {cell}, count(*) filter (impressions > 0) as users from by_user group by all)"
-    )
-    published = published_values(
-        counted, group="event_date, model_version", k_anonymity=k_anonymity
-    )
+    # On a day on which nobody was shown anything, those who played are the users of the whole.
+    whole = f"segment = '{ALL}' and model_version = '{ALL}'"
+    counted = f"""(
+        select * replace (if({whole} and users = 0, players, users) as users)
+        from (select {cell}, count(*) filter (impressions > 0) as users, count(*) as players
+              from by_user group by all))"""
+    published = published_cells(counted, group="event_date", k_anonymity=k_anonymity)
+    day = "b.event_date" if window is None else f"date '{window}'"
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return f"""
         with published as (
-            select b.* replace (p.published as segment_value)
+            select b.* replace (p.published as segment_value, {day} as event_date)
             from by_user b join {published} p using ({cell}) where p.published is not null),
         users as materialized (select {cell}, user_key, {_sums()} from published group by all),
         weighed as (

@@ -6,7 +6,8 @@ from statistics import NormalDist
 
 from firstchair.definitions.churn import ACTIVE, HORIZONS_DAYS, in_horizon, mature_until
 from firstchair.definitions.segments import ALL
-from firstchair.features.segments import published_values, user_segments
+from firstchair.definitions.small_cells import published_cells
+from firstchair.features.segments import user_segments
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.engine import connect
@@ -93,9 +94,9 @@ def _lives(lake: Lake, as_of: date, known_until: date) -> str:
 
 def _cohorts(lake: Lake, k_anonymity: int) -> str:
     """SQL of `cohorts`: lives by published cell."""
-    group = "model_version"
-    counted = f"(select {group}, segment, segment_value, count(*) as users from cells group by all)"
-    published = published_values(counted, group=group, k_anonymity=k_anonymity)
+    cell = "segment, segment_value, model_version"
+    counted = f"(select 1 as whole, {cell}, count(*) as users from cells group by all)"
+    published = published_cells(counted, group="whole", k_anonymity=k_anonymity)
     return f"""
         create temp table cells as
         select * exclude (s), s.segment as segment, s.value as segment_value
@@ -104,7 +105,7 @@ def _cohorts(lake: Lake, k_anonymity: int) -> str:
         where model_version = '{ALL}' or s.segment = '{ALL}';
         create temp table cohorts as
         select l.* replace (p.published as segment_value)
-        from cells l join {published} p using ({group}, segment, segment_value)
+        from cells l join {published} p using ({cell})
         where p.published is not null;
     """
 

@@ -265,7 +265,43 @@ def test_a_small_cell_is_merged_until_nobody_can_be_told(
 
     assert values(rows, "country") == published
     assert values(rows, "country", version="1") == published
-    assert values(rows, "all") == {"all": sum(countries.values())}
+    users = sum(countries.values())
+    assert values(rows, "all") == ({"all": users} if users >= 20 else {})
+
+
+def test_all_versions_less_one_are_no_few_users_in_any_segment(story: Story) -> None:
+    for version, count in (("1", 90), ("2", 60), ("3", 5)):
+        for n in range(count):
+            story.user(f"{version}-{n}", country="AR" if n % 3 else "BR")
+            story.shown(
+                f"{version}-{n}", "2026-03-10T08:00", f"{version}-{n}", "x", version=version
+            )
+
+    rows = cells(story.told(), k=20)
+
+    assert values(rows, "country") == {"AR": 103, "BR": 52}
+    # With version 2 beside version 1, what is left of all would be the five users of version 3.
+    assert values(rows, "country", version="1") == {"AR": 60, "BR": 30}
+    assert not [row for row in rows if row["model_version"] in {"2", "3"}]
+
+
+def test_the_summary_less_its_days_is_nobody(story: Story) -> None:
+    for day, few in (("2026-03-10", 25), ("2026-03-11", 5)):
+        for country, count in (("AR", few), ("CL", 40), ("BR", 30)):
+            for n in range(count):
+                story.user(f"{country}-{n}", country=country)
+                story.shown(f"{country}-{n}", f"{day}T08:00", f"{country}-{n}-{day}", "xy")
+    daily = cells(story.told(), first=DAY, last=NEXT, k=20)
+
+    window = engagement_summary(story.lake, first=DAY, last=NEXT, k_anonymity=20)
+
+    days: dict[str, int] = {}
+    for row in daily:
+        if (row["segment"], row["model_version"]) == ("country", "all"):
+            value = row["segment_value"]
+            days[value] = days.get(value, 0) + row["impressions"]
+    found = {r["segment_value"]: r["impressions"] for r in window if r["segment"] == "country"}
+    assert found == days == {"AR": 50, "BR": 60, "CL": 160, "other": 70}
 
 
 def test_users_without_an_impression_do_not_make_a_cell_large(story: Story) -> None:

@@ -1,8 +1,8 @@
-"""Segments as SQL; cells too small to be published (docs/reference/contract.md, section 5)."""
+"""Segments as SQL (docs/reference/contract.md, section 5)."""
 
 from enum import StrEnum
 
-from firstchair.definitions.segments import ALL, OTHER, Segment, user_segment_sql
+from firstchair.definitions.segments import ALL, Segment, user_segment_sql
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 
@@ -48,43 +48,3 @@ def follower_tiers(lake: Lake) -> str:
                         '{FollowerTier.UP_TO_TENFOLD}'
                     else '{FollowerTier.OVER_TENFOLD}' end as follower_tier
         from {lake.scan(t.ARTISTS)})"""
-
-
-def published_values(cells: str, *, group: str, k_anonymity: int) -> str:
-    """DuckDB relation: for each cell, the value it is published under.
-
-    Cells with fewer than `k_anonymity` users become `other`. If these together are still too few,
-    the smallest of the larger cells joins them, so that no user can be identified by subtraction
-    from `all`. Cells of `all` stay. The value `other` of an account (gender) and the merged cells
-    are one cell.
-
-    Args:
-        cells: relation with the columns of `group`, segment, segment_value and users (>= 0).
-        group: columns (SQL list) within which cells are compared, such as event_date,
-            model_version.
-        k_anonymity: least users of a cell.
-
-    Returns:
-        Relation `group`, segment, segment_value, published; published is null if even all cells
-        together have too few users.
-    """
-    ascending = "order by users, segment_value"
-    smaller = f"same {ascending} rows between unbounded preceding and 1 preceding"
-    return f"""(
-        select {group}, segment, segment_value,
-               case when segment = '{Segment.ALL}' then segment_value
-                    when users >= {k_anonymity}
-                        and (place = 1 or before >= {k_anonymity}) then segment_value
-                    when whole >= {k_anonymity} then '{OTHER}' end as published
-        from (select *, row_number() over (same {ascending}) as place,
-                     {_users_together("same")} as whole,
-                     {_users_together(smaller)} as before
-              from {cells} window same as (partition by {group}, segment)))"""
-
-
-def _users_together(window: str) -> str:
-    """Users of the cells of a window, at least: tiers share users, so theirs do not add up."""
-    return (
-        f"if(segment = '{Segment.FOLLOWER_TIER}', "
-        f"max(users) over ({window}), sum(users) over ({window}))"
-    )

@@ -1,15 +1,11 @@
-from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from firstchair.definitions.segments import Segment
 from firstchair.features import user_features
-from firstchair.features.segments import follower_tiers, published_values, user_segments
+from firstchair.features.segments import follower_tiers, user_segments
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 
@@ -105,81 +101,3 @@ def test_tiers_are_followers_over_the_median_of_the_catalogue(lake: Lake) -> Non
 
 def test_a_catalogue_that_nobody_follows_is_its_own_median(lake: Lake) -> None:
     assert tiers(lake, {"a": 0, "b": 0, "c": 7}) == {"a": "0.1-1", "b": "0.1-1", "c": ">10"}
-
-
-def published(
-    cells: list[tuple[int, str, str, int]], k: int
-) -> dict[tuple[int, str, str], str | None]:
-    names = ("day", "segment", "segment_value", "users")
-    with connect() as connection:
-        connection.register(
-            "cells", pa.Table.from_pylist([dict(zip(names, cell, strict=True)) for cell in cells])
-        )
-        rows = connection.execute(
-            f"from {published_values('cells', group='day', k_anonymity=k)}"
-        ).fetchall()
-        return {(day, segment, value): name for day, segment, value, name in rows}
-
-
-CELLS = st.dictionaries(
-    st.tuples(
-        st.integers(1, 2),
-        st.sampled_from(["all", "country", "gender", "follower_tier"]),
-        st.sampled_from("abcde"),
-    ),
-    st.integers(0, 30),
-    min_size=1,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(cells=CELLS, k=st.integers(1, 40))
-def test_no_cell_is_published_with_fewer_users_and_no_large_one_is_lost(
-    cells: dict[tuple[int, str, str], int], k: int
-) -> None:
-    found = published([(*key, users) for key, users in cells.items()], k)
-
-    assert set(found) == set(cells)
-    together: dict[tuple[int, str, str], list[int]] = defaultdict(list)
-    hidden: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for (day, segment, value), name in found.items():
-        users = cells[day, segment, value]
-        if segment == Segment.ALL:
-            assert name == value
-        elif name is None:
-            hidden[day, segment].append(users)
-        else:
-            together[day, segment, name].append(users)
-            assert name in {value, "other"}
-    for (_, segment, _), counts in together.items():
-        at_least = max(counts) if segment == Segment.FOLLOWER_TIER else sum(counts)
-        assert at_least >= k
-    for (day, segment), counts in hidden.items():
-        assert (max if segment == Segment.FOLLOWER_TIER else sum)(counts) < k
-        assert not any(key[:2] == (day, segment) for key in together)
-
-
-def test_small_cells_take_the_next_smallest_with_them_only_where_they_must() -> None:
-    cells = [
-        (1, "country", "CL", 25),
-        (1, "country", "AR", 5),
-        (1, "country", "BR", 30),
-        (2, "country", "AR", 20),
-    ]
-    cells += [
-        (1, "gender", "a", 12),
-        (1, "gender", "b", 8),
-        (1, "gender", "c", 20),
-        (1, "all", "all", 1),
-    ]
-
-    assert published(cells, 20) == {
-        (1, "country", "AR"): "other",
-        (1, "country", "CL"): "other",
-        (1, "country", "BR"): "BR",
-        (2, "country", "AR"): "AR",
-        (1, "gender", "a"): "other",
-        (1, "gender", "b"): "other",
-        (1, "gender", "c"): "c",
-        (1, "all", "all"): "all",
-    }
