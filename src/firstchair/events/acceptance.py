@@ -14,7 +14,7 @@ from firstchair.events.personal import without_shapes
 from firstchair.events.reconciliation import sequence_gaps
 from firstchair.lake import Lake, connect, merged_artists
 from firstchair.lake import tables as t
-from firstchair.validation import validate
+from firstchair.validation import may_fail, validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,19 +152,24 @@ class _Judged(NamedTuple):
 
 def _judged(lake: Lake, first: date, last: date) -> _Judged:
     """What becomes of the landed events of a stretch of days; nothing is written."""
+    landed = f"(select * from {lake.scan(t.BRONZE_EVENTS)} where {_stretch(first, last)})"
+    order = "order by event_date, source, source_seq, event_id"
     with connect() as connection:
-        connection.execute(_checked(lake, first, last))
-        frame = connection.execute(f"select {', '.join(CHECKED)} from checked order by n").df()
-        connection.register("refusals", _refusals(frame))
+        connection.execute(_taken(lake))
+        suspects = connection.sql(
+            f"select event_id, {', '.join(CHECKED)} from {_checked(lake, landed)} "
+            f"where {may_fail(SUITE, CHECKED)} {order}"
+        ).df()
+        connection.register("refusals", _refusals(suspects))
         columns = quarantined("reason", "detail")
         refused = connection.sql(
-            f"select {columns} from checked join refusals using (n) order by n"
+            f"select {columns} from {landed} join refusals using (event_id) {order}"
         ).to_arrow_table()
         names = ", ".join(t.EVENTS.schema.names)
         accepted = connection.sql(
-            f"select {names} from checked where n not in (select n from refusals) order by n"
+            f"select {names} from {landed} anti join refusals using (event_id) {order}"
         ).to_arrow_table()
-    return _Judged(accepted, refused, len(frame))
+    return _Judged(accepted, refused, accepted.num_rows + refused.num_rows)
 
 
 def _build(lake: Lake, first: date, last: date) -> tuple[list[str], int]:
@@ -181,42 +186,46 @@ def _stretch(first: date, last: date) -> str:
     return f"event_date >= '{first}' and event_date <= '{last}'"
 
 
-def _checked(lake: Lake, first: date, last: date) -> str:
-    """SQL of `checked`: the landed events of a stretch, numbered, with what the suite looks at."""
+def _taken(lake: Lake) -> str:
+    """SQL of `taken`: sequence numbers of several events, and the event that had each first."""
     bronze = lake.scan(t.BRONZE_EVENTS)
     return f"""
         create temp table taken as
         select source, source_seq, arg_min(event_id, (ingested_at, object_url, line)) as event_id
-        from {bronze} group by all having count(*) > 1;
-        create temp table checked as
+        from {bronze} semi join (
+            select source, source_seq from {bronze} group by all having count(*) > 1)
+        using (source, source_seq) group by all
+    """
+
+
+def _checked(lake: Lake, landed: str) -> str:
+    """SQL of landed events with what the suite looks at."""
+    return f"""(
         select b.*,
-               row_number() over (order by b.event_date, b.source, b.source_seq, b.event_id) - 1
-                   as n,
                case when k.event_id <> b.event_id then b.source || ' ' || b.source_seq end
                    as taken_sequence_number,
                case when u.user_key is null then b.user_key end as unknown_user,
                case when a.artist_id is null then b.artist_id end as unknown_artist,
                case when s.track_id is null then b.track_id end as unknown_track
-        from {bronze} b
+        from {landed} b
         left join taken k on k.source = b.source and k.source_seq = b.source_seq
         left join (select user_key from {lake.scan(t.USERS)}) u on u.user_key = b.user_key
         left join (
             select artist_id from {lake.scan(t.ARTISTS)}
             union select artist_id from {merged_artists(lake)}) a on a.artist_id = b.artist_id
-        left join (select track_id from {lake.scan(t.TRACKS)}) s on s.track_id = b.track_id
-        where b.event_date between date '{first}' and date '{last}';
+        left join (select track_id from {lake.scan(t.TRACKS)}) s on s.track_id = b.track_id)
     """
 
 
-def _refusals(frame: "pd.DataFrame") -> pa.Table:
-    """The first failure of each row: n, reason, detail."""
-    first: dict[int, Any] = {}
-    if len(frame):
-        for failure in validate(frame, SUITE).failures:
+def _refusals(suspects: "pd.DataFrame") -> pa.Table:
+    """The first failure of each event that has one: event_id, reason, detail."""
+    events, first = suspects["event_id"].tolist(), dict[int, Any]()
+    if events:
+        for failure in validate(suspects, SUITE).failures:
             first.setdefault(failure.row, failure)
     return pa.table(
         {
-            "n": pa.array(first.keys(), pa.int64()),
+            "event_id": pa.array([events[row] for row in first], pa.string()),
             "reason": pa.array([failure.reason for failure in first.values()], pa.string()),
             "detail": pa.array(
                 [without_shapes(failure.detail) for failure in first.values()], pa.string()

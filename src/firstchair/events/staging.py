@@ -124,6 +124,11 @@ def _draw(
 def _parse(engine: Engine, chunk: Chunk, now: datetime, mapping: EventMapping | None) -> None:
     """Temporary table `parsed`: every record that is JSON, with its fields or why it is refused."""
     sound = [(name, record) for name, record in chunk if record.refused is None]
+    connection = engine.connection
+    if not sound:  # the statement takes longer to plan than many records take to parse
+        connection.register("nothing", _PARSED.empty_table())
+        connection.execute("create temp table parsed as from nothing")
+        return
     records = pa.table(
         {
             "object_url": pa.array([name for name, _ in sound], pa.string()),
@@ -131,8 +136,16 @@ def _parse(engine: Engine, chunk: Chunk, now: datetime, mapping: EventMapping | 
             "raw": pa.array([record.text for _, record in sound], pa.large_string()),
         }
     )
-    engine.connection.register("records", records)
-    engine.connection.execute(f"create temp table parsed as {parsing_sql(now, mapping)}")
+    connection.register("records", records)
+    connection.execute(f"create temp table parsed as {parsing_sql(now, mapping)}")
+
+
+_PARSED = pa.schema(
+    [
+        *(t.BRONZE_EVENTS.schema.field(name) for name in ("object_url", "line", *FIELDS)),
+        *((name, pa.string()) for name in ("raw", "user_id", "reason", "detail")),
+    ]
+)
 
 
 def parsing_sql(now: datetime, mapping: EventMapping | None = None) -> str:

@@ -5,8 +5,17 @@ from firstchair.validation.suites import (
     Failure,
     RowRule,
     ValidationReport,
+    may_fail,
     row_rules,
     validate,
 )
 
-__all__ = ["SHOWN_CHARACTERS", "Failure", "RowRule", "ValidationReport", "row_rules", "validate"]
+__all__ = [
+    "SHOWN_CHARACTERS",
+    "Failure",
+    "RowRule",
+    "ValidationReport",
+    "may_fail",
+    "row_rules",
+    "validate",
+]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -225,6 +226,27 @@ def test_a_bucket_is_read_like_a_folder(s3: dict[str, Any]) -> None:
         ("no event", "not_json"),
     ]
     assert EventStore(f"s3://{BUCKET}/nothing/here", s3).objects() == {}
+
+    bucket.pipe(f"{BUCKET}/landing/b[1]*.json", b'{"b":1}')
+    bucket.pipe(f"{BUCKET}/landing/c.json.gz", gzip.compress(b'{"c":1}')[:-4])
+    bucket.pipe(f"{BUCKET}/landing/d.json", b"")
+    sizes = landing.objects()
+    pieces = landing.pieces(sizes, lambda lines: np.ones(len(lines), bool))
+    rows = [row for piece in pieces for row in piece.lines.to_pylist()]
+    refused = [
+        (name, record.refused)
+        for piece in landing.pieces(sizes, lambda lines: np.zeros(len(lines), bool))
+        for name, record in piece.records
+    ]
+
+    assert [(row["object_url"], row["raw"]) for row in rows] == [
+        ("2026/01/a.jsonl.gz", '{"a":1}\n'),
+        ("2026/01/a.jsonl.gz", "no event\n"),
+        ("b[1]*.json", '{"b":1}\n'),
+    ]
+    assert sorted(refused, key=str) == sorted(
+        [(n, record.refused) for n in sizes for record in landing.records(n)], key=str
+    )
 
 
 def test_a_store_that_does_not_answer_is_a_source_error() -> None:

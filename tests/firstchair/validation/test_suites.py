@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 
 from firstchair.errors import LakeError
-from firstchair.validation import suites, validate
+from firstchair.validation import may_fail, suites, validate
 
 POSITION = {
     "type": "expect_column_values_to_be_between",
@@ -112,3 +113,31 @@ def test_every_expectation_of_the_project_has_a_reason(suite: str) -> None:
 
     assert document["name"] == suite
     assert all(expectation["meta"]["reason"] for expectation in document["expectations"])
+
+
+def test_the_engine_picks_the_rows_that_the_library_refuses(write: Any) -> None:
+    null = {"type": "expect_column_values_to_be_null", "kwargs": {"column": "kind"}, "meta": {}}
+    write(POSITION, KIND)
+    frame = pd.DataFrame({"position": [1, 0, None, 2], "kind": ["click", "click", None, "skip"]})
+
+    picked = duckdb.query(f"from frame where {may_fail('own', frame.columns)}").df()
+    write(POSITION, null)
+    with_a_text = duckdb.query(f"from frame where {may_fail('own', frame.columns)}").df()
+
+    assert picked["kind"].tolist() == ["click", "skip"]
+    assert with_a_text["kind"].tolist() == ["click", "click", "skip"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 1}, "meta": {}},
+        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "kind"}, "meta": {}},
+    ],
+)
+def test_all_rows_are_in_doubt_under_a_rule_that_the_engine_cannot_ask(
+    write: Any, rule: dict[str, Any]
+) -> None:
+    write(POSITION, rule)
+
+    assert may_fail("own", ("position", "kind")) == "true"
