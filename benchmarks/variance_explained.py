@@ -24,7 +24,7 @@ from firstchair.promotion.audition.worlds import WORLDS
 from firstchair.promotion.experiment.evaluations import Evaluation, Evaluations
 from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Values
 from firstchair.promotion.experiment.facts import Forecast, facts
-from firstchair.promotion.experiment.measures import Adjusted, Cells, read
+from firstchair.promotion.experiment.measures import Cells, read
 from firstchair.promotion.experiment.planning import Plan, plan
 from firstchair.promotion.rules import LiveRules
 
@@ -77,9 +77,11 @@ def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
 def _found(
     evaluation: Evaluation, metric: Metric, panel: Panel, cells: Cells, fit: Forecast, fixed: Plan
 ) -> tuple[float, float]:
-    values: Adjusted = read(evaluation, panel, cells, fit, fixed, RULES).values[metric]
-    se = float(cells.compare_all(values).se[0])
-    return explained(values.y, values.predicted), se
+    found = read(evaluation, panel, cells, fit, fixed, RULES)
+    each = found.terms[metric]
+    weight = each.w[each.n > 0]
+    rest, predicted = each.wr[each.n > 0] / weight, each.wp[each.n > 0] / weight
+    return explained(rest + predicted, predicted), found.metrics[metric].se
 
 
 def _own(before: Mapping[str, Values]) -> dict[Metric, Values]:

@@ -41,9 +41,10 @@ def bounded(weights: Values, *, most: float = MOST_AVERAGES) -> Values:
     >>> float(bounded(np.array([0.0, *[1.0] * 99, 1000.0]))[-1])
     99.0
     """
-    present = weights[weights > 0]
-    if not len(present) or present.max() <= most * present.mean():
+    total, count = float(weights.sum()), int(np.count_nonzero(weights))
+    if not count or weights.max() <= most * total / count:
         return weights
+    present = weights[weights > 0]
     descending = np.sort(present)[::-1]
     # Over the `larger` users that are cut, c n = most (larger c + sum of the others).
     larger = np.arange(np.ceil(len(descending) / most))

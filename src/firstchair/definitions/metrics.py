@@ -58,7 +58,7 @@ class Guardrail:
 
 def each_ratio(top: Values, bottom: Values) -> Values:
     """Each user's ratio, float64 (n_users,); NaN where there is nothing to divide by."""
-    return np.asarray(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
+    return np.asarray(top / np.where(bottom > 0, bottom, np.nan))
 
 
 GUARDRAILS = (

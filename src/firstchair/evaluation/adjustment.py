@@ -26,7 +26,7 @@ class Adjustment:
 
     def __init__(self, facts: Values, arm: npt.NDArray[np.int8]) -> None:
         self.facts = facts
-        self._arms = np.column_stack([arm == 0, arm == 1]).astype(np.float64)
+        self._treated = arm.astype(np.float64)
         self._products = facts.T @ facts
 
     def predicted(self, y: Values) -> Values:
@@ -41,13 +41,13 @@ class Adjustment:
         known = ~np.isnan(y)
         if not known.any() or not self.facts.shape[1]:
             return np.zeros(len(y))
-        members, values = self._arms * known[:, None], np.where(known, y, 0.0)
-        sums = self.facts.T @ np.column_stack([members, values])
-        sizes = members.sum(axis=0)
-        means = sums[:, :2] / np.maximum(sizes, 1.0)
-        of_y = members.T @ values
-        spread = self._of(known) - (means * sizes) @ means.T
-        return np.asarray(self.facts @ _solved(spread, sums[:, 2] - means @ of_y))
+        treatment = self._treated * known
+        members = np.stack([known - treatment, treatment])
+        values = np.where(known, y, 0.0)
+        sums = np.vstack([members, values]) @ self.facts
+        means = sums[:2] / np.maximum(members.sum(axis=1, keepdims=True), 1.0)
+        spread = self._of(known) - means.T @ sums[:2]
+        return np.asarray(self.facts @ _solved(spread, sums[2] - (members @ values) @ means))
 
     def _of(self, known: npt.NDArray[np.bool_]) -> Values:
         """Sums of products of the covariates over the users with a value."""

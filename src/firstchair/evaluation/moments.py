@@ -1,5 +1,6 @@
 """Sums of per-user values by cell, and the relative difference of two arms from these sums."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,10 +14,10 @@ Codes = npt.NDArray[np.int64]
 
 
 class Moments(NamedTuple):
-    """Sums over users, each float64 of one shape.
+    """Terms of single users, or their sums over users; each float64 of one shape.
 
-    With weight w, value y, the part p of it that was predicted, and r = y - p: the count, and the
-    sums of w, w r, w p, w², w² r and w² r².
+    With weight w, value y, the part p of it that was predicted, and r = y - p: 1 (the count), w,
+    w r, w p, w², w² r and w² r².
     """
 
     n: Values
@@ -45,45 +46,48 @@ class Contrast:
     n_treatment: Values
 
 
-def moments(
-    y: Values,
-    predicted: Values,
-    cells: Codes,
-    n_cells: int,
-    weights: Values | None = None,
-) -> Moments:
-    """Sums of the values of users by cell; users whose y is NaN do not count.
+def terms(y: Values, predicted: Values, weights: Values | None = None) -> Moments:
+    """What each user adds to the sums, each field float64 (n_users,); 0 where y is NaN.
 
     Args:
         y: float64 (n_users,), one value per user, the unit of randomisation (Deng et al. 2018).
         predicted: float64 (n_users,), prediction of y from the days before (`Adjustment`).
-        cells: int64 (n_users,), 0 to n_cells - 1.
-        n_cells: Length of each sum.
         weights: float64 (n_users,), not negative; None counts every user once.
     """
     known = ~np.isnan(y)
-    if not known.all():
-        y, predicted, cells = y[known], predicted[known], cells[known]
-        weights = None if weights is None else weights[known]
-    counted = np.bincount(cells, minlength=n_cells).astype(np.float64)
-    r = y - predicted
-
-    def summed(values: Values) -> Values:
-        return np.bincount(cells, values, n_cells).astype(np.float64)
-
+    counted = known.astype(np.float64)
+    r = np.where(known, y, predicted) - predicted
     if weights is None:
-        plain, spread = summed(r), summed(r * r)
-        return Moments(counted, counted, plain, summed(predicted), counted, plain, spread)
-    squares = weights * weights
-    return Moments(
-        counted,
-        summed(weights),
-        summed(weights * r),
-        summed(weights * predicted),
-        summed(squares),
-        summed(squares * r),
-        summed(squares * r * r),
-    )
+        return Moments(counted, counted, r, counted * predicted, counted, r, r * r)
+    w = weights * counted
+    wr = w * r
+    return Moments(counted, w, wr, w * predicted, w * w, w * wr, wr * wr)
+
+
+def moments(each: Moments, cells: Codes, n_cells: int) -> Moments:
+    """Sums of the users' terms by cell.
+
+    Args:
+        each: Terms of the users.
+        cells: int64 (n_users,), 0 to n_cells - 1.
+        n_cells: Length of each sum.
+    """
+    return _sums(each, lambda values: np.bincount(cells, values, n_cells).astype(np.float64))
+
+
+def compare_arms(metrics: Sequence[Moments], arm: npt.NDArray[np.int8]) -> Contrast:
+    """Compare the arms in several metrics of the same users.
+
+    Args:
+        metrics: Terms of the users in each metric.
+        arm: int8 (n_users,), 0 control, 1 treatment.
+
+    Returns:
+        Each field float64 (n_metrics,).
+    """
+    arms = _arms(arm)
+    sums = np.array([_sums(each, arms.__matmul__) for each in metrics])
+    return compare(*(Moments(*sums[:, :, side].T) for side in (0, 1)))
 
 
 def compare(control: Moments, treatment: Moments) -> Contrast:
@@ -108,12 +112,7 @@ def compare(control: Moments, treatment: Moments) -> Contrast:
     return Contrast(means[0], means[1], ratio - 1, known, control.n, treatment.n)
 
 
-def influence(
-    y: Values,
-    predicted: Values,
-    arm: npt.NDArray[np.int8],
-    weights: Values | None = None,
-) -> Values:
+def influence(each: Moments, arm: npt.NDArray[np.int8]) -> Values:
     """Influence of each user on the relative difference that `compare` computes.
 
     The estimate is its expectation plus the sum of these values, up to terms that vanish faster
@@ -121,27 +120,19 @@ def influence(
     estimates.
 
     Args:
-        y: float64 (n_users,), one value per user; NaN for users without a value.
-        predicted: float64 (n_users,), as in `moments`.
+        each: Terms of the users.
         arm: int8 (n_users,), 0 control, 1 treatment.
-        weights: float64 (n_users,), as in `moments`.
 
     Returns:
         float64 (n_users,); 0 for users without a value, and for all without a difference.
     """
-    sums = moments(y, predicted, arm.astype(np.int64), 2, weights)
+    sums = _sums(each, _arms(arm).__matmul__)
     found = compare(*(Moments(*(values[[side]] for values in sums)) for side in (0, 1)))
-    moved = np.zeros(len(y))
     if not np.isfinite(found.se[0]):
-        return moved
-    known = ~np.isnan(y)
-    for side in (0, 1):
-        inside = known & (arm == side)
-        rest = y[inside] - predicted[inside] - sums.wr[side] / sums.w[side]
-        sign = 1.0 if side else -float(found.treatment[0] / found.control[0])
-        counts = 1.0 if weights is None else weights[inside]
-        moved[inside] = sign * counts * rest / (sums.w[side] * float(found.control[0]))
-    return moved
+        return np.zeros(len(arm))
+    mean = sums.wr / sums.w
+    scale = np.array([-found.treatment[0] / found.control[0], 1.0]) / (sums.w * found.control[0])
+    return np.asarray(scale[arm] * (each.wr - mean[arm] * each.w))
 
 
 def compare_ratios(
@@ -177,6 +168,18 @@ def compare_ratios(
     return Contrast(
         *(np.array([value]) for value in (control, treatment, lift - 1, se, n_control, n_treatment))
     )
+
+
+def _sums(each: Moments, summed: Callable[[Values], Values]) -> Moments:
+    """Sum each term; terms that are one array, as without weights, are summed once."""
+    found = {id(values): values for values in each}
+    sums = {number: summed(values) for number, values in found.items()}
+    return Moments(*(sums[id(values)] for values in each))
+
+
+def _arms(arm: npt.NDArray[np.int8]) -> Values:
+    """Users of the control and of the treatment, 0 or 1, float64 (2, n_users)."""
+    return np.array([arm == 0, arm == 1], dtype=np.float64)
 
 
 def _spread(arm: Moments, rest: Values) -> Values:

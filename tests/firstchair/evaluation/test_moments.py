@@ -11,6 +11,7 @@ from firstchair.evaluation.moments import (
     compare_ratios,
     influence,
     moments,
+    terms,
 )
 
 RNG = np.random.default_rng(11)
@@ -26,7 +27,8 @@ def contrast(
     arm: np.ndarray = ARM,
     weights: np.ndarray | None = None,
 ) -> Contrast:
-    found = moments(y, predicted(y, x, arm), arm.astype(np.int64), 2, weights)
+    each = terms(y, predicted(y, x, arm), weights)
+    found = moments(each, arm.astype(np.int64), 2)
     return compare(*(Moments(*(values[[side]] for values in found)) for side in (0, 1)))
 
 
@@ -136,7 +138,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
     arms = [RNG.permutation(ARM) for _ in range(400)]
     both = np.array([[contrast(y, arm=arm).d[0] for y in (early, late)] for arm in arms])
 
-    moved = [influence(y, predicted(y, X, ARM), ARM.astype(np.int8)) for y in (early, late)]
+    moved = [influence(terms(y, predicted(y, X, ARM)), ARM.astype(np.int8)) for y in (early, late)]
 
     assert np.sqrt(moved[0] @ moved[0]) == pytest.approx(contrast(early).se[0], rel=0.01)
     together = moved[0] @ moved[1] / np.sqrt(moved[0] @ moved[0] * (moved[1] @ moved[1]))
@@ -146,7 +148,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
 def test_users_without_a_value_move_nothing() -> None:
     holes = np.where(np.arange(USERS) < 100, np.nan, Y)
 
-    moved = influence(holes, predicted(holes, X, ARM), ARM.astype(np.int8))
+    moved = influence(terms(holes, predicted(holes, X, ARM)), ARM.astype(np.int8))
 
     assert not moved[:100].any()
     assert moved[100:].all()

@@ -56,9 +56,9 @@ class Evaluation:
         day: Days of the stage so far.
         data_days: The first of those, up to the first whose data are incomplete.
         totals: Sums of each user over the data days, by name of `MEASURES`.
-        first: Impressions and clicks over the oldest `novelty_days` data days.
-        recent: The same over the newest `novelty_days`.
-        newest: The same over the newest `window_days`.
+        oldest: The oldest `novelty_days` data days.
+        recent: The newest `novelty_days`.
+        newest: The newest `window_days`.
         labels: Latest final churn label of each user by column, NaN where there is none.
         gaps: Why newer days are incomplete, in sentences; empty if they are complete.
     """
@@ -66,9 +66,9 @@ class Evaluation:
     day: int
     data_days: int
     totals: Day
-    first: Day
-    recent: Day
-    newest: Day
+    oldest: Sequence[Day]
+    recent: Sequence[Day]
+    newest: Sequence[Day]
     labels: Mapping[str, Values]
     gaps: tuple[str, ...]
 
@@ -107,9 +107,9 @@ class Evaluations:
                     name: sum((day[name] for day in whole), total)
                     for name, total in settled.items()
                 },
-                first=_summed([*oldest, *whole][: rules.novelty_days], days.users),
-                recent=_summed(known[-rules.novelty_days :], days.users),
-                newest=_summed(known[-rules.window_days :], days.users),
+                oldest=[*oldest, *whole][: rules.novelty_days],
+                recent=known[-rules.novelty_days :],
+                newest=known[-rules.window_days :],
                 labels=labels,
                 gaps=tuple(gaps.values()),
             )
@@ -124,15 +124,16 @@ class Evaluations:
                 labels[str(name)][users] = values
 
 
-def _summed(days: Sequence[Day], users: int) -> Day:
-    return {name: sum((day[name] for day in days), np.zeros(users)) for name in WINDOW}
+def shown_over(days: Sequence[Day]) -> Day:
+    """Impressions and clicks of each user over some days, float64 (n_users,)."""
+    return {name: np.sum([day[name] for day in days], axis=0) for name in WINDOW}
 
 
 class _Balance:
     """Finds days with lost data, by a change of the arms' ratio of impressions per user."""
 
     def __init__(self, arm: npt.NDArray[np.int8], before: Values, rules: LiveRules) -> None:
-        self._arm = arm
+        self._treated = arm.astype(np.float64)
         self._rules = rules
         self._counts = np.bincount(arm, minlength=2).astype(np.float64)
         self._settled = before
@@ -167,9 +168,12 @@ class _Balance:
         None where an arm has no impression.
         """
         impressions = bounded(impressions, most=self._rules.user_weight)
-        total = np.bincount(self._arm, impressions, 2)
+        treatment = float(self._treated @ impressions)
+        total = np.array([float(impressions.sum()) - treatment, treatment])
         if not total.all():
             return None
-        squares = np.bincount(self._arm, impressions**2, 2)
-        relative = squares / total**2 - 1 / self._counts
+        squares = impressions * impressions
+        treatment = float(self._treated @ squares)
+        relative = np.array([float(squares.sum()) - treatment, treatment]) / total**2
+        relative -= 1 / self._counts
         return float(np.log(total[1] / total[0])), float(np.sqrt(relative.sum()))

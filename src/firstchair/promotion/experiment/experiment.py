@@ -6,17 +6,18 @@ from datetime import date
 
 from firstchair.definitions.arms import RAMP_SHARES
 from firstchair.definitions.metrics import Metric
+from firstchair.evaluation.moments import Moments
 from firstchair.promotion.experiment import conditions as ask
 from firstchair.promotion.experiment.conditions import Condition, SampleRatio, missing
 from firstchair.promotion.experiment.decision import ExperimentDecision
-from firstchair.promotion.experiment.evaluations import Days, Evaluation, Evaluations
+from firstchair.promotion.experiment.evaluations import Day, Days, Evaluation, Evaluations
 from firstchair.promotion.experiment.evidence import Evidence, LeftOut
 from firstchair.promotion.experiment.facts import Forecast, facts
 from firstchair.promotion.experiment.harm import HarmWatch, deteriorated
 from firstchair.promotion.experiment.measures import (
     Cells,
     Readings,
-    adjusted_clicks,
+    clicks_over,
     exposed,
     outliers,
     read,
@@ -105,7 +106,7 @@ class Experiment:
         return _Seen(
             evaluation=evaluation,
             found=found,
-            bounds=self._proofs.update(evaluation, found.values) if self._decides else {},
+            bounds=self._proofs.update(evaluation, found.terms) if self._decides else {},
             counts=counts,
             ratio=self._ratio.update(counts, assigned),
             harm=self._harm.update(
@@ -200,17 +201,20 @@ class Experiment:
         )
 
     def _lasting(self, evaluation: Evaluation) -> Condition:
-        first = adjusted_clicks(evaluation.first, self._forecast, self.fixed)
-        newest = adjusted_clicks(evaluation.recent, self._forecast, self.fixed)
+        first = self._clicks_of(evaluation.oldest)
+        newest = self._clicks_of(evaluation.recent)
         return ask.lasting(
-            window(first, self.cells, self.fixed),
-            window(newest, self.cells, self.fixed),
+            window(first, self.days, self.fixed),
+            window(newest, self.days, self.fixed),
             fall_se(first, newest, self.days),
             self.rules,
         )
 
+    def _clicks_of(self, days: Sequence[Day]) -> Moments:
+        return clicks_over(days, self._forecast, self.fixed)
+
     def _segment_condition(self, seen: _Seen) -> Condition:
-        rest = self.cells.compare_rest(seen.found.values[Metric.CLICKS])
+        rest = self.cells.compare_rest(seen.found.clicks)
         screened = self._segments.names(self._segments.screen(seen.found.segments, rest))
         return Condition(
             "segment_screen",
@@ -253,8 +257,8 @@ class Experiment:
     def _in_probation(self, seen: _Seen) -> ExperimentDecision:
         """Decide in probation: the new champion against the control group with the previous one."""
         evaluation, rules = seen.evaluation, self.rules
-        shown = adjusted_clicks(evaluation.newest, self._forecast, self.fixed)
-        newest = window(shown, self.cells, self.fixed)
+        shown = self._clicks_of(evaluation.newest)
+        newest = window(shown, self.days, self.fixed)
         alarms = self._probation.update(seen.found.metrics, newest, evaluation, seen.harm)
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
         if alarms:

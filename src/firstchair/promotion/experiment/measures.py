@@ -1,14 +1,24 @@
 """Metrics of an evaluation: values of users, their predictions, differences of the arms."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, Metric, each_ratio
-from firstchair.evaluation.moments import Contrast, Moments, compare, compare_ratios, moments
-from firstchair.promotion.experiment.evaluations import Day, Days, Evaluation
+from firstchair.evaluation.moments import (
+    Contrast,
+    Moments,
+    compare,
+    compare_arms,
+    compare_ratios,
+    moments,
+    terms,
+)
+from firstchair.promotion.experiment.evaluations import Day, Days, Evaluation, shown_over
 from firstchair.promotion.experiment.evidence import Values
 from firstchair.promotion.experiment.facts import Forecast
 from firstchair.promotion.experiment.planning import Plan
@@ -43,20 +53,6 @@ class Reading:
         return bool(np.isfinite(self.se) and np.isfinite(self.d))
 
 
-class Adjusted(NamedTuple):
-    """A metric's value of each user, and what the days before the stage predict of it.
-
-    Attributes:
-        y: float64 (n_users,), NaN for users without a value.
-        predicted: float64 (n_users,).
-        weights: float64 (n_users,); None gives everybody the same weight.
-    """
-
-    y: Values
-    predicted: Values
-    weights: Values | None = None
-
-
 class Cells:
     """Users grouped by arm and all of their segments, so that any segment is a sum of cells.
 
@@ -88,22 +84,21 @@ class Cells:
         """Number of users of each part, float64 (n_parts,)."""
         return np.asarray(self.members @ np.bincount(self.of_user, minlength=self.count))
 
-    def compare(self, values: Adjusted) -> Contrast:
+    def sums(self, each: Moments) -> Moments:
+        """Sums of the users of each cell, given the terms of the users."""
+        return moments(each, self.of_user, self.count)
+
+    def compare(self, sums: Moments) -> Contrast:
         """Difference of the arms among all users and in each segment."""
-        return self._compare(values, self.members)
+        return self._compare(sums, self.members)
 
-    def compare_rest(self, values: Adjusted) -> Contrast:
+    def compare_rest(self, sums: Moments) -> Contrast:
         """Difference among the users outside each segment; the first, with no users, is NaN."""
-        return self._compare(values, 1 - self.members)
+        return self._compare(sums, 1 - self.members)
 
-    def compare_all(self, values: Adjusted) -> Contrast:
-        """Difference of the arms among all users alone."""
-        return self._compare(values, self.members[:1])
-
-    def _compare(self, values: Adjusted, members: Values) -> Contrast:
-        found = moments(values.y, values.predicted, self.of_user, self.count, values.weights)
+    def _compare(self, sums: Moments, members: Values) -> Contrast:
         sides = [
-            Moments(*(members @ (sums * (self.arm == arm)) for sums in found)) for arm in (0, 1)
+            Moments(*(members @ (each * (self.arm == arm)) for each in sums)) for arm in (0, 1)
         ]
         return compare(*sides)
 
@@ -113,13 +108,15 @@ class Readings(NamedTuple):
 
     Attributes:
         metrics: Effect on each metric, of all users.
+        clicks: Sums of the clicks by cell.
         segments: Effect on clicks in each of `Cells.parts`.
-        values: Values of the users by metric.
+        terms: Terms of the users by metric.
     """
 
     metrics: dict[Metric, Reading]
+    clicks: Moments
     segments: Contrast
-    values: dict[Metric, Adjusted]
+    terms: dict[Metric, Moments]
 
 
 def read(
@@ -138,24 +135,38 @@ def read(
     - Churn, of users with a final label.
     - The ratio of all clicks to all impressions, with a bounded weight of each user.
     """
-    total = evaluation.totals
-    clicks = adjusted_clicks(total, forecast, fixed, data_days=evaluation.data_days)
+    total, data_days = evaluation.totals, evaluation.data_days
+    y, predicted = predicted_clicks(total, forecast, data_days=data_days)
     others = {
-        **{one.metric: one.value(total, max(1, evaluation.data_days)) for one in GUARDRAILS},
+        **{one.metric: one.value(total, max(1, data_days)) for one in GUARDRAILS},
         **{metric: evaluation.labels[str(metric)] for metric in CHURN_HORIZONS},
     }
-    values = {Metric.CLICKS: clicks, Metric.CLICKS_UNWEIGHTED: clicks._replace(weights=None)}
-    values |= {
-        metric: Adjusted(y, forecast.of(metric, y, data_days=evaluation.data_days))
-        for metric, y in others.items()
+    of_users = {
+        Metric.CLICKS: terms(y, predicted, weights_of(total, fixed)),
+        Metric.CLICKS_UNWEIGHTED: terms(y, predicted),
+    } | {
+        metric: terms(value, forecast.of(metric, value, data_days=data_days))
+        for metric, value in others.items()
     }
-    segments = cells.compare(clicks)
-    found = {metric: cells.compare_all(value) for metric, value in values.items()}
-    found[Metric.CTR_POOLED] = compare_ratios(
-        total["clicks"], total["impressions"], days.arm, most=rules.user_weight
+    readings = read_arms(of_users, days.arm, fixed)
+    readings[Metric.CTR_POOLED] = as_reading(
+        compare_ratios(total["clicks"], total["impressions"], days.arm, most=rules.user_weight),
+        fixed.rho[Metric.CTR_POOLED],
     )
-    readings = {metric: as_reading(found[metric], fixed.rho[metric]) for metric in Metric}
-    return Readings(readings, segments, values)
+    sums = cells.sums(of_users[Metric.CLICKS])
+    return Readings(
+        {metric: readings[metric] for metric in Metric}, sums, cells.compare(sums), of_users
+    )
+
+
+def read_arms(
+    of_users: Mapping[Metric, Moments], arm: npt.NDArray[np.int8], fixed: Plan
+) -> dict[Metric, Reading]:
+    """The effect on each metric, of all users, given the terms of the users."""
+    found = compare_arms(list(of_users.values()), arm)
+    return {
+        metric: as_reading(found, fixed.rho[metric], place) for place, metric in enumerate(of_users)
+    }
 
 
 def clicks_per_100(shown: Day) -> Values:
@@ -163,24 +174,24 @@ def clicks_per_100(shown: Day) -> Values:
     return 100 * each_ratio(shown["clicks"], shown["impressions"])
 
 
-def adjusted_clicks(
-    shown: Day,
-    forecast: Forecast,
-    fixed: Plan,
-    *,
-    data_days: int = 0,
-) -> Adjusted:
-    """Clicks per 100 impressions over some days, weighted by how exactly each rate is known.
+def predicted_clicks(
+    shown: Day, forecast: Forecast, *, data_days: int = 0
+) -> tuple[Values, Values]:
+    """Clicks per 100 impressions of each user over some days, and their prediction.
 
     Args:
         shown: Impressions and clicks of each user in those days.
         forecast: Predictions of the stage.
-        fixed: Plan of the stage.
         data_days: Days of the stage so far; 0 for part of them, which reuses an earlier fit.
     """
     y = clicks_per_100(shown)
-    predicted = forecast.of(Metric.CLICKS, y, data_days=data_days)
-    return Adjusted(y, predicted, weights_of(shown, fixed))
+    return y, forecast.of(Metric.CLICKS, y, data_days=data_days)
+
+
+def clicks_over(days: Sequence[Day], forecast: Forecast, fixed: Plan) -> Moments:
+    """Terms of the clicks over some days of the stage."""
+    shown = shown_over(days)
+    return terms(*predicted_clicks(shown, forecast), weights_of(shown, fixed))
 
 
 def weights_of(shown: Day, fixed: Plan) -> Values:
@@ -189,20 +200,20 @@ def weights_of(shown: Day, fixed: Plan) -> Values:
     return np.asarray(impressions / (impressions + fixed.even_impressions))
 
 
-def window(values: Adjusted, cells: Cells, fixed: Plan) -> Reading:
-    """The effect on the clicks of some days."""
-    return as_reading(cells.compare_all(values), fixed.rho[Metric.CLICKS])
+def window(clicks: Moments, days: Days, fixed: Plan) -> Reading:
+    """The effect on the clicks of some days, given the terms of the users."""
+    return read_arms({Metric.CLICKS: clicks}, days.arm, fixed)[Metric.CLICKS]
 
 
-def as_reading(contrast: Contrast, rho: float) -> Reading:
-    """The first part of a contrast, which is all users."""
+def as_reading(contrast: Contrast, rho: float, place: int = 0) -> Reading:
+    """One place of a contrast; the first of those of `Cells.compare` is all users."""
     return Reading(
-        control=float(contrast.control[0]),
-        treatment=float(contrast.treatment[0]),
-        d=float(contrast.d[0]),
-        se=float(contrast.se[0]),
-        n_control=int(contrast.n_control[0]),
-        n_treatment=int(contrast.n_treatment[0]),
+        control=float(contrast.control[place]),
+        treatment=float(contrast.treatment[place]),
+        d=float(contrast.d[place]),
+        se=float(contrast.se[place]),
+        n_control=int(contrast.n_control[place]),
+        n_treatment=int(contrast.n_treatment[place]),
         rho=rho,
     )
 

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from firstchair.definitions.metrics import GUARDRAILS, Metric
-from firstchair.evaluation.moments import influence
+from firstchair.evaluation.moments import Moments, influence
 from firstchair.evaluation.repeated import RepeatedTest
 from firstchair.promotion.experiment.evaluations import Days, Evaluation
-from firstchair.promotion.experiment.evidence import Values
-from firstchair.promotion.experiment.measures import Adjusted
 from firstchair.promotion.rules import LiveRules
 
 
@@ -34,7 +32,7 @@ class Proofs:
         self._tests |= {metric: RepeatedTest(rules.alpha) for metric in margins(rules)}
 
     def update(
-        self, evaluation: Evaluation, values: Mapping[Metric, Adjusted]
+        self, evaluation: Evaluation, terms: Mapping[Metric, Moments]
     ) -> dict[Metric, float]:
         """The z-value that each metric has to reach now; empty if the evaluation cannot decide."""
         rules = self.rules
@@ -43,18 +41,19 @@ class Proofs:
             return {}
         share = evaluation.day / rules.max_days
         return {Metric.CLICKS_UNWEIGHTED: rules.unweighted_z} | {
-            metric: test.critical(influence_of(values[metric], self.days), share=share)
+            metric: test.critical(influence(terms[metric], self.days.arm), share=share)
             for metric, test in self._tests.items()
         }
 
 
-def fall_se(first: Adjusted, newest: Adjusted, days: Days) -> float:
-    """Standard error of the change of an effect between two spans of days; NaN if unknown."""
-    moved = influence_of(newest, days) - influence_of(first, days)
-    found = float(np.sqrt((moved**2).sum()))
+def fall_se(first: Moments, newest: Moments, days: Days) -> float:
+    """Standard error of the change of an effect between two spans of days; NaN if unknown.
+
+    Args:
+        first: Terms of the users in the earlier span.
+        newest: Their terms in the later one.
+        days: The users.
+    """
+    moved = influence(newest, days.arm) - influence(first, days.arm)
+    found = float(np.sqrt(moved @ moved))
     return found if found > 0 else np.nan
-
-
-def influence_of(values: Adjusted, days: Days) -> Values:
-    """Influence of each user on the effect on a metric, float64 (n_users,)."""
-    return influence(values.y, values.predicted, days.arm, values.weights)
