@@ -149,25 +149,21 @@ def compare_ratios(
     (`firstchair.definitions.bounds`): where one user held nearly all of it, the variance would tend
     to 0, whatever the other users did.
     """
-    numerator = bounded_parts(numerator, denominator, most=most)
-    denominator = bounded(denominator, most=most)
-    found = []
-    for number in (0, 1):
-        top, bottom = numerator[arm == number], denominator[arm == number]
-        total, n = float(bottom.sum()), len(bottom)
-        ratio = float(top.sum()) / total if total > 0 else np.nan
-        variance = (
-            float(np.var(top - ratio * bottom, ddof=1)) * n / total**2
-            if total > 0 and n > 1
-            else np.nan
-        )
-        found.append((ratio, variance, float(n)))
-    (control, var_control, n_control), (treatment, var_treatment, n_treatment) = found
-    lift = treatment / control if control > 0 else np.nan
-    se = np.sqrt(var_treatment + lift**2 * var_control) / control if control > 0 else np.nan
-    return Contrast(
-        *(np.array([value]) for value in (control, treatment, lift - 1, se, n_control, n_treatment))
+    top = bounded_parts(numerator, denominator, most=most)
+    bottom = bounded(denominator, most=most)
+    arms = _arms(arm)
+    n, tops, bottoms, tt, tb, bb = (
+        arms @ values
+        for values in (np.ones(len(arm)), top, bottom, top * top, top * bottom, bottom * bottom)
     )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = tops / bottoms
+        # The mean of top - ratio * bottom is 0.
+        squares = np.maximum(tt - 2 * ratio * tb + ratio**2 * bb, 0.0)
+        variances = squares / (n - 1) * n / bottoms**2
+        lift = ratio[1] / ratio[0] if ratio[0] > 0 else np.nan
+        se = np.sqrt(variances[1] + lift**2 * variances[0]) / ratio[0]
+    return Contrast(*(np.array([value]) for value in (*ratio, lift - 1, se, *n)))
 
 
 def _sums(each: Moments, summed: Callable[[Values], Values]) -> Moments:

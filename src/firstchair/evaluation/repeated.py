@@ -17,13 +17,14 @@ PATHS_SEED = 20_260_101
 def spent(share: float, *, alpha: float) -> float:
     """Error that may be spent by a share of the longest experiment.
 
-    alpha ln(1 + (e - 1) share), the spending function of Lan and DeMets (1983, "Discrete sequential
-    boundaries for clinical trials") that resembles Pocock's bounds.
+    alpha share², of the power family of spending functions (Kim and DeMets 1987, "Design and
+    analysis of group sequential tests based on the type I error spending rate function"). The later
+    evaluations, which know more, keep more of the error than with bounds of equal height.
 
     >>> round(spent(0.6, alpha=0.05), 4), spent(1.0, alpha=0.05)
-    (0.0354, 0.05)
+    (0.018, 0.05)
     """
-    return float(alpha * np.log1p((np.e - 1) * min(max(share, 0.0), 1.0)))
+    return alpha * min(max(share, 0.0), 1.0) ** 2
 
 
 class RepeatedTest:

@@ -171,8 +171,6 @@ class LiveRules:
     """Harm to a segment that a promotion has to exclude."""
     screen_separation: Above0 = 3.8
     """Standard errors between that harm and the others' effect needed to exclude it."""
-    screen_odds: Annotated[float, Field(ge=1)] = 2.0
-    """Odds against harm to a segment before its effect is known."""
     contrast_alpha: Level = 0.01
     """One-sided error with which a segment is worse than all others at an evaluation (Holm)."""
     blind_share: ShareAbove0 = 0.05

@@ -89,9 +89,9 @@ SCENARIOS = (
     Scenario(
         "segment_harm_small",
         "the same with a fifth of the users",
-        "seldom promote",
+        "not promote",
         SEGMENT_HARM,
-        at_most={"promote": 0.03},
+        at_most={"promote": 0.02},
     ),
     Scenario(
         "ctr_bait",

@@ -55,7 +55,7 @@ def choices(before: Mapping[str, Values], rules: LiveRules) -> tuple[Choice, ...
     times that of each guardrail, as if metrics were independent. It is too low because every day
     from `min_days` on may decide, and because users with steady habits have lower bounds than
     planned. It is too high because a promotion has further conditions (segments, novelty,
-    unweighted clicks). In simulated stages it was rather too low (docs/gate.md, "Small services").
+    unweighted clicks). In simulated stages of small services it was too low (docs/gate.md).
 
     If an arm is too small for `success_users`, each choice lowers it as well, but never under
     `harm_users`, below which harm is not tested.

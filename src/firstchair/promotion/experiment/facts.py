@@ -15,7 +15,7 @@ from firstchair.promotion.rules import LiveRules
 # A column that varies less, relative to its mean, predicts nothing.
 LEAST_SPREAD = 1e-9
 # A fit is repeated when its days have grown by this factor.
-GROWTH = 1.25
+GROWTH = 1.5
 
 
 class Forecast:

@@ -60,18 +60,18 @@ class SegmentWatch:
 
         Two explanations of an effect below zero are compared: the segment has the same effect as
         everybody else, or it is harmed by `screen_harm`. If these two lie at least
-        `screen_separation` standard errors apart, the segment is held when harm is more likely,
-        with prior odds of `screen_odds` against harm (Bayes' rule for two normal means). Any other
-        segment is held if it is significantly worse than everybody else, corrected by Holm.
+        `screen_separation` standard errors apart, the segment is held when its own effect is nearer
+        to the harm, which is then the likelier of two normal means. Any other segment is held if it
+        is significantly worse than everybody else, corrected by Holm.
 
         Args:
             found: Clicks in each part, the first of all users.
             rest: Clicks of the users outside each part.
         """
         rules, variance = self.rules, found.se[1:] ** 2 + rest.se[1:] ** 2
-        gap, middle = rest.d[1:] + rules.screen_harm, (rest.d[1:] - rules.screen_harm) / 2
+        gap = rest.d[1:] + rules.screen_harm
         with np.errstate(invalid="ignore"):
-            harmed = gap * (middle - found.d[1:]) > np.log(rules.screen_odds) * variance
+            harmed = found.d[1:] < (rest.d[1:] - rules.screen_harm) / 2
             apart = ndtr((found.d[1:] - rest.d[1:]) / np.sqrt(variance))
             separable = self.large(found) & (gap >= rules.screen_separation * np.sqrt(variance))
         fallen = holm(np.where(self.large(found), apart, np.nan), alpha=rules.contrast_alpha)

@@ -36,7 +36,7 @@ def reading(effect: float, error: float) -> Reading:
 
 
 @pytest.mark.parametrize(
-    ("effect", "held"), [(-0.08, True), (-0.025, True), (-0.01, False), (0.06, False)]
+    ("effect", "held"), [(-0.08, True), (-0.011, True), (-0.009, False), (0.06, False)]
 )
 def test_a_segment_holds_where_harm_explains_it_better_than_everybody_else(
     effect: float, held: bool
