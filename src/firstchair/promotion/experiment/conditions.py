@@ -47,8 +47,9 @@ class SampleRatio:
         control, treatment = counts[0]
         found = treatment / max(1, control + treatment)
         detail = (
-            f"{found:.2%} of {control + treatment:,} users are the challenger's, planned {self.share:.2%}; "
-            f"e = {math.exp(min(self.log_e, 50)):.3g}, limit {self.rules.sample_ratio_e:g}."
+            f"{found:.2%} of {control + treatment:,} users are the challenger's, "
+            f"planned {self.share:.2%}; e = {math.exp(min(self.log_e, 50)):.3g}, "
+            f"limit {self.rules.sample_ratio_e:g}."
         )
         passes = self.log_e < math.log(self.rules.sample_ratio_e)
         return Condition("sample_ratio", Reason.SAMPLE_RATIO_MISMATCH, passes, detail)
@@ -164,7 +165,8 @@ def lasting(first: Reading, newest: Reading, fall_se: float, rules: LiveRules) -
     bound = newest.d - z * newest.se
     least = 0.0 if fell else -rules.novelty_margin
     passes = newest.known and newest.d > 0 and bound > least
-    change = f"From the first {rules.novelty_days} days to the last it changed by {100 * fall:+.1f} points"
+    days = f"From the first {rules.novelty_days} days to the last"
+    change = f"{days} it changed by {100 * fall:+.1f} points"
     fall_text = f"{change} (standard error {100 * fall_se:.1f}). " if np.isfinite(fall_se) else ""
     return Condition(
         "novelty",

@@ -8,11 +8,12 @@ from firstchair.promotion.gate import Verb
 from firstchair.promotion.reasons import Reason
 
 CONTRACT_FIELDS = (
-    "decision", "day", "stage", "days", "metrics", "segments", "checks", "minimum_detectable_effect", "reason_codes",
-    "reasons",
+    "decision", "day", "stage", "days", "metrics", "segments", "checks",
+    "minimum_detectable_effect", "reason_codes", "reasons",
 )  # fmt: skip
 SEGMENT_FIELDS = (
-    "segment", "value", "metric", "relative_difference", "se", "p", "deteriorated", "minimum_detectable_effect",
+    "segment", "value", "metric", "relative_difference", "se", "p", "deteriorated",
+    "minimum_detectable_effect",
 )  # fmt: skip
 
 

@@ -157,7 +157,8 @@ class _Balance:
                 and abs(change) > self._rules.data_z * error
             ):
                 found[place] = (
-                    f"On day {number} the challenger's impressions a user, as a multiple of the champion's, are "
+                    f"On day {number} the challenger's impressions a user, as a multiple of "
+                    "the champion's, are "
                     f"{np.expm1(change):+.0%} against the days before."
                 )
         return found

@@ -108,5 +108,7 @@ def refused(what: str, where: str) -> BadEvidenceError:
         what,
         where=where,
         data="Nothing was decided; the champion stays.",
-        remedy="Write one row per user and day in the columns of the evidence table, and decide again.",
+        remedy=(
+            "Write one row per user and day in the columns of the evidence table, and decide again."
+        ),
     )

@@ -287,8 +287,8 @@ class Experiment:
         challenger waiting, for as long as the data are bad. The reason code raises an alert.
         """
         detail = (
-            f"Day {seen.evaluation.day} of at most {self.rules.probation_max_days}: the champion stays "
-            "without a confirmation, since its data could not be read; "
+            f"Day {seen.evaluation.day} of at most {self.rules.probation_max_days}: "
+            "the champion stays without a confirmation, since its data could not be read; "
             "a person should look at them."
         )
         over = Condition("duration", Reason.PROBATION_OVER, False, detail)

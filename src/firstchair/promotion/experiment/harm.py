@@ -35,8 +35,9 @@ class HarmWatch:
             found = self.log_e(metric, reading)
             if metric not in self.fired and found is not None and found >= self.threshold(metric):
                 self.fired[metric] = (
-                    f"{metric} {reading.d:+.1%} (standard error {reading.se:.1%}) on day {day}: evidence of harm "
-                    f"e = {math.exp(min(found, 30)):,.0f}, limit {math.exp(self.threshold(metric)):,.0f}."
+                    f"{metric} {reading.d:+.1%} (standard error {reading.se:.1%}) on day {day}: "
+                    f"evidence of harm e = {math.exp(min(found, 30)):,.0f}, "
+                    f"limit {math.exp(self.threshold(metric)):,.0f}."
                 )
         return self.fired
 

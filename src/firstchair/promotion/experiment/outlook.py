@@ -16,7 +16,9 @@ REMEDIES = {
     Reason.SAMPLE_RATIO_MISMATCH: "Find out why users are missing, then begin under another salt.",
     Reason.SINGLE_ARM: "Serve both arms, then begin the stage anew.",
     Reason.DATA_QUALITY: "Wait for the missing impressions, or deliver them.",
-    Reason.EVIDENCE_LEFT_OUT: "Find out what writes the rows that were left out, and write them anew.",
+    Reason.EVIDENCE_LEFT_OUT: (
+        "Find out what writes the rows that were left out, and write them anew."
+    ),
     Reason.SEGMENT_SCREEN: "The segments named must stop looking worse; a person may examine them.",
     Reason.SEGMENT_BLIND: "A person has to accept that harm in the segments named cannot be seen.",
     Reason.NOVELTY: "The effect of the newest days must be above zero.",
@@ -62,7 +64,10 @@ class Outlook:
         day, information = self.gathered[-1]
         least = max(0, self.rules.min_days - day)
         if not clicks.known or clicks.d <= 0:
-            return "No number of days proves an effect that is not above zero; it would have to turn first."
+            return (
+                "No number of days proves an effect that is not above zero; "
+                "it would have to turn first."
+            )
         rules = self.rules
         bound = planned_bound(rules.min_days, rules.max_days, rules.success_alpha)
         # z = d sqrt(information) has to reach the bound.

@@ -57,14 +57,15 @@ class ProbationWatch:
                 "slow_channel",
                 Reason.WORSE_SINCE_PROMOTION,
                 slow < -math.log(alpha),
-                f"Since promotion {clicks.d:+.1%}; evidence of harm e = {math.exp(min(slow, 30)):,.3g}, "
-                f"limit {1 / alpha:g}.",
+                f"Since promotion {clicks.d:+.1%}; "
+                f"evidence of harm e = {math.exp(min(slow, 30)):,.3g}, limit {1 / alpha:g}.",
             ),
             Condition(
                 "fast_channel",
                 Reason.WORSE_LATELY,
                 fast >= limit,
-                f"Over the last {self.rules.window_days} days {newest.d:+.1%}, z = {fast:.2f}, limit {limit:.2f}.",
+                f"Over the last {self.rules.window_days} days {newest.d:+.1%}, "
+                f"z = {fast:.2f}, limit {limit:.2f}.",
             ),
         )
 

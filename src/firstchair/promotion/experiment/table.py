@@ -68,7 +68,8 @@ def as_evidence(
     arms = _texts(table.column("arm"), "arm", where)
     if unknown := sorted(set(arms.dictionary.to_pylist()) - set(ARM_CODES)):
         raise refused(
-            f"Unknown arm {unknown[0]!r}; the arms are champion (or control) and challenger (or treatment).",
+            f"Unknown arm {unknown[0]!r}; "
+            "the arms are champion (or control) and challenger (or treatment).",
             where,
         )
     numbers = {
@@ -146,7 +147,8 @@ def _sound_rows(
     kept = order[~(repeated | conflicting)]
     if not len(kept):
         raise refused(
-            f"None of {rows:,} rows counts: their users are in both arms, or their days contradict.",
+            f"None of {rows:,} rows counts: "
+            "their users are in both arms, or their days contradict.",
             where,
         )
     return kept, (
@@ -238,7 +240,8 @@ def _check_ranges(numbers: Mapping[str, Values], where: str) -> None:
     for name in (*MEASURES, *BEFORE):
         if (bad := numbers[name] < 0).any():
             raise refused(
-                f"{bad.sum()} of {len(bad)} values of {name} are negative; first in row {_first(bad)}.",
+                f"{bad.sum()} of {len(bad)} values of {name} are negative; "
+                f"first in row {_first(bad)}.",
                 where,
             )
     for name in ("active", *LABELS):
@@ -260,9 +263,10 @@ def _check_span(days: Codes, most_days: int | None, where: str) -> None:
     apart = days <= present[gap] if 2 * earlier <= len(days) else days > present[gap]
     row = int(np.flatnonzero(apart)[0])
     raise refused(
-        f"The rows lie on {span:,} days from {_date(present[0])} to {_date(present[-1])}, and a stage has at most "
-        f"{most_days}; {apart.sum()} of {len(days)} rows lie {present[gap + 1] - present[gap]:,} days from the "
-        f"others, first row {row + 1} of {_date(days[row])}.",
+        f"The rows lie on {span:,} days from {_date(present[0])} to {_date(present[-1])}, "
+        f"and a stage has at most {most_days}; {apart.sum()} of {len(days)} rows lie "
+        f"{present[gap + 1] - present[gap]:,} days from the others, "
+        f"first row {row + 1} of {_date(days[row])}.",
         where,
     )
 
