@@ -54,6 +54,9 @@ def _unusable(path: str) -> list[str]:
     return sorted({*NO_PATH.findall(path), *unprintable})
 
 
+# Where a lake on S3 may be: delta-rs encodes other characters twice (deltalake 1.6.6).
+LAKE_ON_S3 = re.compile(r"s3://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*/?")
+
 # Settings by a name they had before. A value under the old name is refused: in the environment it
 # would otherwise go unseen, and the default would apply.
 RENAMED = {"holdback_share": "holdout_share"}
@@ -113,7 +116,19 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="ledger, MLflow's and Dagster's storage; empty: embedded Postgres"
     )
-    lake_url: str = Field("", description="where our Delta tables live")
+    lake_url: str = Field(
+        "", description="where our Delta tables live: a folder or s3://bucket/..."
+    )
+    s3_endpoint_url: str = Field(
+        "", description="where S3 answers; empty: AWS_ENDPOINT_URL, or AWS"
+    )
+    s3_region: str = Field("", description="region of the buckets; empty: AWS_REGION")
+    s3_access_key_id: str = Field(
+        "", description="empty: AWS_ACCESS_KEY_ID, or the rights of the machine"
+    )
+    s3_secret_access_key: SecretStr = Field(
+        SecretStr(""), description="secret of s3_access_key_id; empty: AWS_SECRET_ACCESS_KEY"
+    )
     mlflow_tracking_uri: str = Field("", description="empty: MLflow on database_url")
     engine: Literal["duckdb"] = Field(
         "duckdb", description="the engine that runs features and normalisation"
@@ -281,7 +296,14 @@ class Settings(BaseSettings):
     @field_validator("lake_url")
     @classmethod
     def _readable(cls, lake_url: str) -> str:
-        """The address, where a local one can be read."""
+        """The address, where tables can be written and read there."""
+        if "://" in lake_url and not lake_url.startswith(("file://", "s3://")):
+            raise ValueError(f"{lake_url!r} is neither a folder nor an address that begins s3://")
+        if lake_url.startswith("s3://") and not LAKE_ON_S3.fullmatch(lake_url):
+            raise ValueError(
+                f"{lake_url!r} cannot be used; choose s3://bucket/prefix with letters and digits "
+                "of ASCII, '.', '_', '~', '-' and single '/'"
+            )
         if "://" not in lake_url and (found := _unusable(lake_url)):
             named = ", ".join(map(repr, found))
             raise ValueError(f"{lake_url!r} holds {named}; choose a folder without")
@@ -291,6 +313,8 @@ class Settings(BaseSettings):
     def _fill_defaults_from_home(self) -> Self:
         self.events_url = self.events_url or str(self.home / "landing" / "events")
         self.lake_url = self.lake_url or str(self.home / "lake")
+        if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):
+            raise ValueError("s3_access_key_id and s3_secret_access_key are set together or not")
         if self.stage_min_days > self.stage_max_days:
             raise ValueError(
                 f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}"
@@ -413,6 +437,20 @@ class Settings(BaseSettings):
             self.tombstone_key.get_secret_value() or _kept_secret(self.home / "tombstone_key")
         ).encode()
 
+    def name_s3(self) -> None:
+        """Set the variables by which libraries reach S3, in this process and those it starts.
+
+        What is not set here is left to AWS's own variables, files and the rights of the machine.
+        """
+        variables = {
+            "AWS_ENDPOINT_URL": self.s3_endpoint_url,
+            "AWS_REGION": self.s3_region,  # read by delta-rs
+            "AWS_DEFAULT_REGION": self.s3_region,  # read by botocore
+            "AWS_ACCESS_KEY_ID": self.s3_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.s3_secret_access_key.get_secret_value(),
+        }
+        os.environ.update({name: value for name, value in variables.items() if value})
+
     def secret_api_token(self) -> str:
         """The bearer token of the API; made once in `home` (mode 0600) where none is set."""
         return self.api_token.get_secret_value() or _kept_secret(self.home / "api_token")
@@ -426,7 +464,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings of this process and switch all telemetry off.
+    """Read the settings of this process, switch all telemetry off and say where S3 is.
 
     Raises:
         SettingsError: A key is unknown or has another name now, or its value cannot be used;
@@ -438,7 +476,9 @@ def load_settings() -> Settings:
     if old := next((old for old in RENAMED if f"firstchair_{old}" in in_environment), None):
         raise _renamed(old)
     try:
-        return Settings()
+        settings = Settings()
+        settings.name_s3()
+        return settings
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "settings"

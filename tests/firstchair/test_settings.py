@@ -1,6 +1,7 @@
 """The configuration: environment over file over defaults, and secrets kept."""
 
 import ast
+import os
 import stat
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def test_every_setting_has_a_reader() -> None:
         *(read_from(tree, owners) for tree in modules(without="src/firstchair/settings.py"))
     )
     own = ast.parse(Path(ROOT, "src/firstchair/settings.py").read_text())
+    read |= read_from(own, owners)
     for method in (node for node in ast.walk(own) if isinstance(node, ast.FunctionDef)):
         if method.name in read:
             read |= read_from(method, frozenset({"self"}))
@@ -169,3 +171,40 @@ def test_every_setting_is_documented_with_its_default() -> None:
         name: str(default).lower() if isinstance(default, bool) else str(default)
         for name, default in plain.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("gs://bucket/lake", "neither a folder"),
+        ("s3://bucket/a b", "choose s3://bucket/prefix"),
+        ("s3://bucket/team=ml", "choose s3://bucket/prefix"),
+        ("s3://", "choose s3://bucket/prefix"),
+    ],
+)
+def test_a_store_that_no_table_can_be_on_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str, why: str
+) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_LAKE_URL", url)
+
+    with pytest.raises(SettingsError, match=why):
+        load_settings()
+
+
+def test_the_settings_of_s3_are_what_events_and_lake_are_reached_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("ENDPOINT_URL", "REGION", "DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "before")
+    monkeypatch.setenv("FIRSTCHAIR_S3_ENDPOINT_URL", "https://objects.example.org")
+    monkeypatch.setenv("FIRSTCHAIR_S3_REGION", "eu-west-1")
+
+    load_settings()
+
+    assert os.environ["AWS_ENDPOINT_URL"] == "https://objects.example.org"
+    assert os.environ["AWS_REGION"] == os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "before"
+
+    monkeypatch.setenv("FIRSTCHAIR_S3_ACCESS_KEY_ID", "a key without its secret")
+    with pytest.raises(SettingsError, match="set together"):
+        load_settings()

@@ -61,6 +61,14 @@ def main() -> None:
                 "Every table is whole; what had not been written is missing. Make space, or mend "
                 "the rights of the folder, then run the command again.",
             )
+        from firstchair.lake import store_fault
+
+        if (away := store_fault(error)) is not None:
+            _complain(
+                f"The tables cannot be read: {away} [lake_error]",
+                "Every table is whole. Check lake_url and its credentials (`firstchair doctor` "
+                "tries both), then run the command again.",
+            )
         kind, fault, _ = sys.exc_info()
         details = _kept(traceback.format_exc())
         _complain(

@@ -24,8 +24,7 @@ from firstchair.commands.backup_files import (
 )
 from firstchair.databases import Databases, dump_database
 from firstchair.errors import BackupError
-from firstchair.lake import Lake
-from firstchair.lake.upkeep import file_system, files_in
+from firstchair.lake import Lake, LakeFiles
 from firstchair.platform.platform import Platform
 from firstchair.platform.work import writing
 from firstchair.publication import serves
@@ -189,12 +188,10 @@ def _copied(original: Path, copy: Path) -> KeptFile:
 
 def _copy_lake(lake: Lake, target: Path) -> Iterator[tuple[str, KeptFile]]:
     """Copy each file of the tables and their logs, wherever the lake is."""
-    if "://" not in lake.url and not Path(lake.url).exists():
-        return
-    store = file_system(lake, lake.url)
-    for name in files_in(store):
-        with store.open_input_stream(name) as source:
-            yield name, copy_in(source, target / name)
+    files = LakeFiles(lake.url)
+    for file in files.listed():
+        with files.open(file.name) as source:
+            yield file.name, copy_in(source, target / file.name)
 
 
 def _left_out(settings: Settings) -> Iterator[str]:

@@ -16,7 +16,7 @@ from firstchair import events
 from firstchair.databases import open_databases
 from firstchair.definitions.checks import CheckState
 from firstchair.errors import FirstchairError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, try_lake
 from firstchair.lake import tables as t
 from firstchair.platform.alert_guides import guide_of
 from firstchair.promotion import open_registry_and_ledger
@@ -162,9 +162,13 @@ def _databases(settings: Settings) -> Finding:
 
 def _lake(settings: Settings) -> Finding:
     lake = Lake(settings.lake_url)
+    try_lake(lake)
     versions = {table.name: lake.version(table) for table in t.ALL_TABLES}
     written = sum(version >= 0 for version in versions.values())
-    detail = f"{written} of {len(versions)} tables written at {settings.lake_url}"
+    detail = (
+        f"{written} of {len(versions)} tables written at {settings.lake_url}; "
+        "a trial table was written, read and removed"
+    )
     if not written:
         return Finding("lake", UNKNOWN, detail, missing="the first run")
     return Finding("lake", PASSES, detail)

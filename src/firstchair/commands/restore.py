@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import fsspec
-
 from firstchair.commands.backup import OF_A_RESTORE, databases_of, in_home, key_digest
 from firstchair.commands.backup_files import (
     DATABASES,
@@ -29,8 +27,7 @@ from firstchair.databases import (
     stop_embedded_server,
 )
 from firstchair.errors import BackupError
-from firstchair.lake import Lake
-from firstchair.lake.upkeep import file_system, files_in
+from firstchair.lake import Lake, LakeFiles
 from firstchair.outbox.segment import SUFFIX
 from firstchair.promotion import Ledger
 from firstchair.settings import Settings
@@ -160,23 +157,18 @@ def _lake_of(settings: Settings, building: Path) -> Lake:
 
 
 def _place_lake(backup: Path, manifest: Manifest, lake: Lake, *, overwrite: bool) -> None:
-    if "://" not in lake.url:
-        Path(lake.url).mkdir(parents=True, exist_ok=True)
-    store = file_system(lake, lake.url)
-    there = files_in(store)
+    files = LakeFiles(lake.url)
+    there = files.listed()
     if there and not overwrite:
         raise _occupied(
             f"There are {len(there):,} files in the lake.",
             lake.url,
             "Choose another lake_url, or give --overwrite; they are then removed.",
         )
-    for name in there:
-        store.delete_file(name)
-    files, root = fsspec.core.url_to_fs(lake.url)
+    for file in there:
+        files.remove(file.name)
     for name, _ in under(manifest.files, LAKE):
-        target = f"{root.rstrip('/')}/{name}"
-        files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        files.put_file(str(backup / LAKE / name), target)
+        files.put(backup / LAKE / name, name)
 
 
 def _load_databases(

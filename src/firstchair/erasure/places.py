@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 import fsspec
 import sqlalchemy as sa
-from pyarrow import fs
 
-from firstchair.lake.upkeep import file_system
+from firstchair.lake import LakeFiles
 from firstchair.platform.platform import Platform
 
 # Folder of the embedded server in the home, and what of it holds rows of our databases.
@@ -106,14 +106,9 @@ def _number(url: sa.URL) -> int:
 
 
 def _lake_elsewhere(platform: Platform) -> Iterator[StoredFile]:
-    files = file_system(platform.lake, platform.lake.url)
-    for found in files.get_file_info(fs.FileSelector("", recursive=True)):
-        if found.is_file:
-            yield StoredFile("lake", found.path, _remote(files, found.path))
-
-
-def _remote(files: fs.FileSystem, path: str) -> Callable[[], IO[bytes]]:
-    return lambda: cast("IO[bytes]", files.open_input_file(path))
+    files = LakeFiles(platform.lake.url)
+    for found in files.listed():
+        yield StoredFile("lake", found.name, partial(files.open, found.name))
 
 
 def _events_elsewhere(url: str) -> Iterator[StoredFile]:

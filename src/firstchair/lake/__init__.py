@@ -9,7 +9,9 @@ from firstchair.lake.redirects import (
     under_current_artists,
 )
 from firstchair.lake.simulation import is_simulated
+from firstchair.lake.stores import LakeFiles, is_on_s3, store_fault
 from firstchair.lake.tables import Table
+from firstchair.lake.trial import try_lake
 from firstchair.lake.upkeep import (
     TableSize,
     TableUpkeep,
@@ -24,18 +26,22 @@ __all__ = [
     "Definition",
     "Engine",
     "Lake",
+    "LakeFiles",
     "Table",
     "TableSize",
     "TableUpkeep",
     "connect",
     "drop_earlier_versions",
     "holds_merged",
+    "is_on_s3",
     "is_simulated",
     "maintain_table",
     "merged_artists",
     "redirects_of",
     "size_of",
     "statement",
+    "store_fault",
+    "try_lake",
     "under_current_artists",
     "unread",
     "vacuum",

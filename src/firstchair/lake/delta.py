@@ -18,10 +18,11 @@ from urllib.parse import unquote
 import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from firstchair.errors import LakeError
 from firstchair.lake.opened import keep, open_table, open_version, take
+from firstchair.lake.stores import EngineFiles, delta_options, store_fault
 from firstchair.lake.tables import Table
 
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
@@ -40,7 +41,6 @@ class Lake:
     """
 
     url: str
-    storage_options: Mapping[str, str] = field(default_factory=dict, hash=False)
     pinned: Mapping[str, int] = field(default_factory=dict, hash=False)
     engine: str = "duckdb"
 
@@ -57,11 +57,11 @@ class Lake:
         version = self.pinned.get(table.name)
         if version == MISSING:
             return None
-        location, options = self.location(table), self.storage_options
+        location = self.location(table)
         try:
             if version is None:
-                return open_table(location, options)
-            return open_version(location, options, version)
+                return open_table(location)
+            return open_version(location, version)
         except TableNotFoundError as error:
             if version is None:
                 return None
@@ -72,12 +72,7 @@ class Lake:
                 remedy="It was erased or vacuumed; what rested on it cannot be read again.",
             ) from error
         except Exception as error:  # delta-rs raises one class per store
-            raise LakeError(
-                f"Table {table.name} cannot be opened: {error}.",
-                where=self.location(table),
-                data="Nothing was read or changed.",
-                remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
-            ) from error
+            raise self._unopened(table, error) from error
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -88,9 +83,12 @@ class Lake:
         """
         try:
             yield
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
+            lost = store_fault(error)
+            if lost is None and not isinstance(error, duckdb.IOException):
+                raise
             raise LakeError(
-                f"A file of the tables is gone: {str(error).splitlines()[0]}.",
+                f"A file of the tables is gone: {lost or str(error).splitlines()[0]}.",
                 where=self.url,
                 data="Nothing was changed.",
                 remedy="It was erased or vacuumed; what rested on it cannot be read again.",
@@ -228,9 +226,9 @@ class Lake:
     @contextmanager
     def _written(self, table: Table) -> Iterator[DeltaTable]:
         """The table as it stands now, for one write, after which it stays open; made if missing."""
-        location, options = self.location(table), self.storage_options
+        location = self.location(table)
         try:
-            written = take(location, options)
+            written = take(location)
         except TableNotFoundError:
             written = DeltaTable.create(
                 location,
@@ -238,10 +236,28 @@ class Lake:
                 mode="ignore",  # another process may make it now
                 partition_by=[table.partition_by] if table.partition_by else None,
                 configuration=table.properties,
-                storage_options=dict(options) or None,
+                storage_options=delta_options(location),
             )
-        yield written
+        except Exception as error:  # delta-rs raises one class per store
+            raise self._unopened(table, error) from error
+        try:
+            yield written
+        except CommitFailedError as error:
+            raise LakeError(
+                f"Another process wrote table {table.name} at the same time: {error}.",
+                where=location,
+                data="The table holds what the other one wrote, and nothing of this write.",
+                remedy="Let the other one end, then run the command again.",
+            ) from error
         keep(location, written)
+
+    def _unopened(self, table: Table, error: Exception) -> LakeError:
+        return LakeError(
+            f"Table {table.name} cannot be opened: {error}.",
+            where=self.location(table),
+            data="Nothing was read or changed.",
+            remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
+        )
 
     def location(self, table: Table) -> str:
         """Address of the folder of a table."""
@@ -281,7 +297,9 @@ def _open(**limits: str) -> duckdb.DuckDBPyConnection:
         "temp_directory": str(spilled),
         "preserve_insertion_order": False,
     }
-    return duckdb.connect(config=config | limits)
+    connection = duckdb.connect(config=config | limits)
+    connection.register_filesystem(EngineFiles())
+    return connection
 
 
 def _day(value: Any) -> date:

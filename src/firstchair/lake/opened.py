@@ -1,36 +1,36 @@
 """Delta tables that stay open in a process: one whose log has not grown is not read again."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from deltalake import DeltaTable
 
+from firstchair.lake.stores import LakeFile, LakeFiles, delta_options, is_on_s3
+
 # More tables than a lake has, and few enough for a process that opens many lakes.
 MOST = 64
-
-
-# Inode, time of writing and bytes of a file; None where it is missing.
-_File: TypeAlias = tuple[int, int, int] | None
+LOG, LAST_CHECKPOINT = "_delta_log", "_last_checkpoint"
+# Of a local file: inode, time of writing and bytes. None where a file is missing.
+_File: TypeAlias = tuple[int, int, int] | LakeFile | None
+_End: TypeAlias = tuple[_File, _File]
 
 
 class _Open(NamedTuple):
     """A table, and the files its log ended with: the entry of its version, the checkpoint."""
 
     table: DeltaTable
-    end: tuple[_File, _File]
+    end: _End
 
 
 _OPEN: dict[tuple[int, str], _Open] = {}
 
 
-def open_table(location: str, options: Mapping[str, str]) -> DeltaTable:
+def open_table(location: str) -> DeltaTable:
     """The table as it stands now.
 
-    A table on a local disk is read again only if its log ends otherwise than when this process last
-    read or wrote it: with a newer entry, another one of the same number, or another checkpoint. The
-    name of the next entry is known (Delta protocol, "Delta Log Entries"), so the log is not listed.
+    A table is read again only if its log ends otherwise than when this process last read or wrote
+    it: with a newer entry, another one of the same number, or another checkpoint.
 
     Raises:
         deltalake.exceptions.TableNotFoundError: There is no table.
@@ -38,12 +38,12 @@ def open_table(location: str, options: Mapping[str, str]) -> DeltaTable:
     known = _OPEN.get(_key(location))
     if known is not None and _end(location, known.table.version()) == known.end:
         return known.table
-    table = DeltaTable(location, storage_options=dict(options) or None)
+    table = DeltaTable(location, storage_options=delta_options(location))
     keep(location, table)
     return table
 
 
-def open_version(location: str, options: Mapping[str, str], version: int) -> DeltaTable:
+def open_version(location: str, version: int) -> DeltaTable:
     """The table as it stood at a version; the open one, if it still stands there.
 
     Raises:
@@ -56,16 +56,16 @@ def open_version(location: str, options: Mapping[str, str], version: int) -> Del
         and _end(location, version) == known.end
     ):
         return known.table
-    return DeltaTable(location, version=version, storage_options=dict(options) or None)
+    return DeltaTable(location, version=version, storage_options=delta_options(location))
 
 
-def take(location: str, options: Mapping[str, str]) -> DeltaTable:
+def take(location: str) -> DeltaTable:
     """As `open_table`, for a write: nobody else gets it before it is kept again.
 
     Raises:
         deltalake.exceptions.TableNotFoundError: There is no table.
     """
-    table = open_table(location, options)
+    table = open_table(location)
     _OPEN.pop(_key(location), None)
     return table
 
@@ -86,15 +86,18 @@ def _key(location: str) -> tuple[int, str]:
     return os.getpid(), location
 
 
-def _end(location: str, version: int) -> tuple[_File, _File] | None:
-    """How the log ends with `version`; None if it goes on, or if it is not on a local disk."""
-    if "://" in location:
-        return None
-    log = Path(location, "_delta_log")
-    if _file(log / f"{version + 1:020}.json") is not None:
-        return None
-    entry = _file(log / f"{version:020}.json")
-    return None if entry is None else (entry, _file(log / "_last_checkpoint"))
+def _end(location: str, version: int) -> _End | None:
+    """How the log ends with `version`; None if it goes on."""
+    # The protocol of Delta gives each entry its name ("Delta Log Entries").
+    following, present = f"{version + 1:020}.json", f"{version:020}.json"
+    log = f"{location}/{LOG}"
+    if is_on_s3(location):  # one listing instead of a look-up for each name
+        found: dict[str, _File] = {file.name: file for file in LakeFiles(log).listed()}
+        files = [found.get(name) for name in (following, present, LAST_CHECKPOINT)]
+    else:
+        files = [_file(Path(log, name)) for name in (following, present, LAST_CHECKPOINT)]
+    after, entry, checkpoint = files
+    return None if after is not None or entry is None else (entry, checkpoint)
 
 
 def _file(path: Path) -> _File:

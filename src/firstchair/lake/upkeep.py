@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.fs import DeltaStorageHandler
-from pyarrow import fs
 
 from firstchair.errors import FirstchairError, LakeError
 from firstchair.lake.delta import MISSING, Lake
+from firstchair.lake.opened import LOG
+from firstchair.lake.stores import LakeFiles
 from firstchair.lake.tables import Table
 
 # A file of at least this size is not merged with others.
@@ -23,7 +23,6 @@ FILE_BYTES = 128 << 20
 SMALL_FILES_OF_A_PARTITION, SMALL_FILES_OF_A_TABLE = 2, 8
 # A reader of the table reads at most about so many commits after a checkpoint.
 COMMITS_BETWEEN_CHECKPOINTS = 10
-LOG = "_delta_log"
 # A commit, its checksum, or a checkpoint in one part or in several (protocol of Delta, "File
 # Types").
 _NUMBERED = re.compile(r"(\d{20})\.(json|crc|checkpoint\..*parquet)")
@@ -72,9 +71,9 @@ def size_of(lake: Lake, table: Table) -> TableSize | None:
     if snapshot is None:
         return None
     sizes = pa.table(snapshot.get_add_actions()).column("size_bytes").to_pylist()
-    stored = _listed(file_system(lake, lake.location(table)))
-    data = [found.size for found in stored if not found.path.startswith(LOG)]
-    log = [found.size for found in stored if found.path.startswith(LOG)]
+    stored = LakeFiles(lake.location(table)).listed()
+    data = [found.size for found in stored if not found.name.startswith(LOG)]
+    log = [found.size for found in stored if found.name.startswith(LOG)]
     return TableSize(table.name, len(sizes), sum(sizes), len(data), sum(data), len(log), sum(log))
 
 
@@ -153,11 +152,11 @@ def vacuum(
     )
     if not unnamed:
         return 0
-    files = file_system(lake, lake.location(table))
+    files = LakeFiles(lake.location(table))
     # The log names a removed file for a week (deltalake 1.6.6), whether it is there or not.
-    there = set(unnamed) & set(files_in(files))
-    for path in sorted(there):
-        files.delete_file(path)
+    there = {file.name for file in files.listed()} & set(unnamed)
+    for name in sorted(there):
+        files.remove(name)
     return len(there)
 
 
@@ -175,7 +174,7 @@ def drop_earlier_versions(lake: Lake, table: Table) -> int:
     snapshot = lake.snapshot(table)
     if snapshot is None:
         return 0
-    files = file_system(lake, lake.location(table))
+    files = LakeFiles(lake.location(table))
     earlier = [entry for entry in _log(files) if entry.version < snapshot.version()]
     if not earlier:
         return 0
@@ -186,9 +185,9 @@ def drop_earlier_versions(lake: Lake, table: Table) -> int:
     return _deleted(files, [e for e in _log(files) if e.version < present.version()])
 
 
-def _deleted(files: fs.FileSystem, entries: Collection["_Entry"]) -> int:
+def _deleted(files: LakeFiles, entries: Collection["_Entry"]) -> int:
     for entry in entries:
-        files.delete_file(entry.path)
+        files.remove(entry.name)
     return len(entries)
 
 
@@ -206,7 +205,7 @@ def clean_log(
         keep: Versions that can be read afterwards whatever their age; each can be read now.
     """
     present = _present(lake, table)
-    files = file_system(lake, lake.location(table))
+    files = LakeFiles(lake.location(table))
     newest = max(_checkpoints(_log(files)), default=MISSING)
     if present.version() - newest >= COMMITS_BETWEEN_CHECKPOINTS:
         present.create_checkpoint()
@@ -228,21 +227,11 @@ def clean_log(
     return _deleted(files, needless)
 
 
-def file_system(lake: Lake, url: str) -> fs.FileSystem:
-    """A file system over the files under `url`, opened with the lake's own credentials."""
-    return fs.PyFileSystem(DeltaStorageHandler(url, dict(lake.storage_options) or None))
-
-
-def files_in(files: fs.FileSystem) -> list[str]:
-    """Paths of all files in any depth, ascending; none where the folder is missing."""
-    return sorted(info.path for info in _listed(files))
-
-
 def readable_versions(lake: Lake, table: Table, versions: Collection[int]) -> tuple[int, ...]:
     """Those of `versions` that the log still holds, ascending; a lake of before may lack some."""
-    entries = _log(file_system(lake, lake.location(table)))
+    entries = _log(LakeFiles(lake.location(table)))
     checkpoints = _checkpoints(entries)
-    commits = {entry.version for entry in entries if entry.path.endswith(".json")}
+    commits = {entry.version for entry in entries if entry.name.endswith(".json")}
 
     def is_readable(version: int) -> bool:
         start = max((found for found in checkpoints if found <= version), default=MISSING)
@@ -268,31 +257,27 @@ def _present(lake: Lake, table: Table) -> DeltaTable:
     return snapshot
 
 
-def _listed(files: fs.FileSystem) -> list[fs.FileInfo]:
-    found = files.get_file_info(fs.FileSelector("", recursive=True, allow_not_found=True))
-    return [info for info in found if info.type is fs.FileType.File]
-
-
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """A numbered entry of a table's log."""
 
     version: int
-    path: str
+    name: str
     is_checkpoint: bool
     written_at: datetime
 
 
-def _log(files: fs.FileSystem) -> list[_Entry]:
+def _log(files: LakeFiles) -> list[_Entry]:
     """The numbered entries of a table's log, oldest first."""
-    found = files.get_file_info(fs.FileSelector(LOG))
-    named = [(info, _NUMBERED.fullmatch(info.base_name)) for info in found]
+    named = [
+        (file, _NUMBERED.fullmatch(file.name.removeprefix(f"{LOG}/"))) for file in files.listed(LOG)
+    ]
     entries = [
-        _Entry(int(match[1]), info.path, match[2].startswith("checkpoint"), info.mtime)
-        for info, match in named
+        _Entry(int(match[1]), file.name, match[2].startswith("checkpoint"), file.written_at)
+        for file, match in named
         if match
     ]
-    return sorted(entries, key=lambda entry: (entry.version, entry.path))
+    return sorted(entries, key=lambda entry: (entry.version, entry.name))
 
 
 def _checkpoints(entries: Collection[_Entry]) -> set[int]:
@@ -305,7 +290,7 @@ def _tending(lake: Lake, table: Table) -> Iterator[None]:
         yield
     except FirstchairError:
         raise
-    except Exception as error:  # delta-rs and pyarrow raise one class per store
+    except Exception as error:  # delta-rs and fsspec raise one class per store
         raise LakeError(
             f"Upkeep of {table.name} failed: {error}.",
             where=lake.location(table),

@@ -179,7 +179,7 @@ class EventStore:
         """Name and details of each object, names ascending."""
         try:
             filesystem, root = self._open()
-            found = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
+            found = filesystem.find(root, detail=True)
         except Exception as error:  # each store of fsspec has exceptions of its own
             raise self._unreachable(error) from error
         named = {

@@ -6,13 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.fs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstchair.errors import LakeError
-from firstchair.lake import Lake, drop_earlier_versions, upkeep, vacuum
+from firstchair.lake import Lake, LakeFiles, drop_earlier_versions, upkeep, vacuum
 from firstchair.lake import tables as t
 from tests.firstchair.lake.test_delta import FOLDERS, JANUARY_1, JANUARY_2, interactions
 
@@ -256,7 +255,7 @@ def test_killed_at_any_change_of_the_store_and_run_again_it_ends_the_same(
     left = data.draw(st.integers(0, 12), label="changes before the kill")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(upkeep, "file_system", dying(upkeep.file_system, left))
+        patch.setattr(upkeep, "LakeFiles", dying(left))
         try:
             for step in steps(lake, tuple(kept)):
                 step()
@@ -270,19 +269,15 @@ def test_killed_at_any_change_of_the_store_and_run_again_it_ends_the_same(
     assert size is not None and size.files == 2
 
 
-def dying(store: Callable[[Lake, str], pa.fs.FileSystem], left: int) -> Callable[..., object]:
-    """The same stores, which let `left` files be removed and then end the process."""
+def dying(left: int) -> type[LakeFiles]:
+    """The same files, which let `left` of them be removed and then end the process."""
     removals = [left]
 
-    class Dying:
-        def __init__(self, inner: pa.fs.FileSystem) -> None:
-            self.get_file_info = inner.get_file_info
-            self._inner = inner
-
-        def delete_file(self, path: str) -> None:
+    class Dying(LakeFiles):
+        def remove(self, name: str) -> None:
             if not removals[0]:
                 raise Killed
             removals[0] -= 1
-            self._inner.delete_file(path)
+            super().remove(name)
 
-    return lambda lake, url: Dying(store(lake, url))
+    return Dying
