@@ -82,9 +82,9 @@ def put_events(settings: Settings, lake: Lake) -> None:
     landing.mkdir(parents=True)
     text = f"{USERS[0]} was here"
     of_users = [event(n, user, note=text) for n, user in enumerate([*USERS, LEFT])]
-    refused = {"source_seq": "none", "account_id": NAMED}
+    refused = {"source_seq": "none"}
     for name, records in (
-        ("a.jsonl", [*of_users, event(90, USERS[1], **refused)]),
+        ("a.jsonl", [*of_users, event(90, NAMED, **refused)]),
         ("b.jsonl", [event(95, LOST)]),
     ):
         (landing / name).write_text("\n".join(map(json.dumps, records)))
