@@ -441,14 +441,18 @@ class Settings(BaseSettings):
         """Set the variables by which libraries reach S3, in this process and those it starts.
 
         What is not set here is left to AWS's own variables, files and the rights of the machine.
+        A variable that would go before a setting, such as the token of another key, is overruled.
         """
         variables = {
             "AWS_ENDPOINT_URL": self.s3_endpoint_url,
+            "AWS_ENDPOINT_URL_S3": self.s3_endpoint_url,
             "AWS_REGION": self.s3_region,  # read by delta-rs
             "AWS_DEFAULT_REGION": self.s3_region,  # read by botocore
             "AWS_ACCESS_KEY_ID": self.s3_access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.s3_secret_access_key.get_secret_value(),
         }
+        if self.s3_access_key_id:
+            os.environ.pop("AWS_SESSION_TOKEN", None)
         os.environ.update({name: value for name, value in variables.items() if value})
 
     def secret_api_token(self) -> str:

@@ -194,17 +194,26 @@ def test_a_store_that_no_table_can_be_on_is_refused(
 def test_the_settings_of_s3_are_what_events_and_lake_are_reached_by(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("ENDPOINT_URL", "REGION", "DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+    for name in (
+        "ENDPOINT_URL", "ENDPOINT_URL_S3", "REGION", "DEFAULT_REGION", "ACCESS_KEY_ID",
+        "SECRET_ACCESS_KEY", "SESSION_TOKEN",
+    ):  # fmt: skip
         monkeypatch.setenv(f"AWS_{name}", "before")
     monkeypatch.setenv("FIRSTCHAIR_S3_ENDPOINT_URL", "https://objects.example.org")
     monkeypatch.setenv("FIRSTCHAIR_S3_REGION", "eu-west-1")
 
     load_settings()
 
-    assert os.environ["AWS_ENDPOINT_URL"] == "https://objects.example.org"
+    endpoints = {os.environ[f"AWS_ENDPOINT_URL{which}"] for which in ("", "_S3")}
+    assert endpoints == {"https://objects.example.org"}
     assert os.environ["AWS_REGION"] == os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"
-    assert os.environ["AWS_ACCESS_KEY_ID"] == "before"
+    assert os.environ["AWS_ACCESS_KEY_ID"] == os.environ["AWS_SESSION_TOKEN"] == "before"
 
     monkeypatch.setenv("FIRSTCHAIR_S3_ACCESS_KEY_ID", "a key without its secret")
     with pytest.raises(SettingsError, match="set together"):
         load_settings()
+
+    monkeypatch.setenv("FIRSTCHAIR_S3_SECRET_ACCESS_KEY", "its secret")
+    load_settings()
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "its secret"
+    assert "AWS_SESSION_TOKEN" not in os.environ

@@ -24,7 +24,7 @@ from firstchair.commands.backup_files import (
 )
 from firstchair.databases import Databases, dump_database
 from firstchair.errors import BackupError
-from firstchair.lake import Lake, LakeFiles
+from firstchair.lake import TRIAL, Lake, LakeFiles
 from firstchair.platform.platform import Platform
 from firstchair.platform.work import writing
 from firstchair.publication import serves
@@ -190,6 +190,8 @@ def _copy_lake(lake: Lake, target: Path) -> Iterator[tuple[str, KeptFile]]:
     """Copy each file of the tables and their logs, wherever the lake is."""
     files = LakeFiles(lake.url)
     for file in files.listed():
+        if file.name.startswith(TRIAL):
+            continue
         with files.open(file.name) as source:
             yield file.name, copy_in(source, target / file.name)
 

@@ -67,7 +67,12 @@ def kept_extra(extra: str, user_id: str, user_key: str, allowed: Collection[str]
         user_key: The pseudonym of that account.
         allowed: Names of fields. One that says what is personal, such as `age`, allows nothing.
     """
-    kept = _kept(orjson.loads(extra), user_id, user_key, allowed)
+    kept = {
+        _shown_name(name, user_id): _kept(item, user_id, user_key, allowed)
+        if _is_allowed(name, allowed)
+        else _readable(name, item, user_id)
+        for name, item in orjson.loads(extra).items()
+    }
     return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -75,8 +80,8 @@ def _kept(value: Any, user_id: str, user_key: str, allowed: Collection[str]) -> 
     if isinstance(value, dict):
         return {
             _shown_name(name, user_id): _kept(item, user_id, user_key, allowed)
-            if name in allowed and not (is_personal(name) or is_account_key(name))
-            else _readable(name, item, user_id)
+            if _is_allowed(name, allowed)
+            else MASK
             for name, item in value.items()
         }
     if isinstance(value, list):
@@ -87,6 +92,10 @@ def _kept(value: Any, user_id: str, user_key: str, allowed: Collection[str]) -> 
         return MASK
     text = without_shapes(value)
     return _as_word(user_id).sub(user_key, text) if _names_account(text, user_id) else text
+
+
+def _is_allowed(name: str, allowed: Collection[str]) -> bool:
+    return name in allowed and not (is_personal(name) or is_account_key(name))
 
 
 def _readable(name: str, value: Any, user_id: str) -> Any:

@@ -11,7 +11,7 @@ from firstchair.lake.redirects import (
 from firstchair.lake.simulation import is_simulated
 from firstchair.lake.stores import LakeFiles, is_on_s3, store_fault
 from firstchair.lake.tables import Table
-from firstchair.lake.trial import try_lake
+from firstchair.lake.trial import TRIAL, try_lake
 from firstchair.lake.upkeep import (
     TableSize,
     TableUpkeep,
@@ -22,6 +22,7 @@ from firstchair.lake.upkeep import (
 )
 
 __all__ = [
+    "TRIAL",
     "ArrowData",
     "Definition",
     "Engine",

@@ -84,11 +84,18 @@ class Lake:
         try:
             yield
         except duckdb.Error as error:
-            lost = store_fault(error)
-            if lost is None and not isinstance(error, duckdb.IOException):
+            fault = store_fault(error)
+            if fault is None and not isinstance(error, duckdb.IOException):
                 raise
+            if fault is not None and not fault.startswith("FileNotFoundError"):
+                raise LakeError(
+                    f"The store of the tables does not answer as it should: {fault}.",
+                    where=self.url,
+                    data="Nothing was changed.",
+                    remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
+                ) from error
             raise LakeError(
-                f"A file of the tables is gone: {lost or str(error).splitlines()[0]}.",
+                f"A file of the tables is gone: {fault or str(error).splitlines()[0]}.",
                 where=self.url,
                 data="Nothing was changed.",
                 remedy="It was erased or vacuumed; what rested on it cannot be read again.",

@@ -12,6 +12,9 @@ from firstchair.lake.delta import Lake
 from firstchair.lake.stores import LakeFiles, delta_options
 from firstchair.lake.tables import Table
 
+# How the names of trial tables begin; they are no part of a lake's content.
+TRIAL = "trial-"
+
 
 def try_lake(lake: Lake) -> None:
     """Do on the store what a run does: write, read by the engine, refuse a second writer, remove.
@@ -19,7 +22,7 @@ def try_lake(lake: Lake) -> None:
     Raises:
         LakeError: One of these fails. What the trial wrote is removed if the store lets it.
     """
-    table = Table(f"trial-{secrets.token_hex(8)}", pa.schema([("number", pa.int64())]), None)
+    table = Table(f"{TRIAL}{secrets.token_hex(8)}", pa.schema([("number", pa.int64())]), None)
     row = pa.table({"number": [1]}, schema=table.schema)
     files = LakeFiles(lake.location(table))
     try:

@@ -93,6 +93,14 @@ def test_a_field_that_says_what_is_personal_cannot_be_allowed() -> None:
     assert set(kept.values()) == {MASK}
 
 
+def test_no_field_inside_an_allowed_one_is_kept_for_its_name_in_the_contract() -> None:
+    extra = json.dumps({"device": {"user_id": "other-77", "event_id": "e-1", "os": "ios"}})
+
+    kept = json.loads(kept_extra(extra, "user-ann", "key", ALLOWED))
+
+    assert kept == {"device": {"user_id": MASK, "event_id": MASK, "os": "ios"}}
+
+
 def test_a_short_account_key_is_replaced_as_a_word_and_stands_in_other_texts_by_chance() -> None:
     kept = kept_extra('{"artist_name":"12 of u1, u12"}', "u1", "key", ALLOWED)
 

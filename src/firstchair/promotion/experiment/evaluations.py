@@ -133,7 +133,7 @@ class _Balance:
     """Finds days with lost data, by a change of the arms' ratio of impressions per user."""
 
     def __init__(self, arm: npt.NDArray[np.int8], before: Values, rules: LiveRules) -> None:
-        self._treated = arm.astype(np.float64)
+        self._arms = np.array([arm == 0, arm == 1], dtype=np.float64)
         self._rules = rules
         self._counts = np.bincount(arm, minlength=2).astype(np.float64)
         self._settled = before
@@ -169,12 +169,9 @@ class _Balance:
         None where an arm has no impression.
         """
         impressions = bounded(impressions, most=self._rules.user_weight)
-        treatment = float(self._treated @ impressions)
-        total = np.array([float(impressions.sum()) - treatment, treatment])
+        # Each arm by itself: what one arm leaves of the whole is not exactly 0 for an empty one.
+        total = self._arms @ impressions
         if not total.all():
             return None
-        squares = impressions * impressions
-        treatment = float(self._treated @ squares)
-        relative = np.array([float(squares.sum()) - treatment, treatment]) / total**2
-        relative -= 1 / self._counts
+        relative = self._arms @ (impressions * impressions) / total**2 - 1 / self._counts
         return float(np.log(total[1] / total[0])), float(np.sqrt(relative.sum()))
