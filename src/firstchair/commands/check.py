@@ -131,10 +131,9 @@ def _events(
     refused = {refusal.index for refusal in refusals}
     faults += _refused(found, refusals)
     fields = events.parsed_fields(records, now=now, mapping=mapping)
+    allowed = events.allowed_names(settings.kept_extra_fields, mapping)
     fields = [
-        one | {"extra": _extra(one, settings, mapping)}
-        for one in fields
-        if one["index"] not in refused
+        one | {"extra": _extra(one, allowed)} for one in fields if one["index"] not in refused
     ]
     faults += _repeated(fields)
     report = CheckReport(
@@ -168,11 +167,10 @@ def _example(fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _extra(one: dict[str, Any], settings: Settings, mapping: EventMapping | None) -> str | None:
+def _extra(one: dict[str, Any], allowed: frozenset[str]) -> str | None:
     """The fields beyond the contract's of an event, as ingestion would keep them."""
     if one["extra"] is None:
         return None
-    allowed = {*settings.kept_extra_fields, *(mapping.further if mapping else ())}
     return events.kept_extra(one["extra"], one["user_id"], events.MASK, allowed)
 
 

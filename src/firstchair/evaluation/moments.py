@@ -85,7 +85,7 @@ def compare_arms(metrics: Sequence[Moments], arm: npt.NDArray[np.int8]) -> Contr
     Returns:
         Each field float64 (n_metrics,).
     """
-    arms = _arms(arm)
+    arms = arm_members(arm)
     sums = np.array([_sums(each, arms.__matmul__) for each in metrics])
     return compare(*(Moments(*sums[:, :, side].T) for side in (0, 1)))
 
@@ -126,7 +126,7 @@ def influence(each: Moments, arm: npt.NDArray[np.int8]) -> Values:
     Returns:
         float64 (n_users,); 0 for users without a value, and for all without a difference.
     """
-    sums = _sums(each, _arms(arm).__matmul__)
+    sums = _sums(each, arm_members(arm).__matmul__)
     found = compare(*(Moments(*(values[[side]] for values in sums)) for side in (0, 1)))
     if not np.isfinite(found.se[0]):
         return np.zeros(len(arm))
@@ -151,7 +151,7 @@ def compare_ratios(
     """
     top = bounded_parts(numerator, denominator, most=most)
     bottom = bounded(denominator, most=most)
-    arms = _arms(arm)
+    arms = arm_members(arm)
     n, tops, bottoms, tt, tb, bb = (
         arms @ values
         for values in (np.ones(len(arm)), top, bottom, top * top, top * bottom, bottom * bottom)
@@ -173,7 +173,7 @@ def _sums(each: Moments, summed: Callable[[Values], Values]) -> Moments:
     return Moments(*(sums[id(values)] for values in each))
 
 
-def _arms(arm: npt.NDArray[np.int8]) -> Values:
+def arm_members(arm: npt.NDArray[np.int8]) -> Values:
     """Users of the control and of the treatment, 0 or 1, float64 (2, n_users)."""
     return np.array([arm == 0, arm == 1], dtype=np.float64)
 

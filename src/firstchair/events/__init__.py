@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from firstchair.events.checking import Refusal, parsed_fields, refusals
     from firstchair.events.clock import require_clock
     from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
-    from firstchair.events.masking import kept_extra
+    from firstchair.events.masking import allowed_names, kept_extra
     from firstchair.events.personal import MASK, without_shapes
     from firstchair.events.reconciliation import (
         Reconciliation,
@@ -65,6 +65,7 @@ __all__ = [
     "StrayDays",
     "Tried",
     "Unreadable",
+    "allowed_names",
     "blocked_days",
     "build_catalogue",
     "build_events",

@@ -23,6 +23,7 @@ from firstchair.sources import (
     ObjectState,
     SkippedObjects,
     Tombstones,
+    in_batches,
     user_key,
 )
 from firstchair.sources.lines import Piece, joined
@@ -125,7 +126,7 @@ def ingest(
     changed = _note_changed(lake, states)
     sizes = _unread(lake, states)
     report, stamp = IngestReport(), _Stamp(pseudonym_key, now, tombstones, mapping, extra_fields)
-    for names in _batches(sizes):
+    for names in in_batches(sizes, most=BATCH_OBJECTS, most_bytes=BATCH_BYTES):
         _note_versions(lake, names, states)
         report = _added(report, _read(lake, store, names, states, stamp))
         if progress is not None:
@@ -214,19 +215,6 @@ def _batch_id(names: list[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
-def _batches(sizes: dict[str, int]) -> Iterator[list[str]]:
-    names: list[str] = []
-    held = 0
-    for name, size in sizes.items():
-        if names and (len(names) == BATCH_OBJECTS or held + size > BATCH_BYTES):
-            yield names
-            names, held = [], 0
-        names.append(name)
-        held += size
-    if names:
-        yield names
-
-
 def _read(
     lake: Lake,
     store: EventStore,
@@ -288,12 +276,14 @@ def _is_lost(count: Counter[str]) -> bool:
 def _chunks(pieces: Iterator[Piece]) -> Iterator[Piece]:
     """The pieces, joined to chunks of about `CHUNK_RECORDS` records."""
     held: list[Piece] = []
+    read = 0
     for piece in pieces:
         held.append(piece)
-        if sum(one.read for one in held) >= CHUNK_RECORDS:
+        read += piece.read
+        if read >= CHUNK_RECORDS:
             yield joined(held)
-            held = []
-    if any(one.read for one in held):
+            held, read = [], 0
+    if read:
         yield joined(held)
 
 

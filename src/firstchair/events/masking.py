@@ -9,6 +9,7 @@ import orjson
 from firstchair.events.fields import FIELDS, NAMES, NUMBER, TEXT, TRUTH, WHOLE
 from firstchair.events.parsing import RFC_3339
 from firstchair.events.personal import MASK, is_account_key, is_personal, without_shapes
+from firstchair.mappings import EventMapping
 from firstchair.sources import is_plain_name
 
 KEPT_CHARACTERS = 2_000
@@ -52,6 +53,16 @@ def is_whole(raw: str, allowed: Collection[str]) -> bool:
     return value is not None and not any(
         item == MASK for name, item in value.items() if name in NAMES or name in allowed
     )
+
+
+def allowed_names(extra_fields: Collection[str], mapping: EventMapping | None) -> frozenset[str]:
+    """Names of the fields beyond the contract's whose values are kept.
+
+    Args:
+        extra_fields: Those of the setting.
+        mapping: How records of another form are read; the further fields that it names are kept.
+    """
+    return frozenset(extra_fields) | frozenset(mapping.further if mapping else ())
 
 
 def kept_extra(extra: str, user_id: str, user_key: str, allowed: Collection[str]) -> str:

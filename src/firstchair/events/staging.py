@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from firstchair.events.mapping import NOT_REQUIRED, mapped_sql
-from firstchair.events.masking import kept_extra, masked
+from firstchair.events.masking import allowed_names, kept_extra, masked
 from firstchair.events.parsing import parse
 from firstchair.events.personal import MASK, without_shapes
 from firstchair.events.plain import drawn_sql, quotes_of
@@ -68,7 +68,7 @@ def stage(
         mapping: How records of another form are read; further fields that it names are kept.
         extra_fields: Names of other fields beyond the contract's whose values are kept.
     """
-    allowed = {*extra_fields, *(mapping.further if mapping else ())}
+    allowed = allowed_names(extra_fields, mapping)
     with Engine(lake) as engine:
         lines = LINES.empty_table() if lines is None else lines
         chunk = [*chunk, *_draw(engine, lines, now, tombstones)]

@@ -9,7 +9,7 @@ from firstchair.lake.redirects import (
     under_current_artists,
 )
 from firstchair.lake.simulation import is_simulated
-from firstchair.lake.stores import LakeFiles, is_on_s3, store_fault
+from firstchair.lake.stores import LakeFiles, store_fault
 from firstchair.lake.tables import Table
 from firstchair.lake.trial import TRIAL, try_lake
 from firstchair.lake.upkeep import (
@@ -34,7 +34,6 @@ __all__ = [
     "connect",
     "drop_earlier_versions",
     "holds_merged",
-    "is_on_s3",
     "is_simulated",
     "maintain_table",
     "merged_artists",

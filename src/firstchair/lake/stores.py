@@ -103,8 +103,8 @@ class EngineFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
     """S3 as DuckDB reads it, without its own extension, which would be downloaded.
 
     A name that is asked for is taken to be there, so that DuckDB does not look up each file of a
-    table before it leaves out those of other days. A file that it opens is looked up once a
-    process, and the bytes that a query needs are read by exact ranges.
+    table before it leaves out those of other days. A file that it opens is looked up once an
+    open database, and the bytes that a query needs are read by exact ranges.
     """
 
     protocol = ("s3",)

@@ -6,7 +6,7 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.sources import accounts
-    from firstchair.sources.objects import EventStore, ObjectState, SkippedObjects
+    from firstchair.sources.objects import EventStore, ObjectState, SkippedObjects, in_batches
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, is_plain_name, records_of
     from firstchair.sources.tables import (
@@ -26,6 +26,7 @@ __all__ = [
     "Tombstone",
     "Tombstones",
     "accounts",
+    "in_batches",
     "is_plain_name",
     "missing_tables",
     "read_table",

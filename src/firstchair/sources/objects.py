@@ -150,7 +150,7 @@ class EventStore:
     def _remotes(self, sizes: Mapping[str, int]) -> Iterator[tuple[str, IO[bytes]]]:
         """Each object as it is stored."""
         filesystem, root = self._open()
-        for names in _fetches(sizes):
+        for names in in_batches(sizes, most=FETCHED_OBJECTS, most_bytes=FETCHED_BYTES):
             if len(names) == 1:
                 with filesystem.open(f"{root}/{names[0]}", "rb") as remote:
                     yield names[0], remote
@@ -219,12 +219,18 @@ def _unpackable(name: str, remote: IO[bytes]) -> Iterator[tuple[IO[bytes], Recor
         yield plain, None
 
 
-def _fetches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Names of objects that are fetched together; a large one is alone."""
+def in_batches(sizes: Mapping[str, int], *, most: int, most_bytes: int) -> Iterator[list[str]]:
+    """Names of objects in the order given, so many and so many bytes together; at least one.
+
+    Args:
+        sizes: Bytes of each object by its name.
+        most: Most objects of a batch.
+        most_bytes: Most bytes of a batch; a larger object is alone.
+    """
     names: list[str] = []
     held = 0
     for name, size in sizes.items():
-        if names and (len(names) == FETCHED_OBJECTS or held + size > FETCHED_BYTES):
+        if names and (len(names) == most or held + size > most_bytes):
             yield names
             names, held = [], 0
         names.append(name)

@@ -78,8 +78,8 @@ def test_the_version_is_printed_and_a_shell_can_complete(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "fault",
     [
-        OSError(errno.ENOSPC, "No space left on device", "/home/lake"),
-        PermissionError(errno.EACCES, "Permission denied", "/home/dagster"),
+        OSError(errno.ENOSPC, "No space left on device", "home/lake"),
+        PermissionError(errno.EACCES, "Permission denied", "home/dagster"),
         RuntimeError("Generic error: Read-only file system (os error 30)"),
     ],
 )

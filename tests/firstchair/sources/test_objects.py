@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from firstchair.errors import SourceError
 from firstchair.sources import EventStore
+from tests.s3 import serving
 
 BUCKET = "events-of-a-test"
 
@@ -189,22 +190,17 @@ def test_a_store_in_memory_is_read_like_a_folder() -> None:
 
 
 @pytest.fixture
-def s3() -> Iterator[dict[str, Any]]:
+def s3(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """Storage options of an S3 server on this machine, with one empty bucket."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {
-        "key": "test",
-        "secret": "test",
-        "client_kwargs": {"endpoint_url": f"http://{host}:{port}", "region_name": "eu-central-1"},
-        "skip_instance_cache": True,
-    }
-    fsspec.filesystem("s3", **options).mkdir(BUCKET)
-    yield options
-    server.stop()
+    with serving(tmp_path / "requests.log") as server:
+        options = {
+            "key": "test",
+            "secret": "test",
+            "client_kwargs": {"endpoint_url": server.endpoint, "region_name": "eu-central-1"},
+            "skip_instance_cache": True,
+        }
+        fsspec.filesystem("s3", **options).mkdir(BUCKET)
+        yield options
 
 
 def test_a_bucket_is_read_like_a_folder(s3: dict[str, Any]) -> None:

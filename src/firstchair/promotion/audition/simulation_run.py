@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 from scipy.special import ndtri
 
+from firstchair.evaluation.moments import arm_members
 from firstchair.promotion.audition.behaviour import DAYS, World
 from firstchair.promotion.audition.panel import LATE_DAYS, Panel, simulate_panel
 from firstchair.promotion.audition.scenarios import Scenario
@@ -102,7 +103,7 @@ def _offline(lift: float, seed: int) -> OfflineEvidence:
 
 def _naive(panel: Panel) -> tuple[str, str]:
     """The decisions of two common rules on the same days."""
-    arms = np.array([panel.arm == 0, panel.arm == 1], dtype=np.float64)
+    arms = arm_members(panel.arm)
     settled = np.zeros((2, panel.users))
     bare, t_test = str(Verb.HOLD), str(Verb.HOLD)
     for today in range(DAYS):

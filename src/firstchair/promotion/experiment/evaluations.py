@@ -11,6 +11,7 @@ import numpy.typing as npt
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.churn import mature_day
 from firstchair.definitions.metrics import CHURN_HORIZONS
+from firstchair.evaluation.moments import arm_members
 from firstchair.promotion.experiment.evidence import MEASURES, Codes, Segment, Values
 from firstchair.promotion.rules import LiveRules
 
@@ -133,7 +134,7 @@ class _Balance:
     """Finds days with lost data, by a change of the arms' ratio of impressions per user."""
 
     def __init__(self, arm: npt.NDArray[np.int8], before: Values, rules: LiveRules) -> None:
-        self._arms = np.array([arm == 0, arm == 1], dtype=np.float64)
+        self._arms = arm_members(arm)
         self._rules = rules
         self._counts = np.bincount(arm, minlength=2).astype(np.float64)
         self._settled = before
