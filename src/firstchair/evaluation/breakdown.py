@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 
 from firstchair.definitions.segments import OTHER, USER_SEGMENTS
-from firstchair.evaluation.intervals import mean_interval
+from firstchair.evaluation.intervals import mean_intervals
 from firstchair.models import TrainingData
 from firstchair.models.hits import Values
 from firstchair.models.protocol import Rows
@@ -49,10 +50,25 @@ def broken_down(values: Values, rows: Rows, data: TrainingData, *, seed: int) ->
         for name in USER_SEGMENTS
         if name in data.users
     }
+    names: list[tuple[str, str]] = []
+    columns = []
+    for segment, of_user in named.items():
+        merged = _merged(segment, of_user)
+        found, place = np.unique(merged, return_inverse=True)
+        columns.append(place + len(names))
+        names += [(segment, str(value)) for value in found]
+    if not len(rows):
+        return ()
+    every = np.tile(np.arange(len(rows)), len(columns))
+    members = sparse.csr_matrix(
+        (np.ones(len(every)), (every, np.concatenate(columns))), shape=(len(rows), len(names))
+    )
+    lower, upper = mean_intervals(values, members, samples=500, alpha=0.05, seed=seed)
+    users = members.sum(axis=0).A1.astype(int)
+    means = (members.T @ values) / users
     return tuple(
-        cell
-        for segment, of_user in named.items()
-        for cell in _cells(segment, of_user, values, seed)
+        Cell(segment, value, int(users[n]), float(means[n]), float(lower[n]), float(upper[n]))
+        for n, (segment, value) in enumerate(names)
     )
 
 
@@ -65,13 +81,9 @@ def history_names(lengths: npt.NDArray[np.integer]) -> npt.NDArray[np.str_]:
     return np.array(HISTORY_NAMES)[np.searchsorted(np.array(HISTORY), lengths)]
 
 
-def _cells(segment: str, of_user: npt.NDArray[np.str_], values: Values, seed: int) -> list[Cell]:
+def _merged(segment: str, of_user: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+    """The cell of each user; small ones of a segment are one."""
+    if segment in ("all", "history"):
+        return of_user
     counts = pd.Series(of_user).value_counts()
-    small = set(counts[counts < LEAST_USERS].index) if segment not in ("all", "history") else set()
-    merged = np.array([OTHER if name in small else name for name in of_user], dtype=str)
-    cells = []
-    for name in sorted(set(merged)):
-        of_cell = values[merged == name]
-        lower, upper = mean_interval(of_cell, samples=500, alpha=0.05, seed=seed)
-        cells.append(Cell(segment, name, len(of_cell), float(of_cell.mean()), lower, upper))
-    return cells
+    return np.where(np.isin(of_user, counts[counts < LEAST_USERS].index), OTHER, of_user)

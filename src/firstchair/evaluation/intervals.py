@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from firstchair.errors import EvidenceError
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 # Resampling weights held at once, as int8: 64 MB.
 WEIGHTS_AT_ONCE = 64_000_000
@@ -30,8 +34,8 @@ class RelativeInterval:
 
 
 def paired_bootstrap(
-    champion: npt.NDArray[np.float64],
-    challenger: npt.NDArray[np.float64],
+    champion: Floats,
+    challenger: Floats,
     *,
     samples: int,
     alpha: float,
@@ -83,9 +87,7 @@ def paired_bootstrap(
     )
 
 
-def mean_interval(
-    values: npt.NDArray[np.float64], *, samples: int, alpha: float, seed: int
-) -> tuple[float, float]:
+def mean_interval(values: Floats, *, samples: int, alpha: float, seed: int) -> tuple[float, float]:
     """Two-sided percentile interval of the mean at 1 - alpha, by resampling users.
 
     Args:
@@ -104,15 +106,36 @@ def mean_interval(
             data="No interval was computed.",
             remedy="Give at least one user's value.",
         )
+    everybody = sparse.csr_matrix(np.ones((len(values), 1)))
+    lower, upper = mean_intervals(values, everybody, samples=samples, alpha=alpha, seed=seed)
+    return float(lower[0]), float(upper[0])
+
+
+def mean_intervals(
+    values: Floats, members: sparse.csr_matrix, *, samples: int, alpha: float, seed: int
+) -> tuple[Floats, Floats]:
+    """Two-sided percentile intervals of the means of some cells, by one resampling of all users.
+
+    Args:
+        values: float64 (n_users,).
+        members: (n_users, n_cells), 1 where a user belongs to a cell; each cell has a user.
+        samples: Resamples.
+        alpha: Two-sided error, 0..1.
+        seed: Seed of the weights.
+
+    Returns:
+        Lower and upper ends, float64 (n_cells,).
+    """
+    weighted = sparse.csr_matrix(members.multiply(np.asarray(values)[:, None]))
     means = []
     for weights in resampling_weights(len(values), samples=samples, seed=seed):
-        total = weights.sum(axis=1)
-        means.append((weights[total > 0] @ values) / total[total > 0])
-    lower, upper = np.quantile(np.concatenate(means), [alpha / 2, 1 - alpha / 2])
-    return float(lower), float(upper)
+        drawn, total = members.T @ weights.T, weighted.T @ weights.T
+        means.append(np.divide(total, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0))
+    lower, upper = np.nanquantile(np.hstack(means), [alpha / 2, 1 - alpha / 2], axis=1)
+    return lower, upper
 
 
-def resampling_weights(users: int, *, samples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+def resampling_weights(users: int, *, samples: int, seed: int) -> Iterator[Floats]:
     """Count of each user in each resample: blocks (resamples, users), `samples` rows in all."""
     rng = np.random.default_rng(seed)
     step = max(1, WEIGHTS_AT_ONCE // users)
@@ -120,9 +143,7 @@ def resampling_weights(users: int, *, samples: int, seed: int) -> Iterator[npt.N
         yield rng.poisson(1.0, size=(min(step, samples - start), users)).astype(np.float64)
 
 
-def _resampled(
-    champion: npt.NDArray[np.float64], challenger: npt.NDArray[np.float64], samples: int, seed: int
-) -> npt.NDArray[np.float64]:
+def _resampled(champion: Floats, challenger: Floats, samples: int, seed: int) -> Floats:
     pair = np.column_stack([champion, challenger])
     drawn = resampling_weights(len(champion), samples=samples, seed=seed)
     totals = np.concatenate([weights @ pair for weights in drawn])
