@@ -18,6 +18,10 @@ from pathlib import Path
 import pandas as pd
 from scipy import stats
 
+from firstchair.models import listed_families
+from firstchair.platform import Platform
+from firstchair.publication import add_lists
+
 HISTORY_DAYS = 28
 START = date(2026, 1, 1)
 
@@ -70,6 +74,7 @@ def measured(users: int, artists: int, days: int, seed: int, scenario: str) -> p
             ),
             last=last,
         )
+        _add_other_lists(platform, last + timedelta(days=1))
         service = service or PlatformService(platform, users)
         service.reload()
         last = world.step(service)
@@ -83,6 +88,14 @@ def measured(users: int, artists: int, days: int, seed: int, scenario: str) -> p
     return _offline(platform.lake, START + timedelta(days=HISTORY_DAYS), seed).join(
         ctr, how="inner"
     )
+
+
+def _add_other_lists(platform: Platform, as_of: date) -> None:
+    """Make the lists of families that neither serve nor challenge, which a run leaves out."""
+    newest = platform.registry.newest(as_of)
+    others = [version for name, version in newest.items() if name not in listed_families()]
+    length = platform.settings.list_length
+    add_lists(platform.lake, platform.registry, others, as_of=as_of, list_length=length)
 
 
 def _offline(lake: object, as_of: date, seed: int) -> pd.DataFrame:

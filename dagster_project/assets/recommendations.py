@@ -1,4 +1,4 @@
-"""What is recommended: the lists of the day, of every model, for every user."""
+"""What is recommended: the lists of the day, for every user."""
 
 import dagster as dg
 
@@ -21,7 +21,7 @@ from firstchair import publication
 def recommendations(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> dg.MaterializeResult:
-    """Each user's list by each model of the day: scores in -1..1 and a reason for each artist."""
+    """Each user's list by each model that may serve: scores in -1..1, a reason for each artist."""
     p = platform.open()
     p.restore_aliases()
     report = publication.build_recommendations(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 
+from firstchair.errors import ModelError
 from firstchair.lake import Lake
 from firstchair.models import Family, fit, load_training_data
 from firstchair.promotion import Alias, Ledger, Registry, Version
@@ -76,6 +77,8 @@ def able_to_serve(registry: Registry, ledger: Ledger, *, known_from: date) -> li
 def refit(lake: Lake, registry: Registry, version: Version, *, seed: int) -> Refit:
     """Fit a version again on what the lake holds before its `as_of`, and store it in its place.
 
+    What it chose on validation data is kept, unless its files are damaged.
+
     Args:
         lake: Without the user's rows.
         registry: Where the version is registered.
@@ -89,7 +92,11 @@ def refit(lake: Lake, registry: Registry, version: Version, *, seed: int) -> Ref
     family = Family(version.family)
     data = load_training_data(lake, as_of=version.as_of)
     known = registry.seed(version)
-    model = fit(family, data, seed=seed if known is None else known)
+    try:
+        before = registry.load(version)
+    except ModelError:
+        before = None
+    model = fit(family, data, seed=seed if known is None else known, like=before)
     registry.replace(version, model, data_fingerprint=data.fingerprint)
     seconds = time.monotonic() - began
     return Refit(

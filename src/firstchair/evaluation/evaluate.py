@@ -41,6 +41,7 @@ class Evaluation:
         per_prompted_user: Rows of gold/prompted_evidence, for `test_prompted_*`.
         per_training_user: Rows of gold/training_evidence, for the sample of users of `train_*`.
         cells: NDCG@10 by segment and by length of history.
+        model: The model that was evaluated; None for `popularity`.
     """
 
     family: str
@@ -55,6 +56,7 @@ class Evaluation:
     per_training_user: pa.Table
     fit_seconds: float
     cells: tuple[Cell, ...]
+    model: Recommender | None
 
 
 def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
@@ -94,6 +96,7 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
         per_training_user=_per_user(split, str(family), remembering, remembered),
         fit_seconds=fit_seconds,
         cells=broken_down(found.ndcg_at_10, rows, split.train, seed=seed),
+        model=None if isinstance(model, Popularity) else model,
     )
 
 

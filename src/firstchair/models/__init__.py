@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         FamilyEntry,
         baselines,
         contenders,
+        listed_families,
         model_name,
     )
     from firstchair.models.fitting import fit, load
@@ -49,6 +50,7 @@ __all__ = [
     "chosen_settings",
     "contenders",
     "fit",
+    "listed_families",
     "load",
     "load_training_data",
     "model_name",

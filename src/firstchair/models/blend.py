@@ -35,9 +35,9 @@ EQUAL = 0.5
 class Blend:
     """(1 - w) z(ALS) + w z(item-item), each standardised over the catalogue for each user.
 
-    w is the best of `WEIGHTS` by NDCG@20 on the labelled history of the data: parts fitted at the
-    earlier cutoff and validated on what came after it; `EQUAL` without validation data. The
-    published score is z / (1 + |z|): -1..1, in the order of z.
+    Unless it is given, w is the best of `WEIGHTS` by NDCG@20 on the labelled history of the data:
+    parts fitted at the earlier cutoff and validated on what came after it; `EQUAL` without
+    validation data. The published score is z / (1 + |z|): -1..1, in the order of z.
     """
 
     family = Family.BLEND
@@ -47,13 +47,15 @@ class Blend:
         *,
         als: Mapping[str, Any] | None = None,
         item_item: Mapping[str, Any] | None = None,
-        weight: float = EQUAL,
+        weight: float | None = None,
     ) -> None:
-        self.als, self.item_item, self.weight = (
-            ALS(**(als or {})),
-            ItemItem(**(item_item or {})),
-            weight,
-        )
+        self.als, self.item_item = ALS(**(als or {})), ItemItem(**(item_item or {}))
+        self._chosen = weight
+
+    @property
+    def weight(self) -> float:
+        """The weight of item-item, 0..1."""
+        return EQUAL if self._chosen is None else self._chosen
 
     @property
     def artist_ids(self) -> npt.NDArray[np.str_]:
@@ -67,8 +69,8 @@ class Blend:
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Choose the weight on the labelled history, if any, and fit both parts on all data."""
-        if data.labelled is not None and data.labelled.unprompted().nnz:
-            self.weight = self._chosen_weight(data.labelled, seed)
+        if self._chosen is None and data.labelled is not None and data.labelled.unprompted().nnz:
+            self._chosen = self._best_weight(data.labelled, seed)
         self._fit_parts(data, seed)
         return self
 
@@ -76,14 +78,15 @@ class Blend:
         self.als = fitted(ALS, data, seed=seed, settings=self.als.parameters())
         self.item_item = fitted(ItemItem, data, seed=seed, settings=self.item_item.parameters())
 
-    def _chosen_weight(self, labelled: LabelledHistory, seed: int) -> float:
+    def _best_weight(self, labelled: LabelledHistory, seed: int) -> float | None:
+        """The best of `WEIGHTS`; None without a hit, where all are equally good."""
         earlier, positives = labelled.data, labelled.unprompted()
         users = np.flatnonzero((np.diff(positives.indptr) > 0) & earlier.warm())
         rows = np.sort(np.random.default_rng(seed).permutation(users)[:VALIDATION_USERS]).astype(
             np.int64
         )
         if not len(rows):
-            return EQUAL
+            return None
         self._fit_parts(earlier, seed)
         gained = np.zeros(len(WEIGHTS))
         for part in chunks(rows, 4 * len(earlier.artist_ids)):
@@ -94,8 +97,7 @@ class Blend:
                 gained[number] += ndcg(
                     hits_of(lists.artists, wanted), np.diff(wanted.indptr), DEPTH
                 ).sum()
-        # If no list has a hit, all weights are equally good, and none is preferred.
-        return WEIGHTS[int(np.argmax(gained))] if gained.any() else EQUAL
+        return WEIGHTS[int(np.argmax(gained))] if gained.any() else None
 
     def _standardised(self, data: TrainingData, rows: Rows) -> tuple[Floats, Floats]:
         return standardised(self.als.score(data, rows)), standardised(
@@ -125,6 +127,10 @@ class Blend:
         liked, by_factors = self.als.added(artists, confidence, listed)
         _, by_neighbours = self.item_item.added(artists, confidence, listed)
         return liked, (1 - self.weight) * _shares(by_factors) + self.weight * _shares(by_neighbours)
+
+    def choices(self) -> dict[str, Any]:
+        """The weight; {} without validation data."""
+        return {} if self._chosen is None else {"weight": self._chosen}
 
     def parameters(self) -> dict[str, float | int | str]:
         """The weight of item-item, and the parameters of both parts."""

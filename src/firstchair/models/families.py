@@ -126,6 +126,15 @@ def baselines() -> tuple[Family, ...]:
     return tuple(family for family, entry in FAMILIES.items() if entry.baseline)
 
 
+def listed_families() -> tuple[Family, ...]:
+    """Families whose newest version makes each user's list every day.
+
+    They are those that users are shown or that are compared in shadow. The others are evaluated on
+    test days, and get lists once they serve or challenge.
+    """
+    return tuple(family for family, e in FAMILIES.items() if e.contends or e.baseline)
+
+
 def model_name(family: Family) -> str:
     """Name of the asset that fits a family.
 

@@ -6,23 +6,32 @@ from typing import Any, cast
 
 from firstchair.models.chosen import chosen_settings
 from firstchair.models.families import FAMILIES
-from firstchair.models.protocol import Family, Recommender, TrainingData
+from firstchair.models.protocol import Family, Recommender, TrainingData, WithChoices
 from firstchair.models.shared import fitted
 from firstchair.models.sources import MODELS
 
 
 def fit(
-    family: Family, data: TrainingData, *, seed: int, settings: Mapping[str, Any] | None = None
+    family: Family,
+    data: TrainingData,
+    *,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
+    like: Recommender | None = None,
 ) -> Recommender:
-    """Fit a model of the family; the same seed, settings and data give the same bytes.
+    """Fit a model of the family; the same arguments give the same bytes.
 
     Args:
         family: A family of the registry.
         data: Training data.
         seed: Seed of everything random.
         settings: Arguments of the family's class; None for those of the platform's study.
+        like: A fitted model of the family. What it chose on validation data is kept, so that the
+            result is that model on other data.
     """
-    known = chosen_settings(Family(family)) if settings is None else settings
+    known = dict(chosen_settings(Family(family)) if settings is None else settings)
+    if isinstance(like, WithChoices):
+        known |= like.choices()
     model: Any = FAMILIES[Family(family)].model
     if model in MODELS.values():
         return cast("Recommender", fitted(model, data, seed=seed, settings=known))

@@ -182,6 +182,18 @@ class WithCurves(Protocol):
     curves: Mapping[str, Sequence[float]]
 
 
+@runtime_checkable
+class WithChoices(Protocol):
+    """A model that chooses some of its settings on validation data while it is fitted."""
+
+    def choices(self) -> dict[str, Any]:
+        """What it chose, as arguments of its class; {} without validation data.
+
+        A model that is made with them keeps them, and chooses nothing.
+        """
+        ...
+
+
 class Recommender(Protocol):
     """One model family; the same seed and data give the same bytes."""
 

@@ -41,8 +41,9 @@ class Ranker:
 
     Its sources are fitted twice: at the earlier cutoff to learn from, and on all data to serve. If
     the history is too short for labels, there are no trees, and the order is that of ALS.
-    `objective` is XGBoost's; None tries `OBJECTIVES` and keeps the best on validation users. At
-    most `training_users` users with labels are drawn. Score: 2 / (1 + exp(-margin)) - 1, in -1..1.
+    `objective` is XGBoost's; None tries `OBJECTIVES` and keeps the best on validation users. With a
+    `variant`, nothing is tried. At most `training_users` users with labels are drawn. Score:
+    2 / (1 + exp(-margin)) - 1, in -1..1.
     """
 
     family = Family.XGBOOST
@@ -53,12 +54,13 @@ class Ranker:
         als: Mapping[str, Any] | None = None,
         item_item: Mapping[str, Any] | None = None,
         objective: str | None = None,
+        variant: Variant | None = None,
         training_users: int = MAX_TRAINING_USERS,
     ) -> None:
         self.settings = {"als": als, "item_item": item_item}
         self.sources = Sources(**self.settings)
         self.objective, self.training_users = objective, training_users
-        self.variant: Variant | None = None
+        self.variant = variant
         self.booster: Any = None
         self.curves: dict[str, tuple[float, ...]] = {}
         self._pairs: PairTable | None = None
@@ -78,6 +80,7 @@ class Ranker:
                 data.labelled,
                 seed=seed,
                 objectives=[self.objective] if self.objective else OBJECTIVES,
+                variant=self.variant,
                 training_users=self.training_users,
             )
             self.curves = {"watched_ndcg_at_20": curve} if curve else {}
@@ -163,6 +166,10 @@ class Ranker:
         return np.stack(
             [added[:, [NAMES.index(f) for f in group]].sum(axis=1) for group in GROUPS.values()]
         )
+
+    def choices(self) -> dict[str, Any]:
+        """Objective and number of trees; {} without labels."""
+        return {} if self.variant is None else {"variant": self.variant}
 
     def parameters(self) -> dict[str, float | int | str]:
         """Hyperparameters by the names of XGBoost, with those chosen on the validation slice."""

@@ -92,6 +92,7 @@ def trained(
     *,
     seed: int,
     objectives: Sequence[str],
+    variant: Variant | None = None,
     training_users: int = MAX_TRAINING_USERS,
 ) -> tuple[Variant | None, Any, Curve]:
     """Choose the objective, train the trees on all rows, and return NDCG@20 by tree.
@@ -102,7 +103,8 @@ def trained(
     on the later unprompted labels of the rest (on all their unprompted labels if labels have no
     days). The best one is fitted again to all users with its number of trees. Logged slates are
     always used, if there are any: the validation labels are unprompted and cannot show what slates
-    contribute. They choose the objective and the number of trees.
+    contribute. They choose the objective and the number of trees. A `variant` that is given was
+    chosen so on earlier data; it is fitted to all users at once, without a curve.
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
@@ -110,19 +112,31 @@ def trained(
     if not len(rows):
         return None, None, ()
     found, later, unprompted = _of_candidates(table, labelled, rows)
+    shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
     watched = np.isin(found.group, rows[rng.random(len(rows)) < WATCHED_SHARE])
+    everything = found.only(np.ones_like(watched), found.label)
     known = found.only(~watched, found.label - later if later.any() else found.label)
-    judge = found.only(watched, later * unprompted if later.any() else unprompted)
-    if not len(known.label):
+    if not len(everything.label if variant else known.label):
         return None, None, ()
     shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
+    curve: Curve = ()
+    if variant is None:
+        judge = found.only(watched, later * unprompted if later.any() else unprompted)
+        variant, curve = _best(objectives, known, judge, shown, seed)
+    if shown is not None:
+        everything = _with(everything, shown)
+    return variant, _boosted(variant.objective, everything, None, seed, trees=variant.trees), curve
+
+
+def _best(
+    objectives: Sequence[str], known: Labelled, judge: Labelled, shown: Labelled | None, seed: int
+) -> tuple[Variant, Curve]:
+    """The best objective, with its number of trees on the labels and the slates."""
     tried = [_tried(objective, known, judge, seed) for objective in objectives]
     best, curve = max(tried, key=lambda found: found[0].watched_ndcg)
-    everything = found.only(np.ones_like(watched), found.label)
-    if shown is not None:
-        best, curve = _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
-        everything = _with(everything, shown)
-    return best, _boosted(best.objective, everything, None, seed, trees=best.trees), curve
+    if shown is None:
+        return best, curve
+    return _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
 
 
 def _tried(

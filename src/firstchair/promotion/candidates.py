@@ -58,7 +58,8 @@ def enter_candidate(
     if known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE):
         return Candidate(known[-1], fitted_now=False)
     evaluation = evaluate(split, family, seed=seed)
-    model = fit(Family(family), data, seed=seed)
+    tested = evaluation.model
+    model = fit(Family(family), data, seed=seed, like=tested)
     documents: dict[str, Any] = {
         "ndcg_at_10_by_segment": {"cells": [asdict(cell) for cell in evaluation.cells]}
     }
@@ -77,7 +78,7 @@ def enter_candidate(
         seed=seed,
         simulated=is_simulated(lake),
         training=training,
-        curves=model.curves if isinstance(model, WithCurves) else {},
+        curves=tested.curves if isinstance(tested, WithCurves) else {},
         documents=documents,
         pictures={} if summary is None else {"shap_summary": summary.picture()},
     )

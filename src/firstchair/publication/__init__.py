@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 from firstchair.exports import deferred
 
 if TYPE_CHECKING:
-    from firstchair.publication.batch import RecommendationsReport, build_recommendations
+    from firstchair.publication.batch import (
+        RecommendationsReport,
+        add_lists,
+        build_recommendations,
+    )
     from firstchair.publication.published import damage, to_serve
     from firstchair.publication.publishing import (
         PublishReport,
@@ -24,6 +28,7 @@ __all__ = [
     "PublishReport",
     "RecommendationsReport",
     "Served",
+    "add_lists",
     "build_recommendations",
     "damage",
     "forget_unfinished",

@@ -1,4 +1,4 @@
-"""The batch of lists: of each model of a day for each user, one commit to gold/recommendations."""
+"""The batch of lists: of each user by each model that may serve, one commit a day."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 from firstchair.errors import ModelError
 from firstchair.lake import Lake, connect, holds_merged, merged_artists
 from firstchair.lake import tables as t
-from firstchair.models import Lists, TrainingData, load_training_data
+from firstchair.models import Lists, TrainingData, listed_families, load_training_data
 from firstchair.promotion import Alias, Registry, Version
 
 USERS_AT_ONCE = 4096
@@ -40,9 +40,10 @@ class RecommendationsReport:
 def build_recommendations(
     lake: Lake, registry: Registry, *, as_of: date, list_length: int
 ) -> RecommendationsReport:
-    """Write each user's list by each model of the day and by the models that hold an alias.
+    """Write each user's list by the models that serve, may serve, or are shown as a baseline.
 
-    A champion fitted before the day gets new lists too, made of the day's data.
+    They are the newest versions of `listed_families` and those that hold an alias. A champion
+    fitted before the day gets new lists too, made of the day's data.
 
     Raises:
         ModelError: No model is registered for the day, or a model gave some user no list; existing
@@ -79,10 +80,20 @@ def complete_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: 
     missing = [version for version in aliased if version.version not in listed]
     outdated = [registry.find(number) for number in _holding_merged(lake, as_of)]
     wanted = [*missing, *(version for version in outdated if version is not None)]
-    if not wanted:
-        return
+    if wanted:
+        add_lists(lake, registry, wanted, as_of=as_of, list_length=list_length)
+
+
+def add_lists(
+    lake: Lake, registry: Registry, versions: Sequence[Version], *, as_of: date, list_length: int
+) -> None:
+    """Write each user's list by some versions, in place of those that they have for the day.
+
+    Raises:
+        ModelError: A model gave some user no list; what it had stays.
+    """
     data = load_training_data(lake, as_of=as_of, labels=False)
-    for version in wanted:
+    for version in versions:
         tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
         reader = _whole([version], registry, data, list_length, tally)
         of_version = f"as_of = '{as_of}' and model_version = '{version.version}'"
@@ -162,11 +173,11 @@ def _require_lists(tally: _Tally, versions: Sequence[Version]) -> None:
 
 
 def _versions(registry: Registry, as_of: date) -> list[Version]:
-    """The newest version of each family up to the day and those with an alias, by number ascending.
+    """The newest of each listed family up to the day and those with an alias, by number ascending.
 
     A refit of the champion's family serves no user before it takes over, so it gets no lists.
     """
-    newest = registry.newest(as_of)
+    newest = {f: v for f, v in registry.newest(as_of).items() if f in listed_families()}
     if not newest:
         raise ModelError(
             f"No model is registered for as_of {as_of} or before.",

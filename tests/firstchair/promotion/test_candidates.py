@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from firstchair.evaluation import evaluate, load_split
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import load_training_data
+from firstchair.models.protocol import WithChoices
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import NAMES, PairTable
 from firstchair.models.shap_summary import shap_summary
@@ -82,6 +84,22 @@ def test_the_run_of_the_challenger_tells_what_its_trees_attend_to(
     assert list(importance) and set(summary) <= set(importance) <= set(NAMES)
     assert picture.format == "PNG"
     assert picture.width >= 500
+
+
+@pytest.mark.parametrize("family", ["xgboost", "blend"])
+def test_what_was_chosen_before_the_test_days_is_kept_for_the_version(
+    history: Lake, registry: Registry, family: str
+) -> None:
+    as_of = FIRST + timedelta(days=DAYS)
+    tested = evaluate(load_split(history, as_of=as_of), family, seed=1).model
+    assert isinstance(tested, WithChoices)
+
+    version = enter_candidate(history, registry, family=family, as_of=as_of, seed=1).version
+
+    kept = registry.load(version)
+    assert isinstance(kept, WithChoices)
+    assert tested.choices()
+    assert kept.choices() == tested.choices()
 
 
 def test_a_family_enters_once_without_test_users(history: Lake, registry: Registry) -> None:
