@@ -34,8 +34,8 @@ def main() -> None:
 
 def measure(users: int, artists: int, days: int, scenario: str) -> None:
     """Print the mean true clicks per 100 of both lists over new users, and their difference."""
-    from firstchair.commands import run
     from firstchair.commands.living import PlatformService
+    from firstchair.commands.run import run
     from firstchair.platform import open_platform
     from firstchair.world import SLATE, Slates, World, WorldSpec
     from firstchair.world.behaviour import EXAMINATION

@@ -199,7 +199,7 @@ class _Lived:
             _build_tables(platform, first, last)
         else:
             from dagster_project.instance import open_instance
-            from firstchair.commands import run
+            from firstchair.commands.run import run
 
             self.dagster = self.dagster or open_instance(platform.settings)
             run(platform, last=last, without=self.spared)

@@ -142,7 +142,7 @@ def in_a_process(scenario: str, seed: int, users: int) -> str:
 
 def live_once(scenario: str, seed: int, users: int) -> dict[str, Any]:
     """One run to its end, as a row: each evaluation of the challenger with the truth behind it."""
-    from firstchair import commands
+    from firstchair.commands.demo import Demo, live
     from firstchair.platform import Platform, open_platform
     from firstchair.settings import load_settings
     from firstchair.world import WorldSpec
@@ -163,8 +163,8 @@ def live_once(scenario: str, seed: int, users: int) -> dict[str, Any]:
     def tell(days: str, stage: str, _done: int, _total: int) -> None:
         print(f"{scenario} {seed}: {days}, {stage}, {time.process_time():.1f}", file=sys.stderr)
 
-    demo = commands.Demo(spec, HISTORY_DAYS)
-    commands.live(platform, demo, until=ended, progress=tell, without=(*SPARED, *SPARED_MODELS))
+    demo = Demo(spec, HISTORY_DAYS)
+    live(platform, demo, until=ended, progress=tell, without=(*SPARED, *SPARED_MODELS))
     truth = pd.read_parquet(platform.settings.home / "truth" / "expected.parquet")
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {

@@ -13,7 +13,7 @@ from dataclasses import replace
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.audition.simulation_run import DATES
 from firstchair.promotion.experiment import Experiment, ExperimentDecision
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.rules import LiveRules
 
 USERS, IMPRESSIONS_A_DAY = 20_000, 100_000

@@ -2,8 +2,9 @@
 
 from datetime import date
 
-from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
+from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.segments import UNKNOWN
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.features.segments import follower_tiers
 from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t

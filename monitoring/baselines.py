@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import NormalDist
 
-from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
+from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.bounds import bounds_sql, counted_sql
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.lake import Lake, under_current_artists
 from firstchair.lake import tables as t
 from monitoring.engine import connect

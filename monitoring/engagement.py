@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.bounds import bounds_sql, counted_sql
 from firstchair.definitions.segments import ALL, Segment
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
 from firstchair.lake import Lake

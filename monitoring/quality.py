@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from firstchair.definitions.bounds import DAY_MS, HOUR_MS, bounds_sql, counted_sql
+from firstchair.definitions.bounds import DAY_MS, bounds_sql, counted_sql
 from firstchair.definitions.checks import Check, CheckState, overall
 from firstchair.events import records_sql
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from monitoring.engine import connect
+from monitoring.failing_days import BUSY, IMPOSSIBLE, accounts_sql
 from monitoring.pages import Heading, cells_page
 from monitoring.rules import QualityRules, load_rules
 
 ALL = "all"
 REFUSED, GAPS, LATE, SILENT = "refused", "sequence_gaps", "late", "silent"
-IMPOSSIBLE, BUSY = "impossible_listening", "busy_accounts"
 # A batch after midnight has so long to bring in the evening before it counts as late.
 GRACE_HOURS = 3
 # A source is expected on a day if it sent events on this many of the days before.
@@ -79,7 +78,7 @@ def build_quality(
     rules = rules or load_rules().quality
     with connect() as connection:
         connection.execute(records_sql(lake))
-        connection.execute(_accounts(lake, first, last))
+        connection.execute(accounts_sql(lake, first, last))
         table = connection.sql(_figures(lake, first, last, rules)).to_arrow_table()
     lake.replace_range(t.DATA_QUALITY, table, first, last)
     rows = table.to_pylist()
@@ -102,15 +101,6 @@ def build_quality(
         checks=checks,
         usable=overall("day_usable", [check for check in checks if check.name != GAPS]),
     )
-
-
-def quality_of(lake: Lake, first: date, last: date) -> list[dict[str, Any]]:
-    """The failing figures of the days `first` to `last` (both included), by day."""
-    where = f"fails and event_date between date '{first}' and date '{last}'"
-    rows = lake.read(t.DATA_QUALITY, where).sort_by(
-        [("event_date", "ascending"), ("measure", "ascending")]
-    )
-    return list(rows.to_pylist())
 
 
 def quality_checks(lake: Lake, day: date, rules: QualityRules | None = None) -> tuple[Check, ...]:
@@ -157,51 +147,6 @@ def _gaps_check(rows: list[dict[str, Any]]) -> Check:
     if not rows:
         return Check(GAPS, UNKNOWN, "Nothing is known of the day.", "records of the day")
     return Check(GAPS, PASSES, "No sequence number is missing.")
-
-
-def busiest_account(lake: Lake, measure: str, day: date) -> tuple[str, str] | None:
-    """The account with the most implausible activity of a day.
-
-    Args:
-        lake: The tables.
-        measure: `impossible_listening` or `busy_accounts`.
-        day: The day.
-
-    Returns:
-        The account's `user_key`, and its activity in words; None if silver/events has no event of
-        the day. It is read anew only where the table has a new version.
-    """
-    return _busiest(lake, measure, day, lake.version(t.EVENTS))
-
-
-@lru_cache(maxsize=32)
-def _busiest(lake: Lake, measure: str, day: date, _version: int | None) -> tuple[str, str] | None:
-    by = "ms" if measure == IMPOSSIBLE else "actions"
-    with connect() as connection:
-        connection.execute(_accounts(lake, day, day))
-        row = connection.execute(
-            "select user_key, ms, plays, actions from accounts "
-            f"order by {by} desc, user_key limit 1"
-        ).fetchone()
-    if row is None:
-        return None
-    key, ms, plays, actions = row
-    if measure == IMPOSSIBLE:
-        return key, f"{ms / HOUR_MS:,.0f} hours in {plays:,} plays"
-    return key, f"{actions:,} actions"
-
-
-def _accounts(lake: Lake, first: date, last: date) -> str:
-    """SQL of `accounts`: activity of each account on each of the days."""
-    return f"""
-        create temp view accounts as
-        select event_date as day, user_key,
-               coalesce(sum(ms_played) filter (event_type = 'play'), 0) as ms,
-               count(*) filter (event_type = 'play') as plays,
-               count(*) filter (event_type not in ('play', 'impression')) as actions
-        from {lake.scan(t.EVENTS)}
-        where event_date between date '{first}' and date '{last}' group by all;
-    """
 
 
 def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:

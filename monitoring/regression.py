@@ -5,27 +5,28 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
-from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.segments import ALL
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from monitoring.rules import EngagementRules
 
+Values = npt.NDArray[np.float64]
 # Least days before: with fewer the variation between days is unknown.
 LEAST_BEFORE = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """Change of the CTR at one as_of: recent ÷ before - 1, with its one-sided p-value.
+    """Change of the CTR at one as_of: recent ÷ before - 1, and whether it is a fall.
 
     recent, before: first and last day of each side, both included. recent_ctr, before_ctr:
     geometric means of the daily CTR, 0..1.
     """
 
     relative_change: float
-    p_value: float
     fallen: bool
     recent: tuple[date, date]
     before: tuple[date, date]
@@ -66,21 +67,24 @@ def _change(ctr: Mapping[date, float], as_of: date, rules: EngagementRules) -> R
     before = _side(ctr, until - timedelta(days=rules.recent_days), rules.before_days)
     if len(recent) < rules.recent_days or len(before) < LEAST_BEFORE:
         return None
-    from scipy.stats import ttest_ind  # slow to import
-
     logs = [np.log(list(side.values())) for side in (recent, before)]
-    test = ttest_ind(*logs, equal_var=False, alternative="less")
     means = [float(np.exp(np.mean(side))) for side in logs]
-    change, p_value = means[0] / means[1] - 1, float(test.pvalue)
+    change = means[0] / means[1] - 1
     return Regression(
         relative_change=change,
-        p_value=p_value,
-        fallen=p_value < rules.alpha and change <= -rules.min_relative_drop,
+        fallen=change <= -rules.min_relative_drop and _is_significant(*logs, alpha=rules.alpha),
         recent=(min(recent), max(recent)),
         before=(min(before), max(before)),
         recent_ctr=means[0],
         before_ctr=means[1],
     )
+
+
+def _is_significant(recent: Values, before: Values, *, alpha: float) -> bool:
+    # Imported on call: most days have no drop to test, and it takes longer than all the rest.
+    from scipy.stats import ttest_ind
+
+    return bool(ttest_ind(recent, before, equal_var=False, alternative="less").pvalue < alpha)
 
 
 def _side(ctr: Mapping[date, float], until: date, days: int) -> dict[date, float]:

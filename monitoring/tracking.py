@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.mlflow_pages import (
     NOTE,
     described_run,
@@ -17,6 +16,7 @@ from firstchair.definitions.mlflow_pages import (
     quieten_mlflow,
 )
 from firstchair.definitions.segments import ALL
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.errors import RunError
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t

@@ -45,8 +45,8 @@ def main() -> None:
 
 def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
     """The lake before any list was shown, and after the last day; each with its `as_of`."""
-    from firstchair.commands import run
     from firstchair.commands.living import PlatformService
+    from firstchair.commands.run import run
     from firstchair.platform import open_platform
     from firstchair.platform.assets import MODELS, MONITORING
     from firstchair.world import World, WorldSpec
@@ -84,7 +84,8 @@ def _lived(asked: argparse.Namespace) -> Iterator[tuple[Any, date]]:
 
 
 def _print_table(lake: Any, as_of: date, seed: int) -> None:
-    from firstchair.evaluation import evaluate, load_split
+    from firstchair.evaluation import load_split
+    from firstchair.evaluation.evaluate import evaluate
 
     split = load_split(lake, as_of=as_of)
     nothing = sparse.csr_matrix(split.prompted.shape, dtype="float32")

@@ -50,8 +50,8 @@ def main() -> None:
 
 def measured(users: int, artists: int, days: int, seed: int, scenario: str) -> pd.DataFrame:
     """By family: offline NDCG@10 with its 95 % interval over test users, and true mean CTR."""
-    from firstchair.commands import run
     from firstchair.commands.living import PlatformService
+    from firstchair.commands.run import run
     from firstchair.platform import open_platform
     from firstchair.world import World, WorldSpec
 

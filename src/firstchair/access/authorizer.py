@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from firstchair.access.limits import WrongTokens
-from firstchair.access.tokens import Grant, Scope, Tokens, bearer_of, digest_of
+from firstchair.access.scopes import Scope
+from firstchair.access.tokens import Grant, Tokens, bearer_of, digest_of
 
 # A shorter token could be guessed. While an address is over its limit, only longer ones are looked
 # up, and those that were right from there before: a flood of wrong tokens does not lock out the

@@ -11,7 +11,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from firstchair.access.authorizer import Authorizer, Refusal
-from firstchair.access.tokens import Grant, Scope
+from firstchair.access.scopes import Scope
+from firstchair.access.tokens import Grant
 from firstchair.databases import migrate, pooled_engine
 
 COOKIE = "firstchair_session"

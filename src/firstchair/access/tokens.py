@@ -13,25 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from firstchair.access.scopes import Scope
 from firstchair.errors import SettingsError
 from firstchair.settings import Settings
 
 PREFIX = "firstchair_"
 API_TOKEN = "api_token"
-
-
-class Scope(StrEnum):
-    """What a token may do: read answers and pages, post events, or decide and operate."""
-
-    READ = "read"
-    WRITE_EVENTS = "write-events"
-    OPERATE = "operate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,13 +212,14 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Materialise the pipeline up to the last complete day."""
-    from firstchair import commands
+    from firstchair.commands import run as runs
+    from firstchair.commands.summary import summarise
     from firstchair.platform import open_platform
 
     platform = open_platform()
     with at_work("run") as advance:
-        report = commands.run(platform, first=_day(first), last=_day(last), progress=advance)
-    summary = commands.summarise(platform, report)
+        report = runs.run(platform, first=_day(first), last=_day(last), progress=advance)
+    summary = summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
 
 
@@ -245,17 +246,19 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Let a simulated music service live with the platform day by day, and print the outcome."""
-    from firstchair import commands, world
+    from firstchair import world
+    from firstchair.commands import demo as demos
+    from firstchair.commands.summary import summarise
 
     first = _day(start) or datetime.now(UTC).date() - timedelta(days=days + lived)
-    spec = world.WorldSpec(users, artists, days + lived, seed, first, commands.DEMO_SCENARIO)
+    spec = world.WorldSpec(users, artists, days + lived, seed, first, demos.DEMO_SCENARIO)
     with days_at_work("demo") as advance:
-        platform, report = commands.run_demo(
-            commands.demo_settings(),
-            commands.Demo(spec, days, commands.DEMO_NOISE),
+        platform, report = demos.run_demo(
+            demos.demo_settings(),
+            demos.Demo(spec, days, demos.DEMO_NOISE),
             progress=advance,
         )
-    summary = commands.summarise(platform, report)
+    summary = summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
     if not no_ui:
         _up(platform)
@@ -299,11 +302,11 @@ def _up(platform: Any, *, no_ui: bool = False) -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Champion, challenger, since when and why; freshness; open alerts."""
-    from firstchair import commands
+    from firstchair.commands import status as states
     from firstchair.platform import open_platform
 
     with at_work("status"):
-        found = commands.status(open_platform())
+        found = states.status(open_platform())
     show(found, as_json=as_json, screen=lambda: screens.status(found))
 
 
@@ -376,11 +379,11 @@ def replay_quarantine(
     as_json: AsJson = False,
 ) -> None:
     """Try quarantined records again after a fix in code, catalogue or accounts."""
-    from firstchair import commands
+    from firstchair.commands import quarantine
     from firstchair.platform import open_platform
 
     with at_work("replay-quarantine") as advance:
-        report = commands.replay_quarantine(
+        report = quarantine.replay_quarantine(
             open_platform(), reason=reason, day=_day(day), progress=advance
         )
     show(report, as_json=as_json, screen=lambda: screens.replayed(report))
@@ -389,11 +392,11 @@ def replay_quarantine(
 @app.command("rotate-key")
 def rotate_key(as_json: AsJson = False) -> None:
     """New pseudonym key: all tables, lists and signals are migrated; resumable."""
-    from firstchair import commands
+    from firstchair.commands import rotation
     from firstchair.platform import open_platform
 
     with at_work("rotate-key") as advance:
-        report = commands.rotate_key(open_platform(rotating=True), progress=advance)
+        report = rotation.rotate_key(open_platform(rotating=True), progress=advance)
     show(report, as_json=as_json, screen=lambda: screens.rotated(report))
 
 

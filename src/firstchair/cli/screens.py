@@ -14,10 +14,13 @@ from firstchair.definitions.checks import CheckState
 
 # Named in annotations alone: `--help` waits for none of what stands behind them.
 if TYPE_CHECKING:
-    from firstchair.commands import PlatformStatus, ReplayReport, RotationReport, Summary
     from firstchair.commands.check import CheckReport
     from firstchair.commands.doctor import Finding
     from firstchair.commands.init import InitReport
+    from firstchair.commands.quarantine import ReplayReport
+    from firstchair.commands.rotation import RotationReport
+    from firstchair.commands.status import PlatformStatus
+    from firstchair.commands.summary import Summary
     from firstchair.commands.up import Service
     from firstchair.events import Refused
     from firstchair.login import Preview

@@ -1,16 +1,16 @@
 """Commands of the tokens: make one, list them, revoke one; running services follow at once."""
 
-import getpass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from firstchair.access.audit import AuditLog
-from firstchair.access.tokens import Scope, add_token, read_tokens, revoke_token
+from firstchair.access.scopes import Scope
 from firstchair.cli.app import AsJson, app
 from firstchair.cli.output import show, table
-from firstchair.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from firstchair.settings import Settings
 
 tokens = typer.Typer(
     no_args_is_help=True, help="Tokens beside api_token: several at a time, each with scopes."
@@ -32,6 +32,9 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it once; only its digest is kept."""
+    from firstchair.access.tokens import add_token
+    from firstchair.settings import load_settings
+
     settings = load_settings()
     ends_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     token = add_token(settings.tokens, name=name, scopes=scope, ends_at=ends_at)
@@ -43,6 +46,9 @@ def add(
 @tokens.command("list")
 def list_tokens(as_json: AsJson = False) -> None:
     """Show name, scopes and last day of each token."""
+    from firstchair.access.tokens import read_tokens
+    from firstchair.settings import load_settings
+
     grants = read_tokens(load_settings().tokens)
     found = [{"name": g.name, "scopes": sorted(g.scopes), "ends_at": g.ends_at} for g in grants]
     cells = [[g.name, ", ".join(sorted(g.scopes)), g.ends_at] for g in grants]
@@ -53,12 +59,19 @@ def list_tokens(as_json: AsJson = False) -> None:
 @tokens.command()
 def revoke(name: Name, as_json: AsJson = False) -> None:
     """Revoke a token; running services refuse it within a second and end its sessions."""
+    from firstchair.access.tokens import revoke_token
+    from firstchair.settings import load_settings
+
     settings = load_settings()
     revoke_token(settings.tokens, name=name)
     _noted(settings, "revoke token", name)
     show({"revoked": name}, as_json=as_json, screen=lambda: [f"{name} is revoked."])
 
 
-def _noted(settings: Settings, deed: str, about: str) -> None:
+def _noted(settings: "Settings", deed: str, about: str) -> None:
+    import getpass
+
+    from firstchair.access.audit import AuditLog
+
     audit = AuditLog.at(settings.home)
     audit.note(deed, by=getpass.getuser(), address="", outcome="done", about=about)

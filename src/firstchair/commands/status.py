@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from firstchair import events, promotion
+from firstchair import events
 from firstchair.definitions.checks import Check
 from firstchair.lake import is_simulated
 from firstchair.lake import tables as t
@@ -13,6 +13,9 @@ from firstchair.platform.alerts import Alert, alerts_of, watch
 from firstchair.platform.platform import Platform
 from firstchair.platform.start import settled_at
 from firstchair.platform.work import Work, at_work
+from firstchair.promotion import Version
+from firstchair.promotion.status import Status
+from firstchair.promotion.status import status as roles_of
 
 if TYPE_CHECKING:
     from dagster_project.execution import UnderWay
@@ -31,7 +34,7 @@ class PlatformStatus:
     users.
     """
 
-    roles: promotion.Status
+    roles: Status
     events_until: date | None
     features_as_of: date | None
     lists_as_of: date | None
@@ -41,7 +44,7 @@ class PlatformStatus:
     alerts: tuple[Alert, ...]
     work: Work | None
     runs: "tuple[UnderWay, ...]"
-    waiting: tuple[promotion.Version, ...]
+    waiting: tuple[Version, ...]
     waiting_for: str
     stage_plan: str
     starts_at: datetime | None
@@ -63,7 +66,7 @@ def status(platform: Platform) -> PlatformStatus:
         waiting_candidates(platform),
     )
     return PlatformStatus(
-        roles=promotion.status(platform.registry, platform.ledger),
+        roles=roles_of(platform.registry, platform.ledger),
         events_until=newest[t.EVENTS],
         features_as_of=newest[t.USER_FEATURES],
         lists_as_of=newest[t.RECOMMENDATIONS],

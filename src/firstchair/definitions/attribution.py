@@ -5,8 +5,8 @@ from functools import cache
 import ibis
 import ibis.expr.types as ir
 
-# A slate shown before midnight is clicked after it; nobody leaves one open for longer than a day.
-SLATE_DAYS = 1
+from firstchair.definitions.slates import SLATE_DAYS
+
 THING = ("user_key", "slate_id", "artist_id")
 # Columns of the events that are read here, and their Ibis types.
 EVENTS = {

@@ -12,10 +12,10 @@ from scipy import sparse
 from firstchair.evaluation.breakdown import Cell, broken_down
 from firstchair.evaluation.exposure import exposure
 from firstchair.evaluation.ranking import RankingMetrics, ranking_metrics
-from firstchair.evaluation.references import POPULARITY, Popularity
+from firstchair.evaluation.references import Popularity
 from firstchair.evaluation.split import Split
 from firstchair.lake import tables as t
-from firstchair.models import Family, Recommender, TrainingData, fit
+from firstchair.models import POPULARITY, Family, Recommender, TrainingData, fit
 from firstchair.models.protocol import Rows
 
 DEPTH = 20

@@ -12,8 +12,8 @@ from firstchair.errors import ModelError
 from firstchair.evaluation.exposure import exposure
 from firstchair.evaluation.public import PublicSplit
 from firstchair.evaluation.ranking import metrics_at
-from firstchair.evaluation.references import POPULARITY, Popularity
-from firstchair.models import FAMILIES, Family, LabelledHistory, Recommender, fit
+from firstchair.evaluation.references import Popularity
+from firstchair.models import FAMILIES, POPULARITY, Family, LabelledHistory, Recommender, fit
 from firstchair.models.chosen import alternatives, assembled, chosen_settings, data_of
 from firstchair.models.hits import Values
 

@@ -6,8 +6,6 @@ from firstchair.models import Lists, TrainingData
 from firstchair.models.protocol import Rows
 from firstchair.models.selection import best, in_chunks
 
-POPULARITY = "popularity"
-
 
 class Popularity:
     """The artists with most listeners first, without those a user has interacted with."""

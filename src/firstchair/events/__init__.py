@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
     from firstchair.events.checking import Refusal, parsed_fields, refusals
     from firstchair.events.clock import require_clock
-    from firstchair.events.ingestion import IngestReport, changed_objects, ingest, waiting
+    from firstchair.events.ingestion import IngestReport, ingest, waiting
     from firstchair.events.masking import allowed_names, kept_extra
     from firstchair.events.personal import MASK, without_shapes
     from firstchair.events.reconciliation import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Refused,
         Skipped,
         blocked_days,
+        changed_objects,
         reconcile,
         refused,
         refused_of,
@@ -105,17 +106,17 @@ __getattr__ = deferred(
     __all__,
     (
         "vocabulary",
-        "checking",
-        "calendar",
-        "acceptance",
-        "catalogue",
-        "ingestion",
-        "masking",
         "personal",
+        "calendar",
         "reconciliation",
         "redirects",
         "shares",
+        "masking",
         "clock",
+        "checking",
+        "acceptance",
+        "catalogue",
+        "ingestion",
         "replay",
         "source_rows",
     ),

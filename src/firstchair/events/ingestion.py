@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from firstchair.events.calendar import set_aside_strays
 from firstchair.events.clock import require_clock
 from firstchair.events.plain import is_plain, never_plain
+from firstchair.events.reconciliation import changed_objects
 from firstchair.events.settling import DONE, STARTED, undo_dead_batches
 from firstchair.events.staging import Staged, stage
 from firstchair.lake import Lake, connect
@@ -144,12 +145,6 @@ def waiting(
         SourceError: The store cannot be reached.
     """
     return list(_unread(lake, EventStore(events_url, storage_options or {}).states()))
-
-
-def changed_objects(lake: Lake) -> list[str]:
-    """Names of the objects that were written again after they were read, ascending."""
-    rows = lake.read(t.OBJECT_VERSIONS, "not was_read")
-    return sorted(set(rows.column("object_url").to_pylist()))
 
 
 def _done(lake: Lake) -> set[str]:

@@ -57,6 +57,12 @@ def reconcile(lake: Lake) -> Reconciliation:
     )
 
 
+def changed_objects(lake: Lake) -> list[str]:
+    """Names of the objects that were written again after they were read, ascending."""
+    rows = lake.read(t.OBJECT_VERSIONS, "not was_read")
+    return sorted(set(rows.column("object_url").to_pylist()))
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingDay:
     """A day with landed events newer than its build, and when the last of them was read."""

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from firstchair.access.authorizer import Authorizer, Refusal
-from firstchair.access.tokens import Scope, Tokens
+from firstchair.access.scopes import Scope
+from firstchair.access.tokens import Tokens
 from firstchair.errors import SettingsError, SourceError
 from firstchair.hosts.diskless import Diskless, config_of
 from firstchair.http.answers import (

@@ -5,7 +5,7 @@ import time
 
 from starlette.types import Message, Receive, Send
 
-from firstchair.access.tokens import Scope
+from firstchair.access.scopes import Scope
 from firstchair.http.answers import (
     JSON,
     MISDIRECTED,

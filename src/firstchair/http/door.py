@@ -30,8 +30,9 @@ from firstchair.access.audit import AuditLog
 from firstchair.access.authorizer import Authorizer, Refusal
 from firstchair.access.bodies import body_of
 from firstchair.access.hosts import AllowedHosts
+from firstchair.access.scopes import Scope
 from firstchair.access.sessions import COOKIE, Session, Sessions
-from firstchair.access.tokens import Scope, Tokens
+from firstchair.access.tokens import Tokens
 from firstchair.http.answers import HEADERS_OF, MISDIRECTED, NOT_ALLOWED, Answer, refused
 from firstchair.http.connections import DeadlineProtocol
 from firstchair.http.door_rules import READ_METHODS, Ask, Asked, Rule, dagster_rule, mlflow_rule

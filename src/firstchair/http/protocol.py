@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from firstchair.access.tokens import Scope
+from firstchair.access.scopes import Scope
 from firstchair.http.answers import (
     AFTER,
     BEFORE,

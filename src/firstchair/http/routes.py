@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from firstchair.access.authorizer import Refusal
 from firstchair.access.bodies import body_of
-from firstchair.access.tokens import Scope
+from firstchair.access.scopes import Scope
 from firstchair.errors import FirstchairError
 from firstchair.http import intake
 from firstchair.http.answers import (

@@ -12,7 +12,7 @@ from typing import Any
 
 from firstchair.access.authorizer import Authorizer, Refusal
 from firstchair.access.hosts import AllowedHosts
-from firstchair.access.tokens import Scope
+from firstchair.access.scopes import Scope
 from firstchair.errors import ModelError, SettingsError
 from firstchair.http.answers import NOT_ALLOWED, Answer
 from firstchair.http.connections import TRANSPORT, Connections

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from firstchair.promotion import Ledger, Registry, Status
+    from firstchair.promotion import Ledger, Registry
+    from firstchair.promotion.status import Status
     from firstchair.publication.published import Published
 
 
@@ -42,7 +43,7 @@ def app(listens_at: str | None = None) -> Api:
             return opened()
 
     def champion() -> "Status":
-        from firstchair.promotion import status
+        from firstchair.promotion.status import status
 
         return status(*registry_and_ledger())
 

@@ -1,25 +1,30 @@
 """Delta tables, their fingerprints, and the engine that reads them."""
 
-from firstchair.lake.delta import ArrowData, Lake, connect
-from firstchair.lake.engine import Definition, Engine, statement, unread
-from firstchair.lake.redirects import (
-    holds_merged,
-    merged_artists,
-    redirects_of,
-    under_current_artists,
-)
-from firstchair.lake.simulation import is_simulated
-from firstchair.lake.stores import LakeFiles, store_fault
-from firstchair.lake.tables import Table
-from firstchair.lake.trial import TRIAL, try_lake
-from firstchair.lake.upkeep import (
-    TableSize,
-    TableUpkeep,
-    drop_earlier_versions,
-    maintain_table,
-    size_of,
-    vacuum,
-)
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.lake.delta import ArrowData, Lake, connect
+    from firstchair.lake.engine import Definition, Engine, statement, unread
+    from firstchair.lake.redirects import (
+        holds_merged,
+        merged_artists,
+        redirects_of,
+        under_current_artists,
+    )
+    from firstchair.lake.simulation import is_simulated
+    from firstchair.lake.stores import LakeFiles, store_fault
+    from firstchair.lake.tables import Table
+    from firstchair.lake.trial import TRIAL, try_lake
+    from firstchair.lake.upkeep import (
+        TableSize,
+        TableUpkeep,
+        drop_earlier_versions,
+        maintain_table,
+        size_of,
+        vacuum,
+    )
 
 __all__ = [
     "TRIAL",
@@ -46,3 +51,9 @@ __all__ = [
     "unread",
     "vacuum",
 ]
+
+__getattr__ = deferred(
+    __name__,
+    __all__,
+    ("tables", "stores", "delta", "redirects", "simulation", "upkeep", "trial", "engine"),
+)

@@ -191,7 +191,9 @@ class Lake:
         snapshot = self.snapshot(table)
         if snapshot is None:
             return {}
-        files = pa.table(snapshot.get_add_actions(flatten=True))
+        # `pa.table` would import pandas, to see whether it is given a frame.
+        actions = snapshot.get_add_actions(flatten=True)
+        files = pa.RecordBatchReader.from_stream(actions).read_all()
         days, rows = files.column(f"partition.{table.partition_by}"), files.column("num_records")
         found: dict[date, int] = {}
         if rows.null_count:  # written by something that keeps no statistics

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from firstchair.models.families import (
         FAMILIES,
         FIRST_CHAMPION,
+        POPULARITY,
+        Family,
         FamilyEntry,
         baselines,
         contenders,
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from firstchair.models.fitting import fit, load
     from firstchair.models.protocol import (
         Explanations,
-        Family,
         LabelledHistory,
         Lists,
         Recommender,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FAMILIES",
     "FIRST_CHAMPION",
+    "POPULARITY",
     "Explanations",
     "Family",
     "FamilyEntry",
@@ -59,5 +61,5 @@ __all__ = [
 ]
 
 __getattr__ = deferred(
-    __name__, __all__, ("protocol", "families", "chosen", "training_data", "fitting")
+    __name__, __all__, ("families", "protocol", "chosen", "training_data", "fitting")
 )

@@ -9,10 +9,11 @@ import numpy.typing as npt
 from scipy import sparse
 
 from firstchair.models import storage
+from firstchair.models.families import Family
 from firstchair.models.folding import SCORE_DECIMALS, cell_weights, normal_equations
 from firstchair.models.known import best_scored, explain_known, recommend_known
 from firstchair.models.products import GROUP, Artists, best_products
-from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, narrow, spread
 from firstchair.models.shared import fitted
 from firstchair.models.threads import one_blas_thread

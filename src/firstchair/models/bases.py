@@ -11,8 +11,9 @@ from scipy import sparse
 
 from firstchair.models import storage
 from firstchair.models.explanations import blank
+from firstchair.models.families import Family
 from firstchair.models.known import best_scored, explained_known, recommend_known
-from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, spread
 from firstchair.models.shared import fitted
 from firstchair.models.trending import Trending

@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from firstchair.models import storage
 from firstchair.models.als import ALS
+from firstchair.models.families import Family
 from firstchair.models.hits import hits_of, ndcg
 from firstchair.models.item_item import ItemItem
 from firstchair.models.known import best_scored, explain_known, recommend_known
 from firstchair.models.protocol import (
     Explanations,
-    Family,
     LabelledHistory,
     Lists,
     Rows,

@@ -7,8 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from firstchair.errors import ModelError
-from firstchair.models.families import FAMILIES
-from firstchair.models.protocol import Family
+from firstchair.models.families import FAMILIES, Family
 
 PLATFORM = "platform"
 

@@ -6,9 +6,10 @@ from scipy import sparse
 
 from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
 from firstchair.models.explanations import blank, strongest_in_rows
+from firstchair.models.families import Family
 from firstchair.models.folding import Parts
 from firstchair.models.known import explained_known
-from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, narrow, own_columns, spread
 
 ERA = "era:"

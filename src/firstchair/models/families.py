@@ -3,18 +3,30 @@
 docs/extending.md shows how to add a family.
 """
 
+import pkgutil
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from firstchair.models.als import ALS
-from firstchair.models.blend import Blend
-from firstchair.models.content import Content
-from firstchair.models.decayed_popularity import DecayedPopularity
-from firstchair.models.graph_filter import GraphFilter
-from firstchair.models.item_item import ItemItem
-from firstchair.models.protocol import Family, Recommender
-from firstchair.models.random import Random
-from firstchair.models.ranker import Ranker
-from firstchair.models.trending import Trending
+if TYPE_CHECKING:
+    from firstchair.models.protocol import Recommender
+
+# The reference that every family is compared with; never registered or served.
+POPULARITY = "popularity"
+
+
+class Family(StrEnum):
+    """Model families by their registry tag."""
+
+    ALS = "als"
+    ITEM_ITEM = "item-item"
+    GRAPH_FILTER = "graph-filter"
+    BLEND = "blend"
+    XGBOOST = "xgboost"
+    CONTENT = "content"
+    DECAYED_POPULARITY = "decayed-popularity"
+    TRENDING = "trending"
+    RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,9 @@ class FamilyEntry:
     """Everything that the platform needs to know of a model family.
 
     Attributes:
-        model: Its class, which names the family.
+        family: Its registry tag.
+        path: Module and name of its class; it is imported when a model is fitted or loaded, so
+            that to list families costs no library.
         title: What people call it.
         description: One sentence for the asset that fits it.
         libraries: What it is built with, as the Dagster UI shows it.
@@ -34,7 +48,8 @@ class FamilyEntry:
         needs: What it needs that a public split (ids of users and items) does not hold.
     """
 
-    model: type[Recommender]
+    family: Family
+    path: str
     title: str
     description: str
     libraries: frozenset[str]
@@ -44,10 +59,17 @@ class FamilyEntry:
     parts: tuple[Family, ...] = ()
     needs: str = ""
 
+    @property
+    def model(self) -> "type[Recommender]":
+        """Its class."""
+        found: type[Recommender] = pkgutil.resolve_name(f"firstchair.models.{self.path}")
+        return found
+
 
 _ENTRIES = (
     FamilyEntry(
-        ALS,
+        Family.ALS,
+        "als:ALS",
         "ALS",
         "Champion's family: implicit ALS on the user-item matrix.",
         frozenset({"implicit"}),
@@ -55,27 +77,31 @@ _ENTRIES = (
         tuned=True,
     ),
     FamilyEntry(
-        ItemItem,
+        Family.ITEM_ITEM,
+        "item_item:ItemItem",
         "Item-item",
         "Strongest simple model: damped similarities of artists.",
         frozenset({"scipy"}),
         tuned=True,
     ),
     FamilyEntry(
-        GraphFilter,
+        Family.GRAPH_FILTER,
+        "graph_filter:GraphFilter",
         "Graph filter",
         "Training-free: a low-pass filter on the graph of artists that share listeners.",
         frozenset({"scipy"}),
     ),
     FamilyEntry(
-        Blend,
+        Family.BLEND,
+        "blend:Blend",
         "Blend",
         "ALS and item-item added, the weight chosen on later days.",
         frozenset({"scipy", "implicit"}),
         parts=(Family.ALS, Family.ITEM_ITEM),
     ),
     FamilyEntry(
-        Ranker,
+        Family.XGBOOST,
+        "ranker:Ranker",
         "XGBoost",
         "Challenger's family: XGBoost ranker over candidates.",
         frozenset({"xgboost"}),
@@ -83,20 +109,23 @@ _ENTRIES = (
         parts=(Family.ALS, Family.ITEM_ITEM),
     ),
     FamilyEntry(
-        Content,
+        Family.CONTENT,
+        "content:Content",
         "Content",
         "Baseline: genres and era of what a user plays.",
         frozenset({"scikitlearn"}),
         needs="the genres and the era of each artist",
     ),
     FamilyEntry(
-        DecayedPopularity,
+        Family.DECAYED_POPULARITY,
+        "decayed_popularity:DecayedPopularity",
         "Decayed popularity",
         "Baseline: what a country and an age group like, older signals counting less.",
         frozenset({"scipy"}),
     ),
     FamilyEntry(
-        Trending,
+        Family.TRENDING,
+        "trending:Trending",
         "Trending",
         "Baseline and fallback: what is played now, by country and age group.",
         frozenset({"python"}),
@@ -104,14 +133,15 @@ _ENTRIES = (
         needs="the days on which artists were played",
     ),
     FamilyEntry(
-        Random,
+        Family.RANDOM,
+        "random:Random",
         "Random",
         "Baseline: a seeded random list, the floor of every comparison.",
         frozenset({"python"}),
         baseline=True,
     ),
 )
-FAMILIES: dict[Family, FamilyEntry] = {entry.model.family: entry for entry in _ENTRIES}
+FAMILIES: dict[Family, FamilyEntry] = {entry.family: entry for entry in _ENTRIES}
 # The family of the first champion, with which the first challenger is compared.
 FIRST_CHAMPION = Family.ALS
 

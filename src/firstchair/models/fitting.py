@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from firstchair.models.chosen import chosen_settings
-from firstchair.models.families import FAMILIES
-from firstchair.models.protocol import Family, Recommender, TrainingData, WithChoices
+from firstchair.models.families import FAMILIES, Family
+from firstchair.models.protocol import Recommender, TrainingData, WithChoices
 from firstchair.models.shared import fitted
 from firstchair.models.sources import MODELS
 

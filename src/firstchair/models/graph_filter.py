@@ -6,9 +6,10 @@ from numpy.polynomial import chebyshev
 from scipy import sparse
 
 from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
+from firstchair.models.families import Family
 from firstchair.models.folding import SCORE_DECIMALS
 from firstchair.models.known import explain_known
-from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, block, columns_for, narrow, power_of, spread
 from firstchair.models.threads import one_blas_thread
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -12,21 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from firstchair.models.families import Family
+
 Rows = npt.NDArray[np.int64]
-
-
-class Family(StrEnum):
-    """Model families by their registry tag."""
-
-    ALS = "als"
-    ITEM_ITEM = "item-item"
-    GRAPH_FILTER = "graph-filter"
-    BLEND = "blend"
-    XGBOOST = "xgboost"
-    CONTENT = "content"
-    DECAYED_POPULARITY = "decayed-popularity"
-    TRENDING = "trending"
-    RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from firstchair.models import storage
 from firstchair.models.explanations import blank
+from firstchair.models.families import Family
 from firstchair.models.folding import strongest
-from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.ranker_features import GROUPS, NAMES, Pairs, PairTable
 from firstchair.models.ranker_training import (
     BOOSTER,

@@ -11,7 +11,8 @@ import pandas as pd
 
 from firstchair.models import storage
 from firstchair.models.explanations import blank
-from firstchair.models.protocol import Explanations, Family, Lists, Rows, TrainingData
+from firstchair.models.families import Family
+from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, best, columns_for, in_chunks, own_columns, spread
 
 CELLS = ("country", "age_group")

@@ -3,32 +3,24 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from firstchair import events
+from firstchair import events, promotion
 from firstchair.databases import Databases, open_databases
 from firstchair.definitions.arms import Arms
 from firstchair.errors import RunError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.platform.journal import Journal
-from firstchair.promotion import (
-    Deciding,
-    EvidenceReport,
-    GateRules,
-    Ledger,
-    Registry,
-    arms_of,
-    build_evidence,
-    decide,
-    kept_buckets,
-    open_registry_and_ledger,
-    restore_aliases,
-    spans,
-)
+from firstchair.promotion import Ledger, Registry, open_registry_and_ledger
+from firstchair.promotion.kept_buckets import kept_buckets
 from firstchair.settings import Settings, load_settings
 from firstchair.sources import Tombstones
+
+if TYPE_CHECKING:
+    from firstchair.promotion import Deciding, EvidenceReport, GateRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +36,9 @@ class Platform:
     now: datetime
 
     @property
-    def rules(self) -> GateRules:
+    def rules(self) -> "GateRules":
         """The rules of the gate, from the settings."""
-        return GateRules.of(self.settings)
+        return promotion.GateRules.of(self.settings)
 
     @property
     def tombstones(self) -> Tombstones:
@@ -57,7 +49,7 @@ class Platform:
         """The assignment of users to roles by the ledger's last entry."""
         last = self.ledger.last()
         phase = None if last is None else last.phase
-        return arms_of(
+        return promotion.arms_of(
             phase,
             salt=self.settings.arm_salt,
             holdout_share=self.settings.holdout_share,
@@ -66,13 +58,13 @@ class Platform:
 
     def restore_aliases(self) -> bool:
         """Set the aliases as the ledger has them, before lists are made or published by them."""
-        return restore_aliases(self.registry, self.ledger, now=self.now)
+        return promotion.restore_aliases(self.registry, self.ledger, now=self.now)
 
-    def build_evidence(self, *, first: date, last: date) -> EvidenceReport:
+    def build_evidence(self, *, first: date, last: date) -> "EvidenceReport":
         """Build the evidence of the stages with traffic for these days (both included)."""
-        return build_evidence(
+        return promotion.build_evidence(
             self.lake,
-            spans(self.ledger),
+            promotion.spans(self.ledger),
             first=first,
             last=last,
             salt=self.settings.arm_salt,
@@ -82,9 +74,9 @@ class Platform:
 
     def decide(
         self, *, as_of: date, run_id: str | None = None, tick_id: str | None = None
-    ) -> Deciding:
+    ) -> "Deciding":
         """Let the gate decide about a day, by the platform's rules and clock."""
-        return decide(
+        return promotion.decide(
             self.lake,
             self.registry,
             self.ledger,

@@ -1,46 +1,53 @@
 """Promotion of models by evidence: candidates, the gate, the ledger, the registry."""
 
-from firstchair.promotion.by_hand import (
-    ManualDecision,
-    promote_by_hand,
-    roll_back_by_hand,
-    rollback_target,
-)
-from firstchair.promotion.candidates import Candidate, enter_candidate, enter_reference
-from firstchair.promotion.checks import condition_checks, entry_document, metric_checks
-from firstchair.promotion.context import REFRESH
-from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
-from firstchair.promotion.evidence_record import (
-    Arm,
-    RecordedEvaluation,
-    evaluation_of,
-    families_of,
-    family_title,
-    model_title,
-    releases,
-)
-from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
-from firstchair.promotion.gate import (
-    OfflineEvidence,
-    Verb,
-    Verdict,
-    judge_challenger,
-    judge_first_champion,
-)
-from firstchair.promotion.kept_buckets import kept_buckets
-from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
-from firstchair.promotion.notes import note
-from firstchair.promotion.plain_words import Explained, check_words, explained
-from firstchair.promotion.protocol import ALIAS_MOVED, is_followed, out_of_line, reconcile_aliases
-from firstchair.promotion.reasons import Reason
-from firstchair.promotion.recompute import Replayed, ReplayReport, replay, replay_all
-from firstchair.promotion.refits import judge_refit
-from firstchair.promotion.registry import NAME, Alias, Registry, Training, Version
-from firstchair.promotion.registry_and_ledger import open_registry_and_ledger
-from firstchair.promotion.rules import GateRules, LiveRules, OfflineRules
-from firstchair.promotion.stage_plan import PlannedStage, StagePlan, newest_plan
-from firstchair.promotion.stages import Phase, Stage, arms_of
-from firstchair.promotion.status import Status, status
+from typing import TYPE_CHECKING
+
+from firstchair.exports import deferred
+
+if TYPE_CHECKING:
+    from firstchair.promotion.by_hand import (
+        ManualDecision,
+        promote_by_hand,
+        roll_back_by_hand,
+        rollback_target,
+    )
+    from firstchair.promotion.candidates import Candidate, enter_candidate, enter_reference
+    from firstchair.promotion.checks import condition_checks, entry_document, metric_checks
+    from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
+    from firstchair.promotion.evidence_record import (
+        Arm,
+        RecordedEvaluation,
+        evaluation_of,
+        families_of,
+        family_title,
+        model_title,
+        releases,
+    )
+    from firstchair.promotion.exposure import EvidenceReport, Span, build_evidence
+    from firstchair.promotion.gate import (
+        OfflineEvidence,
+        Verdict,
+        judge_challenger,
+        judge_first_champion,
+    )
+    from firstchair.promotion.kinds import REFRESH, Verb
+    from firstchair.promotion.ledger import Decision, Entry, Ledger, Verification
+    from firstchair.promotion.notes import note
+    from firstchair.promotion.plain_words import Explained, check_words, explained
+    from firstchair.promotion.protocol import (
+        ALIAS_MOVED,
+        is_followed,
+        out_of_line,
+        reconcile_aliases,
+    )
+    from firstchair.promotion.reasons import Reason
+    from firstchair.promotion.recompute import Replayed, ReplayReport, replay, replay_all
+    from firstchair.promotion.refits import judge_refit
+    from firstchair.promotion.registry import NAME, Alias, Registry, Training, Version
+    from firstchair.promotion.registry_and_ledger import open_registry_and_ledger
+    from firstchair.promotion.rules import GateRules, LiveRules, OfflineRules
+    from firstchair.promotion.stage_plan import PlannedStage, StagePlan, newest_plan
+    from firstchair.promotion.stages import Phase, Stage, arms_of
 
 __all__ = [
     "ALIAS_MOVED",
@@ -70,7 +77,6 @@ __all__ = [
     "Span",
     "Stage",
     "StagePlan",
-    "Status",
     "Training",
     "Verb",
     "Verdict",
@@ -92,7 +98,6 @@ __all__ = [
     "judge_challenger",
     "judge_first_champion",
     "judge_refit",
-    "kept_buckets",
     "metric_checks",
     "model_title",
     "newest_plan",
@@ -108,6 +113,32 @@ __all__ = [
     "roll_back_by_hand",
     "rollback_target",
     "spans",
-    "status",
     "undecided",
 ]
+
+__getattr__ = deferred(
+    __name__,
+    __all__,
+    (
+        "kinds",
+        "reasons",
+        "ledger",
+        "checks",
+        "evidence_record",
+        "plain_words",
+        "stages",
+        "registry",
+        "protocol",
+        "registry_and_ledger",
+        "stage_plan",
+        "notes",
+        "rules",
+        "gate",
+        "by_hand",
+        "exposure",
+        "candidates",
+        "decisions",
+        "refits",
+        "recompute",
+    ),
+)

@@ -9,7 +9,7 @@ import firstchair
 from firstchair.databases import advisory_lock
 from firstchair.errors import RefusedDecisionError
 from firstchair.promotion.decisions import LOCK
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.ledger import BY_HAND, Decision, Entry, Ledger
 from firstchair.promotion.protocol import follow, reconcile_aliases
 from firstchair.promotion.registry import Registry, Version

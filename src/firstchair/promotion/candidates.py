@@ -5,10 +5,12 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from firstchair.evaluation import POPULARITY, Evaluation, Split, evaluate, load_split
+from firstchair.evaluation import Split, load_split
+from firstchair.evaluation.evaluate import Evaluation, evaluate
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from firstchair.models import (
+    POPULARITY,
     Family,
     TrainingData,
     WithCurves,

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from firstchair.errors import EvidenceError
-from firstchair.evaluation import POPULARITY, cutoff_of, load_split
+from firstchair.evaluation import cutoff_of, load_split
 from firstchair.evaluation.overfitting import TwoSplits
 from firstchair.evaluation.versions import measure_versions
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import FIRST_CHAMPION as FIRST_FAMILY
-from firstchair.models import contenders
+from firstchair.models import POPULARITY, contenders
 from firstchair.promotion.context import (
     CHALLENGE,
     FIRST_CHAMPION,
@@ -24,11 +24,11 @@ from firstchair.promotion.context import (
 )
 from firstchair.promotion.gate import (
     OfflineEvidence,
-    Verb,
     Verdict,
     judge_challenger,
     judge_first_champion,
 )
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.ledger import Entry
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.registry import Registry, Version

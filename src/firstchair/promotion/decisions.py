@@ -4,11 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from firstchair.databases import advisory_lock
-from firstchair.evaluation import POPULARITY
 from firstchair.events import blocked_days
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.models import Family, contenders
+from firstchair.models import POPULARITY, Family, contenders
 from firstchair.promotion.challengers import (
     challengers_of_the_day,
     evaluate_challengers,
@@ -27,14 +26,14 @@ from firstchair.promotion.context import (
     write,
 )
 from firstchair.promotion.exposure import Span
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.ledger import Entry, Ledger
 from firstchair.promotion.live import evaluate_stage
 from firstchair.promotion.protocol import challenger_after, reconcile_aliases
 from firstchair.promotion.refits import evaluate_refit, measure_refit
 from firstchair.promotion.registry import Registry
 from firstchair.promotion.rules import GateRules
-from firstchair.promotion.stage_plan import plan_stage
+from firstchair.promotion.stage_planning import plan_stage
 from firstchair.promotion.stages import REMOVED
 
 LOCK = "firstchair promotion"

@@ -7,8 +7,7 @@ from typing import Any
 import firstchair
 from firstchair.databases import advisory_lock
 from firstchair.promotion.decisions import LOCK
-from firstchair.promotion.gate import Verb
-from firstchair.promotion.kinds import ERASURE
+from firstchair.promotion.kinds import ERASURE, Verb
 from firstchair.promotion.ledger import Decision, Entry, Ledger
 from firstchair.promotion.protocol import challenger_after, follow, reconcile_aliases
 from firstchair.promotion.reasons import Reason

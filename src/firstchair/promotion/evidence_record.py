@@ -9,11 +9,9 @@ from datetime import date
 from typing import Any, Self
 
 from firstchair.definitions.checks import Check
-from firstchair.evaluation.references import POPULARITY
-from firstchair.models import FAMILIES
+from firstchair.models import FAMILIES, POPULARITY
 from firstchair.promotion.checks import condition_checks, metric_checks
-from firstchair.promotion.gate import Verb
-from firstchair.promotion.kinds import CHALLENGE, EXPERIMENT, REFRESH
+from firstchair.promotion.kinds import CHALLENGE, EXPERIMENT, REFRESH, Verb
 from firstchair.promotion.ledger import Entry
 from firstchair.promotion.stages import Stage
 

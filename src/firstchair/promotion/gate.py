@@ -1,7 +1,6 @@
 """Decisions on offline evidence: pure functions from per-user values to a verdict."""
 
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,11 @@ import numpy.typing as npt
 from firstchair.errors import EvidenceError
 from firstchair.evaluation import RelativeInterval, paired_bootstrap
 from firstchair.evaluation.overfitting import GapDifference, TwoSplits, gap_difference
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import OfflineRules, percent
 
 Values = npt.NDArray[np.float64]
-
-
-class Verb(StrEnum):
-    """The action of a decision."""
-
-    PROMOTE = "promote"
-    HOLD = "hold"
-    REJECT = "reject"
-    ROLL_BACK = "roll_back"
 
 
 @dataclass(frozen=True, slots=True)

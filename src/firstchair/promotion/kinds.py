@@ -1,6 +1,20 @@
-"""Kinds of entries in the ledger; the values never change, since old entries hold them."""
+"""Kinds of entries in the ledger, and the actions of decisions.
+
+The values never change, since old entries hold them.
+"""
+
+from enum import StrEnum
 
 FIRST_CHAMPION, REFRESH, CHALLENGE, EXPERIMENT = "first_champion", "refresh", "challenge", "trial"
 LOST_CANARY = "lost_canary"
 # A user was forgotten; the entry says which versions were fitted again, and not who it was.
 ERASURE = "erasure"
+
+
+class Verb(StrEnum):
+    """The action of a decision."""
+
+    PROMOTE = "promote"
+    HOLD = "hold"
+    REJECT = "reject"
+    ROLL_BACK = "roll_back"

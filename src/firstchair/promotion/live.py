@@ -10,7 +10,7 @@ from firstchair.promotion.context import EXPERIMENT, DecisionContext, StageTrans
 from firstchair.promotion.evidence_record import families_of
 from firstchair.promotion.experiment import ExperimentDecision, as_evidence, decide
 from firstchair.promotion.exposure import stage_rows
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.stages import Outcome, Phase, Stage, after
 
 

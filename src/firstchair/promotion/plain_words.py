@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.promotion.evidence_record import Metric, RecordedEvaluation, evaluation_of
-from firstchair.promotion.gate import Verb
-from firstchair.promotion.kinds import CHALLENGE, EXPERIMENT, FIRST_CHAMPION, LOST_CANARY, REFRESH
+from firstchair.promotion.kinds import (
+    CHALLENGE,
+    EXPERIMENT,
+    FIRST_CHAMPION,
+    LOST_CANARY,
+    REFRESH,
+    Verb,
+)
 from firstchair.promotion.ledger import BY_HAND, Entry
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.stages import Stage

@@ -15,7 +15,8 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import TrainingData, load_training_data, positive_interactions
 from firstchair.promotion.context import REFRESH, DecisionContext, StageTransition
-from firstchair.promotion.gate import Verb, Verdict, check_record, metric_record, users_said
+from firstchair.promotion.gate import Verdict, check_record, metric_record, users_said
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.rules import GateRules, OfflineRules, percent

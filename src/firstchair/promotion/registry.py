@@ -11,8 +11,9 @@ from datetime import date
 from enum import StrEnum
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from firstchair import models
 from firstchair.definitions.mlflow_pages import (
     NOTE,
     described_run,
@@ -23,8 +24,11 @@ from firstchair.definitions.mlflow_pages import (
     view_of_runs,
 )
 from firstchair.errors import ModelError, UnknownVersionError
-from firstchair.models import FAMILIES, Family, Recommender, load
+from firstchair.models import FAMILIES, Family
 from firstchair.promotion.stages import Stage
+
+if TYPE_CHECKING:
+    from firstchair.models import Recommender
 
 NAME = "artist-recommender"
 ARTIFACT = "model"
@@ -125,7 +129,7 @@ def _digest(folder: Path) -> str:
 
 
 def _note(
-    model: Recommender,
+    model: "Recommender",
     as_of: date,
     metrics: Mapping[str, float],
     training: Training | None,
@@ -176,7 +180,7 @@ class Registry:
 
     def register(
         self,
-        model: Recommender,
+        model: "Recommender",
         *,
         as_of: date,
         data_fingerprint: str,
@@ -345,7 +349,7 @@ class Registry:
             else "Build models with `firstchair run`.",
         )
 
-    def replace(self, version: Version, model: Recommender, *, data_fingerprint: str) -> Version:
+    def replace(self, version: Version, model: "Recommender", *, data_fingerprint: str) -> Version:
         """Put another fit in place of a version's artifacts; number, stage and aliases stay.
 
         Files of the earlier fit that the new one lacks are removed. It may be repeated: until it is
@@ -392,7 +396,7 @@ class Registry:
                     raise
                 return {}
 
-    def load(self, version: Version) -> Recommender:
+    def load(self, version: Version) -> "Recommender":
         """The fitted model of a version, from its artefacts.
 
         Raises:
@@ -427,7 +431,7 @@ class Registry:
                 remedy="Restore it from a backup, or promote another version than "
                 f"{version.version}.",
             )
-        return load(Family(version.family), folder)
+        return models.load(Family(version.family), folder)
 
     def alias(self, name: str) -> Version | None:
         """The version that the alias points at; None if there is none.
@@ -568,7 +572,7 @@ def _artifacts(uri: str) -> Any:
     return get_artifact_repository(uri)
 
 
-def _log_model(files: Any, model: Recommender) -> tuple[set[str], str]:
+def _log_model(files: Any, model: "Recommender") -> tuple[set[str], str]:
     """Log the model's own files as an MLflow pyfunc, with a signature and without pickle.
 
     Returns:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from firstchair.definitions.attribution import SLATE_DAYS, shown_sql
+from firstchair.definitions.attribution import shown_sql
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.evaluation.off_policy import SlateLog
 from firstchair.events import blocked_days
 from firstchair.lake import Lake, connect, under_current_artists

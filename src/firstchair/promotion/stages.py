@@ -14,7 +14,7 @@ from firstchair.definitions.arms import (
     probation_control_share,
 )
 from firstchair.errors import RefusedDecisionError
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 
 

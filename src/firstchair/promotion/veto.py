@@ -5,7 +5,8 @@ from typing import Any
 
 from firstchair.errors import EvidenceError
 from firstchair.evaluation.off_policy import Estimate, position_based_lift
-from firstchair.promotion.gate import Verb, Verdict
+from firstchair.promotion.gate import Verdict
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import OfflineRules
 from firstchair.promotion.slate_log import Logged

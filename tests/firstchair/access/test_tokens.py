@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from firstchair.access.authorizer import Authorizer, Refusal
 from firstchair.access.limits import AT_ONCE, SECONDS_EACH, WrongTokens
-from firstchair.access.tokens import Scope, Tokens, add_token, read_tokens, revoke_token
+from firstchair.access.scopes import Scope
+from firstchair.access.tokens import Tokens, add_token, read_tokens, revoke_token
 from firstchair.cli import app
 from firstchair.errors import SettingsError
 

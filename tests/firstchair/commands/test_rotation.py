@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from firstchair import events
-from firstchair.commands import rotate_key, rotation
+from firstchair.commands import rotation
+from firstchair.commands.rotation import rotate_key
 from firstchair.databases import Databases
 from firstchair.errors import RunError, SettingsError
 from firstchair.lake import Lake

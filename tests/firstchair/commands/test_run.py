@@ -16,7 +16,7 @@ from dagster_project.definitions import defs
 from dagster_project.execution import materialise
 from dagster_project.instance import open_instance
 from dagster_project.resources import PlatformResource
-from firstchair.commands import run
+from firstchair.commands.run import run
 from firstchair.commands.status import status
 from firstchair.databases import advisory_lock
 from firstchair.errors import DataError, RunError, WriterBusyError

@@ -2,7 +2,7 @@
 
 from firstchair.promotion import LiveRules, newest_plan
 from firstchair.promotion.audition import Effect
-from firstchair.promotion.stage_plan import plan_stage
+from firstchair.promotion.stage_planning import plan_stage
 from tests.firstchair.console.test_by_hand import Enter, enter
 from tests.firstchair.promotion.conftest import AS_OF, HOLDOUT_SHARE, SALT
 from tests.firstchair.promotion.test_live import Stand

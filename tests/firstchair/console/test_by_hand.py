@@ -17,8 +17,9 @@ from starlette.testclient import TestClient
 from firstchair.access.audit import AuditLog
 from firstchair.access.authorizer import Authorizer
 from firstchair.access.limits import AT_ONCE, WrongTokens
+from firstchair.access.scopes import Scope
 from firstchair.access.sessions import Sessions
-from firstchair.access.tokens import Scope, Tokens, add_token, revoke_token
+from firstchair.access.tokens import Tokens, add_token, revoke_token
 from firstchair.console import ConsoleConfig, Sources, console
 from firstchair.console.opening import ConsoleDecisions
 from firstchair.databases import Databases

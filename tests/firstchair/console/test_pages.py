@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
-from firstchair.definitions.attribution import SLATE_DAYS
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.lake import tables as t
 from firstchair.promotion import model_title
 from tests.firstchair.console.conftest import Visit, visiting

@@ -10,7 +10,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstchair.definitions.attribution import EVENTS, SLATE_DAYS, shown_sql
+from firstchair.definitions.attribution import EVENTS, shown_sql
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.features import open_history, slate_items
 from firstchair.lake import Engine, Lake, connect
 from firstchair.lake import tables as t

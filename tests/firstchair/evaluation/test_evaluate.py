@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from firstchair.evaluation import POPULARITY, Split, evaluate
-from firstchair.models import Family, TrainingData, fit
+from firstchair.evaluation import Split
+from firstchair.evaluation.evaluate import evaluate
+from firstchair.models import POPULARITY, Family, TrainingData, fit
 from tests.firstchair.models.toys import AS_OF, checkerboard, withheld
 
 

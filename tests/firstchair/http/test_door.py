@@ -19,8 +19,9 @@ from starlette.routing import Route
 
 from firstchair.access.audit import AuditLog
 from firstchair.access.authorizer import Authorizer
+from firstchair.access.scopes import Scope
 from firstchair.access.sessions import COOKIE, Sessions
-from firstchair.access.tokens import Scope, Tokens, add_token
+from firstchair.access.tokens import Tokens, add_token
 from firstchair.http.door import Door, application
 from firstchair.http.door_rules import Ask, Asked, dagster_rule, mlflow_rule
 from tests.event_loop import run_apart

@@ -425,7 +425,6 @@ def test_a_fall_after_a_release_names_days_baseline_and_release(
     )
     found = Regression(
         relative_change=-0.177,
-        p_value=0.001,
         fallen=True,
         recent=(date(2026, 1, 27), date(2026, 1, 29)),
         before=(date(2026, 1, 6), date(2026, 1, 26)),

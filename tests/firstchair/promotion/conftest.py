@@ -13,10 +13,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from firstchair.databases import to_driver
-from firstchair.evaluation import POPULARITY
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
-from firstchair.models import Family, Recommender
+from firstchair.models import POPULARITY, Family, Recommender
 from firstchair.promotion import Deciding, GateRules, Ledger, OfflineRules, Registry, decide
 
 AS_OF = date(2026, 2, 1)

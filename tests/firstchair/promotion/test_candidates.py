@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from firstchair.evaluation import evaluate, load_split
+from firstchair.evaluation import load_split
+from firstchair.evaluation.evaluate import evaluate
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import load_training_data

@@ -12,7 +12,7 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion import LiveRules, newest_plan, replay_all
 from firstchair.promotion.audition import Effect
-from firstchair.promotion.stage_plan import plan_stage
+from firstchair.promotion.stage_planning import plan_stage
 from tests.firstchair.promotion.conftest import AS_OF, HOLDOUT_SHARE, SALT, Audition
 from tests.firstchair.promotion.test_live import Stand
 

@@ -20,12 +20,14 @@ from benchmarks.logins.service import wait_for
 from firstchair.access.authorizer import Authorizer
 from firstchair.access.hosts import AllowedHosts
 from firstchair.access.limits import AT_ONCE, WrongTokens
-from firstchair.access.tokens import Scope, Tokens, add_token, revoke_token
+from firstchair.access.scopes import Scope
+from firstchair.access.tokens import Tokens, add_token, revoke_token
 from firstchair.http.api import Api, ApiConfig
 from firstchair.login.logins import MAX_K
 from firstchair.outbox import delivery
 from firstchair.outbox.segment import SUFFIX
-from firstchair.promotion import Ledger, Registry, status
+from firstchair.promotion import Ledger, Registry
+from firstchair.promotion.status import status
 from firstchair.sources import Tombstone, Tombstones
 from tests.firstchair.serving.conftest import ALL_CHAMPION, KEY, LENGTH, Stocked, put_there
 

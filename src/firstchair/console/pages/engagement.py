@@ -17,9 +17,9 @@ from firstchair.console.charts import (
 )
 from firstchair.console.pages.staying import baseline_forest, survival_chart
 from firstchair.console.sources import Row, Sources, rows
-from firstchair.definitions.attribution import SLATE_DAYS
 from firstchair.definitions.churn import BASE_DAYS, HORIZONS_DAYS
 from firstchair.definitions.segments import ALL, Segment
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.lake import tables as t
 from firstchair.promotion import family_title
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from firstchair.console import roles
 from firstchair.console.charts import Form, LineChart, Mark, Point, Series
 from firstchair.console.sources import Alert, Row, Sources, rows
-from firstchair.definitions.attribution import SLATE_DAYS
+from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.lake import tables as t
 from firstchair.promotion import Entry, Explained, explained
 

@@ -13,7 +13,8 @@ from firstchair.promotion.audition.scenarios import Scenario
 from firstchair.promotion.audition.worlds import STEADY
 from firstchair.promotion.experiment import Experiment, ExperimentDecision
 from firstchair.promotion.experiment.evidence import Values
-from firstchair.promotion.gate import OfflineEvidence, Verb, Verdict, judge_challenger
+from firstchair.promotion.gate import OfflineEvidence, Verdict, judge_challenger
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.rules import LiveRules, OfflineRules
 
 DATES = [date(2026, 1, 1) + timedelta(days=day) for day in range(DAYS)]

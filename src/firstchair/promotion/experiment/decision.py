@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 
 CONTRACT_FIELDS = (

@@ -34,7 +34,7 @@ from firstchair.promotion.experiment.record import (
     outliers_check,
 )
 from firstchair.promotion.experiment.segments import SegmentWatch
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
 

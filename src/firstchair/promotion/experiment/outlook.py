@@ -8,7 +8,7 @@ from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.repeated import planned_bound
 from firstchair.promotion.experiment.evaluations import Evaluation
 from firstchair.promotion.experiment.measures import Reading
-from firstchair.promotion.gate import Verb
+from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
 
