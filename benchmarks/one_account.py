@@ -49,12 +49,11 @@ def main() -> None:
 
 def _decided(effect: Effect, seed: int, rules: LiveRules) -> ExperimentDecision:
     """The decision that ends the stage, or the last one."""
-    found = None
-    for found in Experiment(simulate_panel(USERS, effect, seed=seed), DATES, rules).decisions():
-        if found.decision is not Verb.HOLD:
+    experiment = Experiment(simulate_panel(USERS, effect, seed=seed), DATES, rules)
+    for ruling in experiment.rulings():
+        if ruling.verb is not Verb.HOLD:
             break
-    assert found is not None
-    return found
+    return experiment.recorded(ruling)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pandas as pd
 
 from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.adjustment import explained
-from firstchair.promotion.audition import Effect, Panel, simulate_panel
+from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.audition.behaviour import World
 from firstchair.promotion.audition.worlds import WORLDS
 from firstchair.promotion.experiment.evaluations import Evaluation, Evaluations
@@ -70,17 +70,17 @@ def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
                     str(metric),
                     evaluation.day,
                     name,
-                    *_found(evaluation, metric, panel, cells, fit, fixed),
+                    *_found(evaluation, metric, cells, fit, fixed),
                 )
 
 
 def _found(
-    evaluation: Evaluation, metric: Metric, panel: Panel, cells: Cells, fit: Forecast, fixed: Plan
+    evaluation: Evaluation, metric: Metric, cells: Cells, fit: Forecast, fixed: Plan
 ) -> tuple[float, float]:
-    found = read(evaluation, panel, cells, fit, fixed, RULES)
+    found = read(evaluation, cells, fit, fixed, RULES)
     each = found.terms[metric]
-    weight = each.w[each.n > 0]
-    rest, predicted = each.wr[each.n > 0] / weight, each.wp[each.n > 0] / weight
+    known = each.counted > 0
+    rest, predicted = each.wr[known] / each.w[known], each.p[known]
     return explained(rest + predicted, predicted), found.metrics[metric].se
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import kolmogorov, ndtr
 
-from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.definitions.bounds import bounded_parts
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Users: TypeAlias = npt.NDArray[np.generic]
@@ -156,7 +156,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _bounded(side: Rate) -> Rate:
-    return Rate(bounded_parts(side.clicks, side.shown), bounded(side.shown))
+    return Rate(*bounded_parts(side.clicks, side.shown))
 
 
 def variance(side: Rate, *, around: float) -> float:

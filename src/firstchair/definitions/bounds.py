@@ -41,32 +41,38 @@ def bounded(weights: Values, *, most: float = MOST_AVERAGES) -> Values:
     >>> float(bounded(np.array([0.0, *[1.0] * 99, 1000.0]))[-1])
     99.0
     """
-    total, count = float(weights.sum()), int(np.count_nonzero(weights))
-    if not count or weights.max() <= most * total / count:
+    count = int(np.count_nonzero(weights))
+    bound = most * float(weights.sum()) / max(1, count)
+    if not count or weights.max() <= bound:
         return weights
-    present = weights[weights > 0]
-    descending = np.sort(present)[::-1]
-    # Over the `larger` users that are cut, c n = most (larger c + sum of the others).
-    larger = np.arange(np.ceil(len(descending) / most))
-    others = np.cumsum(descending[::-1])[::-1][: len(larger)]
-    bounds = most * others / (len(descending) - most * larger)
-    bound = bounds[np.argmax(descending[: len(larger)] <= bounds)]
-    cut: Values = np.minimum(weights, bound)
-    return cut
+    while True:
+        # Over the `larger` users that are cut, c n = most (larger c + sum of the others).
+        cut = weights > bound
+        others = float(weights[~cut].sum())
+        lower = most * others / (count - most * np.count_nonzero(cut))
+        if lower >= bound:
+            return np.minimum(weights, bound)
+        bound = lower
 
 
-def bounded_parts(parts: Values, weights: Values, *, most: float = MOST_AVERAGES) -> Values:
-    """Scale what a user did with a part of their weight as `bounded` scales the weight.
+def bounded_parts(
+    parts: Values, weights: Values, *, most: float = MOST_AVERAGES
+) -> tuple[Values, Values]:
+    """Bound the weights as `bounded` does, and scale what users did with a part of theirs alike.
 
     Args:
         parts: float64 (n_users,), such as clicks; 0 where the weight is.
         weights: float64 (n_users,), such as impressions.
         most: As in `bounded`.
+
+    Returns:
+        The parts and the weights as they count, float64 (n_users,); those given if none is cut.
     """
     counted = bounded(weights, most=most)
     if counted is weights:
-        return parts
-    return parts * np.divide(counted, weights, out=np.zeros_like(weights), where=weights > 0)
+        return parts, weights
+    shares = np.divide(counted, weights, out=np.zeros_like(weights), where=weights > 0)
+    return parts * shares, counted
 
 
 def bounds_sql(users: str, *, cell: str, weight: str) -> str:

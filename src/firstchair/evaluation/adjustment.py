@@ -25,9 +25,9 @@ class Adjustment:
     """
 
     def __init__(self, facts: Values, arm: npt.NDArray[np.int8]) -> None:
-        self.facts = facts
-        self._treated = arm.astype(np.float64)
-        self._products = facts.T @ facts
+        # The last two columns are the members of the arms.
+        self._table = np.column_stack([facts, arm == 0, arm == 1]).astype(np.float64, copy=False)
+        self._products = self._table.T @ self._table
 
     def predicted(self, y: Values) -> Values:
         """Predict each user's value from the covariates.
@@ -39,22 +39,21 @@ class Adjustment:
             float64 (n_users,), up to a constant; 0 if nobody has a value or no covariate varies.
         """
         known = ~np.isnan(y)
-        if not known.any() or not self.facts.shape[1]:
+        products = self._of(known)
+        of_facts, of_arms, sums = products[:-2, :-2], products[-2:, -2:], products[-2:, :-2]
+        if not of_arms.any() or not of_facts.size:
             return np.zeros(len(y))
-        treatment = self._treated * known
-        members = np.stack([known - treatment, treatment])
-        values = np.where(known, y, 0.0)
-        sums = np.vstack([members, values]) @ self.facts
-        means = sums[:2] / np.maximum(members.sum(axis=1, keepdims=True), 1.0)
-        spread = self._of(known) - means.T @ sums[:2]
-        return np.asarray(self.facts @ _solved(spread, sums[2] - (members @ values) @ means))
+        means = sums / np.maximum(np.diag(of_arms), 1.0)[:, None]
+        of_values = np.where(known, y, 0.0) @ self._table
+        slopes = _solved(of_facts - means.T @ sums, of_values[:-2] - of_values[-2:] @ means)
+        return np.asarray(self._table[:, :-2] @ slopes)
 
     def _of(self, known: npt.NDArray[np.bool_]) -> Values:
-        """Sums of products of the covariates over the users with a value."""
+        """Sums of products of the columns over the users with a value."""
         if 2 * known.sum() < len(known):
-            inside = self.facts[known]
+            inside = self._table[known]
             return np.asarray(inside.T @ inside)
-        outside = self.facts[~known]
+        outside = self._table[~known]
         return np.asarray(self._products - outside.T @ outside)
 
 

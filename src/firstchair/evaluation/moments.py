@@ -1,24 +1,39 @@
 """Sums of per-user values by cell, and the relative difference of two arms from these sums."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.definitions.bounds import MOST_AVERAGES, bounded, bounded_parts
+from firstchair.definitions.bounds import MOST_AVERAGES, bounded_parts
 
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 
-class Moments(NamedTuple):
-    """Terms of single users, or their sums over users; each float64 of one shape.
+# The users of one arm: where they stand among all.
+Side = slice | npt.NDArray[np.intp]
+# The users of the control, and those of the treatment.
+Sides = tuple[Side, Side]
 
-    With weight w, value y, the part p of it that was predicted, and r = y - p: 1 (the count), w,
-    w r, w p, w², w² r and w² r².
+
+class Terms(NamedTuple):
+    """What is summed of single users, each float64 (n_users,).
+
+    counted: 1 for a user with a value, else 0. w: weight, 0 without a value. wr: weight times
+    r = y - p, of the value y and its prediction p. p: the prediction.
     """
+
+    counted: Values
+    w: Values
+    wr: Values
+    p: Values
+
+
+class Moments(NamedTuple):
+    """Sums over users of 1 (the count), w, w r, w p, w², w² r and w² r²; float64 of one shape."""
 
     n: Values
     w: Values
@@ -46,8 +61,20 @@ class Contrast:
     n_treatment: Values
 
 
-def terms(y: Values, predicted: Values, weights: Values | None = None) -> Moments:
-    """What each user adds to the sums, each field float64 (n_users,); 0 where y is NaN.
+def sides_of(arm: npt.NDArray[np.integer]) -> Sides:
+    """The users of both arms: slices if users are ordered by arm, which are read without a copy.
+
+    Args:
+        arm: (n_users,), 0 control, 1 treatment.
+    """
+    first = len(arm) - int(np.count_nonzero(arm))
+    if not arm[:first].any():
+        return slice(0, first), slice(first, len(arm))
+    return np.flatnonzero(arm == 0), np.flatnonzero(arm)
+
+
+def terms(y: Values, predicted: Values, weights: Values | None = None) -> Terms:
+    """What is summed of each user.
 
     Args:
         y: float64 (n_users,), one value per user, the unit of randomisation (Deng et al. 2018).
@@ -58,13 +85,12 @@ def terms(y: Values, predicted: Values, weights: Values | None = None) -> Moment
     counted = known.astype(np.float64)
     r = np.where(known, y, predicted) - predicted
     if weights is None:
-        return Moments(counted, counted, r, counted * predicted, counted, r, r * r)
+        return Terms(counted, counted, r, predicted)
     w = weights * counted
-    wr = w * r
-    return Moments(counted, w, wr, w * predicted, w * w, w * wr, wr * wr)
+    return Terms(counted, w, w * r, predicted)
 
 
-def moments(each: Moments, cells: Codes, n_cells: int) -> Moments:
+def moments(each: Terms, cells: Codes, n_cells: int) -> Moments:
     """Sums of the users' terms by cell.
 
     Args:
@@ -72,22 +98,22 @@ def moments(each: Moments, cells: Codes, n_cells: int) -> Moments:
         cells: int64 (n_users,), 0 to n_cells - 1.
         n_cells: Length of each sum.
     """
-    return _sums(each, lambda values: np.bincount(cells, values, n_cells).astype(np.float64))
+    n, w, wr, p = each
+    summed = (n, w, wr, w * p, w * w, w * wr, wr * wr)
+    return Moments(*(np.bincount(cells, values, n_cells).astype(np.float64) for values in summed))
 
 
-def compare_arms(metrics: Sequence[Moments], arm: npt.NDArray[np.int8]) -> Contrast:
+def compare_arms(metrics: Sequence[Terms], arms: Sides) -> Contrast:
     """Compare the arms in several metrics of the same users.
 
     Args:
         metrics: Terms of the users in each metric.
-        arm: int8 (n_users,), 0 control, 1 treatment.
+        arms: The users of both arms.
 
     Returns:
         Each field float64 (n_metrics,).
     """
-    arms = arm_members(arm)
-    sums = np.array([_sums(each, arms.__matmul__) for each in metrics])
-    return compare(*(Moments(*sums[:, :, side].T) for side in (0, 1)))
+    return compare(*(_sums(metrics, side) for side in arms))
 
 
 def compare(control: Moments, treatment: Moments) -> Contrast:
@@ -112,7 +138,7 @@ def compare(control: Moments, treatment: Moments) -> Contrast:
     return Contrast(means[0], means[1], ratio - 1, known, control.n, treatment.n)
 
 
-def influence(each: Moments, arm: npt.NDArray[np.int8]) -> Values:
+def influence(each: Terms, arms: Sides) -> Values:
     """Influence of each user on the relative difference that `compare` computes.
 
     The estimate is its expectation plus the sum of these values, up to terms that vanish faster
@@ -121,24 +147,27 @@ def influence(each: Moments, arm: npt.NDArray[np.int8]) -> Values:
 
     Args:
         each: Terms of the users.
-        arm: int8 (n_users,), 0 control, 1 treatment.
+        arms: The users of both arms.
 
     Returns:
         float64 (n_users,); 0 for users without a value, and for all without a difference.
     """
-    sums = _sums(each, arm_members(arm).__matmul__)
-    found = compare(*(Moments(*(values[[side]] for values in sums)) for side in (0, 1)))
-    if not np.isfinite(found.se[0]):
-        return np.zeros(len(arm))
-    mean = sums.wr / sums.w
-    scale = np.array([-found.treatment[0] / found.control[0], 1.0]) / (sums.w * found.control[0])
-    return np.asarray(scale[arm] * (each.wr - mean[arm] * each.w))
+    found, sums = np.zeros(len(each.w)), [_sums([each], side) for side in arms]
+    effect = compare(*sums)
+    if not np.isfinite(effect.se[0]):
+        return found
+    control = effect.control[0]
+    scales = (-effect.treatment[0] / control, 1.0)
+    for side, arm, scale in zip(arms, sums, scales, strict=True):
+        w, wr = float(arm.w[0]), float(arm.wr[0])
+        found[side] = scale / (w * control) * (each.wr[side] - wr / w * each.w[side])
+    return found
 
 
 def compare_ratios(
     numerator: Values,
     denominator: Values,
-    arm: npt.NDArray[np.int8],
+    arms: Sides,
     *,
     most: float = MOST_AVERAGES,
 ) -> Contrast:
@@ -149,13 +178,12 @@ def compare_ratios(
     (`firstchair.definitions.bounds`): where one user held nearly all of it, the variance would tend
     to 0, whatever the other users did.
     """
-    top = bounded_parts(numerator, denominator, most=most)
-    bottom = bounded(denominator, most=most)
-    arms = arm_members(arm)
-    n, tops, bottoms, tt, tb, bb = (
-        arms @ values
-        for values in (np.ones(len(arm)), top, bottom, top * top, top * bottom, bottom * bottom)
-    )
+    pair = np.array(bounded_parts(numerator, denominator, most=most))
+    sides = [pair[:, side] for side in arms]
+    n = np.array([float(side.shape[1]) for side in sides])
+    tops, bottoms = np.array([side.sum(axis=1) for side in sides]).T
+    products = np.array([side @ side.T for side in sides])
+    tt, tb, bb = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = tops / bottoms
         # The mean of top - ratio * bottom is 0.
@@ -166,16 +194,13 @@ def compare_ratios(
     return Contrast(*(np.array([value]) for value in (*ratio, lift - 1, se, *n)))
 
 
-def _sums(each: Moments, summed: Callable[[Values], Values]) -> Moments:
-    """Sum each term; terms that are one array, as without weights, are summed once."""
-    found = {id(values): values for values in each}
-    sums = {number: summed(values) for number, values in found.items()}
-    return Moments(*(sums[id(values)] for values in each))
-
-
-def arm_members(arm: npt.NDArray[np.int8]) -> Values:
-    """Users of the control and of the treatment, 0 or 1, float64 (2, n_users)."""
-    return np.array([arm == 0, arm == 1], dtype=np.float64)
+def _sums(metrics: Sequence[Terms], side: Side) -> Moments:
+    """Sums over the users of one arm in each metric, float64 (n_metrics,)."""
+    rows = []
+    for each in metrics:
+        n, w, wr, p = (values[side] for values in each)
+        rows.append((n @ n, n @ w, n @ wr, w @ p, w @ w, w @ wr, wr @ wr))
+    return Moments(*np.array(rows).T)
 
 
 def _spread(arm: Moments, rest: Values) -> Values:

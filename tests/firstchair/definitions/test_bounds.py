@@ -39,7 +39,7 @@ def test_nobody_weighs_more_than_so_many_mean_users_and_the_others_weigh_what_th
 @settings(max_examples=30, deadline=None)
 def test_a_rate_stays_whatever_its_weight(found: np.ndarray) -> None:
     clicks = np.floor(found / 3)
-    counted, parts = bounded(found), bounded_parts(clicks, found)
+    parts, counted = bounded_parts(clicks, found)
 
     known = found > 0
     assert parts[known] / counted[known] == pytest.approx(clicks[known] / found[known])

@@ -11,6 +11,7 @@ from firstchair.evaluation.moments import (
     compare_ratios,
     influence,
     moments,
+    sides_of,
     terms,
 )
 
@@ -83,7 +84,8 @@ def test_a_ratio_of_sums_counts_heavy_users_more_and_is_clustered_by_user() -> N
     assignments = [RNG.permutation(ARM).astype(np.int8) for _ in range(400)]
 
     effects = [
-        compare_ratios(clicked.astype(float), shown.astype(float), arm) for arm in assignments
+        compare_ratios(clicked.astype(float), shown.astype(float), sides_of(arm))
+        for arm in assignments
     ]
 
     first = assignments[0]
@@ -138,7 +140,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
     arms = [RNG.permutation(ARM) for _ in range(400)]
     both = np.array([[contrast(y, arm=arm).d[0] for y in (early, late)] for arm in arms])
 
-    moved = [influence(terms(y, predicted(y, X, ARM)), ARM.astype(np.int8)) for y in (early, late)]
+    moved = [influence(terms(y, predicted(y, X, ARM)), sides_of(ARM)) for y in (early, late)]
 
     assert np.sqrt(moved[0] @ moved[0]) == pytest.approx(contrast(early).se[0], rel=0.01)
     together = moved[0] @ moved[1] / np.sqrt(moved[0] @ moved[0] * (moved[1] @ moved[1]))
@@ -148,7 +150,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
 def test_users_without_a_value_move_nothing() -> None:
     holes = np.where(np.arange(USERS) < 100, np.nan, Y)
 
-    moved = influence(terms(holes, predicted(holes, X, ARM)), ARM.astype(np.int8))
+    moved = influence(terms(holes, predicted(holes, X, ARM)), sides_of(ARM))
 
     assert not moved[:100].any()
     assert moved[100:].all()

@@ -39,13 +39,13 @@ class Panel:
     """Simulated users and days, in the form in which the gate reads evidence.
 
     Attributes:
-        arm: int8 (n_users,), 0 champion, 1 challenger.
+        arm: int8 (n_users,), 0 champion, 1 challenger, ascending.
         segments: By name.
         before: By name of `BEFORE`, float64 (n_users,): the sums of `history`.
         history: By name of `HISTORY`, float32 (BEFORE_DAYS, n_users), oldest day first.
         offsets: The rows of day d of the stage are offsets[d] to offsets[d + 1].
         user: int64 (n_rows,), one row a user and day on which they were active.
-        rows: By name of `MEASURES` without `active` and `followed`, float32 (n_rows,).
+        rows: By name of `MEASURES`, float32 (n_rows,); every click is a play, and nobody follows.
         late: Whether impressions of the challenger arrive late.
     """
 
@@ -74,6 +74,13 @@ class Panel:
         """Whether a user was active, bool (DAYS, n_users)."""
         found = np.zeros((DAYS, self.users), dtype=np.bool_)
         found[np.repeat(np.arange(DAYS), np.diff(self.offsets)), self.user] = True
+        return found
+
+    @cached_property
+    def _active_before(self) -> npt.NDArray[np.int8]:
+        """Number of days before each day on which a user was active, int8 (DAYS + 1, n_users)."""
+        found = np.zeros((DAYS + 1, self.users), dtype=np.int8)
+        np.cumsum(self.active, axis=0, dtype=np.int8, out=found[1:])
         return found
 
     def day(self, day: int, *, today: int) -> dict[str, Values]:
@@ -106,6 +113,7 @@ class Panel:
         for name, values in self.rows.items():
             found[name] = np.zeros(self.users)
             found[name][self.user[here]] = values[here]
+        found["plays"] = found["clicks"]
         for values in found.values():
             values.flags.writeable = False
         return {name: found[name] for name in MEASURES}
@@ -116,8 +124,8 @@ class Panel:
         if day + horizon >= DAYS:
             return np.array([], dtype=np.int64), np.array([])
         users = self.user[self.offsets[day] : self.offsets[day + 1]]
-        after = self.active[day + 1 : day + 1 + horizon, users]
-        return users, np.asarray(~after.any(axis=0), dtype=np.float64)
+        before, after = self._active_before[[day + 1, day + 1 + horizon]][:, users]
+        return users, (after == before).astype(np.float64)
 
 
 def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEADY) -> Panel:
@@ -140,8 +148,10 @@ def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEA
     if effect.account:
         program = int(np.argmax(treated))
         day, user, measured = _with_program(day, user, measured, program, effect.account)
-    kept = np.flatnonzero(recorded)
-    number = np.cumsum(recorded) - 1
+    # Those who reach the tables, numbered by arm.
+    kept = np.flatnonzero(recorded)[np.argsort(arm[recorded], kind="stable")]
+    number = np.empty(users, dtype=np.int64)
+    number[kept] = np.arange(len(kept))
     user, offsets = number[user], offsets_of(day)
     start = int(offsets[BEFORE_DAYS])
     cells = day[:start] * len(kept) + user[:start]
@@ -178,11 +188,9 @@ def _measured(
     track_ms, ms_played = np.zeros((2, len(clicks)), dtype=np.float32)
     track_ms[played] = length
     ms_played[played] = length * world.listened(rng, plays, depth)
-    counted = clicks.astype(np.float32)
     return {
         "impressions": found.impressions.astype(np.float32),
-        "clicks": counted,
-        "plays": counted,
+        "clicks": clicks.astype(np.float32),
         "ms_played": ms_played,
         "track_ms": track_ms,
     }

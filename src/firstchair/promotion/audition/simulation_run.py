@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 from scipy.special import ndtri
 
-from firstchair.evaluation.moments import arm_members
+from firstchair.evaluation.moments import Sides, sides_of
 from firstchair.promotion.audition.behaviour import DAYS, World
 from firstchair.promotion.audition.panel import LATE_DAYS, Panel, simulate_panel
 from firstchair.promotion.audition.scenarios import Scenario
@@ -64,11 +64,12 @@ def run_scenario(
     every_evaluation = True
     last: Verdict | ExperimentDecision | None = _in_shadow(scenario, seed)
     if last is None:
-        for last in Experiment(panel, DATES, rules).decisions():
-            if last.decision is not Verb.HOLD:
+        experiment = Experiment(panel, DATES, rules)
+        for ruling in experiment.rulings():
+            if ruling.verb is not Verb.HOLD:
                 break
-            every_evaluation &= scenario.hold_code in last.reason_codes
-    assert last is not None
+            every_evaluation &= scenario.hold_code in ruling.codes
+        last = experiment.recorded(ruling)
     return SimulationRun(
         world=world.name,
         scenario=scenario.name,
@@ -104,7 +105,7 @@ def _offline(lift: float, seed: int) -> OfflineEvidence:
 
 def _naive(panel: Panel) -> tuple[str, str]:
     """The decisions of two common rules on the same days."""
-    arms = arm_members(panel.arm)
+    arms = sides_of(panel.arm)
     settled = np.zeros((2, panel.users))
     bare, t_test = str(Verb.HOLD), str(Verb.HOLD)
     for today in range(DAYS):
@@ -127,10 +128,12 @@ def _naive(panel: Panel) -> tuple[str, str]:
     return bare, t_test
 
 
-def _difference(clicks: Values, shown: Values, arms: Values) -> tuple[float, float]:
-    """Difference of the mean click rates over users, and its z; arms: 0 or 1 (2, n_users)."""
+def _difference(clicks: Values, shown: Values, arms: Sides) -> tuple[float, float]:
+    """Difference of the mean click rates over users, and its z."""
     rates = np.divide(clicks, shown, out=np.zeros_like(clicks), where=shown > 0)
-    counts, sums, squares = (arms @ values for values in (shown > 0, rates, rates**2))
+    counts = np.array([np.count_nonzero(shown[side]) for side in arms])
+    sums = np.array([rates[side].sum() for side in arms])
+    squares = np.array([rates[side] @ rates[side] for side in arms])
     errors = (squares - sums**2 / counts) / (counts - 1) / counts
     difference = float(sums[1] / counts[1] - sums[0] / counts[0])
     return difference, difference / float(np.sqrt(errors.sum()))

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.churn import mature_day
 from firstchair.definitions.metrics import CHURN_HORIZONS
-from firstchair.evaluation.moments import arm_members
-from firstchair.promotion.experiment.evidence import MEASURES, Codes, Segment, Values
+from firstchair.evaluation.moments import sides_of
+from firstchair.promotion.experiment.evidence import READ, Codes, Segment, Values
 from firstchair.promotion.rules import LiveRules
 
 Day = Mapping[str, Values]
@@ -43,7 +43,7 @@ class Days(Protocol):
         """Number of users."""
 
     def day(self, day: int, *, today: int) -> Day:
-        """What each user did on a day, as far as it is known today."""
+        """What each user did on a day, by name of `READ`, as far as it is known today."""
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
         """Users with a churn label of a day, and the labels."""
@@ -56,7 +56,7 @@ class Evaluation:
     Attributes:
         day: Days of the stage so far.
         data_days: The first of those, up to the first whose data are incomplete.
-        totals: Sums of each user over the data days, by name of `MEASURES`.
+        totals: Sums of each user over the data days, by name of `READ`.
         oldest: The oldest `novelty_days` data days.
         recent: The newest `novelty_days`.
         newest: The newest `window_days`.
@@ -83,7 +83,7 @@ class Evaluations:
 
     def __iter__(self) -> Iterator[Evaluation]:
         rules, days = self.rules, self.days
-        settled = {name: np.zeros(days.users) for name in MEASURES}
+        settled = {name: np.zeros(days.users) for name in READ}
         labels = {str(name): np.full(days.users, np.nan) for name in CHURN_HORIZONS}
         kept: deque[Day] = deque(maxlen=max(rules.novelty_days, rules.window_days))
         oldest: list[Day] = []
@@ -134,7 +134,7 @@ class _Balance:
     """Finds days with lost data, by a change of the arms' ratio of impressions per user."""
 
     def __init__(self, arm: npt.NDArray[np.int8], before: Values, rules: LiveRules) -> None:
-        self._arms = arm_members(arm)
+        self._arms = sides_of(arm)
         self._rules = rules
         self._counts = np.bincount(arm, minlength=2).astype(np.float64)
         self._settled = before
@@ -171,8 +171,9 @@ class _Balance:
         """
         impressions = bounded(impressions, most=self._rules.user_weight)
         # Each arm by itself: what one arm leaves of the whole is not exactly 0 for an empty one.
-        total = self._arms @ impressions
+        sides = [impressions[side] for side in self._arms]
+        total = np.array([side.sum() for side in sides])
         if not total.all():
             return None
-        relative = self._arms @ (impressions * impressions) / total**2 - 1 / self._counts
+        relative = np.array([side @ side for side in sides]) / total**2 - 1 / self._counts
         return float(np.log(total[1] / total[0])), float(np.sqrt(relative.sum()))

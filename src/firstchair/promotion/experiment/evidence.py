@@ -17,6 +17,10 @@ Codes = npt.NDArray[np.int64]
 ARMS = ("champion", "challenger")
 SEGMENTS = tuple(map(str, USER_SEGMENTS))
 MEASURES = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed", "active")
+# Measures that the metrics are computed from.
+READ = tuple(
+    dict.fromkeys(["impressions", "clicks", *(n for g in metrics.GUARDRAILS for n in g.sums)])
+)
 LABELS = tuple(churn.LABELS)
 BEFORE = tuple(metrics.BEFORE.values())
 # Days before the stage that the columns of `BEFORE` count: part of what evidence is, not of a rule.
@@ -84,12 +88,10 @@ class Evidence:
         return len(self.arm)
 
     def day(self, day: int, *, today: int) -> dict[str, Values]:
-        """What each user did on a day, by name of `MEASURES`, float64 (n_users,)."""
+        """What each user did on a day, by name of `READ`, float64 (n_users,)."""
         assert day <= today
         here = slice(self.offsets[day], self.offsets[day + 1])
-        return {
-            name: _sums(self.user[here], self.rows[name][here], self.users) for name in MEASURES
-        }
+        return {name: _sums(self.user[here], self.rows[name][here], self.users) for name in READ}
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
         """Numbers of the users with a final label of a day, and the labels."""

@@ -1,12 +1,13 @@
 """Decisions on live evidence, one for each day of a stage."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from firstchair.definitions.arms import RAMP_SHARES
 from firstchair.definitions.metrics import Metric
-from firstchair.evaluation.moments import Moments
+from firstchair.evaluation.moments import Terms
 from firstchair.promotion.experiment import conditions as ask
 from firstchair.promotion.experiment.conditions import Condition, SampleRatio, missing
 from firstchair.promotion.experiment.decision import ExperimentDecision
@@ -18,7 +19,6 @@ from firstchair.promotion.experiment.measures import (
     Cells,
     Readings,
     clicks_over,
-    exposed,
     outliers,
     read,
     window,
@@ -55,6 +55,25 @@ class _Seen:
     harmed: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is decided at one evaluation, and why.
+
+    Attributes:
+        seen: What was measured and tested.
+        verb: The decision.
+        asked: The conditions that were checked.
+        codes: Reason codes.
+        reasons: The reasons in sentences.
+    """
+
+    seen: _Seen
+    verb: Verb
+    asked: tuple[Condition, ...]
+    codes: tuple[Reason, ...]
+    reasons: tuple[str, ...]
+
+
 @dataclass
 class Experiment:
     """A stage with treatment and control, evaluated every day; a proven harm stays proven.
@@ -80,6 +99,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         self.cells = Cells(self.days)
+        treated = int(self.days.arm.sum())
+        self._assigned = (self.days.users - treated, treated)
         self.fixed = plan(self.days, self.cells.sizes, share=self.share, rules=self.rules)
         self._few_left_out = ask.few_left_out(self.left_out, self.rules)
         self._ratio = SampleRatio(self.share, self.rules)
@@ -88,18 +109,49 @@ class Experiment:
         self._probation = ProbationWatch(self.fixed.rho, self.rules)
         known = facts(self.days.before, self.days.segments, self.rules)
         self._forecast = Forecast(known, self.days.arm)
-        self._proofs = Proofs(self.days, self.rules)
+        self._proofs = Proofs(self.cells.arms, self.rules)
         self._outlook = Outlook(self.rules)
 
-    def decisions(self) -> Iterator[ExperimentDecision]:
-        """The decision of each day, on what was known at its end."""
+    def rulings(self) -> Iterator[Ruling]:
+        """What is decided on each day, on what was known at its end."""
         for evaluation in Evaluations(self.days, self.rules):
             yield self._decide(self._see(evaluation))
 
+    def decisions(self) -> Iterator[ExperimentDecision]:
+        """The decision of each day, with all its figures."""
+        return (self.recorded(ruling) for ruling in self.rulings())
+
+    def recorded(self, ruling: Ruling) -> ExperimentDecision:
+        """A decision with all its figures, given the newest of the `rulings`."""
+        seen, verb, codes = ruling.seen, ruling.verb, ruling.codes
+        metrics, segments = seen.found.metrics, seen.found.segments
+        blind = self._segments.names(self._segments.blind(segments))
+        outlying = outliers(seen.evaluation, self.days, self.rules)
+        return ExperimentDecision(
+            decision=verb,
+            day=self.dates[seen.evaluation.day - 1],
+            stage=self.stage,
+            days=seen.evaluation.day,
+            metrics=metric_findings(metrics, seen.bounds, self._harm, self.rules),
+            segments=self._segments.findings(segments, self._segments.harmed_so_far()),
+            checks=(
+                *checks_of(ruling.asked, seen.harm, seen.harmed, blind),
+                outliers_check(outlying, self.rules),
+            ),
+            minimum_detectable_effect=detectable_effect(
+                metrics[Metric.CLICKS], seen.bounds.get(Metric.CLICKS), self.rules
+            ),
+            reason_codes=codes,
+            reasons=ruling.reasons,
+            outlook=self._outlook.lines(verb, codes, metrics, self.stage),
+            planned_detectable_effect=self.fixed.detectable if self.stage == CANARY else None,
+            wanted_effect=self.rules.wanted_effect if self.stage == CANARY else None,
+        )
+
     def _see(self, evaluation: Evaluation) -> _Seen:
-        found = read(evaluation, self.days, self.cells, self._forecast, self.fixed, self.rules)
-        counts = exposed(evaluation, self.days)
-        assigned = (int((self.days.arm == 0).sum()), int((self.days.arm == 1).sum()))
+        found = read(evaluation, self.cells, self._forecast, self.fixed, self.rules)
+        clicks = found.metrics[Metric.CLICKS]
+        counts = (clicks.n_control, clicks.n_treatment)
         harmed: list[str] = []
         if evaluation.data_days >= self.rules.segment_days:
             harmed = self._segments.names(self._segments.harmed(found.segments))
@@ -108,14 +160,14 @@ class Experiment:
             found=found,
             bounds=self._proofs.update(evaluation, found.terms) if self._decides else {},
             counts=counts,
-            ratio=self._ratio.update(counts, assigned),
+            ratio=self._ratio.update(counts, self._assigned),
             harm=self._harm.update(
                 found.metrics, data_days=evaluation.data_days, day=evaluation.day
             ),
             harmed=harmed,
         )
 
-    def _decide(self, seen: _Seen) -> ExperimentDecision:
+    def _decide(self, seen: _Seen) -> Ruling:
         self._outlook.update(seen.evaluation, seen.found.metrics[Metric.CLICKS])
         if not self._few_left_out.passes or not seen.ratio.passes or min(seen.counts) == 0:
             arms = ask.both_arms(seen.counts, self.rules.success_users)
@@ -138,7 +190,7 @@ class Experiment:
         """The conditions on the evidence itself; completeness of the newest days first."""
         return (ask.data_quality(seen.evaluation), seen.ratio, self._few_left_out)
 
-    def _in_decision(self, seen: _Seen) -> ExperimentDecision:
+    def _in_decision(self, seen: _Seen) -> Ruling:
         """Decide in the stage that may promote: every condition is checked."""
         evaluation, rules = seen.evaluation, self.rules
         if evaluation.day < rules.min_days:
@@ -169,7 +221,7 @@ class Experiment:
             if rules.shortened()
             else []
         )
-        return self._decision(
+        return Ruling(
             seen,
             Verb.PROMOTE,
             asked,
@@ -204,13 +256,13 @@ class Experiment:
         first = self._clicks_of(evaluation.oldest)
         newest = self._clicks_of(evaluation.recent)
         return ask.lasting(
-            window(first, self.days, self.fixed),
-            window(newest, self.days, self.fixed),
-            fall_se(first, newest, self.days),
+            window(first, self.cells.arms, self.fixed),
+            window(newest, self.cells.arms, self.fixed),
+            fall_se(first, newest, self.cells.arms),
             self.rules,
         )
 
-    def _clicks_of(self, days: Sequence[Day]) -> Moments:
+    def _clicks_of(self, days: Sequence[Day]) -> Terms:
         return clicks_over(days, self._forecast, self.fixed)
 
     def _segment_condition(self, seen: _Seen) -> Condition:
@@ -223,7 +275,7 @@ class Experiment:
             ask.listed(screened, "look worse"),
         )
 
-    def _in_ramp(self, seen: _Seen) -> ExperimentDecision:
+    def _in_ramp(self, seen: _Seen) -> Ruling:
         """Decide in a ramp step, which tests safety alone and ends after days without an alarm."""
         evaluation, rules = seen.evaluation, self.rules
         small = self.days.users < rules.small_population
@@ -252,19 +304,17 @@ class Experiment:
             f"No alarm in {evaluation.data_days} days at a share of {self.share:.0%}: "
             "the next step may begin."
         )
-        return self._decision(seen, Verb.HOLD, asked, (Reason.RAMP_CLEAR,), (text,))
+        return Ruling(seen, Verb.HOLD, asked, (Reason.RAMP_CLEAR,), (text,))
 
-    def _in_probation(self, seen: _Seen) -> ExperimentDecision:
+    def _in_probation(self, seen: _Seen) -> Ruling:
         """Decide in probation: the new champion against the control group with the previous one."""
         evaluation, rules = seen.evaluation, self.rules
         shown = self._clicks_of(evaluation.newest)
-        newest = window(shown, self.days, self.fixed)
+        newest = window(shown, self.cells.arms, self.fixed)
         alarms = self._probation.update(seen.found.metrics, newest, evaluation, seen.harm)
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
         if alarms:
-            return self._decision(
-                seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values())
-            )
+            return Ruling(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
         if evaluation.day >= rules.probation_max_days and not asked[0].passes:
             return self._unconfirmed(seen, asked)
         if evaluation.day < rules.probation_min_days or not asked[0].passes:
@@ -277,9 +327,9 @@ class Experiment:
             )
             return self._hold(seen, (*asked, running))
         text = f"No alarm in {evaluation.day} days: the champion is confirmed."
-        return self._decision(seen, Verb.HOLD, asked, (Reason.CONFIRMED,), (text,))
+        return Ruling(seen, Verb.HOLD, asked, (Reason.CONFIRMED,), (text,))
 
-    def _unconfirmed(self, seen: _Seen, asked: tuple[Condition, ...]) -> ExperimentDecision:
+    def _unconfirmed(self, seen: _Seen, asked: tuple[Condition, ...]) -> Ruling:
         """End probation after its longest time, though its data never allowed a confirmation.
 
         The champion stays, because a rollback needs a proof of harm too, and the users of the
@@ -294,15 +344,15 @@ class Experiment:
         over = Condition("duration", Reason.PROBATION_OVER, False, detail)
         return self._hold(seen, (*asked, over))
 
-    def _reject(self, seen: _Seen) -> ExperimentDecision:
+    def _reject(self, seen: _Seen) -> Ruling:
         codes = [deteriorated(metric) for metric in seen.harm]
         reasons = list(seen.harm.values())
         if seen.harmed:
             codes.append(Reason.SEGMENT_DETERIORATED)
             reasons.append(ask.listed(seen.harmed, "are proven to be worse"))
-        return self._decision(seen, Verb.REJECT, self._of_data(seen), tuple(codes), tuple(reasons))
+        return Ruling(seen, Verb.REJECT, self._of_data(seen), tuple(codes), tuple(reasons))
 
-    def _over(self, seen: _Seen, asked: tuple[Condition, ...]) -> ExperimentDecision:
+    def _over(self, seen: _Seen, asked: tuple[Condition, ...]) -> Ruling:
         """End the stage without a promotion: the challenger's users go back to the champion."""
         detail = (
             f"Day {seen.evaluation.day} of at most {self.rules.max_days}: without a proof by now "
@@ -315,7 +365,7 @@ class Experiment:
 
     def _hold(
         self, seen: _Seen, asked: tuple[Condition, ...], only: tuple[Condition, ...] = ()
-    ) -> ExperimentDecision:
+    ) -> Ruling:
         """Hold for the conditions that fail; with `only`, for those and for faults of the data."""
         grave = {
             Reason.DATA_QUALITY,
@@ -324,43 +374,8 @@ class Experiment:
             Reason.SINGLE_ARM,
         }
         lacking = [c for c in missing(asked) if not only or c.code in grave] + list(only)
-        return self._decision(
+        return Ruling(
             seen, Verb.HOLD, asked, tuple(c.code for c in lacking), tuple(c.detail for c in lacking)
-        )
-
-    def _decision(
-        self,
-        seen: _Seen,
-        verb: Verb,
-        asked: tuple[Condition, ...],
-        codes: tuple[Reason, ...],
-        reasons: tuple[str, ...],
-    ) -> ExperimentDecision:
-        harmed = self._segments.harmed_so_far()
-        return ExperimentDecision(
-            decision=verb,
-            day=self.dates[seen.evaluation.day - 1],
-            stage=self.stage,
-            days=seen.evaluation.day,
-            metrics=metric_findings(seen.found.metrics, seen.bounds, self._harm, self.rules),
-            segments=self._segments.findings(seen.found.segments, harmed),
-            checks=(
-                *checks_of(
-                    asked,
-                    seen.harm,
-                    seen.harmed,
-                    self._segments.names(self._segments.blind(seen.found.segments)),
-                ),
-                outliers_check(outliers(seen.evaluation, self.days, self.rules), self.rules),
-            ),
-            minimum_detectable_effect=detectable_effect(
-                seen.found.metrics[Metric.CLICKS], seen.bounds.get(Metric.CLICKS), self.rules
-            ),
-            reason_codes=codes,
-            reasons=reasons,
-            outlook=self._outlook.lines(verb, codes, seen.found.metrics, self.stage),
-            planned_detectable_effect=self.fixed.detectable if self.stage == CANARY else None,
-            wanted_effect=self.rules.wanted_effect if self.stage == CANARY else None,
         )
 
 
@@ -368,8 +383,7 @@ def decide_daily(
     evidence: Evidence, rules: LiveRules, *, stage: str = CANARY, share: float = 0.5
 ) -> list[ExperimentDecision]:
     """One decision for each day, on what was known at its end."""
-    experiment = Experiment(evidence, evidence.dates, rules, stage, share, evidence.left_out)
-    return list(experiment.decisions())
+    return list(_on(evidence, rules, stage, share).decisions())
 
 
 def decide(
@@ -390,7 +404,13 @@ def decide(
         share: Planned share of the challenger's arm, 0..1; up to 0.2 it is a ramp step, which tests
             safety alone.
     """
-    return decide_daily(evidence, rules, stage=stage, share=share)[-1]
+    experiment = _on(evidence, rules, stage, share)
+    (last,) = deque(experiment.rulings(), maxlen=1)
+    return experiment.recorded(last)
+
+
+def _on(evidence: Evidence, rules: LiveRules, stage: str, share: float) -> Experiment:
+    return Experiment(evidence, evidence.dates, rules, stage, share, evidence.left_out)
 
 
 __all__ = ["CANARY", "PROBATION", "STAGES", "Experiment", "decide", "decide_daily"]

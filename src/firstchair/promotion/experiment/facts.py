@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.definitions.bounds import bounded_parts
 from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.adjustment import Adjustment
 from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Segment, Values
@@ -96,5 +96,5 @@ def _parts(segments: Mapping[str, Segment], least: float) -> Iterator[npt.NDArra
 def _drawn(top: Values, bottom: Values, weight: float, rules: LiveRules) -> Values:
     """Each user's ratio, shrunk towards that of all users by `weight` units of the denominator."""
     most = rules.user_weight
-    usual = pooled(bounded_parts(top, bottom, most=most), bounded(bottom, most=most))
+    usual = pooled(*bounded_parts(top, bottom, most=most))
     return np.asarray((top + weight * usual) / (bottom + weight))

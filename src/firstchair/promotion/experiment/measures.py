@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, Metric, each_ratio
 from firstchair.evaluation.moments import (
     Contrast,
     Moments,
+    Sides,
+    Terms,
     compare,
     compare_arms,
     compare_ratios,
     moments,
+    sides_of,
     terms,
 )
 from firstchair.promotion.experiment.evaluations import Day, Days, Evaluation, shown_over
@@ -57,11 +59,13 @@ class Cells:
     """Users grouped by arm and all of their segments, so that any segment is a sum of cells.
 
     Attributes:
+        arms: The users of both arms.
         parts: Segment and value of each part; the first part is everybody.
         members: Which cells belong to each part, 0 or 1, float64 (n_parts, n_cells).
     """
 
     def __init__(self, days: Days) -> None:
+        self.arms: Sides = sides_of(days.arm)
         combined = days.arm.astype(np.int64)
         families = {name: found for name, found in days.segments.items() if len(found.values) > 1}
         for found in families.values():
@@ -70,7 +74,8 @@ class Cells:
         self.count = len(names)
         first = np.zeros(self.count, dtype=np.int64)
         first[self.of_user[::-1]] = np.arange(days.users)[::-1]
-        self.arm = days.arm[first]
+        # Cells are ordered by arm, since the arm comes first in `combined`.
+        self._sides = sides_of(days.arm[first])
         self.parts: list[tuple[str, str]] = [("all", "all")]
         members = [np.ones(self.count)]
         for name, found in families.items():
@@ -84,7 +89,7 @@ class Cells:
         """Number of users of each part, float64 (n_parts,)."""
         return np.asarray(self.members @ np.bincount(self.of_user, minlength=self.count))
 
-    def sums(self, each: Moments) -> Moments:
+    def sums(self, each: Terms) -> Moments:
         """Sums of the users of each cell, given the terms of the users."""
         return moments(each, self.of_user, self.count)
 
@@ -97,9 +102,8 @@ class Cells:
         return self._compare(sums, 1 - self.members)
 
     def _compare(self, sums: Moments, members: Values) -> Contrast:
-        sides = [
-            Moments(*(members @ (each * (self.arm == arm)) for each in sums)) for arm in (0, 1)
-        ]
+        table = np.array(sums)
+        sides = [Moments(*(table[:, side] @ members[:, side].T)) for side in self._sides]
         return compare(*sides)
 
 
@@ -116,12 +120,11 @@ class Readings(NamedTuple):
     metrics: dict[Metric, Reading]
     clicks: Moments
     segments: Contrast
-    terms: dict[Metric, Moments]
+    terms: dict[Metric, Terms]
 
 
 def read(
     evaluation: Evaluation,
-    days: Days,
     cells: Cells,
     forecast: Forecast,
     fixed: Plan,
@@ -148,9 +151,9 @@ def read(
         metric: terms(value, forecast.of(metric, value, data_days=data_days))
         for metric, value in others.items()
     }
-    readings = read_arms(of_users, days.arm, fixed)
+    readings = read_arms(of_users, cells.arms, fixed)
     readings[Metric.CTR_POOLED] = as_reading(
-        compare_ratios(total["clicks"], total["impressions"], days.arm, most=rules.user_weight),
+        compare_ratios(total["clicks"], total["impressions"], cells.arms, most=rules.user_weight),
         fixed.rho[Metric.CTR_POOLED],
     )
     sums = cells.sums(of_users[Metric.CLICKS])
@@ -159,11 +162,9 @@ def read(
     )
 
 
-def read_arms(
-    of_users: Mapping[Metric, Moments], arm: npt.NDArray[np.int8], fixed: Plan
-) -> dict[Metric, Reading]:
+def read_arms(of_users: Mapping[Metric, Terms], arms: Sides, fixed: Plan) -> dict[Metric, Reading]:
     """The effect on each metric, of all users, given the terms of the users."""
-    found = compare_arms(list(of_users.values()), arm)
+    found = compare_arms(list(of_users.values()), arms)
     return {
         metric: as_reading(found, fixed.rho[metric], place) for place, metric in enumerate(of_users)
     }
@@ -188,7 +189,7 @@ def predicted_clicks(
     return y, forecast.of(Metric.CLICKS, y, data_days=data_days)
 
 
-def clicks_over(days: Sequence[Day], forecast: Forecast, fixed: Plan) -> Moments:
+def clicks_over(days: Sequence[Day], forecast: Forecast, fixed: Plan) -> Terms:
     """Terms of the clicks over some days of the stage."""
     shown = shown_over(days)
     return terms(*predicted_clicks(shown, forecast), weights_of(shown, fixed))
@@ -200,9 +201,9 @@ def weights_of(shown: Day, fixed: Plan) -> Values:
     return np.asarray(impressions / (impressions + fixed.even_impressions))
 
 
-def window(clicks: Moments, days: Days, fixed: Plan) -> Reading:
+def window(clicks: Terms, arms: Sides, fixed: Plan) -> Reading:
     """The effect on the clicks of some days, given the terms of the users."""
-    return read_arms({Metric.CLICKS: clicks}, days.arm, fixed)[Metric.CLICKS]
+    return read_arms({Metric.CLICKS: clicks}, arms, fixed)[Metric.CLICKS]
 
 
 def as_reading(contrast: Contrast, rho: float, place: int = 0) -> Reading:
@@ -240,9 +241,3 @@ def outliers(evaluation: Evaluation, days: Days, rules: LiveRules) -> list[Outli
         Outlier(int(days.arm[user]), float(shown[user]), float(clicks[user]), float(counted[user]))
         for user in found[np.argsort(-shown[found], kind="stable")]
     ]
-
-
-def exposed(evaluation: Evaluation, days: Days) -> tuple[int, int]:
-    """Number of users with impressions, of the champion and of the challenger."""
-    seen = np.bincount(days.arm[evaluation.totals["impressions"] > 0], minlength=2)
-    return int(seen[0]), int(seen[1])

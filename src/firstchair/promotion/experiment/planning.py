@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from firstchair.definitions.bounds import bounded, bounded_parts
+from firstchair.definitions.bounds import bounded_parts
 from firstchair.definitions.metrics import (
     BEFORE,
     CHURN_HORIZONS,
@@ -99,8 +99,7 @@ def _planned_cv(
         return _clicks_cv(before, rules, stage_days)
     if metric is Metric.CTR_POOLED:
         impressions = before["pre_impressions"]
-        clicks = bounded_parts(before["pre_clicks"], impressions, most=rules.user_weight)
-        shown = bounded(impressions, most=rules.user_weight)
+        clicks, shown = bounded_parts(before["pre_clicks"], impressions, most=rules.user_weight)
         rate = pooled(clicks, shown)
         known = (clicks - rate * shown) / (rate * shown.mean()) if rate else np.array([])
         return _known_cv(float(np.std(known)) if len(known) else 0.0, rules)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from firstchair.definitions.metrics import GUARDRAILS, Metric
-from firstchair.evaluation.moments import Moments, influence
+from firstchair.evaluation.moments import Sides, Terms, influence
 from firstchair.evaluation.repeated import RepeatedTest
-from firstchair.promotion.experiment.evaluations import Days, Evaluation
+from firstchair.promotion.experiment.evaluations import Evaluation
 from firstchair.promotion.rules import LiveRules
 
 
@@ -25,15 +25,13 @@ class Proofs:
     decisions in A/B tests with multiple metrics").
     """
 
-    def __init__(self, days: Days, rules: LiveRules) -> None:
-        self.days = days
+    def __init__(self, arms: Sides, rules: LiveRules) -> None:
+        self.arms = arms
         self.rules = rules
         self._tests = {Metric.CLICKS: RepeatedTest(rules.success_alpha)}
         self._tests |= {metric: RepeatedTest(rules.alpha) for metric in margins(rules)}
 
-    def update(
-        self, evaluation: Evaluation, terms: Mapping[Metric, Moments]
-    ) -> dict[Metric, float]:
+    def update(self, evaluation: Evaluation, terms: Mapping[Metric, Terms]) -> dict[Metric, float]:
         """The z-value that each metric has to reach now; empty if the evaluation cannot decide."""
         rules = self.rules
         early = evaluation.day < rules.min_days or evaluation.data_days < rules.success_days
@@ -41,19 +39,19 @@ class Proofs:
             return {}
         share = evaluation.day / rules.max_days
         return {Metric.CLICKS_UNWEIGHTED: rules.unweighted_z} | {
-            metric: test.critical(influence(terms[metric], self.days.arm), share=share)
+            metric: test.critical(influence(terms[metric], self.arms), share=share)
             for metric, test in self._tests.items()
         }
 
 
-def fall_se(first: Moments, newest: Moments, days: Days) -> float:
+def fall_se(first: Terms, newest: Terms, arms: Sides) -> float:
     """Standard error of the change of an effect between two spans of days; NaN if unknown.
 
     Args:
         first: Terms of the users in the earlier span.
         newest: Their terms in the later one.
-        days: The users.
+        arms: The users of both arms.
     """
-    moved = influence(newest, days.arm) - influence(first, days.arm)
+    moved = influence(newest, arms) - influence(first, arms)
     found = float(np.sqrt(moved @ moved))
     return found if found > 0 else np.nan
