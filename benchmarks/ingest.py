@@ -1,7 +1,7 @@
 """What ingestion costs beside DuckDB's parse of the same objects, in processor seconds.
 
 `python -m benchmarks.ingest [--events N] [--objects N] [--events-per-object N] [--seed S]` writes
-gzip objects of made-up events (3 % repeated, 1 % faulty) in the mix of a service of
+gzip objects of made-up events (3 % repeated soon after, 1 % faulty) in the mix of a service of
 recommendations. Then, each in a process of its own:
 
 - DuckDB parses the objects: `read_json` with the contract's columns, one thread, every field
@@ -21,6 +21,7 @@ import random
 import resource
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,8 @@ FIRST_DAY, DAYS = datetime(2026, 1, 5, tzinfo=UTC), 30
 ARTISTS, TRACKS_EACH = 2_000, 10
 EVENTS_A_USER = 40
 REPEATED, FAULTY = 0.03, 0.01
+# A sender that gets no answer delivers again soon: within so many events, one in `EVERY` of them.
+REPEATED_WITHIN, EVERY = 20_000, 50
 SLATE = 10
 KINDS = ("impression", "play", "click", "login", "follow", "unfollow")
 SHARES = (70, 15, 6, 6, 2, 1)
@@ -148,7 +151,13 @@ def _parse(folder: Path) -> float:
 
 def _to_bronze(folder: Path) -> float:
     began = time.process_time()
-    report = ingest(_lake(folder), events_url=f"{folder}/landing", pseudonym_key=KEY, now=NOW)
+    report = ingest(
+        _lake(folder),
+        events_url=f"{folder}/landing",
+        pseudonym_key=KEY,
+        now=NOW,
+        index=folder / "event-index",
+    )
     assert report.balanced
     return time.process_time() - began
 
@@ -185,8 +194,8 @@ def write_objects(folder: Path, events: int, each: int, seed: int) -> int:
 
 
 def _lines(events: int, draw: random.Random) -> Iterator[bytes]:
-    """Events in order of time as JSON Lines, some repeated and some faulty."""
-    earlier: list[bytes] = []
+    """Events in order of time as JSON Lines, some repeated soon and some faulty."""
+    earlier: deque[bytes] = deque(maxlen=REPEATED_WITHIN // EVERY)
     for number in range(events):
         if earlier and draw.random() < REPEATED:
             yield draw.choice(earlier)
@@ -195,7 +204,7 @@ def _lines(events: int, draw: random.Random) -> Iterator[bytes]:
         if draw.random() < FAULTY:
             event |= draw.choice(FAULTS)
         line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
-        if number % 50 == 0:
+        if number % EVERY == 0:
             earlier.append(line)
         yield line
 

@@ -357,6 +357,11 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def event_index(self) -> Path:
+        """Folder of the index of event ids; it may be deleted, and is made anew."""
+        return self.home / "event-index"
+
+    @property
     def api_address(self) -> str:
         """Where `firstchair up` serves the API."""
         return f"http://{self.api_host}:{self.api_port}"

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from firstchair.events.calendar import set_aside_strays
 from firstchair.events.clock import require_clock
+from firstchair.events.known_ids import KnownIds
 from firstchair.events.plain import is_plain, never_plain
 from firstchair.events.reconciliation import changed_objects
 from firstchair.events.settling import DONE, STARTED, undo_dead_batches
@@ -79,6 +81,7 @@ class _Stamp:
     tombstones: Tombstones | None
     mapping: EventMapping | None
     extra_fields: Collection[str]
+    known_ids: KnownIds | None
     pseudonyms: dict[str, str] = field(default_factory=dict)
 
     def user_key(self, user_id: str) -> str:
@@ -99,6 +102,7 @@ def ingest(
     tombstones: Tombstones | None = None,
     mapping: EventMapping | None = None,
     extra_fields: Collection[str] = (),
+    index: Path | None = None,
 ) -> IngestReport:
     """Read every object that no batch has read, once, into bronze/events and quarantine/events.
 
@@ -112,6 +116,8 @@ def ingest(
         tombstones: Users whose records are refused as `unknown_user`.
         mapping: How records of another form are read.
         extra_fields: Names of fields beyond the contract's whose values are kept.
+        index: Folder of the index of event ids (`firstchair.events.known_ids`), made where it is
+            missing; without it all of bronze is looked into for ids that come again.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -126,7 +132,9 @@ def ingest(
     _note_skipped(lake, listing.skipped)
     changed = _note_changed(lake, states)
     sizes = _unread(lake, states)
-    report, stamp = IngestReport(), _Stamp(pseudonym_key, now, tombstones, mapping, extra_fields)
+    known_ids = None if index is None else KnownIds(lake, index)
+    stamp = _Stamp(pseudonym_key, now, tombstones, mapping, extra_fields, known_ids)
+    report = IngestReport()
     for names in in_batches(sizes, most=BATCH_OBJECTS, most_bytes=BATCH_BYTES):
         _note_versions(lake, names, states)
         report = _added(report, _read(lake, store, names, states, stamp))
@@ -234,6 +242,7 @@ def _read(
             tombstones=stamp.tombstones,
             mapping=stamp.mapping,
             extra_fields=stamp.extra_fields,
+            known_ids=stamp.known_ids,
         )
         _append(lake, staged, batch_id, now)
         _count(counts, piece, staged)

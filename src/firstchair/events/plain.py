@@ -79,8 +79,7 @@ def drawn_sql(now: datetime) -> str:
     """SQL over `lines` (n, object_url, line, raw, quotes): each line that is plain as an event.
 
     The columns are n, the place, the contract's fields as `firstchair.events.parsing.parse` finds
-    them, and `certain`: whether it would find this event and no reason to refuse it. raw is that of
-    the lines that are not certain.
+    them, and `certain`: whether it would find this event and no reason to refuse it.
 
     A plain line has no quotes but those of its names and texts. So their number tells whether it
     has any field twice, or one that events of its type do not have.
@@ -99,15 +98,13 @@ def drawn_sql(now: datetime) -> str:
     )
     latest = (now + CLOCK_SKEW).isoformat()
     return f"""
-        select * replace (case when not certain then raw end as raw)
-        from (
-            select n, object_url, line, raw, {fields}, occurred_at::date as event_date,
-               null::varchar as extra,
+        select n, object_url::varchar as object_url, line, {fields},
+               occurred_at::date as event_date, null::varchar as extra,
                coalesce(occurred_at between '{EARLIEST.isoformat()}' and '{latest}'
                    and {common} and case f.event_type {by_type} else false end, false) as certain
         from (select *, {instant} as occurred_at
               from (select n, object_url, line, raw, quotes,
-                           json_transform(raw, '{{{types}}}') as f from lines)))"""
+                           json_transform(raw, '{{{types}}}') as f from lines))"""
 
 
 def _type(name: str) -> str:

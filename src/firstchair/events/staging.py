@@ -1,15 +1,17 @@
 """A chunk of records in the engine: which are accepted, repeat an event, or are refused."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from firstchair.events.known_ids import KnownIds
 from firstchair.events.mapping import NOT_REQUIRED, mapped_sql
 from firstchair.events.masking import allowed_names, kept_extra, masked
 from firstchair.events.parsing import parse
@@ -34,7 +36,7 @@ REFUSED = ("object_url", "line", "reason", "detail", "raw", "event_id", "source"
 class Staged:
     """What became of a chunk.
 
-    accepted: columns of bronze/events but batch_id and ingested_at, by day, source and source_seq.
+    accepted: columns of bronze/events but batch_id and ingested_at, in no order.
     refused: columns `REFUSED` of quarantine/events, masked, by object and line.
     fates: accepted, duplicates, conflicting duplicates (a subset of duplicates) of each object.
     """
@@ -54,6 +56,7 @@ def stage(
     tombstones: Tombstones | None = None,
     mapping: EventMapping | None = None,
     extra_fields: Collection[str] = (),
+    known_ids: KnownIds | None = None,
 ) -> Staged:
     """Parse a chunk and hold its events against all events in bronze; nothing is written.
 
@@ -67,58 +70,59 @@ def stage(
         tombstones: Users whose records are refused as `unknown_user`; nothing of these is kept.
         mapping: How records of another form are read; further fields that it names are kept.
         extra_fields: Names of other fields beyond the contract's whose values are kept.
+        known_ids: Tells which files of bronze need to be looked into; None for all.
     """
     allowed = allowed_names(extra_fields, mapping)
     with Engine(lake) as engine:
         lines = LINES.empty_table() if lines is None else lines
-        chunk = [*chunk, *_draw(engine, lines, now, tombstones)]
+        drawn, doubtful = _draw(engine, lines, now, tombstones)
+        chunk = [*chunk, *doubtful]
         _parse(engine, chunk, now, mapping)
         if tombstones:
             _erase(engine, tombstones)
-        _sort(engine, pseudonymise, allowed)
-        sql = engine.connection.sql
-        columns = ", ".join(
-            name for name in t.BRONZE_EVENTS.schema.names if name not in {"batch_id", "ingested_at"}
+        events = _with_user_keys(
+            pa.concat_tables([drawn, _parsed_events(engine, pseudonymise, allowed)]), pseudonymise
         )
-        accepted = sql(
-            f"select {columns} from {_EVENTS} anti join duplicates using (n) "
-            "order by event_date, source, source_seq, event_id"
-        ).to_arrow_table()
-        fates = {row[0]: row[1:] for row in sql(_FATES).fetchall()}
+        events = events.append_column("n", pa.array(np.arange(events.num_rows)))
+        engine.connection.register("events", events)
+        repeated = _duplicates(engine, _history(lake, events["event_id"], known_ids))
+        fates = {row[0]: row[1:] for row in engine.connection.sql(_FATES).fetchall()}
+        is_first = np.ones(events.num_rows, bool)
+        is_first[repeated] = False
+        accepted = events.filter(pa.array(is_first)).select(_ACCEPTED)
         return Staged(accepted, _refusals(engine, chunk, pseudonymise, tombstones), fates)
 
 
-# Number, place, fields and user_key of the events of a chunk.
-_EVENTS = "(select * from drawn join pseudonyms using (user_id) where certain)"
+_ACCEPTED = [n for n in t.BRONZE_EVENTS.schema.names if n not in {"batch_id", "ingested_at"}]
 _FATES = """
 select object_url, count(*) - count(d.n), count(d.n), count(*) filter (d.conflict)
-from drawn left join duplicates d using (n) where certain group by object_url
+from events left join duplicates d using (n) group by object_url
 """
+# Columns of an event before its user is a pseudonym.
+_OF_EVENT = ["object_url", "line", "user_id", *FIELDS]
 
 
 def _draw(
     engine: Engine, lines: pa.Table, now: datetime, tombstones: Tombstones | None
-) -> Iterator[tuple[str, Record]]:
-    """Temporary table `drawn`: plain lines as events; as records those that may be none."""
-    lines = lines.append_column("n", pa.array(np.arange(lines.num_rows)))
-    connection = engine.connection
-    connection.register("lines", lines.append_column("quotes", quotes_of(lines["raw"])))
-    connection.execute(f"create temp table drawn as {drawn_sql(now)}")
+) -> tuple[pa.Table, list[tuple[str, Record]]]:
+    """Plain lines as events, columns `_OF_EVENT`; as records those that may be none."""
+    numbered = lines.append_column("n", pa.array(np.arange(lines.num_rows)))
+    engine.connection.register("lines", numbered.append_column("quotes", quotes_of(lines["raw"])))
+    drawn = engine.connection.sql(drawn_sql(now)).to_arrow_table()
+    certain = drawn["certain"]
     if tombstones:
-        users = connection.sql("select distinct user_id from drawn where certain").fetchall()
-        forgotten = tombstones.among(user for (user,) in users)
-        connection.execute(
-            "update drawn set certain = false, raw = lines.raw from lines "
-            "where lines.n = drawn.n and list_contains(?, user_id)",
-            [list(forgotten)],
-        )
-    doubtful = connection.sql(
-        "select object_url, line, raw from drawn where not certain"
-    ).fetchall()
-    for name, line, raw in doubtful:
-        record = record_of(raw.rstrip("\r\n").encode(), line)
-        assert record is not None, "a plain line is one JSON object"
-        yield name, record
+        forgotten = tombstones.among(drawn["user_id"].filter(certain).unique().to_pylist())
+        is_forgotten = pc.is_in(drawn["user_id"], value_set=pa.array(forgotten, pa.string()))
+        certain = pc.and_(certain, pc.invert(is_forgotten))
+    doubtful = lines.take(drawn["n"].filter(pc.invert(certain)))
+    columns = [doubtful[name].to_pylist() for name in ("object_url", "line", "raw")]
+    return drawn.filter(certain).select(_OF_EVENT), list(map(_record, *columns))
+
+
+def _record(name: str, line: int, raw: str) -> tuple[str, Record]:
+    record = record_of(raw.rstrip("\r\n").encode(), line)
+    assert record is not None, "a plain line is one JSON object"
+    return name, record
 
 
 def _parse(engine: Engine, chunk: Chunk, now: datetime, mapping: EventMapping | None) -> None:
@@ -181,29 +185,47 @@ def _erase(engine: Engine, tombstones: Tombstones) -> None:
         )
 
 
-def _sort(engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]) -> None:
-    """All events in `drawn`; temporary table `duplicates` of those not the first of an id."""
-    connection = engine.connection
-    users = connection.sql("""
-        select user_id from drawn where certain
-        union select user_id from parsed where reason is null
-    """).fetchall()
-    pseudonyms = {user: pseudonymise(user) for (user,) in users}
-    connection.register("pseudonyms", _strings(user_id=pseudonyms, user_key=pseudonyms.values()))
-    connection.register("extras", _extras(connection, pseudonyms, allowed))
+def _parsed_events(
+    engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]
+) -> pa.Table:
+    """The events in `parsed`, with what is kept of their fields beyond the contract's."""
+    events = engine.connection.sql(
+        f"select {', '.join(_OF_EVENT)} from parsed where reason is null order by object_url, line"
+    ).to_arrow_table()
+    pairs = zip(*(events[name].to_pylist() for name in ("extra", "user_id")), strict=True)
+    kept = [
+        None if extra is None else kept_extra(extra, user, pseudonymise(user), allowed)
+        for extra, user in pairs
+    ]
+    place = events.schema.get_field_index("extra")
+    return events.set_column(place, "extra", pa.array(kept, pa.string()))
+
+
+def _with_user_keys(events: pa.Table, pseudonymise: Pseudonymise) -> pa.Table:
+    """The events with `user_key` in place of `user_id`."""
+    users = events["user_id"].combine_chunks().dictionary_encode()
+    keys = pa.array([pseudonymise(user) for user in users.dictionary.to_pylist()], pa.string())
+    return events.drop_columns("user_id").append_column("user_key", keys.take(users.indices))
+
+
+def _history(lake: Lake, event_ids: pa.ChunkedArray, known_ids: KnownIds | None) -> str:
+    """A relation over the events in bronze that may have one of some ids."""
+    files = None if known_ids is None else known_ids.files_with(event_ids)
+    return lake.scan(t.BRONZE_EVENTS, only=files)
+
+
+def _duplicates(engine: Engine, known: str) -> npt.NDArray[np.int64]:
+    """Numbers of the `events` that are not the first of their id; temporary table `duplicates`.
+
+    known: a relation over the events that came before.
+    """
     body = ", ".join(f'"{name}"' for name in [*FIELDS, "user_key"] if name != "event_id")
-    known = engine.lake.scan(t.BRONZE_EVENTS)
-    connection.execute(f"""
-        insert into drawn by name
-        select (select count(*) from drawn) + row_number() over () as n, true as certain,
-               object_url, line, user_id,
-               {", ".join(f"x.{n}" if n == "extra" else f'parsed."{n}"' for n in FIELDS)}
-        from parsed left join extras x using (object_url, line) where reason is null;
+    engine.connection.execute(f"""
         create temp table known_ids as
-        select event_id from {known} where event_id in (select event_id from drawn where certain);
+        select event_id from {known} where event_id in (select event_id from events);
         -- In two steps: bodies are looked at only where an event_id comes again.
         create temp table repeated as
-        select event_id from drawn where certain group by event_id having count(*) > 1
+        select event_id from events group by event_id having count(*) > 1
         union select event_id from known_ids;
         create temp table earlier as
         select event_id, hash(row({body})) as body
@@ -211,7 +233,7 @@ def _sort(engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]) 
         create temp table duplicates as
         with again as (
             select n, event_id, object_url, line, hash(row({body})) as body
-            from {_EVENTS} where event_id in (select event_id from repeated)),
+            from events where event_id in (select event_id from repeated)),
         judged as (
             select a.*,
                 first_value(coalesce(k.body, a.body)) over same is distinct from a.body as conflict,
@@ -220,24 +242,8 @@ def _sort(engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]) 
             window same as (partition by a.event_id order by a.object_url, a.line))
         select n, conflict from judged where not is_first;
     """)
-
-
-def _extras(connection: Any, pseudonyms: dict[str, str], allowed: Collection[str]) -> pa.Table:
-    """Fields beyond the contract's, of the events that have some, as they are kept."""
-    rows = connection.sql(
-        "select object_url, line, user_id, extra from parsed "
-        "where reason is null and extra is not null"
-    ).fetchall()
-    return pa.table(
-        {
-            "object_url": pa.array([row[0] for row in rows], pa.string()),
-            "line": pa.array([row[1] for row in rows], pa.int64()),
-            "extra": pa.array(
-                [kept_extra(extra, user, pseudonyms[user], allowed) for _, _, user, extra in rows],
-                pa.string(),
-            ),
-        }
-    )
+    found = engine.connection.sql("select n from duplicates").to_arrow_table()
+    return np.asarray(found["n"])
 
 
 def _refusals(
@@ -264,7 +270,3 @@ def _refusals(
     return pa.Table.from_pylist(
         rows, schema=pa.schema([t.QUARANTINE_EVENTS.schema.field(name) for name in REFUSED])
     )
-
-
-def _strings(**columns: Any) -> pa.Table:
-    return pa.table({name: pa.array(list(values), pa.string()) for name, values in columns.items()})

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -156,14 +156,18 @@ class Lake:
             query = f"select {_columns(table)} from {self.scan(table)} where {where}"
             return connection.sql(query).to_arrow_table().cast(table.schema)
 
-    def scan(self, table: Table) -> str:
+    def scan(self, table: Table, *, only: Collection[str] | None = None) -> str:
         """A DuckDB relation (SQL text) over the files of the table's present snapshot.
+
+        With `only`, it is over those of its files that are named so by `file_rows`.
 
         DuckDB's own delta extension would be downloaded at run time; the snapshot's file list needs
         none.
         """
         snapshot = self.snapshot(table)
         files = [] if snapshot is None else snapshot.file_uris()
+        if only is not None:
+            files = [uri for uri in files if _file_name(uri, table) in only]
         if not files:
             empty = ", ".join(
                 f"null::{_sql_type(f.type)} as {_quoted(f.name)}" for f in table.schema
@@ -205,6 +209,15 @@ class Lake:
                 day = _day(value)
                 found[day] = found.get(day, 0) + number
         return {day: found[day] for day in sorted(found) if found[day]}
+
+    def file_rows(self, table: Table) -> dict[str, int]:
+        """Rows of each file by its name, 0 where the log does not say; from the log alone."""
+        snapshot = self.snapshot(table)
+        if snapshot is None:
+            return {}
+        files = pa.table(snapshot.get_add_actions(flatten=True))
+        columns = (files.column(name).to_pylist() for name in ("path", "num_records"))
+        return {_file_name(path, table): rows or 0 for path, rows in zip(*columns, strict=True)}
 
     def count(self, table: Table, where: str = "true") -> int:
         """Number of rows that `where` (DuckDB SQL) names."""
@@ -309,6 +322,11 @@ def _open(**limits: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config=config | limits)
     connection.register_filesystem(EngineFiles())
     return connection
+
+
+def _file_name(path: str, table: Table) -> str:
+    """Name of a file within its table, whatever the table's own address is."""
+    return "/".join(path.split("/")[-2 if table.partition_by else -1 :])
 
 
 def _day(value: Any) -> date:
