@@ -11,6 +11,7 @@ from firstchair import events
 from firstchair.lake import is_simulated
 from firstchair.lake.tables import BRONZE_EVENTS
 from firstchair.platform import alerts, triggers, webhook
+from firstchair.platform.payloads import WebhookFormat
 from firstchair.platform.start import settled_at
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
@@ -79,6 +80,8 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
         p.settings.alert_webhook_url,
         p.settings.secret_webhook_key(),
         simulated=is_simulated(p.lake),
+        form=WebhookFormat(p.settings.alert_webhook_format),
+        routing_key=p.settings.alert_routing_key.get_secret_value(),
     )
     webhook.tell(p.journal, found, receiver, now=p.now)
     return dg.SkipReason("; ".join(alert.text for alert in found) or "Nothing is wrong.")

@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     alert_webhook_secret: SecretStr = Field(
         SecretStr(""), description="signs alerts; empty: derived from api_token"
     )
+    alert_webhook_format: Literal["firstchair", "slack", "pagerduty"] = Field(
+        "firstchair", description="what the address of alerts reads"
+    )
+    alert_routing_key: SecretStr = Field(
+        SecretStr(""), description="integration key of a PagerDuty service"
+    )
 
     seed: int = Field(20260101, ge=0, description="root of every seeded choice of the pipeline")
     k_anonymity: int = Field(
@@ -315,6 +321,11 @@ class Settings(BaseSettings):
         self.lake_url = self.lake_url or str(self.home / "lake")
         if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):
             raise ValueError("s3_access_key_id and s3_secret_access_key are set together or not")
+        keyed = bool(self.alert_routing_key.get_secret_value())
+        if (self.alert_webhook_format == "pagerduty") != keyed:
+            raise ValueError(
+                "alert_webhook_format pagerduty and alert_routing_key are set together or not"
+            )
         if self.stage_min_days > self.stage_max_days:
             raise ValueError(
                 f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}"

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import logging
 import urllib.error
 import urllib.request
@@ -15,15 +14,13 @@ from typing import Any
 from firstchair.databases import advisory_lock
 from firstchair.platform.alerts import Alert
 from firstchair.platform.journal import Incident, Journal
+from firstchair.platform.payloads import Event, Post, WebhookFormat, body_of
 
 LOG = logging.getLogger("firstchair.alerts")
 SIGNATURE, DELIVERY = "X-Firstchair-Signature", "X-Firstchair-Delivery"
 # The wait doubles with each failed try, up to an hour.
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 TIMEOUT_SECONDS = 10
-OPENED, RESOLVED = "opened", "resolved"
-# Prefix of the text of a post, for receivers that show only the text.
-SIMULATED = "Simulated data, no real service: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +28,15 @@ class Receiver:
     """Where alerts are posted.
 
     url: None where they are not. key: secret of the signature. simulated: whether an event of the
-    home is simulated; then each post says that it is about no real service.
+    home is simulated; then each post says that it is about no real service. form: the format that
+    it reads. routing_key: integration key, for PagerDuty.
     """
 
     url: str | None
     key: bytes
     simulated: bool
+    form: WebhookFormat = WebhookFormat.FIRSTCHAIR
+    routing_key: str = ""
 
 
 def tell(
@@ -91,17 +91,19 @@ def signature(body: bytes, key: bytes) -> str:
 def _deliver(journal: Journal, incident: Incident, receiver: Receiver, now: datetime) -> None:
     """Post the beginning, then the end, if they are due; stop at a failed post."""
     if incident.delivered_at is None:
-        if not _posted(journal, incident, OPENED, receiver, now):
+        if not _posted(journal, incident, Event.OPENED, receiver, now):
             return
         journal.note(incident.incident_id, delivered_at=now, attempts=0, last_fault=None)
-    if incident.resolved_at is not None and _posted(journal, incident, RESOLVED, receiver, now):
+    if incident.resolved_at is not None and _posted(
+        journal, incident, Event.RESOLVED, receiver, now
+    ):
         journal.note(incident.incident_id, resolution_delivered_at=now, attempts=0, last_fault=None)
 
 
 def _posted(
     journal: Journal,
     incident: Incident,
-    event: str,
+    event: Event,
     receiver: Receiver,
     now: datetime,
 ) -> bool:
@@ -128,23 +130,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
-def _post(receiver: Receiver, incident: Incident, event: str) -> str | None:
+def _post(receiver: Receiver, incident: Incident, event: Event) -> str | None:
     """Post once; why the receiver did not accept it, None if it did."""
-    mark = SIMULATED if receiver.simulated else ""
-    body = json.dumps(
-        {
-            "service": "firstchair",
-            "event": event,
-            "incident_id": incident.incident_id,
-            "code": incident.code,
-            "text": f"{mark}{incident.detail}",
-            "simulated": receiver.simulated,
-            "opened_at": incident.opened_at.isoformat(),
-            "resolved_at": None
-            if event == OPENED or incident.resolved_at is None
-            else incident.resolved_at.isoformat(),
-        }
-    ).encode()
+    post = Post(incident, event, receiver.simulated, receiver.routing_key)
+    body = body_of(post, receiver.form)
     headers = {
         "Content-Type": "application/json",
         SIGNATURE: signature(body, receiver.key),

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from firstchair.platform import webhook
 from firstchair.platform.alerts import Alert
 from firstchair.platform.journal import Journal
+from firstchair.platform.payloads import WebhookFormat
 from firstchair.platform.webhook import DELIVERY, SIGNATURE, signature, tell
 
 KEY = b"a test's key"
@@ -176,3 +177,46 @@ def test_every_post_says_whether_the_home_is_simulated(
     mark = "Simulated data, no real service: "
     assert [post["text"].startswith(mark) for post in receiver.taken] == [simulated, simulated]
     assert all(STALE.text in post["text"] for post in receiver.taken)
+
+
+def told(
+    journal: Journal, receiver: Receiver, form: WebhookFormat, *alerts: Alert, simulated: bool
+) -> list[dict[str, Any]]:
+    """Posts of the beginning and the end of some alerts."""
+    to = webhook.Receiver(receiver.url, KEY, simulated, form, routing_key="r" * 32)
+    for number, found in enumerate((alerts, ())):
+        tell(journal, found, to, now=START + number * timedelta(minutes=5))
+    return receiver.taken
+
+
+def test_slack_gets_a_message_in_which_no_text_is_markup(
+    journal: Journal, receiver: Receiver
+) -> None:
+    alert = Alert("stale_data", "Days <!channel> & more are old. " + "x" * 4_000)
+
+    opened, resolved = told(journal, receiver, WebhookFormat.SLACK, alert, simulated=False)
+
+    section = opened["blocks"][1]["text"]
+    assert opened["text"] == "firstchair: stale data opened"
+    assert resolved["text"] == "firstchair: stale data resolved"
+    assert section["text"].startswith("Days &lt;!channel&gt; &amp; more are old. ")
+    assert len(section["text"]) <= 3_000
+
+
+@pytest.mark.parametrize(
+    ("code", "severity"), [("failed_run", "critical"), ("stray_days", "warning")]
+)
+def test_pagerduty_opens_and_resolves_one_incident(
+    journal: Journal, receiver: Receiver, code: str, severity: str
+) -> None:
+    alert = Alert(code, "A run failed. " + "x" * 2_000)
+
+    opened, resolved = told(journal, receiver, WebhookFormat.PAGERDUTY, alert, simulated=True)
+
+    assert (opened["event_action"], resolved["event_action"]) == ("trigger", "resolve")
+    assert opened["dedup_key"] == resolved["dedup_key"]
+    assert opened["routing_key"] == resolved["routing_key"] == "r" * 32
+    assert opened["payload"]["severity"] == severity
+    assert opened["payload"]["summary"].startswith("Simulated data, no real service: A run failed.")
+    assert len(opened["payload"]["summary"]) <= 1_024
+    assert opened["payload"]["custom_details"]["text"].endswith("xxx")
