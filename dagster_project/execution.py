@@ -15,6 +15,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
+from firstchair.platform.observed import UnderWay
 
 PROCESS_TAG = "firstchair/process"
 WORK_TAG, STATE_TAG = "firstchair/work", "firstchair/state"
@@ -206,30 +207,6 @@ def _is_under_way(instance: dg.DagsterInstance, job: str) -> bool:
 def _ended(record: dg.RunRecord) -> float:
     """Seconds since 1970 at which a run ended."""
     return record.end_time or record.update_timestamp.timestamp()
-
-
-@dataclass(frozen=True, slots=True)
-class UnderWay:
-    """A run that waits or works.
-
-    status: As Dagster has it, such as `queued` or `started`. why: Causes of a retraining, else
-    empty.
-    """
-
-    run_id: str
-    job: str
-    partition: str | None
-    status: str
-    since: datetime
-    why: str
-
-    def sentence(self) -> str:
-        """All of it in words."""
-        of_day = f" for {self.partition}" if self.partition else ""
-        because = f" because of {self.why}" if self.why else ""
-        return (
-            f"{self.job}{of_day}{because}: {self.status} since {self.since:%Y-%m-%d %H:%M:%S} UTC."
-        )
 
 
 def runs_under_way(instance: dg.DagsterInstance) -> tuple[UnderWay, ...]:

@@ -4,13 +4,20 @@ from datetime import timedelta
 
 import dagster as dg
 
-from dagster_project.execution import Wanted, close_orphans, requests, run_checks
+from dagster_project.execution import (
+    Wanted,
+    close_orphans,
+    requests,
+    run_checks,
+    runs_under_way,
+)
 from dagster_project.resources import PlatformResource
 from dagster_project.schedules import Requests, decision, landing, rebuild, retraining
 from firstchair import events
 from firstchair.lake import is_simulated
 from firstchair.lake.tables import BRONZE_EVENTS
 from firstchair.platform import alerts, triggers, webhook
+from firstchair.platform.observed import observe
 from firstchair.platform.payloads import WebhookFormat
 from firstchair.platform.start import settled_at
 
@@ -75,7 +82,9 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
     """
     p = platform.open()
     close_orphans(context.instance)
-    found = alerts.open_alerts(p, run_checks(context.instance, now=p.now))
+    checks = run_checks(context.instance, now=p.now)
+    seen = observe(p, checks, runs_under_way(context.instance))
+    found = alerts.open_alerts(p, seen)
     receiver = webhook.Receiver(
         p.settings.alert_webhook_url,
         p.settings.secret_webhook_key(),

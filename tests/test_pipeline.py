@@ -1,6 +1,8 @@
 """The whole loop on a small simulated service, through the commands a person types."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -82,6 +84,37 @@ def test_all_families_of_the_day_were_fitted_on_the_same_rows(lived: Lived) -> N
     assert {row["family"] for row in lived.summary["models"]} == FAMILIES | {"popularity"}
     assert roles["champion"]["family"] == "als"
     assert roles["champion"]["data_fingerprint"] == roles["challenger"]["data_fingerprint"]
+
+
+def test_status_is_read_without_a_library_that_only_builds(lived: Lived) -> None:
+    builds = ("alembic", "dagster", "evidently", "ibis", "mlflow", "pandas", "scipy", "xgboost")
+    program = f"""
+import sys
+from firstchair.cli import main
+sys.argv = ["firstchair", "status", "--json"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print([name for name in {builds} if name in sys.modules], file=sys.stderr)
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=lived.service.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr.splitlines()[-1] == "[]"
+    told = json.loads(done.stdout)
+    assert told["roles"] == lived.status["roles"]
+    assert told["seen_at"] is not None
+    states = {check["name"]: check["state"] for check in told["checks"]}
+    assert [states[name] for name in ("failed_run", "failed_check", "alias_moved")] == (
+        ["passes"] * 3
+    )
 
 
 def test_the_champion_has_an_entry_in_a_ledger_that_verifies(lived: Lived) -> None:

@@ -31,6 +31,7 @@ def _model(family: Family, entry: FamilyEntry) -> dg.AssetsDefinition:
         candidate = promotion.enter_candidate(
             p.lake,
             p.registry,
+            p.ledger,
             family=family,
             as_of=as_of_of(context),
             seed=p.settings.seed,

@@ -59,7 +59,7 @@ class Sessions:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        migrate(self._url, Path(__file__).parent / "migrations")
+        migrate(self._url, Path(__file__).parent / "migrations", version_table=VERSION_TABLE)
         return pooled_engine(self._url)
 
     def begin(self, typed: str, address: str, now: datetime) -> str | Refusal:

@@ -224,6 +224,9 @@ def _work(found: PlatformStatus) -> list[RenderableType]:
         )
     ]
     parts += [Text(f"Dagster: {run.sentence()}") for run in found.runs]
+    if found.seen_at is not None:
+        text = f"Dagster and MLflow were last asked at {found.seen_at:%Y-%m-%d %H:%M:%S} UTC."
+        parts.append(Text(text))
     if found.waiting:
         parts.append(Text(found.waiting_for))
     if found.starts_at is not None:

@@ -1,15 +1,17 @@
 """`firstchair run`: materialise the same assets as the Dagster UI, in this process, day by day."""
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
 from firstchair import events
-from firstchair.errors import RunError
+from firstchair.errors import FirstchairError, RunError
 from firstchair.lake import tables as t
 from firstchair.platform.assets import ACCOUNTS, AFTER, FEATURES, HISTORY, MODELS, SOURCES
+from firstchair.platform.observed import observe
 from firstchair.platform.platform import Platform
 from firstchair.platform.triggers import lists_to_renew
 from firstchair.platform.work import writing
@@ -59,7 +61,8 @@ def run(
     why = f"days {first or 'since the newest lists'} to {last or 'the last complete one'}"
     with writing(platform.databases.ledger, who="firstchair run", why=why, wait=False):
         progress = progress or (lambda _step, _done, _total: None)
-        return _Run(platform, progress, hold_models, without).through(first, last)
+        with _observed(_Run(platform, progress, hold_models, without)) as running:
+            return running.through(first, last)
 
 
 def rebuild(
@@ -88,7 +91,8 @@ def rebuild(
     """
     with writing(platform.databases.ledger, who=who, wait=False):
         progress = progress or (lambda _step, _done, _total: None)
-        return _Run(platform, progress, hold_models=True, without=()).after(mend)
+        with _observed(_Run(platform, progress, hold_models=True, without=())) as running:
+            return running.after(mend)
 
 
 class _Run:
@@ -243,6 +247,21 @@ class _Run:
             return set()
         keys = [self.instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
         return {day for day in days if all(day.isoformat() in found for found in keys)}
+
+
+@contextmanager
+def _observed(running: _Run) -> Iterator[_Run]:
+    """Note at the end, whatever it was, what Dagster and MLflow say."""
+    from dagster_project.execution import run_checks, runs_under_way
+
+    try:
+        yield running
+    finally:
+        platform, instance = running.platform, running.instance
+        # Who cannot be asked keeps what was seen before, with its time; the run's own error counts.
+        with suppress(FirstchairError):
+            checks = run_checks(instance, now=platform.now)
+            observe(platform, checks, runs_under_way(instance))
 
 
 def _days(first: date, last: date) -> tuple[date, ...]:

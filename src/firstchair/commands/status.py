@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 from firstchair import events
 from firstchair.definitions.checks import Check
@@ -10,6 +9,7 @@ from firstchair.lake import is_simulated
 from firstchair.lake import tables as t
 from firstchair.platform.activity import stage_plan, waiting_candidates, waiting_sentence
 from firstchair.platform.alerts import Alert, alerts_of, watch
+from firstchair.platform.observed import UnderWay, last_observed
 from firstchair.platform.platform import Platform
 from firstchair.platform.start import settled_at
 from firstchair.platform.work import Work, at_work
@@ -17,15 +17,13 @@ from firstchair.promotion import Version
 from firstchair.promotion.status import Status
 from firstchair.promotion.status import status as roles_of
 
-if TYPE_CHECKING:
-    from dagster_project.execution import UnderWay
-
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
     """Roles, newest day of each table, refused or skipped records, checks, alerts, work.
 
-    work: what writes the tables now; None if nothing does. runs: Dagster runs that wait or work.
+    work: what writes the tables now; None if nothing does. runs: Dagster runs that wait or work, as
+    they were at `seen_at`, when Dagster and MLflow were last asked; None before the first time.
     waiting: the newest candidates, while a stage with traffic keeps the gate from judging them.
     waiting_for: a sentence about them and what they wait for; empty without any. stage_plan: the
     effect that a stage could detect; empty during a stage and before the first plan. starts_at:
@@ -43,7 +41,8 @@ class PlatformStatus:
     checks: tuple[Check, ...]
     alerts: tuple[Alert, ...]
     work: Work | None
-    runs: "tuple[UnderWay, ...]"
+    runs: tuple[UnderWay, ...]
+    seen_at: datetime | None
     waiting: tuple[Version, ...]
     waiting_for: str
     stage_plan: str
@@ -52,19 +51,16 @@ class PlatformStatus:
 
 
 def status(platform: Platform) -> PlatformStatus:
-    """Read the state of the platform; nothing is changed."""
-    from dagster_project.execution import run_checks, runs_under_way
-    from dagster_project.instance import open_instance
+    """Read the state of the platform; nothing is changed.
 
-    instance = open_instance(platform.settings)
+    Of Dagster and MLflow it says what was seen last; who had no look yet is told so.
+    """
     newest = {
         table: max(platform.lake.partitions(table), default=None)
         for table in (t.EVENTS, t.USER_FEATURES, t.RECOMMENDATIONS)
     }
-    checks, waiting = (
-        watch(platform, run_checks(instance, now=platform.now)),
-        waiting_candidates(platform),
-    )
+    seen, waiting = last_observed(platform), waiting_candidates(platform)
+    checks = watch(platform, seen)
     return PlatformStatus(
         roles=roles_of(platform.registry, platform.ledger),
         events_until=newest[t.EVENTS],
@@ -75,7 +71,8 @@ def status(platform: Platform) -> PlatformStatus:
         checks=checks,
         alerts=alerts_of(checks, platform),
         work=at_work(platform.databases.ledger),
-        runs=runs_under_way(instance),
+        runs=() if seen is None else seen.runs,
+        seen_at=None if seen is None else seen.seen_at,
         waiting=waiting,
         waiting_for=waiting_sentence(waiting, platform.ledger.last()),
         stage_plan=stage_plan(platform),

@@ -1,5 +1,6 @@
 """Bringing a database that is ours to its newest form."""
 
+import re
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -7,19 +8,48 @@ from sqlalchemy.engine import URL
 
 from firstchair.databases.locks import advisory_lock
 
+# How a migration names itself; files are named in the order of migrations.
+REVISION = re.compile(r'^revision = "(\w+)"$', re.MULTILINE)
 
-def migrate(url: URL, scripts: Path) -> None:
+
+def migrate(url: URL, scripts: Path, *, version_table: str = "alembic_version") -> None:
     """Run the Alembic migrations in the folder `scripts`; safe to repeat, and to run in parallel.
+
+    Alembic is loaded only where the database is not in its newest form: every command asks, and
+    hardly any has something to migrate.
+
+    Args:
+        url: The database.
+        scripts: Folder with `env.py` and `versions/`.
+        version_table: Table in which Alembic notes the form of these tables.
 
     Raises:
         SourceError: The database cannot be reached.
     """
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(scripts))
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     with advisory_lock(url, "firstchair ledger migration", wait=True), engine.begin() as connection:
-        config.attributes["connection"] = connection
+        if _form(connection, version_table) == _newest(scripts):
+            return
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(scripts))
+        config.attributes |= {"connection": connection, "version_table": version_table}
         command.upgrade(config, "head")
+
+
+def _newest(scripts: Path) -> str:
+    """Revision of the newest migration."""
+    newest = max((scripts / "versions").glob("*.py"))
+    found = REVISION.search(newest.read_text(encoding="utf-8"))
+    assert found is not None, f"{newest} names no revision"
+    return found[1]
+
+
+def _form(connection: sa.Connection, version_table: str) -> str | None:
+    """Revision of the tables that are there; None before the first migration."""
+    if not sa.inspect(connection).has_table(version_table):
+        return None
+    version = sa.table(version_table, sa.column("version_num"))
+    return connection.scalar(sa.select(version.c.version_num))

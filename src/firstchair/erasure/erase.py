@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -216,6 +216,7 @@ def _refit(platform: Platform, state: _State, path: Path) -> list[Refit]:
         if number in done or version is None:
             continue
         found = refit(platform.lake, platform.registry, version, seed=platform.settings.seed)
+        platform.ledger.note_registered(replace(version, data_fingerprint=found.after))
         state.refits.append(asdict(found))
         _keep(path, state)
     return [Refit(**one) for one in state.refits]  # type: ignore[arg-type]

@@ -29,6 +29,17 @@ ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
 _DATABASES = count()
 # Version of a table that was never written.
 MISSING = -1
+# DuckDB's names of the plain types of columns.
+SQL_TYPES = {
+    pa.string(): "varchar",
+    pa.bool_(): "boolean",
+    pa.int8(): "tinyint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.date32(): "date",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,8 +380,13 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-@cache
-def _sql_type(kind: Any) -> str:
-    """DuckDB's name of an Arrow type, asked of DuckDB itself."""
-    probe = pa.table({"x": pa.array([], kind)})
-    return str(duckdb.from_arrow(probe).types[0])
+def _sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of a column's type. To ask DuckDB for it would import pandas."""
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_map(kind):
+        return f"map({_sql_type(kind.key_type)}, {_sql_type(kind.item_type)})"
+    if pa.types.is_struct(kind):
+        fields = ", ".join(f"{_quoted(f.name)} {_sql_type(f.type)}" for f in kind)
+        return f"struct({fields})"
+    return SQL_TYPES[kind]

@@ -49,7 +49,7 @@ def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
     if last is None or last.phase is None:
         return ()
     for day in reversed(platform.lake.partitions(t.USER_FEATURES)):
-        found = platform.registry.versions(as_of=day)
+        found = platform.ledger.registered_on(day)
         if found:
             frozen = {last.phase.treatment, last.phase.control}
             return tuple(

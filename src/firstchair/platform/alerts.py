@@ -10,6 +10,7 @@ from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
 from firstchair.platform.alert_guides import guide_of
+from firstchair.platform.observed import Observed, RegistryState, last_observed, registry_state
 from firstchair.platform.platform import Platform
 from firstchair.platform.work import at_work
 from firstchair.promotion import (
@@ -20,7 +21,6 @@ from firstchair.promotion import (
     Stage,
     condition_checks,
     explained,
-    out_of_line,
 )
 from firstchair.promotion.evidence_record import arms_of_entry
 
@@ -63,6 +63,9 @@ ACCOUNT_ALERTS = {
     ),
 }
 REGRESSION = "engagement_regression"
+VERSION_DELETED = "version_deleted"
+# What asks Dagster and MLflow, and notes what they say.
+LOOK = "the next minute of `firstchair up`, or the end of `firstchair run`"
 SAMPLE_RATIO_CHECKS = {"sample_ratio", "sample_ratio_mismatch"}
 
 
@@ -91,9 +94,9 @@ class Alert:
         return " ".join(part for part in parts if not part.endswith((": ", "See ")))
 
 
-def open_alerts(platform: Platform, runs: Sequence[Check] | None = None) -> tuple[Alert, ...]:
+def open_alerts(platform: Platform, seen: Observed | None = None) -> tuple[Alert, ...]:
     """The alerts that are open now: the checks of `watch` that fail, at most one of a code."""
-    return alerts_of(watch(platform, runs), platform)
+    return alerts_of(watch(platform, seen), platform)
 
 
 def alerts_of(checks: Sequence[Check], platform: Platform) -> tuple[Alert, ...]:
@@ -110,18 +113,18 @@ def _guided(check: Check, platform: Platform) -> Alert:
     return Alert(check.name, check.detail, released or guide.cause, guide.remedy, link)
 
 
-def watch(platform: Platform, runs: Sequence[Check] | None = None) -> tuple[Check, ...]:
+def watch(platform: Platform, seen: Observed | None = None) -> tuple[Check, ...]:
     """Check data, lists, engagement, the split, decisions, aliases, asset checks and runs.
 
     Args:
         platform: The platform, and the instant of the check.
-        runs: What Dagster knows of runs and asset checks; by default, what `alert_sensor` last
-            found of them.
+        seen: What Dagster and MLflow say. By default MLflow is asked, and of Dagster's runs and
+            asset checks is known what was last seen.
 
     Returns:
         One check or more of each code; a code without a fault has one check that passes.
     """
-    of_runs = (*_known_of_runs(platform),) if runs is None else runs
+    of_runs = _of_runs(last_observed(platform) if seen is None else seen)
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
         what = "No event has been read yet: deliver events and run `firstchair run`."
@@ -139,8 +142,7 @@ def watch(platform: Platform, runs: Sequence[Check] | None = None) -> tuple[Chec
         *_records(platform, reconciliation, last),
         *_quality(platform, last),
         _engagement(platform, last),
-        _moved(platform),
-        _deleted(platform),
+        *_aliases(platform, None if seen is None else seen.registry),
         *_decisions(platform),
         *of_runs,
     )
@@ -269,34 +271,51 @@ def _changed(platform: Platform) -> Iterator[Check]:
     )
 
 
-def _moved(platform: Platform) -> Check:
-    """An alias that somebody moved outside of firstchair, now or within the last day."""
+def _aliases(platform: Platform, seen: RegistryState | None) -> Iterator[Check]:
+    """Whether MLflow holds what the ledger's last entry says; unknown if it was asked before that.
+
+    seen: what it said when it was asked last; None: it is asked now.
+    """
     last = platform.ledger.last()
-    if last is None:
-        return Check("alias_moved", NOT_APPLICABLE, "There is no champion yet.")
-    if ALIAS_MOVED in last.reason_codes and platform.now - last.decided_at < STALE_AFTER / 2:
-        return Check("alias_moved", FAILS, last.reasons[0])
-    pointed = out_of_line(platform.registry, platform.ledger)
-    if pointed and platform.registry.followed() == last.sequence:
-        text = f"Aliases point elsewhere than entry {last.sequence} has them: {pointed}."
-        return Check("alias_moved", FAILS, text)
-    return Check("alias_moved", PASSES, f"Aliases are as entry {last.sequence} has them.")
-
-
-def _deleted(platform: Platform) -> Check:
-    """A version that somebody deleted in MLflow: the champion, or one that was in canary lately."""
-    name, last = "version_deleted", platform.ledger.last()
     if last is None or last.champion_after is None:
-        return Check(name, NOT_APPLICABLE, "There is no champion yet.")
-    if platform.registry.find(last.champion_after) is None:
-        champion = f"Champion {last.champion_after}"
+        for name in (ALIAS_MOVED, VERSION_DELETED):
+            yield Check(name, NOT_APPLICABLE, "There is no champion yet.")
+        return
+    found = registry_state(platform) if seen is None else seen
+    yield _moved(platform, last, found)
+    yield _deleted(platform, last, found)
+
+
+def _moved(platform: Platform, last: Entry, found: RegistryState) -> Check:
+    """An alias that somebody moved outside of firstchair, now or within the last day."""
+    if ALIAS_MOVED in last.reason_codes and platform.now - last.decided_at < STALE_AFTER / 2:
+        return Check(ALIAS_MOVED, FAILS, last.reasons[0])
+    if found.entry != last.sequence:
+        return _not_asked(ALIAS_MOVED, last)
+    if found.moved and found.followed:
+        text = f"Aliases point elsewhere than entry {last.sequence} has them: {found.moved}."
+        return Check(ALIAS_MOVED, FAILS, text)
+    return Check(ALIAS_MOVED, PASSES, f"Aliases are as entry {last.sequence} has them.")
+
+
+def _deleted(platform: Platform, last: Entry, found: RegistryState) -> Check:
+    """A version that somebody deleted in MLflow: the champion, or one that was in canary lately."""
+    champion = f"Champion {last.champion_after}"
+    if found.entry == last.sequence and not found.has_champion:
         text = f"{champion} was deleted in MLflow; its published lists are served."
-        return Check(name, FAILS, text)
+        return Check(VERSION_DELETED, FAILS, text)
     entries = platform.ledger.entries(limit=50)
     lost = next((e for e in entries if Reason.VERSION_DELETED in e.reason_codes), None)
     if lost is not None and platform.now - lost.decided_at < timedelta(days=LOST_CANARY_DAYS):
-        return Check(name, FAILS, lost.reasons[0])
-    return Check(name, PASSES, f"Champion {last.champion_after} is in MLflow.")
+        return Check(VERSION_DELETED, FAILS, lost.reasons[0])
+    if found.entry != last.sequence:
+        return _not_asked(VERSION_DELETED, last)
+    return Check(VERSION_DELETED, PASSES, f"{champion} is in MLflow.")
+
+
+def _not_asked(name: str, last: Entry) -> Check:
+    text = f"MLflow was not asked since entry {last.sequence} was written."
+    return Check(name, UNKNOWN, text, LOOK)
 
 
 def _quality(platform: Platform, last: date) -> Iterator[Check]:
@@ -464,8 +483,9 @@ def _refresh(entries: Sequence[Entry]) -> Check:
     return Check(name, FAILS, text)
 
 
-def _known_of_runs(platform: Platform) -> Iterator[Check]:
-    """The checks of runs and asset checks as `alert_sensor` last found them."""
-    for incident in platform.journal.incidents(only_open=True):
-        if incident.code in {"failed_run", "failed_check"}:
-            yield Check(incident.code, FAILS, incident.detail)
+def _of_runs(seen: Observed | None) -> tuple[Check, ...]:
+    """The checks of runs and asset checks."""
+    if seen is not None:
+        return seen.checks
+    text = "Dagster was not asked yet."
+    return tuple(Check(name, UNKNOWN, text, LOOK) for name in ("failed_check", "failed_run"))

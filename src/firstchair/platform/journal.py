@@ -1,4 +1,7 @@
-"""The journal in Postgres: causes of retraining, fired or suppressed, and incidents with posts."""
+"""The journal in Postgres: causes of retraining, incidents with their posts, the last look.
+
+A cause fired or was suppressed. The last look is what Dagster and MLflow were last seen to say.
+"""
 
 import hashlib
 import json
@@ -47,6 +50,16 @@ INCIDENTS = sa.Table(
     sa.Column("last_fault", sa.Text),
 )
 
+OBSERVATIONS = sa.Table(
+    "observations",
+    metadata,
+    sa.Column("of", sa.Text, primary_key=True),
+    sa.Column("seen_at", _INSTANT),
+    sa.Column("found", pg.JSONB),
+)
+# The key of the only row.
+PLATFORM = "platform"
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerRecord:
@@ -92,7 +105,7 @@ class Journal:
 
     def migrate(self) -> None:
         """Migrate the database to the newest form; idempotent, even for two processes at once."""
-        migrate(self.url, Path(__file__).parent / "migrations")
+        migrate(self.url, Path(__file__).parent / "migrations", version_table=VERSION_TABLE)
 
     def record(self, triggers: Sequence[TriggerRecord]) -> None:
         """Add the records that are new; the first outcome of a cause and an as_of stays.
@@ -178,6 +191,24 @@ class Journal:
             connection.execute(
                 INCIDENTS.update().where(INCIDENTS.c.incident_id == incident_id).values(**values)
             )
+
+    def note_observed(self, found: Mapping[str, Any], *, now: datetime) -> None:
+        """Replace what was seen of Dagster and MLflow (`firstchair.platform.observed`).
+
+        Raises:
+            LedgerError: The database cannot be written; nothing was.
+        """
+        values = {"of": PLATFORM, "seen_at": now, "found": found}
+        row = pg.insert(OBSERVATIONS).values(values)
+        with self._writing() as connection:
+            connection.execute(
+                row.on_conflict_do_update(index_elements=[OBSERVATIONS.c.of], set_=values)
+            )
+
+    def observed(self) -> Any:
+        """What was noted last by `note_observed`; None before the first time."""
+        with self._engine.connect() as connection:
+            return connection.scalar(sa.select(OBSERVATIONS.c.found))
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

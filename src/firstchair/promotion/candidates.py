@@ -20,6 +20,7 @@ from firstchair.models import (
 )
 from firstchair.models.ranker import Ranker
 from firstchair.models.shap_summary import shap_summary
+from firstchair.promotion.ledger import Ledger
 from firstchair.promotion.registry import Registry, Training, Version
 
 EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)
@@ -36,6 +37,7 @@ class Candidate:
 def enter_candidate(
     lake: Lake,
     registry: Registry,
+    ledger: Ledger,
     *,
     family: str,
     as_of: date,
@@ -46,10 +48,11 @@ def enter_candidate(
 
     Its evidence is kept before it is registered, so a registered version always has some: of the
     training days alone where there were no test users. `training` says in MLflow why it was fitted.
+    The ledger notes what was registered, or was before.
 
     Raises:
         EvidenceError: The history is too short to be split.
-        ModelError: It cannot be registered.
+        LedgerError, ModelError: It cannot be registered.
     """
     data, split = _day(lake, as_of)
     known = [
@@ -58,6 +61,7 @@ def enter_candidate(
         if v.data_fingerprint == data.fingerprint
     ]
     if known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE):
+        ledger.note_registered(known[-1])
         return Candidate(known[-1], fitted_now=False)
     evaluation = evaluate(split, family, seed=seed)
     tested = evaluation.model
@@ -84,6 +88,7 @@ def enter_candidate(
         documents=documents,
         pictures={} if summary is None else {"shap_summary": summary.picture()},
     )
+    ledger.note_registered(version)
     return Candidate(version, fitted_now=True)
 
 

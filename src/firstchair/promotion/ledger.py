@@ -1,4 +1,8 @@
-"""The ledger: every decision with its evidence, append-only and hash-chained, in Postgres."""
+"""The ledger: every decision with its evidence, append-only and hash-chained, in Postgres.
+
+Beside the decisions stands what was registered as each version that they name, so that who serves
+can be read without MLflow.
+"""
 
 import hashlib
 import json
@@ -19,6 +23,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from firstchair.databases import lock_until_commit, migrate, pooled_engine
 from firstchair.errors import LedgerError
+from firstchair.promotion.registry import Version
 from firstchair.promotion.stages import REMOVED, Phase, Stage, phase_of, require
 
 GENESIS = "0" * 64
@@ -52,6 +57,16 @@ DECISIONS = sa.Table(
     sa.Column("run_id", sa.Text),
     sa.Column("previous_hash", sa.Text),
     sa.Column("hash", sa.Text),
+)
+
+VERSIONS = sa.Table(
+    "registered_versions",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("family", sa.Text),
+    sa.Column("as_of", sa.Date),
+    sa.Column("data_fingerprint", sa.Text),
+    sa.Column("run_id", sa.Text),
 )
 
 
@@ -230,6 +245,80 @@ class Ledger:
         """
         with self._reading() as connection:
             return _stages(connection)
+
+    def stage(self, version: str) -> str:
+        """The stage of a version: `candidate` until an entry names it.
+
+        An entry about it sets it. One that makes another version champion retires it, and a
+        rollback to it makes it champion again, as `protocol.follow` tags it in MLflow.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        changed = DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before)
+        about = DECISIONS.c.stage_after.is_not(None) & (DECISIONS.c.challenger == version)
+        left = changed & (DECISIONS.c.champion_before == version)
+        back = (
+            changed
+            & (DECISIONS.c.champion_after == version)
+            & (DECISIONS.c.stage_after == Stage.ROLLED_BACK)
+        )
+        found = sa.case(
+            (about, DECISIONS.c.stage_after), (left, Stage.RETIRED), else_=Stage.CHAMPION
+        )
+        query = (
+            sa.select(found)
+            .where(about | left | back)
+            .order_by(DECISIONS.c.sequence.desc())
+            .limit(1)
+        )
+        with self._reading() as connection:
+            stage = connection.scalar(query)
+        return str(Stage.CANDIDATE) if stage is None else str(stage)
+
+    def note_registered(self, version: Version) -> None:
+        """Note what was registered as a version; the newest note of it counts.
+
+        Raises:
+            LedgerError: The database cannot be written.
+        """
+        values = {column.name: getattr(version, column.name) for column in VERSIONS.columns}
+        row = pg.insert(VERSIONS).values(values)
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    row.on_conflict_do_update(index_elements=[VERSIONS.c.version], set_=values)
+                )
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(
+                f"Version {version.version} cannot be noted: {str(error).splitlines()[0]}.",
+                where=self.url.render_as_string(),
+                data="It is registered in MLflow, and no decision was made about it.",
+                remedy="Bring the database back, then run again.",
+            ) from error
+
+    def registered(self, version: str) -> Version | None:
+        """What was registered as a version, with its stage; None if it was never noted.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        with self._reading() as connection:
+            query = sa.select(VERSIONS).where(VERSIONS.c.version == version)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Version(**row._mapping, stage=self.stage(version))
+
+    def registered_on(self, as_of: date) -> list[Version]:
+        """What was registered of a day, each with its stage, by number ascending.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        with self._reading() as connection:
+            query = sa.select(VERSIONS.c.version).where(VERSIONS.c.as_of == as_of)
+            numbers = sorted(connection.scalars(query), key=int)
+        found = map(self.registered, numbers)
+        return [version for version in found if version is not None]
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

@@ -1,12 +1,13 @@
 """Champion and challenger, since when and why, and the running stage with traffic."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from firstchair.promotion.evidence_record import model_title
 from firstchair.promotion.ledger import Ledger
 from firstchair.promotion.plain_words import explained
-from firstchair.promotion.registry import Alias, Registry, Version
+from firstchair.promotion.protocol import challenger_after
+from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.stages import Phase
 
 
@@ -29,26 +30,42 @@ class Status:
 
 
 def status(registry: Registry, ledger: Ledger) -> Status:
-    """Read the roles from the registry and the reason from the ledger."""
-    champion = registry.alias(Alias.CHAMPION)
+    """Read the roles and the reason from the ledger, which aliases follow.
+
+    MLflow is asked only for a version that the ledger has no note of: one that an earlier release
+    registered.
+
+    Raises:
+        LedgerError, ModelError: The ledger, or the registry for such a version, does not answer.
+    """
     latest = ledger.last()
-    phase = None if latest is None else latest.phase
-    made = (
-        None
-        if latest is None or latest.champion_after is None
-        else ledger.made(latest.champion_after)
-    )
+    if latest is None:
+        return Status(None, None, None, None, None, None, None, "")
+
+    phase = latest.phase
+    made = None if latest.champion_after is None else ledger.made(latest.champion_after)
     return Status(
-        champion=champion,
-        challenger=registry.alias(Alias.CHALLENGER),
+        champion=_registered(registry, ledger, latest.champion_after),
+        challenger=_registered(registry, ledger, challenger_after(latest)),
         since=None if made is None else made.decided_at,
         why=None if made is None else explained(made).sentence,
         phase=phase,
-        control=None if phase is None else _name(registry, phase.control),
-        treatment=None if phase is None else _name(registry, phase.treatment),
-        last_look="" if latest is None else explained(latest).sentence,
+        control=None if phase is None else _name(registry, ledger, phase.control),
+        treatment=None if phase is None else _name(registry, ledger, phase.treatment),
+        last_look=explained(latest).sentence,
     )
 
 
-def _name(registry: Registry, number: str) -> str:
-    return model_title(number, registry.version(number).family)
+def _registered(registry: Registry, ledger: Ledger, number: str | None) -> Version | None:
+    """What was registered as a version; None if there is none, or nobody knows it any more."""
+    if number is None:
+        return None
+    if (noted := ledger.registered(number)) is not None:
+        return noted
+    found = registry.find(number)
+    return None if found is None else replace(found, stage=ledger.stage(number))
+
+
+def _name(registry: Registry, ledger: Ledger, number: str) -> str:
+    found = _registered(registry, ledger, number)
+    return model_title(number, None if found is None else found.family)

@@ -1,6 +1,8 @@
 """Every command has help, stands in the documents, and tells faults in two lines."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,17 @@ def test_a_command_says_what_it_does_and_what_its_options_are(name: str) -> None
         if option.name not in {"seed", "help"} and not option.help
     ] == []
     assert f"firstchair {name}" in DOCUMENTS
+
+
+def test_help_loads_no_library_of_a_command() -> None:
+    of_commands = ("deltalake", "duckdb", "numpy", "pyarrow", "pydantic_settings", "sqlalchemy")
+    program = f"import sys, firstchair.cli; print([n for n in {of_commands} if n in sys.modules])"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("setting", sorted(Settings.model_fields))

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from dagster_project.definitions import defs
-from dagster_project.execution import materialise
+from dagster_project.execution import materialise, run_checks, runs_under_way
 from dagster_project.instance import open_instance
 from dagster_project.resources import PlatformResource
 from firstchair.commands.run import run
@@ -24,6 +24,7 @@ from firstchair.lake import tables as t
 from firstchair.platform import open_platform
 from firstchair.platform.activity import doing, waiting_candidates, waiting_sentence
 from firstchair.platform.assets import AFTER, FEATURES, HISTORY, MODELS, MONITORING
+from firstchair.platform.observed import observe
 from firstchair.platform.platform import Platform
 from firstchair.platform.triggers import decisions_due
 from firstchair.platform.work import WRITER, at_work, writing
@@ -125,9 +126,11 @@ def test_status_names_what_is_at_work_and_which_runs_wait(platform: Platform) ->
     instance.add_run(working)
     try:
         with writing(platform.databases.ledger, who="firstchair run", why="all days", wait=False):
+            observe(platform, (), runs_under_way(instance))
             found, told = status(platform), doing(platform)
     finally:
         instance.report_run_canceled(working)
+        observe(platform, run_checks(instance, now=platform.now), runs_under_way(instance))
     idle = status(platform)
 
     assert found.work is not None
@@ -138,6 +141,7 @@ def test_status_names_what_is_at_work_and_which_runs_wait(platform: Platform) ->
     ]
     assert told == (found.work.sentence(),)
     assert (idle.work, idle.runs, doing(platform)) == (None, (), ())
+    assert idle.seen_at == platform.now
 
 
 def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(
@@ -149,6 +153,8 @@ def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(
         Stage.CANARY, versions["content"].version, versions["als"].version, 0.5, "salt", AS_OF
     )
     before = replace(platform, ledger=ledger)
+    for version in versions.values():
+        ledger.note_registered(version)
     ledger.append(
         Decision(
             decision_id="canary",
@@ -167,11 +173,7 @@ def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(
             actor="run",
         )
     )
-    platform.registry.set_stage(waiting.version, Stage.CANDIDATE)
-    try:
-        found = waiting_candidates(before)
-    finally:
-        platform.registry.set_stage(waiting.version, Stage(waiting.stage))
+    found = waiting_candidates(before)
 
     assert waiting_candidates(platform) == ()
     assert waiting.version in {version.version for version in found}

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pytest
 
 from firstchair.databases import Databases
-from firstchair.definitions.checks import CheckState
+from firstchair.definitions.checks import Check, CheckState
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.platform import open_platform
 from firstchair.platform.alert_guides import GUIDES
 from firstchair.platform.alerts import open_alerts, watch
 from firstchair.platform.journal import Journal
+from firstchair.platform.observed import Observed, last_observed, observe
 from firstchair.platform.platform import Platform
 from firstchair.promotion import Decision, Ledger, Reason
 from firstchair.settings import load_settings
@@ -130,18 +131,31 @@ def test_what_cannot_be_judged_is_told_apart_from_what_is_well(platform: Platfor
     }
 
 
-def test_without_dagster_what_the_sensor_last_found_of_runs_is_told(
+def test_what_was_last_seen_of_runs_and_aliases_is_told_and_no_more(
     platform: Platform, databases: Databases
 ) -> None:
     journal = Journal(databases.ledger)
     journal.migrate()
-    journal.see({"failed_run": "The run of landing failed."}, now=FRESH)
+    at = replace(platform, journal=journal)
+    failed = Check("failed_run", CheckState.FAILS, "The run of landing failed.")
 
-    alerts = open_alerts(replace(platform, journal=journal))
+    def states(seen: Observed | None = None) -> list[CheckState | None]:
+        found = {check.name: check.state for check in watch(at, seen)}
+        return [found.get(name) for name in ("failed_run", "alias_moved", "version_deleted")]
 
-    assert ("failed_run", "The run of landing failed.") in [
-        (alert.code, alert.text) for alert in alerts
-    ]
+    before = states()
+    seen = observe(at, (failed,), ())
+    registry = replace(seen.registry, moved={"champion": "9"}, has_champion=False)
+    moved = replace(seen, registry=registry)
+    # Another entry was written since, so what was seen says nothing of the present.
+    older = replace(seen, registry=replace(registry, entry=registry.entry - 1))
+
+    fails, passes, unknown = CheckState.FAILS, CheckState.PASSES, CheckState.NOT_ENOUGH_DATA
+    assert last_observed(at) == seen
+    assert before == [unknown, passes, passes]
+    assert states() == [fails, passes, passes]
+    assert states(moved) == [fails, fails, fails]
+    assert states(older) == [fails, unknown, unknown]
 
 
 @pytest.mark.parametrize(("fallen_days", "told"), [(0, False), (1, False), (4, True)])

@@ -44,6 +44,11 @@ def rolled_back(a: Audition) -> Entry:
     return roll_back_by_hand(a.registry, a.ledger, manual)
 
 
+def stages(a: Audition) -> list[tuple[str, str]]:
+    """The stage of every version by the ledger, and its tag in MLflow."""
+    return [(a.ledger.stage(version.version), version.stage) for version in a.registry.versions()]
+
+
 def test_a_second_rollback_does_not_bring_the_removed_version_back(stand: Stand) -> None:
     a = stand.a
     promoted(a, "content")
@@ -151,11 +156,17 @@ def test_a_removed_version_that_a_person_promotes_is_on_probation(stand: Stand) 
     a = stand.a
     promoted(a, "content")
     rolled_back(a)
+    back = stages(a)
 
     again = promoted(a, "content")
 
     assert (again.stage_after, again.phase and again.phase.control) == ("probation", stand.als)
     assert a.registry.version(a.number("content")).stage == Stage.PROBATION
+    # The ledger alone says the stage of every version, as it is tagged in MLflow.
+    assert [told for told, tag in back] == [tag for _, tag in back]
+    assert {"champion", "rolled_back", "candidate"} <= {tag for _, tag in back}
+    assert all(told == tag for told, tag in stages(a))
+    assert "retired" in {tag for _, tag in stages(a)}
 
 
 def test_the_version_that_was_confirmed_is_shown_only_to_who_confirms_it(stand: Stand) -> None:

@@ -19,7 +19,7 @@ from firstchair.models.protocol import WithChoices
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import NAMES, PairTable
 from firstchair.models.shap_summary import shap_summary
-from firstchair.promotion import Registry, enter_candidate
+from firstchair.promotion import Ledger, Registry, enter_candidate
 from tests.firstchair.models.toys import checkerboard
 
 FIRST, DAYS = date(2026, 1, 1), 40
@@ -64,11 +64,13 @@ def history(lake: Lake) -> Lake:
 
 
 def test_the_run_of_the_challenger_tells_what_its_trees_attend_to(
-    history: Lake, registry: Registry, tmp_path: Path
+    history: Lake, registry: Registry, ledger: Ledger, tmp_path: Path
 ) -> None:
     as_of = FIRST + timedelta(days=DAYS)
 
-    version = enter_candidate(history, registry, family="xgboost", as_of=as_of, seed=1).version
+    version = enter_candidate(
+        history, registry, ledger, family="xgboost", as_of=as_of, seed=1
+    ).version
 
     run = f"runs:/{version.run_id}"
     importance, summary = (
@@ -89,13 +91,13 @@ def test_the_run_of_the_challenger_tells_what_its_trees_attend_to(
 
 @pytest.mark.parametrize("family", ["xgboost", "blend"])
 def test_what_was_chosen_before_the_test_days_is_kept_for_the_version(
-    history: Lake, registry: Registry, family: str
+    history: Lake, registry: Registry, ledger: Ledger, family: str
 ) -> None:
     as_of = FIRST + timedelta(days=DAYS)
     tested = evaluate(load_split(history, as_of=as_of), family, seed=1).model
     assert isinstance(tested, WithChoices)
 
-    version = enter_candidate(history, registry, family=family, as_of=as_of, seed=1).version
+    version = enter_candidate(history, registry, ledger, family=family, as_of=as_of, seed=1).version
 
     kept = registry.load(version)
     assert isinstance(kept, WithChoices)
@@ -103,7 +105,9 @@ def test_what_was_chosen_before_the_test_days_is_kept_for_the_version(
     assert kept.choices() == tested.choices()
 
 
-def test_a_family_enters_once_without_test_users(history: Lake, registry: Registry) -> None:
+def test_a_family_enters_once_without_test_users(
+    history: Lake, registry: Registry, ledger: Ledger
+) -> None:
     early = FIRST + timedelta(days=4)
     events = history.read(t.EVENTS, f"event_date < date '{early}'")
     login = events.to_pylist()[0] | {"event_id": "quiet", "event_type": "login"}
@@ -112,16 +116,17 @@ def test_a_family_enters_once_without_test_users(history: Lake, registry: Regist
     history.overwrite(t.EVENTS, pa.concat_tables([events, quiet]))
     asked: Any = {"family": "trending", "as_of": early + timedelta(days=1)}
 
-    entered = [enter_candidate(history, registry, **asked, seed=1) for _ in range(2)]
+    entered = [enter_candidate(history, registry, ledger, **asked, seed=1) for _ in range(2)]
 
     assert [candidate.fitted_now for candidate in entered] == [True, False]
+    assert ledger.registered_on(early + timedelta(days=1)) == [entered[0].version]
     assert not history.count(t.OFFLINE_EVIDENCE)
     assert history.count(t.TRAINING_EVIDENCE) == USERS
     assert not any(name.startswith("test_") for name in registry.metrics(entered[0].version))
 
 
 def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(
-    history: Lake, registry: Registry
+    history: Lake, registry: Registry, ledger: Ledger
 ) -> None:
     events = history.read(t.EVENTS).to_pylist()
     for event in events:
@@ -130,7 +135,9 @@ def test_what_slates_led_to_is_measured_apart_and_stands_in_the_run(
     history.overwrite(t.EVENTS, pa.Table.from_pylist(events, schema=t.EVENTS.schema))
     as_of = FIRST + timedelta(days=16)
 
-    version = enter_candidate(history, registry, family="trending", as_of=as_of, seed=1).version
+    version = enter_candidate(
+        history, registry, ledger, family="trending", as_of=as_of, seed=1
+    ).version
 
     apart = {
         table: history.read(table).to_pylist()

@@ -2,12 +2,9 @@
 
 from alembic import context
 
-from firstchair.access.sessions import VERSION_TABLE
-
+given = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=None,
-    version_table=VERSION_TABLE,
+    connection=given["connection"], target_metadata=None, version_table=given["version_table"]
 )
 with context.begin_transaction():
     context.run_migrations()

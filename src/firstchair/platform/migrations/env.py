@@ -1,13 +1,10 @@
-"""Runs the migrations over the connection that `Journal.migrate` hands in."""
+"""Runs the migrations over the connection that `databases.migrate` hands in."""
 
 from alembic import context
 
-from firstchair.platform.journal import VERSION_TABLE
-
+given = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=None,
-    version_table=VERSION_TABLE,
+    connection=given["connection"], target_metadata=None, version_table=given["version_table"]
 )
 with context.begin_transaction():
     context.run_migrations()

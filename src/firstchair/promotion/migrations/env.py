@@ -1,7 +1,10 @@
-"""Runs the migrations over the connection that `Ledger.migrate` hands in."""
+"""Runs the migrations over the connection that `databases.migrate` hands in."""
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=None)
+given = context.config.attributes
+context.configure(
+    connection=given["connection"], target_metadata=None, version_table=given["version_table"]
+)
 with context.begin_transaction():
     context.run_migrations()
