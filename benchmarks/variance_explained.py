@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from firstchair.definitions.metrics import Metric
-from firstchair.evaluation.adjustment import explained
+from firstchair.evaluation.adjustment import Covariates, explained
 from firstchair.promotion.audition import Effect, simulate_panel
 from firstchair.promotion.audition.behaviour import World
 from firstchair.promotion.audition.worlds import WORLDS
@@ -56,15 +56,20 @@ def _rows(world: World, users: int, seed: int) -> Iterator[tuple[object, ...]]:
     cells = Cells(panel)
     fixed = plan(panel, cells.sizes, share=0.5, rules=RULES)
     known = facts(panel.before, panel.segments, RULES)
-    wider = np.column_stack([known, _standardised(_recent(panel.history))])
+    wider = np.column_stack([known.columns(), _standardised(_recent(panel.history))])
     own = _own(panel.before)
     for evaluation in Evaluations(panel, RULES):
         if evaluation.day not in DAYS:
             continue
         for metric in METRICS:
             alone = _standardised(own[metric][:, None])
-            for name, given in (("own rate", alone), ("gate", known), ("more", wider)):
-                fit = Forecast(given, panel.arm)
+            given = {
+                "own rate": Covariates.of_users(alone),
+                "gate": known,
+                "more": Covariates.of_users(wider),
+            }
+            for name, covariates in given.items():
+                fit = Forecast(covariates, panel.arm)
                 yield (
                     world.name,
                     str(metric),

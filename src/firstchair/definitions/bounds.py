@@ -47,9 +47,9 @@ def bounded(weights: Values, *, most: float = MOST_AVERAGES) -> Values:
         return weights
     while True:
         # Over the `larger` users that are cut, c n = most (larger c + sum of the others).
-        cut = weights > bound
-        others = float(weights[~cut].sum())
-        lower = most * others / (count - most * np.count_nonzero(cut))
+        kept = weights <= bound
+        larger = len(kept) - np.count_nonzero(kept)
+        lower = most * float(weights @ kept) / (count - most * larger)
         if lower >= bound:
             return np.minimum(weights, bound)
         bound = lower

@@ -1,5 +1,7 @@
 """Regression adjustment by covariates from the days before an experiment."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,31 @@ Values = npt.NDArray[np.float64]
 
 # Relative size of an eigenvalue below which a direction of the covariates is constant.
 RANK_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class Covariates:
+    """What is known of users from before an experiment, finite.
+
+    Attributes:
+        own: Values of single users, float64 (n_own, n_users).
+        group: Group of each user, int64 (n_users,).
+        shared: Values that all users of a group have, float64 (n_shared, n_groups).
+    """
+
+    own: Values
+    group: npt.NDArray[np.int64]
+    shared: Values
+
+    @classmethod
+    def of_users(cls, columns: Values) -> "Covariates":
+        """Covariates without groups, from float64 (n_users, n_covariates)."""
+        group = np.zeros(len(columns), dtype=np.int64)
+        return cls(np.ascontiguousarray(columns.T), group, np.zeros((0, 1)))
+
+    def columns(self) -> Values:
+        """All covariates of each user, float64 (n_users, n_own + n_shared)."""
+        return np.vstack([self.own, self.shared[:, self.group]]).T
 
 
 class Adjustment:
@@ -20,14 +47,17 @@ class Adjustment:
     ratio.
 
     Args:
-        facts: Covariates, float64 (n_users, n_covariates), finite, known before the experiment.
+        known: Covariates of the users.
         arm: int8 (n_users,), 0 control, 1 treatment.
     """
 
-    def __init__(self, facts: Values, arm: npt.NDArray[np.int8]) -> None:
-        # The last two columns are the members of the arms.
-        self._table = np.column_stack([facts, arm == 0, arm == 1]).astype(np.float64, copy=False)
-        self._products = self._table.T @ self._table
+    def __init__(self, known: Covariates, arm: npt.NDArray[np.int8]) -> None:
+        self._own = known.own
+        # Groups are divided by arm, and the last two values of a group are its members of each.
+        self._group = 2 * known.group + arm
+        groups = known.shared.shape[1]
+        self._shared = np.vstack([np.repeat(known.shared, 2, axis=1), np.tile(np.eye(2), groups)])
+        self._products = self._products_of(np.arange(len(arm)))
 
     def predicted(self, y: Values) -> Values:
         """Predict each user's value from the covariates.
@@ -39,22 +69,35 @@ class Adjustment:
             float64 (n_users,), up to a constant; 0 if nobody has a value or no covariate varies.
         """
         known = ~np.isnan(y)
-        products = self._of(known)
-        of_facts, of_arms, sums = products[:-2, :-2], products[-2:, -2:], products[-2:, :-2]
-        if not of_arms.any() or not of_facts.size:
+        if not known.any() or len(self._products) == 2:
             return np.zeros(len(y))
-        means = sums / np.maximum(np.diag(of_arms), 1.0)[:, None]
-        of_values = np.where(known, y, 0.0) @ self._table
-        slopes = _solved(of_facts - means.T @ sums, of_values[:-2] - of_values[-2:] @ means)
-        return np.asarray(self._table[:, :-2] @ slopes)
+        values = np.where(known, y, 0.0)
+        by_group = np.bincount(self._group, values, self._shared.shape[1])
+        of_values = np.concatenate([self._own @ values, self._shared @ by_group])
+        products = self._of(known)
+        sums, users = products[-2:, :-2], np.diag(products)[-2:]
+        means = sums / np.maximum(users, 1.0)[:, None]
+        spread = products[:-2, :-2] - means.T @ sums
+        slopes = _solved(spread, of_values[:-2] - of_values[-2:] @ means)
+        own, shared = np.split(slopes, [len(self._own)])
+        return np.asarray(own @ self._own + (shared @ self._shared[:-2])[self._group])
 
     def _of(self, known: npt.NDArray[np.bool_]) -> Values:
-        """Sums of products of the columns over the users with a value."""
-        if 2 * known.sum() < len(known):
-            inside = self._table[known]
-            return np.asarray(inside.T @ inside)
-        outside = self._table[~known]
-        return np.asarray(self._products - outside.T @ outside)
+        """Sums of products of the covariates over the users with a value."""
+        if 2 * np.count_nonzero(known) < len(known):
+            return self._products_of(np.flatnonzero(known))
+        return np.asarray(self._products - self._products_of(np.flatnonzero(~known)))
+
+    def _products_of(self, users: npt.NDArray[np.int64]) -> Values:
+        own, group, groups = (
+            self._own.take(users, axis=1),
+            self._group[users],
+            self._shared.shape[1],
+        )
+        sums = np.array([np.bincount(group, values, groups) for values in own])
+        across = sums.reshape(len(own), groups) @ self._shared.T
+        shared = (self._shared * np.bincount(group, minlength=groups)) @ self._shared.T
+        return np.block([[own @ own.T, across], [across.T, shared]])
 
 
 def _solved(spread: Values, products: Values) -> Values:

@@ -73,21 +73,21 @@ def sides_of(arm: npt.NDArray[np.integer]) -> Sides:
     return np.flatnonzero(arm == 0), np.flatnonzero(arm)
 
 
-def terms(y: Values, predicted: Values, weights: Values | None = None) -> Terms:
-    """What is summed of each user.
+def terms(y: Values, predicted: Values) -> Terms:
+    """What is summed of each user, every user counting once.
 
     Args:
         y: float64 (n_users,), one value per user, the unit of randomisation (Deng et al. 2018).
         predicted: float64 (n_users,), prediction of y from the days before (`Adjustment`).
-        weights: float64 (n_users,), not negative; None counts every user once.
     """
     known = ~np.isnan(y)
     counted = known.astype(np.float64)
-    r = np.where(known, y, predicted) - predicted
-    if weights is None:
-        return Terms(counted, counted, r, predicted)
-    w = weights * counted
-    return Terms(counted, w, w * r, predicted)
+    return Terms(counted, counted, np.where(known, y, predicted) - predicted, predicted)
+
+
+def weighted(each: Terms, weights: Values) -> Terms:
+    """The terms with other weights, float64 (n_users,), not negative."""
+    return each._replace(w=weights * each.counted, wr=weights * each.wr)
 
 
 def moments(each: Terms, cells: Codes, n_cells: int) -> Moments:
@@ -138,29 +138,31 @@ def compare(control: Moments, treatment: Moments) -> Contrast:
     return Contrast(means[0], means[1], ratio - 1, known, control.n, treatment.n)
 
 
-def influence(each: Terms, arms: Sides) -> Values:
-    """Influence of each user on the relative difference that `compare` computes.
+def influences(metrics: Sequence[Terms], arms: Sides) -> list[Values]:
+    """Influence of each user on the relative differences that `compare_arms` computes.
 
-    The estimate is its expectation plus the sum of these values, up to terms that vanish faster
+    An estimate is its expectation plus the sum of these values, up to terms that vanish faster
     than the error. The sum of products of the values of two evaluations is the covariance of their
     estimates.
 
     Args:
-        each: Terms of the users.
+        metrics: Terms of the users in each metric.
         arms: The users of both arms.
 
     Returns:
-        float64 (n_users,); 0 for users without a value, and for all without a difference.
+        float64 (n_users,) for each metric; 0 for users without a value, and for all without a
+        difference.
     """
-    found, sums = np.zeros(len(each.w)), [_sums([each], side) for side in arms]
+    sums = [_sums(metrics, side) for side in arms]
     effect = compare(*sums)
-    if not np.isfinite(effect.se[0]):
-        return found
-    control = effect.control[0]
-    scales = (-effect.treatment[0] / control, 1.0)
-    for side, arm, scale in zip(arms, sums, scales, strict=True):
-        w, wr = float(arm.w[0]), float(arm.wr[0])
-        found[side] = scale / (w * control) * (each.wr[side] - wr / w * each.w[side])
+    found = [np.zeros(len(each.w)) for each in metrics]
+    for place, each in enumerate(metrics):
+        if not np.isfinite(effect.se[place]):
+            continue
+        control, treatment = effect.control[place], effect.treatment[place]
+        for side, arm, slope in zip(arms, sums, (-treatment / control, 1.0), strict=True):
+            w, wr = arm.w[place], arm.wr[place]
+            found[place][side] = slope / (w * control) * (each.wr[side] - wr / w * each.w[side])
     return found
 
 
@@ -199,7 +201,11 @@ def _sums(metrics: Sequence[Terms], side: Side) -> Moments:
     rows = []
     for each in metrics:
         n, w, wr, p = (values[side] for values in each)
-        rows.append((n @ n, n @ w, n @ wr, w @ p, w @ w, w @ wr, wr @ wr))
+        users, rest = n @ n, n @ wr
+        if each.w is each.counted:
+            rows.append((users, users, rest, w @ p, users, rest, wr @ wr))
+        else:
+            rows.append((users, n @ w, rest, w @ p, w @ w, w @ wr, wr @ wr))
     return Moments(*np.array(rows).T)
 
 

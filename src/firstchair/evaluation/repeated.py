@@ -12,6 +12,8 @@ Values = npt.NDArray[np.float64]
 # Paths of the null distribution: a level of 0.05 is met within 0.001, one of 0.01 within 0.0004.
 PATHS = 2**15
 PATHS_SEED = 20_260_101
+# Evaluations whose steps are drawn together.
+BLOCK = 16
 
 
 def spent(share: float, *, alpha: float) -> float:
@@ -80,9 +82,7 @@ class RepeatedTest:
 
     def _spend(self, row: Values, share: float) -> float:
         level = spent(share, alpha=self.alpha)
-        z = np.zeros(PATHS)
-        for place, weight in enumerate(row):
-            z += weight * _steps(place)
+        z = _paths(row)
         waiting = z[~self._crossed]
         allowed = int(level * PATHS) - (PATHS - len(waiting))
         if allowed <= 0:
@@ -108,8 +108,23 @@ def planned_bound(min_days: int, max_days: int, alpha: float) -> float:
     return bound
 
 
-@lru_cache(maxsize=512)
-def _steps(look: int) -> Values:
-    """A standard normal step for every path: the normal quantiles in a random order."""
-    order = np.random.default_rng([PATHS_SEED, look]).permutation(PATHS)
-    return np.asarray(ndtri((order + 0.5) / PATHS))
+def _paths(row: Values) -> Values:
+    """The z-value of every path at an evaluation, float64 (PATHS,), given its Cholesky row."""
+    found = np.zeros(PATHS)
+    for block, first in enumerate(range(0, len(row), BLOCK)):
+        weights = row[first : first + BLOCK]
+        found += weights @ _steps(block)[: len(weights)]
+    return found
+
+
+@lru_cache(maxsize=32)
+def _steps(block: int) -> Values:
+    """Standard normal steps of every path at `BLOCK` evaluations, float64 (BLOCK, PATHS).
+
+    At each evaluation they are the normal quantiles in a random order.
+    """
+    orders = [
+        np.random.default_rng([PATHS_SEED, block * BLOCK + place]).permutation(PATHS)
+        for place in range(BLOCK)
+    ]
+    return np.asarray(ndtri((np.array(orders) + 0.5) / PATHS))

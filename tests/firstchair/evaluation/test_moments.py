@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
-from firstchair.evaluation.adjustment import Adjustment, explained
+from firstchair.evaluation.adjustment import Adjustment, Covariates, explained
 from firstchair.evaluation.moments import (
     Contrast,
     Moments,
     compare,
     compare_ratios,
-    influence,
+    influences,
     moments,
     sides_of,
     terms,
+    weighted,
 )
 
 RNG = np.random.default_rng(11)
@@ -28,13 +29,15 @@ def contrast(
     arm: np.ndarray = ARM,
     weights: np.ndarray | None = None,
 ) -> Contrast:
-    each = terms(y, predicted(y, x, arm), weights)
+    each = terms(y, predicted(y, x, arm))
+    each = each if weights is None else weighted(each, weights)
     found = moments(each, arm.astype(np.int64), 2)
     return compare(*(Moments(*(values[[side]] for values in found)) for side in (0, 1)))
 
 
 def predicted(y: np.ndarray, x: np.ndarray, arm: np.ndarray) -> np.ndarray:
-    return Adjustment(x.reshape(len(x), -1), arm.astype(np.int8)).predicted(y)
+    known = Covariates.of_users(x.reshape(len(x), -1))
+    return Adjustment(known, arm.astype(np.int8)).predicted(y)
 
 
 def test_the_adjusted_difference_is_the_arm_of_an_ordinary_regression() -> None:
@@ -117,6 +120,19 @@ def test_a_fact_told_twice_and_a_constant_one_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9])
+def test_what_a_group_shares_predicts_like_a_covariate_of_each_of_its_users(share: float) -> None:
+    group = RNG.integers(0, 6, USERS)
+    known = Covariates(X[None, :], group, RNG.normal(0, 1, (3, 6)))
+    y = np.where(RNG.random(USERS) < share, Y + known.shared[1, group], np.nan)
+
+    found = Adjustment(known, ARM.astype(np.int8)).predicted(y)
+
+    of_users = Adjustment(Covariates.of_users(known.columns()), ARM.astype(np.int8)).predicted(y)
+    assert found == pytest.approx(of_users, abs=1e-9)
+    assert explained(y, found) > explained(y, X)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
 def test_slopes_are_those_of_the_users_with_a_value(share: float) -> None:
     known = RNG.random(USERS) < share
     holes = np.where(known, Y, np.nan)
@@ -140,7 +156,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
     arms = [RNG.permutation(ARM) for _ in range(400)]
     both = np.array([[contrast(y, arm=arm).d[0] for y in (early, late)] for arm in arms])
 
-    moved = [influence(terms(y, predicted(y, X, ARM)), sides_of(ARM)) for y in (early, late)]
+    moved = influences([terms(y, predicted(y, X, ARM)) for y in (early, late)], sides_of(ARM))
 
     assert np.sqrt(moved[0] @ moved[0]) == pytest.approx(contrast(early).se[0], rel=0.01)
     together = moved[0] @ moved[1] / np.sqrt(moved[0] @ moved[0] * (moved[1] @ moved[1]))
@@ -150,7 +166,7 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
 def test_users_without_a_value_move_nothing() -> None:
     holes = np.where(np.arange(USERS) < 100, np.nan, Y)
 
-    moved = influence(terms(holes, predicted(holes, X, ARM)), sides_of(ARM))
+    (moved,) = influences([terms(holes, predicted(holes, X, ARM))], sides_of(ARM))
 
     assert not moved[:100].any()
     assert moved[100:].all()

@@ -42,7 +42,9 @@ class Panel:
         arm: int8 (n_users,), 0 champion, 1 challenger, ascending.
         segments: By name.
         before: By name of `BEFORE`, float64 (n_users,): the sums of `history`.
-        history: By name of `HISTORY`, float32 (BEFORE_DAYS, n_users), oldest day first.
+        earlier: Index in the arrays of `history` of each user and day before the stage on which
+            they were active, int64 (n_earlier,).
+        earlier_rows: As `rows`, of these, float32 (n_earlier,).
         offsets: The rows of day d of the stage are offsets[d] to offsets[d + 1].
         user: int64 (n_rows,), one row a user and day on which they were active.
         rows: By name of `MEASURES`, float32 (n_rows,); every click is a play, and nobody follows.
@@ -52,7 +54,8 @@ class Panel:
     arm: npt.NDArray[np.int8]
     segments: Mapping[str, Segment]
     before: Mapping[str, Values]
-    history: Mapping[str, Floats]
+    earlier: Codes
+    earlier_rows: Mapping[str, Floats]
     offsets: Codes
     user: Codes
     rows: Mapping[str, Floats]
@@ -68,6 +71,14 @@ class Panel:
     def users(self) -> int:
         """Number of users."""
         return len(self.arm)
+
+    @property
+    def history(self) -> dict[str, Floats]:
+        """Days before the stage by name of `HISTORY`, float32 (BEFORE_DAYS, n_users)."""
+        found = {name: np.zeros((BEFORE_DAYS, self.users), dtype=np.float32) for name in HISTORY}
+        for name, values in found.items():
+            values.ravel()[self.earlier] = self.earlier_rows.get(name, 1)
+        return found
 
     @cached_property
     def active(self) -> npt.NDArray[np.bool_]:
@@ -154,14 +165,14 @@ def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEA
     number[kept] = np.arange(len(kept))
     user, offsets = number[user], offsets_of(day)
     start = int(offsets[BEFORE_DAYS])
-    cells = day[:start] * len(kept) + user[:start]
-    history = {name: _history(measured.get(name), cells, len(kept)) for name in HISTORY}
-    sums = [days.sum(axis=0, dtype=np.float64) for days in history.values()]
+    earlier = {name: values[:start] for name, values in measured.items()}
+    sums = [np.bincount(user[:start], earlier.get(name), len(kept)) for name in HISTORY]
     return Panel(
         arm=arm[kept].astype(np.int8),
         segments={n: Segment(s.values, s.codes[kept]) for n, s in found.segments.items()},
-        before=dict(zip(BEFORE, sums, strict=True)),
-        history=history,
+        before={name: values.astype(np.float64) for name, values in zip(BEFORE, sums, strict=True)},
+        earlier=day[:start] * len(kept) + user[:start],
+        earlier_rows=earlier,
         offsets=offsets[BEFORE_DAYS:] - start,
         user=user[start:],
         rows={name: values[start:] for name, values in measured.items()},
@@ -208,10 +219,3 @@ def _with_program(
     for name, values in measured.items():
         measured[name] = np.concatenate([values[others], np.full(DAYS, fetched[name])])[order]
     return day[order], user[order], measured
-
-
-def _history(values: Floats | None, cells: Codes, users: int) -> Floats:
-    """The cells before the stage as an array of days and users; 1 for each cell without values."""
-    found = np.zeros((BEFORE_DAYS, users), dtype=np.float32)
-    found.ravel()[cells] = 1 if values is None else values[: len(cells)]
-    return found

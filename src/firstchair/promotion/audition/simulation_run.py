@@ -106,11 +106,11 @@ def _offline(lift: float, seed: int) -> OfflineEvidence:
 def _naive(panel: Panel) -> tuple[str, str]:
     """The decisions of two common rules on the same days."""
     arms = sides_of(panel.arm)
-    settled = np.zeros((2, panel.users))
+    settled, changing = np.zeros((2, panel.users)), LATE_DAYS if panel.late else 1
     bare, t_test = str(Verb.HOLD), str(Verb.HOLD)
     for today in range(DAYS):
         clicks, shown = settled.copy()
-        for day in range(max(0, today - LATE_DAYS + 1), today + 1):
+        for day in range(max(0, today - changing + 1), today + 1):
             users, clicked, seen = panel.clicks(day, today=today)
             clicks[users] += clicked
             shown[users] += seen
@@ -121,8 +121,8 @@ def _naive(panel: Panel) -> tuple[str, str]:
             t_test = str(Verb.PROMOTE if z > 0 else Verb.REJECT)
         if today + 1 >= BARE_DAY and t_test != str(Verb.HOLD):
             break
-        if today + 1 >= LATE_DAYS:
-            users, clicked, seen = panel.clicks(today - LATE_DAYS + 1, today=DAYS)
+        if today + 1 >= changing:
+            users, clicked, seen = panel.clicks(today - changing + 1, today=DAYS)
             settled[0, users] += clicked
             settled[1, users] += seen
     return bare, t_test
@@ -130,7 +130,7 @@ def _naive(panel: Panel) -> tuple[str, str]:
 
 def _difference(clicks: Values, shown: Values, arms: Sides) -> tuple[float, float]:
     """Difference of the mean click rates over users, and its z."""
-    rates = np.divide(clicks, shown, out=np.zeros_like(clicks), where=shown > 0)
+    rates = clicks * (shown > 0) / np.maximum(shown, 1)
     counts = np.array([np.count_nonzero(shown[side]) for side in arms])
     sums = np.array([rates[side].sum() for side in arms])
     squares = np.array([rates[side] @ rates[side] for side in arms])

@@ -104,10 +104,7 @@ class Evaluations:
             yield Evaluation(
                 day=today + 1,
                 data_days=today + 1 - len(newest) + len(whole),
-                totals={
-                    name: sum((day[name] for day in whole), total)
-                    for name, total in settled.items()
-                },
+                totals={name: _sum(total, whole, name) for name, total in settled.items()},
                 oldest=[*oldest, *whole][: rules.novelty_days],
                 recent=known[-rules.novelty_days :],
                 newest=known[-rules.window_days :],
@@ -127,7 +124,15 @@ class Evaluations:
 
 def shown_over(days: Sequence[Day]) -> Day:
     """Impressions and clicks of each user over some days, float64 (n_users,)."""
-    return {name: np.sum([day[name] for day in days], axis=0) for name in WINDOW}
+    return {name: _sum(days[0][name], days[1:], name) for name in WINDOW}
+
+
+def _sum(first: Values, days: Sequence[Day], name: str) -> Values:
+    """A measure of each user, summed over further days."""
+    found = first.copy()
+    for day in days:
+        found += day[name]
+    return found
 
 
 class _Balance:

@@ -1,6 +1,6 @@
 """Evidence of a stage as arrays: one row per user and day (docs/reference/contract.md, 9)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -34,6 +34,20 @@ class Segment:
 
     values: tuple[str, ...]
     codes: Codes
+
+
+def groups_of(segments: Iterable[Segment], users: int) -> tuple[Codes, Codes]:
+    """Group users by all of some segments.
+
+    Returns:
+        The first user of each group, int64 (n_groups,), and the group of each user, int64
+        (n_users,). Groups are ordered by the values of the segments, the first segment foremost.
+    """
+    combined = np.zeros(users, dtype=np.int64)
+    for segment in segments:
+        combined = combined * len(segment.values) + segment.codes
+    _, first, group = np.unique(combined, return_index=True, return_inverse=True)
+    return first, group
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from firstchair.definitions.bounds import bounded_parts
 from firstchair.definitions.metrics import Metric
-from firstchair.evaluation.adjustment import Adjustment
-from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Segment, Values
+from firstchair.evaluation.adjustment import Adjustment, Covariates
+from firstchair.promotion.experiment.evidence import BEFORE_DAYS, Codes, Segment, Values, groups_of
 from firstchair.promotion.experiment.ratios import pooled
 from firstchair.promotion.rules import LiveRules
 
@@ -25,11 +25,11 @@ class Forecast:
     stage has grown by `GROWTH`.
 
     Args:
-        known: Covariates of each user, float64 (n_users, n_covariates).
+        known: Covariates of the users.
         arm: int8 (n_users,).
     """
 
-    def __init__(self, known: Values, arm: npt.NDArray[np.int8]) -> None:
+    def __init__(self, known: Covariates, arm: npt.NDArray[np.int8]) -> None:
         self._adjustment = Adjustment(known, arm)
         self._fits: dict[Metric, tuple[int, Values]] = {}
 
@@ -51,7 +51,7 @@ class Forecast:
 
 def facts(
     before: Mapping[str, Values], segments: Mapping[str, Segment], rules: LiveRules
-) -> Values:
+) -> Covariates:
     """Compute the covariates of the users of a stage.
 
     Every metric is adjusted by the same covariates (`firstchair.evaluation.adjustment`): the rates
@@ -59,15 +59,22 @@ def facts(
     each segment value with at least `fact_share` of the users.
 
     Returns:
-        float64 (n_users, n_covariates), each column with mean 0 and variance 1.
+        Values of single users, and those of groups of users with the same segments, each with mean
+        0 and variance 1 over all users.
     """
-    columns = [*_rates(before, rules), *_activity(before)]
-    columns += _parts(segments, rules.fact_share)
-    table = np.column_stack(columns)
-    centred = table - table.mean(axis=0)
-    spread = centred.std(axis=0)
-    varies = spread > LEAST_SPREAD * np.maximum(1.0, np.abs(table).max(axis=0))
-    return np.asarray(centred[:, varies] / spread[varies])
+    own = np.array([*_rates(before, rules), *_activity(before)])
+    first, group = groups_of(segments.values(), own.shape[1])
+    shared = np.array([*_parts(segments, first, rules.fact_share)]).reshape(-1, len(first))
+    users = np.bincount(group).astype(np.float64)
+    return Covariates(_standardised(own, np.ones(len(group))), group, _standardised(shared, users))
+
+
+def _standardised(values: Values, users: Values) -> Values:
+    """Rows that vary over users, with mean 0 and variance 1; each place counts so many users."""
+    centred = values - (values @ users / users.sum())[:, None]
+    spread = np.sqrt(centred**2 @ users / users.sum())
+    varies = spread > LEAST_SPREAD * np.maximum(1.0, np.abs(values).max(axis=1, initial=0.0))
+    return np.asarray(centred[varies] / spread[varies, None])
 
 
 def _rates(before: Mapping[str, Values], rules: LiveRules) -> Iterator[Values]:
@@ -86,11 +93,12 @@ def _activity(before: Mapping[str, Values]) -> Iterator[Values]:
     yield (active == 0).astype(np.float64)
 
 
-def _parts(segments: Mapping[str, Segment], least: float) -> Iterator[npt.NDArray[np.float64]]:
+def _parts(segments: Mapping[str, Segment], first: Codes, least: float) -> Iterator[Values]:
+    """Whether a group has a segment value, 0 or 1, for each value of enough users."""
     for segment in segments.values():
         counts = np.bincount(segment.codes, minlength=len(segment.values))
         for code in np.flatnonzero(counts >= least * len(segment.codes)):
-            yield (segment.codes == code).astype(np.float64)
+            yield (segment.codes[first] == code).astype(np.float64)
 
 
 def _drawn(top: Values, bottom: Values, weight: float, rules: LiveRules) -> Values:

@@ -19,9 +19,10 @@ from firstchair.evaluation.moments import (
     moments,
     sides_of,
     terms,
+    weighted,
 )
 from firstchair.promotion.experiment.evaluations import Day, Days, Evaluation, shown_over
-from firstchair.promotion.experiment.evidence import Values
+from firstchair.promotion.experiment.evidence import ARMS, Segment, Values, groups_of
 from firstchair.promotion.experiment.facts import Forecast
 from firstchair.promotion.experiment.planning import Plan
 from firstchair.promotion.rules import LiveRules
@@ -66,15 +67,10 @@ class Cells:
 
     def __init__(self, days: Days) -> None:
         self.arms: Sides = sides_of(days.arm)
-        combined = days.arm.astype(np.int64)
+        arms = Segment(ARMS, days.arm.astype(np.int64))
         families = {name: found for name, found in days.segments.items() if len(found.values) > 1}
-        for found in families.values():
-            combined = combined * len(found.values) + found.codes
-        names, self.of_user = np.unique(combined, return_inverse=True)
-        self.count = len(names)
-        first = np.zeros(self.count, dtype=np.int64)
-        first[self.of_user[::-1]] = np.arange(days.users)[::-1]
-        # Cells are ordered by arm, since the arm comes first in `combined`.
+        first, self.of_user = groups_of([arms, *families.values()], days.users)
+        self.count = len(first)
         self._sides = sides_of(days.arm[first])
         self.parts: list[tuple[str, str]] = [("all", "all")]
         members = [np.ones(self.count)]
@@ -139,14 +135,14 @@ def read(
     - The ratio of all clicks to all impressions, with a bounded weight of each user.
     """
     total, data_days = evaluation.totals, evaluation.data_days
-    y, predicted = predicted_clicks(total, forecast, data_days=data_days)
+    clicks = clicks_of(total, forecast, data_days=data_days)
     others = {
         **{one.metric: one.value(total, max(1, data_days)) for one in GUARDRAILS},
         **{metric: evaluation.labels[str(metric)] for metric in CHURN_HORIZONS},
     }
     of_users = {
-        Metric.CLICKS: terms(y, predicted, weights_of(total, fixed)),
-        Metric.CLICKS_UNWEIGHTED: terms(y, predicted),
+        Metric.CLICKS: weighted(clicks, weights_of(total, fixed)),
+        Metric.CLICKS_UNWEIGHTED: clicks,
     } | {
         metric: terms(value, forecast.of(metric, value, data_days=data_days))
         for metric, value in others.items()
@@ -175,10 +171,8 @@ def clicks_per_100(shown: Day) -> Values:
     return 100 * each_ratio(shown["clicks"], shown["impressions"])
 
 
-def predicted_clicks(
-    shown: Day, forecast: Forecast, *, data_days: int = 0
-) -> tuple[Values, Values]:
-    """Clicks per 100 impressions of each user over some days, and their prediction.
+def clicks_of(shown: Day, forecast: Forecast, *, data_days: int = 0) -> Terms:
+    """Terms of the clicks per 100 impressions over some days, without weights.
 
     Args:
         shown: Impressions and clicks of each user in those days.
@@ -186,13 +180,13 @@ def predicted_clicks(
         data_days: Days of the stage so far; 0 for part of them, which reuses an earlier fit.
     """
     y = clicks_per_100(shown)
-    return y, forecast.of(Metric.CLICKS, y, data_days=data_days)
+    return terms(y, forecast.of(Metric.CLICKS, y, data_days=data_days))
 
 
 def clicks_over(days: Sequence[Day], forecast: Forecast, fixed: Plan) -> Terms:
     """Terms of the clicks over some days of the stage."""
     shown = shown_over(days)
-    return terms(*predicted_clicks(shown, forecast), weights_of(shown, fixed))
+    return weighted(clicks_of(shown, forecast), weights_of(shown, fixed))
 
 
 def weights_of(shown: Day, fixed: Plan) -> Values:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from firstchair.definitions.metrics import GUARDRAILS, Metric
-from firstchair.evaluation.moments import Sides, Terms, influence
+from firstchair.evaluation.moments import Sides, Terms, influences
 from firstchair.evaluation.repeated import RepeatedTest
 from firstchair.promotion.experiment.evaluations import Evaluation
 from firstchair.promotion.rules import LiveRules
@@ -38,9 +38,10 @@ class Proofs:
         if early or evaluation.day > rules.max_days:
             return {}
         share = evaluation.day / rules.max_days
+        moved = influences([terms[metric] for metric in self._tests], self.arms)
         return {Metric.CLICKS_UNWEIGHTED: rules.unweighted_z} | {
-            metric: test.critical(influence(terms[metric], self.arms), share=share)
-            for metric, test in self._tests.items()
+            metric: test.critical(values, share=share)
+            for (metric, test), values in zip(self._tests.items(), moved, strict=True)
         }
 
 
@@ -52,6 +53,7 @@ def fall_se(first: Terms, newest: Terms, arms: Sides) -> float:
         newest: Their terms in the later one.
         arms: The users of both arms.
     """
-    moved = influence(newest, arms) - influence(first, arms)
+    before, now = influences([first, newest], arms)
+    moved = now - before
     found = float(np.sqrt(moved @ moved))
     return found if found > 0 else np.nan
