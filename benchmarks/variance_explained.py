@@ -83,7 +83,7 @@ def _found(
     evaluation: Evaluation, metric: Metric, cells: Cells, fit: Forecast, fixed: Plan
 ) -> tuple[float, float]:
     found = read(evaluation, cells, fit, fixed, RULES)
-    each = found.terms[metric]
+    each = found.compared.terms[metric]
     known = each.counted > 0
     rest, predicted = each.wr[known] / each.w[known], each.p[known]
     return explained(rest + predicted, predicted), found.metrics[metric].se

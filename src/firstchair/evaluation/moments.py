@@ -1,8 +1,8 @@
 """Sums of per-user values by cell, and the relative difference of two arms from these sums."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from firstchair.definitions.bounds import MOST_AVERAGES, bounded_parts
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
+
+Key = TypeVar("Key", bound=Hashable)
 
 # The users of one arm: where they stand among all.
 Side = slice | npt.NDArray[np.intp]
@@ -103,17 +105,39 @@ def moments(each: Terms, cells: Codes, n_cells: int) -> Moments:
     return Moments(*(np.bincount(cells, values, n_cells).astype(np.float64) for values in summed))
 
 
-def compare_arms(metrics: Sequence[Terms], arms: Sides) -> Contrast:
-    """Compare the arms in several metrics of the same users.
+class Comparison(Generic[Key]):
+    """Both arms compared in several metrics of the same users.
 
-    Args:
-        metrics: Terms of the users in each metric.
-        arms: The users of both arms.
-
-    Returns:
-        Each field float64 (n_metrics,).
+    Attributes:
+        terms: Terms of the users by metric.
+        effects: The relative differences, each field float64 (n_metrics,), in the same order.
     """
-    return compare(*(_sums(metrics, side) for side in arms))
+
+    def __init__(self, terms: Mapping[Key, Terms], arms: Sides) -> None:
+        self.terms = terms
+        self._arms = arms
+        self._sums = [_sums(terms.values(), side) for side in arms]
+        self.effects = compare(*self._sums)
+
+    def influence(self, metric: Key) -> Values:
+        """Influence of each user on the relative difference in a metric.
+
+        The estimate is its expectation plus the sum of these values, up to terms that vanish faster
+        than the error. The sum of products of the values of two estimates is their covariance.
+
+        Returns:
+            float64 (n_users,); 0 for users without a value, and for all without a difference.
+        """
+        place, each, effects = list(self.terms).index(metric), self.terms[metric], self.effects
+        found = np.zeros(len(each.w))
+        if not np.isfinite(effects.se[place]):
+            return found
+        control, treatment = effects.control[place], effects.treatment[place]
+        slopes = (-treatment / control, 1.0)
+        for side, arm, slope in zip(self._arms, self._sums, slopes, strict=True):
+            w, wr = arm.w[place], arm.wr[place]
+            found[side] = slope / (w * control) * (each.wr[side] - wr / w * each.w[side])
+        return found
 
 
 def compare(control: Moments, treatment: Moments) -> Contrast:
@@ -136,34 +160,6 @@ def compare(control: Moments, treatment: Moments) -> Contrast:
         sound = (control.n > 1) & (treatment.n > 1) & (means[0] > 0) & (se > 0)
     known = np.where(sound, se, np.nan)
     return Contrast(means[0], means[1], ratio - 1, known, control.n, treatment.n)
-
-
-def influences(metrics: Sequence[Terms], arms: Sides) -> list[Values]:
-    """Influence of each user on the relative differences that `compare_arms` computes.
-
-    An estimate is its expectation plus the sum of these values, up to terms that vanish faster
-    than the error. The sum of products of the values of two evaluations is the covariance of their
-    estimates.
-
-    Args:
-        metrics: Terms of the users in each metric.
-        arms: The users of both arms.
-
-    Returns:
-        float64 (n_users,) for each metric; 0 for users without a value, and for all without a
-        difference.
-    """
-    sums = [_sums(metrics, side) for side in arms]
-    effect = compare(*sums)
-    found = [np.zeros(len(each.w)) for each in metrics]
-    for place, each in enumerate(metrics):
-        if not np.isfinite(effect.se[place]):
-            continue
-        control, treatment = effect.control[place], effect.treatment[place]
-        for side, arm, slope in zip(arms, sums, (-treatment / control, 1.0), strict=True):
-            w, wr = arm.w[place], arm.wr[place]
-            found[place][side] = slope / (w * control) * (each.wr[side] - wr / w * each.w[side])
-    return found
 
 
 def compare_ratios(
@@ -196,7 +192,7 @@ def compare_ratios(
     return Contrast(*(np.array([value]) for value in (*ratio, lift - 1, se, *n)))
 
 
-def _sums(metrics: Sequence[Terms], side: Side) -> Moments:
+def _sums(metrics: Iterable[Terms], side: Side) -> Moments:
     """Sums over the users of one arm in each metric, float64 (n_metrics,)."""
     rows = []
     for each in metrics:

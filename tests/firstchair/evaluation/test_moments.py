@@ -5,11 +5,11 @@ import pytest
 
 from firstchair.evaluation.adjustment import Adjustment, Covariates, explained
 from firstchair.evaluation.moments import (
+    Comparison,
     Contrast,
     Moments,
     compare,
     compare_ratios,
-    influences,
     moments,
     sides_of,
     terms,
@@ -156,7 +156,10 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
     arms = [RNG.permutation(ARM) for _ in range(400)]
     both = np.array([[contrast(y, arm=arm).d[0] for y in (early, late)] for arm in arms])
 
-    moved = influences([terms(y, predicted(y, X, ARM)) for y in (early, late)], sides_of(ARM))
+    values = {"early": early, "late": late}
+    looks = {name: terms(y, predicted(y, X, ARM)) for name, y in values.items()}
+    compared = Comparison(looks, sides_of(ARM))
+    moved = [compared.influence(name) for name in looks]
 
     assert np.sqrt(moved[0] @ moved[0]) == pytest.approx(contrast(early).se[0], rel=0.01)
     together = moved[0] @ moved[1] / np.sqrt(moved[0] @ moved[0] * (moved[1] @ moved[1]))
@@ -166,7 +169,8 @@ def test_influences_add_up_to_the_error_and_tell_how_looks_move_together() -> No
 def test_users_without_a_value_move_nothing() -> None:
     holes = np.where(np.arange(USERS) < 100, np.nan, Y)
 
-    (moved,) = influences([terms(holes, predicted(holes, X, ARM))], sides_of(ARM))
+    each = terms(holes, predicted(holes, X, ARM))
+    moved = Comparison({"y": each}, sides_of(ARM)).influence("y")
 
     assert not moved[:100].any()
     assert moved[100:].all()

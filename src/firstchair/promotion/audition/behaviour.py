@@ -91,6 +91,7 @@ def cells_of(active: npt.NDArray[np.bool_]) -> tuple[Codes, Codes, Codes]:
     Args:
         active: bool (ALL_DAYS, n_users), C order.
     """
-    place = np.flatnonzero(active)
-    day = np.repeat(np.arange(len(active)), np.count_nonzero(active, axis=1))
-    return day, place - day * active.shape[1], place
+    users = [np.flatnonzero(on_day) for on_day in active]
+    day = np.repeat(np.arange(len(active)), [len(found) for found in users])
+    user = np.concatenate(users)
+    return day, user, day * active.shape[1] + user

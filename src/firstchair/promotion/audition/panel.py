@@ -135,7 +135,9 @@ class Panel:
         if day + horizon >= DAYS:
             return np.array([], dtype=np.int64), np.array([])
         users = self.user[self.offsets[day] : self.offsets[day + 1]]
-        before, after = self._active_before[[day + 1, day + 1 + horizon]][:, users]
+        before, after = (
+            self._active_before[until].take(users) for until in (day + 1, day + 1 + horizon)
+        )
         return users, (after == before).astype(np.float64)
 
 

@@ -143,16 +143,17 @@ class _Balance:
         self._rules = rules
         self._counts = np.bincount(arm, minlength=2).astype(np.float64)
         self._settled = before
+        self._newest: list[tuple[Values, tuple[float, float] | None]] = []
 
     def settle(self, day: Day) -> None:
         self._settled = self._settled + day["impressions"]
 
     def gaps(self, newest: Sequence[Day], today: int) -> dict[int, str]:
         """The newest days with lost data: index in `newest`, and a sentence with the figures."""
-        before = self._log_ratio(self._settled)
+        before, ratios = self._log_ratio(self._settled), self._log_ratios(newest)
         found: dict[int, str] = {}
         for place, day in enumerate(newest if before is not None else ()):
-            number, now = today + 2 - len(newest) + place, self._log_ratio(day["impressions"])
+            number, now = today + 2 - len(newest) + place, ratios[place]
             if before is None or now is None:
                 if day["impressions"].any():
                     found[place] = f"On day {number} one arm has no impression at all."
@@ -168,6 +169,16 @@ class _Balance:
                     f"{np.expm1(change):+.0%} against the days before."
                 )
         return found
+
+    def _log_ratios(self, newest: Sequence[Day]) -> list[tuple[float, float] | None]:
+        """`_log_ratio` of each day, computed once while the day stays as it is."""
+        known = self._newest
+        self._newest = [
+            next((seen for seen in known if seen[0] is shown), None)
+            or (shown, self._log_ratio(shown))
+            for shown in (day["impressions"] for day in newest)
+        ]
+        return [ratio for _, ratio in self._newest]
 
     def _log_ratio(self, impressions: Values) -> tuple[float, float] | None:
         """Logarithm of the ratio of the arms' impressions per user, and its standard error.

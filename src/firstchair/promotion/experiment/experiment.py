@@ -1,13 +1,13 @@
 """Decisions on live evidence, one for each day of a stage."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from firstchair.definitions.arms import RAMP_SHARES
 from firstchair.definitions.metrics import Metric
-from firstchair.evaluation.moments import Terms
+from firstchair.evaluation.moments import Comparison, Terms
 from firstchair.promotion.experiment import conditions as ask
 from firstchair.promotion.experiment.conditions import Condition, SampleRatio, missing
 from firstchair.promotion.experiment.decision import ExperimentDecision
@@ -17,16 +17,17 @@ from firstchair.promotion.experiment.facts import Forecast, facts
 from firstchair.promotion.experiment.harm import HarmWatch, deteriorated
 from firstchair.promotion.experiment.measures import (
     Cells,
+    Reading,
     Readings,
     clicks_over,
     outliers,
     read,
-    window,
+    readings_of,
 )
 from firstchair.promotion.experiment.outlook import Outlook
 from firstchair.promotion.experiment.planning import Plan, plan
 from firstchair.promotion.experiment.probation import ProbationWatch
-from firstchair.promotion.experiment.proofs import Proofs, fall_se, margins
+from firstchair.promotion.experiment.proofs import Proofs, difference_se, margins
 from firstchair.promotion.experiment.record import (
     checks_of,
     detectable_effect,
@@ -109,7 +110,8 @@ class Experiment:
         self._probation = ProbationWatch(self.fixed.rho, self.rules)
         known = facts(self.days.before, self.days.segments, self.rules)
         self._forecast = Forecast(known, self.days.arm)
-        self._proofs = Proofs(self.cells.arms, self.rules)
+        self._proofs = Proofs(self.rules)
+        self._first: Terms | None = None
         self._outlook = Outlook(self.rules)
 
     def rulings(self) -> Iterator[Ruling]:
@@ -158,7 +160,7 @@ class Experiment:
         return _Seen(
             evaluation=evaluation,
             found=found,
-            bounds=self._proofs.update(evaluation, found.terms) if self._decides else {},
+            bounds=self._proofs.update(evaluation, found.compared) if self._decides else {},
             counts=counts,
             ratio=self._ratio.update(counts, self._assigned),
             harm=self._harm.update(
@@ -253,17 +255,27 @@ class Experiment:
         )
 
     def _lasting(self, evaluation: Evaluation) -> Condition:
-        first = self._clicks_of(evaluation.oldest)
-        newest = self._clicks_of(evaluation.recent)
-        return ask.lasting(
-            window(first, self.cells.arms, self.fixed),
-            window(newest, self.cells.arms, self.fixed),
-            fall_se(first, newest, self.cells.arms),
-            self.rules,
-        )
+        first, newest = self._first_clicks(evaluation), self._clicks_of(evaluation.recent)
+        spans, effects = self._spans({"first": first, "newest": newest})
+        fall_se = difference_se(spans, "first", "newest")
+        return ask.lasting(effects["first"], effects["newest"], fall_se, self.rules)
+
+    def _first_clicks(self, evaluation: Evaluation) -> Terms:
+        """Terms of the clicks over the first `novelty_days`, computed anew only if they change."""
+        settled = evaluation.day - self.rules.data_days >= self.rules.novelty_days
+        fit = self._forecast.fit(Metric.CLICKS)
+        if self._first is None or not settled or self._first.p is not fit:
+            self._first = self._clicks_of(evaluation.oldest)
+        return self._first
 
     def _clicks_of(self, days: Sequence[Day]) -> Terms:
         return clicks_over(days, self._forecast, self.fixed)
+
+    def _spans(self, clicks: Mapping[str, Terms]) -> tuple[Comparison[str], dict[str, Reading]]:
+        """The effects on the clicks of spans of days, given the terms of the users."""
+        compared = Comparison(clicks, self.cells.arms)
+        rho = self.fixed.rho[Metric.CLICKS]
+        return compared, readings_of(compared, dict.fromkeys(clicks, rho))
 
     def _segment_condition(self, seen: _Seen) -> Condition:
         rest = self.cells.compare_rest(seen.found.clicks)
@@ -309,8 +321,8 @@ class Experiment:
     def _in_probation(self, seen: _Seen) -> Ruling:
         """Decide in probation: the new champion against the control group with the previous one."""
         evaluation, rules = seen.evaluation, self.rules
-        shown = self._clicks_of(evaluation.newest)
-        newest = window(shown, self.cells.arms, self.fixed)
+        _, effects = self._spans({"newest": self._clicks_of(evaluation.newest)})
+        newest = effects["newest"]
         alarms = self._probation.update(seen.found.metrics, newest, evaluation, seen.harm)
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
         if alarms:

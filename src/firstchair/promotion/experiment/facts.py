@@ -33,6 +33,10 @@ class Forecast:
         self._adjustment = Adjustment(known, arm)
         self._fits: dict[Metric, tuple[int, Values]] = {}
 
+    def fit(self, metric: Metric) -> Values | None:
+        """The newest fit of a metric, float64 (n_users,); None before the first."""
+        return self._fits.get(metric, (0, None))[1]
+
     def of(self, metric: Metric, y: Values, *, data_days: int) -> Values:
         """Predict a metric, float64 (n_users,), up to a constant.
 

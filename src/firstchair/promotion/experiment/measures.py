@@ -9,12 +9,13 @@ import numpy as np
 from firstchair.definitions.bounds import bounded
 from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, Metric, each_ratio
 from firstchair.evaluation.moments import (
+    Comparison,
     Contrast,
+    Key,
     Moments,
     Sides,
     Terms,
     compare,
-    compare_arms,
     compare_ratios,
     moments,
     sides_of,
@@ -110,13 +111,13 @@ class Readings(NamedTuple):
         metrics: Effect on each metric, of all users.
         clicks: Sums of the clicks by cell.
         segments: Effect on clicks in each of `Cells.parts`.
-        terms: Terms of the users by metric.
+        compared: The comparison of all users by metric.
     """
 
     metrics: dict[Metric, Reading]
     clicks: Moments
     segments: Contrast
-    terms: dict[Metric, Terms]
+    compared: Comparison[Metric]
 
 
 def read(
@@ -147,22 +148,23 @@ def read(
         metric: terms(value, forecast.of(metric, value, data_days=data_days))
         for metric, value in others.items()
     }
-    readings = read_arms(of_users, cells.arms, fixed)
+    compared = Comparison(of_users, cells.arms)
+    readings = readings_of(compared, fixed.rho)
     readings[Metric.CTR_POOLED] = as_reading(
         compare_ratios(total["clicks"], total["impressions"], cells.arms, most=rules.user_weight),
         fixed.rho[Metric.CTR_POOLED],
     )
     sums = cells.sums(of_users[Metric.CLICKS])
     return Readings(
-        {metric: readings[metric] for metric in Metric}, sums, cells.compare(sums), of_users
+        {metric: readings[metric] for metric in Metric}, sums, cells.compare(sums), compared
     )
 
 
-def read_arms(of_users: Mapping[Metric, Terms], arms: Sides, fixed: Plan) -> dict[Metric, Reading]:
-    """The effect on each metric, of all users, given the terms of the users."""
-    found = compare_arms(list(of_users.values()), arms)
+def readings_of(compared: Comparison[Key], rho: Mapping[Key, float]) -> dict[Key, Reading]:
+    """The effect on each metric of a comparison, given the parameter of its mixture."""
     return {
-        metric: as_reading(found, fixed.rho[metric], place) for place, metric in enumerate(of_users)
+        metric: as_reading(compared.effects, rho[metric], place)
+        for place, metric in enumerate(compared.terms)
     }
 
 
@@ -193,11 +195,6 @@ def weights_of(shown: Day, fixed: Plan) -> Values:
     """Share of a user's observed click rate that is not chance, 0..1; grows with impressions."""
     impressions = shown["impressions"]
     return np.asarray(impressions / (impressions + fixed.even_impressions))
-
-
-def window(clicks: Terms, arms: Sides, fixed: Plan) -> Reading:
-    """The effect on the clicks of some days, given the terms of the users."""
-    return read_arms({Metric.CLICKS: clicks}, arms, fixed)[Metric.CLICKS]
 
 
 def as_reading(contrast: Contrast, rho: float, place: int = 0) -> Reading:

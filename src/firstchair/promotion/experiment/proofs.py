@@ -1,11 +1,9 @@
 """The proofs that a promotion needs: clicks are better, and no guardrail is worse by its margin."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from firstchair.definitions.metrics import GUARDRAILS, Metric
-from firstchair.evaluation.moments import Sides, Terms, influences
+from firstchair.evaluation.moments import Comparison, Key
 from firstchair.evaluation.repeated import RepeatedTest
 from firstchair.promotion.experiment.evaluations import Evaluation
 from firstchair.promotion.rules import LiveRules
@@ -25,35 +23,26 @@ class Proofs:
     decisions in A/B tests with multiple metrics").
     """
 
-    def __init__(self, arms: Sides, rules: LiveRules) -> None:
-        self.arms = arms
+    def __init__(self, rules: LiveRules) -> None:
         self.rules = rules
         self._tests = {Metric.CLICKS: RepeatedTest(rules.success_alpha)}
         self._tests |= {metric: RepeatedTest(rules.alpha) for metric in margins(rules)}
 
-    def update(self, evaluation: Evaluation, terms: Mapping[Metric, Terms]) -> dict[Metric, float]:
+    def update(self, evaluation: Evaluation, compared: Comparison[Metric]) -> dict[Metric, float]:
         """The z-value that each metric has to reach now; empty if the evaluation cannot decide."""
         rules = self.rules
         early = evaluation.day < rules.min_days or evaluation.data_days < rules.success_days
         if early or evaluation.day > rules.max_days:
             return {}
         share = evaluation.day / rules.max_days
-        moved = influences([terms[metric] for metric in self._tests], self.arms)
         return {Metric.CLICKS_UNWEIGHTED: rules.unweighted_z} | {
-            metric: test.critical(values, share=share)
-            for (metric, test), values in zip(self._tests.items(), moved, strict=True)
+            metric: test.critical(compared.influence(metric), share=share)
+            for metric, test in self._tests.items()
         }
 
 
-def fall_se(first: Terms, newest: Terms, arms: Sides) -> float:
-    """Standard error of the change of an effect between two spans of days; NaN if unknown.
-
-    Args:
-        first: Terms of the users in the earlier span.
-        newest: Their terms in the later one.
-        arms: The users of both arms.
-    """
-    before, now = influences([first, newest], arms)
-    moved = now - before
+def difference_se(compared: Comparison[Key], first: Key, second: Key) -> float:
+    """Standard error of the difference of two effects on the same users; NaN if unknown."""
+    moved = compared.influence(second) - compared.influence(first)
     found = float(np.sqrt(moved @ moved))
     return found if found > 0 else np.nan

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import kstest, norm
 
 from firstchair.evaluation.adjustment import Adjustment
-from firstchair.evaluation.moments import Moments, compare, influences, sides_of, terms
+from firstchair.evaluation.moments import Comparison, Moments, compare, sides_of, terms
 from firstchair.evaluation.repeated import RepeatedTest
 from firstchair.evaluation.sequential import log_e, rho_for
 from firstchair.promotion import Verb
@@ -155,7 +155,7 @@ def test_fresh_assignments_of_recorded_users_err_as_rarely_as_promised(world: Wo
         if evaluation.day == 14:
             at_fourteen = norm.sf(found.d / found.se)
         if evaluation.day >= RULES.min_days:
-            (moved,) = influences([terms(y, predicted)], sides_of(first))
+            moved = Comparison({"y": terms(y, predicted)}, sides_of(first)).influence("y")
             promoted |= found.d >= test.critical(moved, share=evaluation.day / DAYS) * found.se
 
     assert evaluation.day == DAYS
