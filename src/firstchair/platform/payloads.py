@@ -50,7 +50,7 @@ class Post:
         return f"{SIMULATED if self.simulated else ''}{self.incident.detail}"
 
 
-def body_of(post: Post, form: WebhookFormat) -> bytes:
+def encoded(post: Post, form: WebhookFormat) -> bytes:
     """The JSON body of a post."""
     return json.dumps(_FORMATS[form](post)).encode()
 

@@ -14,7 +14,7 @@ from typing import Any
 from firstchair.databases import advisory_lock
 from firstchair.platform.alerts import Alert
 from firstchair.platform.journal import Incident, Journal
-from firstchair.platform.payloads import Event, Post, WebhookFormat, body_of
+from firstchair.platform.payloads import Event, Post, WebhookFormat, encoded
 
 LOG = logging.getLogger("firstchair.alerts")
 SIGNATURE, DELIVERY = "X-Firstchair-Signature", "X-Firstchair-Delivery"
@@ -133,7 +133,7 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 def _post(receiver: Receiver, incident: Incident, event: Event) -> str | None:
     """Post once; why the receiver did not accept it, None if it did."""
     post = Post(incident, event, receiver.simulated, receiver.routing_key)
-    body = body_of(post, receiver.form)
+    body = encoded(post, receiver.form)
     headers = {
         "Content-Type": "application/json",
         SIGNATURE: signature(body, receiver.key),

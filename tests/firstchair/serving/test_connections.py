@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -140,3 +141,41 @@ def test_whole_requests_come_through_however_many_slow_ones_there_are(tmp_path: 
             assert await status(kept) == 200
 
     run_apart(told)
+
+
+def test_a_body_that_ends_with_its_connection_is_refused_and_is_no_fault_of_the_server(
+    tmp_path: Path,
+) -> None:
+    api = Api(
+        ApiConfig(
+            published=tmp_path / "published",
+            spool=tmp_path / "spool",
+            events_url=str(tmp_path / "events"),
+            pseudonym_key=b"key",
+            authorizer=Authorizer(Tokens(lambda: "secret")),
+            seed=1,
+            champion=dict,
+            decisions=list,
+        )
+    )
+    headers = [(b"host", b"localhost"), (b"authorization", b"Bearer secret")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/events", "headers": headers}
+    scope |= {"raw_path": b"/v1/events", "query_string": b"", "scheme": "http", "root_path": ""}
+    scope |= {"http_version": "1.1", "server": ("localhost", 80), "client": ("127.0.0.1", 9)}
+    arrives = iter(
+        [
+            {"type": "http.request", "body": b"[", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+    answered: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(arrives)
+
+    async def send(message: Any) -> None:
+        answered.append(dict(message))
+
+    run_apart(lambda: api(scope, receive, send))
+
+    assert answered[0]["status"] == 400
