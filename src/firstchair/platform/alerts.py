@@ -191,7 +191,7 @@ def _records(platform: Platform, found: events.Reconciliation, last: date) -> It
         f"Nothing is built on {last}: {why}" if why else what,
     )
     yield _accounting(platform, found)
-    yield _unbuilt(platform, last)
+    yield _unbuilt(platform, found, last)
     yield _strays(platform)
     before = last + ONE_DAY - timedelta(days=platform.settings.late_tolerance_days)
     # Gaps before a day are among all gaps, which have been counted.
@@ -229,10 +229,11 @@ def _accounted(found: events.Reconciliation) -> str:
     )
 
 
-def _unbuilt(platform: Platform, last: date) -> Check:
+def _unbuilt(platform: Platform, counts: events.Reconciliation, last: date) -> Check:
     """Complete days with events that have waited too long to be built or rebuilt."""
     since = platform.now - BUILT_AFTER
-    waiting_long = (day for day in events.waiting_days(platform.lake) if day.read_at <= since)
+    days = events.waiting_days(platform.lake) if counts.waiting else ()
+    waiting_long = (day for day in days if day.read_at <= since)
     found = [day for day in waiting_long if day.day <= last and _is_due(platform.now, day.day)]
     if not found:
         return Check("unbuilt_days", PASSES, "No event of a complete day waits for long.")

@@ -6,9 +6,10 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.sources import accounts
-    from firstchair.sources.objects import EventStore, ObjectState, SkippedObjects, in_batches
+    from firstchair.sources.objects import EventStore, ObjectState, in_batches
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, is_plain_name, records_of
+    from firstchair.sources.skipped import SkippedObjects
     from firstchair.sources.tables import (
         missing_tables,
         read_table,
@@ -38,5 +39,7 @@ __all__ = [
 ]
 
 __getattr__ = deferred(
-    __name__, __all__, ("pseudonyms", "tombstones", "records", "objects", "tables", "accounts")
+    __name__,
+    __all__,
+    ("pseudonyms", "tombstones", "skipped", "records", "objects", "tables", "accounts"),
 )

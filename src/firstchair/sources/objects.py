@@ -23,6 +23,7 @@ from firstchair.sources.compression import (
 )
 from firstchair.sources.lines import LINES, IsPlain, Piece, pieces_of
 from firstchair.sources.records import Record, records_of
+from firstchair.sources.skipped import SkippedObjects
 
 EVENT_OBJECT = re.compile(r"\.(json|jsonl|ndjson)(\.(gz|zst))?$")
 # How an object is named while it is written; it is no object yet.
@@ -43,20 +44,6 @@ class ObjectState:
 
     size: int
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedObjects:
-    """Objects under the URL that are not read because of how their names end.
-
-    ending: of their names from the last full stop on; empty where there is none.
-    objects: how many there are; size: their bytes; first: name of the first one.
-    """
-
-    ending: str
-    objects: int
-    size: int
-    first: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,18 @@ from firstchair.http.api import Api, ApiConfig
 from firstchair.login.logins import MAX_K
 from firstchair.outbox import delivery
 from firstchair.outbox.segment import SUFFIX
-from firstchair.promotion import Ledger, Registry
+from firstchair.promotion import Decision, Ledger, Registry
 from firstchair.promotion.status import status
 from firstchair.sources import Tombstone, Tombstones
-from tests.firstchair.serving.conftest import ALL_CHAMPION, KEY, LENGTH, Stocked, put_there
+from tests.firstchair.serving.conftest import (
+    ALL_CHAMPION,
+    AS_OF,
+    CHAMPION,
+    KEY,
+    LENGTH,
+    Stocked,
+    put_there,
+)
 
 TOKEN = {"Authorization": "Bearer a test's token"}
 EVENT = {
@@ -48,8 +56,27 @@ PutOut = Callable[..., Path]
 def memory(
     stocked: Stocked, new_session_database: Callable[..., sa.URL], ledger_template: str
 ) -> tuple[Registry, Ledger]:
-    """The registry and an empty ledger, which are only read here."""
-    return stocked.registry, Ledger(new_session_database(ledger_template))
+    """The registry, and a ledger that made version 1 champion; they are only read here."""
+    ledger = Ledger(new_session_database(ledger_template))
+    ledger.append(
+        Decision(
+            decision_id="first",
+            decided_at=datetime(2026, 2, 1, tzinfo=UTC),
+            as_of=AS_OF,
+            decision="promote",
+            champion_before=None,
+            champion_after=CHAMPION,
+            challenger=CHAMPION,
+            stage_before="candidate",
+            stage_after="champion",
+            reason_codes=("first_champion",),
+            reasons=("There was none before.",),
+            evidence={"kind": "first_champion"},
+            data_fingerprint="one",
+            actor="run",
+        )
+    )
+    return stocked.registry, ledger
 
 
 def config_at(folder: Path, memory: tuple[Registry, Ledger]) -> ApiConfig:
@@ -721,8 +748,11 @@ def test_probes_and_metrics_want_no_token(ask_for_lists: Client) -> None:
 
 
 def test_who_is_champion_is_told_as_the_command_tells_it(ask: Client) -> None:
-    assert ask("GET", "/v1/champion").json()["champion"]["family"] == "als"
-    assert ask("GET", "/v1/decisions").json() == []
+    champion = ask("GET", "/v1/champion").json()["champion"]
+
+    assert (champion["family"], champion["stage"]) == ("als", "champion")
+    (entry,) = ask("GET", "/v1/decisions").json()
+    assert entry["champion_after"] == champion["version"]
 
 
 def test_the_interface_describes_itself(ask: Client) -> None:
