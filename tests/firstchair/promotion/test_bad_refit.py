@@ -33,14 +33,14 @@ families = chosen._documents()["platform"]["families"]
 families["als"]["settings"]["factors"] = 8
 families["xgboost"]["settings"]["objective"] = "binary:logistic"
 
-def run(day, *, least_users, without=()):
+def build(day, *, least_users, without=()):
     os.environ["FIRSTCHAIR_MIN_TEST_USERS"] = str(least_users)
     run(open_platform(), first=day, last=day, without={*SPARED, *without})
 
-run(date(2026, 1, 18), least_users=100_000)
-run(date(2026, 1, 19), least_users=100_000, without={*MODELS, *LISTS} - {"als_model"})
+build(date(2026, 1, 18), least_users=100_000)
+build(date(2026, 1, 19), least_users=100_000, without={*MODELS, *LISTS} - {"als_model"})
 spoil_newest_als()
-run(date(2026, 1, 20), least_users=50)
+build(date(2026, 1, 20), least_users=50)
 """
 
 
