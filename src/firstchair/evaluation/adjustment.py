@@ -84,6 +84,8 @@ class Adjustment:
 
     def _of(self, known: npt.NDArray[np.bool_]) -> Values:
         """Sums of products of the covariates over the users with a value."""
+        if known.all():
+            return self._products
         if 2 * np.count_nonzero(known) < len(known):
             return self._products_of(np.flatnonzero(known))
         return np.asarray(self._products - self._products_of(np.flatnonzero(~known)))

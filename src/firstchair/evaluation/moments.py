@@ -176,17 +176,18 @@ def compare_ratios(
     (`firstchair.definitions.bounds`): where one user held nearly all of it, the variance would tend
     to 0, whatever the other users did.
     """
-    pair = np.array(bounded_parts(numerator, denominator, most=most))
-    sides = [pair[:, side] for side in arms]
-    n = np.array([float(side.shape[1]) for side in sides])
-    tops, bottoms = np.array([side.sum(axis=1) for side in sides]).T
-    products = np.array([side @ side.T for side in sides])
-    tt, tb, bb = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
+    pair = bounded_parts(numerator, denominator, most=most)
+    rows = []
+    for side in arms:
+        top, bottom = (values[side] for values in pair)
+        squares = (top.dot(top), top.dot(bottom), bottom.dot(bottom))
+        rows.append((len(top), top.sum(), bottom.sum(), *squares))
+    n, tops, bottoms, tt, tb, bb = np.array(rows).T
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = tops / bottoms
         # The mean of top - ratio * bottom is 0.
-        squares = np.maximum(tt - 2 * ratio * tb + ratio**2 * bb, 0.0)
-        variances = squares / (n - 1) * n / bottoms**2
+        rest = np.maximum(tt - 2 * ratio * tb + ratio**2 * bb, 0.0)
+        variances = rest / (n - 1) * n / bottoms**2
         lift = ratio[1] / ratio[0] if ratio[0] > 0 else np.nan
         se = np.sqrt(variances[1] + lift**2 * variances[0]) / ratio[0]
     return Contrast(*(np.array([value]) for value in (*ratio, lift - 1, se, *n)))
@@ -197,11 +198,11 @@ def _sums(metrics: Iterable[Terms], side: Side) -> Moments:
     rows = []
     for each in metrics:
         n, w, wr, p = (values[side] for values in each)
-        users, rest = n @ n, n @ wr
+        users, rest = n.dot(n), n.dot(wr)
         if each.w is each.counted:
-            rows.append((users, users, rest, w @ p, users, rest, wr @ wr))
+            rows.append((users, users, rest, n.dot(p), users, rest, wr.dot(wr)))
         else:
-            rows.append((users, n @ w, rest, w @ p, w @ w, w @ wr, wr @ wr))
+            rows.append((users, n.dot(w), rest, w.dot(p), w.dot(w), w.dot(wr), wr.dot(wr)))
     return Moments(*np.array(rows).T)
 
 

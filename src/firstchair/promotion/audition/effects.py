@@ -73,8 +73,10 @@ class Effect:
 
     def remaining(self, rng: np.random.Generator, found: Behaviour, treated: Flags) -> Flags:
         """Cells that are not lost to users who return less, bool (n_cells,)."""
+        kept = np.ones(len(found.day), dtype=np.bool_)
+        if not self.active_days and not self.leaving:
+            return kept
         on_day = (found.day >= BEFORE_DAYS) & treated[found.user]
-        kept = np.ones(len(on_day), dtype=np.bool_)
         if self.active_days:
             kept &= ~on_day | (rng.random(len(on_day)) < 1 + self.active_days)
         if self.leaving:

@@ -66,8 +66,7 @@ def _steady(rng: np.random.Generator, users: int) -> Behaviour:
     slates = 0.6 * rng.lognormal(0.0, 0.75, users)
     rate = rng.beta(1.6, 25, users)
     season = 1 + 0.1 * np.sin(2 * np.pi * np.arange(ALL_DAYS) / 7)
-    chance = season.astype(np.float32)[:, None] * activity.astype(np.float32)
-    day, user, _ = cells_of(rng.random(chance.shape, dtype=np.float32) < chance)
+    day, user, _ = cells_of(_active(rng, season, activity))
     drift = np.exp(_drift(rng, day, user, users) - np.float32(DRIFT_SD**2 / 2))
     return Behaviour(
         segments=draw_segments(rng, users, rng.random(users) < NEW_SHARE),
@@ -196,8 +195,7 @@ def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
     days = np.arange(-BEFORE_DAYS, DAYS)[:, None]
     weekend = 1 + 0.15 * np.isin(np.arange(ALL_DAYS) % 7, (5, 6))
     kept = weekend * np.exp(rng.normal(0, 0.06, ALL_DAYS)) * (1 - _lost(rng))
-    chance = kept.astype(np.float32)[:, None] * activity.astype(np.float32)
-    active = rng.random(chance.shape, dtype=np.float32) < chance
+    active = _active(rng, kept, activity)
     active &= days >= population.joined
     day, user, _ = cells_of(active)
     shock = rng.standard_normal(len(user), dtype=np.float32) * np.float32(SHOCK_SD)
@@ -212,6 +210,17 @@ def _heavy_tailed(rng: np.random.Generator, users: int) -> Behaviour:
         user=user,
         impressions=1 + shown.astype(np.int64),
         chance=_chance(rate, user, np.exp(shock - np.float32(SHOCK_SD**2 / 2))),
+    )
+
+
+def _active(rng: np.random.Generator, of_day: Values, of_user: Values) -> Flags:
+    """Draw activity with the product of both chances, bool (ALL_DAYS, n_users)."""
+    chance = of_user.astype(np.float32)
+    return np.array(
+        [
+            rng.random(len(chance), dtype=np.float32) < factor * chance
+            for factor in of_day.astype(np.float32)
+        ]
     )
 
 

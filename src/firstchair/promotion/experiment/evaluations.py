@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_not
 from typing import Protocol
 
 import numpy as np
@@ -83,7 +84,7 @@ class Evaluations:
 
     def __iter__(self) -> Iterator[Evaluation]:
         rules, days = self.rules, self.days
-        settled = {name: np.zeros(days.users) for name in READ}
+        totals = _Totals(days.users)
         labels = {str(name): np.full(days.users, np.nan) for name in CHURN_HORIZONS}
         kept: deque[Day] = deque(maxlen=max(rules.novelty_days, rules.window_days))
         oldest: list[Day] = []
@@ -92,10 +93,9 @@ class Evaluations:
             if (arrived := today - rules.data_days) >= 0:
                 kept.append(days.day(arrived, today=today))
                 balance.settle(kept[-1])
+                totals.settle(kept[-1])
                 if len(oldest) < rules.novelty_days:
                     oldest.append(kept[-1])
-                for name in settled:
-                    settled[name] += kept[-1][name]
             newest = [days.day(day, today=today) for day in range(max(0, arrived + 1), today + 1)]
             gaps = balance.gaps(newest, today)
             whole = newest[: min(gaps, default=len(newest))]
@@ -104,7 +104,7 @@ class Evaluations:
             yield Evaluation(
                 day=today + 1,
                 data_days=today + 1 - len(newest) + len(whole),
-                totals={name: _sum(total, whole, name) for name, total in settled.items()},
+                totals=totals.over(whole),
                 oldest=[*oldest, *whole][: rules.novelty_days],
                 recent=known[-rules.novelty_days :],
                 newest=known[-rules.window_days :],
@@ -124,15 +124,42 @@ class Evaluations:
 
 def shown_over(days: Sequence[Day]) -> Day:
     """Impressions and clicks of each user over some days, float64 (n_users,)."""
-    return {name: _sum(days[0][name], days[1:], name) for name in WINDOW}
-
-
-def _sum(first: Values, days: Sequence[Day], name: str) -> Values:
-    """A measure of each user, summed over further days."""
-    found = first.copy()
-    for day in days:
-        found += day[name]
+    found = {name: days[0][name].copy() for name in WINDOW}
+    for day in days[1:]:
+        for name in WINDOW:
+            found[name] += day[name]
     return found
+
+
+class _Totals:
+    """Sums of each user over the days of a stage, added up again only if a day has changed."""
+
+    def __init__(self, users: int) -> None:
+        self._settled: Day = {name: np.zeros(users) for name in READ}
+        self._sums: Day = self._settled
+        # The days in `_sums` that may still change.
+        self._open: list[Day] = []
+
+    def settle(self, day: Day) -> None:
+        """Add a day that does not change any more."""
+        self._settled = _added(self._settled, day)
+        if self._open and self._open[0] is day:
+            del self._open[0]
+        else:
+            self._sums, self._open = self._settled, []
+
+    def over(self, newest: Sequence[Day]) -> Day:
+        """The sums over all settled days and these."""
+        if len(newest) < len(self._open) or any(map(is_not, self._open, newest)):
+            self._sums, self._open = self._settled, []
+        for day in newest[len(self._open) :]:
+            self._sums = _added(self._sums, day)
+        self._open = list(newest)
+        return self._sums
+
+
+def _added(sums: Day, day: Day) -> Day:
+    return {name: total + day[name] for name, total in sums.items()}
 
 
 class _Balance:
