@@ -19,7 +19,7 @@ SCRIPT = """
 import os
 from datetime import date
 from benchmarks.faults import spoil_newest_als
-from firstchair.commands.run import run
+from firstchair.commands import run as runs
 from firstchair.models import chosen
 from firstchair.platform import open_platform
 from firstchair.platform.assets import HISTORY, LISTS, MODELS, MONITORING
@@ -35,7 +35,7 @@ families["xgboost"]["settings"]["objective"] = "binary:logistic"
 
 def build(day, *, least_users, without=()):
     os.environ["FIRSTCHAIR_MIN_TEST_USERS"] = str(least_users)
-    run(open_platform(), first=day, last=day, without={*SPARED, *without})
+    runs.run(open_platform(), first=day, last=day, without={*SPARED, *without})
 
 build(date(2026, 1, 18), least_users=100_000)
 build(date(2026, 1, 19), least_users=100_000, without={*MODELS, *LISTS} - {"als_model"})
