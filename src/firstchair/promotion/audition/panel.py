@@ -120,10 +120,11 @@ class Panel:
 
     def _whole(self, day: int) -> dict[str, Values]:
         here = slice(self.offsets[day], self.offsets[day + 1])
+        users = self.user[here]
         found = {"active": self.active[day].astype(np.float64), "followed": np.zeros(self.users)}
         for name, values in self.rows.items():
-            found[name] = np.zeros(self.users)
-            found[name][self.user[here]] = values[here]
+            sums = np.bincount(users, values[here], self.users)
+            found[name] = sums.astype(np.float64, copy=False)
         found["plays"] = found["clicks"]
         for values in found.values():
             values.flags.writeable = False

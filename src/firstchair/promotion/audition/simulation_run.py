@@ -106,14 +106,17 @@ def _offline(lift: float, seed: int) -> OfflineEvidence:
 def _naive(panel: Panel) -> tuple[str, str]:
     """The decisions of two common rules on the same days."""
     arms = sides_of(panel.arm)
-    settled, changing = np.zeros((2, panel.users)), LATE_DAYS if panel.late else 1
+    clicks, shown = np.zeros((2, panel.users))
     bare, t_test = str(Verb.HOLD), str(Verb.HOLD)
     for today in range(DAYS):
-        clicks, shown = settled.copy()
-        for day in range(max(0, today - changing + 1), today + 1):
-            users, clicked, seen = panel.clicks(day, today=today)
-            clicks[users] += clicked
-            shown[users] += seen
+        users, clicked, seen = panel.clicks(today, today=today)
+        clicks[users] += clicked
+        shown[users] += seen
+        if panel.late and today >= LATE_DAYS:
+            # The rest of a day's impressions arrives.
+            users, _, seen = panel.clicks(today - LATE_DAYS, today=today)
+            _, _, known = panel.clicks(today - LATE_DAYS, today=today - 1)
+            shown[users] += seen - known
         difference, z = _difference(clicks, shown, arms)
         if today + 1 == BARE_DAY:
             bare = str(Verb.PROMOTE if difference > 0 else Verb.REJECT)
@@ -121,10 +124,6 @@ def _naive(panel: Panel) -> tuple[str, str]:
             t_test = str(Verb.PROMOTE if z > 0 else Verb.REJECT)
         if today + 1 >= BARE_DAY and t_test != str(Verb.HOLD):
             break
-        if today + 1 >= changing:
-            users, clicked, seen = panel.clicks(today - changing + 1, today=DAYS)
-            settled[0, users] += clicked
-            settled[1, users] += seen
     return bare, t_test
 
 
