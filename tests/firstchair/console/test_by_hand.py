@@ -428,3 +428,30 @@ def test_a_segment_of_too_few_users_is_not_shown(enter: Enter, stand: Stand) -> 
 
     assert f"country {largest}<" in page
     assert f"country {smallest}<" not in page
+
+
+def test_a_segment_in_which_no_harm_could_be_found_does_not_pass(
+    enter: Enter, stand: Stand
+) -> None:
+    first = stand.climb()
+    stand.live(Effect(0.1), 3)
+    stand.decide(first + 3)
+    entry = stand.a.ledger.last()
+    assert entry is not None
+    harm = entry.evidence["settings"]["live"]["screen_harm"]
+    found = {
+        s["value"]: "proven worse"
+        if s["deteriorated"]
+        else "not enough users"
+        if s["minimum_detectable_effect"] > harm
+        else "no harm found"
+        for s in entry.evidence["segments"]
+        if s["segment"] == "country"
+    }
+
+    page = enter().get("/audition").text
+
+    table = page.partition("Clicks by segment at the newest evaluation")[2].partition("</table>")[0]
+    shown = dict(re.findall(r"country</th><td>([^<]+)</td><td><span[^>]*>([^<]+)</span>", table))
+    assert "not enough users" in shown.values()
+    assert shown == {value: found[value] for value in shown}

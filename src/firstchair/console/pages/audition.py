@@ -39,6 +39,19 @@ ROLES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """A verdict in words, and the class of its colour."""
+
+    words: str
+    colour: str
+
+
+PROVEN_WORSE = Tag("proven worse", "bad")
+NOT_ENOUGH_USERS = Tag("not enough users", "warn")
+NO_HARM = Tag("no harm found", "good")
+
+
+@dataclass(frozen=True, slots=True)
 class Audition:
     """Everything on the page.
 
@@ -65,6 +78,14 @@ class Audition:
     def power(self) -> float | None:
         """Probability of detecting the smallest effect; None if the entry does not record it."""
         return self.last.rule("live", "power") if self.last else None
+
+    def harm_to(self, effect: SegmentEffect) -> Tag:
+        """The verdict on a segment; none where the harm to exclude could not have been found."""
+        harm = self.last.rule("live", "screen_harm") if self.last else None
+        if effect.deteriorated:
+            return PROVEN_WORSE
+        is_blind = harm is not None and effect.minimum_detectable_effect > harm
+        return NOT_ENOUGH_USERS if is_blind else NO_HARM
 
     @property
     def last(self) -> RecordedEvaluation | None:
