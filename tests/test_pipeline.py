@@ -117,6 +117,20 @@ print([name for name in {builds} if name in sys.modules], file=sys.stderr)
     )
 
 
+def test_simulated_data_are_marked_wherever_a_command_shows_figures(lived: Lived) -> None:
+    commands = (("status",), ("recommend", "user-000001"))
+
+    for command in commands:
+        assert lived.service.ask(*command)["simulated"] is True
+        assert "simulated: no figure here is of a real service" in _as_one_line(
+            lived.service.run(*command).stdout
+        )
+
+
+def _as_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def test_the_champion_has_an_entry_in_a_ledger_that_verifies(lived: Lived) -> None:
     checked = lived.service.ask("decisions", "--verify")
 

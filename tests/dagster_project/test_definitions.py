@@ -7,8 +7,10 @@ import dagster as dg
 import pytest
 
 from dagster_project.definitions import defs
+from dagster_project.metadata import report_page
 from firstchair.definitions.source_tables import OTHER_TABLES
 from firstchair.models import Family, model_name
+from firstchair.settings import Settings
 
 ASSETS = Path(__file__).parents[2] / "dagster_project" / "assets"
 GROUPS = {
@@ -123,3 +125,13 @@ def test_an_asset_module_is_a_shell(module: Path) -> None:
         for node in ast.walk(step)
         if isinstance(node, ast.For | ast.While | ast.Try)
     ]
+
+
+def test_a_page_of_monitoring_is_linked_in_the_console_and_no_file(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, api_port=8123)
+
+    page = report_page(settings.reports / "data_drift" / "2026-01-10.html", settings)
+
+    assert page == f"{settings.page('')}reports/data_drift/2026-01-10"
+    assert page.startswith("http://") and ":8123/" in page
+    assert report_page(None, settings) is None

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow.artifacts
@@ -10,16 +11,18 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from firstchair.errors import ModelError
 from firstchair.evaluation import load_split
 from firstchair.evaluation.evaluate import evaluate
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.models import load_training_data
-from firstchair.models.protocol import WithChoices
+from firstchair.models import Lists, TrainingData, load_training_data
+from firstchair.models.protocol import Rows, WithChoices
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import NAMES, PairTable
 from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion import Ledger, Registry, enter_candidate
+from firstchair.publication import build_recommendations
 from tests.firstchair.models.toys import checkerboard
 
 FIRST, DAYS = date(2026, 1, 1), 40
@@ -103,6 +106,28 @@ def test_what_was_chosen_before_the_test_days_is_kept_for_the_version(
     assert isinstance(kept, WithChoices)
     assert tested.choices()
     assert kept.choices() == tested.choices()
+
+
+def test_a_user_without_a_list_stops_the_write_and_the_lists_of_before_stay(
+    history: Lake, registry: Registry, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Any = {"as_of": FIRST + timedelta(days=DAYS)}
+    entered = enter_candidate(history, registry, ledger, family="trending", **asked, seed=1)
+    build_recommendations(history, registry, **asked, list_length=5)
+    before, model = history.read(t.RECOMMENDATIONS), registry.load(entered.version)
+
+    def forget_the_first(data: TrainingData, rows: Rows, k: int) -> Lists:
+        lists = model.recommend(data, rows, k)
+        lists.artists[0] = -1
+        return lists
+
+    forgetful = SimpleNamespace(recommend=forget_the_first, explain=model.explain)
+    monkeypatch.setattr(registry, "load", lambda _version: forgetful)
+
+    with pytest.raises(ModelError, match=f"1 of {USERS} users have no list"):
+        build_recommendations(history, registry, **asked, list_length=5)
+    assert history.read(t.RECOMMENDATIONS).equals(before)
+    assert before.num_rows == 5 * USERS
 
 
 def test_a_family_enters_once_without_test_users(
