@@ -25,6 +25,7 @@ def service(new_home: Callable[[str], Path]) -> Iterator[Service]:
             "user_id": "me",
         }
         (folder / name).write_text("\n".join([json.dumps(record)] * LINES))
+    (folder / "plays.csv").write_text("user,artist")
     with running(home):  # not started and stopped again by each command
         yield Service(home)
 
@@ -48,7 +49,10 @@ def test_run_status_and_doctor_say_what_was_refused_and_why(service: Service) ->
 
 
 def test_the_screen_of_status_says_it_too(service: Service) -> None:
-    assert "records were refused" in " ".join(service.run("status").stdout.split())
+    screen = " ".join(service.run("status").stdout.split())
+
+    assert "records were refused" in screen
+    assert "1 object under the events URL is not read because of the name" in screen
 
 
 def test_a_settings_file_that_is_no_toml_is_told_in_two_lines(tmp_path: Path) -> None:
