@@ -180,11 +180,13 @@ class KnownIds:
 def _in_parts(names: Sequence[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
     """The names in order, in parts of about `IDS_AT_ONCE` rows."""
     part: list[str] = []
+    held = 0
     for name in names:
         part.append(name)
-        if sum(rows[one] for one in part) >= IDS_AT_ONCE:
+        held += rows[name]
+        if held >= IDS_AT_ONCE:
             yield part
-            part = []
+            part, held = [], 0
     if part:
         yield part
 
