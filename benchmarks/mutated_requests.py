@@ -18,7 +18,6 @@ import re
 import socket
 import sys
 import urllib.parse
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ def main() -> None:
 
 def measured(requests: int, seed: int) -> dict[str, object]:
     """Answers by path and status, and the requests that met a fault."""
-    from benchmarks.logins.service import running, settings_of
+    from benchmarks.logins.service import asked, running, settings_of
     from firstchair.commands.up import api_service
     from firstchair.settings import load_settings
 
@@ -100,7 +99,7 @@ def measured(requests: int, seed: int) -> dict[str, object]:
             status = _answer(settings.api_port, data)
             answers[sample.path, status] += 1
             is_fault = status.startswith("5") and status != "503"
-            if is_fault or (status == "none" and not _is_ready(settings.api_port)):
+            if is_fault or (status == "none" and asked(settings.api_port, "/readyz") is None):
                 faults.append(f"{status}: {data[:2000]!r}")
     by_path: dict[str, dict[str, int]] = {}
     for (path, status), count in sorted(answers.items()):
@@ -215,14 +214,6 @@ def _is_whole(data: bytes) -> bool:
     if b"\ntransfer-encoding" in head.lower():
         return False
     return bool(end) and (length is None or len(body) >= int(length[1]))
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=10) as page:
-            return bool(page.status == 200)
-    except OSError:
-        return False
 
 
 def _as_text(report: dict[str, object]) -> str:

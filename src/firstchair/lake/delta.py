@@ -126,13 +126,13 @@ class Lake:
         assert column is not None, f"{table.name} has no partition"
         stamp = CommitProperties(custom_metadata={"firstchair.partition": value.isoformat()})
         with self._written(table) as written:
-            write_deltalake(
+            _write(
                 written,
-                _conform(data, table),
+                table,
+                data,
                 mode="overwrite",
                 predicate=f"{column} = '{value.isoformat()}'",
                 commit_properties=stamp,
-                writer_properties=file_form(table),
             )
 
     def replace_range(self, table: Table, data: ArrowData, first: date, last: date) -> None:
@@ -146,33 +146,17 @@ class Lake:
     def replace_where(self, table: Table, data: ArrowData, predicate: str) -> None:
         """Put `data` in place of the rows that `predicate` (Delta SQL) names, in one commit."""
         with self._written(table) as written:
-            write_deltalake(
-                written,
-                _conform(data, table),
-                mode="overwrite",
-                predicate=predicate,
-                writer_properties=file_form(table),
-            )
+            _write(written, table, data, mode="overwrite", predicate=predicate)
 
     def overwrite(self, table: Table, data: ArrowData) -> None:
         """Put `data` in place of the whole table, in one commit."""
         with self._written(table) as written:
-            write_deltalake(
-                written,
-                _conform(data, table),
-                mode="overwrite",
-                writer_properties=file_form(table),
-            )
+            _write(written, table, data, mode="overwrite")
 
     def append(self, table: Table, data: ArrowData) -> None:
         """Add rows in one commit; the caller makes a repetition harmless."""
         with self._written(table) as written:
-            write_deltalake(
-                written,
-                _conform(data, table),
-                mode="append",
-                writer_properties=file_form(table),
-            )
+            _write(written, table, data, mode="append")
 
     def delete(self, table: Table, predicate: str) -> None:
         """Remove the rows that `predicate` (Delta SQL) names; nothing if there is no table."""
@@ -387,6 +371,12 @@ def _file_name(path: str, table: Table) -> str:
 def _day(value: Any) -> date:
     """The value of a partition, which the log holds as a date or as its text."""
     return value if isinstance(value, date) else date.fromisoformat(str(value))
+
+
+def _write(written: DeltaTable, table: Table, data: ArrowData, **how: Any) -> None:
+    """Write rows in the form of the table's files; `how` is as `write_deltalake` takes it."""
+    rows = _conform(data, table)
+    write_deltalake(written, rows, writer_properties=file_form(table), **how)
 
 
 def _conform(data: ArrowData, table: Table) -> ArrowData:

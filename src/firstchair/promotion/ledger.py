@@ -58,6 +58,8 @@ DECISIONS = sa.Table(
     sa.Column("previous_hash", sa.Text),
     sa.Column("hash", sa.Text),
 )
+# Entries that make another version champion, or none.
+CHANGES_CHAMPION = DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before)
 
 VERSIONS = sa.Table(
     "registered_versions",
@@ -159,7 +161,11 @@ class Ledger:
         require(
             decision.stage_before, decision.stage_after, by_hand=BY_HAND in decision.reason_codes
         )
-        try:
+        with self._answering(
+            f"Decision {decision.decision_id} cannot be written",
+            data="Nothing was written and no alias was moved.",
+            remedy="Bring the database back; the next evaluation decides again.",
+        ):
             has_writer = self._has_writer
             with self._engine.begin() as connection:
                 lock_until_commit(connection, LOCK)
@@ -183,13 +189,6 @@ class Ledger:
                 values["evidence"] = _as_kept(connection, values["evidence"])
                 values["hash"] = _digest(values)
                 connection.execute(DECISIONS.insert().values(**values))
-        except sa.exc.SQLAlchemyError as error:
-            raise LedgerError(
-                f"Decision {decision.decision_id} cannot be written: {str(error).splitlines()[0]}.",
-                where=self.url.render_as_string(),
-                data="Nothing was written and no alias was moved.",
-                remedy="Bring the database back; the next evaluation decides again.",
-            ) from error
         return Entry(**values)
 
     @cached_property
@@ -218,7 +217,7 @@ class Ledger:
         query = (
             sa.select(DECISIONS)
             .where(DECISIONS.c.champion_after == version)
-            .where(DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before))
+            .where(CHANGES_CHAMPION)
             .order_by(DECISIONS.c.sequence.desc())
             .limit(1)
         )
@@ -232,9 +231,10 @@ class Ledger:
         Raises:
             LedgerError: The ledger cannot be read.
         """
-        changed = DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before)
         with self._reading() as connection:
-            query = sa.select(DECISIONS).where(changed).order_by(DECISIONS.c.sequence.desc())
+            query = (
+                sa.select(DECISIONS).where(CHANGES_CHAMPION).order_by(DECISIONS.c.sequence.desc())
+            )
             return [_entry(row) for row in connection.execute(query)]
 
     def stages(self) -> dict[str, str]:
@@ -255,11 +255,10 @@ class Ledger:
         Raises:
             LedgerError: The ledger cannot be read.
         """
-        changed = DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before)
         about = DECISIONS.c.stage_after.is_not(None) & (DECISIONS.c.challenger == version)
-        left = changed & (DECISIONS.c.champion_before == version)
+        left = CHANGES_CHAMPION & (DECISIONS.c.champion_before == version)
         back = (
-            changed
+            CHANGES_CHAMPION
             & (DECISIONS.c.champion_after == version)
             & (DECISIONS.c.stage_after == Stage.ROLLED_BACK)
         )
@@ -284,18 +283,17 @@ class Ledger:
         """
         values = {column.name: getattr(version, column.name) for column in VERSIONS.columns}
         row = pg.insert(VERSIONS).values(values)
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(
-                    row.on_conflict_do_update(index_elements=[VERSIONS.c.version], set_=values)
-                )
-        except sa.exc.SQLAlchemyError as error:
-            raise LedgerError(
-                f"Version {version.version} cannot be noted: {str(error).splitlines()[0]}.",
-                where=self.url.render_as_string(),
+        with (
+            self._answering(
+                f"Version {version.version} cannot be noted",
                 data="It is registered in MLflow, and no decision was made about it.",
                 remedy="Bring the database back, then run again.",
-            ) from error
+            ),
+            self._engine.begin() as connection,
+        ):
+            connection.execute(
+                row.on_conflict_do_update(index_elements=[VERSIONS.c.version], set_=values)
+            )
 
     def registered(self, version: str) -> Version | None:
         """What was registered as a version, with its stage; None if it was never noted.
@@ -315,22 +313,33 @@ class Ledger:
             LedgerError: The ledger cannot be read.
         """
         with self._reading() as connection:
-            query = sa.select(VERSIONS.c.version).where(VERSIONS.c.as_of == as_of)
-            numbers = sorted(connection.scalars(query), key=int)
-        found = map(self.registered, numbers)
-        return [version for version in found if version is not None]
+            rows = connection.execute(sa.select(VERSIONS).where(VERSIONS.c.as_of == as_of)).all()
+        found = [Version(**row._mapping, stage=self.stage(row.version)) for row in rows]
+        return sorted(found, key=lambda version: int(version.version))
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise LedgerError(
-                f"The ledger cannot be read: {str(error).splitlines()[0]}.",
-                where=self.url.render_as_string(),
+        with (
+            self._answering(
+                "The ledger cannot be read",
                 data="Nothing was changed; what is published stays.",
                 remedy="Bring the database back, then ask again.",
+            ),
+            self._engine.connect() as connection,
+        ):
+            yield connection
+
+    @contextmanager
+    def _answering(self, what: str, *, data: str, remedy: str) -> Iterator[None]:
+        """Turn whatever the database raises into one error that says what was tried."""
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(
+                f"{what}: {str(error).splitlines()[0]}.",
+                where=self.url.render_as_string(),
+                data=data,
+                remedy=remedy,
             ) from error
 
     def phases(self) -> list[tuple[date, Phase | None]]:
@@ -361,7 +370,7 @@ class Ledger:
         query = (
             sa.select(DECISIONS)
             .where(DECISIONS.c.decided_at <= instant)
-            .where(DECISIONS.c.champion_after.is_distinct_from(DECISIONS.c.champion_before))
+            .where(CHANGES_CHAMPION)
             .order_by(DECISIONS.c.sequence.desc())
             .limit(1)
         )

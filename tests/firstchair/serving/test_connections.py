@@ -26,10 +26,9 @@ MOST = 16
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-@asynccontextmanager
-async def server(folder: Path) -> AsyncIterator[Callable[[bytes], "asyncio.Future[Link]"]]:
-    """A worker's server in this process; gives what connects to it and sends some bytes."""
-    api = Api(
+def worker_at(folder: Path) -> Api:
+    """A worker over a folder in which nothing is published."""
+    return Api(
         ApiConfig(
             published=folder / "published",
             spool=folder / "spool",
@@ -42,6 +41,12 @@ async def server(folder: Path) -> AsyncIterator[Callable[[bytes], "asyncio.Futur
             connections=MOST,
         )
     )
+
+
+@asynccontextmanager
+async def server(folder: Path) -> AsyncIterator[Callable[[bytes], "asyncio.Future[Link]"]]:
+    """A worker's server in this process; gives what connects to it and sends some bytes."""
+    api = worker_at(folder)
     config = uvicorn.Config(api, http=LoginProtocol, ws="none", lifespan="off", access_log=False)
     config.load()
     state = ServerState()
@@ -146,18 +151,7 @@ def test_whole_requests_come_through_however_many_slow_ones_there_are(tmp_path: 
 def test_a_body_that_ends_with_its_connection_is_refused_and_is_no_fault_of_the_server(
     tmp_path: Path,
 ) -> None:
-    api = Api(
-        ApiConfig(
-            published=tmp_path / "published",
-            spool=tmp_path / "spool",
-            events_url=str(tmp_path / "events"),
-            pseudonym_key=b"key",
-            authorizer=Authorizer(Tokens(lambda: "secret")),
-            seed=1,
-            champion=dict,
-            decisions=list,
-        )
-    )
+    api = worker_at(tmp_path)
     headers = [(b"host", b"localhost"), (b"authorization", b"Bearer secret")]
     scope = {"type": "http", "method": "POST", "path": "/v1/events", "headers": headers}
     scope |= {"raw_path": b"/v1/events", "query_string": b"", "scheme": "http", "root_path": ""}
