@@ -2,7 +2,8 @@
 
 `python -m benchmarks.lists_of_exports` writes exports of people with one of two tastes (see
 `tests.exports`) in the form of each data set, loads and runs each in a home of its own, and prints
-in how many lists the first artists are all those of the person's taste that they have not heard.
+in how many lists the first artists are those of the person's taste that they have not heard (but
+for one, which may be an exploration).
 """
 
 import tempfile
@@ -38,7 +39,8 @@ def _line(dataset: str, folder: Path) -> str:
 def _is_sensible(service: Service, dataset: str, person: int) -> bool:
     wanted = unheard(dataset, person)
     answer = service.ask("recommend", f"{dataset}-{person}", "-k", len(wanted))
-    return {item["name"] for item in answer["items"]} == wanted
+    # One place may be an exploration.
+    return len(wanted & {item["name"] for item in answer["items"]}) >= len(wanted) - 1
 
 
 if __name__ == "__main__":

@@ -63,5 +63,6 @@ def test_a_list_is_of_the_artists_of_a_persons_taste_that_they_have_not_heard(
 
         answer = service.ask("recommend", f"{dataset}-{person}", "-k", len(wanted))
 
-        assert {item["name"] for item in answer["items"]} == wanted, person
+        named = {item["name"] for item in answer["items"]}
+        assert len(wanted & named) >= len(wanted) - 1, named  # one may be an exploration
         assert answer["model"]["role"] == "champion"

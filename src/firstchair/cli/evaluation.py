@@ -27,6 +27,12 @@ class Evaluated(StrEnum):
     POPULARITY = "popularity"
 
 
+class ProtocolName(StrEnum):
+    """Published evaluations of a data set of their own."""
+
+    YAMBDA = "yambda"
+
+
 class Tuned(StrEnum):
     """Families with settings of their own."""
 
@@ -35,19 +41,39 @@ class Tuned(StrEnum):
 
 
 SplitFile = Annotated[
-    Path, typer.Option(exists=True, dir_okay=False, help="Each line: user id, then item ids.")
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Each line: user id, then item ids."),
 ]
 
 
 @app.command()
 def evaluate(
-    train: SplitFile,
-    test: SplitFile,
+    train: SplitFile = None,
+    test: SplitFile = None,
+    protocol: Annotated[
+        ProtocolName | None,
+        typer.Option(help="Split and metrics as a data set's authors published; with --data."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="listens.parquet or likes.parquet of Yambda's flat/."
+        ),
+    ] = None,
     model: Annotated[Evaluated, typer.Option(help="Family, or `popularity`.")] = Evaluated.ALS,
-    k: Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")] = 20,
+    k: Annotated[
+        int, typer.Option("-k", min=1, help="Length of the lists; a protocol has its own.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model on a public split and rank the whole catalogue for each test user."""
+    if protocol is not None:
+        if data is None or train or test:
+            raise typer.BadParameter("A protocol splits one file: give --data, no other file.")
+        _by_protocol(data, model, as_json=as_json)
+        return
+    if train is None or test is None or data is not None:
+        raise typer.BadParameter("Give --train and --test, or --protocol and --data.")
     from firstchair.evaluation.public import read_public_split
     from firstchair.evaluation.public_models import evaluate_public
     from firstchair.settings import load_settings
@@ -59,6 +85,28 @@ def evaluate(
         name: getattr(found, name) for name in found.__dataclass_fields__ if name != "per_user"
     }
     show(printed, as_json=as_json, screen=lambda: _drawn(printed))
+
+
+def _by_protocol(data: Path, model: str, *, as_json: bool) -> None:
+    from firstchair.evaluation.yambda import evaluate_yambda, read_yambda
+    from firstchair.settings import load_settings
+
+    with at_work("evaluate"):
+        found = evaluate_yambda(read_yambda(data), model, seed=load_settings().seed)
+    printed = {
+        name: getattr(found, name) for name in found.__dataclass_fields__ if name != "metrics"
+    } | found.metrics
+    show(printed, as_json=as_json, screen=lambda: _published(printed))
+
+
+def _published(found: dict[str, Any]) -> list[RenderableType]:
+    apart = ("protocol", "settings", "chosen_by", "events")
+    rows = [(name, value) for name, value in found.items() if name not in apart]
+    events = ", ".join(f"{count:,} {part}" for part, count in found["events"].items())
+    return [
+        table(f"{found['model']} by the protocol of {found['protocol']}", ("what", "value"), rows),
+        Text(f"Events: {events}. Settings chosen by: {found['chosen_by']}."),
+    ]
 
 
 def _drawn(found: dict[str, Any]) -> list[RenderableType]:

@@ -325,7 +325,7 @@ _TRACKS = f"""
     tracks as (
         select track_id, arg_min(artist_id, {{'place': place, 'line': line}}) as artist_id,
                arg_min(title, {{'place': place, 'line': line}}) as title,
-               least(max(ms_played), {LONGEST_MS}) as longest
+               max(ms_played) filter (ms_played <= {LONGEST_MS}) as longest
         from plays group by track_id)
     select track_id, artist_id, title,
            coalesce(length_ms, greatest(longest, {TRACK_MS}), {TRACK_MS})::int, null

@@ -2,8 +2,9 @@
 
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,15 @@ from firstchair.evaluation.exposure import exposure
 from firstchair.evaluation.public import PublicSplit
 from firstchair.evaluation.ranking import metrics_at
 from firstchair.evaluation.references import Popularity
-from firstchair.models import FAMILIES, POPULARITY, Family, LabelledHistory, Recommender, fit
+from firstchair.models import (
+    FAMILIES,
+    POPULARITY,
+    Family,
+    LabelledHistory,
+    Recommender,
+    TrainingData,
+    fit,
+)
 from firstchair.models.chosen import alternatives, assembled, chosen_settings, data_of
 from firstchair.models.hits import Values
 
@@ -61,7 +70,7 @@ def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> Pub
     """
     settings, chosen_by = _settings(split, model, seed)
     started = time.perf_counter()
-    fitted = _fitted(split, model, settings, seed)
+    fitted = fitted_to(split.train, model, settings, seed)
     fit_seconds = time.perf_counter() - started
     rows = np.flatnonzero(np.diff(split.positives.indptr) > 0).astype(np.int64)
     started = time.perf_counter()
@@ -91,43 +100,61 @@ def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> Pub
     )
 
 
-def _fitted(
-    split: PublicSplit, model: str, settings: Mapping[str, Any], seed: int
+def fitted_to(
+    data: TrainingData, model: str, settings: Mapping[str, Any], seed: int
 ) -> Recommender | Popularity:
+    """The model (a `Family` or `popularity`), fitted."""
     if model == POPULARITY:
-        return Popularity(split.train)
-    return fit(Family(model), split.train, seed=seed, settings=settings)
+        return Popularity(data)
+    return fit(Family(model), data, seed=seed, settings=settings)
 
 
 def _settings(split: PublicSplit, model: str, seed: int) -> tuple[dict[str, Any], str]:
     """The settings to fit with, and who chose them: a study of this file, or its held-out slice."""
-    if model == POPULARITY:
+    name = data_of(split.train.fingerprint)
+    if name is not None and model != POPULARITY and _has_choice(Family(model)):
+        return chosen_settings(Family(model), data=name), f"the study of {name}"
+    labelled = split.train.labelled
+    assert labelled is not None, "a public split always holds a slice out"
+    return settings_by(
+        model,
+        lambda family, tried: validation_ndcg(labelled, family, tried, seed=seed),
+        "a held-out slice of the training file",
+    )
+
+
+def settings_by(
+    model: str, judged: Callable[[Family, dict[str, Any]], float], judge: str
+) -> tuple[dict[str, Any], str]:
+    """The known settings of a model that `judged` finds best, and by what they were chosen.
+
+    Raises:
+        ModelError: The family needs more than ids.
+    """
+    if model == POPULARITY or not _has_choice(Family(model)):
         return {}, NO_CHOICE
     family = Family(model)
+    wanted = FAMILIES[family].parts or (family,)
+    parts = {part: max(alternatives(part), key=partial(judged, part)) for part in wanted}
+    return assembled(family, parts), judge
+
+
+def _has_choice(family: Family) -> bool:
+    """Whether a family has settings that a study chooses.
+
+    Raises:
+        ModelError: The family needs more than ids.
+    """
     entry = FAMILIES[family]
     if entry.needs:
         raise ModelError(
-            f"{model} needs {entry.needs}; a public split holds ids alone.",
-            where=f"model {model}",
+            f"{family} needs {entry.needs}; a public split holds ids alone.",
+            where=f"model {family}",
             data="No model was fitted.",
-            remedy=f"Load the data with `firstchair load` and fit {model} by `firstchair run`, "
+            remedy=f"Load the data with `firstchair load` and fit {family} by `firstchair run`, "
             "or evaluate another.",
         )
-    if not (entry.tuned or entry.parts):
-        return {}, NO_CHOICE
-    name = data_of(split.train.fingerprint)
-    if name is not None:
-        return chosen_settings(family, data=name), f"the study of {name}"
-    labelled = split.train.labelled
-    assert labelled is not None, "a public split always holds a slice out"
-    wanted = entry.parts or (family,)
-    parts = {part: _best_on_slice(labelled, part, seed) for part in wanted}
-    return assembled(family, parts), "a held-out slice of the training file"
-
-
-def _best_on_slice(labelled: LabelledHistory, family: Family, seed: int) -> dict[str, Any]:
-    tried = alternatives(family)
-    return max(tried, key=lambda settings: validation_ndcg(labelled, family, settings, seed=seed))
+    return bool(entry.tuned or entry.parts)
 
 
 def validation_ndcg(

@@ -340,6 +340,7 @@ def test_scrobbles_of_every_usual_exporter_are_read(tmp_path: Path) -> None:
     ]
     assert instants(found) == [f"2020-01-01T00:00:0{n}.000+00:00" for n in range(7)]
     assert set(found.told("artist_id", "ms_played")) == {(LIME, 210_000)}
+    assert {track[3] for track in found.tracks.values()} == {210_000}
     assert found.refused == {
         "a track that was playing": 2,
         "an instant before 2000": 1,
