@@ -156,7 +156,6 @@ def _to_bronze(folder: Path) -> float:
         events_url=f"{folder}/landing",
         pseudonym_key=KEY,
         now=NOW,
-        index=folder / "event-index",
     )
     assert report.balanced
     return time.process_time() - began

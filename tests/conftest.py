@@ -219,7 +219,7 @@ def databases(new_database: Callable[[], sa.URL]) -> Databases:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     """An empty lake."""
-    return Lake(str(tmp_path / "lake"))
+    return Lake(str(tmp_path / "lake"), index=tmp_path / "event-index")
 
 
 @pytest.fixture(scope="session")

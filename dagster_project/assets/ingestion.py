@@ -30,7 +30,6 @@ def landed_events(platform: PlatformResource) -> dg.MaterializeResult:
         tombstones=p.tombstones,
         mapping=p.settings.events.mapping,
         extra_fields=p.settings.kept_extra_fields,
-        index=p.settings.event_index,
     )
     why = p.unusable(p.now.date())
     checks = [

@@ -369,7 +369,7 @@ class Settings(BaseSettings):
 
     @property
     def event_index(self) -> Path:
-        """Folder of the index of event ids; it may be deleted, and is made anew."""
+        """Folder of what spares reading all events again; it may be deleted, and is made anew."""
         return self.home / "event-index"
 
     @property

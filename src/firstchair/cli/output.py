@@ -1,24 +1,22 @@
-"""How a result reaches a person (a table) or a program (one JSON document on standard output)."""
+"""How a result reaches a person (a table) or a program (one JSON document on standard output).
+
+What only some commands need is imported where it is used: `--help` does not wait for it.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
 from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 # Columns of a table that goes to a file or a pipe.
 LOG_WIDTH = 140
@@ -29,6 +27,8 @@ AdvanceDay = Callable[[str, str, int, int], None]
 def show(result: Any, *, as_json: bool, screen: Callable[[], Sequence[RenderableType]]) -> None:
     """Print `result` as one JSON document, or what `screen` draws."""
     if as_json:
+        from pydantic_core import to_json
+
         document = to_json(result, fallback=lambda value: value.item(), inf_nan_mode="null")
         sys.stdout.write(document.decode() + "\n")
         return
@@ -114,12 +114,18 @@ def _bars_or_log() -> Iterator[tuple[Progress | None, Advance]]:
         if not console.is_terminal:
             yield None, log
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console) as bars:
+        with _progress(console) as bars:
             yield bars, log
+
+
+def _progress(console: Console) -> Progress:
+    from rich import progress
+
+    return progress.Progress(
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        console=console,
+    )

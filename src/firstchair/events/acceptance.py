@@ -12,6 +12,7 @@ from firstchair.errors import LakeError
 from firstchair.events.calendar import quarantined, set_aside_strays
 from firstchair.events.personal import without_shapes
 from firstchair.events.reconciliation import sequence_gaps
+from firstchair.events.summaries import repeated_numbers
 from firstchair.lake import Lake, connect, merged_artists
 from firstchair.lake import tables as t
 from firstchair.validation import may_fail, validate
@@ -78,15 +79,9 @@ def build_events(lake: Lake, first: date, last: date) -> EventsReport:
 
 def _stretches(lake: Lake, first: date, last: date) -> Iterator[tuple[date, date]]:
     """First and last day of each batch, together all days from `first` to `last`."""
-    with connect() as connection:
-        counts = dict(
-            connection.execute(
-                f"select event_date, count(*) from {lake.scan(t.BRONZE_EVENTS)} "
-                f"where event_date between date '{first}' and date '{last}' group by event_date"
-            ).fetchall()
-        )
     if first > last:
         return
+    counts = lake.partition_rows(t.BRONZE_EVENTS)
     start, held = first, 0
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         if day > start and held + counts.get(day, 0) > ROWS_AT_ONCE:
@@ -188,7 +183,7 @@ def _stretch(first: date, last: date) -> str:
 
 def _taken(lake: Lake) -> str:
     """SQL of `taken`: sequence numbers of several events, and the event that had each first."""
-    bronze = lake.scan(t.BRONZE_EVENTS)
+    bronze = lake.scan(t.BRONZE_EVENTS, only=repeated_numbers(lake))
     return f"""
         create temp table taken as
         select source, source_seq, arg_min(event_id, (ingested_at, object_url, line)) as event_id

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -102,12 +101,12 @@ def ingest(
     tombstones: Tombstones | None = None,
     mapping: EventMapping | None = None,
     extra_fields: Collection[str] = (),
-    index: Path | None = None,
 ) -> IngestReport:
     """Read every object that no batch has read, once, into bronze/events and quarantine/events.
 
     Args:
-        lake: Where the events go.
+        lake: Where the events go. Without an `index`, all of bronze is looked into for ids that
+            come again (`firstchair.events.known_ids`).
         events_url: Any fsspec URL or plain path; objects in any depth below it.
         pseudonym_key: Secret of the pseudonyms.
         now: The instant of ingestion.
@@ -116,8 +115,6 @@ def ingest(
         tombstones: Users whose records are refused as `unknown_user`.
         mapping: How records of another form are read.
         extra_fields: Names of fields beyond the contract's whose values are kept.
-        index: Folder of the index of event ids (`firstchair.events.known_ids`), made where it is
-            missing; without it all of bronze is looked into for ids that come again.
 
     Raises:
         RunError: The clock is behind the newest event; nothing was read.
@@ -132,7 +129,7 @@ def ingest(
     _note_skipped(lake, listing.skipped)
     changed = _note_changed(lake, states)
     sizes = _unread(lake, states)
-    known_ids = None if index is None else KnownIds(lake, index)
+    known_ids = None if lake.index is None else KnownIds(lake, lake.index)
     stamp = _Stamp(pseudonym_key, now, tombstones, mapping, extra_fields, known_ids)
     report = IngestReport()
     for names in in_batches(sizes, most=BATCH_OBJECTS, most_bytes=BATCH_BYTES):

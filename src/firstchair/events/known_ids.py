@@ -12,7 +12,6 @@ times that grows with the logarithm of history.
 
 import json
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ class KnownIds:
         try:
             return self._files_with(event_ids, present)
         except (OSError, ValueError, KeyError, TypeError):
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove()
             return self._files_with(event_ids, present)
 
     def _files_with(self, event_ids: pa.ChunkedArray, present: Mapping[str, int]) -> list[str]:
@@ -158,9 +157,13 @@ class KnownIds:
             return []
         manifest = json.loads(path.read_text())
         if manifest["engine"] != duckdb.__version__:
-            shutil.rmtree(self._folder)
+            self._remove()
             return []
         return [_Segment(s["name"], tuple(s["files"]), s["size"]) for s in manifest["segments"]]
+
+    def _remove(self) -> None:
+        for path in (self._folder / MANIFEST, *self._folder.glob("*.npy")):
+            path.unlink(missing_ok=True)
 
     def _write(self, segments: list[_Segment]) -> None:
         """Point to these segments, then remove the arrays of all others."""

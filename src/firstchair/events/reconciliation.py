@@ -1,10 +1,15 @@
 """What the tables say of themselves: each record's fate, gaps, days reached by late events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import duckdb
+import pyarrow as pa
+
 from firstchair.events.calendar import event_days
+from firstchair.events.summaries import summary
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.sources import SkippedObjects
@@ -47,11 +52,13 @@ def reconcile(lake: Lake) -> Reconciliation:
             f"coalesce(sum(conflicting_duplicates), 0)::bigint from {lake.scan(t.OBJECTS)} "
             "where status = 'done'"
         ).fetchall()[0]
+        connection.register("refused", summary(lake, t.QUARANTINE_EVENTS))
         reasons = connection.execute(
-            f"select reason, count(*) from {lake.scan(t.QUARANTINE_EVENTS)} "
+            "select reason, sum(records)::bigint from refused "
             f"where {_whole(lake)} group by reason order by reason"
         ).fetchall()
-    accepted, waiting = lake.count(t.EVENTS), sum(day.events for day in waiting_days(lake))
+    accepted = sum(lake.partition_rows(t.EVENTS).values())
+    waiting = sum(day.events for day in waiting_days(lake))
     return Reconciliation(
         read, accepted, duplicates, conflicts, dict(reasons), sequence_gaps(lake), waiting
     )
@@ -74,17 +81,34 @@ class WaitingDay:
 
 def waiting_days(lake: Lake) -> list[WaitingDay]:
     """Days that want building for events that have landed, ascending."""
-    with connect() as connection:
+    with _counted(lake) as connection:
         rows = connection.execute(f"""
-            select event_date, sum(landed)::bigint, max(ingested_at) from (
-                select event_date, 1 as landed, ingested_at from {lake.scan(t.BRONZE_EVENTS)}
-                where {_whole(lake)}
-                union all select event_date, -1, null from {lake.scan(t.EVENTS)}
-                union all select event_date, -1, null from {lake.scan(t.QUARANTINE_EVENTS)}
-                where batch_id is null
-            ) group by event_date having sum(landed) > 0 order by event_date
+            select event_date, sum(records)::bigint, max(read_at) from (
+                select event_date, records, read_at from landed where {_whole(lake)}
+                union all select event_date, -records, null from built
+            ) group by event_date having sum(records) > 0 order by event_date
         """).fetchall()
     return [WaitingDay(*row) for row in rows]
+
+
+@contextmanager
+def _counted(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with `landed`, summaries, and `built`, records by day that became something."""
+    silver = lake.partition_rows(t.EVENTS)
+    accepted = pa.Table.from_arrays(
+        [pa.array(silver, pa.date32()), pa.array(silver.values(), pa.int64())],
+        ["event_date", "records"],
+    )
+    with connect() as connection:
+        connection.register("landed", summary(lake, t.BRONZE_EVENTS))
+        connection.register("accepted", accepted)
+        connection.register("refused", summary(lake, t.QUARANTINE_EVENTS))
+        connection.execute("""
+            create temp view built as
+            select event_date, records from accepted
+            union all select event_date, records from refused where batch_id is null
+        """)
+        yield connection
 
 
 def _whole(lake: Lake) -> str:
@@ -237,18 +261,27 @@ def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
     """
     until = "true" if before is None else f"event_date < date '{before}'"
     with connect() as connection:
+        connection.register("landed", summary(lake, t.BRONZE_EVENTS))
+        connection.register("refused", summary(lake, t.QUARANTINE_EVENTS))
         rows = connection.execute(f"""
-            with seen as (
-                select source, source_seq, event_date from {lake.scan(t.BRONZE_EVENTS)}
-                union all select source, source_seq, event_date
-                from {lake.scan(t.QUARANTINE_EVENTS)}),
-            settled as (
-                select source, max(source_seq) as newest from seen where {until} group by source)
-            select source,
-                   max(source_seq)::hugeint - min(source_seq) + 1 - count(distinct source_seq)
-            from seen join settled using (source)
-            where source is not null and source_seq >= 0 and source_seq <= newest
-            group by source order by source
+            with runs as (
+                select source, first::hugeint as first, last::hugeint as last, event_date
+                from (from landed union all from refused)),
+            settled as (select source, max(last) as newest from runs where {until} group by source),
+            cut as (
+                select source, first, least(last, newest) as last
+                from runs join settled using (source)
+                where source is not null and first between 0 and newest),
+            -- Of each run, what no run before it holds.
+            added as (
+                select source, first, last,
+                       greatest(0, last - greatest(first, coalesce(max(last) over (
+                           partition by source order by first, last
+                           rows between unbounded preceding and 1 preceding) + 1, first)) + 1)
+                           as numbers
+                from cut)
+            select source, max(last) - min(first) + 1 - sum(numbers)::hugeint
+            from added group by source order by source
         """).fetchall()
     return dict(rows)
 
@@ -259,14 +292,12 @@ def stale_days(lake: Lake) -> list[date]:
     Stray days are none of them, since building them changes nothing.
     """
     span = event_days(lake)
-    with connect() as connection:
-        rows = connection.execute(f"""
+    with _counted(lake) as connection:
+        rows = connection.execute("""
             select event_date from (
-                select event_date, 1 as landed from {lake.scan(t.BRONZE_EVENTS)}
-                union all select event_date, -1 from {lake.scan(t.EVENTS)}
-                union all select event_date, -1 from {lake.scan(t.QUARANTINE_EVENTS)}
-                where batch_id is null
-            ) group by event_date having sum(landed) <> 0 order by event_date
+                select event_date, records from landed
+                union all select event_date, -records from built
+            ) group by event_date having sum(records) <> 0 order by event_date
         """).fetchall()
     return [] if span is None else [day for (day,) in rows if span[0] <= day <= span[1]]
 

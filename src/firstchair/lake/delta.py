@@ -57,11 +57,14 @@ class Lake:
     pinned: Delta version by table name; such a table is read as it stood at that version, and as
         empty at `MISSING`. A table that is not named is read as it stands now.
     engine: name of the engine that `Engine` opens over them, as in the setting `engine`.
+    index: folder on this machine for what spares reading history, made anew where it is missing;
+        None to read history each time.
     """
 
     url: str
     pinned: Mapping[str, int] = field(default_factory=dict, hash=False)
     engine: str = "duckdb"
+    index: Path | None = field(default=None, compare=False)
 
     def at(self, versions: Mapping[str, int]) -> "Lake":
         """The same lake with these tables (by name) read at these Delta versions."""
@@ -219,9 +222,7 @@ class Lake:
         snapshot = self.snapshot(table)
         if snapshot is None:
             return {}
-        # `pa.table` would import pandas, to see whether it is given a frame.
-        actions = snapshot.get_add_actions(flatten=True)
-        files = pa.RecordBatchReader.from_stream(actions).read_all()
+        files = _files(snapshot)
         days, rows = files.column(f"partition.{table.partition_by}"), files.column("num_records")
         found: dict[date, int] = {}
         if rows.null_count:  # written by something that keeps no statistics
@@ -239,7 +240,7 @@ class Lake:
         snapshot = self.snapshot(table)
         if snapshot is None:
             return {}
-        files = pa.table(snapshot.get_add_actions(flatten=True))
+        files = _files(snapshot)
         columns = (files.column(name).to_pylist() for name in ("path", "num_records"))
         return {_file_name(path, table): rows or 0 for path, rows in zip(*columns, strict=True)}
 
@@ -361,6 +362,13 @@ def _open(**limits: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config=config | limits)
     connection.register_filesystem(EngineFiles())
     return connection
+
+
+def _files(snapshot: DeltaTable) -> pa.Table:
+    """The files of a table with their partition and statistics, from its log."""
+    # `pa.table` would import pandas, to see whether it is given a frame.
+    actions = snapshot.get_add_actions(flatten=True)
+    return pa.RecordBatchReader.from_stream(actions).read_all()
 
 
 def _file_name(path: str, table: Table) -> str:

@@ -182,7 +182,7 @@ def open_platform(
     return Platform(
         settings=settings,
         databases=databases,
-        lake=Lake(settings.lake_url, engine=settings.engine),
+        lake=Lake(settings.lake_url, engine=settings.engine, index=settings.event_index),
         registry=registry,
         ledger=ledger,
         journal=_journal(databases.ledger),

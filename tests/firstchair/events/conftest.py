@@ -165,6 +165,7 @@ def new_delivery(tmp_path_factory: pytest.TempPathFactory, knowing: str) -> Call
     def make() -> Delivery:
         base = tmp_path_factory.mktemp("delivery")
         shutil.copytree(knowing, base / "lake")
-        return Delivery(Lake(str(base / "lake")), base / "landing")
+        lake = Lake(str(base / "lake"), index=base / "event-index")
+        return Delivery(lake, base / "landing")
 
     return make

@@ -125,13 +125,12 @@ def test_few_segments_stay_after_many_small_deliveries(lake: Lake, tmp_path: Pat
 def test_an_ingestion_reads_no_day_before_its_own_unless_an_id_of_it_comes_again(
     lake: Lake, tmp_path: Path, event: Any
 ) -> None:
-    landing, index = tmp_path / "landing", tmp_path / "index"
+    landing = tmp_path / "landing"
     landing.mkdir()
 
     def deliver(name: str, *delivered: dict[str, Any]) -> Any:
         (landing / name).write_text("\n".join(map(json.dumps, delivered)))
-        common: dict[str, Any] = {"pseudonym_key": b"key", "now": NOW, "index": index}
-        return ingest(lake, events_url=str(landing), **common)
+        return ingest(lake, events_url=str(landing), pseudonym_key=b"key", now=NOW)
 
     # The engine opens the first file of a table whatever is asked.
     deliver("first.jsonl", event(0, "login", occurred_at="2026-01-04T10:00:00Z"))

@@ -1,0 +1,129 @@
+"""What each file of landed and of refused records holds, in a few rows: history is not read again.
+
+A file of a Delta table never changes. So what was counted of it holds as long as the table has it,
+and after a day's work only that day's files are read. The summaries are kept in the folder
+`Lake.index`; they may be deleted or lack files, and what is missing is counted when next asked for.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from firstchair.lake import Lake, connect
+from firstchair.lake import tables as t
+
+# One row is of a run of sequence numbers: each from `first` to `last` stands in the file, under the
+# same batch and source, and either all or none is negative. Both are null without a number.
+SUMMARY = pa.schema(
+    {
+        "file": pa.string(),
+        "event_date": pa.date32(),
+        "batch_id": pa.string(),
+        "source": pa.string(),
+        "reason": pa.string(),  # null for landed records
+        "first": pa.int64(),
+        "last": pa.int64(),
+        "records": pa.int64(),
+        "read_at": pa.timestamp("us", tz="UTC"),
+    }
+)
+# Columns that the two tables name differently: why, and when the record was read.
+OWN_COLUMNS = {
+    t.BRONZE_EVENTS.name: ("null::varchar", "ingested_at"),
+    t.QUARANTINE_EVENTS.name: ("reason", "quarantined_at"),
+}
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def summary(lake: Lake, table: t.Table) -> pa.Table:
+    """The summaries of all files of a table, in the columns of `SUMMARY`.
+
+    Args:
+        lake: The tables.
+        table: bronze/events or quarantine/events.
+
+    Raises:
+        LakeError: The table cannot be read.
+    """
+    present = lake.file_rows(table)
+    path = None if lake.index is None else lake.index / f"{table.name.replace('/', '-')}.summary"
+    known = _read(path, present)
+    new = sorted(present.keys() - set(known.column("file").unique().to_pylist()))
+    if not new:
+        return known
+    found = pa.concat_tables([known, *(_of_file(lake, table, name) for name in new)])
+    if path is not None and table.name not in lake.pinned:
+        with suppress(OSError):  # a folder that cannot be written costs time alone
+            _write(path, found)
+    return found
+
+
+def repeated_numbers(lake: Lake) -> set[str]:
+    """Names of the files of bronze that share a sequence number of a source, or hold one twice."""
+    with connect() as connection:
+        connection.register("runs", summary(lake, t.BRONZE_EVENTS))
+        rows = connection.execute("""
+            select distinct file from (
+                select file, first, last, records,
+                       max(last) over (runs_of rows between unbounded preceding and 1 preceding)
+                           as last_before,
+                       lead(first) over runs_of as first_after
+                from runs where first is not null
+                window runs_of as (partition by source order by first, last))
+            where last_before >= first or first_after <= last
+               or records > last::hugeint - first + 1
+        """).fetchall()
+    return {name for (name,) in rows}
+
+
+def _of_file(lake: Lake, table: t.Table, name: str) -> pa.Table:
+    reason, read_at = OWN_COLUMNS[table.name]
+    with connect() as connection:
+        return (
+            connection.sql(
+                f"""
+                with numbered as (
+                    select event_date, batch_id, source, {reason} as reason, {read_at} as read_at,
+                           source_seq, source_seq::hugeint - dense_rank() over (
+                               partition by batch_id, source, source_seq < 0
+                               order by source_seq) as run
+                    from {lake.scan(table, only={name})})
+                select $name as file, event_date, batch_id, source, reason,
+                       min(source_seq) as first, max(source_seq) as last, count(*) as records,
+                       max(read_at) as read_at
+                from numbered group by event_date, batch_id, source, reason, run
+            """,
+                params={"name": name},
+            )
+            .to_arrow_table()
+            .cast(SUMMARY)
+        )
+
+
+def _read(path: Path | None, present: Mapping[str, int]) -> pa.Table:
+    """What is kept of the files that are there; nothing if it is not as it was written."""
+    with suppress(OSError, pa.ArrowInvalid):
+        content = b"" if path is None else path.read_bytes()
+        digest, body = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if digest == hashlib.sha256(body).digest():
+            kept = pa.ipc.open_file(body).read_all()
+            if kept.schema.equals(SUMMARY):
+                return kept.filter(pc.is_in(kept["file"], pa.array(present, pa.string())))
+    return SUMMARY.empty_table()
+
+
+def _write(path: Path, rows: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, SUMMARY) as file:
+        file.write_table(rows)
+    body = sink.getvalue().to_pybytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as temporary:
+        temporary.write(hashlib.sha256(body).digest() + body)
+    os.replace(temporary.name, path)
