@@ -143,6 +143,22 @@ class Settings(BaseSettings):
     tokens_file: str = Field(
         "", description="further tokens, by digest; empty: tokens.json in home"
     )
+    oidc_issuer: str = Field(
+        "", description="identity provider that signs people in to the console; empty: none"
+    )
+    oidc_client_id: str = Field("", description="the console's name at the provider")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="the console's secret at the provider"
+    )
+    oidc_scopes: str = Field("openid profile", description="what is asked of the provider")
+    oidc_name_claim: str = Field(
+        "preferred_username", description="claim that names a person; else `sub` does"
+    )
+    oidc_role_claim: str = Field("groups", description="claim that says what a person may do")
+    oidc_operators: str = Field(
+        "", description="values of that claim that make an operator, by commas"
+    )
+    oidc_viewers: str = Field("", description="values of that claim that make a viewer, by commas")
     alert_webhook_url: str | None = Field(None, description="alerts go to the log, and here")
     alert_webhook_secret: SecretStr = Field(
         SecretStr(""), description="signs alerts; empty: derived from api_token"
@@ -326,6 +342,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 "alert_webhook_format pagerduty and alert_routing_key are set together or not"
             )
+        self._require_whole_oidc()
         if self.stage_min_days > self.stage_max_days:
             raise ValueError(
                 f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}"
@@ -336,6 +353,19 @@ class Settings(BaseSettings):
                 f"{self.probation_max_days}"
             )
         return self
+
+    def _require_whole_oidc(self) -> None:
+        """Raise if a provider is set of which something is missing."""
+        if not self.oidc_issuer:
+            return
+        if not self.oidc_issuer.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+            raise ValueError(f"oidc_issuer {self.oidc_issuer!r} does not begin with https://")
+        if not (self.oidc_client_id and self.oidc_client_secret.get_secret_value()):
+            raise ValueError("oidc_issuer needs oidc_client_id and oidc_client_secret")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("oidc_scopes has to hold openid")
+        if not (self.oidc_operators or self.oidc_viewers):
+            raise ValueError("oidc_issuer needs oidc_operators or oidc_viewers")
 
     @property
     def kept_extra_fields(self) -> frozenset[str]:

@@ -217,3 +217,30 @@ def test_the_settings_of_s3_are_what_events_and_lake_are_reached_by(
     load_settings()
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "its secret"
     assert "AWS_SESSION_TOKEN" not in os.environ
+
+
+WHOLE_PROVIDER = {
+    "oidc_issuer": "https://id.example",
+    "oidc_client_id": "console",
+    "oidc_client_secret": "a secret",
+    "oidc_viewers": "staff",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"oidc_issuer": "http://id.example"}, "https://"),
+        ({"oidc_client_secret": ""}, "oidc_client_secret"),
+        ({"oidc_viewers": ""}, "oidc_operators or oidc_viewers"),
+        ({"oidc_scopes": "profile"}, "openid"),
+    ],
+)
+def test_an_identity_provider_of_which_something_is_missing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], named: str
+) -> None:
+    for name, value in (WHOLE_PROVIDER | changed).items():
+        monkeypatch.setenv(f"FIRSTCHAIR_{name.upper()}", value)
+
+    with pytest.raises(SettingsError, match=named):
+        load_settings()

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from firstchair.access.audit import AuditLog
 from firstchair.access.authorizer import Authorizer
+from firstchair.access.oidc import Provider
 from firstchair.access.sessions import Sessions
 from firstchair.console import ConsoleConfig, Sources, console
 from firstchair.definitions.mlflow_pages import model_page
@@ -44,8 +45,13 @@ def open_console(
         pseudonym_key=settings.secret_pseudonym_key(),
         published=published,
     )
-    sessions = Sessions(authorizer, platform.databases.ledger)
-    return console(sources, sessions=sessions, audit=AuditLog.at(settings.home))
+    sessions = Sessions(authorizer, platform.databases.ledger, issuer=settings.oidc_issuer)
+    return console(
+        sources,
+        sessions=sessions,
+        audit=AuditLog.at(settings.home),
+        provider=Provider.of(settings),
+    )
 
 
 def console_config(platform: Platform) -> ConsoleConfig:

@@ -1,6 +1,5 @@
 """The console's routes: each reads the values of a page and renders them."""
 
-import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
@@ -10,8 +9,10 @@ from fastapi.responses import FileResponse, RedirectResponse
 import firstchair
 from firstchair.access.audit import AuditLog
 from firstchair.access.authorizer import Refusal
-from firstchair.access.sessions import COOKIE, LASTS, Session, Sessions
+from firstchair.access.oidc import Provider
+from firstchair.access.sessions import COOKIE, Session, Sessions
 from firstchair.console import roles
+from firstchair.console.entrance import Entrance, local, provider_routes, with_session
 from firstchair.console.guard import (
     SIGN_IN,
     STATUS_OF,
@@ -41,8 +42,6 @@ from firstchair.definitions.segments import Segment
 from firstchair.errors import FirstchairError
 from firstchair.promotion import evaluation_of, explained
 
-# Exactly one slash at the beginning: after two, a browser expects the name of another machine.
-OWN_PATH = re.compile(r"/(?!/)[\w\-/?=&.%:+]*")
 # The largest number of an entry or a stage that an address may name.
 MOST_NUMBER = 2**63 - 1
 Form = Annotated[dict[str, str], Depends(form_of)]
@@ -53,12 +52,28 @@ def _utc_now() -> datetime:
 
 
 def console(
-    sources: Sources, *, sessions: Sessions, audit: AuditLog, clock: Clock = _utc_now
+    sources: Sources,
+    *,
+    sessions: Sessions,
+    audit: AuditLog,
+    clock: Clock = _utc_now,
+    provider: Provider | None = None,
 ) -> APIRouter:
-    """The router of all pages; every page but the sign-in requires a session."""
+    """The router of all pages; every page but the sign-in requires a session.
+
+    Args:
+        sources: What pages read.
+        sessions: Of people.
+        audit: Where what people do is noted.
+        clock: The present instant.
+        provider: Signs people in beside their tokens; None where no such provider is set.
+    """
     whole = APIRouter(include_in_schema=False, redirect_slashes=False)
     pages = APIRouter(route_class=page_route(sessions, clock), include_in_schema=False)
-    _door(whole, pages, sessions, audit, clock)
+    entrance = Entrance(sessions, audit, clock, provider)
+    _door(whole, pages, entrance)
+    if provider is not None:
+        provider_routes(whole, entrance, provider)
     _monitoring(pages, sources, clock)
     _ledger(pages, sources)
     _people(pages, sources)
@@ -67,36 +82,27 @@ def console(
     return whole
 
 
-def _door(
-    whole: APIRouter, pages: APIRouter, sessions: Sessions, audit: AuditLog, clock: Clock
-) -> None:
+def _door(whole: APIRouter, pages: APIRouter, entrance: Entrance) -> None:
+    sessions, audit = entrance.sessions, entrance.audit
+
     @whole.get(SIGN_IN)
     def sign_in(request: Request, next: str = "/") -> Response:
-        if isinstance(session_of(request, sessions, clock()), Session):
-            return RedirectResponse(_local(next), 303)
-        return rendered("sign_in.html", {"next": _local(next), "refused": None})
+        if isinstance(session_of(request, sessions, entrance.clock()), Session):
+            return RedirectResponse(local(next), 303)
+        return entrance.page(local(next))
 
     @whole.post(SIGN_IN)
     def signed_in(request: Request, form: Form) -> Response:
-        then = _local(form.get("next", "/"))
-        address = address_of(request)
-        cookie = sessions.begin(form.get("token", "").strip(), address, clock())
-        if isinstance(cookie, Refusal):
-            audit.note("sign in", by="?", address=address, outcome=cookie.value)
-            context = {"next": then, "refused": cookie.name}
-            return rendered("sign_in.html", context, STATUS_OF[cookie])
-        opened = sessions.open(cookie, clock())
-        audit.note("sign in", by=opened.name if opened else "?", address=address, outcome="done")
-        answer = RedirectResponse(then, 303)
-        answer.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=int(LASTS.total_seconds()),
-            httponly=True,
-            samesite="strict",
-            secure="https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")},
+        then = local(form.get("next", "/"))
+        cookie = sessions.begin(
+            form.get("token", "").strip(), address_of(request), entrance.clock()
         )
-        return answer
+        if isinstance(cookie, Refusal):
+            entrance.note(request, "?", cookie.value)
+            return entrance.page(then, cookie.name, STATUS_OF[cookie])
+        opened = sessions.open(cookie, entrance.clock())
+        entrance.note(request, opened.name if opened else "?", "done")
+        return with_session(request, RedirectResponse(then, 303), cookie)
 
     @pages.post("/sign-out")
     def sign_out(request: Request, form: Form) -> Response:
@@ -113,11 +119,6 @@ def _noted(audit: AuditLog, request: Request, deed: str, outcome: str, about: st
     """Write what the person of a session did to the audit log."""
     name, address = request.state.session.name, address_of(request)
     audit.note(deed, by=name, address=address, outcome=outcome, about=about)
-
-
-def _local(path: str) -> str:
-    """A path of this site; anything that could lead elsewhere becomes the first page."""
-    return path if OWN_PATH.fullmatch(path) else "/"
 
 
 def _shown(

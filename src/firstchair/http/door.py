@@ -193,7 +193,8 @@ def doors_of(settings: Settings, tokens: Tokens, dagster: str, mlflow: str) -> d
     """
     from firstchair.databases import open_databases
 
-    sessions = Sessions(Authorizer(tokens), open_databases(settings).ledger)
+    url = open_databases(settings).ledger
+    sessions = Sessions(Authorizer(tokens), url, issuer=settings.oidc_issuer)
     behind = {
         settings.dagster_port: ("Dagster", dagster, dagster_rule),
         settings.mlflow_port: ("MLflow", mlflow, mlflow_rule),
