@@ -40,12 +40,15 @@ LIVED = (
     "tests/firstchair/commands/test_upkeep.py",
     "tests/firstchair/console/test_pages.py",
 )
+# These are over another service, which is built once as well.
+FAULTS = "tests/faults/"
 # Then what takes longest, by its processor time, so that all processes end at about the same time.
 LONGEST = (
     *LIVED,
     "tests/firstchair/promotion/test_bad_refit.py",
     "tests/firstchair/commands/test_demo.py",
-    "tests/test_killed_run.py",
+    "tests/faults/test_killed_run.py",
+    "tests/faults/test_random_kills.py",
     "tests/firstchair/promotion/test_decisions.py",
     "tests/firstchair/promotion/test_kill.py",
     "tests/firstchair/promotion/test_by_hand.py",
@@ -76,10 +79,12 @@ def module_of(node_id: str) -> str:
 
 
 class ByModule(LoadScopeScheduling):
-    """Sends whole modules to a free process; those over the lived service count as one."""
+    """Sends whole modules to a free process; those over one service count as one."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = module_of(nodeid)
+        if module.startswith(FAULTS):
+            return FAULTS
         return "lived" if module in LIVED else module
 
 
@@ -167,13 +172,13 @@ def session_databases(new_home: Callable[[str], Path]) -> Iterator[Databases]:
 
 
 @contextmanager
-def making(server: Databases) -> Iterator[Callable[[str], sa.URL]]:
+def making(server: Databases) -> Iterator[Callable[..., sa.URL]]:
     """Makes databases of a running server, empty or copied, until the block ends."""
     admin = sa.create_engine(server.ledger.set(database="postgres"), isolation_level="AUTOCOMMIT")
     made: list[str] = []
 
-    def make(template: str = "template0") -> sa.URL:
-        made.append(f"test_{uuid.uuid4().hex[:12]}")
+    def make(template: str = "template0", name: str = "") -> sa.URL:
+        made.append(name or f"test_{uuid.uuid4().hex[:12]}")
         with admin.connect() as connection:
             # A database that somebody is connected to cannot be copied.
             connection.execute(

@@ -33,7 +33,13 @@ IMPORTED = (
     "ibis.backends.duckdb",
     "implicit.cpu.als",
     "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
     "monitoring",
+    "psycopg2.extras",
+    "safetensors.numpy",
+    # What commands import when they first need it.
+    "tests.faults.deeds",
     "xgboost",
 )
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,17 +75,28 @@ def run(
         return subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
 
 
-def kill_at(marker: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> bool:
-    """Start a command and SIGKILL it when it writes `marker` to standard error; whether it did."""
+def kill_at(
+    marker: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path
+) -> list[str] | None:
+    """Start a command and SIGKILL it when it writes `marker` to standard error.
+
+    Returns what it wrote there up to that line; None if it ended and never wrote it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         err = Path(folder) / "err"
         os.mkfifo(err)
         with _forked(command, env, cwd, Path(os.devnull), err) as (process, told):
+            written: list[str] = []
             with err.open() as lines:
-                found = any(marker in line for line in lines)
-                os.kill(process, signal.SIGKILL)
+                for line in lines:
+                    written.append(line)
+                    if marker in line:
+                        os.kill(process, signal.SIGKILL)
+                        break
+                else:
+                    written = []
             told.readline()
-        return found
+        return written or None
 
 
 def script(source: str, *, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -158,11 +175,20 @@ def _become(command: list[str], env: dict[str, str], cwd: str, out: str, err: st
 def _serve(listening: int) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
+    _read_migrations_once()
     # What is imported lives on in every fork: none has to look through it, or to copy it for that.
     gc.freeze()
     inherited = socket.socket(fileno=listening)
     inherited.set_inheritable(False)
     _Server(inherited).serve_forever()
+
+
+def _read_migrations_once() -> None:
+    """MLflow reads all its migrations in each process that opens a database."""
+    from mlflow.store.db import utils
+
+    newest = utils._get_latest_schema_revision()
+    utils._get_latest_schema_revision = lambda: newest
 
 
 if __name__ == "__main__":

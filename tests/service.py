@@ -92,20 +92,28 @@ class Service:
     def rows(self, table: Table, where: str = "true") -> list[dict[str, Any]]:
         return self.lake.read(table, where).to_pylist()
 
-    def content(self, table: Table) -> tuple[Any, ...]:
-        """Number and digest of all rows in any order, without the instant a record was read at."""
-        of_the_reading = {"ingested_at", "quarantined_at", "report_path", "store_version"}
-        kept = ", ".join(f'"{name}"' for name in table.schema.names if name not in of_the_reading)
-        query = f"""
-            select count(*), coalesce(sum(md5_number_lower(cast(t as varchar))), 0)
-            from (select {kept} from {self.lake.scan(table)}) t
-        """
-        with connect() as connection:
-            return connection.execute(query).fetchone() or ()
-
     def contents(self) -> dict[str, tuple[Any, ...]]:
         """Content of every table by its name."""
-        return {table.name: self.content(table) for table in ALL_TABLES}
+        return contents_of(self.lake)
+
+
+def contents_of(lake: Lake) -> dict[str, tuple[Any, ...]]:
+    """Number and digest of all rows in any order, of every table by its name.
+
+    The instant a record was read at and other facts of the reading are left out.
+    """
+    of_the_reading = {"ingested_at", "quarantined_at", "report_path", "store_version"}
+    found = {}
+    with connect() as connection:
+        for table in ALL_TABLES:
+            names = [name for name in table.schema.names if name not in of_the_reading]
+            kept = ", ".join(f'"{name}"' for name in names)
+            query = f"""
+                select count(*), coalesce(sum(md5_number_lower(cast(t as varchar))), 0)
+                from (select {kept} from {lake.scan(table)}) t
+            """
+            found[table.name] = connection.execute(query).fetchone() or ()
+    return found
 
 
 def different(one: dict[str, tuple[Any, ...]], other: dict[str, tuple[Any, ...]]) -> list[str]:

@@ -5,32 +5,17 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
-import pytest
-
 from firstchair.lake import tables as t
 from firstchair.publication import serves
 from firstchair.settings import Settings
 from firstchair.world import user_id
+from tests.faults.conftest import DAYS, WORLD
 from tests.service import Service, different, simulated
 
-# Of its own, so that no other test waits for these runs; with more users they only take longer.
-DAYS = 9
-WORLD = (
-    "--users", 80, "--artists", 60, "--days", DAYS, "--seed", 3, "--scenario", "imperfect-delivery",
-    "--start", "2026-01-01",
-)  # fmt: skip
 QUIET_DAY = date(2026, 1, DAYS + 1)
 QUIET_AS_OF = QUIET_DAY + timedelta(days=1)
 # Of a clock that is years off.
 STRAY_DAY = date(2003, 5, 1)
-
-
-@pytest.fixture(scope="module")
-def whole(new_home: Callable[[str], Path]) -> Service:
-    """A service whose history was run without a break."""
-    service = simulated(new_home("whole"), WORLD)
-    service.run("run")
-    return service
 
 
 def drop_logins(service: Service, day: date, next_of: dict[str, int]) -> None:
