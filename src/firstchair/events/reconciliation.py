@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
-import pyarrow as pa
 
 from firstchair.events.calendar import event_days
 from firstchair.events.summaries import summary
@@ -95,19 +94,17 @@ def waiting_days(lake: Lake) -> list[WaitingDay]:
 def _counted(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with `landed`, summaries, and `built`, records by day that became something."""
     silver = lake.partition_rows(t.EVENTS)
-    accepted = pa.Table.from_arrays(
-        [pa.array(silver, pa.date32()), pa.array(silver.values(), pa.int64())],
-        ["event_date", "records"],
-    )
     with connect() as connection:
         connection.register("landed", summary(lake, t.BRONZE_EVENTS))
-        connection.register("accepted", accepted)
         connection.register("refused", summary(lake, t.QUARANTINE_EVENTS))
-        connection.execute("""
-            create temp view built as
-            select event_date, records from accepted
+        connection.execute(
+            """
+            create temp table built as
+            select unnest($days)::date as event_date, unnest($counts)::bigint as records
             union all select event_date, records from refused where batch_id is null
-        """)
+            """,
+            {"days": [*silver], "counts": [*silver.values()]},
+        )
         yield connection
 
 

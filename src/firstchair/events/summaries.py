@@ -8,12 +8,11 @@ and after a day's work only that day's files are read. The summaries are kept in
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -106,7 +105,7 @@ def _of_file(lake: Lake, table: t.Table, name: str) -> pa.Table:
         )
 
 
-def _read(path: Path | None, present: Mapping[str, int]) -> pa.Table:
+def _read(path: Path | None, present: Collection[str]) -> pa.Table:
     """What is kept of the files that are there; nothing if it is not as it was written."""
     with suppress(OSError, pa.ArrowInvalid):
         content = b"" if path is None else path.read_bytes()
@@ -114,8 +113,16 @@ def _read(path: Path | None, present: Mapping[str, int]) -> pa.Table:
         if digest == hashlib.sha256(body).digest():
             kept = pa.ipc.open_file(body).read_all()
             if kept.schema.equals(SUMMARY):
-                return kept.filter(pc.is_in(kept["file"], pa.array(present, pa.string())))
+                return _of_files(kept, present)
     return SUMMARY.empty_table()
+
+
+def _of_files(kept: pa.Table, names: Collection[str]) -> pa.Table:
+    """The rows of some files. To ask Arrow with a list would import pandas."""
+    with connect() as connection:
+        connection.register("kept", kept)
+        query = "from kept where file in (select unnest($names))"
+        return connection.sql(query, params={"names": list(names)}).to_arrow_table().cast(SUMMARY)
 
 
 def _write(path: Path, rows: pa.Table) -> None:
