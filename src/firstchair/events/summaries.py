@@ -114,13 +114,16 @@ def _read(path: Path | None, present: Collection[str]) -> pa.Table:
             kept = pa.ipc.open_file(body).read_all()
             if kept.schema.equals(SUMMARY):
                 return _of_files(kept, present)
-    return SUMMARY.empty_table()
+    return pa.Table.from_batches([], schema=SUMMARY)
 
 
 def _of_files(kept: pa.Table, names: Collection[str]) -> pa.Table:
-    """The rows of some files. To ask Arrow with a list would import pandas."""
+    """The rows of some files."""
+    if set(kept.column("file").unique().to_pylist()) <= {*names}:
+        return kept
     with connect() as connection:
         connection.register("kept", kept)
+        # To give Arrow a list to look in would import pandas.
         query = "from kept where file in (select unnest($names))"
         return connection.sql(query, params={"names": list(names)}).to_arrow_table().cast(SUMMARY)
 
