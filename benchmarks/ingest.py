@@ -22,7 +22,7 @@ import resource
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -87,9 +87,10 @@ def main() -> None:
     events = options.objects * each if options.objects else options.events
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        objects = write_objects(folder / "landing", events, each, options.seed)
-        work = (("DuckDB's parse", _parse), ("to bronze", _to_bronze), ("bronze to silver", _build))
-        measured = [_alone(name, piece, folder) for name, piece in work]
+        lines = lines_of(events, random.Random(options.seed))
+        objects = write_objects(folder / "landing", lines, events=events, each=each)
+        work = (("DuckDB's parse", _parse), ("to bronze", to_bronze), ("bronze to silver", _build))
+        measured = [alone(name, piece, folder) for name, piece in work]
         report = _report(measured, events=events, objects=objects)
     print(json.dumps(report) if options.json else _shown(report))
 
@@ -121,7 +122,7 @@ def _shown(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _alone(name: str, work: Callable[[Path], float], folder: Path) -> Measured:
+def alone(name: str, work: Callable[[Path], float], folder: Path) -> Measured:
     """The work in a process that does nothing else; it returns its processor seconds."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -149,10 +150,11 @@ def _parse(folder: Path) -> float:
         return time.process_time() - began
 
 
-def _to_bronze(folder: Path) -> float:
+def to_bronze(folder: Path) -> float:
+    """Ingest the objects of a folder; processor seconds."""
     began = time.process_time()
     report = ingest(
-        _lake(folder),
+        lake_in(folder),
         events_url=f"{folder}/landing",
         pseudonym_key=KEY,
         now=NOW,
@@ -162,26 +164,30 @@ def _to_bronze(folder: Path) -> float:
 
 
 def _build(folder: Path) -> float:
-    lake = _lake(folder)
-    keys = lake.read(t.BRONZE_EVENTS).column("user_key").unique().to_pylist()
-    artists = [_artist(number) for number in range(ARTISTS)]
-    tracks = [_track(artist, n) for artist in range(ARTISTS) for n in range(TRACKS_EACH)]
-    known = ((t.USERS, "user_key", keys), (t.ARTISTS, "artist_id", artists))
-    for table, column, names in (*known, (t.TRACKS, "track_id", tracks)):
-        rows = [{column: name} for name in names]
-        lake.overwrite(table, pa.Table.from_pylist(rows, schema=table.schema))
+    lake = lake_in(folder)
+    know(lake, lake.read(t.BRONZE_EVENTS).column("user_key").unique().to_pylist())
     began = time.process_time()
     assert build_events(lake, FIRST_DAY.date(), NOW.date()).balanced
     return time.process_time() - began
 
 
-def _lake(folder: Path) -> Lake:
-    return Lake(str(folder / "lake"))
+def know(lake: Lake, user_keys: Sequence[str]) -> None:
+    """Write the accounts and the catalogue that the events are of."""
+    artists = [artist(number) for number in range(ARTISTS)]
+    tracks = [track(chosen, n) for chosen in range(ARTISTS) for n in range(TRACKS_EACH)]
+    known = ((t.USERS, "user_key", user_keys), (t.ARTISTS, "artist_id", artists))
+    for table, column, names in (*known, (t.TRACKS, "track_id", tracks)):
+        rows = [{column: name} for name in names]
+        lake.overwrite(table, pa.Table.from_pylist(rows, schema=table.schema))
 
 
-def write_objects(folder: Path, events: int, each: int, seed: int) -> int:
-    """Gzip objects of JSON Lines in a folder a day, `each` events an object; how many there are."""
-    lines = _lines(events, random.Random(seed))
+def lake_in(folder: Path) -> Lake:
+    """The lake beside the objects of a folder."""
+    return Lake(str(folder / "lake"), index=folder / "event-index")
+
+
+def write_objects(folder: Path, lines: Iterator[bytes], *, events: int, each: int) -> int:
+    """Gzip objects of JSON Lines in a folder a day, `each` lines an object; how many there are."""
     number = 0
     while some := list(islice(lines, each)):
         day = FIRST_DAY + timedelta(days=DAYS * number * each // events)
@@ -192,7 +198,7 @@ def write_objects(folder: Path, events: int, each: int, seed: int) -> int:
     return number
 
 
-def _lines(events: int, draw: random.Random) -> Iterator[bytes]:
+def lines_of(events: int, draw: random.Random) -> Iterator[bytes]:
     """Events in order of time as JSON Lines, some repeated soon and some faulty."""
     earlier: deque[bytes] = deque(maxlen=REPEATED_WITHIN // EVERY)
     for number in range(events):
@@ -211,7 +217,7 @@ def _lines(events: int, draw: random.Random) -> Iterator[bytes]:
 def _event(number: int, events: int, draw: random.Random) -> dict[str, Any]:
     kind = draw.choices(KINDS, SHARES)[0]
     at = FIRST_DAY + DAYS * timedelta(days=1) * (number / events)
-    artist = int(ARTISTS * draw.random() ** 2)
+    chosen = int(ARTISTS * draw.random() ** 2)
     event: dict[str, Any] = {
         "event_id": str(UUID(int=draw.getrandbits(128))),
         "event_type": kind,
@@ -224,21 +230,23 @@ def _event(number: int, events: int, draw: random.Random) -> dict[str, Any]:
         slate = str(UUID(int=draw.getrandbits(128)))
         event |= {"slate_id": slate, "position": 1 + number % SLATE}
     if kind == "play":
-        event |= {"track_id": _track(artist, number % TRACKS_EACH), "slate_id": None}
+        event |= {"track_id": track(chosen, number % TRACKS_EACH), "slate_id": None}
         event |= {"ms_played": draw.randrange(300_000)}
     if kind != "login":
-        event["artist_id"] = _artist(artist)
+        event["artist_id"] = artist(chosen)
     if kind == "impression":
         event |= {"model_version": "7", "propensity": round(0.1 + 0.9 * draw.random(), 4)}
     return event
 
 
-def _artist(number: int) -> str:
+def artist(number: int) -> str:
+    """Id of an artist."""
     return str(UUID(int=number + 1))
 
 
-def _track(artist: int, number: int) -> str:
-    return str(UUID(int=(artist + 1) * 1_000_000 + number))
+def track(of: int, number: int) -> str:
+    """Id of a track of an artist."""
+    return str(UUID(int=(of + 1) * 1_000_000 + number))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,6 @@ def _ingest(folder: Path) -> float:
         events_url=f"{folder}/landing",
         pseudonym_key=KEY,
         now=NOW,
-        index=folder / "event-index",
     )
     seconds = time.process_time() - began
     (folder / "ingested.json").write_text(json.dumps(asdict(report), default=str))

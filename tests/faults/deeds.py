@@ -53,7 +53,6 @@ def ingest() -> None:
         pseudonym_key=p.settings.secret_pseudonym_key(),
         now=p.now,
         tombstones=p.tombstones,
-        index=p.settings.event_index,
     )
     events.build_events(p.lake, *p.complete_days())
 
