@@ -7,7 +7,7 @@ from typing import Any
 
 from firstchair.definitions.bounds import DAY_MS, bounds_sql, counted_sql
 from firstchair.definitions.checks import Check, CheckState, overall
-from firstchair.events import records_sql
+from firstchair.events import open_records
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from monitoring.engine import connect
@@ -77,7 +77,7 @@ def build_quality(
     """
     rules = rules or load_rules().quality
     with connect() as connection:
-        connection.execute(records_sql(lake))
+        open_records(connection, lake)
         connection.execute(accounts_sql(lake, first, last))
         table = connection.sql(_figures(lake, first, last, rules)).to_arrow_table()
     lake.replace_range(t.DATA_QUALITY, table, first, last)

@@ -30,6 +30,8 @@ LARGEST_SEGMENT = 64_000_000
 # So many ids are hashed at once.
 IDS_AT_ONCE = 4_000_000
 MANIFEST = "index.json"
+# What reading an index raises that is not as it was written.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 Places: TypeAlias = npt.NDArray[np.uint32]
@@ -70,13 +72,24 @@ class KnownIds:
         """Names of the files of bronze that may hold one of some ids, ascending."""
         present = self._lake.file_rows(t.BRONZE_EVENTS)
         try:
-            return self._files_with(event_ids, present)
-        except (OSError, ValueError, KeyError, TypeError):
+            found = self._found(event_ids, self._covering(present))
+        except UNREADABLE:
             self._remove()
-            return self._files_with(event_ids, present)
+            found = self._found(event_ids, self._covering(present))
+        return sorted(found & present.keys())
 
-    def _files_with(self, event_ids: pa.ChunkedArray, present: Mapping[str, int]) -> list[str]:
-        segments = self._covering(present)
+    def files_to_look_into(self, event_ids: pa.ChunkedArray) -> list[str]:
+        """As `files_with`, with the files that the index lacks; writes nothing."""
+        present = self._lake.file_rows(t.BRONZE_EVENTS)
+        try:
+            segments = self._read()
+            found = self._found(event_ids, segments)
+        except UNREADABLE:
+            return sorted(present)
+        known = {name for segment in segments for name in segment.files}
+        return sorted((found & present.keys()) | (present.keys() - known))
+
+    def _found(self, event_ids: pa.ChunkedArray, segments: Sequence[_Segment]) -> set[str]:
         wanted = _hashes_of(event_ids)
         found: set[str] = set()
         for segment in segments:
@@ -89,7 +102,7 @@ class KnownIds:
             ]
             at = np.concatenate([first[hits], *spans])
             found.update(segment.files[place] for place in np.unique(places[at]))
-        return sorted(found & present.keys())
+        return found
 
     def _covering(self, present: Mapping[str, int]) -> list[_Segment]:
         """The segments, after adding what is in no segment yet."""
@@ -157,7 +170,6 @@ class KnownIds:
             return []
         manifest = json.loads(path.read_text())
         if manifest["engine"] != duckdb.__version__:
-            self._remove()
             return []
         return [_Segment(s["name"], tuple(s["files"]), s["size"]) for s in manifest["segments"]]
 
@@ -205,6 +217,6 @@ def _keep(path: Path, array: npt.NDArray[Any]) -> None:
 def _hashes_of(event_ids: pa.ChunkedArray) -> Hashes:
     """Ascending, each once."""
     with connect() as connection:
-        connection.register("wanted", pa.table({"event_id": event_ids}))
+        connection.register("wanted", pa.Table.from_arrays([event_ids], ["event_id"]))
         found = connection.sql("select hash(event_id) as hash from wanted").to_arrow_table()
     return np.unique(np.asarray(found["hash"]))

@@ -30,7 +30,7 @@ from firstchair.events.settling import (
     settle_replays,
     undo_dead_batches,
 )
-from firstchair.events.shares import records_sql
+from firstchair.events.shares import open_records
 from firstchair.events.staging import Chunk, Staged, stage
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -173,7 +173,7 @@ def _chosen(lake: Lake, reason: str | None, day: date | None) -> pa.Table:
     wanted += [f"reason = '{reason}'"] if reason is not None else []
     wanted += [f"day = date '{day}'"] if day is not None else []
     with connect() as connection:
-        connection.execute(records_sql(lake))
+        open_records(connection, lake)
         return connection.sql(
             "select object_url, line, unparsed, day from refused "
             f"where {' and '.join(wanted)} order by object_url, line"

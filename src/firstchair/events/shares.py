@@ -9,14 +9,19 @@ than were refused in that way. Over all days objects and bytes are counted too: 
 where it has no event and none of its records came again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 
+import duckdb
+
 from firstchair.definitions.loss import loss
 from firstchair.errors import DataError
-from firstchair.events.calendar import SET_ASIDE
+from firstchair.events.calendar import SET_ASIDE, events_by_day
+from firstchair.events.known_ids import KnownIds
 from firstchair.events.reconciliation import refused
+from firstchair.events.summaries import landed_objects, summary
 from firstchair.events.vocabulary import IS_ERASED
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -77,17 +82,19 @@ def lost_before(lake: Lake, as_of: date) -> tuple[Lost, Lost]:
 
 @lru_cache(maxsize=8)
 def _lost_before(lake: Lake, as_of: date, _versions: tuple[int, ...]) -> tuple[Lost, Lost]:
+    landed = events_by_day(lake)
     with connect() as connection:
-        connection.execute(records_sql(lake))
+        open_records(connection, lake)
         rows = connection.execute(
             f"""
             select coalesce(sum(records) filter (day = date '{as_of - ONE_DAY}'), 0)::bigint,
                    coalesce(sum(lost) filter (day = date '{as_of - ONE_DAY}'), 0)::bigint,
                    coalesce(sum(records), 0)::bigint, coalesce(sum(lost), 0)::bigint
-            from (select day, 1 as records, 0 as lost from landed
+            from (select unnest($days) as day, unnest($counts) as records, 0 as lost
                   union all select day, unparsed::int, lost::int from refused)
             where day < date '{as_of}'
-            """
+            """,
+            {"days": [*landed], "counts": [*landed.values()]},
         ).fetchone()
         objects = connection.execute(
             f"""
@@ -148,32 +155,41 @@ def require_usable(lake: Lake, *, as_of: date, limit: float) -> None:
     )
 
 
-def records_sql(lake: Lake) -> str:
-    """SQL of `landed` (a row an event) and `refused` (a row a refused record), each with its `day`.
+def open_records(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Make `landed` (a row an event) and `refused` (a row a refused record), each with its `day`.
 
     `refused.unparsed`: never landed. `refused.set_aside`: for its stray day, or for its forgotten
     user; nobody can deliver it again. `refused.lost`: not delivered again.
     """
-    return f"""
+    objects, others = landed_objects(lake)
+    connection.register("landed_objects", objects)
+    connection.register("landed_runs", summary(lake, t.BRONZE_EVENTS))
+    connection.execute(f"""
         create temp view landed as
         select event_date as day, event_id, user_key, source, source_seq, object_url, ingested_at
         from {lake.scan(t.BRONZE_EVENTS)};
         create temp table refused as
         with of_object as (
-            select object_url, mode(day) as day from landed group by object_url),
+            select object_url, first(event_date order by records desc, event_date) as day
+            from (
+                select object_url, event_date, records from landed_objects
+                union all select object_url, event_date, count(*)
+                from {lake.scan(t.BRONZE_EVENTS, only=others)} group by all)
+            group by object_url),
         placed as (
             select q.*, coalesce(q.event_date, o.day, q.quarantined_at::date) as day,
                    q.batch_id is not null as unparsed,
                    unparsed and q.event_id is null and not {IS_ERASED} as nameless
             from {lake.scan(t.QUARANTINE_EVENTS)} q left join of_object o using (object_url)),
         again as (
-            select distinct event_id from landed
+            select distinct event_id from {lake.scan(t.BRONZE_EVENTS, only=_files_again(lake))}
             where event_id in (select event_id from placed where unparsed)),
         asked as (
             select day, max(quarantined_at) as since from placed where nameless group by day),
         since as (
-            select day, count(*) as records from landed join asked using (day)
-            where ingested_at > asked.since group by day)
+            select asked.day, sum(records) as records
+            from landed_runs join asked on asked.day = event_date
+            where read_at > asked.since group by asked.day)
         select p.day, p.reason, p.source, p.source_seq, p.object_url, p.line, p.unparsed,
                {SET_ASIDE} or {IS_ERASED} as set_aside,
                case when set_aside then false
@@ -183,4 +199,17 @@ def records_sql(lake: Lake) -> str:
                              partition by p.day, p.nameless order by p.object_url, p.line)
                          > coalesce(s.records, 0) end as lost
         from placed p left join again a using (event_id) left join since s on s.day = p.day;
+    """)
+
+
+def _files_again(lake: Lake) -> Sequence[str] | None:
+    """Names of the files of bronze that may hold an event whose id was refused before; None: all.
+
+    Few ids of refused records come again, and the ids are most of what bronze weighs.
     """
+    if lake.index is None:
+        return None
+    refused_ids = lake.read(t.QUARANTINE_EVENTS, "batch_id is not null and event_id is not null")
+    if not refused_ids.num_rows:
+        return []
+    return KnownIds(lake, lake.index).files_to_look_into(refused_ids.column("event_id"))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -32,6 +33,16 @@ SUMMARY = pa.schema(
         "read_at": pa.timestamp("us", tz="UTC"),
     }
 )
+# One row is of an object with records in the file, or says with nulls that they are of too many.
+OBJECTS = pa.schema(
+    {
+        "file": pa.string(),
+        "object_url": pa.string(),
+        "event_date": pa.date32(),
+        "records": pa.int64(),
+    }
+)
+MOST_OBJECTS = 1_000
 # Columns that the two tables name differently: why, and when the record was read.
 OWN_COLUMNS = {
     t.BRONZE_EVENTS.name: ("null::varchar", "ingested_at"),
@@ -50,17 +61,50 @@ def summary(lake: Lake, table: t.Table) -> pa.Table:
     Raises:
         LakeError: The table cannot be read.
     """
-    present = lake.file_rows(table)
-    path = None if lake.index is None else lake.index / f"{table.name.replace('/', '-')}.summary"
-    known = _read(path, present)
-    new = sorted(present.keys() - set(known.column("file").unique().to_pylist()))
-    if not new:
-        return known
-    found = pa.concat_tables([known, *(_of_file(lake, table, name) for name in new)])
-    if path is not None and table.name not in lake.pinned:
-        with suppress(OSError):  # a folder that cannot be written costs time alone
-            _write(path, found)
-    return found
+    reason, read_at = OWN_COLUMNS[table.name]
+    return _of_all_files(
+        lake,
+        table,
+        "summary",
+        SUMMARY,
+        f"""
+        with numbered as (
+            select event_date, batch_id, source, {reason} as reason, {read_at} as read_at,
+                   source_seq, source_seq::hugeint - dense_rank() over (
+                       partition by batch_id, source, source_seq < 0 order by source_seq) as run
+            from records)
+        select event_date, batch_id, source, reason, min(source_seq) as first,
+               max(source_seq) as last, count(*) as records, max(read_at) as read_at
+        from numbered group by event_date, batch_id, source, reason, run
+        """,
+    )
+
+
+def landed_objects(lake: Lake) -> tuple[pa.Table, list[str]]:
+    """How many landed events each object has on each day, in the columns of `OBJECTS`.
+
+    Returns:
+        The counts, and the names of the files of bronze that they leave out: those with records of
+        more than `MOST_OBJECTS` objects.
+
+    Raises:
+        LakeError: The table cannot be read.
+    """
+    found = _of_all_files(
+        lake,
+        t.BRONZE_EVENTS,
+        "objects",
+        OBJECTS,
+        f"""
+        with counted as (
+            select object_url, event_date, count(*) as records from records group by all)
+        from counted where (select count(*) from counted) <= {MOST_OBJECTS}
+        union all
+        select null, null, sum(records)::bigint from counted having count(*) > {MOST_OBJECTS}
+        """,
+    )
+    unknown = found.column("object_url").is_null()
+    return found.filter(pc.invert(unknown)), found.filter(unknown).column("file").to_pylist()
 
 
 def repeated_numbers(lake: Lake) -> set[str]:
@@ -81,40 +125,40 @@ def repeated_numbers(lake: Lake) -> set[str]:
     return {name for (name,) in rows}
 
 
-def _of_file(lake: Lake, table: t.Table, name: str) -> pa.Table:
-    reason, read_at = OWN_COLUMNS[table.name]
+def _of_all_files(
+    lake: Lake, table: t.Table, name: str, columns: pa.Schema, query: str
+) -> pa.Table:
+    """What a query (SQL) says of the `records` of each file of a table, kept under a name."""
+    present = lake.file_rows(table)
+    path = None if lake.index is None else lake.index / f"{table.name.replace('/', '-')}.{name}"
+    known = _read(path, present, columns)
+    new = sorted(present.keys() - set(known.column("file").unique().to_pylist()))
+    if not new:
+        return known
+    found = pa.concat_tables([known, *(_of_file(lake, table, f, columns, query) for f in new)])
+    if path is not None and table.name not in lake.pinned:
+        with suppress(OSError):  # a folder that cannot be written costs time alone
+            _write(path, found)
+    return found
+
+
+def _of_file(lake: Lake, table: t.Table, file: str, columns: pa.Schema, query: str) -> pa.Table:
     with connect() as connection:
-        return (
-            connection.sql(
-                f"""
-                with numbered as (
-                    select event_date, batch_id, source, {reason} as reason, {read_at} as read_at,
-                           source_seq, source_seq::hugeint - dense_rank() over (
-                               partition by batch_id, source, source_seq < 0
-                               order by source_seq) as run
-                    from {lake.scan(table, only={name})})
-                select $name as file, event_date, batch_id, source, reason,
-                       min(source_seq) as first, max(source_seq) as last, count(*) as records,
-                       max(read_at) as read_at
-                from numbered group by event_date, batch_id, source, reason, run
-            """,
-                params={"name": name},
-            )
-            .to_arrow_table()
-            .cast(SUMMARY)
-        )
+        connection.execute(f"create temp view records as from {lake.scan(table, only={file})}")
+        found = connection.sql(f"select $file as file, * from ({query})", params={"file": file})
+        return found.to_arrow_table().cast(columns)
 
 
-def _read(path: Path | None, present: Collection[str]) -> pa.Table:
+def _read(path: Path | None, present: Collection[str], columns: pa.Schema) -> pa.Table:
     """What is kept of the files that are there; nothing if it is not as it was written."""
     with suppress(OSError, pa.ArrowInvalid):
         content = b"" if path is None else path.read_bytes()
         digest, body = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         if digest == hashlib.sha256(body).digest():
             kept = pa.ipc.open_file(body).read_all()
-            if kept.schema.equals(SUMMARY):
+            if kept.schema.equals(columns):
                 return _of_files(kept, present)
-    return pa.Table.from_batches([], schema=SUMMARY)
+    return pa.Table.from_batches([], schema=columns)
 
 
 def _of_files(kept: pa.Table, names: Collection[str]) -> pa.Table:
@@ -125,12 +169,14 @@ def _of_files(kept: pa.Table, names: Collection[str]) -> pa.Table:
         connection.register("kept", kept)
         # To give Arrow a list to look in would import pandas.
         query = "from kept where file in (select unnest($names))"
-        return connection.sql(query, params={"names": list(names)}).to_arrow_table().cast(SUMMARY)
+        return (
+            connection.sql(query, params={"names": list(names)}).to_arrow_table().cast(kept.schema)
+        )
 
 
 def _write(path: Path, rows: pa.Table) -> None:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, SUMMARY) as file:
+    with pa.ipc.new_file(sink, rows.schema) as file:
         file.write_table(rows)
     body = sink.getvalue().to_pybytes()
     path.parent.mkdir(parents=True, exist_ok=True)

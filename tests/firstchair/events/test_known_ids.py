@@ -24,6 +24,7 @@ STEP = st.one_of(
     st.tuples(st.just("delete"), IDS),
     st.tuples(st.just("rewrite"), IDS),
     st.tuples(st.just("ask"), IDS),
+    st.tuples(st.just("look"), IDS),
 )
 
 
@@ -73,7 +74,7 @@ def test_every_known_id_is_in_a_file_that_is_named_whatever_was_done_to_bronze(
     folder = tmp_path_factory.mktemp("known")
     lake = Lake(str(folder / "lake"))
     known_ids = KnownIds(lake, folder / "index")
-    for deed, ids in [("append", [0, 1]), *steps, ("ask", [*range(60)])]:
+    for deed, ids in [("append", [0, 1]), *steps, ("look", [*range(60)]), ("ask", [*range(60)])]:
         of_them = f"event_id in ({', '.join(map(repr, sorted(named(ids))))})"
         if deed == "append":
             add(lake, ids)
@@ -82,7 +83,8 @@ def test_every_known_id_is_in_a_file_that_is_named_whatever_was_done_to_bronze(
         elif deed == "rewrite":
             lake.update(t.BRONZE_EVENTS, {"line": "line + 1"}, of_them)
         else:
-            files = known_ids.files_with(pa.chunked_array([sorted(named(ids))]))
+            ask = known_ids.files_with if deed == "ask" else known_ids.files_to_look_into
+            files = ask(pa.chunked_array([sorted(named(ids))]))
             assert found(lake, ids, files) == found(lake, ids, None)
 
 
@@ -105,6 +107,7 @@ def test_an_index_that_cannot_be_read_is_made_anew(
 
     damage(tmp_path / "index")
 
+    assert known_ids.files_to_look_into(asked) == sorted(lake.file_rows(t.BRONZE_EVENTS))
     assert known_ids.files_with(asked) == before
     assert len(before) == 1
 
