@@ -3,8 +3,9 @@
     python -m benchmarks.on_s3 --users 60 --artists 40 --days 10
 
 Prints the seconds of `firstchair run` in each, the requests that the server answered by method, the
-tables that differ, and what `doctor` finds of the lake. Ends with 1 where a table differs or the
-lake is not well.
+tables that differ, and what `doctor` finds of the lake on S3. Then a user of that one is forgotten,
+upkeep is done, and every byte is read for the user. Ends with 1 where a table differs, the lake is
+not well or something of the user is left.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from tests.s3 import serving
 from tests.service import Service, different, simulated
 
 BUCKET = "music"
+USER = "user-000001"
 ON_S3 = {"events_url": f"s3://{BUCKET}/landing", "lake_url": f"s3://{BUCKET}/lake"}
 
 
@@ -42,6 +44,15 @@ def seconds_of_run(service: Service) -> float:
     began = time.monotonic()
     service.json("run")
     return round(time.monotonic() - began, 1)
+
+
+def left_of(service: Service, user: str) -> list[str]:
+    """Forget a user and keep the lake well; places that hold the user still, or cannot be read."""
+    service.json("forget", "--rewrite-landing", user)
+    service.json("maintain")
+    proof = service.json("forget", "--verify", user, code=None)
+    print(f"read for the proof: {proof['files']}, {proof['bytes']:,} bytes", file=sys.stderr)
+    return [place["name"] for place in proof["left"]] + proof["unread"]
 
 
 def main() -> None:
@@ -64,8 +75,19 @@ def main() -> None:
         requests = Counter(line.split('"')[1].split()[0] for line in server.requests()[before:])
         found = different(in_folders.contents(), on_s3.contents())
         lake = next(one for one in on_s3.ask("doctor") if one["name"] == "lake")
-    print(json.dumps({"seconds": seconds, "requests": requests, "different": found, "lake": lake}))
-    sys.exit(bool(found) or lake["state"] != "passes")
+        left = left_of(on_s3, USER)
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "requests": requests,
+                "different": found,
+                "lake": lake,
+                "left": left,
+            }
+        )
+    )
+    sys.exit(bool(found or left) or lake["state"] != "passes")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """S3 on this machine: moto's server, which refuses a conditional write as S3 does."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# What the server writes before and after a line about an answer that is no success.
+COLOUR = re.compile(r"\x1b\[\d+m")
 # A process of its own: delta-rs holds Python's lock while it waits for some answers.
 SERVER = """
 import json, logging, sys
@@ -29,7 +32,8 @@ class S3:
 
     def requests(self) -> list[str]:
         """All requests that were answered so far, in order."""
-        return [line for line in self.log.read_text().splitlines() if "HTTP/1.1" in line]
+        plain = COLOUR.sub("", self.log.read_text())
+        return [line for line in plain.splitlines() if "HTTP/1.1" in line]
 
     def variables(self) -> dict[str, str]:
         """What reaches it, as AWS's own tools name it."""

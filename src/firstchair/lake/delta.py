@@ -300,10 +300,12 @@ class Lake:
 
     def _unopened(self, table: Table, error: Exception) -> LakeError:
         return LakeError(
-            f"Table {table.name} cannot be opened: {error}.",
+            # Further lines are a stack of the library.
+            f"Table {table.name} cannot be opened: {str(error).splitlines()[0]}.",
             where=self.location(table),
             data="Nothing was read or changed.",
-            remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
+            remedy="Check lake_url and its credentials; `firstchair doctor` tries both. If they "
+            "are well, the table's log is damaged: bring it back by `firstchair restore`.",
         )
 
     def location(self, table: Table) -> str:

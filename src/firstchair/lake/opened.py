@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from firstchair.lake.stores import LakeFile, LakeFiles, delta_options, is_on_s3
 
@@ -13,7 +14,14 @@ MOST = 64
 LOG, LAST_CHECKPOINT = "_delta_log", "_last_checkpoint"
 # Of a local file: inode, time of writing and bytes. None where a file is missing.
 _File: TypeAlias = tuple[int, int, int] | LakeFile | None
-_End: TypeAlias = tuple[_File, _File]
+
+
+class _End(NamedTuple):
+    """The last files of a log: the entry of a version, with its bytes, and the checkpoint."""
+
+    entry: _File
+    bytes: int
+    checkpoint: _File
 
 
 class _Open(NamedTuple):
@@ -71,10 +79,17 @@ def take(location: str) -> DeltaTable:
 
 
 def keep(location: str, table: DeltaTable) -> None:
-    """Keep a table open that was just read or written."""
+    """Keep a table open that was just read or written.
+
+    Raises:
+        deltalake.exceptions.DeltaError: The last entry of its log is empty. delta-rs takes that for
+            a version that changed nothing (1.6), and what was written with it would be missed.
+    """
     end = _end(location, table.version())
     if end is None:
         return
+    if end.bytes == 0:
+        raise DeltaError(f"the last entry of its log, {table.version():020}.json, is empty")
     _OPEN.pop(_key(location), None)
     _OPEN[_key(location)] = _Open(table, end)
     while len(_OPEN) > MOST:
@@ -97,7 +112,9 @@ def _end(location: str, version: int) -> _End | None:
     else:
         files = [_file(Path(log, name)) for name in (following, present, LAST_CHECKPOINT)]
     after, entry, checkpoint = files
-    return None if after is not None or entry is None else (entry, checkpoint)
+    if after is not None or entry is None:
+        return None
+    return _End(entry, entry.size if isinstance(entry, LakeFile) else entry[-1], checkpoint)
 
 
 def _file(path: Path) -> _File:

@@ -1,8 +1,8 @@
 """What ingestion makes of sound records, and that it is the same whatever way they arrive."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from firstchair.errors import SourceError
 from firstchair.events import ingestion
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import user_key
+from firstchair.sources import EventStore, user_key
 
 KEY = b"a test's key"
 
@@ -340,3 +340,34 @@ def test_any_mixture_in_any_order_and_any_objects_adds_up_to_the_same(
     assert found.duplicates == found.conflicting_duplicates == len(sound) - len(set(sound))
     assert found.quarantined == {reason: refused.count(reason) for reason in sorted(set(refused))}
     assert (found.read, found.balanced) == (len(records), True)
+
+
+def test_a_store_that_fails_half_way_and_lists_an_object_late_loses_and_doubles_nothing(
+    delivery: Any, event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        delivery.put(f"{number}.jsonl", event(2 * number), event(2 * number + 1))
+    pieces, listing = EventStore.pieces, EventStore.listing
+
+    def failing(*asked: Any) -> Iterator[Any]:
+        yield next(pieces(*asked))
+        raise SourceError("The store failed.", where="", data="", remedy="")
+
+    def late(store: EventStore) -> Any:
+        found = listing(store)
+        return replace(found, states={n: s for n, s in found.states.items() if n != "1.jsonl"})
+
+    with monkeypatch.context() as away:
+        away.setattr(EventStore, "pieces", failing)
+        with pytest.raises(SourceError, match="The store failed"):
+            delivery.ingest()
+    with monkeypatch.context() as unlisted:
+        unlisted.setattr(EventStore, "listing", late)
+        first = delivery.ingest()
+    second = delivery.ingest()
+
+    assert (first.accepted, second.accepted) == (6, 2)
+    assert (first.duplicates, second.duplicates) == (0, 0)
+    assert first.balanced and second.balanced
+    ids = delivery.lake.read(t.BRONZE_EVENTS).column("event_id").to_pylist()
+    assert sorted(ids) == [f"event-{number}" for number in range(8)]

@@ -231,3 +231,27 @@ def test_a_file_that_is_gone_is_a_fault_of_the_lake(lake: Lake) -> None:
 
     with pytest.raises(LakeError, match="is gone"), lake.reading():
         lake.count(t.INTERACTIONS)
+
+
+def artists(*names: str) -> pa.Table:
+    return pa.Table.from_pylist([{"artist_id": name} for name in names], schema=t.ARTISTS.schema)
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_table_whose_last_log_entry_is_cut_is_neither_read_nor_written(
+    lake: Lake, share: float
+) -> None:
+    for name in ("a", "b"):
+        lake.append(t.ARTISTS, artists(name))
+    entry = max(Path(lake.location(t.ARTISTS), "_delta_log").glob("*.json"))
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[: int(len(whole) * share)])
+
+    for deed in (lambda: lake.count(t.ARTISTS), lambda: lake.append(t.ARTISTS, artists("c"))):
+        with pytest.raises(LakeError, match=r"silver/artists cannot be opened.*restore") as fault:
+            deed()
+        assert "\n" not in str(fault.value)
+
+    entry.write_bytes(whole)
+    lake.append(t.ARTISTS, artists("c"))
+    assert sorted(lake.read(t.ARTISTS)["artist_id"].to_pylist()) == ["a", "b", "c"]

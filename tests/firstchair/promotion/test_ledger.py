@@ -258,3 +258,26 @@ def test_the_role_that_writes_may_do_nothing_else(
         meddle(f"set role firstchair_ledger; {statement}")
 
     assert len(ledger.entries()) == 1
+
+
+def test_a_server_that_ends_within_a_transaction_leaves_the_ledger_whole(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.append(decision(1))
+    kept = ledger_module._as_kept
+
+    def ending(connection: sa.Connection, evidence: Any) -> Any:
+        own = connection.scalar(sa.text("select pg_backend_pid()"))
+        admin = sa.create_engine(ledger.url, poolclass=sa.pool.NullPool)
+        with admin.connect() as other:
+            other.execute(sa.text("select pg_terminate_backend(:own, 10000)"), {"own": own})
+        return kept(connection, evidence)
+
+    monkeypatch.setattr(ledger_module, "_as_kept", ending)
+    with pytest.raises(LedgerError, match="Nothing was written and no alias was moved"):
+        ledger.append(decision(2))
+    monkeypatch.undo()
+
+    assert [entry.decision_id for entry in ledger.entries()] == ["d1"]
+    assert ledger.append(decision(2)).sequence == 2
+    assert ledger.verify().ok

@@ -50,14 +50,23 @@ def test_a_version_recommends_what_the_model_did(
         np.testing.assert_array_equal(before.scores, after.scores)
 
 
+@pytest.mark.parametrize("harm", ["flipped", "cut", "empty", "gone"])
 @pytest.mark.parametrize("file", ["model.json", "arrays.safetensors"])
-def test_a_version_with_a_flipped_bit_is_not_loaded(
-    registry: Registry, fitted: dict[Family, Recommender], file: str
+def test_a_version_with_a_damaged_file_is_not_loaded(
+    registry: Registry, fitted: dict[Family, Recommender], file: str, harm: str
 ) -> None:
     version = entered(registry, fitted[Family.TRENDING])
     (path,) = registry.artifact_root.rglob(f"data/**/{file}")
     content = path.read_bytes()
-    path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    damaged = {
+        "flipped": content[:-3] + bytes([content[-3] ^ 1]) + content[-2:],
+        "cut": content[: len(content) // 2],
+        "empty": b"",
+    }
+    if harm in damaged:
+        path.write_bytes(damaged[harm])
+    else:
+        path.unlink()
 
     with pytest.raises(ModelError, match="version 1 is damaged"):
         registry.load(version)

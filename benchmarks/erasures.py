@@ -1,0 +1,128 @@
+"""Users forgotten one after another: is anything of them left, and do others keep their lists?
+
+    python -m benchmarks.erasures --forgotten 100 [--users 300] [--artists 100] [--days 17]
+    python -m benchmarks.erasures --forgotten 100 --hetrec ../shared/data/hetrec2011-lastfm-2k
+
+A simulated service, or one of real listeners and artists (`firstchair load`), is run. Then users
+with events, drawn by a seed, are forgotten one by one, and every byte is read for each of them.
+
+Prints the seconds of an erasure by step and of its proof, what still holds a user, and how many
+lists of all others are as they were. Ends with 1 where anything is left or another's list is not
+as it was.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from firstchair.lake import connect
+from firstchair.lake import tables as t
+from firstchair.sources import accounts, user_key
+from tests.conftest import running
+from tests.service import Service
+
+
+def main() -> None:
+    """Forget, prove and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    numbers = {"forgotten": 100, "users": 300, "artists": 100, "days": 17, "seed": 1}
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--hetrec", type=Path, help="folder of the public data set")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(Path(folder) / "service" / "home")
+        service.home.parent.mkdir()
+        with running(service.home) as databases:
+            fill(service, asked)
+            report = measured(service, drawn(databases.accounts, service, asked))
+    print(json.dumps(report))
+    sys.exit(bool(report["left"] or report["lists"] != report["lists_as_before"]))
+
+
+def fill(service: Service, asked: argparse.Namespace) -> None:
+    """Write both sources, and run the service."""
+    if asked.hetrec is not None:
+        service.json("load", "hetrec-lastfm", asked.hetrec.resolve())
+    else:
+        world = {name: getattr(asked, name) for name in ("users", "artists", "days", "seed")}
+        service.json("simulate", *(f"--{name}={value}" for name, value in world.items()))
+    service.run("run")
+
+
+def drawn(url: sa.URL, service: Service, asked: argparse.Namespace) -> list[str]:
+    """Account keys of users with events."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        known = connection.scalars(sa.select(accounts.USERS.c.user_id)).all()
+    engine.dispose()
+    with connect() as connection:
+        rows = connection.execute(
+            f"select distinct user_key from {service.lake.scan(t.EVENTS)}"
+        ).fetchall()
+    active = {row[0] for row in rows}
+    found = sorted(user for user in known if key_of(service, user) in active)
+    return random.Random(asked.seed).sample(found, min(asked.forgotten, len(found)))
+
+
+def key_of(service: Service, user_id: str) -> str:
+    """Pseudonym of a user of the service."""
+    return user_key(user_id, service.environment()["FIRSTCHAIR_PSEUDONYM_KEY"].encode())
+
+
+def lists(service: Service, without: set[str]) -> dict[tuple[str, str], str]:
+    """Digest of the list of each user by each version, but of those users."""
+    query = f"""
+        select user_key, model_version, md5(string_agg(artist_id, ' ' order by position))
+        from {service.lake.scan(t.RECOMMENDATIONS)} group by all
+    """
+    with connect() as connection:
+        rows = connection.execute(query).fetchall()
+    return {(key, version): digest for key, version, digest in rows if key not in without}
+
+
+def measured(service: Service, users: Sequence[str]) -> dict[str, Any]:
+    """Forget these users and prove it."""
+    keys = {key_of(service, user) for user in users}
+    before = lists(service, keys)
+    reports, seconds, proofs, left = [], [], [], []
+    for user in users:
+        began = time.monotonic()
+        reports.append(service.ask("forget", user))
+        seconds.append(time.monotonic() - began)
+        print(f"{len(reports)}: {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+    for user in users:
+        began = time.monotonic()
+        proof = service.json("forget", "--verify", user, code=None)
+        proofs.append(time.monotonic() - began)
+        left += [place["name"] for place in proof["left"]] + proof["unread"]
+    after = lists(service, set())
+    steps = {
+        step: round(statistics.mean(report["seconds"][step] for report in reports), 2)
+        for step in reports[0]["seconds"]
+    }
+    return {
+        "forgotten": len(users),
+        "seconds_a_user": round(statistics.median(seconds), 1),
+        "longest": round(max(seconds), 1),
+        "steps": steps,
+        "seconds_of_a_proof": round(statistics.median(proofs), 1),
+        "bytes_of_a_proof": proof["bytes"],
+        "left": left,
+        "lists": len(before),
+        "lists_as_before": sum(after.get(place) == digest for place, digest in before.items()),
+        "lists_of_the_forgotten": sum(key in keys for key, _version in after),
+    }
+
+
+if __name__ == "__main__":
+    main()
