@@ -8,6 +8,8 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_project.execution import PROCESS_TAG, process_tag
+from dagster_project.lineage import tell_of
+from dagster_project.tracing import traced
 from firstchair.platform import Platform, open_platform
 from firstchair.platform.work import Work, writing
 
@@ -29,8 +31,13 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             if context.log is not None:
                 context.log.info(f"Waiting for another writer of the tables: {other.sentence()}")
 
-        run, url = context.run, open_platform().databases.ledger
-        with writing(url, who=_who(run), why=_why(run), wait=True, waits=waits):
+        run, platform = context.run, open_platform()
+        tell_of(context.instance, run, platform)
+        url = platform.databases.ledger
+        with (
+            traced(context.instance, run, platform),
+            writing(url, who=_who(run), why=_why(run), wait=True, waits=waits),
+        ):
             yield self
 
     def open(self) -> Platform:

@@ -93,4 +93,5 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
         routing_key=p.settings.alert_routing_key.get_secret_value(),
     )
     webhook.tell(p.journal, found, receiver, now=p.now)
+    p.journal.note_tick(now=p.now)
     return dg.SkipReason("; ".join(alert.text for alert in found) or "Nothing is wrong.")

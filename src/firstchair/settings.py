@@ -169,6 +169,18 @@ class Settings(BaseSettings):
     alert_routing_key: SecretStr = Field(
         SecretStr(""), description="integration key of a PagerDuty service"
     )
+    traces_url: str = Field(
+        "", description="OpenTelemetry traces go there, such as http://host:4318/v1/traces"
+    )
+    traces_share: float = Field(
+        1.0, gt=0, le=1, description="share of logins and runs that are traced"
+    )
+    openlineage_url: str = Field(
+        "", description="OpenLineage events of runs go there: http(s)://... or a file; empty: none"
+    )
+    openlineage_api_key: SecretStr = Field(
+        SecretStr(""), description="bearer token of openlineage_url; empty: none"
+    )
 
     seed: int = Field(20260101, ge=0, description="root of every seeded choice of the pipeline")
     k_anonymity: int = Field(

@@ -100,6 +100,21 @@ def test_the_decision_is_left_to_the_promotion_sensor(definitions: dg.Definition
     assert decided_by == ["decision"]
 
 
+def test_every_asset_but_the_decision_says_by_when_it_should_be_new(
+    definitions: dg.Definitions,
+) -> None:
+    policies = {spec.key.to_user_string(): spec.freshness_policy for spec in specs(definitions)}
+
+    assert {name for name, policy in policies.items() if policy is None} == {"promotion_decision"}
+    assert len({policy for policy in policies.values() if policy is not None}) == 1
+
+
+def test_no_condition_starts_runs_beside_the_schedule_and_the_sensors(
+    definitions: dg.Definitions,
+) -> None:
+    assert [spec.key for spec in specs(definitions) if spec.automation_condition] == []
+
+
 @pytest.mark.parametrize("module", sorted(ASSETS.glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_an_asset_module_is_a_shell(module: Path) -> None:
     tree = ast.parse(module.read_text())

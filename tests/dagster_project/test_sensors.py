@@ -13,11 +13,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from dagster_project.definitions import defs
 from dagster_project.resources import PlatformResource
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
+from firstchair.platform import open_platform
+from firstchair.platform.journal import OBSERVATIONS, TICK
 from firstchair.publication.layout import POINTER
 from tests.service import LAST_DAY, Lived
 
@@ -50,6 +53,15 @@ def ask_daily(instance: dg.DagsterInstance | None = None, now: datetime = NOW) -
         repository_def=defs().get_repository_def(),
     ) as context:
         return defs().get_schedule_def("daily").evaluate_tick(context)
+
+
+@pytest.fixture
+def ticking(inside: Lived) -> Iterator[None]:
+    """No tick of `alert_sensor` is left: later, others would be told that it has stopped."""
+    yield
+    engine = sa.create_engine(open_platform().databases.ledger, poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        connection.execute(OBSERVATIONS.delete().where(OBSERVATIONS.c.of == TICK))
 
 
 @pytest.fixture
@@ -172,6 +184,7 @@ def test_a_run_that_failed_is_asked_for_again_and_never_beside_one_that_works() 
     assert asked() == []
 
 
+@pytest.mark.usefixtures("ticking")
 def test_an_alert_is_told_while_it_lasts_and_posted_once(
     inside: Lived, alerts_received: list[str]
 ) -> None:
@@ -179,6 +192,7 @@ def test_an_alert_is_told_while_it_lasts_and_posted_once(
 
     first = ask("alert_sensor", now=late)
     ask("alert_sensor", now=late + timedelta(minutes=1))
+    assert open_platform().journal.last_tick() == late + timedelta(minutes=1)
 
     assert "The newest complete day of events is 2026-01-30." in str(first.skip_message)
     assert alerts_received.count("stale_data") == 1
@@ -202,7 +216,7 @@ def test_after_the_first_start_of_a_home_nothing_heavy_begins_for_a_stated_while
     assert [len(tick.run_requests or []) for tick in begins] == [1, 1]
 
 
-@pytest.mark.usefixtures("inside")
+@pytest.mark.usefixtures("ticking")
 def test_a_run_that_failed_is_an_alert_whoever_started_it() -> None:
     instance = dg.DagsterInstance.ephemeral()
     run = dg.DagsterRun(

@@ -42,7 +42,7 @@ class ApiConfig:
     answers.
     connections: most open ones. tombstones: the users
     who were forgotten; None: none can be. console: opens the review console over what is served;
-    None: no pages.
+    None: no pages. logins: makes what answers them, called once in each worker.
     """
 
     published: Path
@@ -58,6 +58,7 @@ class ApiConfig:
     fold_in: bool = True
     tombstones: Tombstones | None = None
     console: OpenConsole | None = None
+    logins: Callable[..., Logins] = Logins
 
 
 class Service:
@@ -133,7 +134,7 @@ class Service:
             return
         if self.logins is None:
             config = self.config
-            self.logins = Logins(
+            self.logins = config.logins(
                 published,
                 self.spool,
                 pseudonym_key=config.pseudonym_key,

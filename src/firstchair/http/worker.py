@@ -8,7 +8,8 @@ from firstchair.access.authorizer import Authorizer
 from firstchair.access.hosts import AllowedHosts
 from firstchair.access.tokens import Tokens
 from firstchair.http.api import Api, ApiConfig
-from firstchair.settings import load_settings
+from firstchair.login.logins import Logins
+from firstchair.settings import Settings, load_settings
 from firstchair.sources import Tombstones
 
 if TYPE_CHECKING:
@@ -74,5 +75,22 @@ def app(listens_at: str | None = None) -> Api:
             champion=champion,
             decisions=decisions,
             console=console,
+            logins=traced(settings),
         )
     )
+
+
+def traced(settings: Settings) -> "Callable[..., Logins]":
+    """What answers logins: with spans where the settings ask for traces, else without."""
+    if not settings.traces_url:
+        return Logins
+    from firstchair.login.traced import TracedLogins
+    from firstchair.platform.tracing import TRACER, open_tracing
+
+    def logins(*arguments: Any, **named: Any) -> Logins:
+        # Called in the worker itself: the thread that sends does not outlive a fork.
+        provider = open_tracing(settings, service="api")
+        assert provider is not None, "there is an address"
+        return TracedLogins(*arguments, tracer=provider.get_tracer(TRACER), **named)
+
+    return logins

@@ -28,6 +28,12 @@ GUIDES: Mapping[str, Guide] = {
         "`firstchair run`.",
         "lineage",
     ),
+    "silent_sensors": Guide(
+        "`firstchair up` or Dagster's daemon has ended, or `alert_sensor` is off or failing.",
+        "Start `firstchair up` or the daemon again; what was missed is caught up. If it runs, look "
+        "at the ticks of `alert_sensor` in Dagster.",
+        "lineage",
+    ),
     "stray_days": Guide(
         "The clock of a device or of a server is off.",
         "Look at the samples for the source and set its clock; what is in quarantine needs "

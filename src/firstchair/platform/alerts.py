@@ -12,6 +12,7 @@ from firstchair.lake import tables as t
 from firstchair.platform.alert_guides import guide_of
 from firstchair.platform.observed import Observed, RegistryState, last_observed, registry_state
 from firstchair.platform.platform import Platform
+from firstchair.platform.start import first_start
 from firstchair.platform.work import at_work
 from firstchair.promotion import (
     ALIAS_MOVED,
@@ -31,6 +32,8 @@ PASSES, FAILS = CheckState.PASSES, CheckState.FAILS
 UNKNOWN, NOT_APPLICABLE = CheckState.NOT_ENOUGH_DATA, CheckState.NOT_APPLICABLE
 ONE_DAY = timedelta(days=1)
 STALE_AFTER = timedelta(days=2)
+# `alert_sensor` ticks each minute; a busy machine may leave out some.
+SILENT_AFTER = timedelta(minutes=10)
 # By then, a complete day has its lists: the daily run begins 2.5 hours after the day ends.
 BUILT_AFTER = timedelta(hours=6)
 # Days for which a rollback, or a probation that ended without a confirmation, stays an alert.
@@ -124,7 +127,10 @@ def watch(platform: Platform, seen: Observed | None = None) -> tuple[Check, ...]
     Returns:
         One check or more of each code; a code without a fault has one check that passes.
     """
-    of_runs = _of_runs(last_observed(platform) if seen is None else seen)
+    of_runs = (
+        *_of_runs(last_observed(platform) if seen is None else seen),
+        _sensors(platform, seen),
+    )
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
         what = "No event has been read yet: deliver events and run `firstchair run`."
@@ -482,6 +488,23 @@ def _refresh(entries: Sequence[Entry]) -> Check:
     if set(entry.reason_codes) <= UNPROVEN:
         return Check(name, UNKNOWN, text, "test users enough to prove it no worse")
     return Check(name, FAILS, text)
+
+
+def _sensors(platform: Platform, seen: Observed | None) -> Check:
+    """Whether the sensors tick; this alert cannot come from them, so only who asks is told."""
+    name, now = "silent_sensors", platform.now
+    if seen is not None and seen.seen_at == now:
+        return Check(name, PASSES, "alert_sensor asks this itself.")
+    ticked, started = platform.journal.last_tick(), first_start(platform)
+    since = ticked or started
+    if since is None:
+        return Check(name, NOT_APPLICABLE, "The services of this home were never started.")
+    text = f"The last tick of a sensor ended at {since:%Y-%m-%d %H:%M} UTC."
+    if ticked is None:
+        text = f"No sensor has ticked since the first start, at {since:%Y-%m-%d %H:%M} UTC."
+    if now - since <= SILENT_AFTER:
+        return Check(name, PASSES, text)
+    return Check(name, FAILS, f"{text} No run starts by itself, and no alert is posted.")
 
 
 def _of_runs(seen: Observed | None) -> tuple[Check, ...]:

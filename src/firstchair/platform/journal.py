@@ -57,8 +57,8 @@ OBSERVATIONS = sa.Table(
     sa.Column("seen_at", _INSTANT),
     sa.Column("found", pg.JSONB),
 )
-# The key of the only row.
-PLATFORM = "platform"
+# The keys of its rows: what was seen, and when `alert_sensor` last ended a tick.
+PLATFORM, TICK = "platform", "tick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +198,37 @@ class Journal:
         Raises:
             LedgerError: The database cannot be written; nothing was.
         """
-        values = {"of": PLATFORM, "seen_at": now, "found": found}
+        self._note(PLATFORM, found, now)
+
+    def observed(self) -> Any:
+        """What was noted last by `note_observed`; None before the first time."""
+        return self._noted(OBSERVATIONS.c.found, PLATFORM)
+
+    def note_tick(self, *, now: datetime) -> None:
+        """Note that `alert_sensor` has ended a tick: the sensors of the daemon are at work.
+
+        Raises:
+            LedgerError: The database cannot be written; nothing was.
+        """
+        self._note(TICK, {}, now)
+
+    def last_tick(self) -> datetime | None:
+        """When `alert_sensor` last ended a tick; None before the first."""
+        found: datetime | None = self._noted(OBSERVATIONS.c.seen_at, TICK)
+        return found
+
+    def _note(self, of: str, found: Mapping[str, Any], now: datetime) -> None:
+        values = {"of": of, "seen_at": now, "found": found}
         row = pg.insert(OBSERVATIONS).values(values)
         with self._writing() as connection:
             connection.execute(
                 row.on_conflict_do_update(index_elements=[OBSERVATIONS.c.of], set_=values)
             )
 
-    def observed(self) -> Any:
-        """What was noted last by `note_observed`; None before the first time."""
+    def _noted(self, column: sa.Column[Any], of: str) -> Any:
+        query = sa.select(column).where(OBSERVATIONS.c.of == of)
         with self._engine.connect() as connection:
-            return connection.scalar(sa.select(OBSERVATIONS.c.found))
+            return connection.scalar(query)
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

@@ -19,6 +19,12 @@ def note_first_start(platform: Platform) -> datetime:
     return datetime.fromisoformat(path.read_text(encoding="ascii"))
 
 
+def first_start(platform: Platform) -> datetime | None:
+    """When the services of this home were started for the first time; None before that."""
+    path = platform.settings.home / MARK
+    return datetime.fromisoformat(path.read_text(encoding="ascii")) if path.exists() else None
+
+
 def settled_at(platform: Platform) -> datetime | None:
     """When retraining and the daily build may start by themselves; None if they may now.
 
@@ -26,9 +32,8 @@ def settled_at(platform: Platform) -> datetime | None:
     home, such as a demo's, can see it before it changes. A home whose services were never started
     by `up` or a container does not wait.
     """
-    path = platform.settings.home / MARK
-    if not path.exists():
+    first = first_start(platform)
+    if first is None:
         return None
-    first = datetime.fromisoformat(path.read_text(encoding="ascii"))
     until = first + timedelta(minutes=platform.settings.settle_minutes)
     return until if first <= platform.now < until else None

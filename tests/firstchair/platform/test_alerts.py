@@ -20,6 +20,7 @@ from firstchair.platform.alerts import open_alerts, watch
 from firstchair.platform.journal import Journal
 from firstchair.platform.observed import Observed, last_observed, observe
 from firstchair.platform.platform import Platform
+from firstchair.platform.start import MARK
 from firstchair.promotion import Decision, Ledger, Reason
 from firstchair.settings import load_settings
 from monitoring import Regression
@@ -286,6 +287,35 @@ def test_a_version_that_was_deleted_in_mlflow_is_told(
     assert "firstchair promote" in found.remedy
     still = "version_deleted" in {alert.code for alert in open_alerts(later)}
     assert still is (champion is not None)
+
+
+def test_sensors_that_no_longer_tick_are_told_by_who_does_not_depend_on_them(
+    platform: Platform, databases: Databases, tmp_path: Path
+) -> None:
+    journal = Journal(databases.ledger)
+    journal.migrate()
+    settings = platform.settings.model_copy(update={"home": tmp_path})
+    at = replace(platform, journal=journal, settings=settings)
+
+    def state(minutes: int) -> CheckState:
+        later = replace(at, now=FRESH + timedelta(minutes=minutes))
+        return next(c.state for c in watch(later) if c.name == "silent_sensors")
+
+    never = state(0)
+    (tmp_path / MARK).write_text(FRESH.isoformat())
+    started = [state(9), state(11)]
+    journal.note_tick(now=FRESH + timedelta(minutes=30))
+    ticked = [state(39), state(41)]
+
+    fails, passes = CheckState.FAILS, CheckState.PASSES
+    assert (never, started, ticked) == (
+        CheckState.NOT_APPLICABLE,
+        [passes, fails],
+        [passes, fails],
+    )
+    own = observe(replace(at, now=FRESH + timedelta(days=1)), (), ())
+    alone = watch(replace(at, now=own.seen_at), own)
+    assert next(c.state for c in alone if c.name == "silent_sensors") is passes
 
 
 def test_before_any_event_that_alone_is_told(
