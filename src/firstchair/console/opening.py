@@ -69,6 +69,7 @@ def console_config(platform: Platform) -> ConsoleConfig:
         doing=_reused(platform, doing),
         causes=lambda: platform.journal.triggers(limit=CAUSES),
         by_hand=ConsoleDecisions(platform),
+        silences=platform.journal,
     )
 
 

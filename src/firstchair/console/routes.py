@@ -1,6 +1,6 @@
 """The console's routes: each reads the values of a page and renders them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -44,6 +44,8 @@ from firstchair.promotion import evaluation_of, explained
 
 # The largest number of an entry or a stage that an address may name.
 MOST_NUMBER = 2**63 - 1
+# What can be said of an alert: known until it ends, quiet for a day, or none of it.
+DEEDS, SNOOZE = ("acknowledge", "snooze", "withdraw"), timedelta(days=1)
 Form = Annotated[dict[str, str], Depends(form_of)]
 
 
@@ -78,6 +80,7 @@ def console(
     _ledger(pages, sources)
     _people(pages, sources)
     _hand(pages, sources, audit)
+    _alerts(pages, sources, audit, clock)
     whole.include_router(pages)
     return whole
 
@@ -141,7 +144,7 @@ def _shown(
 def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
     @pages.get("/")
     def now(request: Request) -> Response:
-        return _shown(request, sources, "now.html", page=now_page(sources, clock().date()))
+        return _shown(request, sources, "now.html", page=now_page(sources, clock()))
 
     @pages.get("/audition")
     def audition(
@@ -244,6 +247,42 @@ def _hand(pages: APIRouter, sources: Sources, audit: AuditLog) -> None:
     @pages.post("/rollback")
     def roll_back(request: Request, form: Form) -> Response:
         return _decided(request, sources, audit, form, promotes=False)
+
+
+def _alerts(pages: APIRouter, sources: Sources, audit: AuditLog, clock: Clock) -> None:
+    @pages.post("/alerts/{code}")
+    def alert(request: Request, form: Form, code: str) -> Response:
+        deed = form.get("deed", "")
+        refused = _silencing_refused(request, sources, form, code)
+        if refused is None:
+            _silence(sources, request.state.session.name, code, deed, clock())
+        status = 303 if refused is None else refused.status_code
+        outcome = "done" if refused is None else f"refused, {status}"
+        _noted(audit, request, f"{deed[:20]} alert", outcome, code)
+        return RedirectResponse("/#alerts", 303) if refused is None else refused
+
+
+def _silencing_refused(
+    request: Request, sources: Sources, form: dict[str, str], code: str
+) -> Response | None:
+    """Why nothing is said of an alert; None where it is."""
+    if is_forged(request, form):
+        return forged_page()
+    if not request.state.session.may_operate:
+        return fault_page(403, "A viewer says nothing.", "Sign in with an operator's token.")
+    known = {alert.code for alert in sources.config.alerts()}
+    if sources.config.silences is None or code not in known or form.get("deed") not in DEEDS:
+        return fault_page(404, "There is no such open alert.", "Choose one from Now.")
+    return None
+
+
+def _silence(sources: Sources, by: str, code: str, deed: str, now: datetime) -> None:
+    silences = sources.config.silences
+    assert silences is not None, "it was asked whether there are any"
+    if deed == "withdraw":
+        silences.unsilence(code)
+    else:
+        silences.silence(code, by=by, at=now, until=now + SNOOZE if deed == "snooze" else None)
 
 
 def _by_hand(

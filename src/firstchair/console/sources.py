@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,6 +70,35 @@ class ByHand(Protocol):
         """Remove the champion and bring back version `to`, the one that was confirmed."""
 
 
+class Silence(Protocol):
+    """What a person has said of an alert."""
+
+    @property
+    def by(self) -> str:
+        """The name of their token."""
+
+    @property
+    def at(self) -> datetime:
+        """When."""
+
+    @property
+    def until(self) -> datetime | None:
+        """When it ends; None: with the alert."""
+
+
+class Silences(Protocol):
+    """What persons say of alerts."""
+
+    def silences(self, *, now: datetime) -> Mapping[str, Silence]:
+        """What holds now, by code."""
+
+    def silence(self, code: str, *, by: str, at: datetime, until: datetime | None = None) -> None:
+        """Acknowledge an alert until it ends, or snooze it until an instant."""
+
+    def unsilence(self, code: str) -> None:
+        """Take that back."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
     """The configuration of the console, beyond what logins need.
@@ -77,7 +106,7 @@ class ConsoleConfig:
     k_anonymity: a cell of fewer users is not shown. reports: folder of the pages that monitoring
     keeps. addresses: of the other UIs, by name. alerts: what is wrong now. causes: of retraining,
     newest first, with those that did not fire. by_hand: the decisions of a person. doing: the
-    running and waiting work.
+    running and waiting work. silences: what persons say of alerts; None: nothing can be said.
     """
 
     lake: Lake
@@ -88,6 +117,7 @@ class ConsoleConfig:
     causes: Callable[[], Sequence[Cause]]
     by_hand: ByHand
     doing: Callable[[], Sequence[str]] = tuple
+    silences: Silences | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,14 @@ INCIDENTS = sa.Table(
     sa.Column("next_attempt_at", _INSTANT),
     sa.Column("last_fault", sa.Text),
 )
-
+SILENCES = sa.Table(
+    "silences",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("by", sa.Text),
+    sa.Column("at", _INSTANT),
+    sa.Column("until", _INSTANT),
+)
 OBSERVATIONS = sa.Table(
     "observations",
     metadata,
@@ -91,6 +98,16 @@ class Incident:
     attempts: int
     next_attempt_at: datetime
     last_fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """An alert that a person knows of. by: the name of their token. until: None: until it ends."""
+
+    code: str
+    by: str
+    at: datetime
+    until: datetime | None
 
 
 class Journal:
@@ -136,6 +153,8 @@ class Journal:
     def see(self, found: Mapping[str, str], *, now: datetime) -> None:
         """Open an incident for each code of `found` without one, and resolve those not in `found`.
 
+        What was acknowledged and is not in `found` is acknowledged no longer.
+
         Args:
             found: Detail by code.
             now: The instant of the check.
@@ -160,6 +179,8 @@ class Journal:
                 .where(over)
                 .values(resolved_at=now, next_attempt_at=now, attempts=0)
             )
+            ended = SILENCES.c.until.is_(None) & SILENCES.c.code.not_in(found.keys())
+            connection.execute(SILENCES.delete().where(ended))
 
     def incidents(self, *, limit: int = 1_000, only_open: bool = False) -> list[Incident]:
         """The newest incidents, newest first."""
@@ -173,10 +194,15 @@ class Journal:
             return [Incident(**row._mapping) for row in connection.execute(query)]
 
     def undelivered(self, *, now: datetime) -> list[Incident]:
-        """Incidents whose beginning or end is not delivered and may be posted again by now."""
+        """Incidents whose beginning or end is not delivered and may be posted again by now.
+
+        The beginning of one that a person has silenced is not posted, and then nor is its end.
+        """
         tried = INCIDENTS.c.resolved_at.is_(None) | INCIDENTS.c.last_fault.is_not(None)
         begun, over = INCIDENTS.c.delivered_at.is_not(None), INCIDENTS.c.resolved_at.is_not(None)
         waits = (~begun & tried) | (begun & over & INCIDENTS.c.resolution_delivered_at.is_(None))
+        silenced = sa.select(SILENCES.c.code).where(_holds(now))
+        waits &= begun | INCIDENTS.c.code.not_in(silenced)
         query = (
             sa.select(INCIDENTS)
             .where(waits & (INCIDENTS.c.next_attempt_at <= now))
@@ -191,6 +217,34 @@ class Journal:
             connection.execute(
                 INCIDENTS.update().where(INCIDENTS.c.incident_id == incident_id).values(**values)
             )
+
+    def silence(self, code: str, *, by: str, at: datetime, until: datetime | None = None) -> None:
+        """Acknowledge an alert until it ends, or snooze it until an instant; the last word counts.
+
+        Raises:
+            LedgerError: The database cannot be written; nothing was.
+        """
+        values = {"code": code, "by": by, "at": at, "until": until}
+        row = pg.insert(SILENCES).values(values)
+        with self._writing() as connection:
+            connection.execute(
+                row.on_conflict_do_update(index_elements=[SILENCES.c.code], set_=values)
+            )
+
+    def unsilence(self, code: str) -> None:
+        """Take back what a person has said of an alert.
+
+        Raises:
+            LedgerError: The database cannot be written; nothing was.
+        """
+        with self._writing() as connection:
+            connection.execute(SILENCES.delete().where(SILENCES.c.code == code))
+
+    def silences(self, *, now: datetime) -> dict[str, Silence]:
+        """What holds at an instant, by code."""
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(SILENCES).where(_holds(now)))
+            return {row.code: Silence(**row._mapping) for row in found}
 
     def note_observed(self, found: Mapping[str, Any], *, now: datetime) -> None:
         """Replace what was seen of Dagster and MLflow (`firstchair.platform.observed`).
@@ -242,6 +296,10 @@ class Journal:
                 data="Nothing was written; the next check sees the same state and writes it.",
                 remedy="Bring the database back.",
             ) from error
+
+
+def _holds(now: datetime) -> sa.ColumnElement[bool]:
+    return SILENCES.c.until.is_(None) | (SILENCES.c.until > now)
 
 
 def _identity(code: str, opened_at: datetime) -> str:

@@ -24,7 +24,8 @@ from firstchair.console import ConsoleConfig, Sources, console
 from firstchair.console.opening import ConsoleDecisions
 from firstchair.databases import Databases
 from firstchair.lake import tables as t
-from firstchair.platform.journal import Journal
+from firstchair.platform.alerts import Alert
+from firstchair.platform.journal import Journal, Silence
 from firstchair.platform.platform import Platform
 from firstchair.promotion.audition import Effect
 from firstchair.settings import Settings
@@ -38,8 +39,20 @@ Enter = Callable[..., TestClient]
 
 
 @pytest.fixture
-def enter(stand: Stand, session_databases: Databases, tmp_path: Path) -> Enter:
+def alarmed(stand: Stand) -> Journal:
+    """Two alerts are open on the console of `enter`; what is said of them is kept here."""
+    journal = Journal(stand.a.ledger.url)
+    journal.migrate()
+    return journal
+
+
+@pytest.fixture
+def enter(
+    stand: Stand, session_databases: Databases, tmp_path: Path, request: pytest.FixtureRequest
+) -> Enter:
     """Gives a browser that has signed in to a console over the stand's ledger and registry."""
+    is_alarmed = "alarmed" in request.fixturenames
+    alerts = (Alert("stale_data", "Old."), Alert("sequence_gaps", "Holes.")) if is_alarmed else ()
     a = stand.a
     journal = Journal(a.ledger.url)
     settings = Settings(home=tmp_path / "home")
@@ -49,9 +62,10 @@ def enter(stand: Stand, session_databases: Databases, tmp_path: Path) -> Enter:
         k_anonymity=20,
         reports=tmp_path,
         addresses={},
-        alerts=tuple,
+        alerts=lambda: alerts,
         causes=tuple,
         by_hand=ConsoleDecisions(platform),
+        silences=journal if is_alarmed else None,
     )
     sources = Sources(config, a.registry, a.ledger, b"key", lambda: None)
     app = FastAPI()
@@ -455,3 +469,44 @@ def test_a_segment_in_which_no_harm_could_be_found_does_not_pass(
     shown = dict(re.findall(r"country</th><td>([^<]+)</td><td><span[^>]*>([^<]+)</span>", table))
     assert "not enough users" in shown.values()
     assert shown == {value: found[value] for value in shown}
+
+
+def test_an_alert_is_acknowledged_snoozed_and_taken_back_by_name(
+    enter: Enter, alarmed: Journal, tmp_path: Path
+) -> None:
+    client, known = enter(), []
+
+    for deed in ("acknowledge", "snooze", "withdraw"):
+        form = {"form_token": form_token(client), "deed": deed}
+        answer = client.post("/alerts/stale_data", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/#alerts")
+        known.append((alarmed.silences(now=NOW), client.get("/").text))
+
+    (first, page), (second, snoozed), (third, none) = known
+    assert first == {"stale_data": Silence("stale_data", "api_token", NOW, None)}
+    assert second["stale_data"].until == NOW + timedelta(days=1)
+    assert third == {}
+    assert "Acknowledged by api_token" in page and "Snoozed by api_token until" in snoozed
+    assert "Acknowledged" not in none and none.count("Snooze for a day") == 2
+    lines = (tmp_path / "logs" / "audit.jsonl").read_text().splitlines()
+    deeds = [(json.loads(line)["deed"], json.loads(line).get("about")) for line in lines]
+    assert ("snooze alert", "stale_data") in deeds
+
+
+def test_nothing_is_said_of_an_alert_by_a_viewer_a_forged_form_or_of_none(
+    enter: Enter, alarmed: Journal, tmp_path: Path
+) -> None:
+    token = add_token(tmp_path / "tokens.json", name="ana", scopes=[Scope.READ])
+    viewer, operator = enter(token), enter()
+    fields = {"form_token": form_token(operator), "deed": "acknowledge"}
+
+    answers = [
+        viewer.post("/alerts/stale_data", data=fields | {"form_token": form_token(viewer)}),
+        operator.post("/alerts/stale_data", data=fields | {"form_token": "0" * 64}),
+        operator.post("/alerts/no_data", data=fields),
+        operator.post("/alerts/stale_data", data=fields | {"deed": "forget"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 404, 404]
+    assert alarmed.silences(now=NOW) == {}
+    assert "Acknowledge" not in viewer.get("/").text

@@ -108,6 +108,23 @@ def test_a_receiver_that_fails_twice_gets_each_alert_once_and_its_end_once(
     assert journal.incidents(only_open=True) == []
 
 
+def test_what_a_person_knows_of_is_not_posted_and_an_acknowledgement_ends_with_its_alert(
+    journal: Journal, receiver: Receiver
+) -> None:
+    journal.silence("stale_data", by="ana", at=START)
+    journal.silence("sequence_gaps", by="ana", at=START, until=START + timedelta(minutes=7))
+
+    ticks(journal, receiver.url, (STALE, GAPS), (STALE, GAPS), (STALE, GAPS), (), (STALE,))
+
+    later = START + timedelta(minutes=20)
+    assert receiver.events() == [
+        ("sequence_gaps", "opened"),
+        ("sequence_gaps", "resolved"),
+        ("stale_data", "opened"),
+    ]
+    assert journal.silences(now=later) == {}
+
+
 def test_a_redirect_is_a_failure_that_names_the_new_address(
     journal: Journal, receiver: Receiver
 ) -> None:

@@ -1,12 +1,12 @@
 """Now: the champion, since when and why; the challenger; freshness; alerts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from firstchair.console import roles
 from firstchair.console.charts import Form, LineChart, Mark, Point, Series
-from firstchair.console.sources import Alert, Row, Sources, rows
+from firstchair.console.sources import Alert, Row, Silence, Sources, rows
 from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.lake import tables as t
 from firstchair.promotion import Entry, Explained, explained
@@ -41,13 +41,16 @@ class Now:
     """Everything on the page.
 
     served: version of the champion whose lists are served; None before the first. doing: a sentence
-    for each piece of work that runs or waits.
+    for each piece of work that runs or waits. silences: what a person has said of an alert, by its
+    code. can_silence: whether something can be said.
     """
 
     champion: roles.VersionInRole | None
     challenger: roles.VersionInRole | None
     served: str | None
     alerts: tuple[Alert, ...]
+    silences: Mapping[str, Silence]
+    can_silence: bool
     doing: tuple[str, ...]
     freshness: tuple[Freshness, ...]
     figures: tuple[Figure, ...]
@@ -58,8 +61,9 @@ class Now:
     families: dict[str, str]
 
 
-def now_page(sources: Sources, today: date) -> Now:
+def now_page(sources: Sources, now: datetime) -> Now:
     """Read the state of the platform; nothing is changed."""
+    silences, today = sources.config.silences, now.date()
     entries, published = sources.ledger.entries(), sources.published()
     known = roles.families(entries, published)
     marks = roles.releases(entries, known)
@@ -70,6 +74,8 @@ def now_page(sources: Sources, today: date) -> Now:
         challenger=roles.challenger(entries, known),
         served=None if published is None else published.roles["champion"].version,
         alerts=tuple(sources.config.alerts()),
+        silences={} if silences is None else silences.silences(now=now),
+        can_silence=silences is not None,
         doing=tuple(sources.config.doing()),
         freshness=_freshness(sources, today),
         figures=_figures(settled[-1]) if settled else (),
