@@ -27,6 +27,7 @@ _SCALAR = re.compile(_TEXT + rb'|[^\s,\[\]{}"]+')
 # Outside of texts: up to a bracket, a line end, or the quote of a text that does not end here.
 _FLAT = re.compile(rb'(?:[^{}\[\]"\n]+|' + _TEXT + rb")*")
 # Every name of an object ends so, and so may parts of texts.
+_HOLDING = frozenset({dict, list})
 _NAME = re.compile(rb'"[ \t\r\n]*:')
 _IN_TEXT = re.compile(rb'[^"\\\n]*(?:\\.[^"\\\n]*)*')
 
@@ -297,10 +298,15 @@ def _fault(text: bytes, error: orjson.JSONDecodeError) -> str:
 
 def _names(value: Any) -> int:
     """How many names all objects of a value have."""
-    if isinstance(value, dict):
-        inner = [item for item in value.values() if isinstance(item, dict | list)]
-        return len(value) + sum(map(_names, inner))
-    return sum(map(_names, value)) if isinstance(value, list) else 0
+    # Each record is counted: no recursion, and no other types, since orjson makes these alone.
+    count, inner = 0, [value]
+    for one in inner:
+        if type(one) is dict:
+            count += len(one)
+            inner += [item for item in one.values() if type(item) in _HOLDING]
+        elif type(one) is list:
+            inner += [item for item in one if type(item) in _HOLDING]
+    return count
 
 
 def is_plain_name(name: str) -> bool:
