@@ -65,6 +65,7 @@ SHADOW, RAMPS, LONGEST, PROBATION = 4, 2, 14, 14
 # was fitted.
 CHANGE_ON = {"taste-shift": HISTORY_DAYS + SHADOW + RAMPS + 8, "harms-a-segment": HISTORY_DAYS}
 SHORTENED = {
+    "first_champion": "als",
     "list_length": 20,
     "min_test_users": 500,
     "stage_min_days": 7,

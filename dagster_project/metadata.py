@@ -8,6 +8,9 @@ from typing import Any
 
 import dagster as dg
 
+from firstchair.definitions.mlflow_pages import model_page
+from firstchair.platform.platform import Platform
+from firstchair.promotion import NAME, Candidate
 from firstchair.settings import Settings
 
 
@@ -16,6 +19,22 @@ def described(report: Any, /, **more: Any) -> dict[str, Any]:
     fields = {field.name: getattr(report, field.name) for field in dataclasses.fields(report)}
     shown = {name: shown_as(value) for name, value in {**fields, **more}.items()}
     return {_ui_name(name): value for name, value in shown.items() if value is not None}
+
+
+def candidate_metadata(candidate: Candidate | None, platform: Platform) -> dict[str, Any]:
+    """A candidate's version with its page and metrics; without one, that none was needed."""
+    if candidate is None:
+        return {"fitted_now": False, "why_not": "It may not challenge (setting contenders)."}
+    version = candidate.version
+    page = f"{platform.settings.mlflow_address}/{model_page(NAME, version.version)}"
+    metrics = platform.registry.metrics(version)
+    return described(version, mlflow=page, fitted_now=candidate.fitted_now, **metrics)
+
+
+def version_of(candidate: Candidate | None, family: str) -> dg.DataVersion:
+    """The data version of a family's asset: that of the data that it was fitted on."""
+    fitted_on = "not fitted" if candidate is None else candidate.version.data_fingerprint
+    return dg.DataVersion(f"{fitted_on}-{family}")
 
 
 def report_page(path: Path | None, settings: Settings) -> str | None:

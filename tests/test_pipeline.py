@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from firstchair.definitions.families import CONTENDERS
 from firstchair.definitions.segments import Segment
 from firstchair.lake import tables as t
 from firstchair.models import listed_families
@@ -58,7 +59,7 @@ def test_every_user_has_a_full_list_by_every_family_that_may_be_shown(service: S
         lists.setdefault((row["model_version"], row["user_key"]), []).append(row)
 
     assert {user for _, user in lists} == users
-    families = listed_families()
+    families = listed_families(CONTENDERS)
     assert len({version for version, _ in lists}) == len(families)
     assert len(lists) == len(users) * len(families)
     for rows in lists.values():

@@ -93,7 +93,8 @@ def measured(users: int, artists: int, days: int, seed: int, scenario: str) -> p
 def _add_other_lists(platform: Platform, as_of: date) -> None:
     """Make the lists of families that neither serve nor challenge, which a run leaves out."""
     newest = platform.registry.newest(as_of)
-    others = [version for name, version in newest.items() if name not in listed_families()]
+    listed = listed_families(platform.settings.contending_families)
+    others = [version for name, version in newest.items() if name not in listed]
     length = platform.settings.list_length
     add_lists(platform.lake, platform.registry, others, as_of=as_of, list_length=length)
 

@@ -4,11 +4,16 @@ import dagster as dg
 
 from dagster_project.assets.features import interactions, user_features
 from dagster_project.assets.validation import silver_events
-from dagster_project.metadata import cause_of, described, run_page
+from dagster_project.metadata import (
+    candidate_metadata,
+    cause_of,
+    described,
+    run_page,
+    version_of,
+)
 from dagster_project.partitions import as_of_of, daily, days_of, one_run
 from dagster_project.resources import PlatformResource
 from firstchair import promotion
-from firstchair.definitions.mlflow_pages import model_page
 from firstchair.models import FAMILIES, Family, FamilyEntry, model_name
 
 OWNERS = ["team:ml"]
@@ -28,24 +33,18 @@ def _model(family: Family, entry: FamilyEntry) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, platform: PlatformResource
     ) -> dg.MaterializeResult:
         p = platform.open()
-        candidate = promotion.enter_candidate(
+        candidate = promotion.enter_candidate_if_needed(
             p.lake,
             p.registry,
             p.ledger,
             family=family,
             as_of=as_of_of(context),
             seed=p.settings.seed,
+            contenders=p.settings.contending_families,
             training=promotion.Training(cause_of(context), run_page(context, p.settings)),
         )
         return dg.MaterializeResult(
-            metadata=described(
-                candidate.version,
-                mlflow=f"{p.settings.mlflow_address}/"
-                f"{model_page(promotion.NAME, candidate.version.version)}",
-                fitted_now=candidate.fitted_now,
-                **p.registry.metrics(candidate.version),
-            ),
-            data_version=dg.DataVersion(f"{candidate.version.data_fingerprint}-{family}"),
+            metadata=candidate_metadata(candidate, p), data_version=version_of(candidate, family)
         )
 
     return model

@@ -25,7 +25,11 @@ def recommendations(
     p = platform.open()
     p.restore_aliases()
     report = publication.build_recommendations(
-        p.lake, p.registry, as_of=as_of_of(context), list_length=p.settings.list_length
+        p.lake,
+        p.registry,
+        as_of=as_of_of(context),
+        list_length=p.settings.list_length,
+        contenders=p.settings.contending_families,
     )
     checks = [
         verdict(EVERY_USER_SERVED, report.users_without_list == 0, of=report.users, what="users")

@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from firstchair.definitions.families import CONTENDERS, Family, families_in, listing
 from firstchair.errors import SettingsError
 from firstchair.mappings import AccountMapping, EventMapping
 
@@ -193,6 +194,13 @@ class Settings(BaseSettings):
     max_quarantine_rate: float = Field(
         0.2, ge=0, le=1, description="above it a day's data are not built on"
     )
+    contenders: str = Field(
+        listing(CONTENDERS),
+        description="model families that may challenge the champion, by blanks or commas",
+    )
+    first_champion: str = Field(
+        "", description="one of them that serves first; empty: the best of them on test days"
+    )
     min_test_users: int = Field(
         2000, ge=1, description="offline evidence on fewer users is not a proof"
     )
@@ -327,6 +335,12 @@ class Settings(BaseSettings):
             )
         return home
 
+    @field_validator("contenders")
+    @classmethod
+    def _families(cls, contenders: str) -> str:
+        """The names, each once, where all are names of families."""
+        return listing(families_in(contenders))
+
     @field_validator("lake_url")
     @classmethod
     def _readable(cls, lake_url: str) -> str:
@@ -355,6 +369,11 @@ class Settings(BaseSettings):
                 "alert_webhook_format pagerduty and alert_routing_key are set together or not"
             )
         self._require_whole_oidc()
+        if self.first_champion and self.first_champion not in self.contending_families:
+            raise ValueError(
+                f"first_champion {self.first_champion} is none of the contenders; choose from "
+                f"{', '.join(self.contending_families)}"
+            )
         if self.stage_min_days > self.stage_max_days:
             raise ValueError(
                 f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}"
@@ -378,6 +397,11 @@ class Settings(BaseSettings):
             raise ValueError("oidc_scopes has to hold openid")
         if not (self.oidc_operators or self.oidc_viewers):
             raise ValueError("oidc_issuer needs oidc_operators or oidc_viewers")
+
+    @property
+    def contending_families(self) -> tuple[Family, ...]:
+        """Families that may challenge the champion, in the order of the setting."""
+        return families_in(self.contenders)
 
     @property
     def kept_extra_fields(self) -> frozenset[str]:

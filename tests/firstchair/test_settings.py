@@ -244,3 +244,30 @@ def test_an_identity_provider_of_which_something_is_missing_is_refused(
 
     with pytest.raises(SettingsError, match=named):
         load_settings()
+
+
+def test_contenders_are_names_of_families_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_CONTENDERS", "graph-filter, als graph-filter")
+
+    settings = load_settings()
+
+    assert settings.contenders == "graph-filter als"
+    assert settings.contending_families == ("graph-filter", "als")
+
+
+@pytest.mark.parametrize(
+    ("contenders", "first", "told"),
+    [
+        ("als svd", "", "svd: no model family; choose from als, item-item, graph-filter, blend"),
+        (" ", "", "no model family is named; choose from als"),
+        ("als blend", "xgboost", "xgboost is none of the contenders; choose from als, blend"),
+    ],
+)
+def test_what_is_no_contender_is_refused_with_the_choice(
+    monkeypatch: pytest.MonkeyPatch, contenders: str, first: str, told: str
+) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_CONTENDERS", contenders)
+    monkeypatch.setenv("FIRSTCHAIR_FIRST_CHAMPION", first)
+
+    with pytest.raises(SettingsError, match=told):
+        load_settings()

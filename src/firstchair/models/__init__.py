@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 from firstchair.exports import deferred
 
 if TYPE_CHECKING:
+    from firstchair.definitions.families import Family
     from firstchair.models.chosen import chosen_settings
     from firstchair.models.families import (
         FAMILIES,
-        FIRST_CHAMPION,
         POPULARITY,
-        Family,
         FamilyEntry,
         baselines,
-        contenders,
+        fitted_families,
         listed_families,
         model_name,
     )
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAMILIES",
-    "FIRST_CHAMPION",
     "POPULARITY",
     "Explanations",
     "Family",
@@ -50,8 +48,8 @@ __all__ = [
     "WithCurves",
     "baselines",
     "chosen_settings",
-    "contenders",
     "fit",
+    "fitted_families",
     "listed_families",
     "load",
     "load_training_data",

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from firstchair.definitions.families import Family
 from firstchair.models import storage
-from firstchair.models.families import Family
 from firstchair.models.folding import SCORE_DECIMALS, cell_weights, normal_equations
 from firstchair.models.known import best_scored, explain_known, recommend_known
 from firstchair.models.products import GROUP, Artists, best_products

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from firstchair.definitions.families import Family
 from firstchair.models import storage
 from firstchair.models.explanations import blank
-from firstchair.models.families import Family
 from firstchair.models.known import best_scored, explained_known, recommend_known
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, spread

@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.definitions.families import Family
 from firstchair.models import storage
 from firstchair.models.als import ALS
-from firstchair.models.families import Family
 from firstchair.models.hits import hits_of, ndcg
 from firstchair.models.item_item import ItemItem
 from firstchair.models.known import best_scored, explain_known, recommend_known

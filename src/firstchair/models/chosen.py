@@ -6,8 +6,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from firstchair.definitions.families import Family
 from firstchair.errors import ModelError
-from firstchair.models.families import FAMILIES, Family
+from firstchair.models.families import FAMILIES
 
 PLATFORM = "platform"
 

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from firstchair.definitions.families import Family
 from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
 from firstchair.models.explanations import blank, strongest_in_rows
-from firstchair.models.families import Family
 from firstchair.models.folding import Parts
 from firstchair.models.known import explained_known
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from firstchair.definitions.families import Family
 from firstchair.models.bases import ArrayModel, Arrays
-from firstchair.models.families import Family
 from firstchair.models.protocol import Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, spread
 from firstchair.models.trending import CELLS, UNKNOWN

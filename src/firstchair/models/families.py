@@ -4,29 +4,17 @@ docs/extending.md shows how to add a family.
 """
 
 import pkgutil
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from firstchair.definitions.families import Family
 
 if TYPE_CHECKING:
     from firstchair.models.protocol import Recommender
 
 # The reference that every family is compared with; never registered or served.
 POPULARITY = "popularity"
-
-
-class Family(StrEnum):
-    """Model families by their registry tag."""
-
-    ALS = "als"
-    ITEM_ITEM = "item-item"
-    GRAPH_FILTER = "graph-filter"
-    BLEND = "blend"
-    XGBOOST = "xgboost"
-    CONTENT = "content"
-    DECAYED_POPULARITY = "decayed-popularity"
-    TRENDING = "trending"
-    RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +28,9 @@ class FamilyEntry:
         title: What people call it.
         description: One sentence for the asset that fits it.
         libraries: What it is built with, as the Dagster UI shows it.
-        contends: The gate may make it champion. The others are there to be compared with, or are
-            parts of another.
+        compared: It is evaluated every day, whether it may challenge or not: others are compared
+            with it, or it is a fallback. Others are fitted where the setting `contenders` names
+            them or a family that they are a part of is fitted.
         baseline: Its versions are shown to users whom no contender serves.
         tuned: Its settings are chosen by a study (`firstchair.models.chosen`).
         parts: Families whose settings its class takes, each under its own name.
@@ -53,7 +42,7 @@ class FamilyEntry:
     title: str
     description: str
     libraries: frozenset[str]
-    contends: bool = False
+    compared: bool = True
     baseline: bool = False
     tuned: bool = False
     parts: tuple[Family, ...] = ()
@@ -73,7 +62,7 @@ _ENTRIES = (
         "ALS",
         "Champion's family: implicit ALS on the user-item matrix.",
         frozenset({"implicit"}),
-        contends=True,
+        compared=False,
         tuned=True,
     ),
     FamilyEntry(
@@ -105,7 +94,7 @@ _ENTRIES = (
         "XGBoost",
         "Challenger's family: XGBoost ranker over candidates.",
         frozenset({"xgboost"}),
-        contends=True,
+        compared=False,
         parts=(Family.ALS, Family.ITEM_ITEM),
     ),
     FamilyEntry(
@@ -142,13 +131,6 @@ _ENTRIES = (
     ),
 )
 FAMILIES: dict[Family, FamilyEntry] = {entry.family: entry for entry in _ENTRIES}
-# The family of the first champion, with which the first challenger is compared.
-FIRST_CHAMPION = Family.ALS
-
-
-def contenders() -> tuple[Family, ...]:
-    """Families that the gate may make champion, in the order of the registry."""
-    return tuple(family for family, entry in FAMILIES.items() if entry.contends)
 
 
 def baselines() -> tuple[Family, ...]:
@@ -156,13 +138,22 @@ def baselines() -> tuple[Family, ...]:
     return tuple(family for family, entry in FAMILIES.items() if entry.baseline)
 
 
-def listed_families() -> tuple[Family, ...]:
-    """Families whose newest version makes each user's list every day.
+def fitted_families(contenders: Collection[str]) -> frozenset[Family]:
+    """Families that are fitted and evaluated every day, where these may challenge.
+
+    They are the contenders, those that others are compared with, and their parts.
+    """
+    wanted = {family for family, e in FAMILIES.items() if e.compared or family in contenders}
+    return frozenset(wanted.union(*(FAMILIES[family].parts for family in wanted)))
+
+
+def listed_families(contenders: Sequence[Family]) -> tuple[Family, ...]:
+    """Families whose newest version makes each user's list every day, where these may challenge.
 
     They are those that users are shown or that are compared in shadow. The others are evaluated on
     test days, and get lists once they serve or challenge.
     """
-    return tuple(family for family, e in FAMILIES.items() if e.contends or e.baseline)
+    return tuple(family for family, e in FAMILIES.items() if e.baseline or family in contenders)
 
 
 def model_name(family: Family) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from firstchair.definitions.families import Family
 from firstchair.models.chosen import chosen_settings
-from firstchair.models.families import FAMILIES, Family
+from firstchair.models.families import FAMILIES
 from firstchair.models.protocol import Recommender, TrainingData, WithChoices
 from firstchair.models.shared import fitted
 from firstchair.models.sources import MODELS

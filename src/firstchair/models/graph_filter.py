@@ -5,8 +5,8 @@ import numpy.typing as npt
 from numpy.polynomial import chebyshev
 from scipy import sparse
 
+from firstchair.definitions.families import Family
 from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
-from firstchair.models.families import Family
 from firstchair.models.folding import SCORE_DECIMALS
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import sparse
 
+from firstchair.definitions.families import Family
 from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
-from firstchair.models.families import Family
 from firstchair.models.known import explain_known
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, block, columns_for, narrow, power_of, spread

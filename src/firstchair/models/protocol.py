@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from firstchair.models.families import Family
+from firstchair.definitions.families import Family
 
 Rows = npt.NDArray[np.int64]
 

@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
+from firstchair.definitions.families import Family
 from firstchair.models.bases import ArrayModel, Arrays
-from firstchair.models.families import Family
 from firstchair.models.protocol import Rows, TrainingData
 from firstchair.models.selection import Floats
 

@@ -8,9 +8,9 @@ from typing import Any, Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.definitions.families import Family
 from firstchair.models import storage
 from firstchair.models.explanations import blank
-from firstchair.models.families import Family
 from firstchair.models.folding import strongest
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.ranker_features import GROUPS, NAMES, Pairs, PairTable

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from firstchair.definitions.families import Family
 from firstchair.models import storage
 from firstchair.models.explanations import blank
-from firstchair.models.families import Family
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, best, columns_for, in_chunks, own_columns, spread
 

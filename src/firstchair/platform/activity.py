@@ -5,7 +5,6 @@ from datetime import datetime
 
 from firstchair import promotion
 from firstchair.lake import tables as t
-from firstchair.models import contenders
 from firstchair.platform.platform import Platform
 from firstchair.platform.start import settled_at
 from firstchair.platform.work import at_work
@@ -57,7 +56,7 @@ def waiting_candidates(platform: Platform) -> tuple[promotion.Version, ...]:
                 for version in found
                 if version.version not in frozen
                 and version.stage == promotion.Stage.CANDIDATE
-                and version.family in contenders()
+                and version.family in platform.settings.contending_families
             )
     return ()
 

@@ -11,11 +11,10 @@ from firstchair.definitions.bounds import bounded
 from firstchair.errors import RunError
 from firstchair.lake import Lake, connect, holds_merged
 from firstchair.lake import tables as t
-from firstchair.models import Family
 from firstchair.platform.causes import Patience, outcome
 from firstchair.platform.journal import FIRED, TriggerRecord
 from firstchair.platform.platform import Platform
-from firstchair.promotion import Entry, is_followed, out_of_line, undecided
+from firstchair.promotion import Entry, is_followed, needed_families, out_of_line, undecided
 
 if TYPE_CHECKING:
     from monitoring import Rules
@@ -100,7 +99,8 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
     """
     last = platform.ledger.last()
     number = 0 if last is None else last.sequence
-    days = undecided(platform.lake, platform.registry, platform.ledger)
+    contenders = platform.settings.contending_families
+    days = undecided(platform.lake, platform.registry, platform.ledger, contenders)
     if days or last is None:
         return [DecisionDue(day, f"decision-{day}-{number}") for day in days]
     if not is_followed(platform.registry, platform.ledger):
@@ -270,10 +270,13 @@ def _growth(lake: Lake, fitted: date, as_of: date) -> float:
 
 def _newest_models(platform: Platform, as_of: date) -> date | None:
     days = [day for day in platform.lake.partitions(t.USER_FEATURES) if day <= as_of]
+    needed = needed_families(
+        platform.registry, platform.ledger, platform.settings.contending_families
+    )
     fitted = (
         day
         for day in reversed(days)
-        if {version.family for version in platform.registry.versions(as_of=day)} >= set(Family)
+        if {version.family for version in platform.registry.versions(as_of=day)} >= needed
     )
     return next(fitted, None)
 

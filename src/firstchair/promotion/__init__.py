@@ -11,7 +11,13 @@ if TYPE_CHECKING:
         roll_back_by_hand,
         rollback_target,
     )
-    from firstchair.promotion.candidates import Candidate, enter_candidate, enter_reference
+    from firstchair.promotion.candidates import (
+        Candidate,
+        enter_candidate,
+        enter_candidate_if_needed,
+        enter_reference,
+        needed_families,
+    )
     from firstchair.promotion.checks import condition_checks, entry_document, metric_checks
     from firstchair.promotion.decisions import Deciding, decide, restore_aliases, spans, undecided
     from firstchair.promotion.evidence_record import (
@@ -88,6 +94,7 @@ __all__ = [
     "condition_checks",
     "decide",
     "enter_candidate",
+    "enter_candidate_if_needed",
     "enter_reference",
     "entry_document",
     "evaluation_of",
@@ -100,6 +107,7 @@ __all__ = [
     "judge_refit",
     "metric_checks",
     "model_title",
+    "needed_families",
     "newest_plan",
     "note",
     "open_registry_and_ledger",

@@ -1,5 +1,6 @@
 """Candidates of a day: each family is fitted, tested and registered once; idempotent."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
@@ -15,6 +16,7 @@ from firstchair.models import (
     TrainingData,
     WithCurves,
     fit,
+    fitted_families,
     load_training_data,
     versions_read,
 )
@@ -32,6 +34,42 @@ class Candidate:
 
     version: Version
     fitted_now: bool
+
+
+def needed_families(
+    registry: Registry, ledger: Ledger, contenders: Sequence[Family]
+) -> frozenset[Family]:
+    """Families that are fitted and evaluated every day: `fitted_families`, and the champion's."""
+    last = ledger.last()
+    number = None if last is None else last.champion_after
+    serving = None if number is None else registry.find(number)
+    return fitted_families({*contenders, *(() if serving is None else (serving.family,))})
+
+
+def enter_candidate_if_needed(
+    lake: Lake,
+    registry: Registry,
+    ledger: Ledger,
+    *,
+    family: Family,
+    as_of: date,
+    seed: int,
+    contenders: Sequence[Family],
+    training: Training | None = None,
+) -> Candidate | None:
+    """Enter a candidate as `enter_candidate` does; None if the family is not needed.
+
+    That is the case of one that may not challenge, with which none is compared, and that is no part
+    of another (`needed_families`).
+
+    Raises:
+        EvidenceError, LedgerError, ModelError: As of `enter_candidate`.
+    """
+    if family not in needed_families(registry, ledger, contenders):
+        return None
+    return enter_candidate(
+        lake, registry, ledger, family=family, as_of=as_of, seed=seed, training=training
+    )
 
 
 def enter_candidate(

@@ -14,8 +14,7 @@ from firstchair.evaluation.overfitting import TwoSplits
 from firstchair.evaluation.versions import measure_versions
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.models import FIRST_CHAMPION as FIRST_FAMILY
-from firstchair.models import POPULARITY, contenders
+from firstchair.models import POPULARITY
 from firstchair.promotion.context import (
     CHALLENGE,
     FIRST_CHAMPION,
@@ -41,36 +40,82 @@ ITSELF = "the serving version itself"
 RECIPE = "its family and settings, fitted on the same training days"
 
 
-def first_version(context: DecisionContext) -> Version:
-    """The version of the day that may become the first champion.
+def first_versions(context: DecisionContext) -> list[Version]:
+    """The versions of the day that may become the first champion, the usual one first.
 
     Raises:
-        EvidenceError: There is none.
+        EvidenceError: A family has none.
     """
-    return context.of_the_day(FIRST_FAMILY)
+    return [context.of_the_day(family) for family in context.rules.offline.first_families]
 
 
-def evaluate_first_champion(context: DecisionContext, version: Version) -> StageTransition:
-    """Make a version the first champion: something has to serve. The entry says what is proven."""
-    families = (POPULARITY, version.family)
+def evaluate_first_champion(
+    context: DecisionContext, versions: Sequence[Version]
+) -> StageTransition:
+    """Make the best version on test days the first champion: something has to serve.
+
+    It is the first of `versions`, unless others pass against it as challengers: then that of them
+    with the greatest lower bound of NDCG@10. The entry says what is proven, also against plain
+    popularity.
+    """
+    best, compared = _best_of(context, versions)
+    families = (POPULARITY, best.family)
     rows = _both(context, families, t.OFFLINE_EVIDENCE)
-    evidence = _offline(families, rows, (version.data_fingerprint,) * 2, None)
+    evidence = _offline(families, rows, (best.data_fingerprint,) * 2, None)
     verdict = judge_first_champion(evidence, context.rules.offline)
     return StageTransition(
         kind=FIRST_CHAMPION,
         decision=str(verdict.decision),
         reason_codes=verdict.reason_codes,
-        reasons=verdict.reasons,
+        reasons=(*verdict.reasons, *compared),
         champion_before=None,
-        champion_after=version.version,
-        challenger=version,
+        champion_after=best.version,
+        challenger=best,
         stage=Stage.CHAMPION,
         phase=None,
         challenger_after=None,
-        data_fingerprint=version.data_fingerprint,
-        findings=_findings(verdict, None, version)
-        | {"evidence_digests": _digests(context, (t.OFFLINE_EVIDENCE,))},
+        data_fingerprint=best.data_fingerprint,
+        findings=_findings(verdict, None, best)
+        | {
+            "compared": [version.version for version in versions],
+            "evidence_digests": _digests(context, (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)),
+        },
     )
+
+
+def _best_of(
+    context: DecisionContext, versions: Sequence[Version]
+) -> tuple[Version, tuple[str, ...]]:
+    """The best version on test days, and sentences on how the others compare with the first."""
+    usual, *others = versions
+    if not others:
+        return usual, ()
+    rules = context.rules.offline
+    evidence = [_evidence_of_both(context, usual, other) for other in others]
+    verdicts = [judge_challenger(one, rules, compared=len(others)) for one in evidence]
+    passed = [
+        (_lower(verdict), other)
+        for verdict, other in zip(verdicts, others, strict=True)
+        if verdict.decision is Verb.PROMOTE
+    ]
+    _, best = max(passed, key=lambda one: one[0], default=(0.0, usual))
+    reasons = [reason for verdict in verdicts for reason in verdict.reasons]
+    chosen = (
+        f"{best.family} is the best of the contenders on test days."
+        if passed
+        else f"No other contender is proven better than {usual.family} on test days."
+    )
+    return best, (*dict.fromkeys(reasons), chosen)
+
+
+def _evidence_of_both(
+    context: DecisionContext, champion: Version, challenger: Version
+) -> OfflineEvidence:
+    """Evidence of two versions of the day, both by their families' fits on the training days."""
+    families = (champion.family, challenger.family)
+    rows = _both(context, families, t.OFFLINE_EVIDENCE)
+    fingerprints = (champion.data_fingerprint, challenger.data_fingerprint)
+    return _offline(families, rows, fingerprints, _splits(context, families, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +161,8 @@ def challengers_of_the_day(context: DecisionContext, serving: Version) -> list[V
     Raises:
         EvidenceError: A family has no version for the day.
     """
-    found = [context.of_the_day(f) for f in contenders() if f != serving.family]
+    families = context.rules.offline.challenging(serving.family)
+    found = [context.of_the_day(family) for family in families]
     return [version for version in found if not is_evaluated(context.entries, version)]
 
 
@@ -179,7 +225,8 @@ def _evaluate(
 ) -> _Evaluated:
     evidence, measured = _against_serving(context, serving, challenger, recipe)
     rules = context.rules.offline
-    verdict = judge_challenger(evidence, rules)
+    compared = len(rules.challenging(serving.family))
+    verdict = judge_challenger(evidence, rules, compared=compared)
     days = shadowed_days(context.past, before=context.as_of, days=rules.veto_days)
     families = (serving.family, challenger.family)
     alike = [day for day in days if _families(context, day) == families]

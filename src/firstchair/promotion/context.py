@@ -24,7 +24,7 @@ FIRST_CHAMPION, REFRESH = kinds.FIRST_CHAMPION, kinds.REFRESH
 CHALLENGE, EXPERIMENT = kinds.CHALLENGE, kinds.EXPERIMENT
 # The tables that each kind of decision reads.
 READ: Mapping[str, tuple[t.Table, ...]] = {
-    FIRST_CHAMPION: (t.OFFLINE_EVIDENCE,),
+    FIRST_CHAMPION: (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE),
     REFRESH: (t.VERSION_EVIDENCE, t.ARTISTS),
     CHALLENGE: (
         t.OFFLINE_EVIDENCE,

@@ -1,18 +1,21 @@
 """A day's decisions: the entry in the ledger first, the alias second, each idempotent."""
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from firstchair.databases import advisory_lock
+from firstchair.definitions.families import CONTENDERS
 from firstchair.events import blocked_days
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.models import POPULARITY, Family, contenders
+from firstchair.models import POPULARITY, Family
+from firstchair.promotion.candidates import needed_families
 from firstchair.promotion.challengers import (
     challengers_of_the_day,
     evaluate_challengers,
     evaluate_first_champion,
-    first_version,
+    first_versions,
     is_evaluated,
     measure_serving,
 )
@@ -143,7 +146,7 @@ class _Day:
         """Make a first champion, or compare a refit with the serving version once a day."""
         serving = context.champion()
         if serving is None:
-            transition = evaluate_first_champion(context, first_version(context))
+            transition = evaluate_first_champion(context, first_versions(context))
             write(context, self.ledger, transition, self.origin)
             return
         if any(_changes_champion(entry) for entry in context.entries):
@@ -229,14 +232,24 @@ def restore_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> boo
         return reconcile_aliases(registry, ledger, now=now)
 
 
-def undecided(lake: Lake, registry: Registry, ledger: Ledger) -> list[date]:
-    """Days without an entry that have versions of all families and complete evidence, ascending."""
+def undecided(
+    lake: Lake, registry: Registry, ledger: Ledger, contenders: Sequence[Family] = CONTENDERS
+) -> list[date]:
+    """Days without an entry that have all needed versions and complete evidence, ascending.
+
+    Args:
+        lake: The tables.
+        registry: Versions.
+        ledger: The entries so far.
+        contenders: Families that may challenge.
+    """
+    needed = needed_families(registry, ledger, contenders)
     last = ledger.last()
     measured = {*lake.partitions(t.OFFLINE_EVIDENCE), *lake.partitions(t.TRAINING_EVIDENCE)}
     days = [day for day in sorted(measured) if last is None or day >= last.as_of]
     days = [day for day in days if last is None or not _is_blocked(lake, day)]
-    complete = (day for day in days if _is_complete(lake, registry, day))
-    return [day for day in complete if not _is_decided(registry, ledger, day)]
+    complete = (day for day in days if _is_complete(lake, registry, day, needed))
+    return [day for day in complete if not _is_decided(registry, ledger, day, contenders)]
 
 
 def _is_blocked(lake: Lake, as_of: date) -> bool:
@@ -256,19 +269,21 @@ def spans(ledger: Ledger) -> list[Span]:
     return found
 
 
-def _is_complete(lake: Lake, registry: Registry, as_of: date) -> bool:
+def _is_complete(lake: Lake, registry: Registry, as_of: date, needed: Set[Family]) -> bool:
     families = {version.family for version in registry.versions(as_of=as_of)}
     # A day without test users has evidence of the training days alone.
     evidence = _measured(lake, t.OFFLINE_EVIDENCE, as_of)
     evidence = evidence or _measured(lake, t.TRAINING_EVIDENCE, as_of)
-    return families >= set(Family) and evidence >= {*Family, POPULARITY}
+    return families >= needed and evidence >= {*needed, POPULARITY}
 
 
 def _measured(lake: Lake, kept: t.Table, as_of: date) -> set[str]:
     return set(lake.read(kept, f"as_of = date '{as_of}'").column("family").to_pylist())
 
 
-def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
+def _is_decided(
+    registry: Registry, ledger: Ledger, as_of: date, contenders: Sequence[Family]
+) -> bool:
     entries = [entry for entry in ledger.entries() if entry.as_of == as_of]
     phase = ledger.phases()[-1][1] if entries else None
     if any(entry.evidence["kind"] == EXPERIMENT for entry in entries):
@@ -279,6 +294,4 @@ def _is_decided(registry: Registry, ledger: Ledger, as_of: date) -> bool:
         return False
     serving = registry.version(entries[0].champion_after).family
     newest = {version.family: version for version in registry.versions(as_of=as_of)}
-    return all(
-        is_evaluated(entries, newest[family]) for family in contenders() if family != serving
-    )
+    return all(is_evaluated(entries, newest[family]) for family in contenders if family != serving)

@@ -50,13 +50,19 @@ class Verdict:
     overfit: GapDifference | None = None
 
 
-def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
+def judge_challenger(
+    evidence: OfflineEvidence, rules: OfflineRules, *, compared: int = 1
+) -> Verdict:
     """Judge a challenger on the test days, paired by user (docs/gate.md, "Rules").
 
+    `compared` families challenge at once, and each gets an equal part of `alpha` (Bonferroni), so
+    that one of them passes by chance no more often than a single one would.
+
     It is promoted if, with enough test users and the same data, NDCG@10 is better with confidence
-    1 - `alpha`, recall@20 is not worse than its margin, the difference is not implausibly large,
-    and it is not overfit: the lower bound of its gap between training and test days minus the
-    champion's is at most `overfit_margin`. It is rejected if NDCG@10 is worse with that confidence.
+    1 - `alpha` / `compared`, recall@20 is not worse than its margin, the difference is not
+    implausibly large, and it is not overfit: the lower bound of its gap between training and test
+    days minus the champion's is at most `overfit_margin`. It is rejected if NDCG@10 is worse with
+    that confidence.
     Otherwise it is held, also if nothing can be compared (no test user, or the champion found
     nothing).
     """
@@ -80,12 +86,16 @@ def judge_challenger(evidence: OfflineEvidence, rules: OfflineRules) -> Verdict:
             alpha=rules.overfit_alpha,
             seed=rules.seed,
         )
-    return replace(_judged(evidence, rules, gaps), overfit=gaps)
+    verdict = _judged(evidence, rules, gaps, compared)
+    reasons = (*verdict.reasons, *_share_said(rules, compared))
+    return replace(verdict, reasons=reasons, overfit=gaps)
 
 
-def _judged(evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference | None) -> Verdict:
+def _judged(
+    evidence: OfflineEvidence, rules: OfflineRules, gaps: GapDifference | None, compared: int
+) -> Verdict:
     try:
-        ndcg, recall = _intervals(evidence, rules)
+        ndcg, recall = _intervals(evidence, rules, compared)
     except EvidenceError as error:
         return _incomparable(evidence, rules, error)
     metrics = (
@@ -170,7 +180,12 @@ def judge_first_champion(evidence: OfflineEvidence, rules: OfflineRules) -> Verd
 def _intervals(
     evidence: OfflineEvidence,
     rules: OfflineRules,
+    compared: int = 1,
 ) -> tuple[RelativeInterval, RelativeInterval]:
+    """Of NDCG@10 and recall@20, each with a part of `alpha`.
+
+    There are more resamples for smaller parts, so that as many of them lie beyond a bound.
+    """
     pairs = (
         (evidence.champion_ndcg, evidence.challenger_ndcg),
         (evidence.champion_recall, evidence.challenger_recall),
@@ -178,13 +193,23 @@ def _intervals(
     ndcg, recall = (
         paired_bootstrap(
             *pair,
-            samples=rules.bootstrap_samples,
-            alpha=rules.alpha,
+            samples=rules.bootstrap_samples * compared,
+            alpha=rules.alpha / compared,
             seed=rules.seed,
         )
         for pair in pairs
     )
     return ndcg, recall
+
+
+def _share_said(rules: OfflineRules, compared: int) -> tuple[str, ...]:
+    """The part of the error that each of several challengers gets; nothing for a single one."""
+    if compared == 1:
+        return ()
+    return (
+        f"{compared} families are compared with the champion, so each interval has an error of "
+        f"{percent(rules.alpha / compared)} instead of {percent(rules.alpha)}.",
+    )
 
 
 def metric_record(

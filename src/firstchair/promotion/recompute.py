@@ -170,7 +170,7 @@ def _transition(context: DecisionContext, entry: Entry) -> StageTransition | Non
     """The transition that the gate makes of these inputs."""
     kind, version = entry.evidence["kind"], context.registry.version
     if kind == FIRST_CHAMPION:
-        return evaluate_first_champion(context, version(str(entry.challenger)))
+        return evaluate_first_champion(context, [version(n) for n in entry.evidence["compared"]])
     if kind == REFRESH:
         serving, refit = (version(str(n)) for n in (entry.champion_before, entry.challenger))
         return evaluate_refit(context, serving, refit)

@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from firstchair.definitions.bounds import MOST_AVERAGES
+from firstchair.definitions.families import CONTENDERS, Family, families_in, listing
 from firstchair.definitions.metrics import GUARDRAILS
 from firstchair.errors import LedgerError, SettingsError
 from firstchair.evaluation.off_policy import Assumptions
@@ -53,12 +54,18 @@ class OfflineRules:
         ValueError: A value is out of its range; the text names the field and the range.
     """
 
+    contenders: Annotated[str, AfterValidator(lambda names: listing(families_in(names)))] = listing(
+        CONTENDERS
+    )
+    """Families that may challenge; the first one serves first where none is proven better."""
+    first_champion: str = ""
+    """The contender that serves first; empty: the best of them on test days."""
     min_test_users: AtLeastOne = 2_000
     """Test users; with fewer nothing is proven."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1_000
     """Resamples of the paired bootstrap."""
     alpha: Level = 0.05
-    """Two-sided error of the bootstrap's intervals."""
+    """Two-sided error of the bootstrap's intervals, in equal parts for a day's challengers."""
     seed: NotNegative = 0
     """Seed of the resamples; from the setting `seed`."""
     recall_margin: Share = 0.02
@@ -103,6 +110,20 @@ class OfflineRules:
     """Most days after a refit on which it is tested."""
     refresh_needs_canary: bool = False
     """Whether a refit goes through canary like any other challenger."""
+
+    @property
+    def contending_families(self) -> tuple[Family, ...]:
+        """Families that may challenge, in the order of the rule."""
+        return families_in(self.contenders)
+
+    @property
+    def first_families(self) -> tuple[Family, ...]:
+        """Families that may serve first; the first of them where none is proven better."""
+        return families_in(self.first_champion or self.contenders)
+
+    def challenging(self, serving: str) -> tuple[Family, ...]:
+        """Families that are compared with a champion of this family."""
+        return tuple(family for family in self.contending_families if family != serving)
 
     def assumptions(self) -> Assumptions:
         """The assumptions of the veto's estimator."""
@@ -335,6 +356,8 @@ def percent(share: float) -> str:
 
 def _offline(settings: Settings) -> OfflineRules:
     return OfflineRules(
+        contenders=settings.contenders,
+        first_champion=settings.first_champion,
         min_test_users=settings.min_test_users,
         bootstrap_samples=settings.bootstrap_samples,
         alpha=settings.alpha,

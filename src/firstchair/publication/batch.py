@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
+from firstchair.definitions.families import CONTENDERS
 from firstchair.errors import ModelError
 from firstchair.lake import Lake, connect, holds_merged, merged_artists
 from firstchair.lake import tables as t
-from firstchair.models import Lists, TrainingData, listed_families, load_training_data
+from firstchair.models import Family, Lists, TrainingData, listed_families, load_training_data
 from firstchair.promotion import Alias, Registry, Version
 
 USERS_AT_ONCE = 4096
@@ -38,19 +39,24 @@ class RecommendationsReport:
 
 
 def build_recommendations(
-    lake: Lake, registry: Registry, *, as_of: date, list_length: int
+    lake: Lake,
+    registry: Registry,
+    *,
+    as_of: date,
+    list_length: int,
+    contenders: Sequence[Family] = CONTENDERS,
 ) -> RecommendationsReport:
     """Write each user's list by the models that serve, may serve, or are shown as a baseline.
 
-    They are the newest versions of `listed_families` and those that hold an alias. A champion
-    fitted before the day gets new lists too, made of the day's data.
+    They are the newest versions of `listed_families(contenders)` and those that hold an alias. A
+    champion fitted before the day gets new lists too, made of the day's data.
 
     Raises:
         ModelError: No model is registered for the day, or a model gave some user no list; existing
             lists stay as they are.
     """
     data = load_training_data(lake, as_of=as_of, labels=False)
-    versions = _versions(registry, as_of)
+    versions = _versions(registry, as_of, listed_families(contenders))
     tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
     reader = _whole(versions, registry, data, list_length, tally)
     with _cause_named(tally, versions):
@@ -172,12 +178,12 @@ def _require_lists(tally: _Tally, versions: Sequence[Version]) -> None:
         )
 
 
-def _versions(registry: Registry, as_of: date) -> list[Version]:
+def _versions(registry: Registry, as_of: date, listed: Sequence[Family]) -> list[Version]:
     """The newest of each listed family up to the day and those with an alias, by number ascending.
 
     A refit of the champion's family serves no user before it takes over, so it gets no lists.
     """
-    newest = {f: v for f, v in registry.newest(as_of).items() if f in listed_families()}
+    newest = {f: v for f, v in registry.newest(as_of).items() if f in listed}
     if not newest:
         raise ModelError(
             f"No model is registered for as_of {as_of} or before.",

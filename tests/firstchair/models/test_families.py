@@ -387,5 +387,18 @@ def test_the_registry_names_every_family_once_and_says_what_it_is_for() -> None:
     assert set(entries) == set(Family)
     assert len({entry.model for entry in entries.values()}) == len(Family)
     assert all(entry.model.family is family for family, entry in entries.items())
-    assert models.FIRST_CHAMPION in models.contenders()
-    assert not set(models.contenders()) & set(models.baselines())
+
+
+@pytest.mark.parametrize(
+    ("contenders", "not_fitted", "listed"),
+    [
+        (("als", "xgboost"), set(), {"als", "xgboost", "trending", "random"}),
+        (("graph-filter",), {"xgboost"}, {"graph-filter", "trending", "random"}),
+        (("xgboost", "trending"), set(), {"xgboost", "trending", "random"}),
+    ],
+)
+def test_families_that_may_not_challenge_are_fitted_only_for_the_others(
+    contenders: tuple[Family, ...], not_fitted: set[str], listed: set[str]
+) -> None:
+    assert set(Family) - models.fitted_families(contenders) == not_fitted
+    assert set(models.listed_families(contenders)) == listed

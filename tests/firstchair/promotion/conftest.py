@@ -188,7 +188,6 @@ class Copies:
 
 
 def rules(**changed: Any) -> GateRules:
-    """Rules for the few users of these tests."""
-    return GateRules(
-        offline=OfflineRules(**{"min_test_users": 100, "bootstrap_samples": 200} | changed)
-    )
+    """Rules for the few users of these tests, in which ALS serves first."""
+    few = {"min_test_users": 100, "bootstrap_samples": 200, "first_champion": "als"}
+    return GateRules(offline=OfflineRules(**few | changed))

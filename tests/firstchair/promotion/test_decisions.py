@@ -15,6 +15,7 @@ from firstchair.promotion import (
     is_followed,
     out_of_line,
     reconcile_aliases,
+    replay_all,
     undecided,
 )
 from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, Audition
@@ -115,6 +116,48 @@ def test_who_loses_no_more_than_the_champion_from_training_to_test_days_goes_int
     assert entry.reason_codes == ("shadow_passed", "superior")
     assert entry.evidence["overfit"]["difference"] < 0.10
     assert {c["name"]: c["passes"] for c in entry.evidence["checks"]}["not_overfit"] is True
+
+
+@pytest.mark.parametrize(
+    ("levels", "first"),
+    [
+        ({"als": 0.20, "xgboost": 0.24, "blend": 0.26}, "blend"),
+        ({"als": 0.20, "xgboost": 0.24, "blend": 0.10}, "xgboost"),
+        # Better by too much: a person has to look for a leak.
+        ({"als": 0.20, "xgboost": 0.40, "blend": 0.10}, "als"),
+        ({"als": 0.20, "xgboost": 0.201, "blend": 0.10}, "als"),
+    ],
+)
+def test_the_first_champion_is_the_best_contender_by_evidence_of_test_days(
+    audition: Make, levels: dict[str, float], first: str
+) -> None:
+    a = audition(contenders="als xgboost blend", first_champion="")
+    a.enter(**levels, content=0.29)
+
+    a.decide()
+
+    entry = a.ledger.entries()[-1]
+    assert a.aliases()["champion"] == a.number(first)
+    assert entry.evidence["compared"] == [a.number(f) for f in ("als", "xgboost", "blend")]
+    assert any("blend" in reason for reason in entry.reasons)
+    (replayed,) = replay_all(a.lake, a.registry, a.ledger).results[-1:]
+    assert replayed.outcome == "reproduced"
+
+
+def test_every_contender_is_compared_and_the_best_goes_into_canary(audition: Make) -> None:
+    a = audition(contenders="als blend item-item")
+    a.enter(xgboost=0.28, **{"blend": 0.24, "item-item": 0.26})
+
+    a.decide()
+
+    entries = a.ledger.entries()
+    assert [entry.challenger for entry in entries[:2]] == [a.number("item-item"), a.number("blend")]
+    assert entries[0].phase is not None
+    assert entries[1].phase is None
+    assert all("2 families are compared" in " ".join(e.reasons) for e in entries[:2])
+    assert a.number("xgboost") not in {entry.challenger for entry in entries}
+    contenders = a.rules.offline.contending_families
+    assert undecided(a.lake, a.registry, a.ledger, contenders) == []
 
 
 def test_a_challenger_that_is_worse_is_rejected(audition: Make) -> None:

@@ -152,6 +152,10 @@ def _rule_table(part: str) -> dict[str, tuple[str, str]]:
     return {name: (default, setting) for name, default, setting, _ in rows[2:]}
 
 
+# Other values of settings that are no plain numbers.
+OTHERS = {"wanted_effect": 0.05, "contenders": "als blend", "first_champion": "xgboost"}
+
+
 def _settings_by_rule() -> dict[tuple[str, str], str]:
     """Which setting each rule is built from, seen by what changes with it."""
     usual, found = Settings(), {}
@@ -161,8 +165,8 @@ def _settings_by_rule() -> dict[tuple[str, str], str]:
             other: Any = not value
         elif isinstance(value, int | float):
             other = value * 1.001 if isinstance(value, float) else value + 1
-        elif name == "wanted_effect":
-            other = 0.05
+        elif name in OTHERS:
+            other = OTHERS[name]
         else:
             continue
         changed = GateRules.of(usual.model_copy(update={name: other})).record()
@@ -182,8 +186,9 @@ def test_every_rule_has_a_reader() -> None:
 
 
 def _read_by_rules_themselves() -> set[str]:
-    """What the estimator's assumptions take from the rules."""
+    """What the estimator's assumptions and the lists of families take from the rules."""
     tree = ast.parse(Path(ROOT, "src/firstchair/promotion/rules.py").read_text())
     methods = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-    own = next(method for method in methods if method.name == "assumptions")
-    return read_from(own, frozenset({"self"}))
+    names = {"assumptions", "contending_families", "first_families"}
+    own = [read_from(method, frozenset({"self"})) for method in methods if method.name in names]
+    return set().union(*own)
