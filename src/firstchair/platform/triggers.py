@@ -270,15 +270,12 @@ def _growth(lake: Lake, fitted: date, as_of: date) -> float:
 
 def _newest_models(platform: Platform, as_of: date) -> date | None:
     days = [day for day in platform.lake.partitions(t.USER_FEATURES) if day <= as_of]
-    needed = needed_families(
-        platform.registry, platform.ledger, platform.settings.contending_families
-    )
-    fitted = (
-        day
-        for day in reversed(days)
-        if {version.family for version in platform.registry.versions(as_of=day)} >= needed
-    )
-    return next(fitted, None)
+    contenders = platform.settings.contending_families
+    for day in reversed(days):
+        found = {version.family for version in platform.registry.versions(as_of=day)}
+        if found and found >= needed_families(platform.registry, platform.ledger, contenders):
+            return day
+    return None
 
 
 def _due(fired: list[TriggerRecord], as_of: date) -> RetrainingDue | None:
