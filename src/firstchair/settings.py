@@ -227,6 +227,12 @@ class Settings(BaseSettings):
     active_margin: float = Field(
         0.02, gt=0, lt=1, description="share by which active days may be fewer"
     )
+    exposure_margin: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share by which a challenger may show small artists less; none: not asked",
+    )
     probation_min_days: int = Field(28, ge=1, description="shortest probation")
     probation_max_days: int = Field(42, ge=1, description="longest probation")
     blind_needs_person: bool = Field(

@@ -28,10 +28,15 @@ class Metric(StrEnum):
     CTR_POOLED = "ctr_pooled"
     CHURNED_7 = "churned_7"
     CHURNED_14 = "churned_14"
+    EXPOSURE_TAIL = "exposure_tail"
 
 
+# Measured where evidence has its column and its rule is set; it may hold a promotion, and stops no
+# stage.
+OPTIONAL = (Metric.EXPOSURE_TAIL,)
+ALWAYS = tuple(metric for metric in Metric if metric not in OPTIONAL)
 # Tested for harm: all but clicks without weights, which are the same clicks read less exactly.
-HARMED = tuple(metric for metric in Metric if metric is not Metric.CLICKS_UNWEIGHTED)
+HARMED = tuple(metric for metric in ALWAYS if metric is not Metric.CLICKS_UNWEIGHTED)
 CHURN_HORIZONS = {Metric(label): days for label, days in churn.LABELS.items()}
 
 
@@ -77,6 +82,16 @@ GUARDRAILS = (
         lambda sums, days: sums["active"] / days,
     ),
 )
+# On the artists' side: the share of what a user is shown that is of small artists. It is asked of a
+# promotion where the rule is set and every row of the evidence has the column.
+EXPOSURE = Guardrail(
+    Metric.EXPOSURE_TAIL,
+    "Exposure of small artists",
+    "exposure_margin",
+    ("tail_impressions", "impressions"),
+    lambda sums, _: each_ratio(sums["tail_impressions"], sums["impressions"]),
+)
+EVERY_GUARDRAIL = (*GUARDRAILS, EXPOSURE)
 # Sums of the 28 days before a stage that are known of each user: column of a day -> of those days.
 BEFORE = {
     "impressions": "pre_impressions",

@@ -6,11 +6,12 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
 from firstchair.evaluation.breakdown import Cell, broken_down
-from firstchair.evaluation.exposure import exposure
+from firstchair.evaluation.exposure import exposure, tier_shares
 from firstchair.evaluation.ranking import RankingMetrics, ranking_metrics
 from firstchair.evaluation.references import Popularity
 from firstchair.evaluation.split import Split
@@ -35,7 +36,8 @@ class Evaluation:
             days. `test_prompted_*`: on those that followed a slate; `test_prompted_share`: their
             share of all. `train_*`: on interactions before the cutoff, without leaving any out of
             the lists; it shows what the model remembers, not its quality. `test_coverage_at_20`,
-            `test_novelty_bits` and `test_gini`: as in `Exposure`. Metrics without any interaction
+            `test_novelty_bits` and `test_gini`: as in `Exposure`; `test_share_*`: of the places of
+            the lists by follower tier (`tier_shares`). Metrics without any interaction
             of their kind are absent.
         per_user: Rows of gold/offline_evidence, sorted by user_key.
         per_prompted_user: Rows of gold/prompted_evidence, for `test_prompted_*`.
@@ -123,10 +125,13 @@ def _on_training(
 def _exposed(train: TrainingData, artists: npt.NDArray[np.int32]) -> dict[str, float]:
     takers = np.diff(train.liked().tocsc().indptr)
     shown = exposure(artists, takers, users=len(train.user_keys))
+    known = train.artists.get("followers")
+    tiers = {} if known is None else tier_shares(artists, pd.to_numeric(known).to_numpy(float))
     return {
         "test_coverage_at_20": shown.coverage,
         "test_novelty_bits": shown.novelty,
         "test_gini": shown.gini,
+        **{f"test_share_{tier}": share for tier, share in tiers.items()},
     }
 
 

@@ -17,6 +17,10 @@ class FollowerTier(StrEnum):
     UNKNOWN = "unknown"
 
 
+# Of small artists.
+SMALL = (FollowerTier.UNDER_A_TENTH, FollowerTier.UP_TO_MEDIAN)
+
+
 def user_segments(*, day: str) -> str:
     """DuckDB list of every user segment of a row with the columns of silver/users (alias `u`).
 

@@ -470,6 +470,7 @@ EVIDENCE = _table(
     active=pa.int8(),
     **{label: pa.int8() for label in churn.LABELS},  # null while its days are not over
     **dict.fromkeys(BEFORE.values(), pa.int64()),
+    tail_impressions=pa.int64(),  # of artists with at most the catalogue's median of followers
     stage=pa.string(),
     share=pa.float64(),
     champion_version=pa.string(),

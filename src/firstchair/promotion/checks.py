@@ -10,7 +10,7 @@ from typing import Any
 
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.definitions.churn import LABELS
-from firstchair.definitions.metrics import GUARDRAILS
+from firstchair.definitions.metrics import EVERY_GUARDRAIL
 from firstchair.promotion.ledger import Entry
 
 Record = Mapping[str, Any]
@@ -22,7 +22,7 @@ CLICKS = "clicks_per_100"
 # Conditions that require a proof about a metric.
 OF_METRIC = {
     "superior": CLICKS,
-    **{f"{one.metric}_not_inferior": str(one.metric) for one in GUARDRAILS},
+    **{f"{one.metric}_not_inferior": str(one.metric) for one in EVERY_GUARDRAIL},
     "not_superior": "ndcg_at_10",
     "recall_margin": "recall_at_20",
     "not_inferior": "ndcg_at_10",

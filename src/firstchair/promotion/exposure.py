@@ -12,6 +12,7 @@ from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.metrics import BEFORE, LATE
 from firstchair.definitions.segments import user_segment_columns
 from firstchair.events import blocked_days
+from firstchair.features.segments import SMALL, follower_tiers
 from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.experiment.choices import LATE_DAYS
@@ -192,6 +193,7 @@ def _rows(
         connection.register("assigned", assigned)
         connection.execute(_happened(lake, earliest))
         connection.execute(_daily())
+        connection.execute(_tail(lake))
         connection.execute(_bad(lake, earliest, end))
         connection.execute(_before(phase.first_day))
         return (
@@ -212,7 +214,8 @@ def _happened(lake: Lake, earliest: date, *, until: date | None = None) -> str:
         select e.* from {under_current_artists(lake, t.EVENTS)} e join assigned using (user_key)
         where event_date >= date '{earliest}'{ends};
         create temp table shown as
-        select user_key, event_date, clicked, followed, plays from ({shown_sql("happened")});
+        select user_key, event_date, artist_id, clicked, followed, plays
+        from ({shown_sql("happened")});
         create temp view lengths as
         select track_id, duration_ms from {lake.scan(t.TRACKS)} where duration_ms > 0;
     """
@@ -239,6 +242,20 @@ def _daily() -> str:
             select distinct user_key, event_date as day, 1 as active
             from happened where {churn.ACTIVE}
         ) group by all;
+    """
+
+
+def _tail(lake: Lake) -> str:
+    """SQL of `tail`: impressions of small artists by user and day.
+
+    They are those with at most the median followers of the catalogue as it is now.
+    """
+    small = ", ".join(f"'{tier}'" for tier in SMALL)
+    return f"""
+        create temp table tail as
+        select user_key, event_date as day, count(*) as tail_impressions
+        from shown join {follower_tiers(lake)} using (artist_id)
+        where follower_tier in ({small}) group by all;
     """
 
 
@@ -286,11 +303,13 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
         actives as (select user_key, day from daily where active = 1)
         select p.day, p.user_key, a.arm,
                {segments}, {values}, {labels}, {before},
+               coalesce(s.tail_impressions, 0) as tail_impressions,
                '{phase.stage}' as stage, cast('{phase.share!r}' as double) as share,
                '{phase.control}' as champion_version, '{phase.treatment}' as challenger_version
         from present p join assigned a using (user_key)
         join {lake.scan(t.USERS)} u using (user_key)
         left join daily d on d.user_key = p.user_key and d.day = p.day
+        left join tail s on s.user_key = p.user_key and s.day = p.day
         left join before b on b.user_key = p.user_key
         left join lateral (
             select bool_or({churn.in_base("day", LABEL_CUT)}) as in_base, {back}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from firstchair.definitions.checks import Check, CheckState
-from firstchair.definitions.metrics import GUARDRAILS
+from firstchair.definitions.metrics import EVERY_GUARDRAIL
 from firstchair.promotion.evidence_record import Metric, RecordedEvaluation, evaluation_of
 from firstchair.promotion.kinds import (
     CHALLENGE,
@@ -23,7 +23,7 @@ LARGEST_CHANGE = 9.99
 MEASURED: Mapping[str, str] = {
     "ndcg_at_10": "NDCG@10",
     "recall_at_20": "Recall@20",
-    **{str(one.metric): one.title for one in GUARDRAILS},
+    **{str(one.metric): one.title for one in EVERY_GUARDRAIL},
 }
 # Each check of the gate: the words if it holds, and if it does not.
 CHECKS: Mapping[str, tuple[str, str]] = {
@@ -41,7 +41,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
             f"{one.title}: proven not to suffer",
             f"{one.title}: not proven not to suffer",
         )
-        for one in GUARDRAILS
+        for one in EVERY_GUARDRAIL
     },
     "segment_screen": ("No segment looks worse", "A segment looks worse"),
     "segments_seen": (

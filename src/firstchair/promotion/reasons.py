@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from firstchair.definitions.metrics import GUARDRAILS, HARMED
+from firstchair.definitions.metrics import EVERY_GUARDRAIL, HARMED
 
 
 class Reason(StrEnum):
@@ -73,5 +73,5 @@ class Reason(StrEnum):
     members = vars()
     for metric in HARMED:
         members[f"{metric.name}_DETERIORATED"] = f"{metric}_deteriorated"
-    for guardrail in GUARDRAILS:
+    for guardrail in EVERY_GUARDRAIL:
         members[f"{guardrail.metric.name}_NOT_PROVEN"] = f"{guardrail.metric}_not_proven"

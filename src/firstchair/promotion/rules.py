@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from firstchair.definitions.bounds import MOST_AVERAGES
 from firstchair.definitions.families import CONTENDERS, Family, families_in, listing
-from firstchair.definitions.metrics import GUARDRAILS
+from firstchair.definitions.metrics import EXPOSURE, GUARDRAILS, Guardrail
 from firstchair.errors import LedgerError, SettingsError
 from firstchair.evaluation.off_policy import Assumptions
 from firstchair.settings import Settings
@@ -182,6 +182,8 @@ class LiveRules:
     """Share by which listen-through may be worse."""
     active_margin: Fraction = 0.02
     """Share by which active days may be fewer."""
+    exposure_margin: Annotated[float | None, Field(gt=0, lt=1)] = None
+    """Share by which the exposure of small artists may be lower; none: it is not asked."""
     sample_ratio_e: Annotated[float, Field(gt=1)] = 100.0
     """E-value at which the arms count as assigned wrongly (Lindon and Malek)."""
     segment_users: Users = 300
@@ -269,6 +271,11 @@ class LiveRules:
             if low > high:
                 raise ValueError(f"{least} {low:g} exceeds {most} {high:g}")
         return self
+
+    @property
+    def guardrails(self) -> tuple[Guardrail, ...]:
+        """The guardrails that are asked of a promotion, where the evidence has their sums."""
+        return GUARDRAILS if self.exposure_margin is None else (*GUARDRAILS, EXPOSURE)
 
     @property
     def most_evidence_days(self) -> int:
@@ -386,6 +393,7 @@ def _live(settings: Settings) -> LiveRules:
         ramp_days_small=settings.ramp_days_small,
         listen_margin=settings.listen_margin,
         active_margin=settings.active_margin,
+        exposure_margin=settings.exposure_margin,
         blind_needs_person=settings.blind_needs_person,
         late_tolerance_days=settings.late_tolerance_days,
         probation_min_days=settings.probation_min_days,

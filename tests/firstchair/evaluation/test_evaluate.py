@@ -43,6 +43,9 @@ def test_a_split_with_test_users_has_a_row_for_each_and_their_means(train: Train
     recall = found.per_user.column("recall_at_20").to_numpy()
     assert found.metrics["test_recall_at_20"] == np.mean(recall)
     assert {"test_coverage_at_20", "test_novelty_bits", "test_gini"} <= set(found.metrics)
+    tiers = [value for name, value in found.metrics.items() if name.startswith("test_share_")]
+    assert len(tiers) == 4 or "followers" not in train.artists
+    assert sum(tiers) == pytest.approx(1) or not tiers
     assert found.metrics["test_prompted_share"] == 0
     assert "test_prompted_recall_at_20" not in found.metrics
 

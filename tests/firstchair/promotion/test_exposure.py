@@ -168,6 +168,21 @@ def test_a_day_counts_what_was_shown_on_it_and_what_came_of_that(build: Build) -
     assert (of(rows, SHOWN, 2)["active"], of(rows, SHOWN, 2)["impressions"]) == (1, 0)
 
 
+def test_impressions_of_small_artists_are_counted_by_the_median_of_the_catalogue(
+    build: Build, lake: Lake
+) -> None:
+    followers = {"a": 1, "b": 100, "c": 101, "d": 5_000, "e": None}
+    blank = dict.fromkeys(t.ARTISTS.schema.names)
+    artists = [{**blank, "artist_id": name, "followers": n} for name, n in followers.items()]
+    lake.overwrite(t.ARTISTS, pa.Table.from_pylist(artists, schema=t.ARTISTS.schema))
+
+    rows = build([*slate(SHOWN, after(1), "a", "b", "d", "e"), *slate(OTHER, after(1), "d", "x")])
+
+    # The median of 1, 100, 101 and 5,000 is 100.5; who is not known is not small.
+    assert of(rows, SHOWN, 1)["tail_impressions"] == 2
+    assert of(rows, OTHER, 1)["tail_impressions"] == of(rows, OTHER, 0)["tail_impressions"] == 0
+
+
 def test_an_event_delivered_twice_counts_once(build: Build) -> None:
     day = after(1)
     events = [

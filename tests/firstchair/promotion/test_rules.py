@@ -153,7 +153,12 @@ def _rule_table(part: str) -> dict[str, tuple[str, str]]:
 
 
 # Other values of settings that are no plain numbers.
-OTHERS = {"wanted_effect": 0.05, "contenders": "als blend", "first_champion": "xgboost"}
+OTHERS = {
+    "wanted_effect": 0.05,
+    "exposure_margin": 0.1,
+    "contenders": "als blend",
+    "first_champion": "xgboost",
+}
 
 
 def _settings_by_rule() -> dict[tuple[str, str], str]:

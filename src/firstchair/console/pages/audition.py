@@ -7,7 +7,7 @@ from firstchair.console import roles
 from firstchair.console.charts import Forest, ForestRow, Form, LineChart, Point, Reference, Series
 from firstchair.console.sources import Sources, rows
 from firstchair.definitions import churn
-from firstchair.definitions.metrics import GUARDRAILS
+from firstchair.definitions.metrics import EVERY_GUARDRAIL
 from firstchair.lake import tables as t
 from firstchair.promotion import Entry, Explained, Stage, StagePlan, explained, newest_plan
 from firstchair.promotion.evidence_record import (
@@ -25,7 +25,7 @@ ERRORS = 1.96
 NAMES = {
     "clicks_per_100": "Clicks per 100",
     "clicks_unweighted": "Clicks per 100, unweighted",
-    **{str(one.metric): one.title for one in GUARDRAILS},
+    **{str(one.metric): one.title for one in EVERY_GUARDRAIL},
     "ctr_pooled": "CTR, pooled",
     **{label: f"Churn at {days} days" for label, days in churn.LABELS.items()},
     "ndcg_at_10": "NDCG@10",

@@ -35,6 +35,8 @@ class Effect:
         lost: Some of the challenger's users who click little are missing from the tables.
         account: Impressions that one of the challenger's users has each day, without a click; 0
             for no such account.
+        exposure: Share of impressions that are of small artists; None where the evidence does not
+            know it.
     """
 
     clicks: float = 0.0
@@ -47,6 +49,7 @@ class Effect:
     late: bool = False
     lost: bool = False
     account: int = 0
+    exposure: float | None = None
 
     def chances(self, found: Behaviour, treated: Flags) -> npt.NDArray[np.float32]:
         """Chance of a click of each cell, float32 (n_cells,).

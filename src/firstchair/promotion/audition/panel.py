@@ -22,12 +22,15 @@ from firstchair.promotion.experiment.evidence import (
     BEFORE,
     BEFORE_DAYS,
     MEASURES,
+    OPTIONAL,
     Codes,
     Segment,
     Values,
 )
 
 LATE_DAYS, LATE_MISSING = 2, 0.40
+# Shares of users' impressions that are of small artists: 15 % in the mean, half as much apart.
+TAIL_SHARE = (3.0, 17.0)
 # Measures of each day before the stage; the columns of `BEFORE` are their sums.
 HISTORY = tuple(name.removeprefix("pre_").removesuffix("_days") for name in BEFORE)
 # Newest days whose arrays are cached: the gate reads a day again while it may still change.
@@ -47,7 +50,8 @@ class Panel:
         earlier_rows: As `rows`, of these, float32 (n_earlier,).
         offsets: The rows of day d of the stage are offsets[d] to offsets[d + 1].
         user: int64 (n_rows,), one row a user and day on which they were active.
-        rows: By name of `MEASURES`, float32 (n_rows,); every click is a play, and nobody follows.
+        rows: By name of `MEASURES` and `OPTIONAL`, float32 (n_rows,); every click is a play, and
+            nobody follows.
         late: Whether impressions of the challenger arrive late.
     """
 
@@ -128,7 +132,7 @@ class Panel:
         found["plays"] = found["clicks"]
         for values in found.values():
             values.flags.writeable = False
-        return {name: found[name] for name in MEASURES}
+        return {name: found[name] for name in (*MEASURES, *OPTIONAL) if name in found}
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
         """Churn labels of users active on a day, 0 or 1; empty while they are not final."""
@@ -158,6 +162,8 @@ def simulate_panel(users: int, effect: Effect, *, seed: int, world: World = STEA
     recorded = effect.recorded(rng, found, treated)
     found = found.only(effect.remaining(rng, found, treated) & recorded[found.user])
     measured = _measured(rng, found, effect, treated, world)
+    if effect.exposure is not None:
+        measured["tail_impressions"] = _of_small_artists(seed, found, effect.exposure, treated)
     day, user = found.day, found.user
     if effect.account:
         program = int(np.argmax(treated))
@@ -208,6 +214,19 @@ def _measured(
         "ms_played": ms_played,
         "track_ms": track_ms,
     }
+
+
+def _of_small_artists(
+    seed: int, found: Behaviour, effect: float, treated: npt.NDArray[np.bool_]
+) -> Floats:
+    """Impressions of each cell that are of small artists, float32 (n_cells,).
+
+    They have a random stream of their own, so that all else is as in panels without them.
+    """
+    rng = np.random.default_rng([seed, 1])
+    share = rng.beta(*TAIL_SHARE, found.users)[found.user]
+    share *= 1 + effect * (treated[found.user] & (found.day >= BEFORE_DAYS))
+    return rng.binomial(found.impressions, share).astype(np.float32)
 
 
 def _with_program(

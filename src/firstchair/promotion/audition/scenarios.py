@@ -25,6 +25,7 @@ class Scenario:
         hold_code: Reason code that holds must have.
         hold_share: Share of the holds that must have it.
         every_evaluation: Whether they must have it at every evaluation.
+        exposure_margin: The rule of that name; None leaves it as it is.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scenario:
     hold_code: str | None = None
     hold_share: float = 0.0
     every_evaluation: bool = False
+    exposure_margin: float | None = None
 
     def seeds(self, seeds: int) -> int:
         """Number of runs."""
@@ -165,6 +167,27 @@ SCENARIOS = (
         "not promote",
         Effect(-0.04, heavy_clicks=0.12),
         at_most={"promote": 0.05},
+    ),
+    Scenario(
+        "starves-small-artists",
+        "clicks +6 %, impressions of small artists -15 %; margin 5 %",
+        "hold",
+        Effect(0.06, exposure=-0.15),
+        share_of_seeds=2 / 3,
+        at_most={"promote": 0.0},
+        at_least={"hold": 0.90},
+        hold_code="exposure_tail_not_proven",
+        hold_share=1.0,
+        exposure_margin=0.05,
+    ),
+    Scenario(
+        "feeds-small-artists",
+        "clicks +6 %, impressions of small artists as before; margin 5 %",
+        "promote",
+        Effect(0.06, exposure=0.0),
+        share_of_seeds=2 / 3,
+        at_least={"promote": 0.85},
+        exposure_margin=0.05,
     ),
     Scenario(
         "leak",

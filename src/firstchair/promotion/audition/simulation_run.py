@@ -1,6 +1,6 @@
 """One run: the gate, and two naive rules, decide about a simulated stage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -64,6 +64,8 @@ def run_scenario(
     every_evaluation = True
     last: Verdict | ExperimentDecision | None = _in_shadow(scenario, seed)
     if last is None:
+        if scenario.exposure_margin is not None:
+            rules = replace(rules, exposure_margin=scenario.exposure_margin)
         experiment = Experiment(panel, DATES, rules)
         for ruling in experiment.rulings():
             if ruling.verb is not Verb.HOLD:

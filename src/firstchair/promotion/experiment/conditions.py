@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from firstchair.definitions.metrics import GUARDRAILS, Metric
+from firstchair.definitions.metrics import EVERY_GUARDRAIL, Metric
 from firstchair.evaluation.sample_ratio import log_e_sample_ratio
 from firstchair.promotion.experiment.evaluations import Evaluation
 from firstchair.promotion.experiment.evidence import LeftOut
@@ -17,7 +17,7 @@ from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules, percent
 
 # Names of the conditions on guardrails.
-GUARDED = {one.metric: f"{one.metric}_not_inferior" for one in GUARDRAILS}
+GUARDED = {one.metric: f"{one.metric}_not_inferior" for one in EVERY_GUARDRAIL}
 
 
 class Condition(NamedTuple):

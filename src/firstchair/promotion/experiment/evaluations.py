@@ -13,7 +13,7 @@ from firstchair.definitions.bounds import bounded
 from firstchair.definitions.churn import mature_day
 from firstchair.definitions.metrics import CHURN_HORIZONS
 from firstchair.evaluation.moments import sides_of
-from firstchair.promotion.experiment.evidence import READ, Codes, Segment, Values
+from firstchair.promotion.experiment.evidence import OPTIONAL, READ, Codes, Segment, Values
 from firstchair.promotion.rules import LiveRules
 
 Day = Mapping[str, Values]
@@ -44,7 +44,10 @@ class Days(Protocol):
         """Number of users."""
 
     def day(self, day: int, *, today: int) -> Day:
-        """What each user did on a day, by name of `READ`, as far as it is known today."""
+        """What each user did on a day, as far as it is known today.
+
+        By name of `READ`, and of `OPTIONAL` where the evidence has it on every day.
+        """
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
         """Users with a churn label of a day, and the labels."""
@@ -57,7 +60,7 @@ class Evaluation:
     Attributes:
         day: Days of the stage so far.
         data_days: The first of those, up to the first whose data are incomplete.
-        totals: Sums of each user over the data days, by name of `READ`.
+        totals: Sums of each user over the data days, by name of `READ` and `OPTIONAL`.
         oldest: The oldest `novelty_days` data days.
         recent: The newest `novelty_days`.
         newest: The newest `window_days`.
@@ -84,7 +87,7 @@ class Evaluations:
 
     def __iter__(self) -> Iterator[Evaluation]:
         rules, days = self.rules, self.days
-        totals = _Totals(days.users)
+        totals = _Totals(days.users, _names(days))
         labels = {str(name): np.full(days.users, np.nan) for name in CHURN_HORIZONS}
         kept: deque[Day] = deque(maxlen=max(rules.novelty_days, rules.window_days))
         oldest: list[Day] = []
@@ -131,11 +134,17 @@ def shown_over(days: Sequence[Day]) -> Day:
     return found
 
 
+def _names(days: Days) -> tuple[str, ...]:
+    """Names of what is summed: `READ`, and what of `OPTIONAL` the evidence has."""
+    optional = OPTIONAL if days.days else ()
+    return (*READ, *(name for name in optional if name in days.day(0, today=0)))
+
+
 class _Totals:
     """Sums of each user over the days of a stage, added up again only if a day has changed."""
 
-    def __init__(self, users: int) -> None:
-        self._settled: Day = {name: np.zeros(users) for name in READ}
+    def __init__(self, users: int, names: Sequence[str]) -> None:
+        self._settled: Day = {name: np.zeros(users) for name in names}
         self._sums: Day = self._settled
         # The days in `_sums` that may still change.
         self._open: list[Day] = []

@@ -21,6 +21,8 @@ MEASURES = ("impressions", "clicks", "plays", "ms_played", "track_ms", "followed
 READ = tuple(
     dict.fromkeys(["impressions", "clicks", *(n for g in metrics.GUARDRAILS for n in g.sums)])
 )
+# A measure that evidence may lack, without which its guardrail is not asked.
+OPTIONAL = ("tail_impressions",)
 LABELS = tuple(churn.LABELS)
 BEFORE = tuple(metrics.BEFORE.values())
 # Days before the stage that the columns of `BEFORE` count: part of what evidence is, not of a rule.
@@ -78,7 +80,8 @@ class Evidence:
         before: Sums of the 28 days before the stage by name (`BEFORE`), float64 (n_users,).
         offsets: Rows of day d are those from offsets[d] to offsets[d + 1].
         user: Number of each row's user, int64 (n_rows,).
-        rows: By name (`MEASURES`, `LABELS`), float64 (n_rows,). A label is NaN until it is final.
+        rows: By name (`MEASURES`, `LABELS`, and those of `OPTIONAL` that the evidence has), float64
+            (n_rows,). A label is NaN until it is final.
         left_out: What does not count, by kind; kinds with a count of 0 included.
     """
 
@@ -102,10 +105,11 @@ class Evidence:
         return len(self.arm)
 
     def day(self, day: int, *, today: int) -> dict[str, Values]:
-        """What each user did on a day, by name of `READ`, float64 (n_users,)."""
+        """What each user did on a day, by name of `READ` and `OPTIONAL`, float64 (n_users,)."""
         assert day <= today
         here = slice(self.offsets[day], self.offsets[day + 1])
-        return {name: _sums(self.user[here], self.rows[name][here], self.users) for name in READ}
+        names = (name for name in (*READ, *OPTIONAL) if name in self.rows)
+        return {name: _sums(self.user[here], self.rows[name][here], self.users) for name in names}
 
     def labels(self, day: int, name: str) -> tuple[Codes, Values]:
         """Numbers of the users with a final label of a day, and the labels."""

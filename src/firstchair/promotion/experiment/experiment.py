@@ -242,6 +242,7 @@ class Experiment:
             *(
                 ask.not_inferior(metric, readings[metric], margin, bounds.get(metric), rules)
                 for metric, margin in margins(rules).items()
+                if metric in readings
             ),
             *((self._segment_condition(seen), self._lasting(evaluation)) if bounds else ()),
             ask.believable(clicks, rules),

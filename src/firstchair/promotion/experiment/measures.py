@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from firstchair.definitions.bounds import bounded
-from firstchair.definitions.metrics import CHURN_HORIZONS, GUARDRAILS, Metric, each_ratio
+from firstchair.definitions.metrics import CHURN_HORIZONS, Metric, each_ratio
 from firstchair.evaluation.moments import (
     Comparison,
     Contrast,
@@ -131,14 +131,19 @@ def read(
 
     - Clicks per 100 impressions of users with impressions, weighted by how exactly their rate is
       known, and once more without weights.
-    - The guardrails (`firstchair.definitions.metrics`).
+    - The guardrails (`firstchair.definitions.metrics`), optional ones where they are asked and the
+      evidence has their sums.
     - Churn, of users with a final label.
     - The ratio of all clicks to all impressions, with a bounded weight of each user.
     """
     total, data_days = evaluation.totals, evaluation.data_days
     clicks = clicks_of(total, forecast, data_days=data_days)
     others = {
-        **{one.metric: one.value(total, max(1, data_days)) for one in GUARDRAILS},
+        **{
+            one.metric: one.value(total, max(1, data_days))
+            for one in rules.guardrails
+            if total.keys() >= set(one.sums)
+        },
         **{metric: evaluation.labels[str(metric)] for metric in CHURN_HORIZONS},
     }
     of_users = {
@@ -156,7 +161,10 @@ def read(
     )
     sums = cells.sums(of_users[Metric.CLICKS])
     return Readings(
-        {metric: readings[metric] for metric in Metric}, sums, cells.compare(sums), compared
+        {metric: readings[metric] for metric in Metric if metric in readings},
+        sums,
+        cells.compare(sums),
+        compared,
     )
 
 

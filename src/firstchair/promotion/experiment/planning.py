@@ -10,7 +10,7 @@ from firstchair.definitions.bounds import bounded_parts
 from firstchair.definitions.metrics import (
     BEFORE,
     CHURN_HORIZONS,
-    GUARDRAILS,
+    EVERY_GUARDRAIL,
     Metric,
     each_ratio,
 )
@@ -114,7 +114,7 @@ def _before(metric: Metric, before: Mapping[str, Values]) -> Values:
     """Each user's value in the days before, float64; empty if it is not known of those days."""
     if metric is Metric.CLICKS_UNWEIGHTED:
         return each_ratio(before["pre_clicks"], before["pre_impressions"])
-    guardrail = next(one for one in GUARDRAILS if one.metric is metric)
+    guardrail = next(one for one in EVERY_GUARDRAIL if one.metric is metric)
     if not BEFORE.keys() >= set(guardrail.sums):
         return np.array([])
     sums = {name: before[BEFORE[name]] for name in guardrail.sums}

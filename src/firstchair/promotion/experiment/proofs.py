@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from firstchair.definitions.metrics import GUARDRAILS, Metric
+from firstchair.definitions.metrics import Metric
 from firstchair.evaluation.moments import Comparison, Key
 from firstchair.evaluation.repeated import RepeatedTest
 from firstchair.promotion.experiment.evaluations import Evaluation
@@ -11,7 +11,7 @@ from firstchair.promotion.rules import LiveRules
 
 def margins(rules: LiveRules) -> dict[Metric, float]:
     """By how much each guardrail may be worse, as a share."""
-    return {one.metric: getattr(rules, one.margin) for one in GUARDRAILS}
+    return {one.metric: getattr(rules, one.margin) for one in rules.guardrails}
 
 
 class Proofs:
@@ -38,6 +38,7 @@ class Proofs:
         return {Metric.CLICKS_UNWEIGHTED: rules.unweighted_z} | {
             metric: test.critical(compared.influence(metric), share=share)
             for metric, test in self._tests.items()
+            if metric in compared.terms
         }
 
 

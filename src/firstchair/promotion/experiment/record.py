@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.special import ndtri
 
-from firstchair.definitions.metrics import GUARDRAILS, Metric
+from firstchair.definitions.metrics import EVERY_GUARDRAIL, Metric
 from firstchair.evaluation.sequential import detectable, log_e, radius
 from firstchair.promotion.experiment.conditions import Condition, proven
 from firstchair.promotion.experiment.decision import Check, MetricFinding
@@ -20,7 +20,7 @@ DESCRIBED = 3
 ROLES = {
     Metric.CLICKS: "success",
     Metric.CLICKS_UNWEIGHTED: "guardrail",
-    **{one.metric: "guardrail" for one in GUARDRAILS},
+    **{one.metric: "guardrail" for one in EVERY_GUARDRAIL},
 }
 
 

@@ -16,6 +16,7 @@ from firstchair.promotion.experiment.evidence import (
     COLUMNS,
     LABELS,
     MEASURES,
+    OPTIONAL,
     SEGMENTS,
     Codes,
     Evidence,
@@ -46,7 +47,8 @@ def as_evidence(
     repeated rows, and rows that contradict each other about a user's day.
 
     Args:
-        table: Columns `COLUMNS`, one row per user and day, in any order.
+        table: Columns `COLUMNS`, one row per user and day, in any order. Those of `OPTIONAL` are
+            read where every row has a value.
         where: Name of the table in error texts.
         bad_days: Days with bad records. They are no days of the stage: of their rows, only the arm
             of a user and what is known from before the stage are used.
@@ -73,7 +75,8 @@ def as_evidence(
             where,
         )
     numbers = {
-        name: _numbers(table.column(name), name, where) for name in (*MEASURES, *LABELS, *BEFORE)
+        name: _numbers(table.column(name), name, where)
+        for name in (*MEASURES, *LABELS, *BEFORE, *_present(table))
     }
     _check_ranges(numbers, where)
     _check_span(days, most_days, where)
@@ -94,6 +97,11 @@ def as_evidence(
     )
 
 
+def _present(table: pa.Table) -> list[str]:
+    """Columns of `OPTIONAL` in which every row has a value."""
+    return [n for n in OPTIONAL if n in table.column_names and not table.column(n).null_count]
+
+
 def _arranged(
     segments: pa.Table,
     user: Codes,
@@ -111,7 +119,8 @@ def _arranged(
     inside = np.isin(days, dates)
     days = days[inside]
     offsets = np.append(np.searchsorted(days, dates), len(days)).astype(np.int64)
-    rows = {name: numbers[name][inside] for name in (*MEASURES, *LABELS)}
+    names = (name for name in (*MEASURES, *LABELS, *OPTIONAL) if name in numbers)
+    rows = {name: numbers[name][inside] for name in names}
     before = {name: numbers[name][first_rows] for name in BEFORE}
     # A play counts at most its track's length, and a day once, however the row has it.
     rows["ms_played"] = np.minimum(rows["ms_played"], rows["track_ms"])
@@ -180,6 +189,9 @@ def _repeated(table: pa.Table, order: Codes, user: Codes, days: Codes) -> tuple[
 def _without_excess(numbers: Mapping[str, Values], arm: Arms) -> tuple[dict[str, Values], LeftOut]:
     """Bound clicks by impressions, because a click without its impression does not count."""
     excess, sound = np.zeros(len(arm), dtype=np.bool_), dict(numbers)
+    for name in OPTIONAL:
+        if name in numbers:
+            sound[name] = np.minimum(numbers[name], numbers["impressions"])
     for clicks, impressions in (("clicks", "impressions"), ("pre_clicks", "pre_impressions")):
         excess |= numbers[clicks] > numbers[impressions]
         sound[clicks] = np.minimum(numbers[clicks], numbers[impressions])
@@ -237,8 +249,8 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str) -> Values:
 
 
 def _check_ranges(numbers: Mapping[str, Values], where: str) -> None:
-    for name in (*MEASURES, *BEFORE):
-        if (bad := numbers[name] < 0).any():
+    for name in (*MEASURES, *BEFORE, *OPTIONAL):
+        if name in numbers and (bad := numbers[name] < 0).any():
             raise refused(
                 f"{bad.sum()} of {len(bad)} values of {name} are negative; "
                 f"first in row {_first(bad)}.",

@@ -21,7 +21,8 @@ from firstchair.promotion.audition.audition import Limit
 from firstchair.promotion.audition.behaviour import DAYS
 from firstchair.promotion.audition.effects import HARMED
 from firstchair.promotion.audition.scenarios import accepted
-from firstchair.promotion.audition.simulation_run import run_scenario
+from firstchair.promotion.audition.simulation_run import DATES, run_scenario
+from firstchair.promotion.experiment import Experiment
 from firstchair.promotion.rules import LiveRules
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
@@ -38,7 +39,8 @@ def test_the_scenarios_are_those_of_the_specification() -> None:
         "null", "better5", "better10", "worse5", "worse10", "offline_lies",
         "segment_harm_large", "segment_harm_small", "ctr_bait", "users_driven_away",
         "less_active", "less_listened", "srm_biased", "late_events", "novelty",
-        "small", "small10", "medium5", "medium10", "power_users", "leak",
+        "small", "small10", "medium5", "medium10", "power_users",
+        "starves-small-artists", "feeds-small-artists", "leak",
     ]  # fmt: skip
     assert BY_NAME["segment_harm_large"].seeds(60) == 12
 
@@ -53,6 +55,44 @@ def test_the_accepted_counts_are_those_of_the_specification(
     limit: float, runs: int, at_most: bool, count: int
 ) -> None:
     assert accepted(limit, runs, at_most=at_most) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "decision", "held"),
+    [("starves-small-artists", "hold", True), ("feeds-small-artists", "promote", False)],
+)
+def test_who_shows_small_artists_less_is_held_and_who_does_not_is_promoted(
+    name: str, decision: str, held: bool
+) -> None:
+    clearer = replace(BY_NAME[name], users=6_000, effect=replace(BY_NAME[name].effect, clicks=0.2))
+
+    found = run_scenario(clearer, seed=1, rules=LiveRules())
+
+    assert found.decision == decision
+    assert ("exposure_tail_not_proven" in found.codes) is held
+
+
+def test_a_margin_for_small_artists_changes_nothing_where_the_evidence_does_not_know_them() -> None:
+    panel = simulate_panel(3_000, Effect(0.15), seed=1)
+    with_margin = LiveRules(exposure_margin=0.05)
+
+    asked, usual = (
+        list(Experiment(panel, DATES, rules).decisions()) for rules in (with_margin, LiveRules())
+    )
+
+    assert asked == usual
+    assert "exposure_tail" not in {metric.name for metric in asked[-1].metrics}
+
+
+def test_panels_with_and_without_small_artists_are_otherwise_the_same() -> None:
+    known, unknown = (
+        totals(simulate_panel(500, Effect(0.1, exposure=part), seed=3)) for part in (-0.5, None)
+    )
+
+    share = known.pop("tail_impressions").sum() / known["impressions"].sum()
+    assert all(np.array_equal(known[name], values) for name, values in unknown.items())
+    # 15 % for half of the users, 7.5 % for the others.
+    assert share == pytest.approx(0.1125, abs=0.02)
 
 
 def test_a_count_outside_its_limits_fails() -> None:
