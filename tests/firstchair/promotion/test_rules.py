@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstchair.definitions.metrics import GUARDRAILS
+from firstchair.definitions.metrics import EVERY_GUARDRAIL
 from firstchair.errors import LedgerError, SettingsError
 from firstchair.promotion import GateRules, LiveRules, OfflineRules
 from firstchair.settings import Settings
@@ -185,7 +185,7 @@ def test_every_rule_has_a_reader() -> None:
     owners = frozenset({"rules", "_rules", "offline", "live"})
     trees = modules(("src/firstchair/promotion",), without="src/firstchair/promotion/rules.py")
     read = set().union(*(read_from(tree, owners) for tree in trees), _read_by_rules_themselves())
-    read |= {guardrail.margin for guardrail in GUARDRAILS}
+    read |= {guardrail.margin for guardrail in EVERY_GUARDRAIL}
 
     assert {name for _, name in NAMES} - read == set()
 
