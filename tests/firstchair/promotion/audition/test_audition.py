@@ -66,7 +66,7 @@ def test_who_shows_small_artists_less_is_held_and_who_does_not_is_promoted(
 ) -> None:
     clearer = replace(BY_NAME[name], users=6_000, effect=replace(BY_NAME[name].effect, clicks=0.2))
 
-    found = run_scenario(clearer, seed=1, rules=LiveRules())
+    found = run_scenario(clearer, seed=1, rules=LiveRules(listen_margin=0.1, active_margin=0.1))
 
     assert found.decision == decision
     assert ("exposure_tail_not_proven" in found.codes) is held
