@@ -113,6 +113,8 @@ class Stand:
         rows = rows.set_column(0, "day", pa.array(moved, pa.date32()))
         for name, value in extra.items():
             rows = rows.append_column(name, pa.array([value] * rows.num_rows))
+        # Panels do not know small artists.
+        rows = rows.append_column("tail_impressions", pa.nulls(rows.num_rows, pa.int64()))
         rows = in_their_arms(rows, phase)
         rows = rows.select(t.EVIDENCE.schema.names)
         casted = [rows.column(f.name).cast(f.type, safe=False) for f in t.EVIDENCE.schema]
