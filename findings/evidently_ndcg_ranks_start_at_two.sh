@@ -18,7 +18,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check evidently==0.7.23
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+  evidently==0.7.23 pandas==2.3.3 numpy==2.4.6
 
 cd "$folder"
 DO_NOT_TRACK=1 "$folder/venv/bin/python" -W ignore - <<'PYTHON'

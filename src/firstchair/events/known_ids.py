@@ -218,5 +218,6 @@ def _hashes_of(event_ids: pa.ChunkedArray) -> Hashes:
     """Ascending, each once."""
     with connect() as connection:
         connection.register("wanted", pa.Table.from_arrays([event_ids], ["event_id"]))
-        found = connection.sql("select hash(event_id) as hash from wanted").to_arrow_table()
-    return np.unique(np.asarray(found["hash"]))
+        # Arrow would import pandas, to make an array of its column.
+        found = connection.sql("select hash(event_id) as hash from wanted").fetchnumpy()
+    return np.unique(found["hash"])
