@@ -264,7 +264,8 @@ def _proposed_accounts(url: str) -> Iterator[str]:
         return
     found = {name: _columns(columns) for name, columns in tables.items()}
     best = max(found, key=lambda name: (len(found[name]), name), default=None)
-    if best is None or "user_id" not in found[best]:
+    # A key alone is that of any table.
+    if best is None or "user_id" not in found[best] or len(found[best]) == 1:
         return
     yield f"table = {json.dumps(best)}"
     yield f"columns = {_inline(found[best])}"

@@ -106,16 +106,21 @@ def missing_tables(url: sa.URL, *tables: sa.Table) -> list[str]:
 
 
 def table_columns(url: sa.URL) -> dict[str, list[str]]:
-    """Names of the columns of every table that the database shows without a schema.
+    """Names of the columns of every table; those of another schema than the usual one bear it.
 
     Raises:
         SourceError: The database cannot be reached.
     """
     with _connected(url, sa.table("users")) as connection:
         inspected = sa.inspect(connection)
+        usual = inspected.default_schema_name
         return {
-            name: [column["name"] for column in inspected.get_columns(name)]
-            for name in inspected.get_table_names()
+            name if schema == usual else f"{schema}.{name}": [
+                column["name"] for column in inspected.get_columns(name, schema=schema)
+            ]
+            for schema in inspected.get_schema_names()
+            if schema != "information_schema"
+            for name in inspected.get_table_names(schema=schema)
         }
 
 

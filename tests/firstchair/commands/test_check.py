@@ -163,6 +163,38 @@ def test_init_proposes_a_mapping_that_makes_events_of_the_records(
     assert mapping.field("ms_played").unit == "s"
 
 
+@pytest.mark.parametrize(
+    ("made", "proposed"),
+    [
+        (
+            "create schema crm; create table crm.members (id int, joined_at timestamp);"
+            "create table bands (id int, name text, fans int)",
+            ('table = "crm.members"', 'columns = { "user_id" = "id", "created_at" = "joined_at" }'),
+        ),
+        ("create table bands (id int, name text, fans int)", ()),
+    ],
+    ids=["another schema", "no accounts"],
+)
+def test_init_looks_for_accounts_in_every_schema_and_takes_no_table_for_its_key_alone(
+    tmp_path: Path, new_database: Callable[[], sa.URL], made: str, proposed: tuple[str, ...]
+) -> None:
+    url = new_database()
+    with sa.create_engine(url, poolclass=sa.pool.NullPool).begin() as connection:
+        connection.execute(sa.text(made))
+    (tmp_path / "events").mkdir()
+
+    report = init(
+        tmp_path,
+        events_url=str(tmp_path / "events"),
+        accounts_url=url.render_as_string(hide_password=False),
+        preset="segment",
+        force=False,
+        now=NOW,
+    )
+
+    assert report.accounts == proposed
+
+
 def test_init_writes_over_nothing_and_finds_the_accounts(
     tmp_path: Path, new_database: Callable[[], sa.URL]
 ) -> None:
