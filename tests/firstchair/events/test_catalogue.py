@@ -193,3 +193,25 @@ def test_without_a_catalogue_artists_and_tracks_are_those_of_the_events(
     assert artists["artist-1"]["first_active_on"] == date(2026, 1, 5)
     (track,) = delivery.lake.read(t.TRACKS).to_pylist()
     assert (track["artist_id"], track["title"], track["duration_ms"]) == ("artist-1", "Jóga", 300)
+
+
+def test_no_name_of_a_derived_catalogue_holds_a_key_or_pseudonym(
+    delivery: Delivery, new_database: Callable[[], sa.URL]
+) -> None:
+    """The user 182 listens to Blink 182, so in their event the name has a pseudonym."""
+    blink = {"artist_name": "Blink 182", "track_title": "Dammit 182"}
+    alone = {"artist_id": "artist-2", "track_id": "track-2", "artist_name": "Sum 182"}
+    delivery.put(
+        "a.json",
+        make_event(1, "play", user_id="41", **blink),
+        make_event(2, "play", user_id="182", occurred_at="2026-01-06T10:00:00Z", **blink),
+        make_event(3, "play", user_id="182", **alone),
+    )
+    delivery.ingest()
+
+    build_catalogue(delivery.lake, new_database())
+
+    names = {row["artist_id"]: row["name"] for row in delivery.lake.read(t.ARTISTS).to_pylist()}
+    assert names == {"artist-1": "Blink 182", "artist-2": "artist-2"}
+    titles = {row["track_id"]: row["title"] for row in delivery.lake.read(t.TRACKS).to_pylist()}
+    assert titles == {"track-1": "Dammit 182", "track-2": "track-2"}
