@@ -3,10 +3,10 @@
 A file of a Delta table never changes. So what was counted of it holds as long as the table has it,
 and after a day's work only that day's files are read. The summaries are kept in the folder
 `Lake.index`; they may be deleted or lack files, and what is missing is counted when next asked for.
+Each bears a digest of what it holds and of the query that it was counted by.
 """
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Collection
 from contextlib import suppress
@@ -131,14 +131,14 @@ def _of_all_files(
     """What a query (SQL) says of the `records` of each file of a table, kept under a name."""
     present = lake.file_rows(table)
     path = None if lake.index is None else lake.index / f"{table.name.replace('/', '-')}.{name}"
-    known = _read(path, present, columns)
+    known = _read(path, present, columns, query)
     new = sorted(present.keys() - set(known.column("file").unique().to_pylist()))
     if not new:
         return known
     found = pa.concat_tables([known, *(_of_file(lake, table, f, columns, query) for f in new)])
     if path is not None and table.name not in lake.pinned:
         with suppress(OSError):  # a folder that cannot be written costs time alone
-            _write(path, found)
+            _write(path, found, query)
     return found
 
 
@@ -149,15 +149,13 @@ def _of_file(lake: Lake, table: t.Table, file: str, columns: pa.Schema, query: s
         return found.to_arrow_table().cast(columns)
 
 
-def _read(path: Path | None, present: Collection[str], columns: pa.Schema) -> pa.Table:
+def _read(path: Path | None, present: Collection[str], columns: pa.Schema, query: str) -> pa.Table:
     """What is kept of the files that are there; nothing if it is not as it was written."""
     with suppress(OSError, pa.ArrowInvalid):
         content = b"" if path is None else path.read_bytes()
         digest, body = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-        if digest == hashlib.sha256(body).digest():
-            kept = pa.ipc.open_file(body).read_all()
-            if kept.schema.equals(columns):
-                return _of_files(kept, present)
+        if digest == _digest(body, query):
+            return _of_files(pa.ipc.open_file(body).read_all(), present)
     return pa.Table.from_batches([], schema=columns)
 
 
@@ -174,12 +172,17 @@ def _of_files(kept: pa.Table, names: Collection[str]) -> pa.Table:
         )
 
 
-def _write(path: Path, rows: pa.Table) -> None:
+def _write(path: Path, rows: pa.Table, query: str) -> None:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, rows.schema) as file:
         file.write_table(rows)
     body = sink.getvalue().to_pybytes()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as temporary:
-        temporary.write(hashlib.sha256(body).digest() + body)
-    os.replace(temporary.name, path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        temporary = Path(folder) / path.name
+        temporary.write_bytes(_digest(body, query) + body)
+        temporary.replace(path)
+
+
+def _digest(body: bytes, query: str) -> bytes:
+    return hashlib.sha256(query.encode() + body).digest()
