@@ -14,7 +14,7 @@ MAX_RECORD_BYTES = 1 << 20
 KEPT_OF_LONG_RECORD = 2_000
 # What may be told of a name that a sender chose: it looks like a field's, and not like a value.
 PLAIN_NAME = re.compile(r"[A-Za-z_$.-]{1,40}")
-READ_AT_ONCE = 1 << 18
+READ_AT_ONCE = 1 << 19
 USUAL_RECORD_BYTES = 1 << 12
 # What walks a record recursively must never run out of stack.
 MAX_DEPTH = 64
@@ -124,7 +124,7 @@ class Splitter:
             end = self._line_end()
             text = self._data[self._at : end].rstrip(b"\r\t ," if in_array else b"\r\t ")
             if (record := record_of(text, self._line)) is not None:
-                self._move(end)
+                self._at = end  # before the newline
                 return record
             self._mixed_line = self._line
         if self._byte() in {b"{", b"["}:
@@ -280,10 +280,11 @@ def _parsed(text: bytes) -> Any:
 def _judged(line: int, text: bytes, value: Any) -> Record:
     """The record of a JSON value, refused where readers may take it for different things."""
     size = len(text)
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
+    names, holders = _names(value)
+    if holders > MAX_DEPTH and _is_deep(value):
         shown = text[:KEPT_OF_LONG_RECORD].decode("utf-8", "replace")
         return Record(line, shown, "out_of_range", "nested too deep", size)
-    if len(_NAME.findall(text)) > _names(value) and (name := _repeated(text)) is not None:
+    if _written_names(text) > names and (name := _repeated(text)) is not None:
         return Record(line, text.decode(), "not_json", f"{name} is repeated", size)
     return Record(line, text.decode(), size=size)
 
@@ -296,8 +297,16 @@ def _fault(text: bytes, error: orjson.JSONDecodeError) -> str:
     return f"not JSON by RFC 8259: {error.msg} at character {error.pos}"
 
 
-def _names(value: Any) -> int:
-    """How many names all objects of a value have."""
+def _written_names(text: bytes) -> int:
+    """How many names, or more, are written in a text."""
+    # Most senders put a name's colon behind its quote, and to count that is many times faster.
+    if any(blank in text for blank in (b" :", b"\n:", b"\t:", b"\r:")):
+        return len(_NAME.findall(text))
+    return text.count(b'":')
+
+
+def _names(value: Any) -> tuple[int, int]:
+    """How many names all objects of a value have, and how many objects and lists there are."""
     # Each record is counted: no recursion, and no other types, since orjson makes these alone.
     count, inner = 0, [value]
     for one in inner:
@@ -306,7 +315,7 @@ def _names(value: Any) -> int:
             inner += [item for item in one.values() if type(item) in _HOLDING]
         elif type(one) is list:
             inner += [item for item in one if type(item) in _HOLDING]
-    return count
+    return count, len(inner)
 
 
 def is_plain_name(name: str) -> bool:
