@@ -401,3 +401,8 @@ def _message(error: SerializableErrorInfo | None) -> str:
     return (
         said.message.strip().removeprefix(DOMAIN_ERRORS) if said is not None else "it gave no cause"
     )
+
+
+def job_title(run: dg.DagsterRun) -> str:
+    """The job of a run as others are told it: runs of assets alone have none of their own."""
+    return "firstchair" if run.job_name.startswith("__") else run.job_name

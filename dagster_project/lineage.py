@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from dagster_project.execution import job_title
 from firstchair.platform import Platform
 from firstchair.platform.lineage import Lineage, State, Step
 
@@ -37,7 +38,7 @@ def _step(run: dg.DagsterRun, entry: dg.EventLogEntry, event: dg.DagsterEvent) -
     cause = error.cause if error is not None and error.cause is not None else error
     return Step(
         run_id=run.run_id,
-        job="firstchair" if run.job_name.startswith("__") else run.job_name,
+        job=job_title(run),
         asset=str(event.step_key),
         day=_day(run),
         at=datetime.fromtimestamp(entry.timestamp, UTC),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dagster_project.execution import job_title
 from firstchair.platform import Platform
 from firstchair.platform.tracing import TRACER, open_tracing
 
@@ -44,8 +45,7 @@ def spans_of(
     from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
     tracer = provider.get_tracer(TRACER)
-    job = "firstchair" if run.job_name.startswith("__") else run.job_name
-    about = {"dagster.run_id": run.run_id, "dagster.job": job}
+    about = {"dagster.run_id": run.run_id, "dagster.job": job_title(run)}
     if day := run.tags.get("dagster/partition"):
         about["dagster.partition"] = day
     steps: dict[str, Span] = {}

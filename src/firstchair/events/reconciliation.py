@@ -45,22 +45,20 @@ class Reconciliation:
 
 def reconcile(lake: Lake) -> Reconciliation:
     """Count every record read by its fate."""
-    with connect() as connection:
+    with _counted(lake) as connection:
         read, duplicates, conflicts = connection.execute(
             "select coalesce(sum(records), 0)::bigint, coalesce(sum(duplicates), 0)::bigint, "
             f"coalesce(sum(conflicting_duplicates), 0)::bigint from {lake.scan(t.OBJECTS)} "
             "where status = 'done'"
         ).fetchall()[0]
-        connection.register("refused", summary(lake, t.QUARANTINE_EVENTS))
         reasons = connection.execute(
             "select reason, sum(records)::bigint from refused "
             f"where {_whole(lake)} group by reason order by reason"
         ).fetchall()
+        waiting = sum(day.events for day in _waiting(connection, lake))
+        gaps = _gaps(connection)
     accepted = sum(lake.partition_rows(t.EVENTS).values())
-    waiting = sum(day.events for day in waiting_days(lake))
-    return Reconciliation(
-        read, accepted, duplicates, conflicts, dict(reasons), sequence_gaps(lake), waiting
-    )
+    return Reconciliation(read, accepted, duplicates, conflicts, dict(reasons), gaps, waiting)
 
 
 def changed_objects(lake: Lake) -> list[str]:
@@ -81,18 +79,22 @@ class WaitingDay:
 def waiting_days(lake: Lake) -> list[WaitingDay]:
     """Days that want building for events that have landed, ascending."""
     with _counted(lake) as connection:
-        rows = connection.execute(f"""
-            select event_date, sum(records)::bigint, max(read_at) from (
-                select event_date, records, read_at from landed where {_whole(lake)}
-                union all select event_date, -records, null from built
-            ) group by event_date having sum(records) > 0 order by event_date
-        """).fetchall()
+        return _waiting(connection, lake)
+
+
+def _waiting(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[WaitingDay]:
+    rows = connection.execute(f"""
+        select event_date, sum(records)::bigint, max(read_at) from (
+            select event_date, records, read_at from landed where {_whole(lake)}
+            union all select event_date, -records, null from built
+        ) group by event_date having sum(records) > 0 order by event_date
+    """).fetchall()
     return [WaitingDay(*row) for row in rows]
 
 
 @contextmanager
 def _counted(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with `landed`, summaries, and `built`, records by day that became something."""
+    """A connection with summaries, `landed` and `refused`, and `built`: what became of a day."""
     silver = lake.partition_rows(t.EVENTS)
     with connect() as connection:
         connection.register("landed", summary(lake, t.BRONZE_EVENTS))
@@ -256,30 +258,32 @@ def sequence_gaps(lake: Lake, *, before: date | None = None) -> dict[str, int]:
         before: Only numbers up to the last one of an event before this day (UTC): what is missing
             among newer ones may still be under way.
     """
+    with _counted(lake) as connection:
+        return _gaps(connection, before)
+
+
+def _gaps(connection: duckdb.DuckDBPyConnection, before: date | None = None) -> dict[str, int]:
     until = "true" if before is None else f"event_date < date '{before}'"
-    with connect() as connection:
-        connection.register("landed", summary(lake, t.BRONZE_EVENTS))
-        connection.register("refused", summary(lake, t.QUARANTINE_EVENTS))
-        rows = connection.execute(f"""
-            with runs as (
-                select source, first::hugeint as first, last::hugeint as last, event_date
-                from (from landed union all from refused)),
-            settled as (select source, max(last) as newest from runs where {until} group by source),
-            cut as (
-                select source, first, least(last, newest) as last
-                from runs join settled using (source)
-                where source is not null and first between 0 and newest),
-            -- Of each run, what no run before it holds.
-            added as (
-                select source, first, last,
-                       greatest(0, last - greatest(first, coalesce(max(last) over (
-                           partition by source order by first, last
-                           rows between unbounded preceding and 1 preceding) + 1, first)) + 1)
-                           as numbers
-                from cut)
-            select source, max(last) - min(first) + 1 - sum(numbers)::hugeint
-            from added group by source order by source
-        """).fetchall()
+    rows = connection.execute(f"""
+        with runs as (
+            select source, first::hugeint as first, last::hugeint as last, event_date
+            from (from landed union all from refused)),
+        settled as (select source, max(last) as newest from runs where {until} group by source),
+        cut as (
+            select source, first, least(last, newest) as last
+            from runs join settled using (source)
+            where source is not null and first between 0 and newest),
+        -- Of each run, what no run before it holds.
+        added as (
+            select source, first, last,
+                   greatest(0, last - greatest(first, coalesce(max(last) over (
+                       partition by source order by first, last
+                       rows between unbounded preceding and 1 preceding) + 1, first)) + 1)
+                       as numbers
+            from cut)
+        select source, max(last) - min(first) + 1 - sum(numbers)::hugeint
+        from added group by source order by source
+    """).fetchall()
     return dict(rows)
 
 

@@ -49,7 +49,7 @@ def test_a_step_names_its_tables_with_their_columns_and_its_run(tmp_path: Path) 
         (State.COMPLETE, step("silver_events", day="2026-01-31")),
     )
 
-    lake = f"{tmp_path}/home/lake"
+    lake = tmp_path / "home" / "lake"
     assert [begun["eventType"], done["eventType"]] == ["START", "COMPLETE"]
     assert begun["run"]["runId"] == done["run"]["runId"] != RUN
     assert done["run"]["facets"]["parent"]["run"]["runId"] == RUN
