@@ -2,7 +2,8 @@
 
 Sources: OpenID Connect Core 1.0, section 3.1; PKCE, RFC 7636; the issuer in the answer, RFC 9207.
 What a sign-in has to remember between going to the provider and coming back is in a signed cookie,
-so that any process may answer.
+so that any process may answer. What asks the provider is imported where it is asked: a service
+without one does not wait for it.
 """
 
 import base64
@@ -17,8 +18,6 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-
-import httpx
 
 from firstchair.access.scopes import Scope
 from firstchair.errors import SettingsError, SourceError
@@ -186,6 +185,8 @@ class Provider:
 
     def _redeemed(self, code: str, kept: Mapping[str, Any]) -> str | Failure:
         """The identity token for a code."""
+        import httpx
+
         sent = {
             "grant_type": "authorization_code",
             "code": code,
@@ -269,6 +270,8 @@ class Provider:
             raise self._silent(f"its keys cannot be read: {error}") from error
 
     def _read(self, address: str) -> dict[str, Any]:
+        import httpx
+
         with self._asking():
             found = httpx.get(address, timeout=TIMEOUT_SECONDS)
             try:
@@ -282,6 +285,8 @@ class Provider:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Raise what a person can act on where the provider does not answer."""
+        import httpx
+
         try:
             yield
         except httpx.HTTPError as error:
