@@ -34,7 +34,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
-from firstchair.events import build_events, ingest
+from firstchair.events import IngestReport, build_events, ingest
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 
@@ -152,6 +152,13 @@ def _parse(folder: Path) -> float:
 
 def to_bronze(folder: Path) -> float:
     """Ingest the objects of a folder; processor seconds."""
+    report, seconds = ingested(folder)
+    assert report.balanced
+    return seconds
+
+
+def ingested(folder: Path) -> tuple[IngestReport, float]:
+    """The report of ingesting the objects of a folder, and its processor seconds."""
     began = time.process_time()
     report = ingest(
         lake_in(folder),
@@ -159,8 +166,7 @@ def to_bronze(folder: Path) -> float:
         pseudonym_key=KEY,
         now=NOW,
     )
-    assert report.balanced
-    return time.process_time() - began
+    return report, time.process_time() - began
 
 
 def _build(folder: Path) -> float:
