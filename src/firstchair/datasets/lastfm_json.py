@@ -9,7 +9,15 @@ from collections.abc import Iterator
 
 from firstchair.datasets.composition import Dataset, Request
 from firstchair.datasets.exports import ExportFile
-from firstchair.datasets.listens import Layout, drawn, json_records, load_listens, mbid, whole
+from firstchair.datasets.listens import (
+    IS_NO_OBJECT,
+    Layout,
+    drawn,
+    json_records,
+    load_listens,
+    mbid,
+    whole,
+)
 from firstchair.sources import Record, records_of
 
 HEAD_BYTES = 4_096
@@ -82,7 +90,7 @@ MEANING = f"""
         null as was_skipped,
         null as country,
         null as was_recommended,
-        case when json_type(raw) <> 'OBJECT' then 'no object'
+        case when {IS_NO_OBJECT} then 'no object'
              when started_ms is null and playing = 'true' then 'a track that was playing' end
             as reason
     from dated

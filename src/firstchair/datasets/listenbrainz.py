@@ -7,7 +7,15 @@ one listen a line (https://listenbrainz.readthedocs.io/en/latest/users/listenbra
 import re
 
 from firstchair.datasets.composition import Dataset, Request
-from firstchair.datasets.listens import Layout, drawn, json_records, load_listens, mbid, whole
+from firstchair.datasets.listens import (
+    IS_NO_OBJECT,
+    Layout,
+    drawn,
+    json_records,
+    load_listens,
+    mbid,
+    whole,
+)
 
 INFO, MAPPING = "$.track_metadata.additional_info", "$.track_metadata.mbid_mapping"
 # The mapping of ListenBrainz comes first: it is the same for every client, and corrected by users.
@@ -50,7 +58,7 @@ MEANING = f"""
         null as was_skipped,
         null as country,
         null as was_recommended,
-        case when json_type(raw) <> 'OBJECT' then 'no object' end as reason
+        case when {IS_NO_OBJECT} then 'no object' end as reason
     from identified
 """
 LAYOUT = Layout(

@@ -84,6 +84,10 @@ def json_records(file: ExportFile, _: Request) -> Iterator[tuple[Record, str]]:
             yield record, ""
 
 
+# Whether a record is no object, in SQL; its text has no blanks around it.
+IS_NO_OBJECT = "not starts_with(raw, '{')"
+
+
 def mbid(value: str) -> str:
     """SQL of a MusicBrainz id in lower case, null for a text that is none."""
     return f"case when regexp_matches(lower({value}), '{UUID}') then lower({value}) end"
@@ -98,12 +102,17 @@ def drawn(table: str = "records", /, **paths: str) -> str:
     """SQL of a CTE `drawn`: the table, and texts of its JSON `raw` as columns, in one pass."""
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths.values())
     columns = ", ".join(
-        f"nullif(trim(replace(found[{number}], chr(0), '')), '') as {name}"
-        for number, name in enumerate(paths, start=1)
+        f"nullif(trim(found[{number}]), '') as {name}" for number, name in enumerate(paths, start=1)
     )
+    # Only an escape can make the character 0, and hardly any record has one.
     return f"""drawn as (
         select export, place, line, context, raw, {columns}
-        from (select *, json_extract_string(raw, [{listed}]) as found from {table}))"""
+        from (
+            select * replace (
+                case when contains(raw, '\\u0000')
+                     then list_transform(found, lambda text: replace(text, chr(0), ''))
+                     else found end as found)
+            from (select *, json_extract_string(raw, [{listed}]) as found from {table})))"""
 
 
 def load_listens(layout: Layout, request: Request) -> Dataset:

@@ -7,7 +7,14 @@ tells one person's exports from another's.
 import re
 
 from firstchair.datasets.composition import Dataset, Request
-from firstchair.datasets.listens import Layout, drawn, json_records, load_listens, whole
+from firstchair.datasets.listens import (
+    IS_NO_OBJECT,
+    Layout,
+    drawn,
+    json_records,
+    load_listens,
+    whole,
+)
 
 # A play under 30 seconds is no stream to Spotify.
 SKIP_MS = 30_000
@@ -49,7 +56,7 @@ MEANING = f"""
              else ms < {SKIP_MS} end as was_skipped,
         country,
         null as was_recommended,
-        case when json_type(raw) <> 'OBJECT' then 'no object'
+        case when {IS_NO_OBJECT} then 'no object'
              when coalesce(episode, episode_name) is not null then 'an episode of a podcast'
              when book is not null then 'a chapter of an audiobook'
              when artist_name is null and track_name is null then 'no track, such as a local file'

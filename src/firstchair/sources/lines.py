@@ -6,7 +6,7 @@ an object begins with `{`, every line that begins with `{` begins a record.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 from typing import IO, TypeAlias
@@ -96,7 +96,7 @@ class _Place:
         """The record under a number of its own."""
         self.number = max(record.line, self.number + 1)
         same = record.line == self.number
-        return self.name, record if same else replace(record, line=self.number)
+        return self.name, record if same else record._replace(line=self.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,9 @@ def test_what_is_no_json_takes_nothing_else_with_it(
         ('{"a":1,"\\u0061":1}', "a"),
         ('{"b":{"a" :1,"a"\t:1}}', "a"),
         ('[[{"ü":[{"x":0,"ü":0,"x":0}]}]]', "x"),
+        ('{"a":1,"a":2,"b":"\\u003a"}', "a"),
+        ('{"a":1,"a":2,"b":"\\u003A:"}', "a"),
+        ('{"a":{"b":":"},"a":1}', "a"),
         ('{"user-ann-7781":1,"user-ann-7781":2}', None),
     ],
 )
@@ -123,7 +126,14 @@ def test_a_name_that_stands_twice_in_one_object_is_refused(text: str, name: str 
     )
 
 
-@pytest.mark.parametrize("text", ['{"a":"\\"a\\":","b":":"}', '{"a":{"a":[{"a":1},{"a":1}]}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":"\\"a\\":","b":":"}',
+        '{"a":{"a":[{"a":1},{"a":1}]}}',
+        '{"a":"\\u003a","b" : "\\u0022:"}',
+    ],
+)
 def test_a_name_may_stand_in_many_objects_and_in_texts(text: str) -> None:
     assert [record.refused for record in read(text.encode())] == [None]
 
