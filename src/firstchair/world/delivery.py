@@ -14,6 +14,8 @@ from firstchair.world.scenarios import Incidents
 
 OBJECTS_PER_SOURCE_AND_DAY = 2
 MANIFEST = "objects.jsonl"
+# A sixth larger than at level 5, in two fifths of the time.
+GZIP_LEVEL = 1
 DUPLICATE_SHARE, CONFLICTING_SHARE, LATE_SHARE = 0.005, 0.1, 0.01
 LATE_DAYS = 2
 # The source that breaks records on the `bad-data-day`, and the one that is silent in an `outage`.
@@ -60,9 +62,8 @@ class Store:
     def put_lines(self, name: str, lines: Lines) -> None:
         """Write lines as one compressed object, with deterministic bytes; nothing without lines."""
         if lines:
-            self.put(
-                name, gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=5, mtime=0)
-            )
+            data = ("\n".join(lines) + "\n").encode()
+            self.put(name, gzip.compress(data, compresslevel=GZIP_LEVEL, mtime=0))
 
 
 def deliver_day(store: Store, day: date, lines: dict[str, Lines]) -> None:
