@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.definitions.follower_tiers import FollowerTier, follower_tiers_of
+
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
@@ -44,18 +46,12 @@ def exposure(
     )
 
 
-# Upper bounds of the tiers, in medians of the catalogue's followers; all but the first belong to
-# the tier under them.
-TIERS = {"under_a_tenth": 0.1, "to_the_median": 1.0, "to_tenfold": 10.0, "over_tenfold": np.inf}
-
-
 def tier_shares(
     artists: npt.NDArray[np.int32], followers: npt.NDArray[np.float64]
 ) -> dict[str, float]:
     """Share of the places of lists by follower tier of their artists; {} where none is known.
 
-    The tiers are those of engagement (`firstchair.features.segments.FollowerTier`); places with an
-    artist whose followers are unknown do not count.
+    Places with an artist whose followers are unknown do not count.
 
     Args:
         artists: int32 (n_users, k), columns, -1 for an empty place.
@@ -63,18 +59,14 @@ def tier_shares(
 
     >>> lists = np.array([[0, 1, 2, 3], [1, -1, -1, -1]], dtype=np.int32)
     >>> tier_shares(lists, np.array([1.0, 99.0, 100.0, 5000.0, 101.0, np.nan]))
-    {'under_a_tenth': 0.2, 'to_the_median': 0.6, 'to_tenfold': 0.0, 'over_tenfold': 0.2}
+    {'under_a_tenth': 0.2, 'up_to_median': 0.6, 'up_to_tenfold': 0.0, 'over_tenfold': 0.2}
     """
-    if np.isnan(followers).all():
+    places = follower_tiers_of(followers)[artists[artists >= 0]]
+    known = places[places != FollowerTier.UNKNOWN]
+    if not len(known):
         return {}
-    relative = followers[artists[artists >= 0]] / max(1.0, np.nanmedian(followers))
-    relative = relative[~np.isnan(relative)]
-    if not len(relative):
-        return {}
-    tenth, *bounds = TIERS.values()
-    tier = np.where(relative < tenth, 0, 1 + np.searchsorted(bounds, relative))
-    shares = np.bincount(tier, minlength=len(TIERS))
-    return {name: float(n / len(relative)) for name, n in zip(TIERS, shares, strict=True)}
+    tiers = (tier for tier in FollowerTier if tier is not FollowerTier.UNKNOWN)
+    return {tier.name.lower(): float(np.mean(known == str(tier))) for tier in tiers}
 
 
 def gini(counts: npt.NDArray[np.int64]) -> float:

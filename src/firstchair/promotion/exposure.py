@@ -9,10 +9,11 @@ import pyarrow as pa
 from firstchair.definitions import churn
 from firstchair.definitions.arms import HOLDOUT, Arms, Kept
 from firstchair.definitions.attribution import shown_sql
+from firstchair.definitions.follower_tiers import SMALL
 from firstchair.definitions.metrics import BEFORE, LATE
 from firstchair.definitions.segments import user_segment_columns
 from firstchair.events import blocked_days
-from firstchair.features.segments import SMALL, follower_tiers
+from firstchair.features.segments import follower_tiers
 from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.experiment.choices import LATE_DAYS

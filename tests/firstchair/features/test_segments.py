@@ -1,9 +1,11 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from firstchair.definitions.follower_tiers import follower_tiers_of
 from firstchair.features import user_features
 from firstchair.features.segments import follower_tiers, user_segments
 from firstchair.lake import Lake, connect
@@ -59,17 +61,18 @@ def test_the_lifecycle_is_the_one_of_the_features(
 
 
 def tiers(lake: Lake, followers: dict[str, int | None]) -> dict[str, str]:
+    """Tiers of a catalogue by SQL, which are those of the same numbers in an array."""
     rows = [
         dict.fromkeys(t.ARTISTS.schema.names) | {"artist_id": name, "followers": n}
         for name, n in followers.items()
     ]
     lake.overwrite(t.ARTISTS, pa.Table.from_pylist(rows, schema=t.ARTISTS.schema))
+    query = f"select artist_id, follower_tier from {follower_tiers(lake)}"
     with connect() as connection:
-        return dict(
-            connection.execute(
-                f"select artist_id, follower_tier from {follower_tiers(lake)}"
-            ).fetchall()
-        )
+        found = dict(connection.execute(query).fetchall())
+    values = np.array([np.nan if n is None else n for n in followers.values()], dtype=float)
+    assert dict(zip(followers, follower_tiers_of(values).tolist(), strict=True)) == found
+    return found
 
 
 def test_tiers_are_followers_over_the_median_of_the_catalogue(lake: Lake) -> None:
