@@ -1,11 +1,12 @@
-"""A small service run twice: events and lake on a server of S3 on this machine, and in folders.
+"""A small service run twice: all but its home on a server of S3 on this machine, and in folders.
 
     python -m benchmarks.on_s3 --users 60 --artists 40 --days 10
 
 Prints the seconds of `firstchair run` in each, the requests that the server answered by method, the
 tables that differ, and what `doctor` finds of the lake on S3. Then a user of that one is forgotten,
-upkeep is done, and every byte is read for the user. Ends with 1 where a table differs, the lake is
-not well or something of the user is left.
+upkeep is done, and every byte is read for the user. A host of logins has fetched the lists before
+and fetches them again. Ends with 1 where a table differs, the lake is not well, something of the
+user is left, or the host does not serve what is published.
 """
 
 import argparse
@@ -21,12 +22,20 @@ from pathlib import Path
 import fsspec
 
 from firstchair.lake import Lake
+from firstchair.publication import fetch
+from firstchair.publication.layout import VERSIONS
+from firstchair.publication.published import current
 from tests.s3 import serving
 from tests.service import Service, different, simulated
 
 BUCKET = "music"
 USER = "user-000001"
-ON_S3 = {"events_url": f"s3://{BUCKET}/landing", "lake_url": f"s3://{BUCKET}/lake"}
+LISTS = f"s3://{BUCKET}/lists"
+ON_S3 = {
+    "events_url": f"s3://{BUCKET}/landing",
+    "lake_url": f"s3://{BUCKET}/lake",
+    "published_url": LISTS,
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,12 @@ def main() -> None:
         requests = Counter(line.split('"')[1].split()[0] for line in server.requests()[before:])
         found = different(in_folders.contents(), on_s3.contents())
         lake = next(one for one in on_s3.ask("doctor") if one["name"] == "lake")
+        host = Path(name, "host", "published")
+        fetched = [fetch(LISTS, host)]
         left = left_of(on_s3, USER)
+        fetched.append(fetch(LISTS, host))
+        served = [path.name for path in (host / VERSIONS).iterdir()]
+        published = [current(on_s3.home / "published")]
     print(
         json.dumps(
             {
@@ -84,10 +98,12 @@ def main() -> None:
                 "different": found,
                 "lake": lake,
                 "left": left,
+                "fetched": fetched,
+                "served": served,
             }
         )
     )
-    sys.exit(bool(found or left) or lake["state"] != "passes")
+    sys.exit(bool(found or left) or lake["state"] != "passes" or served != published)
 
 
 if __name__ == "__main__":

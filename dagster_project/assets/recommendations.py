@@ -57,5 +57,6 @@ def published_lists(
         root=p.settings.published,
         list_length=p.settings.list_length,
         arms=p.arms(),
+        bucket=p.settings.published_url,
     )
     return dg.MaterializeResult(metadata=described(report, console=p.settings.page("lineage")))

@@ -10,6 +10,7 @@ FirstchairError
 │   └── UnknownVersionError  nothing is registered under the number of a version
 ├── EvidenceError        two things were to be compared that are not comparable
 │   └── BadEvidenceError  rows that are no evidence: a missing column, a bad value, a user twice
+├── PublicationError     published lists cannot be copied to their bucket, or fetched from it
 ├── LedgerError          the decision ledger refuses an entry or its chain is broken
 │   └── RefusedDecisionError  a person asked for a decision that the present state rules out
 ├── BackupError          a backup cannot be made, or is damaged, or may not be restored
@@ -82,6 +83,12 @@ class UnknownVersionError(ModelError):
     """Nothing is registered under the number of a version."""
 
     http_status = 404
+
+
+class PublicationError(FirstchairError):
+    """Published lists cannot be copied to their bucket, or fetched from it."""
+
+    code = "lists_not_copied"
 
 
 class EvidenceError(FirstchairError):

@@ -55,8 +55,19 @@ def _unusable(path: str) -> list[str]:
     return sorted({*NO_PATH.findall(path), *unprintable})
 
 
-# Where a lake on S3 may be: delta-rs encodes other characters twice (deltalake 1.6.6).
-LAKE_ON_S3 = re.compile(r"s3://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*/?")
+# Where a lake on S3 may be: delta-rs encodes other characters twice (deltalake 1.6.6). Published
+# lists may be at the same addresses.
+ON_S3 = re.compile(r"s3://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*/?")
+
+
+def _require_on_s3(url: str) -> None:
+    """Raise a ValueError if an address is none of S3 that can be used."""
+    if not ON_S3.fullmatch(url):
+        raise ValueError(
+            f"{url!r} cannot be used; choose s3://bucket/prefix with letters and digits "
+            "of ASCII, '.', '_', '~', '-' and single '/'"
+        )
+
 
 # Settings by a name they had before. A value under the old name is refused: in the environment it
 # would otherwise go unseen, and the default would apply.
@@ -119,6 +130,12 @@ class Settings(BaseSettings):
     )
     lake_url: str = Field(
         "", description="where our Delta tables live: a folder or s3://bucket/..."
+    )
+    published_url: str = Field(
+        "", description="published lists are copied there: s3://bucket/...; empty: to nowhere"
+    )
+    published_poll_seconds: int = Field(
+        10, ge=1, description="how often a host of logins looks there for newer lists"
     )
     s3_endpoint_url: str = Field(
         "", description="where S3 answers; empty: AWS_ENDPOINT_URL, or AWS"
@@ -353,15 +370,20 @@ class Settings(BaseSettings):
         """The address, where tables can be written and read there."""
         if "://" in lake_url and not lake_url.startswith(("file://", "s3://")):
             raise ValueError(f"{lake_url!r} is neither a folder nor an address that begins s3://")
-        if lake_url.startswith("s3://") and not LAKE_ON_S3.fullmatch(lake_url):
-            raise ValueError(
-                f"{lake_url!r} cannot be used; choose s3://bucket/prefix with letters and digits "
-                "of ASCII, '.', '_', '~', '-' and single '/'"
-            )
+        if lake_url.startswith("s3://"):
+            _require_on_s3(lake_url)
         if "://" not in lake_url and (found := _unusable(lake_url)):
             named = ", ".join(map(repr, found))
             raise ValueError(f"{lake_url!r} holds {named}; choose a folder without")
         return lake_url
+
+    @field_validator("published_url")
+    @classmethod
+    def _in_a_bucket(cls, published_url: str) -> str:
+        """The address without a last `/`, if it is one of S3."""
+        if published_url:
+            _require_on_s3(published_url)
+        return published_url.rstrip("/")
 
     @model_validator(mode="after")
     def _fill_defaults_from_home(self) -> Self:

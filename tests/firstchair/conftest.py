@@ -1,13 +1,15 @@
-"""An MLflow with its tables and a ledger, fresh for each test; fitted toys of every family."""
+"""An MLflow with its tables, a ledger and a bucket, new for each test; toys of every family."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import fsspec
 import pytest
 import sqlalchemy as sa
 
@@ -30,6 +32,30 @@ from tests.firstchair.promotion.conftest import (
     rules,
 )
 from tests.firstchair.promotion.test_live import AT_HALF, Stand
+from tests.s3 import S3, serving
+
+_BUCKETS = count(1)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A server of S3 for all tests of this process."""
+    with serving(tmp_path_factory.mktemp("s3") / "requests.log") as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of an empty bucket, reached as any process of a platform reaches it."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in s3.variables().items():
+        monkeypatch.setenv(name, value)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    name = f"music-{next(_BUCKETS)}"
+    fsspec.filesystem("s3").mkdir(name)
+    yield f"s3://{name}"
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from firstchair.privacy.places import TablePlace, table_places
 from firstchair.privacy.rekeying import PAIRS, pairs, rekey_table
 from firstchair.promotion import Reason, note
 from firstchair.promotion.kept_buckets import keep_buckets
+from firstchair.publication import copy_to
 from firstchair.publication.rekeying import published_keys, rekey_published
 from firstchair.settings import write_once
 from firstchair.signals.signal_log import rekey_signals
@@ -209,7 +210,9 @@ class _Rotation:
         return step
 
     def _publish(self) -> None:
-        self.published = rekey_published(self.platform.settings.published, self.new)
+        settings = self.platform.settings
+        self.published = rekey_published(settings.published, self.new)
+        copy_to(settings.published_url, settings.published)
 
     def _signals(self) -> None:
         rekey_signals(self.platform.settings.spool / "signals", self.new)

@@ -1,4 +1,4 @@
-"""The published lists without a user; earlier publications with them are removed."""
+"""The published lists without a user, here and in their bucket; earlier ones are removed."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from firstchair.erasure.identity import Identity
 from firstchair.platform.platform import Platform
-from firstchair.publication import publish_day
+from firstchair.publication import copy_to, publish_day
 from firstchair.publication.layout import VERSIONS
 from firstchair.publication.served import serves
 
@@ -15,10 +15,23 @@ from firstchair.publication.served import serves
 def publish_without(
     platform: Platform, identity: Identity, *, fitted: bool
 ) -> tuple[str | None, list[str]]:
-    """Publish the lists that are served now without the user; remove publications with them."""
+    """Publish the lists that are served now without the user; remove publications with them.
+
+    Raises:
+        PublicationError: The bucket cannot be written; the same call again completes it.
+    """
+    root = platform.settings.published
+    name = _published_anew(platform, identity, fitted=fitted)
+    removed = _remove(root, identity, keep=name)
+    copy_to(platform.settings.published_url, root)
+    return name, removed
+
+
+def _published_anew(platform: Platform, identity: Identity, *, fitted: bool) -> str | None:
+    """The publication that is served, made anew if it has the user or models were fitted again."""
     root, served = platform.settings.published, serves(platform.settings.published)
     if served is None:
-        return None, _remove(root, identity, keep=None)
+        return None
     name = served.published
     if fitted or _lists(root / VERSIONS / name, identity):
         name = publish_day(
@@ -29,7 +42,7 @@ def publish_without(
             list_length=platform.settings.list_length,
             arms=platform.arms(),
         ).published
-    return name, _remove(root, identity, keep=name)
+    return name
 
 
 def _remove(root: Path, identity: Identity, *, keep: str | None) -> list[str]:

@@ -15,7 +15,6 @@ from firstchair.platform.platform import Platform
 
 # Folder of the embedded server in the home, and what of it holds rows of our databases.
 SERVER, ROWS, SERVER_LOG = "postgres", "base", "log"
-WHOLE_KINDS = ("home", "lake", "artifacts", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class StoredFile:
 
 
 def stored_files(platform: Platform) -> Iterator[StoredFile]:
-    """Every file under home, lake, artifact store and event store; those of a store elsewhere too.
+    """Every file under home, lake, bucket of lists, artifact store and event store, wherever it is.
 
     The files of the event store are of kind `source`: they are another team's. Of the embedded
     Postgres, those that hold rows of our databases, and its log.
@@ -47,7 +46,9 @@ def stored_files(platform: Platform) -> Iterator[StoredFile]:
             for path in _walk(root):
                 yield _file(path, roots, root)
     if lake is None:
-        yield from _lake_elsewhere(platform)
+        yield from _elsewhere("lake", platform.lake.url)
+    if settings.published_url:
+        yield from _elsewhere("published", settings.published_url)
     if events is None:
         yield from _events_elsewhere(settings.events_url)
 
@@ -105,10 +106,10 @@ def _number(url: sa.URL) -> int:
         return int(connection.scalar(named) or 0)
 
 
-def _lake_elsewhere(platform: Platform) -> Iterator[StoredFile]:
-    files = LakeFiles(platform.lake.url)
+def _elsewhere(kind: str, url: str) -> Iterator[StoredFile]:
+    files = LakeFiles(url)
     for found in files.listed():
-        yield StoredFile("lake", found.name, partial(files.open, found.name))
+        yield StoredFile(kind, found.name, partial(files.open, found.name))
 
 
 def _events_elsewhere(url: str) -> Iterator[StoredFile]:

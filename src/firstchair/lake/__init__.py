@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         under_current_artists,
     )
     from firstchair.lake.simulation import is_simulated
-    from firstchair.lake.stores import LakeFiles, store_fault
+    from firstchair.lake.stores import LakeFile, LakeFiles, store_fault
     from firstchair.lake.tables import Table
     from firstchair.lake.trial import TRIAL, try_lake
     from firstchair.lake.upkeep import (
@@ -32,6 +32,7 @@ __all__ = [
     "Definition",
     "Engine",
     "Lake",
+    "LakeFile",
     "LakeFiles",
     "Table",
     "TableSize",

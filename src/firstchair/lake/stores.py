@@ -60,7 +60,7 @@ class LakeFile:
 
 
 class LakeFiles:
-    """The files under the address of a lake or of one of its tables."""
+    """The files under an address: of a lake, of one of its tables, of published lists."""
 
     def __init__(self, url: str) -> None:
         self._files, root = fsspec.core.url_to_fs(url, **_UNCACHED)
@@ -79,6 +79,32 @@ class LakeFiles:
     def open(self, name: str) -> IO[bytes]:
         """A file as a stream; the caller closes it."""
         return cast("IO[bytes]", self._files.open(self._at(name), "rb"))
+
+    def read(self, name: str) -> bytes:
+        """The content of a small file.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        return cast("bytes", self._files.cat_file(self._at(name)))
+
+    def get(self, name: str, local: Path) -> None:
+        """Write a local copy of a file."""
+        self._files.get_file(self._at(name), str(local))
+
+    def swap(self, name: str, content: bytes, *, etag: str) -> None:
+        """Write a small file on S3, if nobody else wrote it since.
+
+        Args:
+            name: Of the file.
+            content: What it holds afterwards.
+            etag: That it was listed with; empty where it was not there.
+
+        Raises:
+            OSError: It is another one by now; it stays.
+        """
+        condition = {"IfMatch": etag} if etag else {"mode": "create"}
+        self._files.pipe_file(self._at(name), content, **condition)
 
     def put(self, local: Path, name: str) -> None:
         """Write a copy of a local file."""

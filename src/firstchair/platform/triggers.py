@@ -112,11 +112,14 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
 
 
 def lists_to_renew(platform: Platform) -> DecisionDue | None:
-    """The day whose served lists are damaged or hold a since merged artist; else None."""
+    """The day whose served lists are damaged, hold a since merged artist, or are not in the bucket.
+
+    It is None for others.
+    """
     root, days = platform.settings.published, platform.lake.partitions(t.RECOMMENDATIONS)
     if days and publication.damage(root) is not None:
         return DecisionDue(days[-1], f"damaged-{publication.to_serve(root)}")
-    return _lists_with_merged(platform)
+    return _lists_with_merged(platform) or _lists_not_copied(platform)
 
 
 def _lists_with_merged(platform: Platform) -> DecisionDue | None:
@@ -127,6 +130,14 @@ def _lists_with_merged(platform: Platform) -> DecisionDue | None:
     if not holds_merged(platform.lake, t.RECOMMENDATIONS, f"as_of = date '{served.as_of}'"):
         return None
     return DecisionDue(served.as_of, f"merged-{version}")
+
+
+def _lists_not_copied(platform: Platform) -> DecisionDue | None:
+    settings = platform.settings
+    served = publication.serves(settings.published)
+    if served is None or publication.is_copied(settings.published_url, settings.published):
+        return None
+    return DecisionDue(served.as_of, f"not-copied-{served.published}")
 
 
 def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:

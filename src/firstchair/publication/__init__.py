@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         add_lists,
         build_recommendations,
     )
+    from firstchair.publication.bucket import copy_to, fetch, is_copied
     from firstchair.publication.published import damage, to_serve
     from firstchair.publication.publishing import (
         PublishReport,
@@ -30,8 +31,11 @@ __all__ = [
     "Served",
     "add_lists",
     "build_recommendations",
+    "copy_to",
     "damage",
+    "fetch",
     "forget_unfinished",
+    "is_copied",
     "publish",
     "publish_day",
     "serves",
@@ -39,4 +43,4 @@ __all__ = [
     "would_assign",
 ]
 
-__getattr__ = deferred(__name__, __all__, ("served", "published", "batch", "publishing"))
+__getattr__ = deferred(__name__, __all__, ("served", "published", "bucket", "batch", "publishing"))

@@ -23,6 +23,7 @@ from firstchair.models import Family
 from firstchair.promotion import Alias, Registry, Version
 from firstchair.promotion.stages import REMOVED
 from firstchair.publication.batch import aliased_versions, complete_lists, listed_versions
+from firstchair.publication.bucket import copy_to
 from firstchair.publication.folding_files import folding_files, folding_versions
 from firstchair.publication.layout import FORMAT, MANIFEST, VERSIONS
 from firstchair.publication.lists import trending_for_unknown_users, trending_of
@@ -60,6 +61,7 @@ def publish(
     root: Path,
     list_length: int,
     arms: Arms,
+    bucket: str = "",
 ) -> PublishReport:
     """Write the lists of `as_of` under `root` and point to them. It is idempotent.
 
@@ -67,10 +69,11 @@ def publish(
     case) and of trending for the holdout, one list for unknown users, and what fold-ins need. The
     folder is whole before the pointer moves. The `KEPT_VERSIONS` newest publications are kept for
     readers that find this one corrupt, except those that show users a version that was rolled back
-    or rejected.
+    or rejected. Then a bucket is given the same, where there is one (`copy_to`).
 
     Raises:
         ModelError: There is no champion, or no list of it for that day; what is published stays.
+        PublicationError: The bucket cannot be written; the lists are published here.
     """
     roles = _roles(lake, registry, as_of)
     if roles is None:
@@ -90,6 +93,7 @@ def publish(
     point_to(root, name)
     _forget_removed(root, registry, name)
     _forget_old(root, name)
+    copy_to(bucket, root)
     manifest = json.loads((folder / MANIFEST).read_text())
     return PublishReport(
         as_of=as_of,
@@ -108,6 +112,7 @@ def publish_day(
     root: Path,
     list_length: int,
     arms: Arms,
+    bucket: str = "",
 ) -> PublishReport:
     """Publish the lists of `as_of`, after making those that are missing or outdated.
 
@@ -116,11 +121,20 @@ def publish_day(
 
     Raises:
         ModelError: There is no champion, or trending has no list; what is published stays.
+        PublicationError: The bucket cannot be written; the lists are published here.
     """
     if holds_merged(lake, t.INTERACTIONS, f"as_of = date '{as_of}'"):
         build_interactions(lake, as_of=as_of)
     complete_lists(lake, registry, as_of=as_of, list_length=list_length)
-    return publish(lake, registry, as_of=as_of, root=root, list_length=list_length, arms=arms)
+    return publish(
+        lake,
+        registry,
+        as_of=as_of,
+        root=root,
+        list_length=list_length,
+        arms=arms,
+        bucket=bucket,
+    )
 
 
 def would_assign(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> Bounds | None:

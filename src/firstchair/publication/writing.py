@@ -23,22 +23,27 @@ def finish(partial: Path, versions: Path, facts: Mapping[str, Any]) -> str:
     manifest = {
         **facts,
         "files": {
-            path.relative_to(partial).as_posix(): _synced(path)
+            path.relative_to(partial).as_posix(): synced(path)
             for path in sorted(found for found in partial.rglob("*") if found.is_file())
         },
     }
     name = name_of(manifest)
     _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
+    put_in_place(partial, versions / name)
+    return name
+
+
+def put_in_place(partial: Path, folder: Path) -> None:
+    """Make a whole folder of synced files a version; it is moved, or removed if there is one."""
     for path in (*partial.rglob("*"), partial):
         if path.is_dir():
             _sync_folder(path)
-    if fault_of(versions / name) is None:
+    if fault_of(folder) is None:
         shutil.rmtree(partial)
     else:  # not there, or damaged since it was published
-        shutil.rmtree(versions / name, ignore_errors=True)
-        partial.replace(versions / name)
-    _sync_folder(versions)
-    return name
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    _sync_folder(folder.parent)
 
 
 def point_to(root: Path, name: str) -> None:
@@ -68,7 +73,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _synced(path: Path) -> dict[str, Any]:
+def synced(path: Path) -> dict[str, Any]:
+    """Bring a file to the disk; its digest and size, as a manifest has them."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return {

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,13 +19,14 @@ from firstchair.commands import rotation
 from firstchair.commands.rotation import rotate_key
 from firstchair.databases import Databases
 from firstchair.errors import RunError, SettingsError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, LakeFiles
 from firstchair.lake import tables as t
 from firstchair.outbox.segment import Segment
 from firstchair.platform.journal import metadata
 from firstchair.platform.platform import Platform
 from firstchair.promotion import Decision, Ledger
-from firstchair.publication.layout import POINTER, VERSIONS
+from firstchair.publication import copy_to, is_copied
+from firstchair.publication.layout import FORMAT, POINTER, VERSIONS
 from firstchair.publication.writing import finish, point_to
 from firstchair.settings import Settings
 from firstchair.signals.signal_log import SignalLog
@@ -116,7 +118,13 @@ def put_lists(root: Path) -> None:
     np.save(partial / "buckets.npy", numbers.astype(np.uint16))
     for kind in ("artists", "scores", "reasons"):
         np.save(partial / f"champion.{kind}.npy", numbers.reshape(-1, 1))
-    facts = {"as_of": "2026-02-01", "roles": {"champion": {}}, "folding": None}
+    facts = {
+        "format": FORMAT,
+        "as_of": "2026-02-01",
+        "roles": {"champion": {}},
+        "folding": None,
+        "arms": [["champion", 1]],
+    }
     point_to(root, finish(partial, root / VERSIONS, facts))
 
 
@@ -231,6 +239,20 @@ def test_a_rotation_killed_again_and_again_ends_with_everything_under_the_new_ke
     assert platform.ledger.verify().ok
     signals = next((platform.settings.spool / "signals").iterdir()).read_text()
     assert json.loads(signals)[0] == user_key(USERS[0], new)
+
+
+def test_the_bucket_of_the_lists_has_the_new_pseudonyms_alone(
+    platform: Platform, bucket: str
+) -> None:
+    root = platform.settings.published
+    copy_to(bucket, root)
+    old = (root / POINTER).read_text()
+
+    settings = platform.settings.model_copy(update={"published_url": bucket})
+    rotate_key(replace(platform, settings=settings))
+
+    assert is_copied(bucket, root)
+    assert not [file.name for file in LakeFiles(bucket).listed() if old in file.name]
 
 
 def test_login_workers_that_run_keep_the_key_as_it_is(platform: Platform) -> None:

@@ -20,17 +20,20 @@ from firstchair.cli import app
 from firstchair.databases import Databases
 from firstchair.erasure import forget, verify
 from firstchair.errors import WriterBusyError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, LakeFiles
 from firstchair.lake import tables as t
 from firstchair.platform.journal import Journal
 from firstchair.platform.platform import Platform
+from firstchair.platform.triggers import lists_to_renew
 from firstchair.platform.work import writing
 from firstchair.privacy import user_key
 from firstchair.privacy.places import COLUMN
 from firstchair.promotion import Ledger, replay_all
 from firstchair.promotion.artifact_paths import follow_home
 from firstchair.promotion.registry import NAME
-from firstchair.publication.published import Published, open_published
+from firstchair.publication import copy_to, is_copied
+from firstchair.publication.layout import MANIFEST, VERSIONS
+from firstchair.publication.published import Published, current, open_published
 from firstchair.settings import Settings
 from firstchair.sources import accounts
 from tests.firstchair.events.conftest import make_event
@@ -211,6 +214,29 @@ def test_nothing_of_ours_holds_the_user_and_others_keep_what_they_had(home: Plat
     assert {one.data_fingerprint for one in found} == {one.after for one in report.refits}
     assert [one.version for one in found] == ["1", "2", "3"]
     assert list(home.registry.load(found[0]).artist_ids) == ARTISTS
+
+
+def test_the_bucket_of_the_lists_loses_the_user_and_is_read_for_the_proof(
+    home: Platform, bucket: str
+) -> None:
+    user = "user-5"
+    kept = home.settings.model_copy(update={"published_url": bucket})
+    platform, root = replace(home, settings=kept), home.settings.published
+    copy_to(bucket, root)
+    assert "published" in {place.kind for place in verify(platform, user).left}
+
+    forget(platform, user)
+    after = verify(platform, user)
+
+    assert after.ok, after
+    assert after.files["published"] > 10
+    assert is_copied(bucket, root)
+    assert lists_to_renew(platform) is None
+
+    LakeFiles(bucket).remove(f"{VERSIONS}/{current(root)}/{MANIFEST}")
+    due = lists_to_renew(platform)
+    assert due is not None
+    assert due.why == f"not-copied-{current(root)}"
 
 
 STEPS = (
