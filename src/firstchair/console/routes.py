@@ -37,6 +37,7 @@ from firstchair.console.pages.quality import quality_page
 from firstchair.console.rendering import rendered, report_headers
 from firstchair.console.simulation import is_simulated
 from firstchair.console.sources import Sources
+from firstchair.definitions.follower_tiers import KNOWN_TIERS
 from firstchair.definitions.instants import instant_of
 from firstchair.definitions.segments import Segment
 from firstchair.errors import FirstchairError
@@ -162,7 +163,13 @@ def _monitoring(pages: APIRouter, sources: Sources, clock: Clock) -> None:
     ) -> Response:
         page = engagement_page(sources, segment=segment, span_days=int(days))
         return _shown(
-            request, sources, "engagement.html", page=page, segments=list(Segment), spans=SPANS_DAYS
+            request,
+            sources,
+            "engagement.html",
+            page=page,
+            segments=list(Segment),
+            spans=SPANS_DAYS,
+            tiers=KNOWN_TIERS,
         )
 
     @pages.get("/drift")

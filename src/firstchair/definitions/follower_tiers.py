@@ -21,6 +21,10 @@ class FollowerTier(StrEnum):
     UNKNOWN = "unknown"
 
 
+# Names of tiers in columns and metrics.
+KNOWN_TIERS = {
+    tier.name.lower(): str(tier) for tier in FollowerTier if tier is not FollowerTier.UNKNOWN
+}
 # Of small artists.
 SMALL = (FollowerTier.UNDER_A_TENTH, FollowerTier.UP_TO_MEDIAN)
 

@@ -6,12 +6,11 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
 from firstchair.evaluation.breakdown import Cell, broken_down
-from firstchair.evaluation.exposure import exposure, tier_shares
+from firstchair.evaluation.exposure import exposure_of, places_by_artist
 from firstchair.evaluation.ranking import RankingMetrics, ranking_metrics
 from firstchair.evaluation.references import Popularity
 from firstchair.evaluation.split import Split
@@ -123,10 +122,7 @@ def _on_training(
 
 
 def _exposed(train: TrainingData, artists: npt.NDArray[np.int32]) -> dict[str, float]:
-    takers = np.diff(train.liked().tocsc().indptr)
-    shown = exposure(artists, takers, users=len(train.user_keys))
-    known = train.artists.get("followers")
-    tiers = {} if known is None else tier_shares(artists, pd.to_numeric(known).to_numpy(float))
+    shown, tiers = exposure_of(places_by_artist(artists, len(train.artist_ids)), train)
     return {
         "test_coverage_at_20": shown.coverage,
         "test_novelty_bits": shown.novelty,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstchair.errors import ModelError
-from firstchair.evaluation.exposure import exposure
+from firstchair.evaluation.exposure import exposure, places_by_artist
 from firstchair.evaluation.public import PublicSplit
 from firstchair.evaluation.ranking import metrics_at
 from firstchair.evaluation.references import Popularity
@@ -78,9 +78,9 @@ def evaluate_public(split: PublicSplit, model: str, *, k: int, seed: int) -> Pub
     recommend_seconds = time.perf_counter() - started
     found = metrics_at(lists, split.positives[rows], k)
     taken = split.train.taken()
-    shown = exposure(
-        lists, np.bincount(taken.indices, minlength=taken.shape[1]), users=taken.shape[0]
-    )
+    places = places_by_artist(lists, taken.shape[1])
+    takers = np.bincount(taken.indices, minlength=taken.shape[1])
+    shown = exposure(places, takers, users=taken.shape[0])
     return PublicEvaluation(
         model=str(model),
         k=k,

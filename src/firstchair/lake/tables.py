@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from firstchair.definitions import churn, source_tables
+from firstchair.definitions.follower_tiers import KNOWN_TIERS
 from firstchair.definitions.metrics import BEFORE, GUARDRAILS
 from firstchair.definitions.segments import USER_SEGMENTS
 from firstchair.definitions.source_tables import ColumnType
@@ -273,6 +274,20 @@ RECOMMENDATIONS = _table(
     artist_id=pa.string(),
     score=pa.float64(),
     reason=pa.string(),
+)
+# What the lists of one model version for a day hold, over all users.
+LIST_EXPOSURE = _table(
+    "gold/list_exposure",
+    "as_of",
+    as_of=pa.date32(),
+    model_version=pa.string(),
+    family=pa.string(),
+    places=pa.int64(),  # artists in all lists together
+    coverage=pa.float64(),  # share of the catalogue in at least one list, 0..1
+    novelty_bits=pa.float64(),  # mean of -log2 of the share of users who had taken the artist
+    gini=pa.float64(),  # of the places of each artist: 0 equally many, 1 all with one
+    # Shares of the places by follower tier, of artists whose followers are known; else null.
+    **{f"share_{name}": pa.float64() for name in KNOWN_TIERS},
 )
 # What users of a segment did with the slates of one model version on a day.
 ENGAGEMENT_DAILY = _table(

@@ -11,6 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from firstchair.definitions.families import CONTENDERS
 from firstchair.errors import ModelError
+from firstchair.evaluation.exposure import exposure_of, places_by_artist
 from firstchair.lake import Lake, connect, holds_merged, merged_artists
 from firstchair.lake import tables as t
 from firstchair.models import Family, Lists, TrainingData, listed_families, load_training_data
@@ -48,6 +49,8 @@ def build_recommendations(
 ) -> RecommendationsReport:
     """Write each user's list by the models that serve, may serve, or are shown as a baseline.
 
+    What the lists of each hold over all users is written beside them (gold/list_exposure).
+
     They are the newest versions of `listed_families(contenders)` and those that hold an alias. A
     champion fitted before the day gets new lists too, made of the day's data.
 
@@ -61,15 +64,17 @@ def build_recommendations(
     reader = _whole(versions, registry, data, list_length, tally)
     with _cause_named(tally, versions):
         lake.replace_partition(t.RECOMMENDATIONS, reader, as_of)
+    shown = _shown(versions, data, tally)
+    lake.replace_partition(t.LIST_EXPOSURE, shown, as_of)
     return RecommendationsReport(
         as_of=as_of,
         rows=lake.count(t.RECOMMENDATIONS, f"as_of = date '{as_of}'"),
         users=len(data.user_keys),
         users_without_list=int((tally.lists < len(versions)).sum()),
         models={str(version.version): version.family for version in versions},
-        catalogue_share={
-            name: len(seen) / len(data.artist_ids) for name, seen in tally.shown.items()
-        },
+        catalogue_share=dict(
+            zip(shown["model_version"].to_pylist(), shown["coverage"].to_pylist(), strict=True)
+        ),
     )
 
 
@@ -105,6 +110,7 @@ def add_lists(
         of_version = f"as_of = '{as_of}' and model_version = '{version.version}'"
         with _cause_named(tally, [version]):
             lake.replace_where(t.RECOMMENDATIONS, reader, of_version)
+        lake.replace_where(t.LIST_EXPOSURE, _shown([version], data, tally), of_version)
 
 
 def _holding_merged(lake: Lake, as_of: date) -> list[str]:
@@ -132,10 +138,29 @@ def listed_versions(lake: Lake, as_of: date) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """Lists per user and artists shown per version, counted batch by batch."""
+    """Lists per user, and places of each artist per version, counted batch by batch."""
 
     lists: np.ndarray
-    shown: dict[str, set[int]]
+    places: dict[str, np.ndarray]
+
+
+def _shown(versions: Sequence[Version], data: TrainingData, tally: _Tally) -> pa.Table:
+    """Rows of gold/list_exposure, of the lists that were counted."""
+    rows = []
+    for version in versions:
+        places = tally.places[str(version.version)]
+        shown, tiers = exposure_of(places, data)
+        row = {
+            "as_of": data.as_of,
+            "model_version": str(version.version),
+            "family": str(version.family),
+            "places": int(places.sum()),
+            "coverage": shown.coverage,
+            "novelty_bits": shown.novelty,
+            "gini": shown.gini,
+        }
+        rows.append(row | {f"share_{tier}": share for tier, share in tiers.items()})
+    return pa.Table.from_pylist(rows, schema=t.LIST_EXPOSURE.schema)
 
 
 def _whole(
@@ -212,11 +237,11 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     model = registry.load(version)
     name = str(version.version)
-    shown = tally.shown.setdefault(name, set())
+    places = tally.places.setdefault(name, np.zeros(len(data.artist_ids), dtype=np.int64))
     for start in range(0, len(data.user_keys), USERS_AT_ONCE):
         rows = np.arange(start, min(start + USERS_AT_ONCE, len(data.user_keys)), dtype=np.int64)
         lists = model.recommend(data, rows, list_length)
-        shown.update(np.unique(lists.artists[lists.artists >= 0]).tolist())
+        places += places_by_artist(lists.artists, len(places))
         tally.lists[rows] += (lists.artists >= 0).any(axis=1)
         yield _batch(data, rows, lists, model.explain(data, rows, lists).sentences, name)
 

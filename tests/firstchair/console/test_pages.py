@@ -178,6 +178,19 @@ def test_engagement_cells_are_those_of_the_table_and_none_is_too_small(
         ]
 
 
+def test_the_page_tells_what_the_lists_of_each_version_hold(visit: Visit, lived: Lived) -> None:
+    newest = lived.service.lake.partitions(t.LIST_EXPOSURE)[-1]
+    wanted = lived.service.rows(t.LIST_EXPOSURE, f"as_of = date '{newest}'")
+
+    page = visit.open("/engagement")
+
+    assert page.locator("tr[data-lists]").count() == len(wanted) > 1
+    for row in wanted:
+        cells = page.locator(f'tr[data-lists="{row["model_version"]}"] td').all_inner_texts()
+        assert cells[1] == percent(row["coverage"], 1)
+        assert cells[-1] == percent(row["share_over_tenfold"], 1)
+
+
 def test_churn_labels_that_can_still_change_are_told_apart(visit: Visit, lived: Lived) -> None:
     labels = lived.service.rows(
         t.CHURN, "segment = 'all' and model_version = 'all' and horizon_days = 7"

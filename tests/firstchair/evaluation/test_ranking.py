@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from firstchair.evaluation import ranking_metrics
-from firstchair.evaluation.exposure import exposure
+from firstchair.evaluation.exposure import exposure, places_by_artist
 from firstchair.evaluation.ranking import metrics_at
 
 WIDTH = 60
@@ -96,9 +96,9 @@ def test_nothing_found_is_nought_by_every_metric() -> None:
 
 
 def test_exposure_of_two_lists_over_four_artists() -> None:
-    lists = np.array([[0, 1], [0, 2]], dtype=np.int32)
+    lists = np.array([[0, 1, -1], [0, 2, -1]], dtype=np.int32)
 
-    found = exposure(lists, np.array([8, 4, 1, 2]), users=8)
+    found = exposure(places_by_artist(lists, 4), np.array([8, 4, 1, 2]), users=8)
 
     assert found.coverage == pytest.approx(3 / 4)
     # -log2 of 8/8, 4/8, 8/8, 1/8

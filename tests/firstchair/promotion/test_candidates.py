@@ -108,6 +108,24 @@ def test_what_was_chosen_before_the_test_days_is_kept_for_the_version(
     assert kept.choices() == tested.choices()
 
 
+def test_what_lists_hold_is_written_with_them(
+    history: Lake, registry: Registry, ledger: Ledger
+) -> None:
+    asked: Any = {"as_of": FIRST + timedelta(days=DAYS)}
+    entered = enter_candidate(history, registry, ledger, family="trending", **asked, seed=1)
+
+    for _ in range(2):
+        build_recommendations(history, registry, **asked, list_length=5)
+
+    listed = history.read(t.RECOMMENDATIONS)["artist_id"].to_pylist()
+    (found,) = history.read(t.LIST_EXPOSURE).to_pylist()
+    assert (found["as_of"], found["model_version"]) == (asked["as_of"], entered.version.version)
+    assert found["places"] == len(listed) == 5 * USERS
+    assert found["coverage"] == len(set(listed)) / ARTISTS
+    # All artists have as many followers.
+    assert (found["share_up_to_median"], found["share_over_tenfold"]) == (1.0, 0.0)
+
+
 def test_a_user_without_a_list_stops_the_write_and_the_lists_of_before_stay(
     history: Lake, registry: Registry, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

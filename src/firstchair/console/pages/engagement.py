@@ -67,7 +67,8 @@ class Engagement:
     """Everything on the page.
 
     cells: those of the newest day whose outcomes are all known; if there is no such day, those of
-    the newest. churn_cells: those of the newest final labels.
+    the newest. churn_cells: those of the newest final labels. lists: rows of gold/list_exposure of
+    the newest day, by version.
     """
 
     segment: str
@@ -75,6 +76,7 @@ class Engagement:
     newest: date | None
     charts: tuple[LineChart, ...]
     by_family: LineChart
+    lists: tuple[Row, ...]
     forest: Forest
     cells: tuple[Row, ...]
     churn: tuple[LineChart, ...]
@@ -99,6 +101,7 @@ def engagement_page(sources: Sources, *, segment: Segment, span_days: int) -> En
         newest=newest,
         charts=tuple(_chart(measure, cells, marks) for measure in MEASURES),
         by_family=_by_family(sources, span_days, known, marks),
+        lists=_lists(sources),
         forest=_forest(today, _overall(sources, newest)),
         cells=tuple(today),
         churn=tuple(
@@ -123,6 +126,17 @@ def _cells(sources: Sources, segment: Segment, span_days: int) -> list[Row]:
         str(segment),
         sources.config.k_anonymity,
     )
+
+
+def _lists(sources: Sources) -> tuple[Row, ...]:
+    """What the newest lists of each version hold, with the title of its family."""
+    found = rows(
+        f"""
+        from {sources.lake.scan(t.LIST_EXPOSURE)}
+        qualify as_of = max(as_of) over () order by model_version::bigint
+        """
+    )
+    return tuple(row | {"title": family_title(row["family"])} for row in found)
 
 
 def _overall(sources: Sources, day: date | None) -> float | None:
