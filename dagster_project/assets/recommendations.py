@@ -29,6 +29,7 @@ def recommendations(
         p.registry,
         as_of=as_of_of(context),
         list_length=p.settings.list_length,
+        diversity=p.settings.diversity,
         contenders=p.settings.contending_families,
     )
     checks = [
@@ -57,6 +58,7 @@ def published_lists(
         root=p.settings.published,
         list_length=p.settings.list_length,
         arms=p.arms(),
+        diversity=p.settings.diversity,
         bucket=p.settings.published_url,
     )
     return dg.MaterializeResult(metadata=described(report, console=p.settings.page("lineage")))

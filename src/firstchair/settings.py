@@ -205,6 +205,9 @@ class Settings(BaseSettings):
         20, ge=1, description="a segment cell under this many users is merged into other"
     )
     list_length: int = Field(50, ge=1, le=500, description="artists in a user's list")
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="weight of unlike genres against the score in a list's order"
+    )
     late_tolerance_days: int = Field(
         3, ge=0, description="days an event may be late before it is only counted"
     )

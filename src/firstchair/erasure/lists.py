@@ -41,6 +41,7 @@ def _published_anew(platform: Platform, identity: Identity, *, fitted: bool) -> 
             root=root,
             list_length=platform.settings.list_length,
             arms=platform.arms(),
+            diversity=platform.settings.diversity,
         ).published
     return name
 

@@ -20,7 +20,7 @@ from firstchair.login.slates import (
     with_chance,
 )
 from firstchair.publication.factors import Factors, Folding
-from firstchair.publication.foldin import Folded, Uptake, fold, reasons, uptake
+from firstchair.publication.foldin import Folded, Uptake, fold, ordered, reasons, uptake
 from firstchair.publication.layout import NOBODY, SCORE_UNITS
 from firstchair.publication.published import Columns, Published, Role
 from firstchair.signals.today import Signal
@@ -85,6 +85,8 @@ def folded_slate(
     if ranker is not None:
         folded = ranker.reordered(folded, row, k=published.length)
         known_reasons = _published_reasons(published.columns[role], row, published.length)
+    if folding.diversity is not None:
+        folded = ordered(folded, folding.diversity)
     ranked, outside, entry = _split(published, row, folded, today, k, known_reasons)
     draw = draw_of(seed, user_key, day)
     slate = with_chance(model, role, staleness(published, day), ranked, outside, entry, draw)

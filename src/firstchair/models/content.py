@@ -6,6 +6,7 @@ from scipy import sparse
 
 from firstchair.definitions.families import Family
 from firstchair.models.bases import Arrays, PersonalModel, csr_arrays, csr_of
+from firstchair.models.diversity import genre_names
 from firstchair.models.explanations import blank, strongest_in_rows
 from firstchair.models.folding import Parts
 from firstchair.models.known import explained_known
@@ -112,11 +113,7 @@ class Content(PersonalModel):
 
 def _terms(genres: object, first_active_on: object) -> list[str]:
     """Genres and decade of an artist, without repetition, in a fixed order."""
-    named = (
-        sorted({str(genre) for genre in genres})
-        if isinstance(genres, list | tuple | np.ndarray)
-        else []
-    )
+    named = genre_names(genres)
     year = getattr(first_active_on, "year", None)
     return [*named, f"{ERA}{year // ERA_YEARS * ERA_YEARS}"] if isinstance(year, int) else named
 

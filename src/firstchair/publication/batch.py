@@ -15,6 +15,7 @@ from firstchair.evaluation.exposure import exposure_of, places_by_artist
 from firstchair.lake import Lake, connect, holds_merged, merged_artists
 from firstchair.lake import tables as t
 from firstchair.models import Family, Lists, TrainingData, listed_families, load_training_data
+from firstchair.models.diversity import Diversity
 from firstchair.promotion import Alias, Registry, Version
 
 USERS_AT_ONCE = 4096
@@ -45,6 +46,7 @@ def build_recommendations(
     *,
     as_of: date,
     list_length: int,
+    diversity: float = 0.0,
     contenders: Sequence[Family] = CONTENDERS,
 ) -> RecommendationsReport:
     """Write each user's list by the models that serve, may serve, or are shown as a baseline.
@@ -54,6 +56,14 @@ def build_recommendations(
     They are the newest versions of `listed_families(contenders)` and those that hold an alias. A
     champion fitted before the day gets new lists too, made of the day's data.
 
+    Args:
+        lake: Holds the data of the day, and gets the lists.
+        registry: Holds the models.
+        as_of: Day of the lists.
+        list_length: Artists in a list.
+        diversity: Weight of unlike genres in the order of each list (`Diversity`), 0..1.
+        contenders: Families that may challenge.
+
     Raises:
         ModelError: No model is registered for the day, or a model gave some user no list; existing
             lists stay as they are.
@@ -61,7 +71,7 @@ def build_recommendations(
     data = load_training_data(lake, as_of=as_of, labels=False)
     versions = _versions(registry, as_of, listed_families(contenders))
     tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
-    reader = _whole(versions, registry, data, list_length, tally)
+    reader = _whole(versions, registry, data, list_length, diversity, tally)
     with _cause_named(tally, versions):
         lake.replace_partition(t.RECOMMENDATIONS, reader, as_of)
     shown = _shown(versions, data, tally)
@@ -78,7 +88,9 @@ def build_recommendations(
     )
 
 
-def complete_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: int) -> None:
+def complete_lists(
+    lake: Lake, registry: Registry, *, as_of: date, list_length: int, diversity: float = 0.0
+) -> None:
     """On a day with lists, make those that are missing, and replace those with a merged artist.
 
     A decision after the day's lists were made may have given the role of champion or challenger to
@@ -92,11 +104,17 @@ def complete_lists(lake: Lake, registry: Registry, *, as_of: date, list_length: 
     outdated = [registry.find(number) for number in _holding_merged(lake, as_of)]
     wanted = [*missing, *(version for version in outdated if version is not None)]
     if wanted:
-        add_lists(lake, registry, wanted, as_of=as_of, list_length=list_length)
+        add_lists(lake, registry, wanted, as_of=as_of, list_length=list_length, diversity=diversity)
 
 
 def add_lists(
-    lake: Lake, registry: Registry, versions: Sequence[Version], *, as_of: date, list_length: int
+    lake: Lake,
+    registry: Registry,
+    versions: Sequence[Version],
+    *,
+    as_of: date,
+    list_length: int,
+    diversity: float = 0.0,
 ) -> None:
     """Write each user's list by some versions, in place of those that they have for the day.
 
@@ -106,7 +124,7 @@ def add_lists(
     data = load_training_data(lake, as_of=as_of, labels=False)
     for version in versions:
         tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
-        reader = _whole([version], registry, data, list_length, tally)
+        reader = _whole([version], registry, data, list_length, diversity, tally)
         of_version = f"as_of = '{as_of}' and model_version = '{version.version}'"
         with _cause_named(tally, [version]):
             lake.replace_where(t.RECOMMENDATIONS, reader, of_version)
@@ -168,13 +186,15 @@ def _whole(
     registry: Registry,
     data: TrainingData,
     list_length: int,
+    diversity: float,
     tally: _Tally,
 ) -> pa.RecordBatchReader:
     """The lists of the versions; raises at the end if a user got none, which stops the commit."""
 
     def batches() -> Iterator[pa.RecordBatch]:
+        diverse = Diversity.of(diversity, data.artists["genres"]) if diversity else None
         for version in versions:
-            yield from _batches(version, registry, data, list_length, tally)
+            yield from _batches(version, registry, data, list_length, diverse, tally)
         _require_lists(tally, versions)
 
     return pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches())
@@ -233,7 +253,12 @@ def _number(version: Version) -> int:
 
 
 def _batches(
-    version: Version, registry: Registry, data: TrainingData, list_length: int, tally: _Tally
+    version: Version,
+    registry: Registry,
+    data: TrainingData,
+    list_length: int,
+    diverse: Diversity | None,
+    tally: _Tally,
 ) -> Iterator[pa.RecordBatch]:
     model = registry.load(version)
     name = str(version.version)
@@ -243,7 +268,13 @@ def _batches(
         lists = model.recommend(data, rows, list_length)
         places += places_by_artist(lists.artists, len(places))
         tally.lists[rows] += (lists.artists >= 0).any(axis=1)
-        yield _batch(data, rows, lists, model.explain(data, rows, lists).sentences, name)
+        reasons = model.explain(data, rows, lists).sentences
+        if diverse is not None:
+            order = diverse.order(lists.artists, lists.scores)
+            reasons = np.take_along_axis(reasons, order, axis=1)
+            artists = np.take_along_axis(lists.artists, order, axis=1)
+            lists = Lists(artists, np.take_along_axis(lists.scores, order, axis=1))
+        yield _batch(data, rows, lists, reasons, name)
 
 
 def _batch(

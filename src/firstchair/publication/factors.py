@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firstchair.models.diversity import Diversity
 from firstchair.publication.layout import UNKNOWN_USER
 
 Floats = npt.NDArray[np.float32]
+# Part of the manifest about the order of diverse lists; absent where the models' order is kept.
+DIVERSITY = "diversity"
 # Length of a track that is not in the catalogue.
 NO_LENGTH = 0
 
@@ -58,7 +61,8 @@ class Folding:
     `unknown_user_version`. unknown_user_version: registered version that makes the list of a user
     without a published one: the champion where it is an ALS, else the ALS of the day.
     offsets, artists, confidence: the users' rows as CSR. track_keys: uint64, ascending.
-    track_ms: int32, the length of each of these tracks.
+    track_ms: int32, the length of each of these tracks. diversity: orders the lists; None where
+    the models' order is kept.
     """
 
     models: dict[str, Factors]
@@ -68,6 +72,7 @@ class Folding:
     confidence: Floats
     track_keys: memoryview
     track_ms: memoryview
+    diversity: Diversity | None = None
 
     def row(self, number: int) -> Row:
         """Row of the user of that number; an empty row for a negative number."""
@@ -105,7 +110,15 @@ def open_folding(folder: Path, facts: Mapping[str, Any] | None) -> Folding | Non
         confidence=mapped(folder / "row.confidence.npy"),
         track_keys=mapped(folder / "track.keys.npy").data,
         track_ms=mapped(folder / "track.ms.npy").data,
+        diversity=_diversity(folder, facts.get(DIVERSITY)),
     )
+
+
+def _diversity(folder: Path, facts: Mapping[str, Any] | None) -> Diversity | None:
+    if facts is None:
+        return None
+    offsets, numbers = (mapped(folder / f"genre.{name}.npy") for name in ("offsets", "numbers"))
+    return Diversity(facts["weight"], offsets, numbers, facts["genres"])
 
 
 def factors_of(folder: Path, version: str, facts: Mapping[str, Any], *, stem: str) -> Factors:

@@ -1,7 +1,7 @@
 """Fold-in: solve a user's factors again with today's signals; their new list and its reasons."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from firstchair.features.confidence import (
     POSITIVE_LISTEN_RATIO,
     POSITIVE_MS_PLAYED,
 )
+from firstchair.models.diversity import Diversity
 from firstchair.models.folding import (
     SCORE_DECIMALS,
     because_of,
@@ -153,6 +154,13 @@ class Folded:
     user: Floats
     whole: Row
     left_out: npt.NDArray[np.int64]
+
+
+def ordered(folded: Folded, diversity: Diversity) -> Folded:
+    """The same list in the order of diverse lists."""
+    artists, scores = np.array([folded.artists], np.int32), np.array([folded.scores])
+    places = diversity.order(artists, scores)[0]
+    return replace(folded, artists=artists[0, places].tolist(), scores=scores[0, places].tolist())
 
 
 def fold(

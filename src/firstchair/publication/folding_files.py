@@ -12,9 +12,10 @@ from firstchair.lake import Lake, connect, redirects_of
 from firstchair.lake import tables as t
 from firstchair.models import Family
 from firstchair.models.als import ALS
+from firstchair.models.diversity import Diversity
 from firstchair.models.selection import current_ids
 from firstchair.promotion import Registry, Version
-from firstchair.publication.factors import track_key
+from firstchair.publication.factors import DIVERSITY, track_key
 from firstchair.publication.layout import UNKNOWN_USER
 
 # Arrays by file name.
@@ -40,6 +41,7 @@ def folding_files(
     versions: Mapping[str, Version],
     keys: npt.NDArray[np.void],
     artists: npt.NDArray[np.str_],
+    diversity: float = 0.0,
 ) -> tuple[Files, dict[str, Any] | None]:
     """Arrays by file name, and their part of the manifest.
 
@@ -53,6 +55,7 @@ def folding_files(
         versions: As `folding_versions` gives them.
         keys: V16 (users,), ascending: 16 bytes of key each.
         artists: The catalogue, ascending.
+        diversity: Weight of unlike genres in the order of lists, 0..1.
     """
     if not versions or as_of not in lake.partitions(t.INTERACTIONS):
         return {}, None
@@ -65,7 +68,19 @@ def folding_files(
         stem = f"als.{number}"
         arrays, models[number] = factor_files(model, artists, redirects=redirects, stem=stem)
         files |= arrays
-    return files, {"models": models, UNKNOWN_USER: next(iter(versions))}
+    facts = {"models": models, UNKNOWN_USER: next(iter(versions))}
+    if diversity:
+        found = Diversity.of(diversity, _genres(lake, artists))
+        files |= {"genre.offsets.npy": found.offsets, "genre.numbers.npy": found.numbers}
+        facts |= {DIVERSITY: {"weight": diversity, "genres": found.genres}}
+    return files, facts
+
+
+def _genres(lake: Lake, artists: npt.NDArray[np.str_]) -> list[Any]:
+    """The genres of each artist of a catalogue; None for one that silver/artists does not hold."""
+    rows = lake.read(t.ARTISTS).select(["artist_id", "genres"])
+    known = dict(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    return [known.get(artist) for artist in artists.tolist()]
 
 
 def factor_files(

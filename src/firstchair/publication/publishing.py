@@ -40,6 +40,7 @@ class _Contents:
     roles: Mapping[str, Version]
     length: int
     arms: Arms
+    diversity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def publish(
     root: Path,
     list_length: int,
     arms: Arms,
+    diversity: float = 0.0,
     bucket: str = "",
 ) -> PublishReport:
     """Write the lists of `as_of` under `root` and point to them. It is idempotent.
@@ -87,7 +89,7 @@ def publish(
     arms = arms.among(roles)
     if PREVIOUS not in dict(arms.bounds):
         roles.pop(PREVIOUS, None)
-    contents = _Contents(as_of, roles, list_length, arms)
+    contents = _Contents(as_of, roles, list_length, arms, diversity)
     name = _write(lake, registry, root / VERSIONS, contents)
     folder = root / VERSIONS / name
     point_to(root, name)
@@ -112,6 +114,7 @@ def publish_day(
     root: Path,
     list_length: int,
     arms: Arms,
+    diversity: float = 0.0,
     bucket: str = "",
 ) -> PublishReport:
     """Publish the lists of `as_of`, after making those that are missing or outdated.
@@ -125,16 +128,9 @@ def publish_day(
     """
     if holds_merged(lake, t.INTERACTIONS, f"as_of = date '{as_of}'"):
         build_interactions(lake, as_of=as_of)
-    complete_lists(lake, registry, as_of=as_of, list_length=list_length)
-    return publish(
-        lake,
-        registry,
-        as_of=as_of,
-        root=root,
-        list_length=list_length,
-        arms=arms,
-        bucket=bucket,
-    )
+    lists: dict[str, Any] = {"list_length": list_length, "diversity": diversity}
+    complete_lists(lake, registry, as_of=as_of, **lists)
+    return publish(lake, registry, as_of=as_of, root=root, arms=arms, bucket=bucket, **lists)
 
 
 def would_assign(lake: Lake, registry: Registry, *, as_of: date, arms: Arms) -> Bounds | None:
@@ -231,6 +227,7 @@ def _fold(
         versions=folding_versions(registry, contents.as_of, contents.roles),
         keys=keys,
         artists=artists,
+        diversity=contents.diversity,
     )
     for name, array in files.items():
         np.save(folder / name, array)

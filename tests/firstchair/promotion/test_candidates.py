@@ -126,6 +126,36 @@ def test_what_lists_hold_is_written_with_them(
     assert (found["share_up_to_median"], found["share_over_tenfold"]) == (1.0, 0.0)
 
 
+def test_diverse_lists_hold_the_same_artists_with_their_scores_and_reasons_in_another_order(
+    history: Lake, registry: Registry, ledger: Ledger
+) -> None:
+    asked: Any = {"as_of": FIRST + timedelta(days=DAYS), "list_length": 8}
+    catalogue = history.read(t.ARTISTS).to_pylist()
+    for number, artist in enumerate(catalogue):
+        artist["genres"] = ["jazz" if number % 3 else "fado"]
+    history.overwrite(t.ARTISTS, pa.Table.from_pylist(catalogue, schema=t.ARTISTS.schema))
+    enter_candidate(history, registry, ledger, family="als", as_of=asked["as_of"], seed=1)
+
+    def lists(diversity: float) -> list[dict[str, Any]]:
+        build_recommendations(history, registry, **asked, diversity=diversity)
+        return history.read(t.RECOMMENDATIONS).to_pylist()
+
+    plain, diverse = lists(0.0), lists(0.6)
+
+    def unordered(rows: list[dict[str, Any]]) -> list[tuple[str, str, float, str]]:
+        kept = ("user_key", "artist_id", "score", "reason")
+        return sorted(tuple(row[name] for name in kept) for row in rows)
+
+    assert unordered(diverse) == unordered(plain)
+    genre = {artist["artist_id"]: artist["genres"][0] for artist in catalogue}
+    of_user: dict[str, list[str]] = {}
+    for row in sorted(diverse, key=lambda row: row["position"]):
+        of_user.setdefault(row["user_key"], []).append(genre[row["artist_id"]])
+    with_both = [found for found in of_user.values() if len(set(found)) > 1]
+    assert with_both
+    assert all(first != second for first, second, *_ in with_both)
+
+
 def test_a_user_without_a_list_stops_the_write_and_the_lists_of_before_stay(
     history: Lake, registry: Registry, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from firstchair.login.folded_slates import folded_slate
 from firstchair.login.slates import Slate, make_slate
 from firstchair.models import Family, Recommender, load_training_data
 from firstchair.promotion import Registry
-from firstchair.publication import ranking_files
+from firstchair.publication import publish, ranking_files
 from firstchair.publication.foldin import Folded, folded_row, uptake
 from firstchair.publication.published import Published, open_published
 from firstchair.signals.today import Signal
@@ -106,6 +106,37 @@ def test_a_cold_listener_has_a_list_of_his_own_after_three_clicks(published: Pub
     assert not {"a004", "a008", "a012"} & set(names(published, found))
     assert len(found.artists) == K
     assert all('The "a0' in reason for reason in reasons(published, found))
+
+
+def test_a_folded_list_is_as_diverse_as_the_published_ones(
+    put_out_matrix: PutOut, platform: Registry, lake: Lake
+) -> None:
+    root = put_out_matrix()
+    asked = clicks("a004", "a008", "a012")
+    before = plain(open_published(root), "nobody", asked, k=LENGTH)
+    catalogue = lake.read(t.ARTISTS).to_pylist()
+    for artist in catalogue:
+        artist["genres"] = ["fado"] if int(artist["artist_id"][1:]) % 4 else ["jazz"]
+    lake.overwrite(t.ARTISTS, pa.Table.from_pylist(catalogue, schema=t.ARTISTS.schema))
+
+    publish(
+        lake,
+        platform,
+        as_of=AS_OF,
+        root=root,
+        list_length=LENGTH,
+        arms=ALL_CHAMPION,
+        diversity=0.9,
+    )
+    published = open_published(root)
+    found = plain(published, "nobody", asked, k=LENGTH)
+
+    assert sorted(zip(found.artists, found.scores, strict=True)) == sorted(
+        zip(before.artists, before.scores, strict=True)
+    )
+    assert found.artists[0] == before.artists[0]
+    first, second = (int(artist[1:]) % 4 for artist in names(published, found)[:2])
+    assert (first == 0) != (second == 0)
 
 
 def test_where_the_champion_is_no_als_a_cold_listener_is_served_by_that_of_the_day(
