@@ -1,18 +1,21 @@
-"""Users forgotten one after another: is anything of them left, and do others keep their lists?
+"""Users forgotten, one or several by a command: is anything left, and do others keep their lists?
 
     python -m benchmarks.erasures --forgotten 100 [--users 300] [--artists 100] [--days 17]
     python -m benchmarks.erasures --forgotten 100 --hetrec ../shared/data/hetrec2011-lastfm-2k
+    python -m benchmarks.erasures --together 20 --minutes 30
 
 A simulated service, or one of real listeners and artists (`firstchair load`), is run. Then users
-with events, drawn by a seed, are forgotten one by one, and every byte is read for each of them.
+with events, drawn by a seed, are forgotten, `--together` by a command, until that many minutes are
+over or all are, and every byte is read for each of them.
 
-Prints the seconds of an erasure by step and of its proof, what still holds a user, and how many
-lists of all others are as they were. Ends with 1 where anything is left or another's list is not
-as it was.
+Prints the seconds of a command, by step, and of a user, those of a proof, what still holds a user,
+and how many lists of all others are as they were. Ends with 1 where anything is left or the list
+of another is not as it was.
 """
 
 import argparse
 import json
+import math
 import random
 import statistics
 import sys
@@ -34,9 +37,10 @@ from tests.service import Service
 def main() -> None:
     """Forget, prove and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    numbers = {"forgotten": 100, "users": 300, "artists": 100, "days": 17, "seed": 1}
+    numbers = {"forgotten": 100, "together": 1, "users": 300, "artists": 100, "days": 17, "seed": 1}
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="for the erasures")
     parser.add_argument("--hetrec", type=Path, help="folder of the public data set")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +48,8 @@ def main() -> None:
         service.home.parent.mkdir()
         with running(service.home) as databases:
             fill(service, asked)
-            report = measured(service, drawn(databases.accounts, service, asked))
+            users = drawn(databases.accounts, service, asked)
+            report = measured(service, batches(users, asked.together), 60 * asked.minutes)
     print(json.dumps(report))
     sys.exit(bool(report["left"] or report["lists"] != report["lists_as_before"]))
 
@@ -79,40 +84,54 @@ def key_of(service: Service, user_id: str) -> str:
     return user_key(user_id, service.environment()["FIRSTCHAIR_PSEUDONYM_KEY"].encode())
 
 
-def lists(service: Service, without: set[str]) -> dict[tuple[str, str], str]:
-    """Digest of the list of each user by each version, but of those users."""
+def lists(service: Service) -> dict[tuple[str, str], str]:
+    """Digest of the list of each user by each version."""
     query = f"""
         select user_key, model_version, md5(string_agg(artist_id, ' ' order by position))
         from {service.lake.scan(t.RECOMMENDATIONS)} group by all
     """
     with connect() as connection:
         rows = connection.execute(query).fetchall()
-    return {(key, version): digest for key, version, digest in rows if key not in without}
+    return {(key, version): digest for key, version, digest in rows}
 
 
-def measured(service: Service, users: Sequence[str]) -> dict[str, Any]:
-    """Forget these users and prove it."""
-    keys = {key_of(service, user) for user in users}
-    before = lists(service, keys)
+def batches(users: Sequence[str], size: int) -> list[Sequence[str]]:
+    """The users that each command forgets."""
+    return [users[start : start + size] for start in range(0, len(users), size)]
+
+
+def measured(
+    service: Service, asked: Sequence[Sequence[str]], most_seconds: float
+) -> dict[str, Any]:
+    """Forget these users, as many as there is time for, and prove it."""
+    every = lists(service)
+    users: list[str] = []
     reports, seconds, proofs, left = [], [], [], []
-    for user in users:
+    for batch in asked:
         began = time.monotonic()
-        reports.append(service.ask("forget", user))
+        done = service.ask("forget", *batch)
         seconds.append(time.monotonic() - began)
-        print(f"{len(reports)}: {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+        reports.append(done[0] if isinstance(done, list) else done)
+        users += batch
+        print(f"{len(users)}: {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+        if sum(seconds) >= most_seconds:
+            break
+    keys = {key_of(service, user) for user in users}
+    before = {place: digest for place, digest in every.items() if place[0] not in keys}
     for user in users:
         began = time.monotonic()
         proof = service.json("forget", "--verify", user, code=None)
         proofs.append(time.monotonic() - began)
         left += [place["name"] for place in proof["left"]] + proof["unread"]
-    after = lists(service, set())
+    after = lists(service)
     steps = {
         step: round(statistics.mean(report["seconds"][step] for report in reports), 2)
         for step in reports[0]["seconds"]
     }
     return {
         "forgotten": len(users),
-        "seconds_a_user": round(statistics.median(seconds), 1),
+        "seconds_a_user": round(sum(seconds) / len(users), 1),
+        "seconds_a_command": round(statistics.median(seconds), 1),
         "longest": round(max(seconds), 1),
         "steps": steps,
         "seconds_of_a_proof": round(statistics.median(proofs), 1),

@@ -1,8 +1,8 @@
-"""Commands of erasure: forget a user, and prove it."""
+"""Commands of erasure: forget users, and prove it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.text import Text
@@ -11,50 +11,65 @@ from firstchair.cli.app import AsJson, app
 from firstchair.cli.output import at_work, show, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rich.console import RenderableType
 
     from firstchair.cli.screens import Screen
     from firstchair.erasure import Erasure, Verification
 
 SHOWN = 20
+Report = TypeVar("Report")
 
 
 @app.command()
 def forget(
-    user_id: Annotated[str, typer.Argument(help="Key of the account table.")],
+    user_ids: Annotated[
+        list[str], typer.Argument(metavar="USER_ID...", help="Keys of the account table.")
+    ],
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Change nothing: read every byte for the user."),
+        typer.Option("--verify", help="Change nothing: read every byte for each user."),
     ] = False,
     rewrite_landing: Annotated[
         bool,
         typer.Option(
             "--rewrite-landing",
-            help="Write the objects of the event store again without the user.",
+            help="Write the objects of the event store again without the users.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take a user out of tables, lists, models, spool, reports and databases, or prove that."""
+    """Take users out of tables, lists, models, spool, reports and databases, or prove that.
+
+    Of several users at once, models are fitted again and lists are published once for all.
+    """
     from firstchair import erasure
     from firstchair.platform import open_platform
 
-    if not user_id:
+    if not all(user_ids):
         raise typer.BadParameter("An empty key names no user.")
     if verify and rewrite_landing:
         raise typer.BadParameter("--verify changes nothing; leave out --rewrite-landing.")
+    named = list(dict.fromkeys(user_ids))
     with at_work("forget") as advance:
         platform = open_platform()
         if verify:
-            proof = erasure.verify(platform, user_id, progress=advance)
+            proofs = [erasure.verify(platform, user_id, progress=advance) for user_id in named]
         else:
-            report = erasure.forget(
-                platform, user_id, rewrite_landing=rewrite_landing, progress=advance
+            reports = erasure.forget_users(
+                platform, named, rewrite_landing=rewrite_landing, progress=advance
             )
     if verify:
-        show(proof, as_json=as_json, screen=lambda: _proof(proof))
-        raise typer.Exit(0 if proof.ok else 1)
-    show(report, as_json=as_json, screen=lambda: _erasure(report))
+        _show(proofs, _proof, as_json=as_json)
+        raise typer.Exit(0 if all(proof.ok for proof in proofs) else 1)
+    _show(reports, _erasure, as_json=as_json)
+
+
+def _show(found: Sequence[Report], screen: Callable[[Report], Screen], *, as_json: bool) -> None:
+    """Print the report of the only user as it is, those of several as a list in their order."""
+    document = found[0] if len(found) == 1 else found
+    show(document, as_json=as_json, screen=lambda: [part for one in found for part in screen(one)])
 
 
 def _erasure(report: Erasure) -> Screen:
@@ -116,7 +131,10 @@ def _proof(proof: Verification) -> Screen:
         shown.append(Text(f"Not read: {proof.not_read}."))
     if proof.by_field:
         shown.append(
-            Text("The user_id is short: it was looked for as the value of such a field alone.")
+            Text(
+                "The user_id is short, or also the key of an artist or track: it was looked for as "
+                "the value of such a field alone."
+            )
         )
     if proof.sources:
         rows = [(one.name, ", ".join(one.names)) for one in proof.sources[:SHOWN]]

@@ -1,6 +1,6 @@
-"""Erasure: a user taken out of everything that is ours, and the proof of it."""
+"""Erasure: users taken out of everything that is ours, and the proof of it."""
 
-from firstchair.erasure.erase import Erasure, forget
+from firstchair.erasure.erase import Erasure, forget, forget_users
 from firstchair.erasure.verify import Verification, verify
 
-__all__ = ["Erasure", "Verification", "forget", "verify"]
+__all__ = ["Erasure", "Verification", "forget", "forget_users", "verify"]

@@ -1,11 +1,11 @@
-"""A user taken out of everything that is ours, step by step, under the lock of all writers."""
+"""Users taken out of everything that is ours, step by step, under the lock of all writers."""
 
 import getpass
 import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -42,7 +42,7 @@ class Erasure:
     is none. publications_removed: earlier ones that held the user. masked: files in which the
     user's names were crossed out. databases: rows changed, by table. landing: objects of the event
     store that hold the user. rewritten: those that were written again without them. seconds: by
-    step.
+    step, of all users of the call together.
     """
 
     erasure_id: str
@@ -76,6 +76,29 @@ class _State:
 
 
 @dataclass(slots=True)
+class _Leaving:
+    """A user who is forgotten, and what was done so far."""
+
+    identity: Identity
+    tombstone: Tombstone
+    already: bool
+    state_file: Path
+    state: _State = field(default_factory=_State)
+    rows: dict[str, int] = field(default_factory=dict)
+    spooled: int = 0
+    signals: int = 0
+    masked: list[str] = field(default_factory=list)
+    databases: dict[str, int] = field(default_factory=dict)
+    landing: list[str] = field(default_factory=list)
+    rewritten: list[str] = field(default_factory=list)
+
+    @property
+    def refits(self) -> list[Refit]:
+        """Versions that were fitted again without the user."""
+        return [Refit(**one) for one in self.state.refits]  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
 class _Clock:
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
@@ -95,70 +118,109 @@ def forget(
     rewrite_landing: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Erasure:
-    """Take a user out of lake, lists, models, spool, reports, databases; write that to the ledger.
+    """Take one user out of everything, as `forget_users` does."""
+    return forget_users(platform, [user_id], rewrite_landing=rewrite_landing, progress=progress)[0]
 
-    The tombstone comes first, so that nothing of the user comes in meanwhile. Every step may be
+
+def forget_users(
+    platform: Platform,
+    user_ids: Sequence[str],
+    *,
+    rewrite_landing: bool = False,
+    progress: Progress = lambda *_: None,
+) -> list[Erasure]:
+    """Take users out of lake, lists, models, spool, reports, databases; write that to the ledger.
+
+    The tombstones come first, so that nothing of the users comes in meanwhile. Every step may be
     repeated: the same call again completes an erasure that was killed, and a later call finds
-    nothing and writes no second entry.
+    nothing and writes no second entry. Models are fitted and lists published once for all users of
+    a call, which takes most of the time of one.
 
     Args:
         platform: Everything that is ours.
-        user_id: Key of the account table; the account need not be there any more.
-        rewrite_landing: Whether the objects of the event store are written again without the user.
+        user_ids: Keys of the account table, each once; accounts need not be there any more.
+        rewrite_landing: Whether the objects of the event store are written again without the users.
         progress: Told of each step.
+
+    Returns:
+        What was done, in the order of the users.
 
     Raises:
         WriterBusyError: Another writer is at work; nothing was read or written.
-        SourceError, LakeError, ModelError, LedgerError: A store cannot be reached; what was done
-            stays done, and the same call again goes on.
+        SourceError, LakeError, ModelError, PublicationError, LedgerError: A store cannot be
+            reached; what was done stays done, and the same call again goes on.
     """
     clock = _Clock(progress)
     with writing(platform.databases.ledger, who="firstchair forget", wait=False):
-        return _forgotten(platform, identify(platform, user_id), clock, rewrite_landing)
+        leaving = [_leaving(platform, user_id) for user_id in user_ids]
+        return _forgotten(platform, leaving, clock, rewrite_landing)
+
+
+def _leaving(platform: Platform, user_id: str) -> _Leaving:
+    tombstone, already = _tombstone(platform, user_id)
+    state_file = platform.settings.forgotten / f"{tombstone.erasure_id}.json"
+    return _Leaving(identify(platform, user_id), tombstone, already, state_file)
 
 
 def _forgotten(
-    platform: Platform, identity: Identity, clock: _Clock, rewrite_landing: bool
-) -> Erasure:
-    tombstone, already = _tombstone(platform, identity.user_id)
-    state_file = platform.settings.forgotten / f"{tombstone.erasure_id}.json"
+    platform: Platform, leaving: Sequence[_Leaving], clock: _Clock, rewrite_landing: bool
+) -> list[Erasure]:
+    spool = platform.settings.spool
     with clock.step("tables"):
-        state = _planned(platform, identity, state_file)
-        rows = erase_rows(platform.lake, identity, now=platform.now)
+        for one in leaving:
+            one.state = _planned(platform, one.identity, one.state_file)
+            one.rows = erase_rows(platform.lake, one.identity, now=platform.now)
     with clock.step("spool and signals"):
-        spooled = erase_spooled(platform.settings.spool, identity)
-        signals = erase_signals(platform.settings.spool / "signals", identity)
+        for one in leaving:
+            one.spooled = erase_spooled(spool, one.identity)
+            one.signals = erase_signals(spool / "signals", one.identity)
     with clock.step("models"):
-        refits = _refit(platform, state, state_file)
+        _refit(platform, leaving)
     with clock.step("lists"):
-        published, removed = publish_without(platform, identity, fitted=bool(state.planned))
+        fitted = any(one.state.planned for one in leaving)
+        identities = [one.identity for one in leaving]
+        published, removed = publish_without(platform, identities, fitted=fitted)
     with clock.step("files"):
-        masked = mask_files(platform, identity)
+        for one in leaving:
+            one.masked = mask_files(platform, one.identity)
     with clock.step("databases"):
-        databases = _mask_rows(platform, identity)
+        for one in leaving:
+            one.databases = _mask_rows(platform, one.identity)
     with clock.step("landing"):
-        landing, rewritten = _landing(platform, identity, rewrite_landing=rewrite_landing)
+        for one in leaving:
+            one.landing, one.rewritten = _landing(
+                platform, one.identity, rewrite_landing=rewrite_landing
+            )
     with clock.step("ledger"):
-        entry = _record(platform, tombstone, refits)
-        left = _left_as_fitted(platform, state)
-        _finish(platform, tombstone, state_file)
-    return Erasure(
-        erasure_id=tombstone.erasure_id,
-        already=already,
-        rows=rows,
-        spooled=spooled,
-        signals=signals,
-        refits=tuple(refits),
-        others_fitted_before=left,
-        published=published,
-        publications_removed=tuple(removed),
-        masked=tuple(masked),
-        databases=databases,
-        landing=tuple(landing),
-        rewritten=tuple(rewritten),
-        ledger_entry=entry.sequence,
-        seconds=clock.seconds,
-    )
+        recorded = [_recorded(platform, one) for one in leaving]
+    return [
+        Erasure(
+            erasure_id=one.tombstone.erasure_id,
+            already=one.already,
+            rows=one.rows,
+            spooled=one.spooled,
+            signals=one.signals,
+            refits=tuple(one.refits),
+            others_fitted_before=left,
+            published=published,
+            publications_removed=tuple(removed),
+            masked=tuple(one.masked),
+            databases=one.databases,
+            landing=tuple(one.landing),
+            rewritten=tuple(one.rewritten),
+            ledger_entry=entry.sequence,
+            seconds=clock.seconds,
+        )
+        for one, (entry, left) in zip(leaving, recorded, strict=True)
+    ]
+
+
+def _recorded(platform: Platform, one: _Leaving) -> tuple[Entry, int]:
+    """The entry of a user's erasure, which ends with it; versions that are left as fitted."""
+    entry = _record(platform, one.tombstone, one.refits)
+    left = _left_as_fitted(platform, one.state)
+    _finish(platform, one.tombstone, one.state_file)
+    return entry, left
 
 
 def _record(platform: Platform, tombstone: Tombstone, refits: list[Refit]) -> Entry:
@@ -208,18 +270,23 @@ def _keep(path: Path, state: _State) -> None:
     temporary.replace(path)
 
 
-def _refit(platform: Platform, state: _State, path: Path) -> list[Refit]:
-    """Fit what is planned and was not fitted yet; all of it, in order."""
-    done = {str(one["version"]) for one in state.refits}
-    for number in state.planned:
+def _refit(platform: Platform, leaving: Sequence[_Leaving]) -> None:
+    """Fit once what is planned for any of the users and was not fitted yet, in order."""
+    for number in sorted({n for one in leaving for n in one.state.planned}, key=int):
+        waiting = [one for one in leaving if _waits_for(one.state, number)]
         version = platform.registry.find(number)
-        if number in done or version is None:
+        if not waiting or version is None:
             continue
         found = refit(platform.lake, platform.registry, version, seed=platform.settings.seed)
         platform.ledger.note_registered(replace(version, data_fingerprint=found.after))
-        state.refits.append(asdict(found))
-        _keep(path, state)
-    return [Refit(**one) for one in state.refits]  # type: ignore[arg-type]
+        for one in waiting:
+            one.state.refits.append(asdict(found))
+            _keep(one.state_file, one.state)
+
+
+def _waits_for(state: _State, number: str) -> bool:
+    """Whether a version is to be fitted again without the user of this state."""
+    return number in state.planned and number not in {str(one["version"]) for one in state.refits}
 
 
 def _mask_rows(platform: Platform, identity: Identity) -> dict[str, int]:

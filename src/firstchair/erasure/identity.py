@@ -7,8 +7,7 @@ from urllib.parse import quote
 
 from firstchair.sources import user_key
 
-# A key of the account table that is shorter stands in other bytes by chance: it is looked for only
-# as the value of a field that is named as one.
+# A key of the account table that is shorter stands in other bytes by chance.
 SHORT = 6
 _WORD = rb"[0-9A-Za-z_]"
 _FIELD = rb"""user_?id["']?\s*[:=]\s*["']?"""
@@ -20,11 +19,13 @@ class Identity:
     """The three names of a user, and the bytes by which each is recognised.
 
     user_id: key of the account table. email: as the account table has it; None where it has none.
+    is_shared: an artist or a track has the key of the account, too, and keeps it.
     """
 
     user_id: str
     user_key: str
     email: str | None = None
+    is_shared: bool = False
     _needles: tuple[tuple[str, bytes, re.Pattern[bytes] | None], ...] = field(
         init=False, repr=False, compare=False
     )
@@ -32,20 +33,22 @@ class Identity:
     def __post_init__(self) -> None:
         needles = (
             *(("user_key", needle, None) for needle in _of_key(self.user_key)),
-            *(("user_id", *needle) for needle in _of_text(self.user_id)),
-            *(("email", *needle) for needle in _of_text(self.email or "")),
+            *(("user_id", *needle) for needle in _of_text(self.user_id, by_field=self.by_field)),
+            *(("email", *needle) for needle in _of_text(self.email or "", by_field=False)),
         )
         object.__setattr__(self, "_needles", needles)
 
     @classmethod
-    def of(cls, user_id: str, key: bytes, *, email: str | None = None) -> "Identity":
+    def of(
+        cls, user_id: str, key: bytes, *, email: str | None = None, is_shared: bool = False
+    ) -> "Identity":
         """The identity of a user under a `pseudonym_key`."""
-        return cls(user_id, user_key(user_id, key), email or None)
+        return cls(user_id, user_key(user_id, key), email or None, is_shared)
 
     @property
-    def is_short(self) -> bool:
+    def by_field(self) -> bool:
         """Whether the key of the account table is looked for in fields of that name alone."""
-        return len(self.user_id) < SHORT
+        return self.is_shared or len(self.user_id) < SHORT
 
     @property
     def longest(self) -> int:
@@ -82,7 +85,7 @@ class Identity:
                 `regexp_like` in Delta tables.
         """
         terms = [f"{column} like '%{self.user_key}%'"]
-        for text in filter(None, (None if self.is_short else self.user_id, self.email)):
+        for text in filter(None, (None if self.by_field else self.user_id, self.email)):
             # Both dialects (RE2, Rust's regex) read these escapes alike, and no others.
             quoted = re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text).replace("'", "''")
             word = "[^0-9A-Za-z_]"
@@ -103,7 +106,7 @@ def _of_key(key: str) -> list[bytes]:
     return [key.encode(), key.encode("utf-32-le"), packed, *(half[::-1] for half in halves)]
 
 
-def _of_text(text: str) -> list[tuple[bytes, re.Pattern[bytes]]]:
+def _of_text(text: str, *, by_field: bool) -> list[tuple[bytes, re.Pattern[bytes]]]:
     """A text as it stands in plain bytes, JSON, addresses and arrays of numpy, as a whole word."""
     if not text:
         return []
@@ -111,13 +114,13 @@ def _of_text(text: str) -> list[tuple[bytes, re.Pattern[bytes]]]:
     found = []
     for one in sorted(spelt):
         plain = one.encode("utf-8", "surrogatepass")
-        found.append((plain, _whole(plain, short=len(text) < SHORT)))
-    if len(text) >= SHORT:
+        found.append((plain, _whole(plain, by_field=by_field)))
+    if not by_field:
         wide = text.encode("utf-32-le", "surrogatepass")
         found.append((wide, re.compile(re.escape(wide))))
     return found
 
 
-def _whole(plain: bytes, *, short: bool) -> re.Pattern[bytes]:
-    before = rb"(?i:" + _FIELD + rb")" if short else rb"(?<!" + _WORD + rb")"
+def _whole(plain: bytes, *, by_field: bool) -> re.Pattern[bytes]:
+    before = rb"(?i:" + _FIELD + rb")" if by_field else rb"(?<!" + _WORD + rb")"
     return re.compile(before + rb"(?P<name>" + re.escape(plain) + rb")(?!" + _WORD + rb")")

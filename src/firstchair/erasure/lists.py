@@ -1,6 +1,7 @@
-"""The published lists without a user, here and in their bucket; earlier ones are removed."""
+"""The published lists without some users, here and in their bucket; earlier ones are removed."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +14,27 @@ from firstchair.publication.served import serves
 
 
 def publish_without(
-    platform: Platform, identity: Identity, *, fitted: bool
+    platform: Platform, leaving: Sequence[Identity], *, fitted: bool
 ) -> tuple[str | None, list[str]]:
-    """Publish the lists that are served now without the user; remove publications with them.
+    """Publish the lists that are served now without the users; remove publications with them.
 
     Raises:
         PublicationError: The bucket cannot be written; the same call again completes it.
     """
     root = platform.settings.published
-    name = _published_anew(platform, identity, fitted=fitted)
-    removed = _remove(root, identity, keep=name)
+    name = _published_anew(platform, leaving, fitted=fitted)
+    removed = _remove(root, leaving, keep=name)
     copy_to(platform.settings.published_url, root)
     return name, removed
 
 
-def _published_anew(platform: Platform, identity: Identity, *, fitted: bool) -> str | None:
-    """The publication that is served, made anew if it has the user or models were fitted again."""
+def _published_anew(platform: Platform, leaving: Sequence[Identity], *, fitted: bool) -> str | None:
+    """The publication that is served, made anew if it has a user or models were fitted again."""
     root, served = platform.settings.published, serves(platform.settings.published)
     if served is None:
         return None
     name = served.published
-    if fitted or _lists(root / VERSIONS / name, identity):
+    if fitted or _lists(root / VERSIONS / name, leaving):
         name = publish_day(
             platform.lake,
             platform.registry,
@@ -46,19 +47,21 @@ def _published_anew(platform: Platform, identity: Identity, *, fitted: bool) -> 
     return name
 
 
-def _remove(root: Path, identity: Identity, *, keep: str | None) -> list[str]:
+def _remove(root: Path, leaving: Sequence[Identity], *, keep: str | None) -> list[str]:
     folders = sorted((root / VERSIONS).glob("*")) if (root / VERSIONS).is_dir() else []
-    removed = [path for path in folders if path.name != keep and _lists(path, identity)]
+    removed = [path for path in folders if path.name != keep and _lists(path, leaving)]
     for path in removed:
         shutil.rmtree(path)
     return [path.name for path in removed]
 
 
-def _lists(folder: Path, identity: Identity) -> bool:
-    """Whether a publication, or what is left of one, has a list of the user."""
+def _lists(folder: Path, leaving: Sequence[Identity]) -> bool:
+    """Whether a publication, or what is left of one, has a list of one of the users."""
     try:
         high, low = (np.load(folder / f"key_{half}.npy") for half in ("high", "low"))
     except (OSError, ValueError):
         return True  # it cannot be read, so it serves nobody
-    wanted = int(identity.user_key[:16], 16), int(identity.user_key[16:], 16)
-    return bool(((high == np.uint64(wanted[0])) & (low == np.uint64(wanted[1]))).any())
+    return any(
+        ((high == int(one.user_key[:16], 16)) & (low == int(one.user_key[16:], 16))).any()
+        for one in leaving
+    )

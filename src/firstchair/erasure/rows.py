@@ -84,7 +84,7 @@ def _replace(
 
 
 def _long(identity: Identity) -> str | None:
-    return None if identity.is_short else identity.user_id
+    return None if identity.by_field else identity.user_id
 
 
 def _engine(url: sa.URL) -> sa.Engine:

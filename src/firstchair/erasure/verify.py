@@ -8,10 +8,13 @@ from firstchair.erasure.identity import Identity
 from firstchair.erasure.places import SERVER, StoredFile, stored_files
 from firstchair.erasure.reading import Search, names_in
 from firstchair.erasure.rows import email_of, held_in
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
 
 Progress = Callable[[str, int, int], None]
-LISTED = 50
+# Columns with the keys of artists and tracks.
+CATALOGUE = ((t.ARTISTS, "artist_id"), (t.ARTIST_REDIRECTS, "artist_id"), (t.TRACKS, "track_id"))
 # Of the embedded server: written over by it in its own time, or without our rows.
 NOT_READ = (
     f"{SERVER}/pg_wal (write-ahead log, which the server overwrites) and the files of the account "
@@ -35,7 +38,8 @@ class Verification:
     files: read, by kind of place. tables: of databases. bytes: as stored and as unpacked.
     left: places of ours that still hold the user. unread: files of ours that could not be unpacked.
     sources: objects and tables of other teams that hold the user. not_read: what is left out.
-    by_field: the user_id is so short that it was only looked for in fields of that name.
+    by_field: the user_id is so short, or an artist or track has it too, that it was only looked for
+    in fields of that name.
     """
 
     files: dict[str, int]
@@ -58,9 +62,20 @@ def identify(platform: Platform, user_id: str) -> Identity:
 
     Raises:
         SourceError: The account table cannot be read.
+        LakeError: The catalogue cannot be read.
     """
-    key = platform.settings.secret_pseudonym_key()
-    return Identity.of(user_id, key, email=email_of(platform.databases.accounts, user_id))
+    return Identity.of(
+        user_id,
+        platform.settings.secret_pseudonym_key(),
+        email=email_of(platform.databases.accounts, user_id),
+        is_shared=_is_catalogued(platform.lake, user_id),
+    )
+
+
+def _is_catalogued(lake: Lake, user_id: str) -> bool:
+    """Whether an artist or a track has the key of an account."""
+    quoted = "'" + user_id.replace("'", "''") + "'"
+    return any(lake.count(table, f"{column} = {quoted}") for table, column in CATALOGUE)
 
 
 def verify(
@@ -100,7 +115,7 @@ def verify(
         unread=tuple(unread),
         sources=tuple(sources),
         not_read=NOT_READ if (platform.settings.home / SERVER).is_dir() else "",
-        by_field=identity.is_short,
+        by_field=identity.by_field,
     )
 
 

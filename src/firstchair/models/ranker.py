@@ -190,6 +190,7 @@ class Ranker:
         facts = {
             "family": self.family,
             "variant": None if self.variant is None else asdict(self.variant),
+            "trees": self.booster is not None,
         }
         storage.write(folder, facts, {"format": np.array([storage.FORMAT])})
         self.sources.save(folder)
@@ -204,6 +205,9 @@ class Ranker:
         model.sources = Sources.load(folder)
         if facts["variant"] is not None:
             model.variant = Variant(**facts["variant"])
+        # A fit with settings that were chosen before has none where nothing is left to learn from;
+        # files of earlier releases do not say it.
+        if facts.get("trees", facts["variant"] is not None):
             import xgboost
 
             model.booster = xgboost.Booster()

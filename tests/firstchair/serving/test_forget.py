@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from firstchair import events
 from firstchair.cli import app
 from firstchair.databases import Databases
-from firstchair.erasure import forget, verify
+from firstchair.erasure import forget, forget_users, verify
 from firstchair.errors import WriterBusyError
 from firstchair.lake import Lake, LakeFiles
 from firstchair.lake import tables as t
@@ -48,6 +48,8 @@ from tests.firstchair.serving.conftest import (
 )
 
 LEAVES, STAYS = "user-1", "user-2"
+# Who are forgotten by one call.
+TOGETHER = ("user-6", "user-7")
 # Who came after the models were fitted.
 LATE = ("user-3", "user-4")
 EMAIL = "one@example.org"
@@ -102,8 +104,9 @@ def put_events(folder: Path) -> None:
     ]
     lines.append(make_event(8, user_id=LEAVES, **day, position="first"))
     lines.append(make_event(9, user_id=STAYS, **day))
+    lines += [make_event(10 + n, user_id=user, **day) for n, user in enumerate(TOGETHER)]
     late = {"occurred_at": "2026-02-01T01:00:00Z", "artist_id": "a002"}
-    lines += [make_event(10 + n, user_id=user, **late) for n, user in enumerate(LATE)]
+    lines += [make_event(12 + n, user_id=user, **late) for n, user in enumerate(LATE)]
     folder.mkdir(parents=True)
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "day.jsonl.gz").write_bytes(gzip.compress(text.encode()))
@@ -273,7 +276,7 @@ def test_killed_at_every_step_and_started_again_it_ends_as_if_it_had_not_been(
 def test_the_command_says_it_once_in_the_ledger_and_not_who_it_was(
     home: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user, place = LATE[1], 11
+    user, place = LATE[1], 13
     path = Path(home.settings.events_url) / "day.jsonl.gz"
     lines = gzip.decompress(path.read_bytes()).splitlines()
     monkeypatch.setattr("firstchair.platform.open_platform", lambda: home)
@@ -301,6 +304,35 @@ def test_the_command_says_it_once_in_the_ledger_and_not_who_it_was(
     assert (read.read, read.changed) == (0, ())
 
 
+def test_for_several_users_models_are_fitted_and_lists_published_once(
+    home: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KilledError
+
+    root, decided = home.settings.published, len(home.ledger.entries())
+    lists = lists_of(open_published(root), USERS)
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr("firstchair.erasure.lists.publish_day", killed)
+        forget_users(home, TOGETHER)
+    monkeypatch.setattr("firstchair.platform.open_platform", lambda: home)
+    monkeypatch.setattr("firstchair.erasure.erase.refit", killed)  # it was done
+
+    found = json.loads(run(*TOGETHER, "--json").stdout)
+    proof = run("--verify", *TOGETHER, "--json")
+
+    assert proof.exit_code == 0
+    assert [one["left"] for one in json.loads(proof.stdout)] == [[], []]
+    assert [one["family"] for one in found[0]["refits"]] == ["als", "xgboost", "trending"]
+    assert found[0]["refits"] == found[1]["refits"]
+    assert {one["published"] for one in found} == {current(root)}
+    assert lists_of(open_published(root), USERS) == lists | {user: [] for user in TOGETHER}
+    entries = home.ledger.entries()
+    assert len(entries) == decided + 2
+    assert {one["ledger_entry"] for one in found} == {entry.sequence for entry in entries[:2]}
+    assert run("--verify", TOGETHER[0], STAYS).exit_code == 1
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["forget", *arguments])
 
@@ -317,3 +349,17 @@ def test_while_another_writes_nothing_is_begun(home: Platform) -> None:
     with writing(home.databases.ledger, who="a run", wait=False), pytest.raises(WriterBusyError):
         forget(other, STAYS)
     assert not home.tombstones.holds(STAYS)
+
+
+def test_an_artist_with_the_same_key_keeps_it(home: Platform) -> None:
+    artist = {"artist_id": STAYS, "name": "Namesake"}
+    home.lake.append(t.ARTISTS, pa.Table.from_pylist([artist], schema=t.ARTISTS.schema))
+    page = home.settings.home / "reports" / "page.html"
+    page.write_text(f'artist {STAYS}; "user_id": "{STAYS}"')
+
+    forget(home, STAYS)
+    after = verify(home, STAYS)
+
+    assert (after.ok, after.by_field) == (True, True), after
+    assert home.lake.count(t.ARTISTS, f"artist_id = '{STAYS}'") == 1
+    assert page.read_text() == f'artist {STAYS}; "user_id": "xxxxxx"'
