@@ -6,6 +6,8 @@ PYTHON ?= $(shell for found in /usr/bin/python3 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What looks at the lock and the files from outside; its packages are none of ours.
+TOOLS := $(VENV)/tools
 UV_VERSION := 0.13.9
 ARGS ?=
 
@@ -16,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs reference format lock clean
+.PHONY: help setup demo test lint docs reference format lock sbom audit secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -59,8 +61,31 @@ format: setup ## Put the code in house style
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (hashes, no index address)
 	@UV=$$(command -v uv || echo $(BIN)/uv); \
-	  $$UV pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
-	    --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
+	  $$UV pip compile pyproject.toml --extra dev $(AS_LOCK) --output-file requirements.lock && \
+	  $$UV pip compile .ci/tools.in $(AS_LOCK) --output-file .ci/tools.txt
+AS_LOCK := --generate-hashes --universal --python-version 3.11 --no-header --no-annotate \
+  --no-emit-index-url --quiet
+
+$(TOOLS)/.installed: .ci/tools.txt $(STAMP)
+	@$(PYTHON) -m venv --without-pip $(TOOLS)
+	@UV=$$(command -v uv || echo $(BIN)/uv); \
+	  $$UV pip install --quiet --python $(TOOLS)/bin/python --require-hashes --requirement .ci/tools.txt
+	@touch $@
+
+sbom: $(TOOLS)/.installed ## Write sbom.json: each package of the lock with its hashes (CycloneDX)
+	@$(TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file sbom.json requirements.lock
+
+audit: $(TOOLS)/.installed ## Ask PyPI for known vulnerabilities of the lock; fails where one package cannot be asked for
+	@$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  --requirement requirements.lock
+
+# Hashes of the lock, of settings' origins and of examples look like secrets; placeholders of tests say
+# that they are none.
+secrets: $(TOOLS)/.installed ## Look for secrets in all files of git
+	@git ls-files -z | xargs -0 $(TOOLS)/bin/detect-secrets-hook --no-verify \
+	  --exclude-files '\.(svg|lock|txt)$$|^src/firstchair/models/settings/' \
+	  --exclude-lines "^ +'[0-9a-f]{32}'$$"
 
 clean: ## Remove .venv and the embedded home
-	@rm -rf $(VENV) .firstchair site
+	@rm -rf $(VENV) .firstchair site sbom.json

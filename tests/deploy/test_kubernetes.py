@@ -22,7 +22,7 @@ from tests.deploy.containerfile import ROOT, stages
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 BASE = FOLDER / "base"
-SECRETS = "firstchair-secrets"
+SECRETS = "firstchair-secrets"  # pragma: allowlist secret
 Manifest = dict[str, Any]
 
 

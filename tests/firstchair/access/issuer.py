@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-CLIENT, SECRET = "console", "a secret of the console"
+CLIENT, SECRET = "console", "a secret of the console"  # pragma: allowlist secret
 
 
 @dataclass

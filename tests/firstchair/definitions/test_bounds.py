@@ -19,6 +19,7 @@ weights = st.builds(
 
 @given(weights)
 @settings(max_examples=30, deadline=None)
+# pragma: allowlist nextline secret
 def test_nobody_weighs_more_than_so_many_mean_users_and_the_others_weigh_what_they_did(
     found: np.ndarray,
 ) -> None:

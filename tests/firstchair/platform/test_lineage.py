@@ -77,7 +77,7 @@ def test_sources_are_named_without_their_secrets_and_a_failure_without_its_words
         (State.COMPLETE, step("users")),
         (State.COMPLETE, step("landed_events")),
         (State.FAIL, step("als_model", error="DataError")),
-        events_url="s3://key:secret-word@bucket/events",
+        events_url="s3://key:secret-word@bucket/events",  # pragma: allowlist secret
     )
 
     assert [(one["namespace"], one["name"]) for one in users["inputs"]] == [

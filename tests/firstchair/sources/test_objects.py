@@ -195,7 +195,7 @@ def s3(tmp_path: Path) -> Iterator[dict[str, Any]]:
     with serving(tmp_path / "requests.log") as server:
         options = {
             "key": "test",
-            "secret": "test",
+            "secret": "test",  # pragma: allowlist secret
             "client_kwargs": {"endpoint_url": server.endpoint, "region_name": "eu-central-1"},
             "skip_instance_cache": True,
         }
@@ -248,7 +248,7 @@ def test_a_bucket_is_read_like_a_folder(s3: dict[str, Any]) -> None:
 def test_a_store_that_does_not_answer_is_a_source_error() -> None:
     away = {
         "key": "test",
-        "secret": "test",
+        "secret": "test",  # pragma: allowlist secret
         "client_kwargs": {"endpoint_url": "http://127.0.0.1:9", "region_name": "eu-central-1"},
         "config_kwargs": {"retries": {"max_attempts": 0}},
         "skip_instance_cache": True,
