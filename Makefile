@@ -76,7 +76,7 @@ sbom: $(TOOLS)/.installed ## Write sbom.json: each package of the lock with its 
 	@$(TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 	  --output-format JSON --output-file sbom.json requirements.lock
 
-audit: $(TOOLS)/.installed ## Ask PyPI for known vulnerabilities of the lock; fails where one package cannot be asked for
+audit: $(TOOLS)/.installed ## Ask for known vulnerabilities of the lock; fails where one package cannot be asked for
 	@$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 	  --requirement requirements.lock
 
