@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from firstchair.features import user_features
 from firstchair.features.history import open_history
 from firstchair.features.segments import user_segments
-from firstchair.lake import Engine, Lake, connect
+from firstchair.lake import DuckDBEngine, Lake, connect
 from firstchair.lake import tables as t
 from firstchair.promotion import LiveRules, Phase, Span, Stage, build_evidence
 from firstchair.promotion.experiment import COLUMNS, as_evidence
@@ -67,7 +67,7 @@ def test_a_user_has_one_lifecycle_on_a_day(
     story.login(key(1), f"{START}T12:00")
     story.told()
     evidence(lake, last=START)
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         (features,) = user_features(open_history(engine), as_of=START).to_pyarrow().to_pylist()
     with connect() as connection:
         all_of = user_segments(day=f"date '{START}'")

@@ -23,7 +23,7 @@ from firstchair.evaluation.ranking import ranking_metrics
 from firstchair.evaluation.split import load_split
 from firstchair.events.vocabulary import EventType
 from firstchair.features.confidence import STANDARD, ConfidenceSettings
-from firstchair.lake import Engine, Lake
+from firstchair.lake import DuckDBEngine, Lake
 from firstchair.models import Family, TrainingData, chosen_settings, fit, load_training_data
 from firstchair.models.selection import best
 from firstchair.world import SLATE, artist_number
@@ -116,7 +116,7 @@ def _lists(
 
 
 def _matrix(lake: Lake, data: TrainingData, variant: Variant) -> sparse.csr_matrix:
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         history = features.open_history(engine)
         if variant.without:
             history = replace(

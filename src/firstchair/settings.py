@@ -148,9 +148,13 @@ class Settings(BaseSettings):
         SecretStr(""), description="secret of s3_access_key_id; empty: AWS_SECRET_ACCESS_KEY"
     )
     mlflow_tracking_uri: str = Field("", description="empty: MLflow on database_url")
-    engine: Literal["duckdb"] = Field(
-        "duckdb", description="the engine that runs features and normalisation"
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb", description="what computes features and the matrix"
     )
+    spark_master: str = Field(
+        "local[2]", description="where Spark runs: local[n], spark://..., yarn, k8s://..."
+    )
+    spark_options: str = Field("", description="properties of Spark as spark.name=value, by blanks")
     pseudonym_key: SecretStr = Field(
         SecretStr(""), description="secret for user_key; made once in home"
     )
@@ -388,10 +392,24 @@ class Settings(BaseSettings):
             _require_on_s3(published_url)
         return published_url.rstrip("/")
 
+    @field_validator("spark_options")
+    @classmethod
+    def _are_properties(cls, spark_options: str) -> str:
+        """The options, where each is a property of Spark with a value."""
+        for option in spark_options.split():
+            if not re.fullmatch(r"spark\.[^=]+=.+", option):
+                raise ValueError(f"{option!r} is not of the form spark.name=value")
+        return spark_options
+
     @model_validator(mode="after")
     def _fill_defaults_from_home(self) -> Self:
         self.events_url = self.events_url or str(self.home / "landing" / "events")
         self.lake_url = self.lake_url or str(self.home / "lake")
+        if self.engine == "spark" and self.lake_url.startswith("s3://"):
+            raise ValueError(
+                f"engine spark reads a lake in a folder, and lake_url is {self.lake_url!r}; choose "
+                "a folder that all machines of Spark share, or engine duckdb"
+            )
         if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):
             raise ValueError("s3_access_key_id and s3_secret_access_key are set together or not")
         keyed = bool(self.alert_routing_key.get_secret_value())
@@ -438,6 +456,12 @@ class Settings(BaseSettings):
     def kept_extra_fields(self) -> frozenset[str]:
         """Names of the fields beyond the contract's whose values are kept."""
         return frozenset(self.extra_fields.replace(",", " ").split())
+
+    @property
+    def spark_properties(self) -> tuple[tuple[str, str], ...]:
+        """Names and values of `spark_options`."""
+        pairs = (option.partition("=") for option in self.spark_options.split())
+        return tuple((name, value) for name, _, value in pairs)
 
     @property
     def published(self) -> Path:

@@ -16,7 +16,7 @@ from firstchair import events
 from firstchair.databases import open_databases
 from firstchair.definitions.checks import CheckState
 from firstchair.errors import FirstchairError
-from firstchair.lake import Lake, try_lake
+from firstchair.lake import Lake, java_version, require_spark, try_lake
 from firstchair.lake import tables as t
 from firstchair.platform.alert_guides import guide_of
 from firstchair.promotion import open_registry_and_ledger
@@ -64,6 +64,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("events", lambda: _events(settings)),
         ("databases", lambda: _databases(settings)),
         ("lake", lambda: _lake(settings)),
+        *([("spark", _spark)] if settings.engine == "spark" else []),
         ("catalogue", lambda: _catalogue(settings)),
         ("models", lambda: _models(settings)),
         ("ports", lambda: _ports(settings)),
@@ -172,6 +173,13 @@ def _lake(settings: Settings) -> Finding:
     if not written:
         return Finding("lake", UNKNOWN, detail, missing="the first run")
     return Finding("lake", PASSES, detail)
+
+
+def _spark() -> Finding:
+    """Whether Spark can be started; it is not."""
+    require_spark()
+    detail = f"pyspark {importlib.metadata.version('pyspark')} and Java {java_version()} are here"
+    return Finding("spark", PASSES, detail)
 
 
 def _catalogue(settings: Settings) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any
 
 from firstchair import events
 from firstchair.errors import FirstchairError, RunError
+from firstchair.lake import require_engine
 from firstchair.lake import tables as t
 from firstchair.platform.assets import ACCOUNTS, AFTER, FEATURES, HISTORY, MODELS, SOURCES
 from firstchair.platform.observed import observe
@@ -53,11 +54,13 @@ def run(
     decision or the lists depend on cannot be left out.
 
     Raises:
+        SettingsError: The engine cannot run here; nothing is read or written.
         RunError: Another writer of the tables is at work, there is no complete day, or a step
             failed.
         DataError: Too much of the last day, or of all days, was refused: its events are built, and
             no features, models or lists.
     """
+    require_engine(platform.lake)
     why = f"days {first or 'since the newest lists'} to {last or 'the last complete one'}"
     with writing(platform.databases.ledger, who="firstchair run", why=why, wait=False):
         progress = progress or (lambda _step, _done, _total: None)

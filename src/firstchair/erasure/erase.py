@@ -20,7 +20,7 @@ from firstchair.erasure.rows import erase as erase_in_database
 from firstchair.erasure.spooled import erase_signals, erase_spooled
 from firstchair.erasure.tables import erase_rows
 from firstchair.erasure.verify import identify
-from firstchair.lake import connect
+from firstchair.lake import connect, remove_left
 from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
 from firstchair.platform.work import writing
@@ -167,6 +167,7 @@ def _forgotten(
 ) -> list[Erasure]:
     spool = platform.settings.spool
     with clock.step("tables"):
+        remove_left(platform.lake.spark)
         for one in leaving:
             one.state = _planned(platform, one.identity, one.state_file)
             one.rows = erase_rows(platform.lake, one.identity, now=platform.now)

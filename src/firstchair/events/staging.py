@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from duckdb import DuckDBPyConnection
 
 from firstchair.events.known_ids import KnownIds
 from firstchair.events.mapping import NOT_REQUIRED, mapped_sql
@@ -18,7 +19,7 @@ from firstchair.events.parsing import parse
 from firstchair.events.personal import MASK, without_shapes
 from firstchair.events.plain import drawn_sql, quotes_of
 from firstchair.events.vocabulary import ERASED, Reason
-from firstchair.lake import Engine, Lake, statement
+from firstchair.lake import Lake, connect, statement
 from firstchair.lake import tables as t
 from firstchair.mappings import EventMapping
 from firstchair.sources import Record, Tombstones
@@ -73,24 +74,25 @@ def stage(
         known_ids: Tells which files of bronze need to be looked into; None for all.
     """
     allowed = allowed_names(extra_fields, mapping)
-    with Engine(lake) as engine:
+    with connect() as connection:
         lines = LINES.empty_table() if lines is None else lines
-        drawn, doubtful = _draw(engine, lines, now, tombstones)
+        drawn, doubtful = _draw(connection, lines, now, tombstones)
         chunk = [*chunk, *doubtful]
-        _parse(engine, chunk, now, mapping)
+        _parse(connection, chunk, now, mapping)
         if tombstones:
-            _erase(engine, tombstones)
+            _erase(connection, tombstones)
         events = _with_user_keys(
-            pa.concat_tables([drawn, _parsed_events(engine, pseudonymise, allowed)]), pseudonymise
+            pa.concat_tables([drawn, _parsed_events(connection, pseudonymise, allowed)]),
+            pseudonymise,
         )
         events = events.append_column("n", pa.array(np.arange(events.num_rows)))
-        engine.connection.register("events", events)
-        repeated = _duplicates(engine, _history(lake, events["event_id"], known_ids))
-        fates = {row[0]: row[1:] for row in engine.connection.sql(_FATES).fetchall()}
+        connection.register("events", events)
+        repeated = _duplicates(connection, _history(lake, events["event_id"], known_ids))
+        fates = {row[0]: row[1:] for row in connection.sql(_FATES).fetchall()}
         is_first = np.ones(events.num_rows, bool)
         is_first[repeated] = False
         accepted = events.filter(pa.array(is_first)).select(_ACCEPTED)
-        return Staged(accepted, _refusals(engine, chunk, pseudonymise, tombstones), fates)
+        return Staged(accepted, _refusals(connection, chunk, pseudonymise, tombstones), fates)
 
 
 _ACCEPTED = [n for n in t.BRONZE_EVENTS.schema.names if n not in {"batch_id", "ingested_at"}]
@@ -103,12 +105,12 @@ _OF_EVENT = ["object_url", "line", "user_id", *FIELDS]
 
 
 def _draw(
-    engine: Engine, lines: pa.Table, now: datetime, tombstones: Tombstones | None
+    connection: DuckDBPyConnection, lines: pa.Table, now: datetime, tombstones: Tombstones | None
 ) -> tuple[pa.Table, list[tuple[str, Record]]]:
     """Plain lines as events, columns `_OF_EVENT`; as records those that may be none."""
     numbered = lines.append_column("n", pa.array(np.arange(lines.num_rows)))
-    engine.connection.register("lines", numbered.append_column("quotes", quotes_of(lines["raw"])))
-    drawn = engine.connection.sql(drawn_sql(now)).to_arrow_table()
+    connection.register("lines", numbered.append_column("quotes", quotes_of(lines["raw"])))
+    drawn = connection.sql(drawn_sql(now)).to_arrow_table()
     certain = drawn["certain"]
     if tombstones:
         forgotten = tombstones.among(drawn["user_id"].filter(certain).unique().to_pylist())
@@ -125,10 +127,11 @@ def _record(name: str, line: int, raw: str) -> tuple[str, Record]:
     return name, record
 
 
-def _parse(engine: Engine, chunk: Chunk, now: datetime, mapping: EventMapping | None) -> None:
+def _parse(
+    connection: DuckDBPyConnection, chunk: Chunk, now: datetime, mapping: EventMapping | None
+) -> None:
     """Temporary table `parsed`: every record that is JSON, with its fields or why it is refused."""
     sound = [(name, record) for name, record in chunk if record.refused is None]
-    connection = engine.connection
     if not sound:  # the statement takes longer to plan than many records take to parse
         connection.register("nothing", _PARSED.empty_table())
         connection.execute("create temp table parsed as from nothing")
@@ -171,14 +174,14 @@ def _parsed(now: ir.TimestampValue, *, is_mapped: bool) -> ir.Table:
     return kept.select("object_url", "line", "raw", "user_id", "reason", "detail", *FIELDS)
 
 
-def _erase(engine: Engine, tombstones: Tombstones) -> None:
+def _erase(connection: DuckDBPyConnection, tombstones: Tombstones) -> None:
     """Keep of each record of a forgotten user in `parsed` its place and its sequence number."""
-    users = engine.connection.sql(
+    users = connection.sql(
         "select distinct user_id from parsed where user_id is not null"
     ).fetchall()
     forgotten = tombstones.among(user for (user,) in users)
     if forgotten:
-        engine.connection.execute(
+        connection.execute(
             f"update parsed set reason = '{Reason.UNKNOWN_USER}', detail = '{ERASED}', "
             "raw = null, event_id = null where list_contains(?, user_id)",
             [forgotten],
@@ -186,10 +189,10 @@ def _erase(engine: Engine, tombstones: Tombstones) -> None:
 
 
 def _parsed_events(
-    engine: Engine, pseudonymise: Pseudonymise, allowed: Collection[str]
+    connection: DuckDBPyConnection, pseudonymise: Pseudonymise, allowed: Collection[str]
 ) -> pa.Table:
     """The events in `parsed`, with what is kept of their fields beyond the contract's."""
-    events = engine.connection.sql(
+    events = connection.sql(
         f"select {', '.join(_OF_EVENT)} from parsed where reason is null order by object_url, line"
     ).to_arrow_table()
     pairs = zip(*(events[name].to_pylist() for name in ("extra", "user_id")), strict=True)
@@ -214,13 +217,13 @@ def _history(lake: Lake, event_ids: pa.ChunkedArray, known_ids: KnownIds | None)
     return lake.scan(t.BRONZE_EVENTS, only=files)
 
 
-def _duplicates(engine: Engine, known: str) -> npt.NDArray[np.int64]:
+def _duplicates(connection: DuckDBPyConnection, known: str) -> npt.NDArray[np.int64]:
     """Numbers of the `events` that are not the first of their id; temporary table `duplicates`.
 
     known: a relation over the events that came before.
     """
     body = ", ".join(f'"{name}"' for name in [*FIELDS, "user_key"] if name != "event_id")
-    engine.connection.execute(f"""
+    connection.execute(f"""
         create temp table known_ids as
         select event_id from {known} where event_id in (select event_id from events);
         -- In two steps: bodies are looked at only where an event_id comes again.
@@ -242,12 +245,15 @@ def _duplicates(engine: Engine, known: str) -> npt.NDArray[np.int64]:
             window same as (partition by a.event_id order by a.object_url, a.line))
         select n, conflict from judged where not is_first;
     """)
-    found = engine.connection.sql("select n from duplicates").to_arrow_table()
+    found = connection.sql("select n from duplicates").to_arrow_table()
     return np.asarray(found["n"])
 
 
 def _refusals(
-    engine: Engine, chunk: Chunk, pseudonymise: Pseudonymise, tombstones: Tombstones | None
+    connection: DuckDBPyConnection,
+    chunk: Chunk,
+    pseudonymise: Pseudonymise,
+    tombstones: Tombstones | None,
 ) -> pa.Table:
     def named(user_id: str) -> str:
         return MASK if tombstones and tombstones.holds(user_id) else pseudonymise(user_id)
@@ -257,7 +263,7 @@ def _refusals(
         for name, r in chunk
         if r.refused
     ]
-    unparsed = engine.connection.sql(
+    unparsed = connection.sql(
         f"select {', '.join(REFUSED)} from parsed where reason is not null"
     ).fetchall()
     rows = [

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from firstchair.errors import DataError
 from firstchair.features.confidence import STANDARD, ConfidenceSettings
 from firstchair.features.history import open_views, over_history
-from firstchair.features.leaks import STAGED, leaked_pairs, leaked_users, refuse_leak
+from firstchair.features.leaks import leaked_pairs, leaked_users, refuse_leak
 from firstchair.features.matrix import interactions
 from firstchair.features.profile import NESTED, user_features
-from firstchair.lake import Definition, Engine, Lake, Table, statement
+from firstchair.lake import STAGED, Engine, Lake, Table, open_engine
 from firstchair.lake import tables as lake_tables
-from firstchair.lake.engine import view_of
 
 if TYPE_CHECKING:
     from firstchair.validation import ValidationReport
@@ -67,10 +66,11 @@ def build_user_features(lake: Lake, *, as_of: date) -> FeaturesReport:
     """
     from firstchair.validation import validate
 
-    with Engine(lake) as engine:
-        _stage(engine, user_features, as_of=as_of)
-        rows, users = _count(engine, STAGED), _count(engine, view_of(lake_tables.USERS))
-        leaked = _count_leaked(engine, leaked_users, as_of)
+    with open_engine(lake) as engine:
+        open_views(engine)
+        engine.stage(over_history, definition=user_features, as_of=as_of)
+        rows, users = _count(engine, STAGED), lake.count(lake_tables.USERS)
+        leaked = engine.count(over_history, definition=leaked_users, as_of=as_of)
         refuse_leak(leaked, rows, table=lake_tables.USER_FEATURES.name, as_of=as_of)
         scalars = f"select * exclude ({', '.join(NESTED)}) from {STAGED} order by user_key"
         validation = validate(engine.connection.sql(scalars).df(), "user_features")
@@ -95,10 +95,11 @@ def build_interactions(
         LeakageError: A row depends on an event at or after `as_of`; nothing is written.
         LakeError: A table cannot be read; nothing is written.
     """
-    with Engine(lake) as engine:
-        _stage(engine, interactions, as_of=as_of, settings=settings)
+    with open_engine(lake) as engine:
+        open_views(engine)
+        engine.stage(over_history, definition=interactions, as_of=as_of, settings=settings)
         rows, positives = _count(engine, STAGED), _count(engine, STAGED, "preference = 1")
-        leaked = _count_leaked(engine, leaked_pairs, as_of)
+        leaked = engine.count(over_history, definition=leaked_pairs, as_of=as_of)
         refuse_leak(leaked, rows, table=lake_tables.INTERACTIONS.name, as_of=as_of)
         distinct = (f"(select distinct {name} from {STAGED})" for name in ("user_key", "artist_id"))
         users, artists = (_count(engine, names) for names in distinct)
@@ -131,13 +132,6 @@ def _refuse_invalid(validation: "ValidationReport", as_of: date) -> None:
     )
 
 
-def _stage(engine: Engine, definition: Definition, **given: Any) -> None:
-    """Compute the rows once, into a temporary table that spills to disk if memory is short."""
-    open_views(engine)
-    rows = statement(over_history, definition=definition, **given)
-    engine.connection.execute(f"create or replace temp table {STAGED} as {rows}").fetchall()
-
-
 def _write(engine: Engine, table: Table, as_of: date, *, order: str) -> None:
     """Stream the staged rows into the partition, which may be larger than memory."""
     rows = engine.connection.sql(f"select * from {STAGED} order by {order}")
@@ -146,11 +140,6 @@ def _write(engine: Engine, table: Table, as_of: date, *, order: str) -> None:
 
 def _fingerprint(lake: Lake, table: Table, as_of: date) -> str:
     return lake.fingerprint(table, f"as_of = date '{as_of.isoformat()}'")
-
-
-def _count_leaked(engine: Engine, definition: Definition, as_of: date) -> int:
-    leaked = statement(over_history, definition=definition, as_of=as_of)
-    return _count(engine, f"({leaked})")
 
 
 def _count(engine: Engine, relation: str, where: str = "true") -> int:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import ibis
 import ibis.expr.types as ir
 
-from firstchair.lake import Definition, Engine, unread
+from firstchair.lake import Definition, DuckDBEngine, Engine, unread
 from firstchair.lake import tables as lake_tables
 
 # In the order of `History`.
@@ -32,7 +32,7 @@ class History:
     tracks: ir.Table
 
 
-def open_history(engine: Engine) -> History:
+def open_history(engine: DuckDBEngine) -> History:
     """Open the history over the present versions of the lake; a missing table has no rows."""
     return History(*map(engine.table, TABLES))
 
@@ -79,5 +79,7 @@ def midnight(day: Day) -> ir.TimestampScalar:
 
 def whole_days(since: ir.TimestampColumn, as_of: Day) -> ir.IntegerColumn:
     """Whole days of 24 hours from `since` to `as_of` 00:00 UTC; negative if `since` is later."""
-    seconds = midnight(as_of).epoch_seconds() - since.epoch_seconds()
-    return (seconds / 86_400).floor().cast("int64")
+    # By the calendar, as `epoch_seconds` keeps the fraction on DuckDB alone (Ibis 12.0).
+    instant = since.cast("timestamp")
+    after_midnight = instant > instant.date().cast("timestamp")
+    return as_day(as_of).delta(instant.date(), unit="day") - after_midnight.cast("int64")

@@ -7,11 +7,8 @@ import ibis.expr.types as ir
 from firstchair.errors import LeakageError
 from firstchair.events.vocabulary import EventType
 from firstchair.features.history import Day, History, as_day, days_before, midnight
-from firstchair.lake import unread
+from firstchair.lake import STAGED, unread
 from firstchair.lake.tables import INTERACTIONS, USER_FEATURES
-
-# Temporary table with the rows that were built.
-STAGED = "staged"
 
 
 def leaked_users(everything: History, *, as_of: Day) -> ir.Table:

@@ -6,7 +6,7 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.lake.delta import ArrowData, Lake, connect
-    from firstchair.lake.engine import Definition, Engine, statement, unread
+    from firstchair.lake.engine import STAGED, DuckDBEngine, Engine, open_engine, require_engine
     from firstchair.lake.redirects import (
         holds_merged,
         merged_artists,
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
         under_current_artists,
     )
     from firstchair.lake.simulation import is_simulated
+    from firstchair.lake.spark_session import (
+        SparkSettings,
+        java_version,
+        remove_left,
+        require_spark,
+    )
+    from firstchair.lake.statements import Definition, statement, unread
     from firstchair.lake.stores import LakeFile, LakeFiles, store_fault
     from firstchair.lake.tables import Table
     from firstchair.lake.trial import TRIAL, try_lake
@@ -27,13 +34,16 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "STAGED",
     "TRIAL",
     "ArrowData",
     "Definition",
+    "DuckDBEngine",
     "Engine",
     "Lake",
     "LakeFile",
     "LakeFiles",
+    "SparkSettings",
     "Table",
     "TableSize",
     "TableUpkeep",
@@ -41,9 +51,14 @@ __all__ = [
     "drop_earlier_versions",
     "holds_merged",
     "is_simulated",
+    "java_version",
     "maintain_table",
     "merged_artists",
+    "open_engine",
     "redirects_of",
+    "remove_left",
+    "require_engine",
+    "require_spark",
     "size_of",
     "statement",
     "store_fault",
@@ -56,5 +71,8 @@ __all__ = [
 __getattr__ = deferred(
     __name__,
     __all__,
-    ("tables", "stores", "delta", "redirects", "simulation", "upkeep", "trial", "engine"),
+    (
+        *("tables", "stores", "delta", "redirects", "simulation", "upkeep", "trial"),
+        *("spark_session", "statements", "engine"),
+    ),
 )

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -28,6 +28,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from firstchair.errors import LakeError
 from firstchair.lake.opened import keep, open_table, open_version, take
+from firstchair.lake.spark_session import SparkSettings
 from firstchair.lake.stores import EngineFiles, delta_options, store_fault
 from firstchair.lake.tables import Table
 
@@ -57,6 +58,7 @@ class Lake:
     pinned: Delta version by table name; such a table is read as it stood at that version, and as
         empty at `MISSING`. A table that is not named is read as it stands now.
     engine: name of the engine that `Engine` opens over them, as in the setting `engine`.
+    spark: where Spark runs, if that is the engine.
     index: folder on this machine for what spares reading history, made anew where it is missing;
         None to read history each time.
     """
@@ -64,6 +66,7 @@ class Lake:
     url: str
     pinned: Mapping[str, int] = field(default_factory=dict, hash=False)
     engine: str = "duckdb"
+    spark: SparkSettings = field(default_factory=SparkSettings)
     index: Path | None = field(default=None, compare=False)
 
     def at(self, versions: Mapping[str, int]) -> "Lake":
@@ -191,23 +194,20 @@ class Lake:
         DuckDB's own delta extension would be downloaded at run time; the snapshot's file list needs
         none.
         """
-        snapshot = self.snapshot(table)
-        files = [] if snapshot is None else snapshot.file_uris()
+        files = self.files(table)
         if only is not None:
-            files = [uri for uri in files if _file_name(uri, table) in only]
+            files = [path for path in files if _file_name(path, table) in only]
         if not files:
             empty = ", ".join(
                 f"null::{_sql_type(f.type)} as {_quoted(f.name)}" for f in table.schema
             )
             return f"(select {empty} where false)"
-        patterns = (_as_pattern(uri).replace("'", "''") for uri in sorted(files))
-        listing = ", ".join(f"'{pattern}'" for pattern in patterns)
-        hive = (
-            f"hive_types={{'{table.partition_by}': date}}"
-            if table.partition_by
-            else "hive_partitioning=false"
-        )
-        return f"read_parquet([{listing}], {hive})"
+        return parquet_sql(files, partition_by=table.partition_by)
+
+    def files(self, table: Table) -> list[str]:
+        """Files of the table's present snapshot: paths on disk, or addresses on S3; ascending."""
+        snapshot = self.snapshot(table)
+        return [] if snapshot is None else sorted(map(_as_path, snapshot.file_uris()))
 
     def partitions(self, table: Table) -> list[date]:
         """The days that hold rows, ascending; empty where the table is missing."""
@@ -308,6 +308,10 @@ class Lake:
             "are well, the table's log is damaged: bring it back by `firstchair restore`.",
         )
 
+    def folder(self, table: Table) -> str:
+        """Path on disk of the folder of a table of a lake that is in a folder."""
+        return str(Path(self.location(table).removeprefix("file://")).absolute())
+
     def location(self, table: Table) -> str:
         """Address of the folder of a table."""
         return f"{self.url.rstrip('/')}/{table.name}"
@@ -405,15 +409,27 @@ def _conform(data: ArrowData, table: Table) -> ArrowData:
     return data.select(table.schema.names).cast(table.schema)
 
 
-def _as_pattern(uri: str) -> str:
-    """A file as DuckDB's `read_parquet` takes it: its path on disk, with no character a wildcard.
+def _as_path(uri: str) -> str:
+    """A file's path on disk, or its address on S3.
 
     delta-rs gives local files percent-encoded, whether as an address or as a path (deltalake 1.6,
-    `DeltaTable.file_uris`); DuckDB takes each element of a list for a pattern.
+    `DeltaTable.file_uris`).
     """
     path = uri.removeprefix("file://")
-    path = path if "://" in path else unquote(path)
-    return re.sub(r"([*?\[])", r"[\1]", path)
+    return path if "://" in path else unquote(path)
+
+
+def parquet_sql(paths: Iterable[str], *, partition_by: str | None = None) -> str:
+    """A DuckDB relation (SQL text) over Parquet files, one at least.
+
+    Args:
+        paths: Paths on disk or addresses on S3. DuckDB takes each element of a list for a pattern.
+        partition_by: The column of days that the paths hold as `name=value`.
+    """
+    patterns = (re.sub(r"([*?\[])", r"[\1]", path).replace("'", "''") for path in sorted(paths))
+    listing = ", ".join(f"'{pattern}'" for pattern in patterns)
+    hive = f"hive_types={{'{partition_by}': date}}" if partition_by else "hive_partitioning=false"
+    return f"read_parquet([{listing}], {hive})"
 
 
 def _columns(table: Table) -> str:

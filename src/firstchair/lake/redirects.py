@@ -20,18 +20,36 @@ def under_current_artists(lake: Lake, table: Table) -> str:
     Returns:
         The rows and columns of the table in no order. Two rows of one key may name the same artist.
     """
-    if not lake.count(t.ARTIST_REDIRECTS, MERGED):
+    if not has_merged_artists(lake):
         return lake.scan(table)
+    rows, redirects = lake.scan(table), lake.scan(t.ARTIST_REDIRECTS)
+    return f"({current_artists_sql(table, rows, redirects)})"
+
+
+def current_artists_sql(table: Table, rows: str, redirects: str) -> str:
+    """The same rows in the SQL of any engine.
+
+    rows, redirects: its relations of the table as recorded, and of silver/artist_redirects.
+    """
     current = "coalesce(m.redirect_to, e.artist_id) as artist_id"
-    names = (current if name == "artist_id" else f'e."{name}"' for name in table.schema.names)
-    return f"""(
-        select {", ".join(names)} from {lake.scan(table)} e
-        left join {merged_artists(lake)} m using (artist_id))"""
+    names = (current if name == "artist_id" else f"e.{name}" for name in table.schema.names)
+    return f"""
+        select {", ".join(names)} from {rows} e
+        left join {_merged_among(redirects)} m on m.artist_id = e.artist_id"""
+
+
+def has_merged_artists(lake: Lake) -> bool:
+    """Whether some artist is read as the one it was merged into."""
+    return lake.count(t.ARTIST_REDIRECTS, MERGED) > 0
 
 
 def merged_artists(lake: Lake) -> str:
     """A DuckDB relation of the merged artists: artist_id, and redirect_to, a current one."""
-    return f"(select artist_id, redirect_to from {lake.scan(t.ARTIST_REDIRECTS)} where {MERGED})"
+    return _merged_among(lake.scan(t.ARTIST_REDIRECTS))
+
+
+def _merged_among(redirects: str) -> str:
+    return f"(select artist_id, redirect_to from {redirects} where {MERGED})"
 
 
 def redirects_of(lake: Lake) -> dict[str, str]:
@@ -43,7 +61,7 @@ def redirects_of(lake: Lake) -> dict[str, str]:
 
 def holds_merged(lake: Lake, table: Table, where: str) -> bool:
     """Whether some row that `where` (DuckDB SQL) names was built before its artist was merged."""
-    if not lake.count(t.ARTIST_REDIRECTS, MERGED):
+    if not has_merged_artists(lake):
         return False
     merged = f"select artist_id from {merged_artists(lake)}"
     return lake.count(table, f"{where} and artist_id in ({merged})") > 0

@@ -15,7 +15,15 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from firstchair import features
-from firstchair.lake import Definition, Engine, Lake, Table, holds_merged, redirects_of
+from firstchair.lake import (
+    Definition,
+    DuckDBEngine,
+    Engine,
+    Lake,
+    Table,
+    holds_merged,
+    redirects_of,
+)
 from firstchair.lake import tables as t
 from firstchair.models.protocol import LabelledHistory, Slates, TrainingData
 
@@ -48,7 +56,7 @@ def load_training_data(lake: Lake, *, as_of: date, labels: bool = True) -> Train
     Raises:
         LakeError: A table cannot be read.
     """
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         loader = _Loader(lake, engine)
         data = loader.at(as_of)
         first = loader.first_day()
@@ -83,7 +91,7 @@ class PositiveInteractions:
 
 def positive_interactions(lake: Lake, *, start: date, end: date) -> PositiveInteractions:
     """First positive interactions from `start` to `end` (exclusive), of all users × artists."""
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         return _Loader(lake, engine).positive_interactions(start, end)
 
 

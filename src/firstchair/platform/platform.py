@@ -11,7 +11,7 @@ from firstchair import events, promotion
 from firstchair.databases import Databases, open_databases
 from firstchair.definitions.arms import Arms
 from firstchair.errors import RunError
-from firstchair.lake import Lake
+from firstchair.lake import Lake, SparkSettings
 from firstchair.lake import tables as t
 from firstchair.platform.journal import Journal
 from firstchair.promotion import Ledger, Registry, open_registry_and_ledger
@@ -182,7 +182,12 @@ def open_platform(
     return Platform(
         settings=settings,
         databases=databases,
-        lake=Lake(settings.lake_url, engine=settings.engine, index=settings.event_index),
+        lake=Lake(
+            settings.lake_url,
+            engine=settings.engine,
+            spark=SparkSettings.of(settings),
+            index=settings.event_index,
+        ),
         registry=registry,
         ledger=ledger,
         journal=_journal(databases.ledger),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from firstchair.definitions.attribution import EVENTS, shown_sql
 from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.features import open_history, slate_items
-from firstchair.lake import Engine, Lake, connect
+from firstchair.lake import DuckDBEngine, Lake, connect
 from firstchair.lake import tables as t
 from firstchair.promotion import Phase, Span, Stage, build_evidence
 from monitoring import build_baselines, build_engagement
@@ -269,7 +269,7 @@ def last_of_baselines(rows: dict[tuple[Any, ...], Row]) -> list[tuple[int, int]]
 
 def labels(lake: Lake) -> int:
     """Slots that the ranker is taught were taken."""
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         end = LAST + timedelta(days=1)
         items = slate_items(open_history(engine), start=FIRST, end=end).to_pyarrow().to_pylist()
     return sum(item["taken"] for item in items)
@@ -285,7 +285,7 @@ def test_labels_see_nothing_at_or_after_their_end_and_no_click_out_of_time(lake:
     story.told()
 
     def taken(end: date) -> set[str]:
-        with Engine(lake) as engine:
+        with DuckDBEngine(lake) as engine:
             items = slate_items(open_history(engine), start=FIRST, end=end).to_pyarrow()
         return {row["artist_id"] for row in items.to_pylist() if row["taken"]}
 

@@ -7,7 +7,7 @@ import pytest
 
 from firstchair.features import open_history
 from firstchair.features.history import before, whole_days
-from firstchair.lake import Engine
+from firstchair.lake import DuckDBEngine
 
 AS_OF = date(2026, 1, 10)
 
@@ -53,7 +53,7 @@ def test_days_are_whole_days_of_24_hours(scene, since, days):
 
 
 def test_lake_without_tables_is_a_history_without_rows(lake):
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         history = open_history(engine)
 
         assert [

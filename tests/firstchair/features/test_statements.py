@@ -18,7 +18,7 @@ from firstchair.features import (
     user_features,
     user_scalars,
 )
-from firstchair.lake import Engine, Lake
+from firstchair.lake import DuckDBEngine, Lake
 from tests.firstchair.features.conftest import Scene, in_order
 
 FIRST = date(2026, 1, 20)
@@ -36,7 +36,7 @@ def test_the_statement_of_each_day_gives_the_rows_of_that_day(
     scene.fill(lake, scene.busy(until=SECOND))
     found = []
 
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         open_views(engine)
         for day in (FIRST, SECOND):
             given = days_of(definition, day)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstchair.errors import LakeError, SettingsError
-from firstchair.lake import Engine, Lake, connect
+from firstchair.lake import DuckDBEngine, Lake, connect, open_engine
 from firstchair.lake import tables as t
 
 JANUARY_1, JANUARY_2, JANUARY_3 = (date(2026, 1, day) for day in (1, 2, 3))
@@ -28,7 +28,7 @@ def interactions(as_of: date, *pairs: tuple[str, str]) -> pa.Table:
 def test_a_table_that_was_never_written_reads_as_empty(lake: Lake, table: t.Table) -> None:
     assert lake.read(table).schema == table.schema
     assert lake.count(table) == 0
-    with Engine(lake) as engine:
+    with DuckDBEngine(lake) as engine:
         assert engine.table(table).count().execute() == 0
 
 
@@ -55,7 +55,7 @@ def test_a_lake_in_a_folder_of_any_name_is_read_and_no_other(tmp_path: Path, fol
         named = pair.set_column(0, "user_key", pa.array([f"user of {number}"]))
         lake.replace_partition(t.INTERACTIONS, named, JANUARY_1)
 
-    with Engine(lakes[0]) as engine:
+    with DuckDBEngine(lakes[0]) as engine:
         asked = engine.table(t.INTERACTIONS).select("user_key", "as_of").to_pyarrow().to_pylist()
 
     assert asked == [{"user_key": "user of 0", "as_of": JANUARY_1}]
@@ -65,8 +65,8 @@ def test_a_lake_in_a_folder_of_any_name_is_read_and_no_other(tmp_path: Path, fol
 
 
 def test_an_engine_that_is_not_there_is_refused_with_those_that_are(lake: Lake) -> None:
-    with pytest.raises(SettingsError, match=r"no engine spark\..*Choose one of duckdb"):
-        Engine(replace(lake, engine="spark"))
+    with pytest.raises(SettingsError, match=r"no engine flink\..*Choose one of duckdb, spark"):
+        open_engine(replace(lake, engine="flink"))
 
 
 def test_a_partition_written_twice_holds_its_rows_once(lake: Lake) -> None:

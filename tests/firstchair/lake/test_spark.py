@@ -1,0 +1,127 @@
+"""What the engine spark needs, and how it is told where that is missing."""
+
+import fcntl
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firstchair.commands.doctor import examine
+from firstchair.definitions.checks import CheckState
+from firstchair.errors import SettingsError
+from firstchair.lake import Lake, SparkSettings, open_engine, remove_left, require_engine
+from firstchair.settings import Settings, load_settings
+
+
+@pytest.fixture
+def on_spark(lake: Lake) -> Lake:
+    return replace(lake, engine="spark")
+
+
+def java(folder: Path, release: str) -> None:
+    """A Java of that release, at JAVA_HOME `folder`."""
+    program = folder / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{release}\" 2020-01-01' >&2\n")
+    program.chmod(0o755)
+
+
+def test_without_the_extra_the_error_names_the_command(
+    on_spark: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+
+    with pytest.raises(SettingsError, match=r"pip install 'firstchair\[spark\]'"):
+        open_engine(on_spark)
+
+
+def test_without_java_the_error_says_how_to_get_it(
+    on_spark: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+
+    with pytest.raises(SettingsError, match=r"no Java is found.*openjdk-17-jre-headless"):
+        require_engine(on_spark)
+    java(tmp_path, "1.8.0_402")
+    with pytest.raises(SettingsError, match="Java 8 is too old"):
+        require_engine(on_spark)
+    java_of_spark = tmp_path / "bin" / "java"
+    java_of_spark.write_text(java_of_spark.read_text().replace("1.8.0_402", "17.0.15"))
+    require_engine(on_spark)
+
+
+def test_doctor_says_of_spark_what_is_missing_only_where_it_is_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    away = "postgresql://nobody@127.0.0.1:9/x"
+    found = [
+        {
+            finding.name: finding
+            for finding in examine(
+                Settings(home=tmp_path, engine=engine, database_url=away, source_database_url=away)
+            )
+        }
+        for engine in ("duckdb", "spark")
+    ]
+
+    assert "spark" not in found[0]
+    assert found[1]["spark"].state is CheckState.FAILS
+    assert "pip install" in found[1]["spark"].remedy
+
+
+def test_a_lake_on_s3_is_refused_before_spark_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_HOME", str(tmp_path))
+    monkeypatch.setenv("FIRSTCHAIR_ENGINE", "spark")
+    monkeypatch.setenv("FIRSTCHAIR_LAKE_URL", "s3://bucket/lake")
+
+    with pytest.raises(SettingsError, match=r"engine spark reads a lake in a folder"):
+        load_settings()
+
+
+def test_options_of_spark_are_names_and_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_HOME", str(tmp_path))
+    monkeypatch.setenv("FIRSTCHAIR_SPARK_OPTIONS", "spark.executor.memory=4g spark.a.b=c=d")
+    assert load_settings().spark_properties == (
+        ("spark.executor.memory", "4g"),
+        ("spark.a.b", "c=d"),
+    )
+
+    monkeypatch.setenv("FIRSTCHAIR_SPARK_OPTIONS", "executor.memory=4g")
+    with pytest.raises(SettingsError, match=r"'executor.memory=4g' is not of the form"):
+        load_settings()
+
+
+def test_what_a_killed_run_staged_is_removed_unless_the_folder_is_in_use(tmp_path: Path) -> None:
+    spark = SparkSettings(folder=tmp_path / "spark")
+    remove_left(spark)
+    staged = spark.scratch / "staged-x" / "rows"
+
+    staged.mkdir(parents=True)
+    with (spark.scratch / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        remove_left(spark)
+        assert staged.is_dir()
+    remove_left(spark)
+
+    assert [path.name for path in spark.scratch.iterdir()] == [".lock"]
+
+
+def test_with_duckdb_nothing_imports_spark(tmp_path: Path) -> None:
+    program = f"""
+import sys
+sys.modules["pyspark"] = None  # an import of it fails
+from datetime import date
+from firstchair.features import build_interactions
+from firstchair.lake import Lake
+build_interactions(Lake({str(tmp_path)!r}), as_of=date(2026, 1, 9))
+"""
+
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
