@@ -22,5 +22,7 @@ def slate_items(history: History, *, start: Day, end: Day) -> ir.Table:
     events = before(history.events, end)
     items = shown(events.filter(events.event_date >= as_day(start)))
     items = items.drop_null(["slate_id", "artist_id", "propensity"])
+    # For Spark alone `drop_null` drops these as well (Ibis 12.0).
+    items = items.filter(~items.propensity.isnan())
     taken = items.clicked | items.played
     return items.select("slate_id", "user_key", "artist_id", "position", "propensity", taken=taken)
