@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # What looks at the lock and the files from outside; its packages are none of ours.
 TOOLS := $(VENV)/tools
+SPARK := $(VENV)/spark
 UV_VERSION := 0.13.9
 ARGS ?=
 
@@ -18,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs reference format lock sbom audit secrets clean
+.PHONY: help setup demo test test-spark lint docs reference format lock sbom audit secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -39,6 +40,16 @@ demo: setup ## Simulate, run the whole pipeline, print the summary, open the UIs
 
 test: setup ## The whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+$(SPARK)/.installed: .ci/spark.txt $(STAMP)
+	@UV=$$(command -v uv || echo $(BIN)/uv); \
+	  $$UV pip install --quiet --python $(BIN)/python --target $(SPARK) --require-hashes \
+	  --requirement .ci/spark.txt
+	@touch $@
+
+test-spark: $(SPARK)/.installed ## The tests of the engine spark; they need Java, and are skipped by `make test`
+	@PYTHONPATH=$(SPARK) $(BIN)/python -m pytest -n0 $(ARGS) \
+	  tests/firstchair/features/test_engines.py tests/firstchair/lake/test_spark.py
 
 lint: setup ## What CI checks before the tests: format, rules, types, imports
 	@$(BIN)/ruff format --check .
@@ -62,7 +73,8 @@ format: setup ## Put the code in house style
 lock: ## Resolve pyproject.toml anew into requirements.lock (hashes, no index address)
 	@UV=$$(command -v uv || echo $(BIN)/uv); \
 	  $$UV pip compile pyproject.toml --extra dev $(AS_LOCK) --output-file requirements.lock && \
-	  $$UV pip compile .ci/tools.in $(AS_LOCK) --output-file .ci/tools.txt
+	  $$UV pip compile .ci/tools.in $(AS_LOCK) --output-file .ci/tools.txt && \
+	  $$UV pip compile .ci/spark.in $(AS_LOCK) --output-file .ci/spark.txt
 AS_LOCK := --generate-hashes --universal --python-version 3.11 --no-header --no-annotate \
   --no-emit-index-url --quiet
 

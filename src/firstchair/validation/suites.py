@@ -2,7 +2,9 @@
 
 import json
 import logging
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -190,11 +192,30 @@ def _path(suite: str) -> Path:
     )
 
 
+@contextmanager
+def _no_spark_connect() -> Iterator[None]:
+    """Let no import reach Spark Connect, which Great Expectations 1.24 imports where it can.
+
+    pyspark 4.3 ends a process with exit code 0 there, where the packages of its own extra `connect`
+    are missing and the main module is neither a file nor a module: `python -c`, and what
+    multiprocessing spawns.
+    """
+    names = ("pyspark.sql.connect", "pyspark.sql.connect.dataframe")
+    hidden = {name: None for name in names if name not in sys.modules}
+    sys.modules.update(hidden)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
 @cache
 def _definition() -> Any:
     """A batch definition over the frame it is given, in a context that keeps nothing on disk."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    with _no_spark_connect():
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")

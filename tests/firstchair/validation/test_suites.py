@@ -1,6 +1,9 @@
 """Suites as data: which rows fail, with which reason, in which order."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +144,29 @@ def test_all_rows_are_in_doubt_under_a_rule_that_the_engine_cannot_ask(
     write(POSITION, rule)
 
     assert may_fail("own", ("position", "kind")) == "true"
+
+
+def test_a_spark_that_would_end_the_process_is_not_imported(tmp_path: Path) -> None:
+    """As pyspark 4.3 does in `python -c` without the packages of its extra `connect`."""
+    connect = tmp_path / "pyspark" / "sql" / "connect"
+    connect.mkdir(parents=True)
+    for folder in (connect.parents[1], connect.parent):
+        (folder / "__init__.py").write_text("class DataFrame: ...\n")
+    (connect / "__init__.py").write_text("import sys\nsys.exit(0)\n")
+    program = """
+import pandas as pd
+from firstchair.validation import validate
+columns = ("age_group", "country", "created", "created_after_reading", "gender", "user_key")
+validate(pd.DataFrame(columns=columns), "users")
+print("validated")
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.splitlines()[-1:] == ["validated"], done.stderr[-2000:]
