@@ -22,7 +22,7 @@ export GX_ANALYTICS_ENABLED := false
 .PHONY: help setup demo test test-spark lint docs reference format lock sbom audit secrets clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 setup: $(STAMP) ## Make .venv from the hash lock (idempotent, no root)
 
