@@ -88,7 +88,8 @@ def exposure_of(
         places: Places of all lists that each artist has, int64 (n_artists,).
         data: What the lists were made of.
     """
-    takers = np.diff(data.liked().tocsc().indptr)
+    signals = data.confidence
+    takers = np.bincount(signals.indices[signals.data > 0], minlength=len(places))
     followers = data.artists.get("followers")
     if followers is None:
         tiers = {}
