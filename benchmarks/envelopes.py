@@ -220,7 +220,7 @@ def _pages() -> set[str]:
 def _searched() -> dict[str, list[str]]:
     """Places of ours that hold a canary, after every byte was read."""
     from firstchair.erasure.places import stored_files
-    from firstchair.erasure.reading import Search, names_in
+    from firstchair.erasure.reading import Search, matches_in
     from firstchair.erasure.rows import held_in
     from firstchair.platform.platform import open_platform
     from firstchair.settings import load_settings
@@ -234,7 +234,7 @@ def _searched() -> dict[str, list[str]]:
             continue
         kinds[file.kind] += 1
         with file.open() as stream:
-            if words := names_in(stream, search):
+            if words := matches_in(stream, search):
                 found[file.name] = sorted(words)
     databases = platform.databases
     for name, url in (

@@ -6,7 +6,7 @@
 
 A simulated service, or one of real listeners and artists (`firstchair load`), is run. Then users
 with events, drawn by a seed, are forgotten, `--together` by a command, until that many minutes are
-over or all are, and every byte is read for each of them.
+over or all are. Then every byte is read for them, for as many by a command.
 
 Prints the seconds of a command, by step, and of a user, those of a proof, what still holds a user,
 and how many lists of all others are as they were. Ends with 1 where anything is left or the list
@@ -105,24 +105,25 @@ def measured(
 ) -> dict[str, Any]:
     """Forget these users, as many as there is time for, and prove it."""
     every = lists(service)
-    users: list[str] = []
+    forgotten: list[Sequence[str]] = []
     reports, seconds, proofs, left = [], [], [], []
     for batch in asked:
         began = time.monotonic()
-        done = service.ask("forget", *batch)
+        reports += _reports(service.ask("forget", *batch))[:1]
         seconds.append(time.monotonic() - began)
-        reports.append(done[0] if isinstance(done, list) else done)
-        users += batch
-        print(f"{len(users)}: {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
+        forgotten.append(batch)
+        print(f"{len(forgotten)}: {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
         if sum(seconds) >= most_seconds:
             break
+    users = [user for batch in forgotten for user in batch]
     keys = {key_of(service, user) for user in users}
     before = {place: digest for place, digest in every.items() if place[0] not in keys}
-    for user in users:
+    for batch in forgotten:
         began = time.monotonic()
-        proof = service.json("forget", "--verify", user, code=None)
+        found = _reports(service.json("forget", "--verify", *batch, code=None))
         proofs.append(time.monotonic() - began)
-        left += [place["name"] for place in proof["left"]] + proof["unread"]
+        left += [place["name"] for proof in found for place in proof["left"]]
+        left += found[0]["unread"]
     after = lists(service)
     steps = {
         step: round(statistics.mean(report["seconds"][step] for report in reports), 2)
@@ -135,12 +136,17 @@ def measured(
         "longest": round(max(seconds), 1),
         "steps": steps,
         "seconds_of_a_proof": round(statistics.median(proofs), 1),
-        "bytes_of_a_proof": proof["bytes"],
+        "bytes_of_a_proof": found[0]["bytes"],
         "left": left,
         "lists": len(before),
         "lists_as_before": sum(after.get(place) == digest for place, digest in before.items()),
         "lists_of_the_forgotten": sum(key in keys for key, _version in after),
     }
+
+
+def _reports(printed: Any) -> list[dict[str, Any]]:
+    """The reports of a command, which prints that of an only user as it is."""
+    return printed if isinstance(printed, list) else [printed]
 
 
 if __name__ == "__main__":

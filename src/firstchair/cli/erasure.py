@@ -42,7 +42,7 @@ def forget(
 ) -> None:
     """Take users out of tables, lists, models, spool, reports and databases, or prove that.
 
-    Of several users at once, models are fitted again and lists are published once for all.
+    Of several users at once, everything is read, fitted again and published once for all.
     """
     from firstchair import erasure
     from firstchair.platform import open_platform
@@ -55,7 +55,7 @@ def forget(
     with at_work("forget") as advance:
         platform = open_platform()
         if verify:
-            proofs = [erasure.verify(platform, user_id, progress=advance) for user_id in named]
+            proofs = erasure.verify_users(platform, named, progress=advance)
         else:
             reports = erasure.forget_users(
                 platform, named, rewrite_landing=rewrite_landing, progress=advance

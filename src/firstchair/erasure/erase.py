@@ -5,13 +5,14 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities, Identity
 from firstchair.erasure.landing import objects_with, rewrite
 from firstchair.erasure.lists import publish_without
 from firstchair.erasure.masking import mask_files
@@ -19,7 +20,7 @@ from firstchair.erasure.models import Refit, able_to_serve, others, refit
 from firstchair.erasure.rows import erase as erase_in_database
 from firstchair.erasure.spooled import erase_signals, erase_spooled
 from firstchair.erasure.tables import erase_rows
-from firstchair.erasure.verify import identify
+from firstchair.erasure.verify import identify_users
 from firstchair.lake import connect, remove_left
 from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
@@ -29,6 +30,8 @@ from firstchair.promotion.erasures import record_erasure
 from firstchair.sources import EventStore, Tombstone
 
 Progress = Callable[[str, int, int], None]
+# Names of objects, by the user whom they hold.
+Objects = Mapping[Identity, Sequence[str]]
 STEPS = 8
 
 
@@ -77,20 +80,13 @@ class _State:
 
 @dataclass(slots=True)
 class _Leaving:
-    """A user who is forgotten, and what was done so far."""
+    """A user who is forgotten; already: whether an erasure of them was finished before."""
 
     identity: Identity
     tombstone: Tombstone
     already: bool
     state_file: Path
     state: _State = field(default_factory=_State)
-    rows: dict[str, int] = field(default_factory=dict)
-    spooled: int = 0
-    signals: int = 0
-    masked: list[str] = field(default_factory=list)
-    databases: dict[str, int] = field(default_factory=dict)
-    landing: list[str] = field(default_factory=list)
-    rewritten: list[str] = field(default_factory=list)
 
     @property
     def refits(self) -> list[Refit]:
@@ -133,8 +129,8 @@ def forget_users(
 
     The tombstones come first, so that nothing of the users comes in meanwhile. Every step may be
     repeated: the same call again completes an erasure that was killed, and a later call finds
-    nothing and writes no second entry. Models are fitted and lists published once for all users of
-    a call, which takes most of the time of one.
+    nothing and writes no second entry. Everything is read, fitted and published once for all users
+    of a call.
 
     Args:
         platform: Everything that is ours.
@@ -152,63 +148,66 @@ def forget_users(
     """
     clock = _Clock(progress)
     with writing(platform.databases.ledger, who="firstchair forget", wait=False):
-        leaving = [_leaving(platform, user_id) for user_id in user_ids]
-        return _forgotten(platform, leaving, clock, rewrite_landing)
+        marked = [_tombstone(platform, user_id) for user_id in user_ids]
+        identities = identify_users(platform, user_ids)
+        leaving = [
+            _leaving(platform, identity, *mark)
+            for identity, mark in zip(identities, marked, strict=True)
+        ]
+        return _forgotten(platform, leaving, identities, clock, rewrite_landing)
 
 
-def _leaving(platform: Platform, user_id: str) -> _Leaving:
-    tombstone, already = _tombstone(platform, user_id)
+def _leaving(
+    platform: Platform, identity: Identity, tombstone: Tombstone, already: bool
+) -> _Leaving:
     state_file = platform.settings.forgotten / f"{tombstone.erasure_id}.json"
-    return _Leaving(identify(platform, user_id), tombstone, already, state_file)
+    return _Leaving(identity, tombstone, already, state_file)
 
 
 def _forgotten(
-    platform: Platform, leaving: Sequence[_Leaving], clock: _Clock, rewrite_landing: bool
+    platform: Platform,
+    leaving: Sequence[_Leaving],
+    identities: Identities,
+    clock: _Clock,
+    rewrite_landing: bool,
 ) -> list[Erasure]:
     spool = platform.settings.spool
     with clock.step("tables"):
         remove_left(platform.lake.spark)
         for one in leaving:
             one.state = _planned(platform, one.identity, one.state_file)
-            one.rows = erase_rows(platform.lake, one.identity, now=platform.now)
+        rows = erase_rows(platform.lake, identities, now=platform.now)
     with clock.step("spool and signals"):
-        for one in leaving:
-            one.spooled = erase_spooled(spool, one.identity)
-            one.signals = erase_signals(spool / "signals", one.identity)
+        spooled = erase_spooled(spool, identities)
+        signals = erase_signals(spool / "signals", identities)
     with clock.step("models"):
         _refit(platform, leaving)
     with clock.step("lists"):
         fitted = any(one.state.planned for one in leaving)
-        identities = [one.identity for one in leaving]
         published, removed = publish_without(platform, identities, fitted=fitted)
     with clock.step("files"):
-        for one in leaving:
-            one.masked = mask_files(platform, one.identity)
+        masked = mask_files(platform, identities)
     with clock.step("databases"):
-        for one in leaving:
-            one.databases = _mask_rows(platform, one.identity)
+        databases = _mask_rows(platform, identities)
     with clock.step("landing"):
-        for one in leaving:
-            one.landing, one.rewritten = _landing(
-                platform, one.identity, rewrite_landing=rewrite_landing
-            )
+        landing, rewritten = _landing(platform, identities, rewrite_landing=rewrite_landing)
     with clock.step("ledger"):
         recorded = [_recorded(platform, one) for one in leaving]
     return [
         Erasure(
             erasure_id=one.tombstone.erasure_id,
             already=one.already,
-            rows=one.rows,
-            spooled=one.spooled,
-            signals=one.signals,
+            rows=rows.get(one.identity, {}),
+            spooled=spooled[one.identity],
+            signals=signals[one.identity],
             refits=tuple(one.refits),
             others_fitted_before=left,
             published=published,
             publications_removed=tuple(removed),
-            masked=tuple(one.masked),
-            databases=one.databases,
-            landing=tuple(one.landing),
-            rewritten=tuple(one.rewritten),
+            masked=tuple(masked.get(one.identity, ())),
+            databases=databases.get(one.identity, {}),
+            landing=tuple(landing.get(one.identity, ())),
+            rewritten=tuple(rewritten.get(one.identity, ())),
             ledger_entry=entry.sequence,
             seconds=clock.seconds,
         )
@@ -290,26 +289,29 @@ def _waits_for(state: _State, number: str) -> bool:
     return number in state.planned and number not in {str(one["version"]) for one in state.refits}
 
 
-def _mask_rows(platform: Platform, identity: Identity) -> dict[str, int]:
+def _mask_rows(platform: Platform, identities: Identities) -> dict[Identity, dict[str, int]]:
     databases = platform.databases
     named = {"ledger": databases.ledger, "mlflow": databases.mlflow, "dagster": databases.dagster}
-    return {
-        f"{name}.{table}": rows
-        for name, url in named.items()
-        for table, rows in erase_in_database(url, identity).items()
-    }
+    masked: dict[Identity, dict[str, int]] = defaultdict(dict)
+    for name, url in named.items():
+        for identity, tables in erase_in_database(url, identities).items():
+            masked[identity] |= {f"{name}.{table}": rows for table, rows in tables.items()}
+    return masked
 
 
 def _landing(
-    platform: Platform, identity: Identity, *, rewrite_landing: bool
-) -> tuple[list[str], list[str]]:
-    """Objects of the event store that still hold the user, and those that were rewritten."""
+    platform: Platform, identities: Identities, *, rewrite_landing: bool
+) -> tuple[Objects, Objects]:
+    """Objects of the event store that still hold each user, and those that were rewritten."""
     store = EventStore(platform.settings.events_url, {})
-    found = objects_with(store, identity)
+    found = objects_with(store, identities)
     if not rewrite_landing:
-        return found, []
-    done, left = rewrite(platform.lake, store, found, identity)
-    return left, done
+        return found, {}
+    holding = {name for names in found.values() for name in names}
+    done = rewrite(platform.lake, store, sorted(holding), identities)
+    left = {one: [name for name in names if name not in done] for one, names in found.items()}
+    gone = {one: [name for name in names if name in done] for one, names in found.items()}
+    return left, gone
 
 
 def _left_as_fitted(platform: Platform, state: _State) -> int:

@@ -1,8 +1,10 @@
-"""What identifies a user, and how bytes are searched for it."""
+"""What identifies users, and how bytes are searched for it."""
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import quote
 
 from firstchair.sources import user_key
@@ -10,7 +12,10 @@ from firstchair.sources import user_key
 # A key of the account table that is shorter stands in other bytes by chance.
 SHORT = 6
 _WORD = rb"[0-9A-Za-z_]"
-_FIELD = rb"""user_?id["']?\s*[:=]\s*["']?"""
+# A field of that name, and what may stand before its value.
+_FIELD = rb"""(?i:user_?id["']?\s*[:=])(?P<before>\s*["']?)"""
+_FIELDS = re.compile(_FIELD)
+_BEGINS = b"user"
 ERASED = "erased"
 
 
@@ -31,10 +36,11 @@ class Identity:
     )
 
     def __post_init__(self) -> None:
+        word = "" if self.by_field else self.user_id
         needles = (
             *(("user_key", needle, None) for needle in _of_key(self.user_key)),
-            *(("user_id", *needle) for needle in _of_text(self.user_id, by_field=self.by_field)),
-            *(("email", *needle) for needle in _of_text(self.email or "", by_field=False)),
+            *(("user_id", *needle) for needle in _of_text(word)),
+            *(("email", *needle) for needle in _of_text(self.email or "")),
         )
         object.__setattr__(self, "_needles", needles)
 
@@ -51,21 +57,23 @@ class Identity:
         return self.is_shared or len(self.user_id) < SHORT
 
     @property
+    def values(self) -> tuple[bytes, ...]:
+        """The key of the account table as fields of that name hold it; none unless `by_field`."""
+        return tuple(_spelt(self.user_id)) if self.by_field else ()
+
+    @property
     def longest(self) -> int:
         """More bytes than any of the names takes, with what stands around it."""
-        return max(len(needle) for _, needle, _ in self._needles) + 32
+        plain = max(len(needle) for _, needle, _ in self._needles)
+        return max(plain, *map(len, self.values), 0) + 32
 
-    def found_in(self, data: bytes) -> set[str]:
-        """Which of `user_id`, `email` and `user_key` stand in the bytes."""
+    def words_in(self, data: bytes) -> set[str]:
+        """Which of `user_id`, `email` and `user_key` stand in the bytes as words of their own."""
         return {
             name
             for name, needle, exact in self._needles
             if needle in data and (exact is None or exact.search(data))
         }
-
-    def is_in(self, text: str) -> bool:
-        """Whether one of the names stands in a text."""
-        return bool(self.found_in(text.encode("utf-8", "surrogatepass")))
 
     def masked(self, data: bytes) -> bytes:
         """The bytes with an `x` for each byte of a name: as long as before."""
@@ -74,6 +82,8 @@ class Identity:
                 continue
             pattern = exact or re.compile(re.escape(needle))
             data = pattern.sub(_crossed_out, data)
+        for value in self.values:
+            data = re.sub(_FIELD + _named(value), _crossed_out, data)
         return data
 
     def sql(self, column: str, *, regexp: str) -> str:
@@ -93,6 +103,54 @@ class Identity:
         return f"({' or '.join(terms)})"
 
 
+class Match(NamedTuple):
+    """A user who was found, and by which name: `user_id`, `email` or `user_key`."""
+
+    identity: Identity
+    name: str
+
+
+class Identities:
+    """Users who are looked for together, so that everything is read once for all of them."""
+
+    def __init__(self, identities: Sequence[Identity]) -> None:
+        self._identities = tuple(identities)
+        self._by_value: dict[bytes, list[Identity]] = {}
+        for one in identities:
+            for value in one.values:
+                self._by_value.setdefault(value, []).append(one)
+        self._lengths = sorted({len(value) for value in self._by_value})
+        self.longest = max((one.longest for one in identities), default=0)
+
+    def __iter__(self) -> Iterator[Identity]:
+        return iter(self._identities)
+
+    def found_in(self, data: bytes) -> set[Match]:
+        """Who stands in the bytes, and by which names."""
+        words = {Match(one, name) for one in self for name in one.words_in(data)}
+        return words | {Match(one, "user_id") for one in self._in_fields(data)}
+
+    def users_in(self, data: bytes) -> set[Identity]:
+        """Who stands in the bytes, by whatever name."""
+        return {match.identity for match in self.found_in(data)}
+
+    def _in_fields(self, data: bytes) -> Iterator[Identity]:
+        """Who stands in a field `user_id`; the fields are looked for once for all values."""
+        if not self._by_value or _BEGINS not in data.lower():
+            return
+        for match in _FIELDS.finditer(data):
+            for start in range(match.start("before"), match.end() + 1):
+                for length in self._lengths:
+                    end = start + length
+                    found = self._by_value.get(data[start:end])
+                    if found and not _is_word(data[end : end + 1]):
+                        yield from found
+
+
+def _is_word(byte: bytes) -> bool:
+    return byte.isalnum() or byte == b"_"
+
+
 def _crossed_out(match: re.Match[bytes]) -> bytes:
     start = match.start("name") - match.start() if "name" in match.re.groupindex else 0
     end = match.end("name") - match.start() if "name" in match.re.groupindex else len(match[0])
@@ -106,21 +164,20 @@ def _of_key(key: str) -> list[bytes]:
     return [key.encode(), key.encode("utf-32-le"), packed, *(half[::-1] for half in halves)]
 
 
-def _of_text(text: str, *, by_field: bool) -> list[tuple[bytes, re.Pattern[bytes]]]:
+def _of_text(text: str) -> list[tuple[bytes, re.Pattern[bytes]]]:
     """A text as it stands in plain bytes, JSON, addresses and arrays of numpy, as a whole word."""
     if not text:
         return []
+    found = [(one, re.compile(rb"(?<!" + _WORD + rb")" + _named(one))) for one in _spelt(text)]
+    wide = text.encode("utf-32-le", "surrogatepass")
+    return [*found, (wide, re.compile(re.escape(wide)))]
+
+
+def _spelt(text: str) -> list[bytes]:
+    """A text as it is, as JSON and as an address spell it."""
     spelt = {text, json.dumps(text)[1:-1], quote(text, safe="")}
-    found = []
-    for one in sorted(spelt):
-        plain = one.encode("utf-8", "surrogatepass")
-        found.append((plain, _whole(plain, by_field=by_field)))
-    if not by_field:
-        wide = text.encode("utf-32-le", "surrogatepass")
-        found.append((wide, re.compile(re.escape(wide))))
-    return found
+    return [one.encode("utf-8", "surrogatepass") for one in sorted(spelt)]
 
 
-def _whole(plain: bytes, *, by_field: bool) -> re.Pattern[bytes]:
-    before = rb"(?i:" + _FIELD + rb")" if by_field else rb"(?<!" + _WORD + rb")"
-    return re.compile(before + rb"(?P<name>" + re.escape(plain) + rb")(?!" + _WORD + rb")")
+def _named(plain: bytes) -> bytes:
+    return rb"(?P<name>" + re.escape(plain) + rb")(?!" + _WORD + rb")"

@@ -1,6 +1,7 @@
-"""Objects of the event store that hold a user: listed, and rewritten where that is asked."""
+"""Objects of the event store that hold users: listed, and rewritten where that is asked."""
 
 import gzip
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,30 +10,33 @@ import orjson
 import pyarrow as pa
 import zstandard
 
-from firstchair.erasure.identity import ERASED, Identity
+from firstchair.erasure.identity import ERASED, Identities, Identity
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.sources import EventStore, Record
 from firstchair.sources.objects import PARTIAL
 
+# Texts of records are searched together, which is faster than one by one.
+PIECE_BYTES = 1 << 20
 
-def objects_with(store: EventStore, identity: Identity) -> list[str]:
-    """Names of the event objects that hold the user, ascending; all objects are read.
+
+def objects_with(store: EventStore, identities: Identities) -> dict[Identity, list[str]]:
+    """Names of the event objects that hold each user, ascending; all objects are read once.
 
     Raises:
         SourceError: The store cannot be reached.
     """
-    return [
-        name
-        for name in store.states()
-        if any(_is_about(record, identity) for record in store.records(name))
-    ]
+    found: dict[Identity, list[str]] = defaultdict(list)
+    for name in store.states():
+        for identity in _held_in(store.records(name), identities):
+            found[identity].append(name)
+    return found
 
 
 def rewrite(
-    lake: Lake, store: EventStore, names: Iterable[str], identity: Identity
-) -> tuple[list[str], list[str]]:
-    """Write objects again without the user's records; the names of those that were, and were not.
+    lake: Lake, store: EventStore, names: Iterable[str], identities: Identities
+) -> list[str]:
+    """Write objects again without the users' records; the names of those that were written.
 
     Every other record keeps its text and its line, so that places in quarantine/events stay right;
     an array becomes one value a line. An object with a record that cannot be read whole is left as
@@ -41,25 +45,40 @@ def rewrite(
     Raises:
         SourceError: The store cannot be reached.
     """
-    done, left = [], []
+    done = []
     files, root = fsspec.core.url_to_fs(store.url, **store.storage_options)
     for name in names:
         records = list(store.records(name))
         if not all(map(_is_whole, records)):
-            left.append(name)
             continue
         path = f"{root.rstrip('/')}/{name}"
-        packed = _packed(files.cat_file(path), _without(records, identity))
+        packed = _packed(files.cat_file(path), _without(records, identities))
         files.pipe_file(f"{path}{PARTIAL}", packed)
         files.mv(f"{path}{PARTIAL}", path)
         done.append(name)
     _note_versions(lake, store, done)
-    return done, left
+    return done
 
 
-def _is_about(record: Record, identity: Identity) -> bool:
-    named = identity.user_id in record.text and _user_of(record) == identity.user_id
-    return named or identity.is_in(record.text)
+def _held_in(records: Iterable[Record], identities: Identities) -> set[Identity]:
+    """Who stands in the records of an object, by a name in a text or as the user of a record."""
+    by_id = {identity.user_id: identity for identity in identities}
+    held: set[Identity] = set()
+    piece, size = [], 0
+    for record in records:
+        user = _user_of(record)
+        if isinstance(user, str) and user in by_id:
+            held.add(by_id[user])
+        piece.append(record.text)
+        size += len(record.text)
+        if size >= PIECE_BYTES:
+            held |= identities.users_in(_joined(piece))
+            piece, size = [], 0
+    return held | identities.users_in(_joined(piece))
+
+
+def _joined(texts: Iterable[str]) -> bytes:
+    return "\n".join(texts).encode("utf-8", "surrogatepass")
 
 
 def _is_whole(record: Record) -> bool:
@@ -77,14 +96,16 @@ def _user_of(record: Record) -> Any:
     return value.get("user_id") if isinstance(value, dict) else None
 
 
-def _without(records: Iterable[Record], identity: Identity) -> bytes:
-    """The records but the user's, each on the line that it was on; names in others are masked."""
+def _without(records: Iterable[Record], identities: Identities) -> bytes:
+    """The records but the users', each on the line that it was on; names in others are masked."""
+    leaving = [identity.user_id for identity in identities]
     lines: list[bytes] = []
     for record in records:
-        if _user_of(record) == identity.user_id:
+        if _user_of(record) in leaving:
             continue
         text = record.text.encode("utf-8", "surrogatepass")
-        text = identity.masked(text) if identity.found_in(text) else text
+        for identity in identities.users_in(text):
+            text = identity.masked(text)
         lines += [b""] * (record.line - 1 - len(lines))
         lines += text.split(b"\n")
     return b"\n".join(lines) + b"\n"

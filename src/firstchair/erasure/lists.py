@@ -1,12 +1,11 @@
 """The published lists without some users, here and in their bucket; earlier ones are removed."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities
 from firstchair.platform.platform import Platform
 from firstchair.publication import copy_to, publish_day
 from firstchair.publication.layout import VERSIONS
@@ -14,7 +13,7 @@ from firstchair.publication.served import serves
 
 
 def publish_without(
-    platform: Platform, leaving: Sequence[Identity], *, fitted: bool
+    platform: Platform, leaving: Identities, *, fitted: bool
 ) -> tuple[str | None, list[str]]:
     """Publish the lists that are served now without the users; remove publications with them.
 
@@ -28,7 +27,7 @@ def publish_without(
     return name, removed
 
 
-def _published_anew(platform: Platform, leaving: Sequence[Identity], *, fitted: bool) -> str | None:
+def _published_anew(platform: Platform, leaving: Identities, *, fitted: bool) -> str | None:
     """The publication that is served, made anew if it has a user or models were fitted again."""
     root, served = platform.settings.published, serves(platform.settings.published)
     if served is None:
@@ -47,7 +46,7 @@ def _published_anew(platform: Platform, leaving: Sequence[Identity], *, fitted: 
     return name
 
 
-def _remove(root: Path, leaving: Sequence[Identity], *, keep: str | None) -> list[str]:
+def _remove(root: Path, leaving: Identities, *, keep: str | None) -> list[str]:
     folders = sorted((root / VERSIONS).glob("*")) if (root / VERSIONS).is_dir() else []
     removed = [path for path in folders if path.name != keep and _lists(path, leaving)]
     for path in removed:
@@ -55,7 +54,7 @@ def _remove(root: Path, leaving: Sequence[Identity], *, keep: str | None) -> lis
     return [path.name for path in removed]
 
 
-def _lists(folder: Path, leaving: Sequence[Identity]) -> bool:
+def _lists(folder: Path, leaving: Identities) -> bool:
     """Whether a publication, or what is left of one, has a list of one of the users."""
     try:
         high, low = (np.load(folder / f"key_{half}.npy") for half in ("high", "low"))

@@ -1,8 +1,9 @@
-"""A user's names crossed out in the plain files of the home and of the artifact store."""
+"""Users' names crossed out in the plain files of the home and of the artifact store."""
 
+from collections import defaultdict
 from pathlib import Path
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities, Identity
 from firstchair.erasure.places import stored_files
 from firstchair.platform.platform import Platform
 
@@ -10,9 +11,12 @@ from firstchair.platform.platform import Platform
 PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1", b"\x93NUMPY")
 
 
-def mask_files(platform: Platform, identity: Identity) -> list[str]:
-    """Cross the user's names out of logs, reports and documents; each keeps its length."""
-    masked = []
+def mask_files(platform: Platform, identities: Identities) -> dict[Identity, list[str]]:
+    """Cross the users' names out of logs, reports and documents; each keeps its length.
+
+    Returns the files that each user stood in.
+    """
+    masked: dict[Identity, list[str]] = defaultdict(list)
     # A publication was made anew, and a worker may be writing to the spool.
     settled = (platform.settings.published, platform.settings.spool)
     for file in stored_files(platform):
@@ -24,9 +28,14 @@ def mask_files(platform: Platform, identity: Identity) -> list[str]:
             data = file.path.read_bytes()
         except FileNotFoundError:
             continue
-        if not data.startswith(PACKED) and identity.found_in(data):
-            _write_over(file.path, identity.masked(data))
-            masked.append(file.name)
+        if data.startswith(PACKED):
+            continue
+        held = identities.users_in(data)
+        for identity in held:
+            data = identity.masked(data)
+            masked[identity].append(file.name)
+        if held:
+            _write_over(file.path, data)
     return masked
 
 

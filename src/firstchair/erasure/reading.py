@@ -1,4 +1,4 @@
-"""Reading every byte of a file, unpacked as deep as it goes, in search of a user."""
+"""Reading every byte of a file, unpacked as deep as it goes, in search of users."""
 
 import io
 import shutil
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities, Match
 from firstchair.sources.compression import MAGIC, unpacked
 
 PIECE_BYTES = 8 << 20
@@ -31,18 +31,18 @@ class Search:
     bytes_read: as they are stored, and again as they are unpacked. tables: of databases.
     """
 
-    identity: Identity
+    identities: Identities
     bytes_read: int = 0
     tables: int = 0
 
-    def found_in(self, data: bytes) -> set[str]:
-        """The names of the user in a piece, which is counted."""
+    def found_in(self, data: bytes) -> set[Match]:
+        """Who stands in a piece, which is counted."""
         self.bytes_read += len(data)
-        return self.identity.found_in(data)
+        return self.identities.found_in(data)
 
 
-def names_in(stream: IO[bytes], search: Search, *, depth: int = 0) -> set[str]:
-    """The names of the user in a stream: as it is, and unpacked where it is packed.
+def matches_in(stream: IO[bytes], search: Search, *, depth: int = 0) -> set[Match]:
+    """Who stands in a stream: as it is, and unpacked where it is packed.
 
     Known are gzip, zstandard, zip (so npz too), Parquet and npy; safetensors hold their numbers
     plain.
@@ -64,7 +64,7 @@ def names_in(stream: IO[bytes], search: Search, *, depth: int = 0) -> set[str]:
         return found
     try:
         for part in _unpacked(stream, head, search):
-            found |= part if isinstance(part, set) else names_in(part, search, depth=depth + 1)
+            found |= part if isinstance(part, set) else matches_in(part, search, depth=depth + 1)
     except (zipfile.BadZipFile, zstandard.ZstdError, pa.ArrowException) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     except Exception as error:
@@ -74,10 +74,10 @@ def names_in(stream: IO[bytes], search: Search, *, depth: int = 0) -> set[str]:
     return found
 
 
-def _plain(stream: IO[bytes], search: Search) -> set[str]:
-    """The names in the bytes as they are; those of a name may stand in two pieces."""
-    found: set[str] = set()
-    before, overlap = b"", search.identity.longest
+def _plain(stream: IO[bytes], search: Search) -> set[Match]:
+    """Who stands in the bytes as they are; those of a name may stand in two pieces."""
+    found: set[Match] = set()
+    before, overlap = b"", search.identities.longest
     while piece := stream.read(PIECE_BYTES):
         found |= search.found_in(before + piece)
         search.bytes_read -= len(before)
@@ -85,8 +85,8 @@ def _plain(stream: IO[bytes], search: Search) -> set[str]:
     return found
 
 
-def _unpacked(stream: IO[bytes], head: bytes, search: Search) -> Iterator[IO[bytes] | set[str]]:
-    """What is in a file: streams to read as it was, or names that were found in its values."""
+def _unpacked(stream: IO[bytes], head: bytes, search: Search) -> Iterator[IO[bytes] | set[Match]]:
+    """What is in a file: streams to read as it was, or who was found in its values."""
     stream.seek(0)
     compression = next((name for name, magic in MAGIC.items() if head.startswith(magic)), "")
     if compression:
@@ -110,13 +110,13 @@ def _copied(stream: Any) -> "tempfile.SpooledTemporaryFile[bytes]":
     return copy
 
 
-def _in_array(array: Any, search: Search) -> set[str]:
-    """The names in the values of an Arrow array, at any depth."""
+def _in_array(array: Any, search: Search) -> set[Match]:
+    """Who stands in the values of an Arrow array, at any depth."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _in_array(array.dictionary, search)
     if pa.types.is_nested(kind):
-        return {name for part in _parts(array) for name in _in_array(part, search)}
+        return {match for part in _parts(array) for match in _in_array(part, search)}
     if pa.types.is_integer(kind):
         return search.found_in(b"".join(bytes(b) for b in array.buffers()[1:] if b is not None))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -134,8 +134,8 @@ def _parts(array: Any) -> list[Any]:
     return inner if isinstance(inner, list) else [inner]
 
 
-def _in_texts(stream: IO[bytes], search: Search) -> set[str]:
-    """The names in the texts of an npy file; its numbers were read as bytes."""
+def _in_texts(stream: IO[bytes], search: Search) -> set[Match]:
+    """Who stands in the texts of an npy file; its numbers were read as bytes."""
     version = np.lib.format.read_magic(stream)
     read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
         version, np.lib.format.read_array_header_2_0

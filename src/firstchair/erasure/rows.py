@@ -1,14 +1,14 @@
-"""Rows of our databases: where a user stands in them, and taking the user out."""
+"""Rows of our databases: where users stand in them, and taking users out."""
 
 import zlib
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from firstchair.erasure.identity import ERASED, Identity
+from firstchair.erasure.identity import ERASED, Identities, Identity, Match
 from firstchair.erasure.reading import Search
 
 # The ledger is append-only and its entries are chained: what stands in it stays.
@@ -19,15 +19,16 @@ _ROWS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A table that holds the user: how many rows, and by which of their names."""
+    """A table that holds a user: how many rows, and by which of their names."""
 
     table: str
+    identity: Identity
     rows: int
     names: tuple[str, ...]
 
 
 def held_in(url: sa.URL, search: Search) -> list[Held]:
-    """Read every row of every table of a database; those tables that hold the user.
+    """Read every row of every table of a database; the tables that hold users.
 
     Columns of bytes are read as they are and unpacked by zlib, as Dagster packs them.
     """
@@ -35,32 +36,37 @@ def held_in(url: sa.URL, search: Search) -> list[Held]:
     with _engine(url).connect() as connection:
         for table in _tables(connection):
             search.tables += 1
-            names: set[str] = set()
-            rows = 0
+            matches: set[Match] = set()
+            rows: Counter[Identity] = Counter()
             for row in _rows(connection, table):
-                hit = {name for data in row for name in search.found_in(data)}
-                names |= hit
-                rows += bool(hit)
-            if rows:
-                found.append(Held(table, rows, tuple(sorted(names))))
+                hit = {match for data in row for match in search.found_in(data)}
+                matches |= hit
+                rows.update({match.identity for match in hit})
+            for identity, number in rows.items():
+                names = sorted(match.name for match in matches if match.identity == identity)
+                found.append(Held(table, identity, number, tuple(names)))
     return found
 
 
-def erase(url: sa.URL, identity: Identity) -> dict[str, int]:
-    """Replace the user's names in the texts of a database; the rows changed, by table.
+def erase(url: sa.URL, identities: Identities) -> dict[Identity, dict[str, int]]:
+    """Replace the users' names in the texts of a database; the rows changed, by user and table.
 
     The ledger's entries are left. A table that was changed is written anew, so that its file holds
     no earlier row. It is idempotent.
     """
-    changed = {}
-    held = [one.table for one in held_in(url, Search(identity)) if one.table not in KEPT]
+    changed: dict[Identity, dict[str, int]] = defaultdict(dict)
+    holders: dict[str, list[Identity]] = defaultdict(list)
+    for held in held_in(url, Search(identities)):
+        if held.table not in KEPT:
+            holders[held.table].append(held.identity)
     engine = _engine(url)
-    for table in held:
+    for table, leaving in holders.items():
         with engine.begin() as connection:
-            changed[table] = sum(
-                _replace(connection, table, column, kind, identity)
-                for column, kind in _columns(connection, table)
-            )
+            columns = _columns(connection, table)
+            for identity in leaving:
+                changed[identity][table] = sum(
+                    _replace(connection, table, column, kind, identity) for column, kind in columns
+                )
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(sa.text(f"vacuum full {_quoted(table)}"))
     return changed
@@ -129,8 +135,8 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def email_of(url: sa.URL, user_id: str) -> Any:
-    """The address of e-mail that the account table has of a user; None where it has none.
+def emails_of(url: sa.URL, user_ids: Sequence[str]) -> dict[str, str | None]:
+    """The addresses of e-mail that the account table has of users, by their keys.
 
     Raises:
         SourceError: The account table cannot be read.
@@ -141,9 +147,10 @@ def email_of(url: sa.URL, user_id: str) -> Any:
     users = accounts.USERS
     try:
         with _engine(url).connect() as connection:
-            return connection.scalar(sa.select(users.c.email).where(users.c.user_id == user_id))
+            asked = sa.select(users.c.user_id, users.c.email).where(users.c.user_id.in_(user_ids))
+            return {user_id: email for user_id, email in connection.execute(asked)}
     except sa.exc.ProgrammingError:  # there is no such table, or no such column
-        return None
+        return {}
     except sa.exc.SQLAlchemyError as error:
         raise SourceError(
             f"The account table cannot be read: {str(error).splitlines()[0]}.",

@@ -1,8 +1,9 @@
-"""A user out of what waits in the spool, and out of the signals of today."""
+"""Users out of what waits in the spool, and out of the signals of today."""
 
 import fcntl
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import IO, Any
 
 import orjson
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities, Identity
 from firstchair.outbox.segment import SUFFIX
 from firstchair.outbox.spooled import UNREADABLE
 from firstchair.signals.signal_log import SUFFIX as SIGNALS
@@ -20,55 +21,60 @@ WAIT_SECONDS = 10.0
 STEP_SECONDS = 0.2
 
 
-def erase_spooled(spool: Path, identity: Identity) -> int:
-    """Take the user's events and slates out of the spool; how many lines went.
+def erase_spooled(spool: Path, identities: Identities) -> Counter[Identity]:
+    """Take the users' events and slates out of the spool; how many lines of each went.
 
     A segment that a worker still writes is waited for: it is closed and delivered soon, and what
-    comes after it is without the user, who has a tombstone by now.
+    comes after it is without the users, who have tombstones by now.
     """
-    return sum(
-        _rewritten(path, identity)
-        for suffix in (SUFFIX, UNREADABLE)
-        for path in sorted(spool.glob(f"*{suffix}"))
-    )
+    lines: Counter[Identity] = Counter()
+    for suffix in (SUFFIX, UNREADABLE):
+        for path in sorted(spool.glob(f"*{suffix}")):
+            lines += _rewritten(path, identities)
+    return lines
 
 
-def erase_signals(folder: Path, identity: Identity) -> int:
-    """Blank the user's lines in the files by which workers share signals; how many there were.
+def erase_signals(folder: Path, identities: Identities) -> Counter[Identity]:
+    """Blank the users' lines in the files by which workers share signals; how many of each.
 
     A line keeps its length, since each worker knows how far it has read.
     """
-    blanked = 0
+    blanked: Counter[Identity] = Counter()
     for path in sorted(folder.glob(f"*{SIGNALS}")):
         with suppress(FileNotFoundError), path.open("r+b") as file:
             place = 0
             for line in file.read().splitlines(keepends=True):
-                if identity.found_in(line):
+                if held := identities.users_in(line):
                     file.seek(place)
                     file.write(b" " * (len(line) - 1) + b"\n")
-                    blanked += 1
+                    blanked.update(held)
                 place += len(line)
     return blanked
 
 
-def _rewritten(path: Path, identity: Identity) -> int:
-    """Put a segment without the user's lines in place of the one with them."""
+def _rewritten(path: Path, identities: Identities) -> Counter[Identity]:
+    """Put a segment without the users' lines in place of the one with them."""
+    taken: Counter[Identity] = Counter()
     try:
         file = path.open("r+b")
     except FileNotFoundError:
-        return 0  # it was delivered meanwhile
+        return taken  # it was delivered meanwhile
     with file:
         if not _locked(file):
-            return 0
+            return taken
         if not os.fstat(file.fileno()).st_nlink:
-            return 0
-        lines = file.read().splitlines(keepends=True)
-        kept = [line for line in lines if not _is_about(line, identity)]
-        if len(kept) < len(lines):
+            return taken
+        kept = []
+        for line in file.read().splitlines(keepends=True):
+            if held := _held_in(line, identities):
+                taken.update(held)
+            else:
+                kept.append(line)
+        if taken:
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             temporary.write_bytes(b"".join(kept))
             temporary.replace(path)
-        return len(lines) - len(kept)
+    return taken
 
 
 def _locked(file: IO[bytes]) -> bool:
@@ -85,13 +91,14 @@ def _locked(file: IO[bytes]) -> bool:
             return True
 
 
-def _is_about(line: bytes, identity: Identity) -> bool:
-    if identity.found_in(line):
-        return True
+def _held_in(line: bytes, identities: Identities) -> set[Identity]:
+    """Whose line it is."""
+    held = identities.users_in(line)
     try:
-        return identity.user_id in _users(orjson.loads(line))
+        users = list(_users(orjson.loads(line)))
     except ValueError:
-        return False
+        return held
+    return held | {one for one in identities if one.user_id in users}
 
 
 def _users(value: Any) -> Iterator[Any]:

@@ -1,13 +1,16 @@
-"""A user's rows out of the lake, with the files and the log entries that held them."""
+"""Users' rows out of the lake, with the files and the log entries that held them."""
 
+from collections import Counter, defaultdict
 from datetime import datetime
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities, Identity
 from firstchair.events.vocabulary import ERASED, IS_ERASED, Reason
-from firstchair.lake import Lake, connect, drop_earlier_versions, vacuum
+from firstchair.lake import Lake, Table, connect, drop_earlier_versions, vacuum
 from firstchair.lake import tables as t
 from firstchair.privacy.places import COLUMN, TablePlace, table_places
 
+# Functions by which the engine reads, and delta-rs changes, rows with a pattern.
+READS, WRITES = "regexp_matches", "regexp_like"
 STUB = {
     "reason": f"'{Reason.UNKNOWN_USER}'",
     "detail": f"'{ERASED}'",
@@ -16,30 +19,33 @@ STUB = {
 }
 
 
-def erase_rows(lake: Lake, identity: Identity, *, now: datetime) -> dict[str, int]:
-    """Take a user's rows out of every table; the rows that went, by table.
+def erase_rows(
+    lake: Lake, identities: Identities, *, now: datetime
+) -> dict[Identity, dict[str, int]]:
+    """Take users' rows out of every table; the rows that went, by user and table.
 
     Each record that was accepted becomes one that was refused: `unknown_user`, "erased", with its
     place and its sequence number and nothing of its content. So every record that was read keeps
-    one fate, and no source gets a gap. Texts of other records that name the user are emptied.
+    one fate, and no source gets a gap. Texts of other records that name a user are emptied.
     Data files and log entries of earlier versions are removed, so decisions that rest on them
     cannot be replayed. It is idempotent, and completes what a killed call began.
     """
-    _keep_fates(lake, identity, now)
-    erased = {}
+    _keep_fates(lake, identities, now)
+    erased: dict[Identity, dict[str, int]] = defaultdict(dict)
     for place in table_places():
-        erased[place.table.name] = _of_table(lake, place, identity)
+        for identity, rows in _out_of(lake, place, identities).items():
+            erased[identity][place.table.name] = rows
         vacuum(lake, place.table)
         drop_earlier_versions(lake, place.table)
-    return {name: rows for name, rows in erased.items() if rows}
+    return erased
 
 
-def _keep_fates(lake: Lake, identity: Identity, now: datetime) -> None:
-    """Refuse the user's events in bronze/events, before these are deleted.
+def _keep_fates(lake: Lake, identities: Identities, now: datetime) -> None:
+    """Refuse the users' events in bronze/events, before these are deleted.
 
     Refusals by the validation of a day are of events in bronze/events too, and go first.
     """
-    own = f"{COLUMN} = '{identity.user_key}'"
+    own = _own(identities)
     with connect() as connection:
         connection.execute(f"""
             create temp table own as
@@ -66,15 +72,42 @@ def _keep_fates(lake: Lake, identity: Identity, now: datetime) -> None:
         lake.append(t.QUARANTINE_EVENTS, stubs)
 
 
-def _of_table(lake: Lake, place: TablePlace, identity: Identity) -> int:
-    table, rows = place.table, 0
+def _out_of(lake: Lake, place: TablePlace, identities: Identities) -> Counter[Identity]:
+    """Take users out of a table; how many rows of each went or were emptied."""
+    table, gone = place.table, Counter[Identity]()
     if place.keyed:
-        own = f"{COLUMN} = '{identity.user_key}'"
-        if rows := lake.count(table, own):
-            lake.delete(table, own)
+        gone += _deleted(lake, table, identities)
     for column in place.texts:
-        if named := lake.count(table, identity.sql(column, regexp="regexp_matches")):
+        named = _counted(lake, table, {one: one.sql(column, regexp=READS) for one in identities})
+        if named:
             emptied = STUB if table is t.QUARANTINE_EVENTS else {column: "null"}
-            lake.update(table, emptied, identity.sql(column, regexp="regexp_like"))
-            rows += named
-    return rows
+            rows = " or ".join(one.sql(column, regexp=WRITES) for one in named)
+            lake.update(table, emptied, rows)
+        gone += named
+    return gone
+
+
+def _deleted(lake: Lake, table: Table, identities: Identities) -> Counter[Identity]:
+    """Delete the rows of the users by their pseudonyms; how many of each there were."""
+    by_key = {one.user_key: one for one in identities}
+    with connect() as connection:
+        found = connection.execute(
+            f"select {COLUMN}, count(*) from {lake.scan(table)} where {_own(identities)} group by 1"
+        ).fetchall()
+    if found:
+        lake.delete(table, _own(identities))
+    return Counter({by_key[key]: rows for key, rows in found})
+
+
+def _counted(lake: Lake, table: Table, conditions: dict[Identity, str]) -> Counter[Identity]:
+    """How many rows of a table each condition names, in one reading."""
+    asked = ", ".join(f"count(*) filter ({one})" for one in conditions.values())
+    with connect() as connection:
+        counts = connection.execute(f"select {asked} from {lake.scan(table)}").fetchone() or ()
+    return +Counter(dict(zip(conditions, counts, strict=True)))
+
+
+def _own(identities: Identities) -> str:
+    """Condition that a row is of one of the users, in the SQL of either dialect."""
+    keys = ", ".join(f"'{one.user_key}'" for one in identities)
+    return f"{COLUMN} in ({keys})"

@@ -1,18 +1,20 @@
-"""The proof of an erasure: every byte is read again, and what still names the user is told."""
+"""The proof of an erasure: every byte is read again, and what still names a user is told."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities, Identity, Match
 from firstchair.erasure.places import SERVER, StoredFile, stored_files
-from firstchair.erasure.reading import Search, names_in
-from firstchair.erasure.rows import email_of, held_in
-from firstchair.lake import Lake
+from firstchair.erasure.reading import Search, matches_in
+from firstchair.erasure.rows import emails_of, held_in
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
 
 Progress = Callable[[str, int, int], None]
+# Kind of the places that are another team's.
+SOURCE = "source"
 # Columns with the keys of artists and tracks.
 CATALOGUE = ((t.ARTISTS, "artist_id"), (t.ARTIST_REDIRECTS, "artist_id"), (t.TRACKS, "track_id"))
 # Of the embedded server: written over by it in its own time, or without our rows.
@@ -57,82 +59,109 @@ class Verification:
         return not self.left and not self.unread
 
 
-def identify(platform: Platform, user_id: str) -> Identity:
-    """The names of a user, with the address of e-mail that the account table has now.
+def identify_users(platform: Platform, user_ids: Sequence[str]) -> Identities:
+    """The names of users, with the addresses of e-mail that the account table has now.
 
     Raises:
         SourceError: The account table cannot be read.
         LakeError: The catalogue cannot be read.
     """
-    return Identity.of(
-        user_id,
-        platform.settings.secret_pseudonym_key(),
-        email=email_of(platform.databases.accounts, user_id),
-        is_shared=_is_catalogued(platform.lake, user_id),
+    key = platform.settings.secret_pseudonym_key()
+    emails = emails_of(platform.databases.accounts, user_ids)
+    shared = _catalogued(platform.lake, user_ids)
+    return Identities(
+        [
+            Identity.of(user_id, key, email=emails.get(user_id), is_shared=user_id in shared)
+            for user_id in user_ids
+        ]
     )
 
 
-def _is_catalogued(lake: Lake, user_id: str) -> bool:
-    """Whether an artist or a track has the key of an account."""
-    quoted = "'" + user_id.replace("'", "''") + "'"
-    return any(lake.count(table, f"{column} = {quoted}") for table, column in CATALOGUE)
+def _catalogued(lake: Lake, user_ids: Sequence[str]) -> set[str]:
+    """Those keys of accounts that an artist or a track has too."""
+    keys = " union ".join(f"select {column} from {lake.scan(table)}" for table, column in CATALOGUE)
+    with connect() as connection:
+        rows = connection.execute(
+            f"select user_id from (select unnest(?) as user_id) where user_id in ({keys})",
+            [list(user_ids)],
+        ).fetchall()
+    return {user_id for (user_id,) in rows}
 
 
 def verify(
     platform: Platform, user_id: str, *, progress: Progress = lambda *_: None
 ) -> Verification:
-    """Read every byte under home, lake, artifact store and databases for a user.
+    """Read every byte for one user, as `verify_users` does."""
+    return verify_users(platform, [user_id], progress=progress)[0]
+
+
+def verify_users(
+    platform: Platform, user_ids: Sequence[str], *, progress: Progress = lambda *_: None
+) -> list[Verification]:
+    """Read every byte under home, lake, artifact store and databases once, for all of the users.
+
+    Returns what was found of each, in the order of the users.
 
     Raises:
         SourceError: The event store or a database cannot be read.
     """
-    identity = identify(platform, user_id)
-    search = Search(identity)
+    identities = identify_users(platform, user_ids)
+    search = Search(identities)
     files: Counter[str] = Counter()
-    left: list[Place] = []
-    sources: list[Place] = []
+    found: dict[Identity, list[Place]] = defaultdict(list)
     unread: list[str] = []
     for file in stored_files(platform):
         files[file.kind] += 1
         if sum(files.values()) % 100 == 0:
             progress("files", sum(files.values()), 0)
         try:
-            names = _read(file, search)
+            matches = _read(file, search)
         except (OSError, EOFError, ValueError) as error:
-            if file.kind != "source":
+            if file.kind != SOURCE:
                 unread.append(f"{file.name}: {error}")
             continue
-        if names:
-            place = Place(file.kind, file.name, tuple(sorted(names)))
-            (sources if file.kind == "source" else left).append(place)
-    for kind, place in _in_databases(platform, search):
-        (sources if kind == "source" else left).append(place)
-    return Verification(
-        files=dict(sorted(files.items())),
-        tables=search.tables,
-        bytes=search.bytes_read,
-        left=tuple(left),
-        unread=tuple(unread),
-        sources=tuple(sources),
-        not_read=NOT_READ if (platform.settings.home / SERVER).is_dir() else "",
-        by_field=identity.by_field,
-    )
+        for identity, names in _by_user(matches).items():
+            found[identity].append(Place(file.kind, file.name, names))
+    for identity, place in _in_databases(platform, search):
+        found[identity].append(place)
+    return [
+        Verification(
+            files=dict(sorted(files.items())),
+            tables=search.tables,
+            bytes=search.bytes_read,
+            left=tuple(place for place in found[identity] if place.kind != SOURCE),
+            unread=tuple(unread),
+            sources=tuple(place for place in found[identity] if place.kind == SOURCE),
+            not_read=NOT_READ if (platform.settings.home / SERVER).is_dir() else "",
+            by_field=identity.by_field,
+        )
+        for identity in identities
+    ]
 
 
-def _read(file: StoredFile, search: Search) -> set[str]:
-    """The names in a file; none where it was removed meanwhile."""
-    found = search.identity.found_in(file.name.encode("utf-8", "replace"))
+def _read(file: StoredFile, search: Search) -> set[Match]:
+    """Who stands in a file; nobody where it was removed meanwhile."""
+    found = search.identities.found_in(file.name.encode("utf-8", "replace"))
     try:
         with file.open() as stream:
-            return found | names_in(stream, search)
+            return found | matches_in(stream, search)
     except FileNotFoundError:
         return set()
 
 
-def _in_databases(platform: Platform, search: Search) -> Iterator[tuple[str, Place]]:
+def _by_user(matches: set[Match]) -> dict[Identity, tuple[str, ...]]:
+    """The names by which each user was found, ascending."""
+    found: dict[Identity, tuple[str, ...]] = {}
+    for identity, name in sorted(matches, key=lambda match: match.name):
+        found[identity] = (*found.get(identity, ()), name)
+    return found
+
+
+def _in_databases(platform: Platform, search: Search) -> Iterator[tuple[Identity, Place]]:
     databases = platform.databases
     owned = {"ledger": databases.ledger, "mlflow": databases.mlflow, "dagster": databases.dagster}
     for name, url in {**owned, "accounts": databases.accounts}.items():
-        kind = "database" if name in owned else "source"
+        kind = "database" if name in owned else SOURCE
         for held in held_in(url, search):
-            yield kind, Place(kind, f"{name}.{held.table} ({held.rows:,} rows)", held.names)
+            named = f"{name}.{held.table} ({held.rows:,} rows)"
+            yield held.identity, Place(kind, named, held.names)

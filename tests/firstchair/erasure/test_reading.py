@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from firstchair.erasure.identity import Identity
-from firstchair.erasure.reading import Search, names_in
+from firstchair.erasure.identity import Identities, Identity, Match
+from firstchair.erasure.reading import Search, matches_in
 
 KEY = b"a test's key"
 ANN = Identity.of("user-ann", KEY, email="ann@example.org")
@@ -24,7 +24,14 @@ Packed = Callable[[str], bytes]
 
 
 def names(data: bytes, identity: Identity = ANN) -> set[str]:
-    return names_in(io.BytesIO(data), Search(identity))
+    found = matches_in(io.BytesIO(data), Search(Identities([identity])))
+    assert {match.identity for match in found} <= {identity}
+    return {match.name for match in found}
+
+
+def found(data: bytes, identity: Identity) -> set[str]:
+    """By which names a user is found in plain bytes."""
+    return {match.name for match in Identities([identity]).found_in(data)}
 
 
 def _parquet(columns: dict[str, pa.Array]) -> bytes:
@@ -109,23 +116,53 @@ def test_any_account_key_is_found_as_a_whole_word_alone(user_id: str, beside: st
     identity = Identity.of(user_id, KEY)
     text = f"{beside}{user_id}{beside}".encode("utf-8", "surrogatepass")
 
-    assert "user_id" in identity.found_in(text)
-    assert "user_id" in identity.found_in(json.dumps({"user_id": user_id}).encode())
+    assert "user_id" in found(text, identity)
+    assert "user_id" in found(json.dumps({"user_id": user_id}).encode(), identity)
     masked = identity.masked(text)
     assert len(masked) == len(text)
-    assert not identity.found_in(masked) or set(user_id) <= {"x"}
+    assert not found(masked, identity) or set(user_id) <= {"x"}
 
 
 def test_a_longer_key_is_another_user() -> None:
     one = Identity.of("user-1", KEY)
 
-    assert one.found_in(b'{"user_id":"user-1"}') == {"user_id"}
-    assert one.found_in(b"user-12, xuser-1, user-1a and user_1") == set()
+    assert found(b'{"user_id":"user-1"}', one) == {"user_id"}
+    assert found(b"user-12, xuser-1, user-1a and user_1", one) == set()
 
 
 def test_a_short_key_is_looked_for_in_fields_of_its_name_alone() -> None:
     seven = Identity.of("7", KEY)
 
-    assert seven.found_in(b'{"user_id": "7", "position": 7}') == {"user_id"}
-    assert seven.found_in(b'{"user_id": "77", "position": 7}') == set()
+    assert found(b'{"user_id": "7", "position": 7}', seven) == {"user_id"}
+    assert found(b'{"user_id": "77", "position": 7}', seven) == set()
     assert seven.masked(b'{"user_id": "7", "position": 7}') == b'{"user_id": "x", "position": 7}'
+
+
+# Account keys of one to three characters, and what stands around them in a field.
+SHORT_KEYS = st.text("7a_\"' é%", min_size=1, max_size=3)
+FIELDS = ('{"user_id":"', "userid = ", "USER_ID': '", '"user_id" :\n  ', "user ", "")
+BEFORE = st.sampled_from(FIELDS)
+
+
+@given(st.lists(SHORT_KEYS, unique=True, max_size=4), st.lists(st.tuples(BEFORE, SHORT_KEYS)))
+def test_users_who_are_looked_for_together_are_found_as_each_alone(
+    user_ids: list[str], fields: list[tuple[str, str]]
+) -> None:
+    users = [Identity.of(user_id, KEY) for user_id in user_ids]
+    data = "".join(before + key + '",' for before, key in fields).encode()
+
+    matches = Identities(users).found_in(data)
+
+    assert matches == {Match(user, name) for user in users for name in found(data, user)}
+    assert {user for user in users if user.masked(data) != data} == {one for one, _ in matches}
+
+
+def test_users_of_one_object_are_told_apart() -> None:
+    bob, seven = Identity.of("user-bob", KEY), Identity.of("7", KEY)
+    together = Search(Identities([ANN, bob, seven]))
+    packed = gzip.compress(b'{"user_id": "7"} {"user_id": "77"} mail ann@example.org')
+
+    assert matches_in(io.BytesIO(packed), together) == {
+        Match(ANN, "email"),
+        Match(seven, "user_id"),
+    }

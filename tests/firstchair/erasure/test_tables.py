@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstchair.erasure.identity import Identity
+from firstchair.erasure.identity import Identities, Identity
 from firstchair.erasure.tables import erase_rows
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -28,7 +28,7 @@ def test_a_refused_record_that_names_the_user_keeps_its_place_alone(
     ]
     lake.append(t.QUARANTINE_EVENTS, pa.Table.from_pylist(rows, schema=t.QUARANTINE_EVENTS.schema))
 
-    assert erase_rows(lake, identity, now=NOW) == {"quarantine/events": 3}
+    assert erase_rows(lake, Identities([identity]), now=NOW) == {identity: {"quarantine/events": 3}}
 
     kept = lake.read(t.QUARANTINE_EVENTS).sort_by("line").to_pylist()
     assert [(row["line"], row["reason"], row["raw"], row["event_id"]) for row in kept] == [
@@ -45,3 +45,23 @@ def test_any_account_key_is_found_by_the_engine_too(user_id: str) -> None:
         assert connection.execute(
             f"select {found} from (select ?) t(raw)", [user_id]
         ).fetchone() == (True,)
+
+
+def test_rows_of_users_who_leave_together_are_counted_for_each(lake: Lake) -> None:
+    ann, bob, eve = (Identity.of(f"user-{name}", KEY) for name in ("ann", "bob", "eve"))
+    owners = [ann, ann, bob, eve]
+    events = [{"user_key": one.user_key, "event_id": str(n)} for n, one in enumerate(owners)]
+    lake.append(t.EVENTS, pa.Table.from_pylist(events, schema=t.EVENTS.schema))
+    refused = [{"object_url": "o", "line": 1, "raw": "user-ann user-bob"}]
+    lake.append(
+        t.QUARANTINE_EVENTS, pa.Table.from_pylist(refused, schema=t.QUARANTINE_EVENTS.schema)
+    )
+
+    erased = erase_rows(lake, Identities([ann, bob]), now=NOW)
+
+    assert erased == {
+        ann: {"silver/events": 2, "quarantine/events": 1},
+        bob: {"silver/events": 1, "quarantine/events": 1},
+    }
+    assert lake.read(t.EVENTS).column("user_key").to_pylist() == [eve.user_key]
+    assert lake.read(t.QUARANTINE_EVENTS).column("raw").to_pylist() == [None]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.envelopes import FAULTS, Canaries, corpus, values_with
-from firstchair.erasure.reading import Search, names_in
+from firstchair.erasure.reading import Search, matches_in
 from firstchair.events.fields import NAMES
 from firstchair.events.masking import is_whole, kept_extra, masked
 from firstchair.events.personal import MASK
@@ -168,7 +168,7 @@ def test_no_envelope_carries_a_person_into_any_byte_of_the_lake(
 
     search = Search(Canaries())  # type: ignore[arg-type] it asks no more of it
     files = [path for path in Path(delivery.lake.url).rglob("*") if path.is_file()]
-    held = {path.name: names_in(path.open("rb"), search) for path in files}
+    held = {path.name: matches_in(path.open("rb"), search) for path in files}
     rows = [delivery.lake.read(table).to_pylist() for table in t.ALL_TABLES]
     assert {name: words for name, words in held.items() if words} == {}
     assert values_with(rows) == set()

@@ -323,6 +323,7 @@ def test_for_several_users_models_are_fitted_and_lists_published_once(
 
     assert proof.exit_code == 0
     assert [one["left"] for one in json.loads(proof.stdout)] == [[], []]
+    assert [one["landing"] for one in found] == [["day.jsonl.gz"]] * 2
     assert [one["family"] for one in found[0]["refits"]] == ["als", "xgboost", "trending"]
     assert found[0]["refits"] == found[1]["refits"]
     assert {one["published"] for one in found} == {current(root)}
