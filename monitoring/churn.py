@@ -6,7 +6,14 @@ from datetime import date, timedelta
 from statistics import NormalDist
 from typing import Any
 
-from firstchair.definitions.churn import ACTIVE, BASE_DAYS, HORIZONS_DAYS, in_horizon, mature_until
+from firstchair.definitions.churn import (
+    ACTIVE,
+    BASE_DAYS,
+    HORIZONS_DAYS,
+    in_base,
+    in_horizon,
+    mature_until,
+)
 from firstchair.definitions.segments import ALL
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
@@ -15,7 +22,7 @@ from firstchair.lake import tables as t
 from monitoring.engine import connect
 from monitoring.figures import line_plot, simulated_mark
 
-NEVER_SERVED = "none"
+NOT_SERVED = "none"
 PLOT_DAYS = 28
 CONFIDENCE = 0.95
 
@@ -50,7 +57,7 @@ def build_churn(
 
     A user counts at horizon h on as_of D if active (any event but an impression) in the 28 days
     before D - h. They are churned if not active in the h days before D. Their version is that of
-    the latest impression before D - h, `none` without one; `all` holds all users. Segments are
+    the latest impression in these 28 days, `none` without one; `all` holds all users. Segments are
     those of users, with the lifecycle of D - h; there is no follower_tier. Cells with fewer than
     `k_anonymity` users are merged or hidden (`firstchair.definitions.small_cells`). `simulated`: an
     event that decided a label or a version is.
@@ -117,6 +124,7 @@ def _labels(lake: Lake, first: date, last: date) -> str:
     horizons = ", ".join(map(str, HORIZONS_DAYS))
     earliest = first - timedelta(days=max(HORIZONS_DAYS) + BASE_DAYS)
     came_back = f"coalesce({in_horizon('b.next_on', 'g.cut', 'g.horizon_days')}, false)"
+    was_served = f"coalesce({in_base('s.served_on', 'g.cut')}, false)"
     return f"""
         create temp table labels as
         with active as (
@@ -140,11 +148,14 @@ def _labels(lake: Lake, first: date, last: date) -> str:
             select user_key, event_date as served_on, bool_or(simulated) as simulated,
                    arg_max(model_version, (occurred_at, event_id)) as model_version
             from {lake.scan(t.EVENTS)}
-            where event_type = 'impression' and event_date < date '{last}' group by all)
+            where event_type = 'impression'
+                and event_date >= date '{earliest}' and event_date < date '{last}'
+            group by all)
         select g.as_of, g.horizon_days, g.cut, b.user_key, not {came_back} as churned,
-               coalesce(s.model_version, '{NEVER_SERVED}') as model_version,
+               case when {was_served} then s.model_version else '{NOT_SERVED}' end
+                   as model_version,
                b.simulated or ({came_back} and b.next_simulated)
-                   or coalesce(s.simulated, false) as simulated
+                   or ({was_served} and s.simulated) as simulated
         from bases b join targets g using (cut)
         asof left join served s on s.user_key = b.user_key and s.served_on < g.cut;
     """

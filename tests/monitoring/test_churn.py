@@ -90,9 +90,11 @@ def test_to_be_shown_something_is_no_activity_and_every_other_event_is(story: St
     assert of(cells(story.told()), "all") == {"all": (3, 1)}
 
 
-def test_the_version_is_that_of_the_latest_impression_before_the_horizon(story: Story) -> None:
-    for user in ("anna", "ben"):
+def test_the_version_is_that_of_the_latest_impression_of_the_base(story: Story) -> None:
+    for user in ("anna", "ben", "cara", "dora"):
         story.login(user, f"{AS_OF - 9 * ONE_DAY}T12:00")
+    story.shown("cara", f"{AS_OF - 36 * ONE_DAY}T23:59", "c", "x", version="1")
+    story.shown("dora", f"{AS_OF - 35 * ONE_DAY}T00:00", "d", "x", version="1")
     story.shown("anna", f"{AS_OF - 60 * ONE_DAY}T12:00", "s", "x", version="1")
     story.shown("anna", f"{AS_OF - 8 * ONE_DAY}T13:00", "u", "x", version="3")
     story.shown("anna", f"{AS_OF - 8 * ONE_DAY}T12:00", "t", "x", version="2")
@@ -101,10 +103,11 @@ def test_the_version_is_that_of_the_latest_impression_before_the_horizon(story: 
 
     rows = cells(story.told())
 
-    assert {row["model_version"] for row in rows} == {"all", "3", "none"}
+    assert {row["model_version"] for row in rows} == {"all", "1", "3", "none"}
+    assert of(rows, "all", "1") == {"all": (1, 1)}
     assert of(rows, "all", "3") == {"all": (1, 1)}
-    assert of(rows, "all", "none") == {"all": (1, 1)}
-    assert of(rows, "all") == {"all": (2, 2)}
+    assert of(rows, "all", "none") == {"all": (2, 2)}
+    assert of(rows, "all") == {"all": (4, 4)}
 
 
 def test_users_are_told_apart_as_they_were_when_the_horizon_began(story: Story) -> None:
@@ -210,7 +213,12 @@ def by_definition(events: list[Row], as_of: date, horizon: int) -> dict[str, tup
         if not any(cut - 28 * ONE_DAY <= day < cut for day in active):
             continue
         churned = not any(cut <= day < as_of for day in active)
-        shown = [e for e in own if e["event_type"] == "impression" and e["event_date"] < cut]
+        shown = [
+            event
+            for event in own
+            if event["event_type"] == "impression"
+            and cut - 28 * ONE_DAY <= event["event_date"] < cut
+        ]
         newest = max(
             shown,
             key=lambda e: (e["occurred_at"], e["event_id"]),
