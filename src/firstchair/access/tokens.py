@@ -7,7 +7,6 @@ plain SHA-256 cannot be inverted by guessing.
 
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from firstchair.access.scopes import Scope
 from firstchair.errors import SettingsError
+from firstchair.files import replace_file
 from firstchair.settings import Settings
 
 PREFIX = "firstchair_"
@@ -191,11 +191,7 @@ def _changing(file: Path) -> Iterator[list[Grant]]:
             for g in kept
         ]
         document = _File(tokens=entries).model_dump(mode="json")
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as written:
-            json.dump(document, written, indent=2)
-        temporary.replace(file)
+        replace_file(file, json.dumps(document, indent=2).encode(), mode=0o600)
 
 
 def _named(file: Path, what: str, kept: Sequence[Grant]) -> SettingsError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -63,7 +64,7 @@ def forget(
     if verify:
         _show(proofs, _proof, as_json=as_json)
         raise typer.Exit(0 if all(proof.ok for proof in proofs) else 1)
-    _show(reports, _erasure, as_json=as_json)
+    _show(reports, partial(_erasure, rewrite=rewrite_landing), as_json=as_json)
 
 
 def _show(found: Sequence[Report], screen: Callable[[Report], Screen], *, as_json: bool) -> None:
@@ -72,7 +73,7 @@ def _show(found: Sequence[Report], screen: Callable[[Report], Screen], *, as_jso
     show(document, as_json=as_json, screen=lambda: [part for one in found for part in screen(one)])
 
 
-def _erasure(report: Erasure) -> Screen:
+def _erasure(report: Erasure, *, rewrite: bool) -> Screen:
     """What was done, and what is left to others."""
     done = (
         "was forgotten before; what was found again is gone" if report.already else "is forgotten"
@@ -99,21 +100,26 @@ def _erasure(report: Erasure) -> Screen:
             )
         )
     shown.append(table("Seconds", ("step", "seconds"), list(report.seconds.items())))
-    return [*shown, *_landing(report)]
+    return [*shown, *_landing(report, rewrite=rewrite)]
 
 
-def _landing(report: Erasure) -> Screen:
+def _landing(report: Erasure, *, rewrite: bool) -> Screen:
+    """What the event store holds of the user; whether it was to be rewritten."""
     shown: list[RenderableType] = []
     if report.rewritten:
         shown.append(Text(f"{len(report.rewritten):,} objects of the event store were rewritten."))
     if report.landing:
         named = ", ".join(report.landing[:SHOWN])
         more = f" and {len(report.landing) - SHOWN:,} more" if len(report.landing) > SHOWN else ""
+        advice = (
+            "They were not rewritten, because a record cannot be read whole or two stand on a line."
+            if rewrite
+            else "--rewrite-landing writes them again without the user."
+        )
         shown.append(
             Text(
                 f"{len(report.landing):,} objects of the event store, which is another team's, "
-                f"hold the user: {named}{more}. They are never read again; --rewrite-landing "
-                "writes them again without the user.",
+                f"hold the user: {named}{more}. They are never read again. {advice}",
                 style="yellow",
             )
         )
@@ -132,8 +138,8 @@ def _proof(proof: Verification) -> Screen:
     if proof.by_field:
         shown.append(
             Text(
-                "The user_id is short, or also the key of an artist or track: it was looked for as "
-                "the value of such a field alone."
+                "The user_id is short, has no letter, or is also the key of an artist or track: it "
+                "was looked for as the value of such a field alone."
             )
         )
     if proof.sources:

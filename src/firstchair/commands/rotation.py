@@ -16,7 +16,7 @@ from firstchair import events
 from firstchair.commands.run import Progress
 from firstchair.errors import FirstchairError, RunError
 from firstchair.events.personal import is_account_key
-from firstchair.lake import drop_earlier_versions, vacuum
+from firstchair.lake import drop_earlier_versions, remove_left, vacuum
 from firstchair.lake import tables as t
 from firstchair.outbox.spooled import is_written_to
 from firstchair.platform.platform import Platform
@@ -90,6 +90,7 @@ class _Rotation:
     def through(self) -> RotationReport:
         resumed = (self.folder / FOUND).exists()
         with self._alone():
+            remove_left(self.platform.lake.spark)
             steps: list[tuple[str, Callable[[], None]]] = [
                 ("users", self._find),
                 ("arms", self._keep_arms),

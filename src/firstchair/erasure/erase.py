@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import time
 import uuid
 from collections import defaultdict
@@ -13,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from firstchair.erasure.identity import Identities, Identity
-from firstchair.erasure.landing import objects_with, rewrite
+from firstchair.erasure.landing import Landed
 from firstchair.erasure.lists import publish_without
 from firstchair.erasure.masking import mask_files
 from firstchair.erasure.models import Refit, able_to_serve, others, refit
@@ -21,6 +20,7 @@ from firstchair.erasure.rows import erase as erase_in_database
 from firstchair.erasure.spooled import erase_signals, erase_spooled
 from firstchair.erasure.tables import erase_rows
 from firstchair.erasure.verify import identify_users
+from firstchair.files import replace_file
 from firstchair.lake import connect, remove_left
 from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
@@ -143,6 +143,7 @@ def forget_users(
 
     Raises:
         WriterBusyError: Another writer is at work; nothing was read or written.
+        RunError: A login worker does not close a file of the spool with events of the users.
         SourceError, LakeError, ModelError, PublicationError, LedgerError: A store cannot be
             reached; what was done stays done, and the same call again goes on.
     """
@@ -265,9 +266,7 @@ def _planned(platform: Platform, identity: Identity, path: Path) -> _State:
 
 
 def _keep(path: Path, state: _State) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(state)))
-    temporary.replace(path)
+    replace_file(path, json.dumps(asdict(state)).encode())
 
 
 def _refit(platform: Platform, leaving: Sequence[_Leaving]) -> None:
@@ -303,12 +302,13 @@ def _landing(
     platform: Platform, identities: Identities, *, rewrite_landing: bool
 ) -> tuple[Objects, Objects]:
     """Objects of the event store that still hold each user, and those that were rewritten."""
-    store = EventStore(platform.settings.events_url, {})
-    found = objects_with(store, identities)
+    settings = platform.settings
+    landed = Landed(EventStore(settings.events_url, {}), platform.now, settings.events.mapping)
+    found = landed.objects_with(identities)
     if not rewrite_landing:
         return found, {}
     holding = {name for names in found.values() for name in names}
-    done = rewrite(platform.lake, store, sorted(holding), identities)
+    done = landed.rewrite(platform.lake, sorted(holding), identities)
     left = {one: [name for name in names if name not in done] for one, names in found.items()}
     gone = {one: [name for name in names if name in done] for one, names in found.items()}
     return left, gone

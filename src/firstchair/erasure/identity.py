@@ -9,14 +9,26 @@ from urllib.parse import quote
 
 from firstchair.sources import user_key
 
-# A key of the account table that is shorter stands in other bytes by chance.
+# A key of the account table that is shorter, or that has no letter, stands in other bytes by
+# chance: as a count, or as a part of a second.
 SHORT = 6
-_WORD = rb"[0-9A-Za-z_]"
-# A field of that name, and what may stand before its value.
-_FIELD = rb"""(?i:user_?id["']?\s*[:=])(?P<before>\s*["']?)"""
-_FIELDS = re.compile(_FIELD)
+# What follows is read alike by Python and by Postgres.
+_WORD = "[0-9A-Za-z_]"
+_NO_WORD_BEFORE = f"(?<!{_WORD})"
+# A field of that name up to its value, in JSON, in JSON within JSON and in other texts.
+_NAME = r"""[uU][sS][eE][rR]_?[iI][dD]\\*["']?\s*[:=]"""
+_QUOTED = _NAME + r"""\s*\\*["']"""
+_BARE = _NAME + r"\s*"
+_FIELDS = re.compile((_NAME + r"""(?P<before>\s*\\*["']?)""").encode())
 _BEGINS = b"user"
 ERASED = "erased"
+
+
+class Replacement(NamedTuple):
+    """A pattern with one group, and what stands in the place of all that follows the group."""
+
+    pattern: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +66,12 @@ class Identity:
     @property
     def by_field(self) -> bool:
         """Whether the key of the account table is looked for in fields of that name alone."""
-        return self.is_shared or len(self.user_id) < SHORT
+        return self.is_shared or len(self.user_id) < SHORT or not _has_letter(self.user_id)
 
     @property
     def values(self) -> tuple[bytes, ...]:
         """The key of the account table as fields of that name hold it; none unless `by_field`."""
-        return tuple(_spelt(self.user_id)) if self.by_field else ()
+        return tuple(map(_bytes, _spelt(self.user_id))) if self.by_field else ()
 
     @property
     def longest(self) -> int:
@@ -78,13 +90,27 @@ class Identity:
     def masked(self, data: bytes) -> bytes:
         """The bytes with an `x` for each byte of a name: as long as before."""
         for _, needle, exact in self._needles:
-            if needle not in data:
-                continue
-            pattern = exact or re.compile(re.escape(needle))
-            data = pattern.sub(_crossed_out, data)
-        for value in self.values:
-            data = re.sub(_FIELD + _named(value), _crossed_out, data)
+            if needle in data:
+                pattern = exact or re.compile(b"()" + re.escape(needle))
+                data = pattern.sub(_crossed_out, data)
+        if self.by_field:
+            for replacement in self.replacements:
+                data = re.sub(_bytes(replacement.pattern), _crossed_out, data)
         return data
+
+    @property
+    def replacements(self) -> list[Replacement]:
+        """What to look for in texts, and what to put in its place, so that JSON stays JSON."""
+        found = [Replacement(f"(){self.user_key}", ERASED)]
+        for text in _spelt(self.email or ""):
+            found.append(Replacement(_pattern(_NO_WORD_BEFORE, text), ERASED))
+        for text in _spelt(self.user_id):
+            if self.by_field:
+                found.append(Replacement(_pattern(_QUOTED, text), ERASED))
+                found.append(Replacement(_pattern(_BARE, text), "0"))
+            else:
+                found.append(Replacement(_pattern(_NO_WORD_BEFORE, text), ERASED))
+        return found
 
     def sql(self, column: str, *, regexp: str) -> str:
         """Condition in SQL that a name stands in a text.
@@ -96,8 +122,7 @@ class Identity:
         """
         terms = [f"{column} like '%{self.user_key}%'"]
         for text in filter(None, (None if self.by_field else self.user_id, self.email)):
-            # Both dialects (RE2, Rust's regex) read these escapes alike, and no others.
-            quoted = re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text).replace("'", "''")
+            quoted = _escaped(text).replace("'", "''")
             word = "[^0-9A-Za-z_]"
             terms.append(f"{regexp}({column}, '(^|{word}){quoted}({word}|$)')")
         return f"({' or '.join(terms)})"
@@ -151,10 +176,12 @@ def _is_word(byte: bytes) -> bool:
     return byte.isalnum() or byte == b"_"
 
 
+def _has_letter(text: str) -> bool:
+    return any(letter.isalpha() for letter in text)
+
+
 def _crossed_out(match: re.Match[bytes]) -> bytes:
-    start = match.start("name") - match.start() if "name" in match.re.groupindex else 0
-    end = match.end("name") - match.start() if "name" in match.re.groupindex else len(match[0])
-    return match[0][:start] + b"x" * (end - start) + match[0][end:]
+    return match[1] + b"x" * (len(match[0]) - len(match[1]))
 
 
 def _of_key(key: str) -> list[bytes]:
@@ -168,16 +195,31 @@ def _of_text(text: str) -> list[tuple[bytes, re.Pattern[bytes]]]:
     """A text as it stands in plain bytes, JSON, addresses and arrays of numpy, as a whole word."""
     if not text:
         return []
-    found = [(one, re.compile(rb"(?<!" + _WORD + rb")" + _named(one))) for one in _spelt(text)]
+    found = [
+        (_bytes(one), re.compile(_bytes(_pattern(_NO_WORD_BEFORE, one)))) for one in _spelt(text)
+    ]
     wide = text.encode("utf-32-le", "surrogatepass")
-    return [*found, (wide, re.compile(re.escape(wide)))]
+    return [*found, (wide, re.compile(b"()" + re.escape(wide)))]
 
 
-def _spelt(text: str) -> list[bytes]:
-    """A text as it is, as JSON and as an address spell it."""
-    spelt = {text, json.dumps(text)[1:-1], quote(text, safe="")}
-    return [one.encode("utf-8", "surrogatepass") for one in sorted(spelt)]
+def _spelt(text: str) -> list[str]:
+    """A text as it is, as JSON spells it in letters or in ASCII, and as an address does.
+
+    The longest come first, since a shorter one may be a part of it.
+    """
+    as_json = (json.dumps(text, ensure_ascii=ascii)[1:-1] for ascii in (False, True))
+    spelt = {text, *as_json, quote(text, safe="", errors="surrogatepass")} - {""}
+    return sorted(spelt, key=lambda one: (-len(one), one))
 
 
-def _named(plain: bytes) -> bytes:
-    return rb"(?P<name>" + re.escape(plain) + rb")(?!" + _WORD + rb")"
+def _pattern(before: str, text: str) -> str:
+    return f"({before}){_escaped(text)}(?!{_WORD})"
+
+
+def _escaped(text: str) -> str:
+    """A text as a pattern; Python, Postgres, RE2 and Rust read these escapes alike, no others."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

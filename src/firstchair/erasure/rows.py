@@ -2,13 +2,13 @@
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from firstchair.erasure.identity import ERASED, Identities, Identity, Match
+from firstchair.erasure.identity import Identities, Identity, Match, Replacement
 from firstchair.erasure.reading import Search
 
 # The ledger is append-only and its entries are chained: what stands in it stays.
@@ -65,7 +65,9 @@ def erase(url: sa.URL, identities: Identities) -> dict[Identity, dict[str, int]]
             columns = _columns(connection, table)
             for identity in leaving:
                 changed[identity][table] = sum(
-                    _replace(connection, table, column, kind, identity) for column, kind in columns
+                    _replace(connection, table, column, kind, replacement)
+                    for column, kind in columns
+                    for replacement in identity.replacements
                 )
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(sa.text(f"vacuum full {_quoted(table)}"))
@@ -73,24 +75,21 @@ def erase(url: sa.URL, identities: Identities) -> dict[Identity, dict[str, int]]
 
 
 def _replace(
-    connection: sa.Connection, table: str, column: str, kind: str, identity: Identity
+    connection: sa.Connection, table: str, column: str, kind: str, replacement: Replacement
 ) -> int:
+    """Replace all that a pattern names in a column; how many rows had it."""
+    if "\0" in replacement.pattern:
+        return 0  # no text of Postgres holds it
     name, of = _quoted(column), _quoted(table)
-    changed = 0
-    for text in filter(None, (identity.user_key, _long(identity), identity.email)):
-        done = connection.execute(
-            sa.text(
-                f"update {of} set {name} = replace({name}::text, :text, :erased)::{kind} "
-                f"where strpos({name}::text, :text) > 0"
-            ),
-            {"text": text, "erased": ERASED},
-        )
-        changed += done.rowcount
-    return changed
-
-
-def _long(identity: Identity) -> str | None:
-    return None if identity.by_field else identity.user_id
+    done = connection.execute(
+        sa.text(
+            f"update {of} set {name} = "
+            f"regexp_replace({name}::text, :pattern, :text, 'g')::{kind} "
+            f"where {name}::text ~ :pattern"
+        ),
+        {"pattern": replacement.pattern, "text": f"\\1{replacement.text}"},
+    )
+    return done.rowcount
 
 
 def _engine(url: sa.URL) -> sa.Engine:
@@ -133,28 +132,3 @@ def _unpacked(part: bytes) -> Iterator[bytes]:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def emails_of(url: sa.URL, user_ids: Sequence[str]) -> dict[str, str | None]:
-    """The addresses of e-mail that the account table has of users, by their keys.
-
-    Raises:
-        SourceError: The account table cannot be read.
-    """
-    from firstchair.errors import SourceError
-    from firstchair.sources import accounts
-
-    users = accounts.USERS
-    try:
-        with _engine(url).connect() as connection:
-            asked = sa.select(users.c.user_id, users.c.email).where(users.c.user_id.in_(user_ids))
-            return {user_id: email for user_id, email in connection.execute(asked)}
-    except sa.exc.ProgrammingError:  # there is no such table, or no such column
-        return {}
-    except sa.exc.SQLAlchemyError as error:
-        raise SourceError(
-            f"The account table cannot be read: {str(error).splitlines()[0]}.",
-            where=url.render_as_string(),
-            data="Nothing was erased.",
-            remedy="Bring the database back, then run the same command again.",
-        ) from error

@@ -12,6 +12,8 @@ from typing import IO, Any
 import orjson
 
 from firstchair.erasure.identity import Identities, Identity
+from firstchair.errors import RunError
+from firstchair.files import replace_file
 from firstchair.outbox.segment import SUFFIX
 from firstchair.outbox.spooled import UNREADABLE
 from firstchair.signals.signal_log import SUFFIX as SIGNALS
@@ -24,8 +26,11 @@ STEP_SECONDS = 0.2
 def erase_spooled(spool: Path, identities: Identities) -> Counter[Identity]:
     """Take the users' events and slates out of the spool; how many lines of each went.
 
-    A segment that a worker still writes is waited for: it is closed and delivered soon, and what
-    comes after it is without the users, who have tombstones by now.
+    A segment with such lines that a worker still writes is waited for: it is closed and delivered
+    soon, and what comes after it is without the users, who have tombstones by now.
+
+    Raises:
+        RunError: A worker does not close a segment with such lines within `WAIT_SECONDS`.
     """
     lines: Counter[Identity] = Counter()
     for suffix in (SUFFIX, UNREADABLE):
@@ -53,42 +58,60 @@ def erase_signals(folder: Path, identities: Identities) -> Counter[Identity]:
 
 
 def _rewritten(path: Path, identities: Identities) -> Counter[Identity]:
-    """Put a segment without the users' lines in place of the one with them."""
-    taken: Counter[Identity] = Counter()
+    """Put a segment without the users' lines in place of the one with them.
+
+    Raises:
+        RunError: It has lines of the users, and its worker does not close it.
+    """
     try:
         file = path.open("r+b")
     except FileNotFoundError:
-        return taken  # it was delivered meanwhile
+        return Counter()  # it was delivered meanwhile
     with file:
-        if not _locked(file):
+        # Most have no line of theirs, and need not be closed: an idle worker keeps its segment.
+        taken, _ = _parted(file, identities)
+        if not taken:
             return taken
+        _lock(file, path)
         if not os.fstat(file.fileno()).st_nlink:
-            return taken
-        kept = []
-        for line in file.read().splitlines(keepends=True):
-            if held := _held_in(line, identities):
-                taken.update(held)
-            else:
-                kept.append(line)
-        if taken:
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            temporary.write_bytes(b"".join(kept))
-            temporary.replace(path)
+            return Counter()
+        taken, kept = _parted(file, identities)
+        replace_file(path, b"".join(kept), mode=0o600)
     return taken
 
 
-def _locked(file: IO[bytes]) -> bool:
-    """Whether the segment is ours within `WAIT_SECONDS`; false while its worker writes to it."""
+def _parted(file: IO[bytes], identities: Identities) -> tuple[Counter[Identity], list[bytes]]:
+    """How many lines each of the users has, and the lines of all others."""
+    taken: Counter[Identity] = Counter()
+    kept = []
+    file.seek(0)
+    for line in file:
+        if held := _held_in(line, identities):
+            taken.update(held)
+        else:
+            kept.append(line)
+    return taken, kept
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """Wait until the segment's worker has closed it, and keep others from it."""
     until = time.monotonic() + WAIT_SECONDS
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                return False
+                raise RunError(
+                    "A worker still writes a file of the spool that holds lines of the users.",
+                    where=str(path),
+                    data="Their rows are gone from the tables; spool, models, lists and all that "
+                    "follows are not done yet.",
+                    remedy="Run the same command again; if the event store is away, bring it back "
+                    "first.",
+                ) from None
             time.sleep(STEP_SECONDS)
         else:
-            return True
+            return
 
 
 def _held_in(line: bytes, identities: Identities) -> set[Identity]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from firstchair.erasure.identity import Identities, Identity, Match
 from firstchair.erasure.places import SERVER, StoredFile, stored_files
 from firstchair.erasure.reading import Search, matches_in
-from firstchair.erasure.rows import emails_of, held_in
+from firstchair.erasure.rows import held_in
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
+from firstchair.sources import accounts, values_by_key
 
 Progress = Callable[[str, int, int], None]
 # Kind of the places that are another team's.
@@ -40,8 +41,7 @@ class Verification:
     files: read, by kind of place. tables: of databases. bytes: as stored and as unpacked.
     left: places of ours that still hold the user. unread: files of ours that could not be unpacked.
     sources: objects and tables of other teams that hold the user. not_read: what is left out.
-    by_field: the user_id is so short, or an artist or track has it too, that it was only looked for
-    in fields of that name.
+    by_field: the user_id was only looked for in fields of that name (`Identity.by_field`).
     """
 
     files: dict[str, int]
@@ -67,7 +67,13 @@ def identify_users(platform: Platform, user_ids: Sequence[str]) -> Identities:
         LakeError: The catalogue cannot be read.
     """
     key = platform.settings.secret_pseudonym_key()
-    emails = emails_of(platform.databases.accounts, user_ids)
+    emails = values_by_key(
+        platform.databases.accounts,
+        accounts.USERS,
+        accounts.USERS.c.email,
+        user_ids,
+        mapping=platform.settings.accounts.mapping.users,
+    )
     shared = _catalogued(platform.lake, user_ids)
     return Identities(
         [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         stray_days,
     )
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
-    from firstchair.events.checking import Refusal, parsed_fields, refusals
+    from firstchair.events.checking import Refusal, parsed_fields, refusals, user_ids
     from firstchair.events.clock import require_clock
     from firstchair.events.ingestion import IngestReport, ingest, waiting
     from firstchair.events.masking import allowed_names, kept_extra
@@ -96,6 +96,7 @@ __all__ = [
     "stale_days",
     "stray_days",
     "unusable",
+    "user_ids",
     "waiting",
     "waiting_days",
     "without_shapes",

@@ -59,6 +59,22 @@ def parsed_fields(
     return fields
 
 
+def user_ids(
+    records: Sequence[Record], *, now: datetime, mapping: EventMapping | None = None
+) -> list[str | None]:
+    """The account key in each record, one that ingestion refuses too; None where there is none."""
+    now = now.replace(second=0, microsecond=0)
+    with connect() as connection:
+        connection.register("records", _table(records))
+        found = connection.execute(
+            f"select line, user_id from ({parsing_sql(now, mapping)}) where user_id is not null"
+        ).fetchall()
+    users: list[str | None] = [None] * len(records)
+    for place, user_id in found:
+        users[place] = user_id
+    return users
+
+
 def _table(records: Sequence[Record]) -> pa.Table:
     """Those that are JSON, each with its place as line."""
     sound = [(place, record.text) for place, record in enumerate(records) if record.refused is None]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstchair.files import replace_file, sync_folder
 from firstchair.publication.layout import MANIFEST, POINTER, name_of
 from firstchair.publication.published import current, fault_of
 
@@ -37,13 +38,13 @@ def put_in_place(partial: Path, folder: Path) -> None:
     """Make a whole folder of synced files a version; it is moved, or removed if there is one."""
     for path in (*partial.rglob("*"), partial):
         if path.is_dir():
-            _sync_folder(path)
+            sync_folder(path)
     if fault_of(folder) is None:
         shutil.rmtree(partial)
     else:  # not there, or damaged since it was published
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def point_to(root: Path, name: str) -> None:
@@ -51,10 +52,7 @@ def point_to(root: Path, name: str) -> None:
     pointer = root / POINTER
     if current(root) == name:
         return
-    temporary = root / f".{POINTER}.{os.getpid()}"
-    _put(temporary, name.encode())
-    temporary.replace(pointer)
-    _sync_folder(root)
+    replace_file(pointer, name.encode())
 
 
 def _put(path: Path, content: bytes) -> None:
@@ -63,14 +61,6 @@ def _put(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def synced(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         table_columns,
         unknown_keys,
         value_counts,
+        values_by_key,
     )
     from firstchair.sources.tombstones import Tombstone, Tombstones
 
@@ -36,6 +37,7 @@ __all__ = [
     "unknown_keys",
     "user_key",
     "value_counts",
+    "values_by_key",
 ]
 
 __getattr__ = deferred(

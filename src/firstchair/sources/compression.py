@@ -66,6 +66,15 @@ def unpacked(stream: IO[bytes], compression: str) -> IO[bytes]:
     return stream
 
 
+def packed(plain: bytes, compression: str) -> bytes:
+    """Bytes packed so that `unpacked` gives them again; equal bytes give equal ones."""
+    if compression == "gz":
+        return gzip.compress(plain, mtime=0)
+    if compression == "zst":
+        return zstandard.ZstdCompressor().compress(plain)
+    return plain
+
+
 class _Zstandard(io.RawIOBase):
     """Frames of zstandard as a raw stream that fails at a truncated frame, unlike the library's."""
 

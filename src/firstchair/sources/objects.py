@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import SEEK_END, BytesIO
 from math import inf
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from firstchair.errors import SourceError
+from firstchair.files import replace_file
 from firstchair.sources.compression import (
     CHUNK_BYTES,
     HEAD_BYTES,
     compression_of,
+    packed,
     unpacked_whole,
 )
 from firstchair.sources.lines import LINES, IsPlain, Piece, pieces_of
@@ -106,6 +109,35 @@ class EventStore:
         named = [(name, detail) for name, detail in self._listed() if EVENT_OBJECT.search(name)]
         return [name for name, detail in named if _changed_at(detail) >= since]
 
+    def replace(self, name: str, plain: bytes) -> ObjectState:
+        """Write an object again, packed as it was; readers see the old or the new one, whole.
+
+        Args:
+            name: Of an object that is there.
+            plain: What it is to hold, unpacked.
+
+        Returns:
+            What the store says of it now.
+
+        Raises:
+            SourceError: The store cannot be reached, or the object cannot be written.
+        """
+        try:
+            files, root = self._open()
+            path = f"{root}/{name}"
+            with files.open(path, "rb") as stored:
+                compression = compression_of(name, stored.read(HEAD_BYTES))
+            _put(files, path, packed(plain, compression))
+            files.invalidate_cache()
+            return _state(files.info(path))
+        except Exception as error:  # each store of fsspec has exceptions of its own
+            raise SourceError(
+                f"The object {name} cannot be written: {type(error).__name__}: {error}.",
+                where=self.url,
+                data="It is as it was; objects that were written before stay written.",
+                remedy="Give the credentials of the store the right to write, or leave it out.",
+            ) from error
+
     def pieces(self, sizes: Mapping[str, int], is_plain: IsPlain) -> Iterator[Piece]:
         """The records of many objects, in bulk: those that `records` gives for each.
 
@@ -185,6 +217,15 @@ class EventStore:
             data="Objects read before stay ingested; this one will be read by the next run.",
             remedy="Check FIRSTCHAIR_EVENTS_URL and the credentials of its store.",
         )
+
+
+def _put(files: Any, path: str, content: bytes) -> None:
+    """Put an object in place of another one, whole."""
+    if isinstance(files, LocalFileSystem):
+        replace_file(Path(path), content)
+        return
+    files.pipe_file(f"{path}{PARTIAL}", content)
+    files.mv(f"{path}{PARTIAL}", path)
 
 
 @contextmanager

@@ -139,6 +139,26 @@ def unknown_keys(
         return set(keys) - set(found)
 
 
+def values_by_key(
+    url: sa.URL,
+    table: sa.Table,
+    column: sa.Column[Any],
+    keys: Sequence[str],
+    *,
+    mapping: TableMapping | None = None,
+) -> dict[str, Any]:
+    """The values of a column in the rows that have one of the keys, by key.
+
+    Raises:
+        SourceError: The database cannot be reached, or lacks the table or a column.
+    """
+    with _connected(url, table) as connection:
+        source = _source(connection, table, mapping, ())
+        key = source.columns[table.primary_key.columns[0].name]
+        rows = connection.execute(sa.select(key, source.columns[column.name]).where(key.in_(keys)))
+        return {found: value for found, value in rows}
+
+
 def _source(
     connection: sa.Connection,
     table: sa.Table,

@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+
+from firstchair.files import replace_file
 
 FILE = "tombstones.jsonl"
 
@@ -73,14 +74,7 @@ class Tombstones:
         self.refresh()
         found = self._known | {tombstone.user_hash: tombstone}
         lines = "".join(json.dumps(asdict(one)) + "\n" for one in found.values())
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f".{FILE}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        replace_file(self._path, lines.encode(), mode=0o600)
         self.refresh()
 
     def refresh(self) -> None:

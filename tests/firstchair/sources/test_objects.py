@@ -5,7 +5,7 @@ import json
 import os
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,23 @@ def test_objects_are_named_relative_to_the_url_with_their_size(tmp_path: Path) -
 
     assert store(tmp_path).objects() == {"a.json.gz": 4, "deep/b.jsonl": 2}
     assert EventStore(f"file://{tmp_path}/", {}).objects() == store(tmp_path).objects()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_an_object_is_replaced_packed_as_it_was(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    before = pack(b'{"a":1}\n')
+    (tmp_path / "a.json").write_bytes(before)
+
+    state = store(tmp_path).replace("a.json", b'{"b":2}\n')
+
+    assert store(tmp_path).states() == {"a.json": state}
+    assert (tmp_path / "a.json").read_bytes()[:1] == before[:1]
+    assert [record.text for record in store(tmp_path).records("a.json")] == ['{"b":2}']
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.json"]
+    with pytest.raises(SourceError, match="cannot be written"):
+        store(tmp_path).replace("gone.json", b"")
 
 
 def test_objects_that_came_since_an_instant_are_told_apart(tmp_path: Path) -> None:

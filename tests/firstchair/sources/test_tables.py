@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from firstchair.errors import SourceError
-from firstchair.sources import accounts, read_table, tables, value_counts
+from firstchair.mappings import TableMapping
+from firstchair.sources import accounts, read_table, tables, value_counts, values_by_key
 
 
 @pytest.fixture
@@ -72,6 +73,20 @@ def test_values_are_counted_over_the_whole_table(source: sa.Engine) -> None:
         (None, 2.0, 1),
     ]
     assert set(born.itertuples(index=False, name=None)) == {(None, 3), (date(2000, 2, 29), 1)}
+
+
+def test_values_of_some_keys_are_read_through_a_mapping_too(source: sa.Engine) -> None:
+    execute(source, "create table people (id int, mail text)")
+    execute(source, "insert into people values (1, 'a@example.org'), (2, null), (3, 'c@x.org')")
+    execute(source, "insert into users (user_id, email) values ('1', 'z@example.org')")
+    people = TableMapping(table="people", columns={"user_id": "id", "email": "mail"})
+    email = accounts.USERS.c.email
+
+    mapped = values_by_key(source.url, accounts.USERS, email, ["1", "2", "9"], mapping=people)
+    plain = values_by_key(source.url, accounts.USERS, email, ["1", "2"])
+
+    assert mapped == {"1": "a@example.org", "2": None}
+    assert plain == {"1": "z@example.org"}
 
 
 def test_a_table_without_rows_has_no_chunks(source: sa.Engine) -> None:
