@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from firstchair import models
 from firstchair.databases import Databases
-from firstchair.lake import Lake
+from firstchair.lake import Lake, SparkSettings
 from firstchair.lake import tables as t
 from firstchair.models import Family, Recommender
 from firstchair.promotion import GateRules, Ledger, Registry
@@ -35,6 +35,14 @@ from tests.firstchair.promotion.test_live import AT_HALF, Stand
 from tests.s3 import S3, serving
 
 _BUCKETS = count(1)
+# Small rows are computed before the compiler that costs more time is of use.
+_SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_OF_WORKERS = (
+    ("spark.sql.shuffle.partitions", "2"),
+    ("spark.driver.extraJavaOptions", _SHORT_LIVED),
+    ("spark.executor.extraJavaOptions", _SHORT_LIVED),
+    ("spark.shuffle.io.retryWait", "100ms"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +64,13 @@ def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     fsspec.filesystem("s3").mkdir(name)
     yield f"s3://{name}"
     fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> SparkSettings:
+    """Spark in two processes beside the driver: rows are serialised, and shuffled between them."""
+    folder = tmp_path_factory.mktemp("spark")
+    return SparkSettings("local-cluster[2,1,1024]", _OF_WORKERS, folder)
 
 
 @pytest.fixture(scope="session")

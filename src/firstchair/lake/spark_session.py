@@ -160,6 +160,9 @@ def _started(process: int, spark: SparkSettings) -> Any:
     from pyspark.sql import SparkSession
 
     _LOCKS.append(_cleaned(spark.scratch))
+    if spark.is_local:
+        # Masters and workers of `local-cluster` have no property for their address.
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     handler = signal.getsignal(signal.SIGINT)
     try:
         session = SparkSession.builder.config(map=_properties(spark)).getOrCreate()

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import ibis.expr.types as ir
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -30,16 +33,16 @@ pytestmark = pytest.mark.skipif(java_version() is None, reason="Spark needs Java
 
 # The day after the leap day; later events must not count.
 AS_OF = date(2024, 3, 1)
-# Rows that are computed when they are wanted; the tables below hold those of the others.
-DEFINITIONS: tuple[Callable[..., ir.Table], ...] = (
-    artist_statistics,
-    first_taken,
-    slate_items,
-)
+# Rows that are computed when they are wanted, and how many; tables hold those of the others.
+DEFINITIONS: dict[Callable[..., ir.Table], int] = {
+    artist_statistics: 17,
+    first_taken: 21,
+    slate_items: 86,
+}
 # In the order of code points; UTF-16 puts the note before the last one.
 NAMES = ("", " ", "'", "A", "\\", "a", "x", "y", "z", "é", "東", "\uffee", "𝄞")
 DUNE = "d" * 32
-FEW_PARTITIONS = (("spark.sql.shuffle.partitions", "2"),)
+WORKERS, PATIENCE_SECONDS = 2, 120
 
 
 def wild_events(scene: Scene) -> list[Row]:
@@ -125,15 +128,13 @@ def fill(lake: Lake) -> None:
 
 
 @pytest.fixture(scope="module")
-def lakes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Lake]:
+def lakes(
+    tmp_path_factory: pytest.TempPathFactory, two_workers: SparkSettings
+) -> tuple[Lake, Lake]:
     """The same rows in a lake for DuckDB, and in one for Spark."""
     home = tmp_path_factory.mktemp("engines")
     duckdb = Lake(str(home / "a {b} ü#1?" / "duckdb"))
-    spark = Lake(
-        str(home / "a {b} ü#1?" / "spark"),
-        engine="spark",
-        spark=SparkSettings("local[2]", FEW_PARTITIONS, home / "work"),
-    )
+    spark = Lake(str(home / "a {b} ü#1?" / "spark"), engine="spark", spark=two_workers)
     for lake in (duckdb, spark):
         fill(lake)
     return duckdb, spark
@@ -165,19 +166,48 @@ def assert_same(found: pa.Table, expected: pa.Table) -> None:
     assert [pair for pair in pairs if not same(*pair)] == []
 
 
+def killed_at_work(computing: Future[Any]) -> psutil.Process:
+    """An executor that was killed while all of them computed rows; it is gone."""
+    from pyspark import SparkContext
+
+    tracker = SparkContext.getOrCreate().statusTracker()
+    workers = executors()
+    assert len(workers) == WORKERS
+    while not computing.done():
+        stages = map(tracker.getStageInfo, tracker.getActiveStageIds())
+        if sum(stage.numActiveTasks for stage in stages if stage) == WORKERS:
+            killed = workers.pop()
+            killed.kill()
+            killed.wait(PATIENCE_SECONDS)
+            assert not computing.done(), "it was killed too late"
+            return killed
+    raise AssertionError("all rows were there before every executor had a task")
+
+
+def executors() -> set[psutil.Process]:
+    """Processes of executors that the session of this process started."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if any(part.endswith("CoarseGrainedExecutorBackend") for part in process.cmdline()):
+                found.add(process)
+    return found
+
+
 @pytest.mark.parametrize(
-    ("build", "table"),
-    [(build_interactions, t.INTERACTIONS), (build_user_features, t.USER_FEATURES)],
+    ("build", "table", "rows"),
+    [(build_interactions, t.INTERACTIONS, 28), (build_user_features, t.USER_FEATURES, 10)],
     ids=["interactions", "user_features"],
 )
 def test_a_table_that_spark_builds_is_the_one_of_duckdb(
-    build: Callable[..., Any], table: t.Table, lakes: tuple[Lake, Lake]
+    build: Callable[..., Any], table: t.Table, rows: int, lakes: tuple[Lake, Lake]
 ) -> None:
     reports = [build(lake, as_of=AS_OF) for lake in lakes]
     expected, found = (lake.read(table) for lake in lakes)
 
     assert reports[0] == reports[1]
     assert_same(found, expected)
+    assert expected.num_rows == rows
     assert lakes[1].version(table) == lakes[0].version(table)
 
 
@@ -206,4 +236,20 @@ def test_spark_gives_the_rows_of_duckdb(
     )
 
     assert_same(found, expected)
-    assert expected.num_rows > 1
+    assert expected.num_rows == DEFINITIONS[definition]
+
+
+def test_an_executor_killed_while_it_computes_changes_no_row(
+    engines: tuple[Engine, Engine],
+) -> None:
+    query = {"definition": user_scalars, "as_of": AS_OF}
+    duckdb, spark = engines
+    expected = duckdb.rows(over_history, **query)
+
+    with ThreadPoolExecutor(1) as pool:
+        computing = pool.submit(spark.rows, over_history, **query)
+        killed = killed_at_work(computing)
+        found = computing.result(PATIENCE_SECONDS)
+
+    assert killed not in executors()
+    assert_same(found, expected)
