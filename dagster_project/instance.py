@@ -1,6 +1,7 @@
 """Dagster's own storage: its home is written from the settings, its state lives in Postgres."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -58,4 +59,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         pool_recycle=KEPT_SECONDS,
         max_overflow=MORE_AT_ONCE,
     )
+    # For each materialisation Dagster asks whether a table is there, while it holds the only
+    # connection that the pool keeps (dagster 1.13.27, `store_asset_event_tags`): every time, a new
+    # session of Postgres. Tables that were made stay.
+    log = instance.event_log_storage
+    log.has_table = cache(log.has_table)  # type: ignore[attr-defined]
     return instance

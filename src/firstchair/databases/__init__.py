@@ -7,7 +7,7 @@ from firstchair.databases.dumps import (
     load_database,
 )
 from firstchair.databases.locks import advisory_lock, lock_backend, lock_until_commit
-from firstchair.databases.migrations import migrate
+from firstchair.databases.migrations import has_table, migrate
 from firstchair.databases.postgres import (
     Databases,
     account_source,
@@ -27,6 +27,7 @@ __all__ = [
     "embedded_server_runs",
     "empty_database",
     "forget_dead_handles",
+    "has_table",
     "holds_tables",
     "load_database",
     "lock_backend",

@@ -19,7 +19,7 @@ def advisory_lock(url: URL, name: str, *, wait: bool) -> Iterator[bool]:
         SourceError: The database cannot be reached.
     """
     key = _key(name)
-    with _connected(_engine(url)) as connection:
+    with connected(unpooled_engine(url)) as connection:
         if wait:
             connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
             held = True
@@ -50,7 +50,7 @@ def lock_backend(url: URL, name: str) -> int | None:
         "and classid = :high and objid = :low "
         "and database = (select oid from pg_database where datname = current_database())"
     )
-    with _connected(_engine(url)) as connection:
+    with connected(unpooled_engine(url)) as connection:
         found = connection.scalar(held, {"high": high, "low": low})
     return None if found is None else int(found)
 
@@ -60,12 +60,17 @@ def _key(name: str) -> int:
 
 
 @lru_cache(maxsize=16)
-def _engine(url: URL) -> sa.Engine:
-    """Keeps no connection, but what the first one told of the server."""
+def unpooled_engine(url: URL) -> sa.Engine:
+    """An engine that keeps no connection, but what the first one told of the server."""
     return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
 
 
-def _connected(engine: sa.Engine) -> sa.Connection:
+def connected(engine: sa.Engine) -> sa.Connection:
+    """A new connection.
+
+    Raises:
+        SourceError: The database cannot be reached.
+    """
     try:
         return engine.connect()
     except sa.exc.OperationalError as error:

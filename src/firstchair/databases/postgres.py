@@ -69,12 +69,11 @@ def _open(home: Path, source_database_url: str, database_url: str) -> Databases:
     }
     if source_database_url:
         accounts = to_driver(make_url(source_database_url), "psycopg")
+        _create_missing(*urls.values())
     else:
         assert embedded is not None
         accounts = to_driver(embedded, "psycopg").set(database="accounts")
-        _create_database(accounts)
-    for url in urls.values():
-        _create_database(url)
+        _create_missing(accounts, *urls.values())
     return Databases(accounts=accounts, **urls)
 
 
@@ -214,26 +213,32 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def _create_database(url: URL) -> None:
-    """Make the database where it is missing; two processes may both try."""
-    engine = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+def _create_missing(*urls: URL) -> None:
+    """Make those of the databases that are missing, over one connection to each server."""
+    by_server: dict[URL, list[URL]] = {}
+    for url in urls:
+        by_server.setdefault(url.set(database="postgres"), []).append(url)
+    for server, wanted in by_server.items():
+        engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+        try:
+            with engine.connect() as connection:
+                there = {*connection.scalars(sa.text("select datname from pg_database"))}
+                for name in (url.database for url in wanted if url.database not in there):
+                    _create_database(connection, str(name))
+        except sa.exc.OperationalError as error:
+            where = wanted[0].render_as_string()
+            raise SourceError(
+                f"The database server at {where} cannot be reached: {error.orig}.",
+                where=where,
+                data="No data was read or changed; lists already published stay as they are.",
+                remedy="Start the server or correct FIRSTCHAIR_DATABASE_URL.",
+            ) from error
+
+
+def _create_database(connection: sa.Connection, name: str) -> None:
+    """Make a database; another process may make it at the same time."""
     try:
-        with engine.connect() as connection:
-            exists = connection.scalar(
-                sa.text("select 1 from pg_database where datname = :name"), {"name": url.database}
-            )
-            if not exists:
-                try:
-                    connection.execute(sa.text(f'create database "{url.database}"'))
-                except (sa.exc.ProgrammingError, sa.exc.IntegrityError) as error:
-                    if "already exists" not in str(error):
-                        raise
-    except sa.exc.OperationalError as error:
-        raise SourceError(
-            f"The database server at {url.render_as_string()} cannot be reached: {error.orig}.",
-            where=url.render_as_string(),
-            data="No data was read or changed; lists already published stay as they are.",
-            remedy="Start the server or correct FIRSTCHAIR_DATABASE_URL.",
-        ) from error
-    finally:
-        engine.dispose()
+        connection.execute(sa.text(f'create database "{name}"'))
+    except (sa.exc.ProgrammingError, sa.exc.IntegrityError) as error:
+        if "already exists" not in str(error):
+            raise

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from firstchair.databases import has_table
+
 # Columns of MLflow 3.17 that hold addresses under an experiment's (`store/*/dbmodels/models.py`).
 ADDRESSES = (
     ("experiments", "artifact_location"),
@@ -30,7 +32,7 @@ def follow_home(database: sa.URL, experiment: str, root: Path) -> str | None:
     engine = sa.create_engine(database)
     try:
         with engine.begin() as connection:
-            if not sa.inspect(connection).has_table("experiments"):
+            if not has_table(connection, "experiments"):
                 return None
             asked = sa.text(
                 "select artifact_location from experiments where name = :name for update"

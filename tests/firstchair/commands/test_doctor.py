@@ -1,7 +1,8 @@
 """What `doctor` finds where something is not well."""
 
 import json
-import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -10,6 +11,8 @@ from firstchair.commands.doctor import Finding, examine
 from firstchair.definitions.checks import CheckState
 from firstchair.settings import Settings
 from tests.service import Lived, Service
+
+POLLED_SECONDS = 0.01
 
 
 def found(settings: Settings) -> dict[str, Finding]:
@@ -47,11 +50,17 @@ def test_objects_that_are_not_read_for_their_names_are_told(tmp_path: Path) -> N
     assert "1 ending in .csv (first: plays.csv)" in finding.detail
 
 
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Port of a server of this machine that answers by `handler`; without methods: 501."""
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=[POLLED_SECONDS], daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
 def test_a_taken_port_and_a_database_out_of_reach_are_each_told(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with answering(BaseHTTPRequestHandler) as port:
         findings = found(
             Settings(
                 home=tmp_path,
@@ -77,9 +86,7 @@ def test_ports_on_which_the_platform_itself_answers_are_well(tmp_path: Path) -> 
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Answers) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        findings = found(Settings(home=tmp_path, api_port=server.server_port))
-        server.shutdown()
+    with answering(Answers) as port:
+        findings = found(Settings(home=tmp_path, api_port=port))
 
-    assert f"in use by something else: {server.server_port}" not in findings["ports"].detail
+    assert f"in use by something else: {port}" not in findings["ports"].detail
