@@ -158,7 +158,7 @@ class _Run:
         return RunReport(data_days[0], last, len(data_days), tuple(built_days), tuple(self.runs))
 
     def _renew_lists(self) -> None:
-        """Publish the served lists again if they are damaged, or hold an artist merged later."""
+        """Publish the served lists again if `lists_to_renew` names a day."""
         due = lists_to_renew(self.platform)
         if due is not None and self._wanted(("published_lists",)):
             day = due.as_of - ONE_DAY

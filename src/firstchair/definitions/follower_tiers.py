@@ -21,11 +21,11 @@ class FollowerTier(StrEnum):
     UNKNOWN = "unknown"
 
 
-# Names of tiers in columns and metrics.
+# Tiers by their names in columns and metrics.
 KNOWN_TIERS = {
     tier.name.lower(): str(tier) for tier in FollowerTier if tier is not FollowerTier.UNKNOWN
 }
-# Of small artists.
+# The tiers of artists who count as small.
 SMALL = (FollowerTier.UNDER_A_TENTH, FollowerTier.UP_TO_MEDIAN)
 
 

@@ -1,4 +1,4 @@
-"""The proof of an erasure: every byte is read again, and what still names a user is told."""
+"""The proof of an erasure: every byte is read again, and what still names a user is reported."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence

@@ -45,7 +45,7 @@ def exposure(
 
     Args:
         places: Places of all lists that each artist has, int64 (n_artists,).
-        takers: Users who had taken each artist before, int64 (n_artists,).
+        takers: Users with a positive interaction with each artist, int64 (n_artists,).
         users: Users among whom they were counted.
     """
     information = -np.log2(np.maximum(takers, 1) / max(1, users))

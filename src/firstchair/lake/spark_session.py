@@ -128,8 +128,8 @@ def java_version() -> int | None:
     java = shutil.which(str(Path(home, "bin", "java")) if home else "java")
     if java is None:
         return None
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', told)
+    shown = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', shown)
     return int(found[1]) if found else None
 
 
@@ -207,7 +207,7 @@ def remove_left(spark: SparkSettings) -> None:
 
 
 def _cleaned(folder: Path) -> IO[bytes]:
-    """Remove what was left in the folder, if nobody uses it; its lock, which tells of a use."""
+    """Remove what was left in the folder, if nobody uses it; the lock that shows it is in use."""
     lock = (folder / ".lock").open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -223,5 +223,5 @@ def _cleaned(folder: Path) -> IO[bytes]:
 def _gist(error: BaseException) -> str:
     """The line of an error that says what happened, without the stack of Java."""
     lines = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
-    told = [line for line in lines if not line.startswith("An error occurred while calling")]
-    return (told or lines or [type(error).__name__])[0].rstrip(".")
+    causes = [line for line in lines if not line.startswith("An error occurred while calling")]
+    return (causes or lines or [type(error).__name__])[0].rstrip(".")

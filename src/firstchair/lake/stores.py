@@ -63,6 +63,7 @@ class LakeFiles:
     """The files under an address: of a lake, of one of its tables, of published lists."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._files, root = fsspec.core.url_to_fs(url, **_UNCACHED)
         self._root = root.rstrip("/")
 

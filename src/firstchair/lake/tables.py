@@ -284,7 +284,7 @@ LIST_EXPOSURE = _table(
     family=pa.string(),
     places=pa.int64(),  # artists in all lists together
     coverage=pa.float64(),  # share of the catalogue in at least one list, 0..1
-    novelty_bits=pa.float64(),  # mean of -log2 of the share of users who had taken the artist
+    novelty_bits=pa.float64(),  # mean of -log2 of the share of users who knew the artist
     gini=pa.float64(),  # of the places of each artist: 0 equally many, 1 all with one
     # Shares of the places by follower tier, of artists whose followers are known; else null.
     **{f"share_{name}": pa.float64() for name in KNOWN_TIERS},

@@ -95,7 +95,8 @@ def day_due(platform: Platform) -> DayDue:
 def decisions_due(platform: Platform) -> list[DecisionDue]:
     """Days without an entry; if there are none, the last day if aliases or lists do not follow it.
 
-    Aliases and published lists have to be as its entry says, and lists hold no merged artist.
+    Aliases and published lists have to be as its entry says; lists are whole, hold no merged
+    artist, and are in the bucket where there is one.
     """
     last = platform.ledger.last()
     number = 0 if last is None else last.sequence
@@ -114,7 +115,7 @@ def decisions_due(platform: Platform) -> list[DecisionDue]:
 def lists_to_renew(platform: Platform) -> DecisionDue | None:
     """The day whose served lists are damaged, hold a since merged artist, or are not in the bucket.
 
-    It is None for others.
+    It is None where none of this holds.
     """
     root, days = platform.settings.published, platform.lake.partitions(t.RECOMMENDATIONS)
     if days and publication.damage(root) is not None:
@@ -135,9 +136,10 @@ def _lists_with_merged(platform: Platform) -> DecisionDue | None:
 def _lists_not_copied(platform: Platform) -> DecisionDue | None:
     settings = platform.settings
     served = publication.serves(settings.published)
-    if served is None or publication.is_copied(settings.published_url, settings.published):
+    lacks = publication.not_copied(settings.published_url, settings.published)
+    if served is None or not lacks:
         return None
-    return DecisionDue(served.as_of, f"not-copied-{served.published}")
+    return DecisionDue(served.as_of, f"not-copied-{served.published}-{lacks}")
 
 
 def _unserved(platform: Platform, last: Entry) -> list[DecisionDue]:

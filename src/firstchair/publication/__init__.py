@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         add_lists,
         build_recommendations,
     )
-    from firstchair.publication.bucket import copy_to, fetch, is_copied
+    from firstchair.publication.bucket import copy_to, fetch, not_copied
     from firstchair.publication.published import damage, to_serve
     from firstchair.publication.publishing import (
         PublishReport,
@@ -35,7 +35,7 @@ __all__ = [
     "damage",
     "fetch",
     "forget_unfinished",
-    "is_copied",
+    "not_copied",
     "publish",
     "publish_day",
     "serves",

@@ -1,17 +1,20 @@
-"""Published versions in a bucket: copied there by who publishes, fetched by hosts of logins.
+"""Published versions in a bucket: a pipeline copies them there, hosts of logins fetch them.
 
 A bucket holds the same names as the local folder. A version is whole before `CURRENT` names it.
 """
 
+import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from firstchair.errors import FirstchairError, PublicationError
+from firstchair.files import replace_file
 from firstchair.lake import LakeFile, LakeFiles
 from firstchair.publication.layout import MANIFEST, NAME, POINTER, VERSIONS, name_of
 from firstchair.publication.published import current, damage, fault_of
@@ -19,57 +22,137 @@ from firstchair.publication.writing import point_to, put_in_place, synced
 
 # Marks a folder whose versions were fetched: nobody publishes into it.
 FETCHED = "FETCHED"
+# What this folder last wrote into a bucket, by which it knows its own again.
+COPIED = "COPIED"
+LOCAL_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    """What a folder copied: bucket, version that its pointer names, and size and ETag by object."""
+
+    url: str = ""
+    version: str = ""
+    objects: Mapping[str, Sequence[int | str]] = field(default_factory=dict)
+
+    def has(self, file: LakeFile | None) -> bool:
+        """Whether an object is as this folder wrote it."""
+        return file is not None and self.objects.get(file.name) == [file.size, file.etag]
 
 
 def copy_to(url: str, root: Path) -> None:
     """Make a bucket hold what is published: the version whole first, then the pointer to it.
 
-    Objects that are there as they are here are not written again. A damaged version is not copied,
-    and then the bucket points to none. Versions that are not here any
-    more are removed, so what is erased or past its retention goes. Killed at any point, it is
-    completed by the next call.
+    Objects that are as they were written by the call before are not written again. A damaged
+    version is not copied, and then the bucket points to none. Versions that are not here any more
+    are removed, so what is erased or past its retention goes. Killed at any point, it is completed
+    by the next call. Where nothing was ever published here, nothing happens.
 
     Args:
         url: Of the bucket, `s3://...`; nothing happens where it is empty.
         root: Folder of what is published.
 
     Raises:
-        PublicationError: The bucket cannot be read or written, or somebody else moved its pointer.
+        PublicationError: The bucket cannot be read or written, another home publishes to it, or
+            the lists in the folder are fetched ones.
     """
-    if not url:
+    if not url or current(root) is None:
         return
-    (root / FETCHED).unlink(missing_ok=True)
-    with _reached(url, "Lists are published on this machine; the bucket has those of before."):
-        files = LakeFiles(url)
+    require_publisher(root)
+    with _reached(url, root, "Lists are published here; the bucket has those of before."):
+        files, copied = LakeFiles(url), _copied(url, root)
         stored = {file.name: file for file in files.listed()}
+        _require_own(files, stored, copied, root)
         name = current(root) if damage(root) is None else None
         if name is not None:
-            _put_version(files, stored, root / VERSIONS / name)
+            _put_version(files, stored, copied, root / VERSIONS / name)
             _point(files, stored.get(POINTER), name)
         elif POINTER in stored:
             files.remove(POINTER)
         kept = {path.name for path in _versions(root)}
-        for gone in _of_others(stored, kept):
+        for gone in _of_removed_versions(stored, kept):
             files.remove(gone)
+        _note(root, url, name or "", files)
 
 
-def is_copied(url: str, root: Path) -> bool:
-    """Whether a bucket points to what is published here and has its objects, by their sizes.
+def not_copied(url: str, root: Path) -> str:
+    """What a bucket lacks of what is published here, as a digest; empty where it has everything.
 
-    It is true without a bucket, and before any publication. A bucket that cannot be reached holds
-    nothing.
+    It has everything too without a bucket, and before any publication. A bucket that cannot be
+    reached lacks everything.
     """
     name = current(root)
     if not url or name is None:
-        return True
-    folder = root / VERSIONS / name
+        return ""
+    folder, copied = root / VERSIONS / name, _copied(url, root)
     try:
         files = LakeFiles(url)
-        sizes = {file.name: file.size for file in files.listed()}
-        local = {_stored(folder, path): path.stat().st_size for path in _files(folder)}
-        return local.items() <= sizes.items() and _named(files) == name
+        stored = {file.name: file for file in files.listed()}
+        wanted = sorted(_stored(folder, path) for path in _files(folder))
+        lacks = [(one, stored.get(one)) for one in wanted if not copied.has(stored.get(one))]
+        found = _named(files)
     except Exception:  # each store of fsspec has exceptions of its own
-        return False
+        return "unreachable"
+    if not lacks and found == name:
+        return ""
+    return hashlib.sha256(repr((lacks, found)).encode()).hexdigest()[:12]
+
+
+def require_publisher(root: Path) -> None:
+    """Refuse to publish into a folder that lists are fetched into.
+
+    Raises:
+        PublicationError: It is one.
+    """
+    if (root / FETCHED).exists():
+        raise PublicationError(
+            "Lists are fetched into this folder from a bucket, so none are published into it.",
+            where=str(root),
+            data="Nothing was published; the lists that were fetched are served on.",
+            remedy="Publish in the pipeline's home. If this home takes its place, stop "
+            f"`firstchair.hosts.lists` and remove {FETCHED} here.",
+        )
+
+
+def _require_own(
+    files: LakeFiles, stored: Mapping[str, LakeFile], copied: _Copied, root: Path
+) -> None:
+    """Refuse a bucket that points to a whole version which this home neither has nor copied.
+
+    Raises:
+        PublicationError: Another home publishes to it.
+    """
+    name = files.read(POINTER).decode("utf-8", "replace") if POINTER in stored else ""
+    own = {copied.version, *(path.name for path in _versions(root))}
+    if name not in own and f"{VERSIONS}/{name}/{MANIFEST}" in stored:
+        raise PublicationError(
+            f"Another home publishes to the bucket: it points to {name}, which is none of ours.",
+            where=files.url,
+            data="Lists are published on this machine; the bucket is as it was.",
+            remedy="Give each home a bucket or prefix of its own in published_url. If this home "
+            f"takes the other's place, stop that one and remove {POINTER} from the bucket.",
+        )
+
+
+def _copied(url: str, root: Path) -> _Copied:
+    """What was copied to this bucket before; nothing where that is not known."""
+    try:
+        found = _Copied(**json.loads((root / COPIED).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return _Copied()
+    return found if found.url == url else _Copied()
+
+
+def _note(root: Path, url: str, version: str, files: LakeFiles) -> None:
+    """Keep what the bucket says of the objects that were copied."""
+    objects: dict[str, Sequence[int | str]] = {
+        file.name: [file.size, file.etag]
+        for file in files.listed()
+        if file.name.startswith(f"{VERSIONS}/")
+    }
+    found = _Copied(url, version, objects)
+    if found != _copied(url, root):
+        replace_file(root / COPIED, json.dumps(asdict(found)).encode())
 
 
 def fetch(url: str, root: Path) -> str | None:
@@ -89,8 +172,8 @@ def fetch(url: str, root: Path) -> str | None:
         PublicationError: The bucket cannot be read, or the version in it is damaged, or lists are
             published into the folder; what is served stays.
     """
-    _follow(url, root)
-    with _reached(url, "The lists that were served before are served on."):
+    with _reached(url, root, "The lists that were served before are served on."):
+        _follow(url, root)
         files = LakeFiles(url)
         name = _named(files)
         if name is None:
@@ -102,24 +185,14 @@ def fetch(url: str, root: Path) -> str | None:
         return name
 
 
-def _put_version(files: LakeFiles, stored: Mapping[str, LakeFile], folder: Path) -> None:
-    """Write the files of a version that differ in the bucket, the manifest last."""
+def _put_version(
+    files: LakeFiles, stored: Mapping[str, LakeFile], copied: _Copied, folder: Path
+) -> None:
+    """Write the files of a version that are not in the bucket as we wrote them, manifest last."""
     for path in sorted(_files(folder), key=lambda path: path.name == MANIFEST):
         name = _stored(folder, path)
-        if not _is_same(stored.get(name), path):
+        if not copied.has(stored.get(name)):
             files.put(path, name)
-
-
-def _is_same(stored: LakeFile | None, path: Path) -> bool:
-    """Whether an object has the bytes of a file, as far as its ETag can tell; else it has not.
-
-    The ETag of what was written at once is its MD5; a store may have others for large objects.
-    """
-    if stored is None or stored.size != path.stat().st_size:
-        return False
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return stored.etag.strip('"') == digest.hexdigest()
 
 
 def _point(files: LakeFiles, stored: LakeFile | None, name: str) -> None:
@@ -156,8 +229,8 @@ def _follow(url: str, root: Path) -> None:
             data="Nothing was fetched; the published lists stay.",
             remedy="Fetch on hosts of logins alone, each with a home of its own.",
         )
-    root.mkdir(parents=True, exist_ok=True)
-    (root / FETCHED).write_text(url)
+    if not (root / FETCHED).exists():
+        replace_file(root / FETCHED, url.encode())
 
 
 def _fetch_version(files: LakeFiles, url: str, folder: Path) -> None:
@@ -191,7 +264,7 @@ def _fetch_files(files: LakeFiles, partial: Path) -> None:
     manifest: Any = json.loads((partial / MANIFEST).read_bytes())
     if not isinstance(manifest, dict) or name_of(manifest) != partial.name:
         raise ValueError(f"{prefix}/{MANIFEST} is not what was published")
-    if any(_leaves(PurePosixPath(name)) for name in manifest["files"]):
+    if any(_is_outside(PurePosixPath(name)) for name in manifest["files"]):
         raise ValueError(f"{prefix}/{MANIFEST} names a file outside of its version")
     for name in manifest["files"]:
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +273,7 @@ def _fetch_files(files: LakeFiles, partial: Path) -> None:
     synced(partial / MANIFEST)
 
 
-def _leaves(path: PurePosixPath) -> bool:
+def _is_outside(path: PurePosixPath) -> bool:
     return path.is_absolute() or ".." in path.parts
 
 
@@ -230,20 +303,27 @@ def _version_of(name: str) -> str:
     return name.split("/")[1]
 
 
-def _of_others(stored: Iterable[str], kept: set[str]) -> list[str]:
+def _of_removed_versions(stored: Iterable[str], kept: set[str]) -> list[str]:
     """Objects of versions that are not kept."""
     of_versions = (name for name in stored if name.startswith(f"{VERSIONS}/"))
     return [name for name in of_versions if _version_of(name) not in kept]
 
 
 @contextmanager
-def _reached(url: str, data: str) -> Iterator[None]:
-    """Raise what a bucket or its client raises as one error."""
+def _reached(url: str, root: Path, data: str) -> Iterator[None]:
+    """Raise what a bucket, its client or the local disk raises as one error."""
     try:
         yield
     except FirstchairError:
         raise
     except Exception as error:  # each store of fsspec has exceptions of its own
+        if isinstance(error, OSError) and _is_local(error, root):
+            raise PublicationError(
+                f"The folder of lists cannot be written ({type(error).__name__}: {error}).",
+                where=str(root),
+                data=data,
+                remedy="Make space on its disk, or give the right to write there.",
+            ) from error
         raise PublicationError(
             f"The published lists in the bucket cannot be read or written "
             f"({type(error).__name__}: {error}).",
@@ -252,3 +332,8 @@ def _reached(url: str, data: str) -> Iterator[None]:
             remedy="Check published_url, the credentials and the rights there; one home alone "
             "may publish to it.",
         ) from error
+
+
+def _is_local(error: OSError, root: Path) -> bool:
+    """Whether an error is of the disk of the folder, and not of the bucket."""
+    return error.errno in LOCAL_FAULTS or str(error.filename or "").startswith(str(root))

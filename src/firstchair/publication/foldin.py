@@ -158,6 +158,8 @@ class Folded:
 
 def ordered(folded: Folded, diversity: Diversity) -> Folded:
     """The same list in the order of diverse lists."""
+    if not folded.artists:
+        return folded
     artists, scores = np.array([folded.artists], np.int32), np.array([folded.scores])
     places = diversity.order(artists, scores)[0]
     return replace(folded, artists=artists[0, places].tolist(), scores=scores[0, places].tolist())

@@ -23,7 +23,7 @@ from firstchair.models import Family
 from firstchair.promotion import Alias, Registry, Version
 from firstchair.promotion.stages import REMOVED
 from firstchair.publication.batch import aliased_versions, complete_lists, listed_versions
-from firstchair.publication.bucket import copy_to
+from firstchair.publication.bucket import copy_to, require_publisher
 from firstchair.publication.folding_files import folding_files, folding_versions
 from firstchair.publication.layout import FORMAT, MANIFEST, VERSIONS
 from firstchair.publication.lists import trending_for_unknown_users, trending_of
@@ -75,8 +75,10 @@ def publish(
 
     Raises:
         ModelError: There is no champion, or no list of it for that day; what is published stays.
-        PublicationError: The bucket cannot be written; the lists are published here.
+        PublicationError: The bucket cannot be written, and the lists are published here; or lists
+            are fetched into `root`, and nothing was published.
     """
+    require_publisher(root)
     roles = _roles(lake, registry, as_of)
     if roles is None:
         raise ModelError(

@@ -25,7 +25,7 @@ from firstchair.outbox.segment import Segment
 from firstchair.platform.journal import metadata
 from firstchair.platform.platform import Platform
 from firstchair.promotion import Decision, Ledger
-from firstchair.publication import copy_to, is_copied
+from firstchair.publication import copy_to, not_copied
 from firstchair.publication.layout import FORMAT, POINTER, VERSIONS
 from firstchair.publication.writing import finish, point_to
 from firstchair.settings import Settings
@@ -251,7 +251,7 @@ def test_the_bucket_of_the_lists_has_the_new_pseudonyms_alone(
     settings = platform.settings.model_copy(update={"published_url": bucket})
     rotate_key(replace(platform, settings=settings))
 
-    assert is_copied(bucket, root)
+    assert not not_copied(bucket, root)
     assert not [file.name for file in LakeFiles(bucket).listed() if old in file.name]
 
 

@@ -1,6 +1,8 @@
 """Published lists in a bucket: copied whole, fetched whole, and never served damaged."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,8 @@ import pytest
 from firstchair.errors import PublicationError, SettingsError
 from firstchair.hosts import lists
 from firstchair.lake import LakeFiles
-from firstchair.publication import copy_to, damage, fetch, is_copied
+from firstchair.publication import copy_to, damage, fetch, not_copied
+from firstchair.publication.bucket import FETCHED
 from firstchair.publication.layout import FORMAT, MANIFEST, POINTER, VERSIONS, name_of
 from firstchair.publication.published import current, open_published
 from firstchair.publication.writing import finish, point_to
@@ -81,11 +84,11 @@ def test_a_host_serves_what_is_published_elsewhere(
 ) -> None:
     assert fetch(bucket, host) is None
     root = put_there(publication(0, ALL_CHAMPION, True), tmp_path / "published")
-    assert not is_copied(bucket, root)
+    assert not_copied(bucket, root)
 
     copy_to(bucket, root)
 
-    assert is_copied(bucket, root)
+    assert not not_copied(bucket, root)
     assert fetch(bucket, host) == current(root) == open_published(host).version
     assert contents(host) == contents(root)
 
@@ -151,6 +154,7 @@ def test_a_damaged_object_is_refused_and_the_lists_of_before_are_kept(
         fetch(bucket, host)
     assert served(host) == good
     assert not list((host / VERSIONS).glob(".*"))
+    assert not_copied(bucket, root)
 
     # What is published next heals it.
     copy_to(bucket, root)
@@ -166,13 +170,13 @@ def test_a_pointer_to_nothing_changes_nothing(
     fetch(bucket, host)
     put(bucket, POINTER, pointer)
 
-    assert not is_copied(bucket, root)
+    assert not_copied(bucket, root)
     with pytest.raises(PublicationError):
         fetch(bucket, host)
     assert served(host) == current(root)
 
     copy_to(bucket, root)
-    assert is_copied(bucket, root)
+    assert not not_copied(bucket, root)
 
 
 def test_a_manifest_writes_no_file_outside_of_its_version(
@@ -212,7 +216,7 @@ def test_a_copy_that_was_killed_is_not_served_and_the_next_one_completes_it(
         patched.setattr(LakeFiles, "swap", dying)
         copy_to(bucket, root)
     assert fetch(bucket, host) == first
-    assert not is_copied(bucket, root)
+    assert not_copied(bucket, root)
 
     copy_to(bucket, root)
 
@@ -239,6 +243,52 @@ def test_of_two_who_publish_to_a_bucket_the_second_one_is_refused(
         patched.setattr(LakeFiles, "put", meanwhile)
         copy_to(bucket, root)
     assert LakeFiles(bucket).read(POINTER).decode() == current(other)
+
+
+def test_a_bucket_of_another_home_is_left_as_it_is(
+    put_copy: PutOut, bucket: str, tmp_path: Path
+) -> None:
+    root, other = put_copy(), tmp_path / "other"
+    copy_to(bucket, root)
+    shutil.copytree(root, other)
+    shutil.rmtree(other / VERSIONS / str(current(root)))
+    before = {file.name: file.etag for file in LakeFiles(bucket).listed()}
+    (other / "COPIED").unlink()
+    shutil.rmtree(root)
+    shutil.move(other, root)
+    put_copy(turn=1)
+
+    with pytest.raises(PublicationError, match="Another home publishes"):
+        copy_to(bucket, root)
+    copy_to(bucket, tmp_path / "nothing")
+
+    assert {file.name: file.etag for file in LakeFiles(bucket).listed()} == before
+    assert not_copied(bucket, root)
+
+
+def test_into_a_folder_that_lists_are_fetched_into_none_are_published(
+    put_copy: PutOut, bucket: str, host: Path
+) -> None:
+    copy_to(bucket, put_copy())
+    fetch(bucket, host)
+
+    with pytest.raises(PublicationError, match="fetched into this folder"):
+        copy_to(bucket, host)
+    assert (host / FETCHED).exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_disk_that_is_full_or_closed_is_no_fault_of_the_bucket(
+    put_copy: PutOut, bucket: str, host: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), str(host) if number == errno.EACCES else None)
+
+    copy_to(bucket, put_copy())
+    monkeypatch.setattr("firstchair.publication.bucket.replace_file", failing)
+
+    with pytest.raises(PublicationError, match="folder of lists cannot be written"):
+        fetch(bucket, host)
 
 
 def test_into_a_folder_that_is_published_into_nothing_is_fetched(

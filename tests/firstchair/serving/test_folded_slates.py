@@ -26,6 +26,7 @@ from firstchair.signals.today import Signal
 from firstchair.sources import user_key
 from tests.firstchair.serving.conftest import (
     ALL_CHAMPION,
+    ARTISTS,
     AS_OF,
     CHALLENGER,
     CHAMPION,
@@ -137,6 +138,8 @@ def test_a_folded_list_is_as_diverse_as_the_published_ones(
     assert found.artists[0] == before.artists[0]
     first, second = (int(artist[1:]) % 4 for artist in names(published, found)[:2])
     assert (first == 0) != (second == 0)
+    # Of a listener who knows every artist no list is left to order.
+    assert not plain(published, "nobody", clicks(*ARTISTS), k=LENGTH).artists
 
 
 def test_where_the_champion_is_no_als_a_cold_listener_is_served_by_that_of_the_day(
