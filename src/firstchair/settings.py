@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     engine: Literal["duckdb", "spark"] = Field(
         "duckdb", description="what computes features and the matrix"
     )
+    als_fitted_by: Literal["implicit", "spark"] = Field(
+        "implicit", description="what fits ALS: implicit in this process, or Spark's MLlib"
+    )
     spark_master: str = Field(
         "local[2]", description="where Spark runs: local[n], spark://..., yarn, k8s://..."
     )
@@ -456,6 +459,11 @@ class Settings(BaseSettings):
     def kept_extra_fields(self) -> frozenset[str]:
         """Names of the fields beyond the contract's whose values are kept."""
         return frozenset(self.extra_fields.replace(",", " ").split())
+
+    @property
+    def uses_spark(self) -> bool:
+        """Whether anything is computed by Spark."""
+        return "spark" in (self.engine, self.als_fitted_by)
 
     @property
     def spark_properties(self) -> tuple[tuple[str, str], ...]:

@@ -64,7 +64,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         ("events", lambda: _events(settings)),
         ("databases", lambda: _databases(settings)),
         ("lake", lambda: _lake(settings)),
-        *([("spark", _spark)] if settings.engine == "spark" else []),
+        *([("spark", _spark)] if settings.uses_spark else []),
         ("catalogue", lambda: _catalogue(settings)),
         ("models", lambda: _models(settings)),
         ("ports", lambda: _ports(settings)),

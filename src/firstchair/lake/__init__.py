@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from firstchair.lake.simulation import is_simulated
     from firstchair.lake.spark_session import (
         SparkSettings,
+        computing,
         java_version,
+        open_session,
         remove_left,
         require_spark,
     )
@@ -47,6 +49,7 @@ __all__ = [
     "Table",
     "TableSize",
     "TableUpkeep",
+    "computing",
     "connect",
     "drop_earlier_versions",
     "holds_merged",
@@ -55,6 +58,7 @@ __all__ = [
     "maintain_table",
     "merged_artists",
     "open_engine",
+    "open_session",
     "redirects_of",
     "remove_left",
     "require_engine",

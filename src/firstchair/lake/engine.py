@@ -120,7 +120,7 @@ def open_engine(lake: Lake) -> Engine:
 
 
 def require_engine(lake: Lake) -> None:
-    """Raise if the engine that the lake is opened with cannot run here; nothing is started.
+    """Raise if the engine, or what fits ALS, cannot run here; nothing is started.
 
     Raises:
         SettingsError: There is no engine of that name, or what it needs is missing.
@@ -132,5 +132,5 @@ def require_engine(lake: Lake) -> None:
             data="Nothing was read or written.",
             remedy=f"Choose one of {', '.join(ENGINES)}.",
         )
-    if lake.engine == "spark":
+    if lake.engine == "spark" or lake.spark.fits_als:
         require_spark()

@@ -64,16 +64,23 @@ class SparkSettings:
         the equality of the engines depends on.
     folder: for what Spark keeps while it computes, and for staged rows; every executor has to reach
         it by this path. None: one under the system's temporary folder.
+    fits_als: whether ALS is fitted there too.
     """
 
     master: str = "local[2]"
     options: tuple[tuple[str, str], ...] = ()
     folder: Path | None = None
+    fits_als: bool = False
 
     @classmethod
     def of(cls, settings: "Settings") -> Self:
-        """As the settings `spark_master` and `spark_options` have it."""
-        return cls(settings.spark_master, settings.spark_properties, settings.home / "spark")
+        """As the settings `spark_master`, `spark_options` and `als_fitted_by` have it."""
+        return cls(
+            settings.spark_master,
+            settings.spark_properties,
+            settings.home / "spark",
+            fits_als=settings.als_fitted_by == "spark",
+        )
 
     @property
     def scratch(self) -> Path:
@@ -103,19 +110,20 @@ def require_spark() -> None:
     Raises:
         SettingsError: The extra is not installed, or Java is missing or too old.
     """
-    where = "FIRSTCHAIR_ENGINE or engine in firstchair.toml"
+    where = "engine and als_fitted_by, in the environment or firstchair.toml"
     if find_spec("pyspark") is None:
         raise SettingsError(
-            "The engine spark needs pyspark, which is not installed.",
+            "Spark needs pyspark, which is not installed.",
             where=where,
             data="Nothing was read or written.",
-            remedy="Run `pip install 'firstchair[spark]'`, or set engine to duckdb.",
+            remedy="Run `pip install 'firstchair[spark]'`, or set engine to duckdb and "
+            "als_fitted_by to implicit.",
         )
     found = java_version()
     if found is None or found < LEAST_JAVA:
         state = "no Java is found" if found is None else f"Java {found} is too old"
         raise SettingsError(
-            f"The engine spark needs Java {LEAST_JAVA} or later, and {state}.",
+            f"Spark needs Java {LEAST_JAVA} or later, and {state}.",
             where=where,
             data="Nothing was read or written.",
             remedy=GET_JAVA,

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,12 @@ from firstchair.models.shared import fitted
 from firstchair.models.threads import one_blas_thread
 from firstchair.models.trending import Trending
 
+if TYPE_CHECKING:
+    from firstchair.lake import SparkSettings
+
 
 class ALS:
-    """Artist factors by implicit; a user's factors are solved from their row for each list.
+    """Artist factors by implicit or Spark; a user's are solved from their row for each list.
 
     So a list always reflects the data that it is computed from, users who came after the fit get
     one too, and a score is exactly the sum of the contributions of the user's artists. Items are
@@ -49,13 +52,32 @@ class ALS:
 
     def fit(self, data: TrainingData, *, seed: int) -> Self:
         """Factorise the matrix, with cells weighted by `cell_weights`."""
-        with one_blas_thread():
-            model = self._implicit(np.random.default_rng(seed))
-            model.fit(self._weighed(data.confidence), show_progress=False)
+        weights = self._weighed(data.confidence)
+        if data.als_on is None:
+            self.artist_factors = self._by_implicit(weights, seed)
+        else:
+            self.artist_factors = self._by_spark(weights, data.als_on, seed)
         self.artist_ids = data.artist_ids
-        self.artist_factors = np.asarray(model.item_factors, dtype=np.float32)
         self.trending = fitted(Trending, data, seed=seed)
         return self
+
+    def _by_implicit(self, weights: sparse.csr_matrix, seed: int) -> Floats:
+        with one_blas_thread():
+            model = self._implicit(np.random.default_rng(seed))
+            model.fit(weights, show_progress=False)
+        return np.asarray(model.item_factors, dtype=np.float32)
+
+    def _by_spark(self, weights: sparse.csr_matrix, spark: "SparkSettings", seed: int) -> Floats:
+        from firstchair.models.als_on_spark import artist_factors
+
+        return artist_factors(
+            weights,
+            spark,
+            factors=self.factors,
+            regularization=self.regularization,
+            iterations=self.iterations,
+            seed=seed,
+        )
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The artists with the largest inner products; trending for users without signals."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import pandas as pd
 from scipy import sparse
 
 from firstchair.definitions.families import Family
+
+if TYPE_CHECKING:
+    from firstchair.lake import SparkSettings
 
 Rows = npt.NDArray[np.int64]
 
@@ -39,6 +42,7 @@ class TrainingData:
         its artists by it.
     repeats: whether lists may hold artists a user has interacted with, to measure what a model
         remembers.
+    als_on: where Spark fits ALS on these data; None: it is fitted in this process.
     fits: models fitted on these data that several families use (`firstchair.models.shared`).
     """
 
@@ -54,6 +58,7 @@ class TrainingData:
     repeats: bool = False
     recent: sparse.csr_matrix | None = None
     redirects: Mapping[str, str] = field(default_factory=dict)
+    als_on: "SparkSettings | None" = None
     fits: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def warm(self, rows: Rows | None = None) -> npt.NDArray[np.bool_]:

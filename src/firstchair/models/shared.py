@@ -49,7 +49,10 @@ def fitted(
     """
     unfitted = model(**(settings or {}))
     key = (model, seed, *unfitted.parameters().items())
-    read = (data.confidence, data.users, data.artists, data.artist_ids, data.recent, data.as_of)
+    read = (
+        *(data.confidence, data.users, data.artists, data.artist_ids, data.recent),
+        *(data.as_of, data.als_on),
+    )
     kept: _Kept | None = data.fits.get(key)
     # Data that were made of others by `replace` hold the same fits and may differ in a part.
     if kept is not None and all(a is b for a, b in zip(kept.read, read, strict=True)):

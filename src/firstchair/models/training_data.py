@@ -121,7 +121,7 @@ class _Loader:
 
     def key(self, as_of: date) -> tuple[Any, ...]:
         """The key of training data without labels: all that they depend on."""
-        return (self.lake.url, self.lake.engine, as_of, self.versions)
+        return (self.lake.url, self.lake.engine, self.lake.spark, as_of, self.versions)
 
     def first_day(self) -> date | None:
         days = self.lake.partitions(t.EVENTS)
@@ -152,6 +152,7 @@ class _Loader:
             ),
             newest_signal_on=pc.max(pairs.column("last_signal_on")).as_py(),
             redirects=redirects_of(self.lake),
+            als_on=self.lake.spark if self.lake.spark.fits_als else None,
         )
 
     def positive_interactions(self, start: date, end: date) -> PositiveInteractions:

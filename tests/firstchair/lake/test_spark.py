@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,13 +29,16 @@ def java(folder: Path, release: str) -> None:
     program.chmod(0o755)
 
 
+@pytest.mark.parametrize(
+    "used", [{"engine": "spark"}, {"spark": SparkSettings(fits_als=True)}], ids=("engine", "als")
+)
 def test_without_the_extra_the_error_names_the_command(
-    on_spark: Lake, monkeypatch: pytest.MonkeyPatch
+    used: dict[str, Any], lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyspark", None)
 
     with pytest.raises(SettingsError, match=r"pip install 'firstchair\[spark\]'"):
-        open_engine(on_spark)
+        open_engine(replace(lake, **used))
 
 
 def test_without_java_the_error_says_how_to_get_it(
@@ -53,7 +57,7 @@ def test_without_java_the_error_says_how_to_get_it(
     require_engine(on_spark)
 
 
-def test_doctor_says_of_spark_what_is_missing_only_where_it_is_the_engine(
+def test_doctor_says_of_spark_what_is_missing_only_where_it_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyspark", None)
@@ -62,15 +66,22 @@ def test_doctor_says_of_spark_what_is_missing_only_where_it_is_the_engine(
         {
             finding.name: finding
             for finding in examine(
-                Settings(home=tmp_path, engine=engine, database_url=away, source_database_url=away)
+                Settings(
+                    home=tmp_path,
+                    engine=engine,
+                    als_fitted_by=als,
+                    database_url=away,
+                    source_database_url=away,
+                )
             )
         }
-        for engine in ("duckdb", "spark")
+        for engine, als in (("duckdb", "implicit"), ("spark", "implicit"), ("duckdb", "spark"))
     ]
 
     assert "spark" not in found[0]
-    assert found[1]["spark"].state is CheckState.FAILS
-    assert "pip install" in found[1]["spark"].remedy
+    for checks in found[1:]:
+        assert checks["spark"].state is CheckState.FAILS
+        assert "pip install" in checks["spark"].remedy
 
 
 def test_a_lake_on_s3_is_refused_before_spark_starts(

@@ -1,9 +1,12 @@
 """What counts as taken, and so is left out of every family's lists."""
 
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
-from firstchair.lake import Lake
+from firstchair.lake import Lake, SparkSettings
 from firstchair.models import load_training_data
+from firstchair.settings import Settings
 from tests.firstchair.features.conftest import Scene
 
 AS_OF = date(2026, 2, 1)
@@ -56,3 +59,16 @@ def test_recent_is_what_was_liked_in_the_last_seven_days(lake: Lake) -> None:
 
     assert data.recent is not None
     assert data.recent.toarray()[0].tolist() == [0, 1, 1]
+
+
+def test_data_say_that_spark_fits_als_where_it_is_set(lake: Lake, tmp_path: Path) -> None:
+    scene = Scene()
+    scene.fill(lake, [scene.event("follow", scene.anna, "2026-01-24", artist_id="x")])
+    spark = SparkSettings.of(Settings(home=tmp_path, als_fitted_by="spark"))
+
+    found = [
+        load_training_data(one, as_of=AS_OF, labels=False).als_on
+        for one in (lake, replace(lake, spark=spark))
+    ]
+
+    assert found == [None, spark]
