@@ -1,5 +1,6 @@
 """Real services for every test: embedded Postgres and a lake; which process runs which test."""
 
+import atexit
 import gc
 import os
 import shutil
@@ -24,6 +25,8 @@ from tests import forks
 from tests.service import Lived, simulated
 
 os.environ.update(TELEMETRY_OFF)
+# A process that ends frees no sooner for looking through all that its tests imported.
+atexit.register(gc.freeze)
 
 MOST_WORKERS = 4
 MEMORY, PLENTY_BYTES = Path("/dev/shm"), 8 << 30
@@ -121,9 +124,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Leave what is imported and collected out of every later collection of garbage."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[Any]:
+    """Leave what is imported and collected out of every collection of garbage, then and later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,6 @@ def trained(
     known = found.only(~watched, found.label - later if later.any() else found.label)
     if not len(everything.label if variant else known.label):
         return None, None, ()
-    shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
     curve: Curve = ()
     if variant is None:
         judge = found.only(watched, later * unprompted if later.any() else unprompted)
