@@ -173,11 +173,13 @@ def _become(command: list[str], env: dict[str, str], cwd: str, out: str, err: st
 
 
 def _serve(listening: int) -> None:
+    gc.disable()
     for name in IMPORTED:
         importlib.import_module(name)
     _read_migrations_once()
     # What is imported lives on in every fork: none has to look through it, or to copy it for that.
     gc.freeze()
+    gc.enable()
     inherited = socket.socket(fileno=listening)
     inherited.set_inheritable(False)
     _Server(inherited).serve_forever()
