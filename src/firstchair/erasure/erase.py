@@ -21,7 +21,7 @@ from firstchair.erasure.spooled import erase_signals, erase_spooled
 from firstchair.erasure.tables import erase_rows
 from firstchair.erasure.verify import identify_users
 from firstchair.files import replace_file
-from firstchair.lake import connect, remove_left
+from firstchair.lake import connect, remove_left, require_spark
 from firstchair.lake import tables as t
 from firstchair.platform.platform import Platform
 from firstchair.platform.work import writing
@@ -142,11 +142,14 @@ def forget_users(
         What was done, in the order of the users.
 
     Raises:
+        SettingsError: ALS is fitted by Spark, which cannot run here; nothing was read or written.
         WriterBusyError: Another writer is at work; nothing was read or written.
         RunError: A login worker does not close a file of the spool with events of the users.
         SourceError, LakeError, ModelError, PublicationError, LedgerError: A store cannot be
             reached; what was done stays done, and the same call again goes on.
     """
+    if platform.lake.spark.fits_als:
+        require_spark()
     clock = _Clock(progress)
     with writing(platform.databases.ledger, who="firstchair forget", wait=False):
         marked = [_tombstone(platform, user_id) for user_id in user_ids]

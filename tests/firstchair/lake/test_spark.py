@@ -5,12 +5,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from firstchair.commands.doctor import examine
 from firstchair.definitions.checks import CheckState
+from firstchair.erasure import forget_users
 from firstchair.errors import SettingsError
 from firstchair.lake import Lake, SparkSettings, open_engine, remove_left, require_engine
 from firstchair.settings import Settings, load_settings
@@ -39,6 +41,16 @@ def test_without_the_extra_the_error_names_the_command(
 
     with pytest.raises(SettingsError, match=r"pip install 'firstchair\[spark\]'"):
         open_engine(replace(lake, **used))
+
+
+def test_an_erasure_that_could_not_fit_models_again_does_not_begin(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    only_a_lake: Any = SimpleNamespace(lake=replace(lake, spark=SparkSettings(fits_als=True)))
+
+    with pytest.raises(SettingsError, match="Spark needs pyspark"):
+        forget_users(only_a_lake, ["u1"])
 
 
 def test_without_java_the_error_says_how_to_get_it(
