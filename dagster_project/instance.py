@@ -60,7 +60,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         max_overflow=MORE_AT_ONCE,
     )
     # For each materialisation Dagster asks whether a table is there, while it holds the only
-    # connection that the pool keeps (dagster 1.13.27, `store_asset_event_tags`): every time, a new
+    # connection that the pool keeps (dagster 1.13.27, `_store_asset_event_tags`): every time, a new
     # session of Postgres. Tables that were made stay.
     log = instance.event_log_storage
     log.has_table = cache(log.has_table)  # type: ignore[attr-defined]
