@@ -46,6 +46,18 @@ def test_help_loads_no_library_of_a_command() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_command_that_read_tables_ends_without_a_word_of_duckdb() -> None:
+    program = (
+        "import sys, duckdb, firstchair.cli; sys.argv[1:] = ['--version']; firstchair.cli.main()"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("setting", sorted(Settings.model_fields))
 def test_a_setting_is_documented(setting: str) -> None:
     assert f"`{setting}`" in DOCUMENTS
