@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import groupby
+from operator import itemgetter
 
 import pyarrow as pa
 
@@ -15,8 +16,8 @@ from firstchair.lake import tables as t
 from firstchair.mappings import EventMapping
 from firstchair.sources import EventStore, Record
 
-# Records of an object that are looked at together.
-RECORDS_AT_ONCE = 10_000
+# Records, and letters of them, that are looked at together.
+RECORDS_AT_ONCE, LETTERS_AT_ONCE = 10_000, 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,15 @@ class Landed:
         Raises:
             SourceError: The store cannot be reached.
         """
-        found: dict[Identity, list[str]] = defaultdict(list)
-        for name in self.store.states():
-            for identity in self._held_in(name, identities):
-                found[identity].append(name)
-        return found
+        found: dict[Identity, dict[str, None]] = defaultdict(dict)
+        landed = (
+            (name, record) for name in self.store.states() for record in self.store.records(name)
+        )
+        # Of many objects together: to ask the engine takes as long for one record as for many.
+        for some in _in_batches(landed):
+            for name, identity in self._holders(some, identities):
+                found[identity][name] = None
+        return {identity: sorted(names) for identity, names in found.items()}
 
     def rewrite(self, lake: Lake, names: Iterable[str], identities: Identities) -> list[str]:
         """Write objects again without the users' records; the names of those that were written.
@@ -66,14 +71,18 @@ class Landed:
             done.append(name)
         return done
 
-    def _held_in(self, name: str, identities: Identities) -> set[Identity]:
-        """Who stands in an object: by a name in a text, or as the user of a record."""
-        held: set[Identity] = set()
-        records = self.store.records(name)
-        while some := list(islice(records, RECORDS_AT_ONCE)):
-            held |= {owner for owner in self._owners(some, identities) if owner is not None}
-            held |= identities.users_in(b"\n".join(map(_bytes, some)))
-        return held
+    def _holders(
+        self, landed: Sequence[tuple[str, Record]], identities: Identities
+    ) -> Iterator[tuple[str, Identity]]:
+        """Objects with who stands in them: as the user of a record, or by a name in a text."""
+        owners = self._owners([record for _, record in landed], identities)
+        for (name, _), owner in zip(landed, owners, strict=True):
+            if owner is not None:
+                yield name, owner
+        named = Identities(list(identities.users_in(_joined(landed))))
+        for name, of_one in groupby(landed, key=itemgetter(0)):
+            for identity in named.users_in(_joined(of_one)):
+                yield name, identity
 
     def _owners(self, records: Sequence[Record], identities: Identities) -> list[Identity | None]:
         """Those of the users whose event each record is."""
@@ -106,6 +115,23 @@ def _is_whole(record: Record) -> bool:
 
 def _bytes(record: Record) -> bytes:
     return record.text.encode("utf-8", "surrogatepass")
+
+
+def _in_batches(landed: Iterable[tuple[str, Record]]) -> Iterator[list[tuple[str, Record]]]:
+    some: list[tuple[str, Record]] = []
+    letters = 0
+    for name, record in landed:
+        some.append((name, record))
+        letters += len(record.text)
+        if len(some) == RECORDS_AT_ONCE or letters >= LETTERS_AT_ONCE:
+            yield some
+            some, letters = [], 0
+    if some:
+        yield some
+
+
+def _joined(landed: Iterable[tuple[str, Record]]) -> bytes:
+    return b"\n".join(_bytes(record) for _, record in landed)
 
 
 def _on_their_lines(records: Iterable[tuple[int, bytes]]) -> bytes | None:
