@@ -51,7 +51,7 @@ def parsed_fields(
     now = now.replace(second=0, microsecond=0)
     with connect() as connection:
         connection.register("records", _table(records))
-        found = connection.execute(
+        found = connection.sql(
             f"select line as index, * exclude (object_url, line, raw, reason, detail) "
             f"from ({parsing_sql(now, mapping)}) where reason is null order by line"
         ).to_arrow_table()

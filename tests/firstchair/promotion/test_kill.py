@@ -36,7 +36,8 @@ STEPS = (
     (Registry, "note_followed"),
     (publishing, "write_matrices"),
     (writing, "_put"),
-    (writing, "_sync_folder"),
+    (writing, "sync_folder"),
+    (writing, "replace_file"),
     (publishing, "_forget_old"),
     (Path, "replace"),
 )
