@@ -31,6 +31,11 @@ class Databases:
     mlflow: URL
     dagster: URL
 
+    @property
+    def owned(self) -> dict[str, URL]:
+        """Those that are ours, by name; the accounts are another team's."""
+        return {"ledger": self.ledger, "mlflow": self.mlflow, "dagster": self.dagster}
+
 
 def open_databases(settings: Settings) -> Databases:
     """Start the embedded server where no URL is set, and make the databases that are ours.

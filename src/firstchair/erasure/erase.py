@@ -292,10 +292,8 @@ def _waits_for(state: _State, number: str) -> bool:
 
 
 def _mask_rows(platform: Platform, identities: Identities) -> dict[Identity, dict[str, int]]:
-    databases = platform.databases
-    named = {"ledger": databases.ledger, "mlflow": databases.mlflow, "dagster": databases.dagster}
     masked: dict[Identity, dict[str, int]] = defaultdict(dict)
-    for name, url in named.items():
+    for name, url in platform.databases.owned.items():
         for identity, tables in erase_in_database(url, identities).items():
             masked[identity] |= {f"{name}.{table}": rows for table, rows in tables.items()}
     return masked

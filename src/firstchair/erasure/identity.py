@@ -93,9 +93,8 @@ class Identity:
             if needle in data:
                 pattern = exact or re.compile(b"()" + re.escape(needle))
                 data = pattern.sub(_crossed_out, data)
-        if self.by_field:
-            for replacement in self.replacements:
-                data = re.sub(_bytes(replacement.pattern), _crossed_out, data)
+        for replacement in self._replaced_in_fields:
+            data = re.sub(_bytes(replacement.pattern), _crossed_out, data)
         return data
 
     @property
@@ -104,13 +103,20 @@ class Identity:
         found = [Replacement(f"(){self.user_key}", ERASED)]
         for text in _spelt(self.email or ""):
             found.append(Replacement(_pattern(_NO_WORD_BEFORE, text), ERASED))
+        if self.by_field:
+            return found + self._replaced_in_fields
         for text in _spelt(self.user_id):
-            if self.by_field:
-                found.append(Replacement(_pattern(_QUOTED, text), ERASED))
-                found.append(Replacement(_pattern(_BARE, text), "0"))
-            else:
-                found.append(Replacement(_pattern(_NO_WORD_BEFORE, text), ERASED))
+            found.append(Replacement(_pattern(_NO_WORD_BEFORE, text), ERASED))
         return found
+
+    @property
+    def _replaced_in_fields(self) -> list[Replacement]:
+        """The same for the key of the account table in fields alone; nothing unless `by_field`."""
+        return [
+            Replacement(_pattern(before, text), put)
+            for text in (_spelt(self.user_id) if self.by_field else ())
+            for before, put in ((_QUOTED, ERASED), (_BARE, "0"))
+        ]
 
     def sql(self, column: str, *, regexp: str) -> str:
         """Condition in SQL that a name stands in a text.

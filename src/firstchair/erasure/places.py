@@ -90,7 +90,7 @@ def _server_files(platform: Platform) -> Iterator[Path]:
     data = platform.settings.home / SERVER
     if not data.is_dir():
         return
-    for url in (platform.databases.ledger, platform.databases.mlflow, platform.databases.dagster):
+    for url in platform.databases.owned.values():
         yield from _walk(data / ROWS / str(_number(url)))
     if (data / SERVER_LOG).is_file():
         yield data / SERVER_LOG

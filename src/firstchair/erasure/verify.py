@@ -164,9 +164,8 @@ def _by_user(matches: set[Match]) -> dict[Identity, tuple[str, ...]]:
 
 
 def _in_databases(platform: Platform, search: Search) -> Iterator[tuple[Identity, Place]]:
-    databases = platform.databases
-    owned = {"ledger": databases.ledger, "mlflow": databases.mlflow, "dagster": databases.dagster}
-    for name, url in {**owned, "accounts": databases.accounts}.items():
+    owned = platform.databases.owned
+    for name, url in {**owned, "accounts": platform.databases.accounts}.items():
         kind = "database" if name in owned else SOURCE
         for held in held_in(url, search):
             named = f"{name}.{held.table} ({held.rows:,} rows)"

@@ -136,8 +136,10 @@ def _lists_with_merged(platform: Platform) -> DecisionDue | None:
 def _lists_not_copied(platform: Platform) -> DecisionDue | None:
     settings = platform.settings
     served = publication.serves(settings.published)
+    if served is None:
+        return None
     lacks = publication.not_copied(settings.published_url, settings.published)
-    if served is None or not lacks:
+    if not lacks:
         return None
     return DecisionDue(served.as_of, f"not-copied-{served.published}-{lacks}")
 
