@@ -51,7 +51,8 @@ def draw_accounts(lake: Lake, users: int) -> None:
             connection.sql(f"""
                 select md5(i::varchar) as user_key,
                        ['18-24', '25-34', '35-44', '45-54'][1 + i % 4] as age_group,
-                       ['female', 'male'][1 + i % 2] as gender, 'C' || (i % 20) as country,
+                       ['female', 'male'][1 + i % 2] as gender,
+                       'C' || chr((65 + i % 20)::integer) as country,
                        null::varchar as state,
                        null::varchar as city, timestamptz '2024-01-01 00:00:00+00' as created_at
                 from range({users}) r(i)""").to_arrow_table(),

@@ -136,8 +136,10 @@ def source_table(folder: Path, url: str) -> dict[str, Any]:
 
     engine = sa.create_engine(url)
     rows = [("a", "Blue", 1939), ("b", None, 1990), ("c", "Stax", 1957), ("d", "Late", 3000)]
+    rows += [("a", "Blue", 1941)]
     accounts.metadata.create_all(engine)
     with engine.begin() as connection:
+        connection.execute(sa.text("alter table labels drop constraint labels_pkey"))
         for row in rows:
             values = dict(zip(("label_id", "name", "founded"), row, strict=True))
             connection.execute(accounts.SOURCES["labels"].insert(), values)

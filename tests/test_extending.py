@@ -93,9 +93,13 @@ def test_a_new_guardrail_is_judged_and_its_codes_are_documented(
 def test_a_new_source_table_is_read_validated_and_an_asset(found: dict[str, Any]) -> None:
     table = found["source_table"]
 
-    assert table["report"] == [4, 2, 2]
+    assert table["report"] == [5, 2, 3]
     assert table["kept"] == ["Blue", "Stax"]
-    assert table["refused"] == [["b", "missing_field"], ["d", "out_of_range"]]
+    assert table["refused"] == [
+        ["a", "duplicate_key"],
+        ["b", "missing_field"],
+        ["d", "out_of_range"],
+    ]
     assert table["assets"]["labels"] == "ingestion"
 
 

@@ -1,5 +1,6 @@
 """The catalogue as it is now, in the lake: what events refer to and models know of artists."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 import pandas as pd
@@ -10,21 +11,23 @@ from firstchair.events.redirects import Fault, Redirect, resolve_redirects
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.mappings import AccountMapping
-from firstchair.sources import accounts, missing_tables, read_table
+from firstchair.sources import REPEATS, accounts, missing_tables, read_table
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueReport:
     """Rows of silver/artists and silver/tracks, and what became of the other rows of the source.
 
-    nameless: had an empty key and were left out. merged: artists that are another one now. circles,
-    unknown_targets: redirects that are not followed, so that their artists stay on their own.
-    derived: the source has no catalogue, and this one is of the events.
+    nameless: had an empty key and were left out. repeated: had the key of another row, which counts
+    (`firstchair.sources.read_table`), and were left out. merged: artists that are another one now.
+    circles, unknown_targets: redirects that are not followed, so that their artists stay on their
+    own. derived: the source has no catalogue, and this one is of the events.
     """
 
     artists: int
     tracks: int
     nameless: int
+    repeated: int = 0
     merged: int = 0
     circles: int = 0
     unknown_targets: int = 0
@@ -48,8 +51,9 @@ def build_catalogue(
     mapping = mapping or AccountMapping()
     if _has_none(lake, url, mapping):
         return _derived(lake)
-    artists, no_artist = _rows(url, accounts.ARTISTS, mapping, accounts.REDIRECT_TO)
-    tracks, no_track = _rows(url, accounts.TRACKS, mapping)
+    artists, left_out = _rows(url, accounts.ARTISTS, mapping, accounts.REDIRECT_TO)
+    tracks, left_out_tracks = _rows(url, accounts.TRACKS, mapping)
+    left_out.update(left_out_tracks)
     redirects = _redirects(artists)
     targets = {one.artist_id: one.redirect_to for one in redirects if one.redirect_to is not None}
     current = artists[~artists["artist_id"].isin(list(targets))]
@@ -62,7 +66,8 @@ def build_catalogue(
     return CatalogueReport(
         artists=len(current),
         tracks=len(tracks),
-        nameless=no_artist + no_track,
+        nameless=left_out["nameless"],
+        repeated=left_out["repeated"],
         merged=len(targets),
         circles=faults.count(Fault.CIRCLE),
         unknown_targets=faults.count(Fault.UNKNOWN_ARTIST),
@@ -82,31 +87,34 @@ def _has_none(lake: Lake, url: sa.URL, mapping: AccountMapping) -> bool:
 # and did not unfollow it after.
 _ARTISTS = """
     with seen as (
-        select artist_id, user_key, event_type, occurred_at, event_date,
+        select artist_id, user_key, event_type, occurred_at, event_id, event_date,
                nullif(trim(json_extract_string(extra, '$.artist_name')), '') as told,
                case when not contains(told, user_key) then told end as name
         from {events} where artist_id is not null),
     follows as (
-        select artist_id, arg_max(event_type, occurred_at) = 'follow' as is_following
+        select artist_id, arg_max(event_type, (occurred_at, event_id)) = 'follow' as is_following
         from seen where event_type in ('follow', 'unfollow') group by artist_id, user_key),
     followers as (
         select artist_id, count(*) filter (is_following) as followers
         from follows group by artist_id)
-    select artist_id, coalesce(arg_max(name, occurred_at) filter (name is not null), artist_id)
-               as name,
+    select artist_id,
+           coalesce(
+               arg_max(name, (occurred_at, event_id)) filter (name is not null), artist_id) as name,
            min(event_date) as first_active_on, coalesce(any_value(followers), 0) as followers,
            []::varchar[] as genres
     from seen left join followers using (artist_id) group by artist_id order by artist_id
 """
 _TRACKS = """
     with seen as (
-        select track_id, artist_id, occurred_at,
+        select track_id, artist_id, occurred_at, event_id,
                nullif(trim(json_extract_string(extra, '$.track_title')), '') as told,
                case when not contains(told, user_key) then told end as title,
                try_cast(json_extract_string(extra, '$.duration_ms') as int) as duration_ms
         from {events} where track_id is not null)
-    select track_id, arg_max(artist_id, occurred_at) as artist_id,
-           coalesce(arg_max(title, occurred_at) filter (title is not null), track_id) as title,
+    select track_id, arg_max(artist_id, (occurred_at, event_id)) as artist_id,
+           coalesce(
+               arg_max(title, (occurred_at, event_id)) filter (title is not null), track_id)
+               as title,
            max(duration_ms) as duration_ms, null::date as released_on
     from seen group by track_id order by track_id
 """
@@ -128,14 +136,17 @@ def _derived(lake: Lake) -> CatalogueReport:
 
 def _rows(
     url: sa.URL, source: sa.Table, mapping: AccountMapping, *optional: sa.Column[str]
-) -> tuple[pd.DataFrame, int]:
-    """The rows with a key, and how many have none."""
+) -> tuple[pd.DataFrame, Counter[str]]:
+    """The rows with a key of their own, and how many have none or that of another row."""
     key = source.primary_key.columns[0].name
     names = [column.name for column in (*source.columns, *optional)]
+    empty = pd.DataFrame(columns=names, dtype=object).assign(**{REPEATS: False})
     frames = list(read_table(url, source, optional=optional, mapping=mapping.of(source.name)))
-    frame = pd.concat(frames) if frames else pd.DataFrame(columns=names, dtype=object)
-    kept = frame[frame[key].fillna("") != ""]
-    return kept, len(frame) - len(kept)
+    frame = pd.concat(frames) if frames else empty
+    nameless = frame[key].fillna("") == ""
+    repeats = frame[REPEATS].astype(bool) & ~nameless
+    counts = Counter(nameless=int(nameless.sum()), repeated=int(repeats.sum()))
+    return frame[~(nameless | repeats)], counts
 
 
 def _redirects(artists: pd.DataFrame) -> list[Redirect]:

@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from firstchair.definitions.source_tables import SourceTable
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import accounts, read_table
-from firstchair.validation import validate
+from firstchair.sources import REPEATS, accounts, read_table
+from firstchair.validation import Failure, validate
+
+# Reason of a row that has the key of another one.
+DUPLICATE_KEY = "duplicate_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +34,20 @@ def build_source_table(
     Args:
         lake: The tables.
         url: The account database.
-        table: One of `OTHER_TABLES`; `expectations/<name>.json` says which rows are valid.
+        table: One of `OTHER_TABLES`; `expectations/<name>.json` says which rows are valid. Of
+            rows with one key one is.
         now: Instant of the reading.
 
     Raises:
         SourceError: The source cannot be read; the last snapshot stands.
         LakeError: The suite is missing, or the lake cannot be written.
     """
-    frames = [pd.DataFrame(columns=list(table.columns), dtype=object)]
+    frames = [pd.DataFrame(columns=[*table.columns, REPEATS], dtype=object)]
     frames += read_table(url, accounts.SOURCES[table.name])
     rows = pd.concat(frames, ignore_index=True)
-    failures = validate(rows, table.name).failures if len(rows) else ()
+    repeated = rows.index[rows.pop(REPEATS).astype(bool)]
+    failures = [*validate(rows, table.name).failures] if len(rows) else []
+    failures += [Failure(row, DUPLICATE_KEY, "another row counts") for row in repeated]
     first = {failure.row: failure for failure in reversed(failures)}
     refused = [
         {

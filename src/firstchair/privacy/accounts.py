@@ -15,7 +15,7 @@ from firstchair.lake import tables as t
 from firstchair.mappings import TableMapping
 from firstchair.privacy.defaults import Defaults, find_defaults
 from firstchair.privacy.generalisation import UNKNOWN, age_group, age_on, countries, genders, places
-from firstchair.sources import Tombstones, accounts, read_table, user_key
+from firstchair.sources import REPEATS, Tombstones, accounts, read_table, user_key
 from firstchair.validation import validate
 
 SUITE = "users"
@@ -57,7 +57,8 @@ def build_users(
 ) -> UsersReport:
     """Replace silver/users by the generalised accounts, and quarantine/users by the refused.
 
-    Forgotten users are in neither. The mapping says how the source has the table of accounts.
+    Forgotten users are in neither. The mapping says how the source has the table of accounts; of
+    rows with one `user_id` the one that was updated last is accepted.
 
     Raises:
         SourceError: The account table cannot be read; the last snapshot stands.
@@ -171,6 +172,7 @@ def _people(rows: pd.DataFrame, key: bytes, now: datetime, defaults: Defaults) -
             "created_after_reading": (created > now).map(
                 {True: "created_at is after the reading", False: None}
             ),
+            "repeated_user_id": rows[REPEATS].map({True: "another row counts", False: None}),
             "elsewhere": named & (where["country"] != UNKNOWN) & (where["country"] != said),
         }
     )

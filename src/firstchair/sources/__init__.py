@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from firstchair.sources.records import Record, is_plain_name, records_of
     from firstchair.sources.skipped import SkippedObjects
     from firstchair.sources.tables import (
+        REPEATS,
         missing_tables,
         read_table,
         table_columns,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from firstchair.sources.tombstones import Tombstone, Tombstones
 
 __all__ = [
+    "REPEATS",
     "EventStore",
     "ObjectState",
     "Record",

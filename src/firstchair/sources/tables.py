@@ -12,6 +12,9 @@ from firstchair.errors import SourceError
 from firstchair.mappings import TableMapping
 
 ROWS_AT_ONCE = 50_000
+# Column of a frame: whether a row before has the same key. Of such rows one counts.
+REPEATS = "repeats"
+UPDATED_AT = "updated_at"
 # Postgres knows `infinity` and years that Python's calendar does not; one such value must not stop
 # a table.
 CALENDAR: tuple[tuple[type[Any], Any, Any], ...] = (
@@ -31,7 +34,9 @@ def read_table(
     """Frames of up to `ROWS_AT_ONCE` rows in the order of the table's key, all of one snapshot.
 
     Every frame has all columns of the contract as objects: None where the source has null,
-    or a date or instant outside the years 1 to 9999.
+    or a date or instant outside the years 1 to 9999. Its column `REPEATS` is true for a row whose
+    key a row before has, as a view or a query may give it: of the rows of a key that which was
+    updated last comes first, then they are in the order of their other values.
 
     Args:
         url: The account database.
@@ -48,12 +53,17 @@ def read_table(
         columns = [
             _readable(one.name, source.columns[one.name]) for one in (*table.columns, *optional)
         ]
-        keys = [source.columns[key.name] for key in table.primary_key.columns]
+        key = table.primary_key.columns[0].name
         rows = connection.execution_options(stream_results=True).execute(
-            sa.select(*columns).order_by(*keys).limit(at_most)
+            sa.select(*columns).order_by(*_order(source, key)).limit(at_most)
         )
+        last = None
         while chunk := rows.fetchmany(ROWS_AT_ONCE):
-            yield _frame(rows, chunk)
+            frame = _frame(rows, chunk)
+            keys = frame[key]
+            frame[REPEATS] = keys.notna() & (keys.duplicated() | (keys == last))
+            last = keys.iloc[-1]
+            yield frame
 
 
 def value_counts(
@@ -198,6 +208,14 @@ def _given(
     query = sa.text(text).columns().subquery("mapped")
     found = connection.execute(sa.select(sa.text("*")).select_from(query).limit(0))
     return query, set(found.keys())
+
+
+def _order(source: sa.FromClause, key: str) -> Iterator[sa.ColumnElement[Any]]:
+    """What rows are ordered by: the key, the newest change first, all other columns."""
+    yield source.columns[key]
+    if UPDATED_AT in source.columns:
+        yield source.columns[UPDATED_AT].desc().nulls_last()
+    yield from (column for column in source.columns if column.name not in {key, UPDATED_AT})
 
 
 def _columns(connection: sa.Connection, table: str, schema: str | None = None) -> set[str]:

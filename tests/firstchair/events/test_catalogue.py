@@ -56,6 +56,21 @@ def test_artists_and_tracks_are_those_of_the_source(source: sa.Engine, lake: Lak
     assert lake.read(t.TRACKS).to_pylist() == [track]
 
 
+def test_of_a_track_with_several_artists_one_row_counts(source: sa.Engine, lake: Lake) -> None:
+    put(source, accounts.ARTISTS, {"artist_id": "a"}, {"artist_id": "b"})
+    with source.begin() as connection:
+        connection.execute(sa.text("create table of (track text, artist text)"))
+        connection.execute(sa.text("insert into of values ('t', 'b'), ('t', 'a'), ('u', 'b')"))
+    query = "select track as track_id, artist as artist_id from of"
+    mapping = AccountMapping.model_validate({"tracks": {"query": query}})
+
+    report = build_catalogue(lake, source.url, mapping=mapping)
+
+    assert (report.tracks, report.repeated, report.nameless) == (2, 1, 0)
+    owners = {row["track_id"]: row["artist_id"] for row in lake.read(t.TRACKS).to_pylist()}
+    assert owners == {"t": "a", "u": "b"}
+
+
 def test_a_second_snapshot_takes_the_place_of_the_first(source: sa.Engine, lake: Lake) -> None:
     put(source, accounts.ARTISTS, {"artist_id": "a"})
     build_catalogue(lake, source.url)

@@ -364,3 +364,30 @@ def test_accounts_under_other_names_are_read_by_their_mapping(
     assert sample.understood["gender"] == 0.5
     user = users(lake)[user_key("1", KEY)]
     assert (user["created_at"], user["gender"], user["age_group"]) == (SINCE, "female", "35-44")
+
+
+def test_of_the_rows_of_one_account_the_newest_is_a_user_and_the_others_are_quarantined(
+    source: sa.Engine, lake: Lake
+) -> None:
+    put(source, {"user_id": "ann", "gender": "f"}, {"user_id": "bob", "gender": "m"})
+    with source.begin() as connection:
+        connection.execute(sa.text("create table told (id text, since timestamp, what text)"))
+        connection.execute(
+            sa.text("insert into told values ('ann', '2026-01-01', 'm'), ('ann', null, 'x')")
+        )
+    query = (
+        "select user_id, what as gender, created_at, since as updated_at "
+        "from users left join told on user_id = id"
+    )
+    mapping = TableMapping.model_validate({"query": query})
+
+    sample = sample_users(source.url, now=NOW, at_most=10, mapping=mapping)
+    report = build_users(lake, source.url, pseudonym_key=KEY, now=NOW, mapping=mapping)
+
+    assert sample.refused == report.quarantined == {"duplicate_user_id": 1}
+    assert (report.read, report.rows) == (3, 2)
+    assert users(lake)[user_key("ann", KEY)]["gender"] == "male"
+    refused = lake.read(t.QUARANTINE_USERS).to_pylist()
+    assert [(row["user_key"], row["reason"]) for row in refused] == [
+        (user_key("ann", KEY), "duplicate_user_id")
+    ]

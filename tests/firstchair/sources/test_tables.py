@@ -34,6 +34,34 @@ def test_a_table_comes_in_chunks_in_the_order_of_its_key(
     assert chunks == [["u1", "u2", "u3"], ["u4", "u5", "u6"], ["u7"]]
 
 
+def test_of_rows_with_one_key_the_one_that_was_updated_last_comes_first(
+    source: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 2)
+    execute(source, "alter table users drop constraint users_pkey, alter user_id drop not null")
+    execute(
+        source,
+        "insert into users (user_id, gender, updated_at) values "
+        "('b', 'never', null), ('b', 'old', '2026-01-01Z'), ('b', 'new', '2026-02-01Z'), "
+        "('c', 'z', null), ('c', 'a', null), ('a', 'alone', null), (null, 'x', null), (null, 'y', "
+        "null)",
+    )
+
+    frames = list(read_table(source.url, accounts.USERS))
+
+    found = [row for frame in frames for row in zip(frame["gender"], frame["repeats"], strict=True)]
+    assert found == [
+        ("alone", False),
+        ("new", False),
+        ("old", True),
+        ("never", True),
+        ("a", False),
+        ("z", True),
+        ("x", False),
+        ("y", False),
+    ]
+
+
 def test_values_come_as_they_are_and_null_as_none(source: sa.Engine) -> None:
     execute(source, "insert into users (user_id, birth_date, age) values ('u', '1990-05-17', null)")
 
