@@ -14,7 +14,9 @@ from pathlib import Path
 
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
+from firstchair.memory import limit_engine
 
+MEMORY_LIMIT = 2 * 2**30
 START = date(2026, 1, 5)
 ARTISTS, SLATE = 20_000, 10
 
@@ -121,6 +123,7 @@ def measure(url: str, days: int) -> None:
     """Print seconds of each concern and the most memory it took, and those of all of them."""
     import monitoring
 
+    limit_engine(MEMORY_LIMIT)
     lake, last = Lake(url), START + timedelta(days=days - 1)
     as_of = last + timedelta(days=1)
     champion = monitoring.Champion("1", as_of - timedelta(days=7))

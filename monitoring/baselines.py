@@ -8,9 +8,8 @@ from statistics import NormalDist
 from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.bounds import bounds_sql, counted_sql
 from firstchair.definitions.slates import SLATE_DAYS
-from firstchair.lake import Lake, under_current_artists
+from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
-from monitoring.engine import connect
 
 CONFIDENCE = 0.95
 # An item with a propensity under one half was drawn, not ranked.

@@ -17,9 +17,8 @@ from firstchair.definitions.churn import (
 from firstchair.definitions.segments import ALL
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from monitoring.engine import connect
 from monitoring.figures import line_plot, simulated_mark
 
 NOT_SERVED = "none"

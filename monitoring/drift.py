@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from monitoring.comparison import (
     Comparison,
@@ -22,7 +22,6 @@ from monitoring.comparison import (
     holm,
 )
 from monitoring.distributions import Panel, panel_of_numbers, panel_of_rates, panel_of_values
-from monitoring.engine import connect
 from monitoring.pages import Heading, drift_page
 from monitoring.rules import DriftRules, load_rules
 from monitoring.samples import CATALOGUE, FEATURES, POPULATION, RESPONSES, Sample, draw

@@ -13,10 +13,9 @@ from firstchair.definitions.segments import ALL, Segment
 from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from monitoring.attribution import MEASURES, facts
-from monitoring.engine import connect
 from monitoring.figures import by_day
 
 CONFIDENCE = 0.95

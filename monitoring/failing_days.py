@@ -5,9 +5,8 @@ from functools import lru_cache
 from typing import Any
 
 from firstchair.definitions.bounds import HOUR_MS
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from monitoring.engine import connect
 
 # Measures of gold/data_quality about accounts.
 IMPOSSIBLE, BUSY = "impossible_listening", "busy_accounts"

@@ -9,9 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from firstchair.definitions.overfit import overfit_check
-from firstchair.lake import Lake, is_simulated
+from firstchair.lake import Lake, connect, is_simulated
 from firstchair.lake import tables as t
-from monitoring.engine import connect
 from monitoring.pages import Heading, cells_page
 from monitoring.rules import OverfitRules, load_rules
 

@@ -8,9 +8,8 @@ from typing import Any
 from firstchair.definitions.bounds import DAY_MS, bounds_sql, counted_sql
 from firstchair.definitions.checks import Check, CheckState, overall
 from firstchair.events import open_records
-from firstchair.lake import Lake, is_simulated
+from firstchair.lake import Lake, connect, is_simulated
 from firstchair.lake import tables as t
-from monitoring.engine import connect
 from monitoring.failing_days import BUSY, IMPOSSIBLE, accounts_sql
 from monitoring.pages import Heading, cells_page
 from monitoring.rules import QualityRules, load_rules

@@ -8,9 +8,8 @@ import pandas as pd
 from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.segments import UNKNOWN, USER_SEGMENTS, user_segment_columns
 from firstchair.features.segments import follower_tiers
-from firstchair.lake import Lake, under_current_artists
+from firstchair.lake import Lake, connect, under_current_artists
 from firstchair.lake import tables as t
-from monitoring.engine import connect
 
 # Columns by kind: features of users, population, catalogue, and responses.
 FEATURES = ("clicks_per_100", "listen_through", "plays_per_day", "logins_per_day")

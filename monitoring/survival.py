@@ -8,9 +8,8 @@ from firstchair.definitions.churn import ACTIVE, HORIZONS_DAYS, in_horizon, matu
 from firstchair.definitions.segments import ALL
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
-from monitoring.engine import connect
 
 # A user has left if they are churned at the longest horizon.
 SILENCE_DAYS = max(HORIZONS_DAYS)

@@ -28,6 +28,7 @@ from pydantic_settings import (
 from firstchair.definitions.families import CONTENDERS, Family, families_in, listing
 from firstchair.errors import SettingsError
 from firstchair.mappings import AccountMapping, EventMapping
+from firstchair.memory import bytes_of, limit_engine
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "true",
@@ -150,6 +151,11 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = Field("", description="empty: MLflow on database_url")
     engine: Literal["duckdb", "spark"] = Field(
         "duckdb", description="what computes features and the matrix"
+    )
+    memory_limit: str = Field(
+        "",
+        description="what DuckDB may hold in a process, such as 4GiB; empty: a quarter of the "
+        "machine's or container's memory",
     )
     als_fitted_by: Literal["implicit", "spark"] = Field(
         "implicit", description="what fits ALS: implicit in this process, or Spark's MLlib"
@@ -373,6 +379,14 @@ class Settings(BaseSettings):
     def _families(cls, contenders: str) -> str:
         """The names, each once, where all are names of families."""
         return listing(families_in(contenders))
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_a_size(cls, memory_limit: str) -> str:
+        """The size, where it is one that the engine can work in."""
+        if memory_limit:
+            bytes_of(memory_limit)
+        return memory_limit
 
     @field_validator("lake_url")
     @classmethod
@@ -600,6 +614,10 @@ class Settings(BaseSettings):
             os.environ.pop("AWS_SESSION_TOKEN", None)
         os.environ.update({name: value for name, value in variables.items() if value})
 
+    def limit_engine(self) -> None:
+        """Hold the engine of this process to `memory_limit`."""
+        limit_engine(bytes_of(self.memory_limit) if self.memory_limit else None)
+
     def secret_api_token(self) -> str:
         """The bearer token of the API; made once in `home` (mode 0600) where none is set."""
         return self.api_token.get_secret_value() or _kept_secret(self.home / "api_token")
@@ -613,7 +631,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings of this process, switch all telemetry off and say where S3 is.
+    """Read the settings of this process, switch telemetry off, limit the engine, say where S3 is.
 
     Raises:
         SettingsError: A key is unknown or has another name now, or its value cannot be used;
@@ -627,6 +645,7 @@ def load_settings() -> Settings:
     try:
         settings = Settings()
         settings.name_s3()
+        settings.limit_engine()
         return settings
     except ValidationError as error:
         first = error.errors()[0]

@@ -92,7 +92,8 @@ def _by_protocol(data: Path, model: str, *, as_json: bool) -> None:
     from firstchair.settings import load_settings
 
     with at_work("evaluate"):
-        found = evaluate_yambda(read_yambda(data), model, seed=load_settings().seed)
+        seed = load_settings().seed
+        found = evaluate_yambda(read_yambda(data), model, seed=seed)
     printed = {
         name: getattr(found, name) for name in found.__dataclass_fields__ if name != "metrics"
     } | found.metrics

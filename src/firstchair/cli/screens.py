@@ -79,6 +79,10 @@ def summary(s: Summary) -> Screen:
         ),
         Text(_drift(s)),
         *(_decision(row) for row in s.decisions),
+        Text(
+            f"Memory: {s.memory.peak_bytes / 2**30:.1f} GiB at most; queries may hold "
+            f"{s.memory.limit_bytes / 2**30:.1f} GiB (memory_limit)."
+        ),
     ]
     return [*parts, *_refusals(s.refused, s.changed_objects), *_mark(s.simulated)]
 

@@ -4,12 +4,14 @@ import importlib.metadata
 import shutil
 import socket
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from itertools import islice
+from pathlib import Path
 from urllib.request import urlopen
 
 from firstchair import events
@@ -18,6 +20,7 @@ from firstchair.definitions.checks import CheckState
 from firstchair.errors import FirstchairError
 from firstchair.lake import Lake, java_version, require_spark, try_lake
 from firstchair.lake import tables as t
+from firstchair.memory import available_memory, engine_limit
 from firstchair.platform.alert_guides import guide_of
 from firstchair.promotion import open_registry_and_ledger
 from firstchair.settings import Settings
@@ -60,6 +63,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("python", _python),
         ("packages", _packages),
+        ("memory", lambda: _memory(settings)),
         ("disk", lambda: _disk(settings)),
         ("events", lambda: _events(settings)),
         ("databases", lambda: _databases(settings)),
@@ -102,9 +106,30 @@ def _packages() -> Finding:
     return Finding("packages", _state(not missing), detail, "Run `make setup`.")
 
 
+def _memory(settings: Settings) -> Finding:
+    """Whether what the engine may hold is there, and where it puts what exceeds it."""
+    settings.limit_engine()
+    limit, available = engine_limit(), available_memory()
+    spilled = Path(tempfile.gettempdir())
+    detail = (
+        f"queries may hold {limit / 2**30:.1f} of {available.size / 2**30:.1f} GiB of the "
+        f"{available.owner}; more goes to {spilled}, where {_free_gib(spilled):.1f} GiB are free"
+    )
+    remedy = (
+        f"Set FIRSTCHAIR_MEMORY_LIMIT to less than {available.size / 2**30:.1f}GiB, at best to a "
+        f"quarter, or leave it out; free {FREE_GIB} GiB there, or name another folder in TMPDIR."
+    )
+    well = limit < available.size and _free_gib(spilled) >= FREE_GIB
+    return Finding("memory", _state(well), detail, remedy)
+
+
+def _free_gib(folder: Path) -> float:
+    return shutil.disk_usage(folder).free / 2**30
+
+
 def _disk(settings: Settings) -> Finding:
     settings.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.home).free / 2**30
+    free = _free_gib(settings.home)
     detail = f"{free:.1f} GiB free at {settings.home}"
     return Finding("disk", _state(free >= FREE_GIB), detail, f"Free {FREE_GIB} GiB.")
 

@@ -1,5 +1,6 @@
 """The results of a run in one record: events, models, engagement, churn, drift, decisions."""
 
+import resource
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,12 +13,21 @@ from firstchair.commands.run import RunReport
 from firstchair.events import Refused
 from firstchair.lake import connect, is_simulated
 from firstchair.lake import tables as t
+from firstchair.memory import engine_limit
 from firstchair.platform.platform import Platform
 from firstchair.promotion import Entry, evaluation_of, explained
 
 ENGAGEMENT_DAYS = 7
 
 Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Memory in bytes: the most this process had at once, and what its DuckDB may hold of it."""
+
+    peak_bytes: int
+    limit_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class Summary:
     drift: dict[str, Any]
     decisions: Rows
     run: RunReport
+    memory: MemoryUse
 
 
 def summarise(platform: Platform, report: RunReport) -> Summary:
@@ -80,6 +91,7 @@ def summarise(platform: Platform, report: RunReport) -> Summary:
         drift=_drift(lake.read(t.DRIFT, f"as_of = date '{as_of}'"), platform.settings.reports),
         decisions=[_decision(entry) for entry in _decisions(platform, as_of)],
         run=report,
+        memory=MemoryUse(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, engine_limit()),
     )
 
 

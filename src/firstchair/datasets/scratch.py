@@ -6,13 +6,17 @@ from typing import Any
 
 import duckdb
 
+from firstchair.memory import engine_limit
+
 ROWS_AT_ONCE = 50_000
-MEMORY = "1GB"
+# Beside it the accounts and the catalogue of the set are in Python. More is on disk anyway.
+MOST_BYTES = 10**9
 
 
 def opened(folder: Path) -> duckdb.DuckDBPyConnection:
     """An empty database in `folder`; what does not fit into its memory goes to that folder."""
-    config = {"memory_limit": MEMORY, "temp_directory": str(folder / "spilled")}
+    limit = min(MOST_BYTES, engine_limit())
+    config = {"memory_limit": f"{limit}B", "temp_directory": str(folder / "spilled")}
     connection = duckdb.connect(str(folder / "listens.duckdb"), config=config)
     connection.execute("set timezone = 'UTC'")
     return connection

@@ -20,6 +20,7 @@ from scipy import sparse
 from firstchair.errors import EvidenceError
 from firstchair.evaluation.public import as_training_data
 from firstchair.evaluation.public_models import fitted_to, settings_by
+from firstchair.memory import engine_limit
 from firstchair.models import Family, LabelledHistory, TrainingData
 from firstchair.models.hits import hits_of
 
@@ -92,7 +93,7 @@ def read_yambda(path: Path) -> YambdaSplit:
     Raises:
         EvidenceError: It cannot be read, lacks a column, or has no event in a part of the split.
     """
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"memory_limit": f"{engine_limit()}B"}) as connection:
         try:
             columns = connection.read_parquet(str(path)).columns
         except duckdb.Error as error:

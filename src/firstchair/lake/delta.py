@@ -1,21 +1,24 @@
 """Reading and writing the lake: atomic partition replacement, snapshots, content fingerprints."""
 
 import atexit
+import glob
 import hashlib
 import os
 import re
+import shutil
+import socket
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cache
-from itertools import count
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import duckdb
+import psutil
 import pyarrow as pa
 from deltalake import (
     ColumnProperties,
@@ -31,9 +34,11 @@ from firstchair.lake.opened import keep, open_table, open_version, take
 from firstchair.lake.spark_session import SparkSettings
 from firstchair.lake.stores import EngineFiles, delta_options, store_fault
 from firstchair.lake.tables import Table
+from firstchair.memory import engine_limit
 
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
-_DATABASES = count()
+# How the folders begin that hold what exceeds the memory of the engine.
+SPILLED = "firstchair-duckdb-"
 # Version of a table that was never written.
 MISSING = -1
 # DuckDB's names of the plain types of columns.
@@ -332,17 +337,18 @@ def file_form(table: Table) -> WriterProperties:
     )
 
 
-def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
+def connect() -> duckdb.DuckDBPyConnection:
     """A connection to an in-memory DuckDB in UTC that installs no extension and downloads nothing.
 
-    Connections without a limit are to one database of this process, because opening a database
-    costs more than most queries: name what is made in it `temp`, then it is of the connection
-    alone, and set nothing but what is a session's. One with a `memory_limit` (such as "2GiB") has a
-    database of its own. What exceeds a limit, or most of the machine's memory, goes to a folder
-    under the system's temporary one, which is removed with the database.
+    All are to one database of this process, because opening a database costs more than most
+    queries: name what is made in it `temp`, then it is of the connection alone, and set nothing
+    but what is a session's. What exceeds `firstchair.memory.engine_limit` goes to a folder under
+    the system's temporary one, which is removed with the database, or by the next process that
+    opens one if this one is killed.
     """
-    limits = {} if memory_limit is None else {"memory_limit": memory_limit}
-    connection = _open(**limits) if limits else _shared(os.getpid()).cursor()
+    process = os.getpid()
+    connection = _shared(process).cursor()
+    _limited(process, engine_limit())
     connection.execute("set timezone = 'UTC'; set enable_progress_bar = false;")
     return connection
 
@@ -350,14 +356,8 @@ def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
 @cache
 def _shared(process: int) -> duckdb.DuckDBPyConnection:
     """The database of a process, whose threads do not live on in a fork."""
-    database = _open()
-    atexit.register(database.close)
-    return database
-
-
-def _open(**limits: str) -> duckdb.DuckDBPyConnection:
-    # A folder a database: DuckDB gives its spilled files the same names in every process.
-    spilled = Path(tempfile.gettempdir()) / f"firstchair-duckdb-{os.getpid()}-{next(_DATABASES)}"
+    spilled = Path(tempfile.gettempdir()) / f"{SPILLED}{socket.gethostname()}-{process}"
+    _remove_left(spilled)
     config: dict[str, str | bool | int] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": True,
@@ -365,9 +365,29 @@ def _open(**limits: str) -> duckdb.DuckDBPyConnection:
         "temp_directory": str(spilled),
         "preserve_insertion_order": False,
     }
-    connection = duckdb.connect(config=config | limits)
-    connection.register_filesystem(EngineFiles())
-    return connection
+    database = duckdb.connect(config=config)
+    database.register_filesystem(EngineFiles())
+    atexit.register(database.close)
+    return database
+
+
+@lru_cache(maxsize=1)
+def _limited(process: int, limit: int) -> None:
+    """Hold the database of a process to a limit, unless it is held to it already."""
+    _shared(process).execute(f"set memory_limit = '{limit / 2**20:.0f}MiB'")
+
+
+def _remove_left(own: Path) -> None:
+    """Remove what processes of this machine that were killed have spilled.
+
+    Args:
+        own: The folder of this process: there already, it is of one that had the same number.
+    """
+    stem = own.name.removesuffix(f"-{os.getpid()}")
+    for folder in own.parent.glob(f"{glob.escape(stem)}-*"):
+        number = folder.name.rpartition("-")[2]
+        if folder == own or (number.isdecimal() and not psutil.pid_exists(int(number))):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(snapshot: DeltaTable) -> pa.Table:

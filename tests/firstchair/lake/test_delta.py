@@ -1,5 +1,9 @@
 """The lake as its writers and readers meet it."""
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstchair.errors import LakeError, SettingsError
-from firstchair.lake import DuckDBEngine, Lake, connect, open_engine
+from firstchair.lake import DuckDBEngine, Lake, open_engine
 from firstchair.lake import tables as t
 
 JANUARY_1, JANUARY_2, JANUARY_3 = (date(2026, 1, day) for day in (1, 2, 3))
@@ -180,24 +184,40 @@ def test_a_table_that_cannot_be_read_says_where_and_what_to_do(lake: Lake) -> No
     assert "lake_url" in fault.value.remedy
 
 
-def test_what_exceeds_the_memory_allowed_goes_to_disk_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    numbers = (
-        "select sum(i) from (select i, md5(i::varchar) as text from range(2_000_000) r(i) "
-        "order by text)"
+SPILLING = """
+import os, signal, tempfile
+from pathlib import Path
+from firstchair.lake import connect
+from firstchair.memory import limit_engine
+
+limit_engine(32 * 2**20)
+with connect() as connection:
+    connection.execute(
+        "create temp table kept as select md5(i::varchar) as text from range(1_000_000) r(i)"
     )
+    (folder,) = Path(tempfile.gettempdir()).iterdir()
+    assert list(folder.iterdir())
+    numbers = "select sum(i) from (select i, md5(i::varchar) as text from range(500_000) r(i) "
+    assert connection.execute(f"{numbers} order by text)").fetchall() == [(124_999_750_000,)]
+    if KILLED:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
 
-    with connect(memory_limit="64MiB") as connection:
-        connection.execute(
-            "create temp table kept as select md5(i::varchar) as text from range(4_000_000) r(i)"
-        )
-        spilled = [path for folder in tmp_path.iterdir() for path in folder.iterdir()]
-        found = connection.execute(numbers).fetchall()
 
-    assert spilled
-    assert found == [(1_999_999_000_000,)]
+def spilling(folder: Path, *, killed: bool) -> int:
+    """Exit code of a process that needs more memory than it is allowed."""
+    command = [sys.executable, "-c", f"KILLED = {killed}\n{SPILLING}"]
+    return subprocess.run(command, env=os.environ | {"TMPDIR": str(folder)}, check=False).returncode
+
+
+def test_what_exceeds_the_memory_allowed_goes_to_disk_and_a_kill_leaves_it_to_the_next(
+    tmp_path: Path,
+) -> None:
+    assert spilling(tmp_path, killed=True) == -signal.SIGKILL
+    assert list(tmp_path.iterdir())
+
+    assert spilling(tmp_path, killed=False) == 0
+
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from firstchair.commands.doctor import Finding, examine
 from firstchair.definitions.checks import CheckState
 from firstchair.errors import LakeError
-from firstchair.lake import Lake, LakeFiles, connect, drop_earlier_versions, trial, vacuum
+from firstchair.lake import Lake, LakeFiles, drop_earlier_versions, trial, vacuum
 from firstchair.lake import tables as t
 from firstchair.lake.upkeep import maintain_table, size_of
 from firstchair.settings import Settings
@@ -125,14 +125,6 @@ def test_an_object_that_is_gone_is_a_fault_of_the_lake(on_s3: Lake) -> None:
 
     with pytest.raises(LakeError, match="is gone: FileNotFoundError"), on_s3.reading():
         on_s3.count(TABLE)
-
-
-def test_a_database_with_a_limit_of_its_own_reads_s3_too(on_s3: Lake) -> None:
-    on_s3.append(TABLE, pairs("ana"))
-
-    with connect(memory_limit="100MB") as connection:
-        query = f"select user_key from {on_s3.scan(TABLE)}"
-        assert connection.execute(query).fetchall() == [("ana",)]
 
 
 def finding(lake: Lake, home: Path) -> Finding:
