@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from firstchair import events, publication
@@ -273,6 +274,14 @@ def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> I
 
 def _growth(lake: Lake, fitted: date, as_of: date) -> float:
     """Events from `fitted` on ÷ events before it, with a bounded weight of each user in both."""
+    if fitted >= as_of:  # as after every daily run: nothing came since
+        return 0.0
+    return _grown(lake, lake.version(t.EVENTS), fitted, as_of)
+
+
+@lru_cache(maxsize=8)
+def _grown(lake: Lake, _version: int, fitted: date, as_of: date) -> float:
+    """As `_growth`; it reads all of history, so once for a version of the table, not each tick."""
     with connect() as connection:
         counts = connection.execute(f"""
             select count(*) filter (event_date >= date '{fitted}')::double as new,

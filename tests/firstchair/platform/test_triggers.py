@@ -1,6 +1,7 @@
 """What asks for a retraining, read from tables."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -23,9 +24,9 @@ def logins(user: str, day: date, count: int) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=t.EVENTS.schema)
 
 
-def growth(lake: Lake) -> float:
+def growth(lake: Lake, *, fitted: date = FITTED) -> float:
     """Events since the newest models ÷ those before, as the condition tells it."""
-    found = {one.cause: one for one in of_models(lake, AS_OF, FITTED, load_rules())}
+    found = {one.cause: one for one in of_models(lake, AS_OF, fitted, load_rules())}
     condition = found["volume"]
     assert condition.held[AS_OF] == (condition.evidence["growth"] >= 0.5)
     return float(condition.evidence["growth"])
@@ -55,3 +56,23 @@ def test_events_before_which_there_were_none_are_growth(served: Lake) -> None:
     served.delete(t.EVENTS, f"event_date < '{FITTED}'")
 
     assert growth(served) == 3 * USERS
+
+
+def unreadable(lake: Lake) -> Lake:
+    """The lake, where whoever reads the rows of events fails."""
+    for file in Path(lake.url, t.EVENTS.name).rglob("*.parquet"):
+        file.unlink()
+    return lake
+
+
+def test_history_is_read_once_for_all_looks_until_events_come_in(served: Lake) -> None:
+    before = growth(served)
+
+    assert growth(unreadable(served)) == before
+
+    served.overwrite(t.EVENTS, logins("u1", FITTED, 1))
+    assert growth(served) == 1
+
+
+def test_after_a_run_with_models_there_is_no_growth_and_no_history_is_read(served: Lake) -> None:
+    assert growth(unreadable(served), fitted=AS_OF) == 0
