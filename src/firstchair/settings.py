@@ -310,7 +310,7 @@ class Settings(BaseSettings):
     )
     canary_share: float = Field(
         0.5,
-        ge=0,
+        gt=0.2,  # the last step of the ramp, which tests safety alone
         le=0.9,
         description="users outside the holdout who see a challenger in its decision stage",
     )

@@ -103,6 +103,16 @@ def test_secrets_are_hidden_where_settings_are_printed(monkeypatch: pytest.Monke
     assert load_settings().secret_api_token() == "open-sesame"
 
 
+@pytest.mark.parametrize("value", ["0", "0.1", "0.2", "0.95"])
+def test_the_stage_that_decides_has_a_larger_share_than_the_ramp(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_CANARY_SHARE", value)
+
+    with pytest.raises(SettingsError, match="canary_share"):
+        load_settings()
+
+
 @pytest.mark.parametrize("value", ["0", "1", "-0.1", "much"])
 def test_a_wanted_effect_is_a_share_between_nothing_and_all(
     monkeypatch: pytest.MonkeyPatch, value: str

@@ -119,7 +119,8 @@ GUIDES: Mapping[str, Guide] = {
     "sample_ratio": Guide(
         "Users are lost in one arm, or assigned otherwise than planned: the comparison cannot be "
         "trusted.",
-        "Find which step drops users, mend it, and let the stage begin again under another salt.",
+        "Find which step drops users and mend it. This stage ends without a promotion on its last "
+        "day; the next version of the family is assigned anew.",
         "audition",
     ),
     "refresh_held": Guide(

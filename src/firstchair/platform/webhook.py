@@ -110,7 +110,7 @@ def _posted(
     fault = _post(receiver, incident, event)
     if fault is None:
         return True
-    wait = min(FIRST_WAIT * 2**incident.attempts, LONGEST_WAIT)
+    wait = FIRST_WAIT * min(2**incident.attempts, LONGEST_WAIT // FIRST_WAIT)
     journal.note(
         incident.incident_id,
         attempts=incident.attempts + 1,

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
         ManualDecision,
         promote_by_hand,
         roll_back_by_hand,
-        rollback_target,
     )
     from firstchair.promotion.candidates import (
         Candidate,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from firstchair.promotion.refits import judge_refit
     from firstchair.promotion.registry import NAME, Alias, Registry, Training, Version
     from firstchair.promotion.registry_and_ledger import open_registry_and_ledger
+    from firstchair.promotion.rollbacks import rollback_target
     from firstchair.promotion.rules import GateRules, LiveRules, OfflineRules
     from firstchair.promotion.stage_plan import PlannedStage, StagePlan, newest_plan
     from firstchair.promotion.stages import Phase, Stage, arms_of

@@ -1,7 +1,6 @@
 """Decisions by a person: written to the ledger like any other, with their name and reason."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -13,6 +12,7 @@ from firstchair.promotion.kinds import Verb
 from firstchair.promotion.ledger import BY_HAND, Decision, Entry, Ledger
 from firstchair.promotion.protocol import follow, reconcile_aliases
 from firstchair.promotion.registry import Registry, Version
+from firstchair.promotion.rollbacks import rollback_target
 from firstchair.promotion.stages import REMOVED, Outcome, Phase, Stage, probation
 
 LOOK = "Look at `firstchair status` and `firstchair decisions`, then choose another version."
@@ -26,33 +26,6 @@ class ManualDecision:
     reason: str
     now: datetime
     as_of: date
-
-
-def rollback_target(ledger: Ledger) -> str | None:
-    """The version that a rollback would bring back; None if there is none.
-
-    It is the newest version that served before the present champion was promoted, that had passed
-    its probation or needed none, and that was neither rolled back nor rejected since.
-
-    Raises:
-        LedgerError: The ledger cannot be read.
-    """
-    stages = ledger.stages()
-    return next((v for v in _predecessors(ledger) if stages.get(v) == Stage.CHAMPION), None)
-
-
-def _predecessors(ledger: Ledger) -> Iterator[str]:
-    """Versions that served before the present champion was promoted, newest first.
-
-    Entries that brought the champion back by a rollback do not count as its promotion.
-    """
-    changes = ledger.champion_changes()
-    serving = changes[0].champion_after if changes else None
-    promoted = False
-    for entry in changes:
-        promoted = promoted or (entry.champion_after == serving and entry.decision == Verb.PROMOTE)
-        if promoted and entry.champion_before not in {None, serving}:
-            yield str(entry.champion_before)
 
 
 def promote_by_hand(
@@ -97,7 +70,7 @@ def promote_by_hand(
             raise _refused(f"Version {version} is the champion already.", LOOK)
         known = last.phase is not None and last.phase.treatment == chosen.version
         kept = last.phase.salt if known and last.phase is not None else f"{salt}/{chosen.version}"
-        control = _control(ledger, last.champion_after, chosen)
+        control = _control(registry, ledger, last.champion_after, chosen)
         canary = Phase(Stage.CANARY, chosen.version, control, 0.5, kept, manual.as_of)
         phase = probation(canary, users=users, on=manual.as_of)
         outcome = Outcome(Stage.PROBATION, chosen.version, phase)
@@ -105,11 +78,11 @@ def promote_by_hand(
         return _written(registry, ledger, decision)
 
 
-def _control(ledger: Ledger, champion: str, chosen: Version) -> str:
+def _control(registry: Registry, ledger: Ledger, champion: str, chosen: Version) -> str:
     """The version for the control group of a promotion by hand."""
     if ledger.stages().get(champion) == Stage.CHAMPION:
         return champion
-    target = rollback_target(ledger)
+    target = rollback_target(registry, ledger)
     return champion if target in {None, chosen.version} else str(target)
 
 
@@ -130,13 +103,13 @@ def roll_back_by_hand(
     """
     with advisory_lock(ledger.url, LOCK, wait=True):
         reconcile_aliases(registry, ledger, now=manual.now)
-        last, target = ledger.last(), rollback_target(ledger)
+        last, target = ledger.last(), rollback_target(registry, ledger)
         if last is None or last.champion_after is None:
             raise _refused(
                 "There is no champion to roll back.", "Build models with `firstchair run`."
             )
         if target is None:
-            raise _nobody_before(ledger, last.champion_after)
+            raise _nobody_before(registry, ledger, last.champion_after)
         if to is not None and to != target:
             raise _refused(
                 f"A rollback would bring back version {target} now, not version {to}.",
@@ -148,13 +121,14 @@ def roll_back_by_hand(
         return _written(registry, ledger, decision)
 
 
-def _nobody_before(ledger: Ledger, champion: str) -> RefusedDecisionError:
+def _nobody_before(registry: Registry, ledger: Ledger, champion: str) -> RefusedDecisionError:
     stages = ledger.stages()
     served = {e.champion_before for e in ledger.champion_changes()} - {None, champion}
     numbers = sorted((str(v) for v in served), key=int)
     removed = [
         f"{v} was {stages[v].replace('_', ' ')}" for v in numbers if stages.get(v) in REMOVED
     ]
+    removed += [f"{v} was deleted in MLflow" for v in numbers if registry.find(v) is None]
     why = f": {', '.join(removed)}" if removed else ""
     return _refused(
         f"No version that served before champion {champion} may come back{why}.",

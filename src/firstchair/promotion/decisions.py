@@ -25,19 +25,21 @@ from firstchair.promotion.context import (
     REFRESH,
     DecisionContext,
     Origin,
+    StageTransition,
     pinned,
     write,
 )
 from firstchair.promotion.exposure import Span
 from firstchair.promotion.kinds import Verb
 from firstchair.promotion.ledger import Entry, Ledger
-from firstchair.promotion.live import evaluate_stage
+from firstchair.promotion.live import bring_back, evaluate_stage
 from firstchair.promotion.protocol import challenger_after, reconcile_aliases
 from firstchair.promotion.refits import evaluate_refit, measure_refit
 from firstchair.promotion.registry import Registry
+from firstchair.promotion.rollbacks import rollback_target
 from firstchair.promotion.rules import GateRules
 from firstchair.promotion.stage_planning import plan_stage
-from firstchair.promotion.stages import REMOVED
+from firstchair.promotion.stages import REMOVED, Phase
 
 LOCK = "firstchair promotion"
 
@@ -123,12 +125,21 @@ class _Day:
     def decide(self) -> None:
         context = self._context(pinned(self.lake))
         if (phase := context.phase) is not None:
-            if (transition := evaluate_stage(context, phase)) is not None:
+            if (transition := self._of_stage(context, phase)) is not None:
                 write(context, self.ledger, transition, self.origin)
         elif not any(entry.evidence["kind"] == EXPERIMENT for entry in context.entries):
             self._plan()
             self._champion(context)
             self._challengers()
+
+    def _of_stage(self, context: DecisionContext, phase: Phase) -> StageTransition | None:
+        """The transition of the running stage; a rollback brings back a version that is there."""
+        found = evaluate_stage(context, phase)
+        if found is None or found.decision != Verb.ROLL_BACK:
+            return found
+        if self.registry.find(str(found.champion_after)) is not None:
+            return found
+        return bring_back(found, phase, rollback_target(self.registry, self.ledger))
 
     def _context(self, lake: Lake) -> DecisionContext:
         """The inputs of the next decision, with every table pinned at its present version."""
@@ -235,7 +246,10 @@ def restore_aliases(registry: Registry, ledger: Ledger, *, now: datetime) -> boo
 def undecided(
     lake: Lake, registry: Registry, ledger: Ledger, contenders: Sequence[Family] = CONTENDERS
 ) -> list[date]:
-    """Days without an entry that have all needed versions and complete evidence, ascending.
+    """Days without an entry that have all that a decision reads, ascending.
+
+    That is all needed versions and their evidence of the day. While a stage with traffic is running
+    the stage's evidence of the day before is enough: a rollback does not wait for models.
 
     Args:
         lake: The tables.
@@ -247,9 +261,17 @@ def undecided(
     last = ledger.last()
     measured = {*lake.partitions(t.OFFLINE_EVIDENCE), *lake.partitions(t.TRAINING_EVIDENCE)}
     days = [day for day in sorted(measured) if last is None or day >= last.as_of]
+    staged = set() if last is None or last.phase is None else _staged(lake, last.phase)
+    days = sorted({*days, *(day for day in staged if last is not None and day >= last.as_of)})
     days = [day for day in days if last is None or not _is_blocked(lake, day)]
-    complete = (day for day in days if _is_complete(lake, registry, day, needed))
+    complete = (day for day in days if day in staged or _is_complete(lake, registry, day, needed))
     return [day for day in complete if not _is_decided(registry, ledger, day, contenders)]
+
+
+def _staged(lake: Lake, phase: Phase) -> set[date]:
+    """Days on which a running stage has evidence of the day before."""
+    days = (day + timedelta(days=1) for day in lake.partitions(t.EVIDENCE))
+    return {day for day in days if day > phase.first_day}
 
 
 def _is_blocked(lake: Lake, as_of: date) -> bool:

@@ -197,8 +197,8 @@ class Ledger:
         with self._engine.connect() as connection:
             return bool(connection.scalar(query, {"name": WRITER}))
 
-    def entries(self, *, limit: int = 1_000) -> list[Entry]:
-        """The newest entries, newest first.
+    def entries(self, *, limit: int | None = 1_000) -> list[Entry]:
+        """The newest entries, newest first; all of them where `limit` is None.
 
         Raises:
             LedgerError: The ledger cannot be reached.

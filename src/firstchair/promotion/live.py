@@ -1,6 +1,6 @@
 """Evaluate the running stage with traffic, and make the transition that follows from it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,7 +11,11 @@ from firstchair.promotion.evidence_record import families_of
 from firstchair.promotion.experiment import ExperimentDecision, as_evidence, decide
 from firstchair.promotion.exposure import stage_rows
 from firstchair.promotion.kinds import Verb
+from firstchair.promotion.reasons import Reason
 from firstchair.promotion.stages import Outcome, Phase, Stage, after
+
+# Finding of a rollback whose version was deleted: the one that serves in its place, or None.
+BROUGHT_BACK = "brought_back"
 
 
 def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | None:
@@ -46,6 +50,37 @@ def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | 
     )
     findings = _findings(context, phase, found, left_out)
     return _transition(context, phase, outcome, found, fingerprint, findings)
+
+
+def bring_back(transition: StageTransition, phase: Phase, target: str | None) -> StageTransition:
+    """The rollback of a probation whose version before was deleted in MLflow.
+
+    Args:
+        transition: The rollback to that version.
+        phase: The probation.
+        target: A version that served earlier and is there; None if there is none, so that the
+            champion stays on probation.
+    """
+    gone = f"Version {phase.control}, which served before, was deleted in MLflow"
+    if target is None:
+        transition = replace(
+            transition,
+            decision=str(Verb.HOLD),
+            champion_after=phase.treatment,
+            stage=Stage.PROBATION,
+            phase=phase,
+            challenger_after=phase.control,
+        )
+        sentence = f"{gone}, and no other may come back: promote one by hand."
+    else:
+        transition = replace(transition, champion_after=target)
+        sentence = f"{gone}: version {target} serves again."
+    return replace(
+        transition,
+        reason_codes=(*transition.reason_codes, Reason.VERSION_DELETED),
+        reasons=(*transition.reasons, sentence),
+        findings={**transition.findings, BROUGHT_BACK: target},
+    )
 
 
 def _transition(

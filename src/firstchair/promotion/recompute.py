@@ -25,7 +25,7 @@ from firstchair.promotion.context import (
 from firstchair.promotion.exposure import assigned_arms, stage_rows
 from firstchair.promotion.kept_buckets import kept_buckets
 from firstchair.promotion.ledger import Decision, Entry, Ledger, canonical
-from firstchair.promotion.live import evaluate_stage
+from firstchair.promotion.live import BROUGHT_BACK, bring_back, evaluate_stage
 from firstchair.promotion.refits import evaluate_refit
 from firstchair.promotion.registry import Registry
 from firstchair.promotion.rules import GateRules
@@ -42,7 +42,8 @@ COMPARED = (
     "reasons",
     "data_fingerprint",
 )
-NOT_COMPARED = ("code_version", "tick_id")
+# What the outlook advises is worded by the release; no decision rests on it.
+NOT_COMPARED = ("code_version", "tick_id", "outlook")
 NEEDED = ("tables", "salt", "holdout_share")
 
 
@@ -94,7 +95,7 @@ def replay(lake: Lake, registry: Registry, ledger: Ledger, decision_id: str) -> 
     Raises:
         LedgerError: There is no such decision.
     """
-    past = ledger.entries()
+    past = ledger.entries(limit=None)
     place = next((n for n, entry in enumerate(past) if entry.decision_id == decision_id), None)
     if place is None:
         raise LedgerError(
@@ -109,7 +110,7 @@ def replay(lake: Lake, registry: Registry, ledger: Ledger, decision_id: str) -> 
 
 def replay_all(lake: Lake, registry: Registry, ledger: Ledger) -> ReplayReport:
     """Recompute every decision of the ledger and compare each with its entry."""
-    past = ledger.entries()
+    past = ledger.entries(limit=None)
     results = tuple(
         _replayed(lake, registry, past[place], past[place + 1 :])
         for place in range(len(past) - 1, -1, -1)
@@ -182,7 +183,12 @@ def _transition(context: DecisionContext, entry: Entry) -> StageTransition | Non
             recipe=version(entry.evidence["recipe_version"]),
         )
         return next((one for one in found if one.challenger.version == entry.challenger), None)
-    return None if context.phase is None else evaluate_stage(context, context.phase)
+    if context.phase is None:
+        return None
+    found = evaluate_stage(context, context.phase)
+    if found is not None and BROUGHT_BACK in entry.evidence:
+        return bring_back(found, context.phase, entry.evidence[BROUGHT_BACK])
+    return found
 
 
 def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:

@@ -151,6 +151,16 @@ def test_a_receiver_that_is_down_is_asked_less_and_less_often(
     assert (incident.attempts, incident.delivered_at) == (8, None)
 
 
+def test_a_receiver_that_was_down_for_days_is_told_once_it_is_back(
+    journal: Journal, receiver: Receiver
+) -> None:
+    receiver.faults = 60
+
+    ticks(journal, receiver.url, *[(STALE,)] * 61, (STALE, GAPS), minutes=61)
+
+    assert receiver.events() == [("stale_data", "opened"), ("sequence_gaps", "opened")]
+
+
 def test_what_was_over_before_it_could_be_told_is_told_with_its_end(
     journal: Journal, receiver: Receiver
 ) -> None:

@@ -128,6 +128,71 @@ def test_a_probation_goes_on_where_the_version_before_was_deleted(probation: Sta
     assert again.outcome == "reproduced"
 
 
+def test_a_version_that_was_deleted_in_mlflow_is_no_place_to_roll_back_to(stand: Stand) -> None:
+    a = stand.a
+    promoted(a, "content")
+    deleted(a, stand.als)
+    entries = a.ledger.entries()
+
+    with pytest.raises(LedgerError, match=f"{stand.als} was deleted in MLflow"):
+        rolled_back(a)
+
+    assert a.ledger.entries() == entries
+    assert a.aliases()["champion"] == a.number("content")
+    assert not restore_aliases(a.registry, a.ledger, now=NOW)
+
+
+def test_harm_in_probation_brings_back_an_earlier_version_where_the_one_before_was_deleted(
+    probation: Stand,
+) -> None:
+    stand, a = probation, probation.a
+    stand.live(Effect(0.10), 4)
+    stand.decide(AT_HALF + 8)
+    newest = promoted(a, "content")
+    assert newest.phase is not None and newest.phase.control == stand.xgboost
+    stand.live(Effect(-0.35), 4)
+    deleted(a, stand.xgboost)
+
+    decided = stand.decide(AT_HALF + 12).entries[0]
+
+    assert (decided.decision, decided.champion_after) == ("roll_back", stand.als)
+    assert decided.reason_codes[-1] == "version_deleted"
+    assert a.aliases()["champion"] == stand.als
+    again = replay(a.lake, a.registry, a.ledger, decided.decision_id)
+    assert again.outcome == "reproduced", again.detail
+
+
+def test_harm_in_probation_is_told_where_no_version_is_left_to_bring_back(
+    probation: Stand,
+) -> None:
+    stand, a = probation, probation.a
+    stand.live(Effect(-0.35), 4)
+    deleted(a, stand.als)
+
+    decided = stand.decide(AT_HALF + 8).entries[0]
+
+    assert (decided.decision, decided.champion_after) == ("hold", stand.xgboost)
+    assert decided.reason_codes[0] == "worse_since_promotion"
+    assert "promote one by hand" in decided.reasons[-1]
+    assert decided.phase == stand.phase and stand.phase is not None
+    assert is_followed(a.registry, a.ledger)
+    again = replay(a.lake, a.registry, a.ledger, decided.decision_id)
+    assert again.outcome == "reproduced", again.detail
+
+
+def test_a_rollback_does_not_wait_for_models(probation: Stand) -> None:
+    stand, a = probation, probation.a
+    stand.live(Effect(-0.35), 4)
+    phase = stand.phase
+    assert phase is not None
+
+    due = undecided(a.lake, a.registry, a.ledger)
+
+    assert due[-1] == phase.first_day + timedelta(days=4)
+    assert {version.as_of for version in a.registry.versions()}.isdisjoint(due)
+    assert a.decide(due[-1]).champion == stand.als
+
+
 def test_a_rollback_after_a_rollback_by_the_gate_does_not_undo_it(probation: Stand) -> None:
     stand, first = probation, AT_HALF
     stand.live(Effect(-0.35), 4)
@@ -145,7 +210,7 @@ def test_a_version_on_probation_is_no_place_to_roll_back_to(stand: Stand) -> Non
 
     assert second.phase is not None and second.phase.control == stand.als
     assert a.aliases()["previous"] == stand.als
-    assert rollback_target(a.ledger) == stand.als
+    assert rollback_target(a.registry, a.ledger) == stand.als
 
     back = rolled_back(a)
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from firstchair.errors import LedgerError
 from firstchair.lake import maintain_table
 from firstchair.lake import tables as t
-from firstchair.promotion import ManualDecision, promote_by_hand, replay, replay_all
+from firstchair.promotion import Ledger, ManualDecision, promote_by_hand, replay, replay_all
 from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, SALT, Audition
 from tests.firstchair.promotion.test_live import Stand
 
@@ -51,6 +51,19 @@ def rewrite(a: Audition, kind: str, path: str, value: str) -> None:
         connection.execute(sa.text("alter table decisions disable trigger user"))
         connection.execute(statement, {"path": path, "value": value, "kind": kind})
         connection.execute(sa.text("alter table decisions enable trigger user"))
+
+
+def test_a_ledger_longer_than_a_page_is_recomputed_whole(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = stand.a.ledger.entries()[-1]
+    monkeypatch.setattr(Ledger.entries, "__kwdefaults__", {"limit": 2})
+
+    report = replay_all(stand.a.lake, stand.a.registry, stand.a.ledger)
+    alone = replay(stand.a.lake, stand.a.registry, stand.a.ledger, first.decision_id)
+
+    assert (report.entries, report.reproduced) == (5, 5), report.results
+    assert alone.outcome == "reproduced"
 
 
 def test_every_entry_of_a_ledger_is_reproduced(stand: Stand) -> None:

@@ -69,7 +69,7 @@ def hand_page(sources: Sources) -> HandPage:
     stood = {v for entry in entries for v in (entry.challenger, entry.champion_before) if v}
     numbers = sorted(stood | set(newest), key=int, reverse=True)
     found = [Choice(v, known.get(v, "version"), stages.get(v, "candidate")) for v in numbers]
-    target = rollback_target(sources.ledger)
+    target = rollback_target(sources.registry, sources.ledger)
     return HandPage(
         champion=champion,
         choices=tuple(c for c in found if champion is None or c.version != champion.version)[

@@ -176,6 +176,8 @@ class Experiment:
             asked = (*self._of_data(seen), arms)
             if self.stage == PROBATION and seen.evaluation.day >= self.rules.probation_max_days:
                 return self._unconfirmed(seen, asked)
+            if self.stage == CANARY and seen.evaluation.day >= self.rules.max_days:
+                return self._over(seen, asked)
             return self._hold(seen, asked)
         if self.stage == PROBATION:
             return self._in_probation(seen)

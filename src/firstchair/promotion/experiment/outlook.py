@@ -13,8 +13,11 @@ from firstchair.promotion.reasons import Reason
 from firstchair.promotion.rules import LiveRules
 
 REMEDIES = {
-    Reason.SAMPLE_RATIO_MISMATCH: "Find out why users are missing, then begin under another salt.",
-    Reason.SINGLE_ARM: "Serve both arms, then begin the stage anew.",
+    Reason.SAMPLE_RATIO_MISMATCH: (
+        "Nothing in this stage, which ends on its last day. Find out why users are missing, so "
+        "that the next version's stage has them."
+    ),
+    Reason.SINGLE_ARM: "Serve both arms.",
     Reason.DATA_QUALITY: "Wait for the missing impressions, or deliver them.",
     Reason.EVIDENCE_LEFT_OUT: (
         "Find out what writes the rows that were left out, and write them anew."

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from firstchair.promotion import Reason, Verb
 from firstchair.promotion.audition import Effect, Panel, simulate_panel
 from firstchair.promotion.experiment import (
+    Evidence,
     Experiment,
     ExperimentDecision,
     as_evidence,
@@ -307,14 +308,28 @@ def test_probation_ends_by_its_last_day_where_the_data_never_let_it_be_confirmed
     assert "Day 8 of at most 8: the champion stays" in daily[7].reasons[-1]
 
 
-def test_probation_with_users_missing_from_an_arm_ends_too() -> None:
-    rows = evidence_of(Effect(0.02), users=3_000, days=9)
+def with_half_the_treatment_missing(days: int) -> Evidence:
+    rows = evidence_of(Effect(0.02), users=3_000, days=days)
     lost = [
         arm == "challenger" and int(key, 16) % 2 == 0
         for arm, key in zip(rows["arm"].to_pylist(), rows["user_key"].to_pylist(), strict=True)
     ]
-    evidence = as_evidence(rows.filter(pc.invert(pa.array(lost))))
-    daily = decide_daily(evidence, SHORT, stage="probation")
+    return as_evidence(rows.filter(pc.invert(pa.array(lost))))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_a_canary_with_users_missing_from_an_arm_ends_on_its_last_day(share: float) -> None:
+    rules = replace(RULES, min_days=4, max_days=6)
+    daily = decide_daily(with_half_the_treatment_missing(7), rules, share=share)
+
+    assert [found.decision for found in daily] == [Verb.HOLD] * 7
+    assert all(Reason.SAMPLE_RATIO_MISMATCH in found.reason_codes for found in daily)
+    over = [Reason.HORIZON_REACHED in found.reason_codes for found in daily]
+    assert over == [False] * 5 + [True, True]
+
+
+def test_probation_with_users_missing_from_an_arm_ends_too() -> None:
+    daily = decide_daily(with_half_the_treatment_missing(9), SHORT, stage="probation")
 
     assert [found.decision for found in daily] == [Verb.HOLD] * 9
     assert all(Reason.SAMPLE_RATIO_MISMATCH in found.reason_codes for found in daily)
