@@ -26,6 +26,12 @@ OPEN = [
     for status in dg.DagsterRunStatus
     if status not in {dg.DagsterRunStatus.SUCCESS, FAILED, dg.DagsterRunStatus.CANCELED}
 ]
+# Statuses of a run that has left the queue; a queued one may wait for as long as it takes.
+BEFORE_START = {dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING}
+LAUNCHED = [*BEFORE_START, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+# A run opens the platform, and so tells its process, well within this time after its launch.
+START_MINUTES = 5
+KILLED = "The process was killed."
 LONGEST_WAIT_MINUTES = 60
 FAILED_RUN_DAYS = 7
 # Two readings of a process's start differ by less.
@@ -98,13 +104,33 @@ def materialise(
     return run_id
 
 
-def close_orphans(instance: dg.DagsterInstance) -> int:
-    """Mark runs failed whose process on this machine is gone; the UI would show them as at work."""
-    started = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    orphans = [run for run in started if not _is_alive(run.tags.get(PROCESS_TAG, ""))]
+def close_orphans(instance: dg.DagsterInstance, *, now: datetime) -> int:
+    """Close runs that no process works on any more; they would hold back all runs after them.
+
+    A run whose process on this machine is gone is closed at once. One that tells of no process,
+    since it was killed before it opened the platform, is closed once its record has not changed for
+    `START_MINUTES`. A run that a person cancelled becomes cancelled, any other one failed.
+
+    Returns:
+        How many were closed.
+    """
+    records = instance.get_run_records(filters=dg.RunsFilter(statuses=LAUNCHED))
+    orphans = [record.dagster_run for record in records if _is_orphan(record, now)]
     for run in orphans:
-        instance.report_run_failed(run, "The process was killed; the next run completes its work.")
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, KILLED)
+        else:
+            instance.report_run_failed(run, f"{KILLED} The next run completes its work.")
     return len(orphans)
+
+
+def _is_orphan(record: dg.RunRecord, now: datetime) -> bool:
+    run = record.dagster_run
+    # Before the run itself begins, a tag may be that of the run it was started again from.
+    process = None if run.status in BEFORE_START else run.tags.get(PROCESS_TAG)
+    if process is not None:
+        return not _is_alive(process)
+    return now - record.update_timestamp >= timedelta(minutes=START_MINUTES)
 
 
 def process_tag() -> str:

@@ -1,6 +1,6 @@
 """Sensors: they read state from tables, so a missed or repeated tick changes nothing."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -78,10 +78,10 @@ def promotion_sensor(context: dg.SensorEvaluationContext, platform: PlatformReso
 def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """Report each alert to the journal, the log and alert_webhook_url when it begins and ends.
 
-    Runs whose process is gone are marked failed first: they are reported and asked for again.
+    Runs that no process works on are closed first: they are reported and asked for again.
     """
     p = platform.open()
-    close_orphans(context.instance)
+    close_orphans(context.instance, now=datetime.now(UTC))
     checks = run_checks(context.instance, now=p.now)
     seen = observe(p, checks, runs_under_way(context.instance))
     found = alerts.open_alerts(p, seen)

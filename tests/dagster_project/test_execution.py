@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +16,7 @@ from dagster_project.execution import (
     failed_runs,
     materialise,
     process_tag,
+    runs_under_way,
 )
 from firstchair.errors import RunError
 
@@ -95,13 +96,41 @@ def test_a_run_whose_process_is_gone_is_closed(
         for process in (f"{here}:999999999", process_tag(), "another-machine:999999999")
     ]
 
-    assert close_orphans(instance) == 1
+    assert close_orphans(instance, now=datetime.now(UTC)) == 1
     statuses = [instance.get_run_by_id(run_id).status for run_id in started]
     assert statuses == [
         dg.DagsterRunStatus.FAILURE,
         dg.DagsterRunStatus.STARTED,
         dg.DagsterRunStatus.STARTED,
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "closed_as"),
+    [
+        ("NOT_STARTED", "FAILURE"),
+        ("STARTING", "FAILURE"),
+        ("STARTED", "FAILURE"),
+        ("CANCELING", "CANCELED"),
+    ],
+)
+def test_a_run_killed_before_it_tells_its_process_holds_nothing_back_for_long(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, status: str, closed_as: str
+) -> None:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    run_id = instance.create_run_for_job(job, status=dg.DagsterRunStatus[status]).run_id
+    # As of the run that this one was started again from.
+    if status == "STARTING":
+        instance.add_run_tags(run_id, {PROCESS_TAG: process_tag()})
+    began = datetime.now(UTC)
+
+    assert close_orphans(instance, now=began + timedelta(minutes=4)) == 0
+    close_orphans(instance, now=began + timedelta(minutes=6))
+
+    assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus[closed_as]
+    told = [run.run_id for run in failed_runs(instance, since=began - timedelta(days=1))]
+    assert told == ([run_id] if closed_as == "FAILURE" else [])
+    assert runs_under_way(instance) == ()
 
 
 def test_a_check_is_failed_while_its_newest_outcome_is() -> None:

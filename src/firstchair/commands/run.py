@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -113,7 +113,7 @@ class _Run:
         self.runs: list[str] = []
         self.done = 0
         self.total = len(SOURCES)
-        close_orphans(self.instance)
+        close_orphans(self.instance, now=datetime.now(UTC))
 
     def after(self, mend: Callable[[], None]) -> tuple[date, ...]:
         self._land(ACCOUNTS)
