@@ -11,7 +11,12 @@ from scipy import sparse
 from firstchair.definitions.families import Family
 from firstchair.models import storage
 from firstchair.models.folding import SCORE_DECIMALS, cell_weights, normal_equations
-from firstchair.models.known import best_scored, explain_known, recommend_known
+from firstchair.models.known import (
+    best_scored,
+    explain_known,
+    recommend_known,
+    with_known_artists,
+)
 from firstchair.models.products import GROUP, Artists, best_products
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, narrow, spread
@@ -82,6 +87,10 @@ class ALS:
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The artists with the largest inner products; trending for users without signals."""
         return recommend_known(self, data, rows, k)
+
+    def informed(self, data: TrainingData, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Users with a positive interaction with one of its artists."""
+        return with_known_artists(data, self.artist_ids, rows)
 
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The best by `score`, without computing all scores of a large catalogue."""

@@ -12,7 +12,12 @@ from scipy import sparse
 from firstchair.definitions.families import Family
 from firstchair.models import storage
 from firstchair.models.explanations import blank
-from firstchair.models.known import best_scored, explained_known, recommend_known
+from firstchair.models.known import (
+    best_scored,
+    explained_known,
+    recommend_known,
+    with_known_artists,
+)
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
 from firstchair.models.selection import Floats, columns_for, spread
 from firstchair.models.shared import fitted
@@ -111,7 +116,9 @@ class SharedModel(ArrayModel):
 
 
 class PersonalModel(ArrayModel):
-    """An `ArrayModel` for users with positive interactions; all others get what is trending.
+    """An `ArrayModel` for users with a positive interaction with an artist that it knows.
+
+    All others get what is trending.
 
     A subclass implements `explain` by `firstchair.models.known` if it can name the user's artists
     behind an item.
@@ -130,6 +137,10 @@ class PersonalModel(ArrayModel):
         """The artists with the best scores; trending for users of whom nothing is known."""
         return recommend_known(self, data, rows, k)
 
+    def informed(self, data: TrainingData, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Users with a positive interaction with one of its artists."""
+        return with_known_artists(data, self.artist_ids, rows)
+
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The artists with the best scores, for users of whom something is known."""
         return best_scored(self, data, rows, k)
@@ -137,7 +148,7 @@ class PersonalModel(ArrayModel):
     def explain(self, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
         """The sentence of the family; for users of whom nothing is known, that of trending."""
         found = super().explain(data, rows, lists)
-        found.sentences[~data.warm(rows)] = ""
+        found.sentences[~self.informed(data, rows)] = ""
         return explained_known(found, self.trending, data, rows, lists)
 
     def save(self, folder: Path) -> None:

@@ -12,7 +12,12 @@ from firstchair.models import storage
 from firstchair.models.als import ALS
 from firstchair.models.hits import hits_of, ndcg
 from firstchair.models.item_item import ItemItem
-from firstchair.models.known import best_scored, explain_known, recommend_known
+from firstchair.models.known import (
+    best_scored,
+    explain_known,
+    recommend_known,
+    with_known_artists,
+)
 from firstchair.models.protocol import (
     Explanations,
     LabelledHistory,
@@ -107,6 +112,10 @@ class Blend:
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The artists with the best scores; trending for users without positive signals."""
         return recommend_known(self, data, rows, k)
+
+    def informed(self, data: TrainingData, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Users with a positive interaction with one of its artists."""
+        return with_known_artists(data, self.artist_ids, rows)
 
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
         """The best by `score`, over the whole catalogue."""

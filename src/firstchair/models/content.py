@@ -64,6 +64,11 @@ class Content(PersonalModel):
         cosine = (self._tastes(data, columns, rows) @ self.vectors.T).toarray()
         return spread(np.clip(cosine, 0, 1).astype(np.float32), columns, len(data.artist_ids))
 
+    def informed(self, data: TrainingData, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Users with a positive interaction with an artist of which it knows a genre or an era."""
+        tastes = self._tastes(data, columns_for(data, self.artist_ids), rows)
+        return np.asarray(tastes.getnnz(axis=1) > 0)
+
     def _tastes(
         self, data: TrainingData, columns: npt.NDArray[np.int64], rows: Rows
     ) -> sparse.csr_matrix:

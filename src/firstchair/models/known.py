@@ -20,29 +20,52 @@ class Personal(Protocol):
         """The model for users of whom nothing is known."""
         ...
 
+    def informed(self, data: TrainingData, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which of `rows` it can tell artists apart for."""
+        ...
+
     def score(self, data: TrainingData, rows: Rows) -> Floats:
         """Every artist for each of `rows`."""
         ...
 
     def best(self, data: TrainingData, rows: Rows, k: int) -> Lists:
-        """The `k` best untaken artists by `score` for each of `rows`, users with signals."""
+        """The `k` best untaken artists by `score` for each of `rows`, all of them `informed`."""
         ...
 
 
 def recommend_known(model: Personal, data: TrainingData, rows: Rows, k: int) -> Lists:
-    """Lists by `model.best`; trending for users without positive signals.
+    """Lists by `model.best`; trending for users of whom the model knows nothing.
 
     The cost grows with `rows`, not with all users of `data`.
     """
-    warm = data.warm(rows)
+    informed = model.informed(data, rows)
     lists = Lists(
         np.full((len(rows), k), -1, dtype=np.int32), np.zeros((len(rows), k), dtype=np.float32)
     )
-    for part, listed in ((warm, model.best), (~warm, model.trending.recommend)):
+    for part, listed in ((informed, model.best), (~informed, model.trending.recommend)):
         if part.any():
             found = listed(data, rows[part], k)
             lists.artists[part], lists.scores[part] = found.artists, found.scores
     return lists
+
+
+def with_known_artists(
+    data: TrainingData, artist_ids: npt.NDArray[np.str_], rows: Rows
+) -> npt.NDArray[np.bool_]:
+    """Which of `rows` have a positive interaction with an artist that a model knows.
+
+    Newer data may hold users whose artists are all newer than the fit.
+
+    Args:
+        data: What lists are made of.
+        artist_ids: The artists of the data that the model was fitted on, ascending.
+        rows: Users.
+    """
+    warm = data.warm(rows)
+    if np.array_equal(data.artist_ids, artist_ids):
+        return warm
+    liked = narrow(data.confidence[rows], columns_for(data, artist_ids)) > 0
+    return np.asarray(warm & (liked.getnnz(axis=1) > 0))
 
 
 class Scoring(Protocol):

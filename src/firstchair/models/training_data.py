@@ -137,16 +137,16 @@ class _Loader:
 
     def _load(self, as_of: date) -> TrainingData:
         pairs = self._rows(t.INTERACTIONS, features.interactions, PAIRS, as_of)
-        users = self._rows(t.USER_FEATURES, features.user_scalars, SCALARS, as_of).to_pandas()
+        users = self._users(as_of)
         artists = self._artists(as_of)
         return TrainingData(
             as_of=as_of,
             user_keys=self.user_keys,
             artist_ids=self.artist_ids,
             confidence=self._matrix(pairs, _signed(pairs)),
-            users=users.set_index("user_key").reindex(self.user_keys),
+            users=users,
             artists=artists,
-            fingerprint=_digest(as_of, pairs, users, artists),
+            fingerprint=_digest(as_of, pairs, users.reset_index()[SCALARS], artists),
             recent=self._ones(
                 pairs.filter(pc.field("last_signal_on") >= as_of - timedelta(days=RECENT_DAYS))
             ),
@@ -194,6 +194,22 @@ class _Loader:
         return Slates(
             slate[known].astype(np.int64), row[known], column[known], taken=taken, **numbers
         )
+
+    def _users(self, as_of: date) -> pd.DataFrame:
+        """Features of every user, in the order of `user_keys`.
+
+        gold/user_features of an earlier day lacks users whose accounts were made since.
+        """
+        rows = self._rows(t.USER_FEATURES, features.user_scalars, SCALARS, as_of)
+        built = set(rows.column("user_key").to_pylist())
+        missing = [key for key in self.user_keys.tolist() if key not in built]
+        if missing:
+            columns = tuple(SCALARS)
+            found = self._computed(features.user_scalars, columns=columns, as_of=as_of)
+            lacked = found.filter(pc.is_in(found["user_key"], pa.array(missing, pa.string())))
+            rows = pa.concat_tables([rows, lacked])
+        users: pd.DataFrame = rows.to_pandas().set_index("user_key").reindex(self.user_keys)
+        return users
 
     def _rows(self, table: Table, definition: Any, columns: list[str], as_of: date) -> pa.Table:
         if as_of in self.lake.partitions(table) and not self._is_outdated(table, as_of):

@@ -185,10 +185,10 @@ def _transition(context: DecisionContext, entry: Entry) -> StageTransition | Non
         return next((one for one in found if one.challenger.version == entry.challenger), None)
     if context.phase is None:
         return None
-    found = evaluate_stage(context, context.phase)
-    if found is not None and BROUGHT_BACK in entry.evidence:
-        return bring_back(found, context.phase, entry.evidence[BROUGHT_BACK])
-    return found
+    decided = evaluate_stage(context, context.phase)
+    if decided is not None and BROUGHT_BACK in entry.evidence:
+        return bring_back(decided, context.phase, entry.evidence[BROUGHT_BACK])
+    return decided
 
 
 def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:

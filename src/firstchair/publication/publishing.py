@@ -29,6 +29,7 @@ from firstchair.publication.layout import FORMAT, MANIFEST, VERSIONS
 from firstchair.publication.lists import trending_for_unknown_users, trending_of
 from firstchair.publication.matrices import write_matrices
 from firstchair.publication.ranking_files import ranking_versions, write_rankers
+from firstchair.publication.served import serves
 from firstchair.publication.writing import finish, point_to
 
 KEPT_VERSIONS = 5
@@ -93,14 +94,18 @@ def publish(
         roles.pop(PREVIOUS, None)
     contents = _Contents(as_of, roles, list_length, arms, diversity)
     name = _write(lake, registry, root / VERSIONS, contents)
-    folder = root / VERSIONS / name
     point_to(root, name)
     _forget_removed(root, registry, name)
     _forget_old(root, name)
     copy_to(bucket, root)
-    manifest = json.loads((folder / MANIFEST).read_text())
+    return _report(root, name)
+
+
+def _report(root: Path, name: str) -> PublishReport:
+    """What a published version is."""
+    manifest = json.loads((root / VERSIONS / name / MANIFEST).read_text())
     return PublishReport(
-        as_of=as_of,
+        as_of=date.fromisoformat(manifest["as_of"]),
         published=name,
         users=manifest["users"],
         bytes=sum(found["bytes"] for found in manifest["files"].values()),
@@ -122,12 +127,17 @@ def publish_day(
     """Publish the lists of `as_of`, after making those that are missing or outdated.
 
     Champion and challenger have no lists if they got the role after the day's lists were made.
-    Matrix and lists are outdated if they hold an artist that was merged since.
+    Matrix and lists are outdated if they hold an artist that was merged since. Where lists of a
+    later day are served nothing is made, and the report is of these: a day that is built again
+    takes no user back.
 
     Raises:
         ModelError: There is no champion, or trending has no list; what is published stays.
         PublicationError: The bucket cannot be written; the lists are published here.
     """
+    served = serves(root)
+    if served is not None and served.as_of > as_of:
+        return _report(root, served.published)
     if holds_merged(lake, t.INTERACTIONS, f"as_of = date '{as_of}'"):
         build_interactions(lake, as_of=as_of)
     lists: dict[str, Any] = {"list_length": list_length, "diversity": diversity}

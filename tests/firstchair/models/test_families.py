@@ -11,7 +11,14 @@ from scipy import sparse
 from firstchair import models
 from firstchair.errors import ModelError
 from firstchair.models import Family, LabelledHistory, Lists, Recommender, TrainingData
-from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard, training_data, withheld
+from tests.firstchair.models.toys import (
+    ARTISTS,
+    AS_OF,
+    USERS,
+    checkerboard,
+    training_data,
+    withheld,
+)
 
 ROWS = np.arange(USERS)
 LEARNERS = (
@@ -163,6 +170,27 @@ def test_newer_data_with_other_artists_is_served_by_their_names(
 
     assert lists.artists.shape == (USERS + 3, 10)
     assert (lists.artists[:, 0] >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "family", [Family.ALS, Family.ITEM_ITEM, Family.GRAPH_FILTER, Family.BLEND, Family.CONTENT]
+)
+def test_who_likes_nothing_but_what_is_newer_than_the_fit_is_shown_what_is_trending(
+    family: Family,
+) -> None:
+    liked = np.add.outer(np.arange(USERS), np.arange(ARTISTS + 1)) % 2 == 0
+    liked[:, 10:] &= np.arange(USERS)[:, None] < 20  # some artists are liked more than others
+    liked[0] = np.arange(ARTISTS + 1) == ARTISTS
+    newer = training_data(liked.astype(np.float32), AS_OF + timedelta(days=1))
+    model = models.fit(family, training_data(liked[:, :ARTISTS].astype(np.float32), AS_OF), seed=1)
+
+    found = model.recommend(newer, np.array([0]), 5)
+    reasons = model.explain(newer, np.array([0]), found).sentences
+
+    trending = model.trending.recommend(newer, np.array([0]), 5)
+    assert same(found, trending)
+    said = model.trending.explain(newer, np.array([0]), trending).sentences
+    assert reasons.tolist() == said.tolist()
 
 
 def test_an_artist_renamed_since_the_fit_keeps_what_was_learnt(

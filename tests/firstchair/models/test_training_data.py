@@ -1,9 +1,10 @@
 """What counts as taken, and so is left out of every family's lists."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+from firstchair.features import build_user_features
 from firstchair.lake import Lake, SparkSettings
 from firstchair.models import load_training_data
 from firstchair.settings import Settings
@@ -72,3 +73,24 @@ def test_data_say_that_spark_fits_als_where_it_is_set(lake: Lake, tmp_path: Path
     ]
 
     assert found == [None, spark]
+
+
+def test_who_joined_after_a_day_that_was_built_is_in_its_data_as_one_who_did_nothing(
+    lake: Lake, tmp_path: Path
+) -> None:
+    scene = Scene()
+    follow = scene.event("follow", scene.anna, "2026-01-10", artist_id="x")
+    login = scene.event("login", scene.anna, "2026-01-20")
+    joined = scene.user("d" * 32, country="SE", created_at=datetime(2026, 2, 3, tzinfo=UTC))
+    users = [*scene.catalogue()["users"], joined]
+    scene.fill(lake, [follow, login])
+    build_user_features(lake, as_of=AS_OF)
+    scene.fill(lake, [follow, login], users=users)
+    never_built = Lake(str(tmp_path / "never-built"))
+    scene.fill(never_built, [follow, login], users=users)
+
+    found, computed = (load_training_data(one, as_of=AS_OF) for one in (lake, never_built))
+
+    assert found.users.loc["d" * 32, ["country", "lifecycle"]].tolist() == ["SE", "new"]
+    assert found.users.equals(computed.users)
+    assert found.fingerprint == computed.fingerprint

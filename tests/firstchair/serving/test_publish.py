@@ -236,6 +236,22 @@ def merged(put_out_matrix: PutOut, lake: Lake, users: list[str]) -> Path:
     return root
 
 
+def test_a_day_that_is_built_again_takes_no_user_back_to_its_lists(
+    put_copy: PutOut, platform: Registry, lake: Lake
+) -> None:
+    root = put_copy()
+    before = AS_OF - timedelta(days=3)
+
+    # No list of that day is there, and the champion was fitted after it.
+    report = publish_day(
+        lake, platform, as_of=before, root=root, list_length=LENGTH, arms=ALL_CHAMPION
+    )
+
+    served = serves(root)
+    assert served is not None and served.as_of == report.as_of == AS_OF
+    assert report.published == served.published
+
+
 def test_a_merged_artist_is_in_no_list_that_is_published_afterwards(
     merged: Path, platform: Registry, lake: Lake
 ) -> None:
