@@ -84,7 +84,8 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
     close_orphans(context.instance, now=datetime.now(UTC))
     checks = run_checks(context.instance, now=p.now)
     seen = observe(p, checks, runs_under_way(context.instance))
-    found = alerts.open_alerts(p, seen)
+    watched = alerts.watch(p, seen)
+    found = alerts.alerts_of(watched, p)
     receiver = webhook.Receiver(
         p.settings.alert_webhook_url,
         p.settings.secret_webhook_key(),
@@ -92,6 +93,6 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
         form=WebhookFormat(p.settings.alert_webhook_format),
         routing_key=p.settings.alert_routing_key.get_secret_value(),
     )
-    webhook.tell(p.journal, found, receiver, now=p.now)
+    webhook.tell(p.journal, found, receiver, now=p.now, unknown=alerts.unknown_codes(watched))
     p.journal.note_tick(now=p.now)
     return dg.SkipReason("; ".join(alert.text for alert in found) or "Nothing is wrong.")

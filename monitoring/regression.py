@@ -16,6 +16,8 @@ from monitoring.rules import EngagementRules
 Values = npt.NDArray[np.float64]
 # Least days before: with fewer the variation between days is unknown.
 LEAST_BEFORE = 7
+# A day with impressions and no click counts as one with so many, since 0 has no logarithm.
+NO_CLICK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,19 @@ def engagement_regression(
 
     It is Welch's t-test on the logarithms of the daily CTR. Days are the unit, because a holiday or
     an outage changes all users of a day. The CTR has fallen if p is under `alpha` and the drop
-    reaches a least size. The last `SLATE_DAYS` days before an as_of are left out, because their
-    impressions may still be clicked.
+    reaches a least size. A day without a click counts as one with half a click. The last
+    `SLATE_DAYS` days before an as_of are left out, because their impressions may still be clicked.
 
     Raises:
         LakeError: gold/engagement_daily cannot be read.
     """
     first = as_of - timedelta(days=days + SLATE_DAYS + rules.recent_days + rules.before_days)
     where = (
-        f"event_date >= date '{first}' and event_date < date '{as_of}' and ctr > 0 "
-        f"and segment = '{ALL}' and model_version = '{ALL}'"
+        f"event_date >= date '{first}' and event_date < date '{as_of}' "
+        f"and (ctr > 0 or impressions > 0) and segment = '{ALL}' and model_version = '{ALL}'"
     )
     rows = lake.read(t.ENGAGEMENT_DAILY, where).to_pylist()
-    ctr = {row["event_date"]: float(row["ctr"]) for row in rows}
+    ctr = {row["event_date"]: row["ctr"] or NO_CLICK / row["impressions"] for row in rows}
     found = {
         day: _change(ctr, day, rules)
         for day in (as_of - timedelta(days=n) for n in range(days - 1, -1, -1))

@@ -20,6 +20,7 @@ def change(lake: Lake, newest: list[float]) -> Regression:
     days = [AS_OF - timedelta(days=len(found) - number) for number in range(len(found))]
     blank = dict.fromkeys(t.ENGAGEMENT_DAILY.schema.names)
     blank |= {"segment": "all", "segment_value": "all", "model_version": "all"}
+    blank |= {"impressions": 500}
     rows = [blank | {"event_date": day, "ctr": ctr} for day, ctr in zip(days, found, strict=True)]
     table = pa.Table.from_pylist(rows, schema=t.ENGAGEMENT_DAILY.schema)
     lake.replace_range(t.ENGAGEMENT_DAILY, table, days[0], days[-1])
@@ -46,3 +47,11 @@ def test_complete_days_that_are_lower_are_a_fall_whatever_the_unfinished_one_is(
     assert lower.before_ctr == pytest.approx(0.1, rel=0.01)
     assert lower.relative_change == pytest.approx(lower.recent_ctr / lower.before_ctr - 1)
     assert lower.relative_change == pytest.approx(-0.3, abs=0.01)
+
+
+@pytest.mark.parametrize("newest", [[0.0, 0.0, 0.0], [0.002, 0.0, 0.001]])
+def test_days_without_a_click_are_a_fall(lake: Lake, newest: list[float]) -> None:
+    lower = change(lake, [*newest, 0.1])
+
+    assert lower.fallen
+    assert lower.relative_change < -0.98

@@ -109,6 +109,11 @@ def alerts_of(checks: Sequence[Check], platform: Platform) -> tuple[Alert, ...]:
     return tuple(_guided(check, platform) for check in by_code.values())[::-1]
 
 
+def unknown_codes(checks: Sequence[Check]) -> frozenset[str]:
+    """Codes of which a check says neither that it fails nor that all is well."""
+    return frozenset(check.name for check in checks if check.state is UNKNOWN)
+
+
 def _guided(check: Check, platform: Platform) -> Alert:
     guide = guide_of(check.name)
     released = _released(platform) if check.name == REGRESSION else ""

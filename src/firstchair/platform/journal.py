@@ -5,7 +5,7 @@ A cause fired or was suppressed. The last look is what Dagster and MLflow were l
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -150,14 +150,18 @@ class Journal:
         with self._engine.connect() as connection:
             return [TriggerRecord(**row._mapping) for row in connection.execute(query)]
 
-    def see(self, found: Mapping[str, str], *, now: datetime) -> None:
+    def see(
+        self, found: Mapping[str, str], *, now: datetime, unknown: Collection[str] = ()
+    ) -> None:
         """Open an incident for each code of `found` without one, and resolve those not in `found`.
 
-        What was acknowledged and is not in `found` is acknowledged no longer.
+        What was acknowledged and is not in `found` is acknowledged no longer. What is unknown stays
+        as it is.
 
         Args:
             found: Detail by code.
             now: The instant of the check.
+            unknown: Codes of which the check could not say anything.
 
         Raises:
             LedgerError: The database cannot be written; nothing was.
@@ -173,13 +177,14 @@ class Journal:
                 texts = {"incident_id": _identity(code, now), "code": code, "detail": found[code]}
                 values = {**texts, "opened_at": now, "next_attempt_at": now, "attempts": 0}
                 connection.execute(pg.insert(INCIDENTS).values(values).on_conflict_do_nothing())
-            over = INCIDENTS.c.code.in_(open_now - found.keys()) & INCIDENTS.c.resolved_at.is_(None)
+            going_on = found.keys() | set(unknown)
+            over = INCIDENTS.c.code.in_(open_now - going_on) & INCIDENTS.c.resolved_at.is_(None)
             connection.execute(
                 INCIDENTS.update()
                 .where(over)
                 .values(resolved_at=now, next_attempt_at=now, attempts=0)
             )
-            ended = SILENCES.c.until.is_(None) & SILENCES.c.code.not_in(found.keys())
+            ended = SILENCES.c.until.is_(None) & SILENCES.c.code.not_in(going_on)
             connection.execute(SILENCES.delete().where(ended))
 
     def incidents(self, *, limit: int = 1_000, only_open: bool = False) -> list[Incident]:

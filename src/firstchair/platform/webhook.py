@@ -5,7 +5,7 @@ import hmac
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.client import HTTPException
@@ -45,8 +45,11 @@ def tell(
     receiver: Receiver,
     *,
     now: datetime,
+    unknown: Collection[str] = (),
 ) -> list[Incident]:
     """Open and resolve incidents by the present alerts, and post what is not delivered yet.
+
+    An incident of one of the codes in `unknown`, whose check could not be made, goes on.
 
     An incident's beginning is posted until the receiver answers 2xx, then never again; so is its
     end, after its beginning. A failed post is tried again no sooner than its wait allows. Posts
@@ -63,7 +66,7 @@ def tell(
         LedgerError: The journal cannot be written.
     """
     with advisory_lock(journal.url, "firstchair alerts", wait=True):
-        journal.see({alert.code: alert.told() for alert in found}, now=now)
+        journal.see({alert.code: alert.told() for alert in found}, now=now, unknown=unknown)
         _log(journal, now)
         for incident in journal.undelivered(now=now) if receiver.url is not None else []:
             _deliver(journal, incident, receiver, now)

@@ -125,6 +125,20 @@ def test_what_a_person_knows_of_is_not_posted_and_an_acknowledgement_ends_with_i
     assert journal.silences(now=later) == {}
 
 
+def test_what_cannot_be_said_leaves_an_incident_and_its_acknowledgement_as_they_are(
+    journal: Journal, receiver: Receiver
+) -> None:
+    ticks(journal, receiver.url, (STALE, GAPS))
+    journal.silence("stale_data", by="ana", at=START)
+
+    later, to = START + timedelta(hours=1), webhook.Receiver(receiver.url, KEY, simulated=False)
+    left = tell(journal, (), to, now=later, unknown={"stale_data", "damaged_lists"})
+
+    assert [incident.code for incident in left] == ["stale_data"]
+    assert set(journal.silences(now=later)) == {"stale_data"}
+    assert receiver.events()[2:] == [("sequence_gaps", "resolved")]
+
+
 def test_a_redirect_is_a_failure_that_names_the_new_address(
     journal: Journal, receiver: Receiver
 ) -> None:
