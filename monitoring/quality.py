@@ -61,9 +61,10 @@ def build_quality(
     refused: records in quarantine that were not delivered again ÷ records, over all and by reason
     (`firstchair.events.shares` says what day a record is of). sequence_gaps: numbers missing before
     an event of the day, by source. late: share of events that came after those of the evening;
-    unknown before. The weight of a user is bounded (`firstchair.definitions.bounds`). silent: 1 if
-    a source that sends events on most days sent none. impossible_listening: accounts whose plays of
-    the day last longer than a day, and their number of plays, which do not count in popularity
+    unknown before; one that was refused and replayed came when its object was first read. The
+    weight of a user is bounded (`firstchair.definitions.bounds`). silent: 1 if a source that sends
+    events on most days sent none. impossible_listening: accounts whose plays of the day last longer
+    than a day, and their number of plays, which do not count in popularity
     (`firstchair.features.artist_statistics`). busy_accounts: accounts with more than `max_actions`
     actions (logins, clicks, follows and unfollows) on the day, and their number of actions.
 
@@ -153,8 +154,8 @@ def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
         with days as (
             select d::date as day
             from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
-        figures as ({_refused(rules)} union all by name {_gaps()} union all by name {_late(rules)}
-                    union all by name {_silent()} union all by name {_impossible()}
+        figures as ({_refused(rules)} union all by name {_gaps()}
+                    union all by name {_late(lake, rules)} union all by name {_silent()} union all by name {_impossible()}
                     union all by name {_busy(rules)})
         select day as event_date, measure, key, value::double as value, "of"::bigint as "of",
                threshold::double as threshold, coalesce(fails, false) as fails,
@@ -198,7 +199,8 @@ def _gaps() -> str:
         where hole > 0 group by all"""
 
 
-def _late(rules: QualityRules) -> str:
+def _late(lake: Lake, rules: QualityRules) -> str:
+    """A record that was refused and replayed came when its object was first read."""
     over = f'"of" >= {rules.min_records} and value > {rules.max_late}'
 
     def counted(part: str) -> str:
@@ -206,16 +208,22 @@ def _late(rules: QualityRules) -> str:
 
     return f"""
         select *, {over} as fails, {over} as blocks from (
-            with batches as (select distinct ingested_at from landed),
+            with read as (
+                select object_url, min(ingested_at) as read_at
+                from {lake.scan(t.OBJECTS)} group by object_url),
+            arrived as (
+                select l.day, l.user_key, least(r.read_at, l.ingested_at) as came_at
+                from landed l left join read r using (object_url)),
+            batches as (select distinct came_at from arrived),
             evening as (
-                select d.day, min(b.ingested_at) + interval {GRACE_HOURS} hours as until
-                from (select distinct day from landed) d
-                join batches b on b.ingested_at >= (d.day + 1)::timestamp at time zone 'UTC'
+                select d.day, min(b.came_at) + interval {GRACE_HOURS} hours as until
+                from (select distinct day from arrived) d
+                join batches b on b.came_at >= (d.day + 1)::timestamp at time zone 'UTC'
                 group by d.day),
             users as (
                 select l.day, coalesce(l.user_key, '') as user_key, count(*) as n,
-                       count(*) filter (l.ingested_at > e.until) as late
-                from landed l join evening e using (day) group by all)
+                       count(*) filter (l.came_at > e.until) as late
+                from arrived l join evening e using (day) group by all)
             select u.day, '{LATE}' as measure, '{ALL}' as key,
                    sum({counted("late")}) / sum({counted("n")}) as value, sum(u.n) as "of",
                    {rules.max_late} as threshold

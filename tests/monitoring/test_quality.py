@@ -139,6 +139,16 @@ def test_much_that_came_days_later_blocks_the_day_it_is_of(landing: Landing) -> 
     assert (2, "late", "all", 0.4) in measured(landing)
 
 
+def test_what_was_refused_in_time_and_replayed_later_is_not_late(landing: Landing) -> None:
+    landing.landed(2, "replayed", 400, days_later=5)
+    read = datetime(2026, 3, 4, 2, 30, tzinfo=UTC)
+    landing._append(
+        t.OBJECTS, [{"object_url": "replayed-2", "status": "done", "ingested_at": read}]
+    )
+
+    assert not [found for found in measured(landing) if found[1] == "late"]
+
+
 def test_what_one_account_delivers_late_weighs_no_more_than_the_bound(landing: Landing) -> None:
     landing.landed(2, "late", 400, days_later=3, users=1)
 

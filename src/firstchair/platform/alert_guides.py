@@ -91,8 +91,9 @@ GUIDES: Mapping[str, Guide] = {
     "failed_check": Guide(
         "A producer has stopped, delivers late or has a clock that is off, "
         "or the data are not what the named check expects.",
-        "Look at the named check; a day that blocks decisions counts again once it is mended "
-        "and rebuilt.",
+        "Look at the named check. A day that blocks decisions for what was refused counts again "
+        "once that is replayed and the day is rebuilt; a day with late records stays left out, and "
+        "a stage lasts that much longer.",
         "quality",
     ),
     "engagement_regression": Guide(
