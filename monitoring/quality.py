@@ -155,8 +155,8 @@ def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
             select d::date as day
             from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
         figures as ({_refused(rules)} union all by name {_gaps()}
-                    union all by name {_late(lake, rules)} union all by name {_silent()} union all by name {_impossible()}
-                    union all by name {_busy(rules)})
+                    union all by name {_late(lake, rules)} union all by name {_silent()}
+                    union all by name {_impossible()} union all by name {_busy(rules)})
         select day as event_date, measure, key, value::double as value, "of"::bigint as "of",
                threshold::double as threshold, coalesce(fails, false) as fails,
                coalesce(blocks, false) as blocks

@@ -32,8 +32,9 @@ from firstchair.promotion.context import (
 from firstchair.promotion.exposure import Span
 from firstchair.promotion.kinds import Verb
 from firstchair.promotion.ledger import Entry, Ledger
-from firstchair.promotion.live import bring_back, evaluate_stage
+from firstchair.promotion.live import bring_back, evaluate_stage, not_shown, shown_in
 from firstchair.promotion.protocol import challenger_after, reconcile_aliases
+from firstchair.promotion.reasons import Reason
 from firstchair.promotion.refits import evaluate_refit, measure_refit
 from firstchair.promotion.registry import Registry
 from firstchair.promotion.rollbacks import rollback_target
@@ -133,13 +134,23 @@ class _Day:
             self._challengers()
 
     def _of_stage(self, context: DecisionContext, phase: Phase) -> StageTransition | None:
-        """The transition of the running stage; a rollback brings back a version that is there."""
+        """The transition of the running stage, by what was served and what can be served.
+
+        A step of the ramp is over only if the challenger was served, and a rollback brings back a
+        version that is there.
+        """
         found = evaluate_stage(context, phase)
-        if found is None or found.decision != Verb.ROLL_BACK:
-            return found
-        if self.registry.find(str(found.champion_after)) is not None:
-            return found
-        return bring_back(found, phase, rollback_target(self.registry, self.ledger))
+        if found is None:
+            return None
+        if Reason.RAMP_CLEAR in found.reason_codes:
+            shown = shown_in(context.lake, phase, before=self.as_of)
+            return found if shown.enough else not_shown(found, phase, shown)
+        if found.decision == Verb.ROLL_BACK and not self._is_there(found.champion_after):
+            return bring_back(found, phase, rollback_target(self.registry, self.ledger))
+        return found
+
+    def _is_there(self, version: str | None) -> bool:
+        return version is not None and self.registry.find(version) is not None
 
     def _context(self, lake: Lake) -> DecisionContext:
         """The inputs of the next decision, with every table pinned at its present version."""

@@ -1,10 +1,12 @@
 """Evaluate the running stage with traffic, and make the transition that follows from it."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+from firstchair.definitions.arms import CHALLENGER
 from firstchair.events import blocked_days
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.promotion.context import EXPERIMENT, DecisionContext, StageTransition
 from firstchair.promotion.evidence_record import families_of
@@ -16,6 +18,11 @@ from firstchair.promotion.stages import Outcome, Phase, Stage, after
 
 # Finding of a rollback whose version was deleted: the one that serves in its place, or None.
 BROUGHT_BACK = "brought_back"
+# Finding of a ramp step that is not over although it raised no alarm: what its users were shown.
+UNSEEN = "unseen"
+# A step of the ramp tests something only if at least this share of what the challenger's users were
+# shown is the challenger's. It is far less than it should be: users without lists see others.
+LEAST_SHOWN = 0.1
 
 
 def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | None:
@@ -50,6 +57,56 @@ def evaluate_stage(context: DecisionContext, phase: Phase) -> StageTransition | 
     )
     findings = _findings(context, phase, found, left_out)
     return _transition(context, phase, outcome, found, fingerprint, findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Impressions of the challenger's users in a stage, and those that are the challenger's."""
+
+    impressions: int
+    of_challenger: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the challenger was served; also where no impression is known."""
+        return self.of_challenger >= LEAST_SHOWN * self.impressions
+
+
+def shown_in(lake: Lake, phase: Phase, *, before: date) -> Shown:
+    """What the challenger's users were shown on the days of a stage before a day.
+
+    The arms of the evidence say whom the challenger should be shown to. Where a day was decided
+    late, as by a run after an outage, its lists were never served.
+    """
+    with connect() as connection:
+        ((impressions, of_challenger),) = connection.execute(
+            f"""
+            select count(*), count(*) filter (model_version = $version)
+            from {lake.scan(t.EVENTS)} semi join (
+                select user_key from {lake.scan(t.EVIDENCE)}
+                where arm = '{CHALLENGER}' and {stage_rows(phase, before=before)})
+            using (user_key)
+            where event_type = 'impression' and event_date >= $first and event_date < $before
+            """,
+            {"version": phase.treatment, "first": phase.first_day, "before": before},
+        ).fetchall()
+    return Shown(impressions, of_challenger)
+
+
+def not_shown(transition: StageTransition, phase: Phase, shown: Shown) -> StageTransition:
+    """The step of the ramp goes on, because the challenger was not served in it."""
+    sentence = (
+        f"Of {shown.impressions:,} impressions of the challenger's users {shown.of_challenger:,} "
+        "are of its lists, so its safety has not been tested: lists of these days were not served."
+    )
+    return replace(
+        transition,
+        reason_codes=(Reason.DATA_QUALITY,),
+        reasons=(sentence,),
+        stage=phase.stage,
+        phase=phase,
+        findings={**transition.findings, UNSEEN: asdict(shown)},
+    )
 
 
 def bring_back(transition: StageTransition, phase: Phase, target: str | None) -> StageTransition:

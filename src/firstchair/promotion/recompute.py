@@ -25,10 +25,18 @@ from firstchair.promotion.context import (
 from firstchair.promotion.exposure import assigned_arms, stage_rows
 from firstchair.promotion.kept_buckets import kept_buckets
 from firstchair.promotion.ledger import Decision, Entry, Ledger, canonical
-from firstchair.promotion.live import BROUGHT_BACK, bring_back, evaluate_stage
+from firstchair.promotion.live import (
+    BROUGHT_BACK,
+    UNSEEN,
+    Shown,
+    bring_back,
+    evaluate_stage,
+    not_shown,
+)
 from firstchair.promotion.refits import evaluate_refit
 from firstchair.promotion.registry import Registry
 from firstchair.promotion.rules import GateRules
+from firstchair.promotion.stages import Phase
 
 # The parts of a decision that are compared; who made it, when, and with which code are not.
 COMPARED = (
@@ -183,12 +191,17 @@ def _transition(context: DecisionContext, entry: Entry) -> StageTransition | Non
             recipe=version(entry.evidence["recipe_version"]),
         )
         return next((one for one in found if one.challenger.version == entry.challenger), None)
-    if context.phase is None:
-        return None
-    decided = evaluate_stage(context, context.phase)
-    if decided is not None and BROUGHT_BACK in entry.evidence:
-        return bring_back(decided, context.phase, entry.evidence[BROUGHT_BACK])
-    return decided
+    return None if context.phase is None else _of_stage(context, context.phase, entry)
+
+
+def _of_stage(context: DecisionContext, phase: Phase, entry: Entry) -> StageTransition | None:
+    """The transition of a stage; what was served and what was there then, the entry says."""
+    found = evaluate_stage(context, phase)
+    if found is not None and BROUGHT_BACK in entry.evidence:
+        return bring_back(found, phase, entry.evidence[BROUGHT_BACK])
+    if found is not None and UNSEEN in entry.evidence:
+        return not_shown(found, phase, Shown(**entry.evidence[UNSEEN]))
+    return found
 
 
 def _wrong_arms(context: DecisionContext, entry: Entry) -> Iterator[str]:

@@ -19,6 +19,7 @@ from firstchair.promotion import (
     Stage,
     decide,
     promote_by_hand,
+    replay,
     roll_back_by_hand,
     spans,
     undecided,
@@ -169,6 +170,41 @@ def test_on_its_first_morning_a_stage_is_not_decided(stand: Stand) -> None:
 
     assert stand.a.ledger.entries() == entries
     assert undecided(stand.a.lake, stand.a.registry, stand.a.ledger) == []
+
+
+def shown_to_the_treatment(stand: Stand, version: str) -> None:
+    """An impression a user of the challenger's arm, of a list by this version."""
+    lake = stand.a.lake
+    users = lake.read(t.EVIDENCE, "arm = 'challenger'").column("user_key").unique().to_pylist()
+    row = dict.fromkeys(t.EVENTS.schema.names) | {
+        "event_type": "impression",
+        "event_date": day(0),
+        "model_version": version,
+    }
+    rows = [row | {"event_id": f"{version}-{user}", "user_key": user} for user in users]
+    lake.append(t.EVENTS, pa.Table.from_pylist(rows, schema=t.EVENTS.schema))
+
+
+def test_a_step_of_the_ramp_in_which_the_challenger_was_not_served_is_not_over(
+    stand: Stand,
+) -> None:
+    a = stand.a
+    stand.live(Effect(), 2)
+    shown_to_the_treatment(stand, stand.als)
+
+    (unseen,) = stand.decide(1).entries
+    shown_to_the_treatment(stand, stand.xgboost)
+    (clear,) = stand.decide(2).entries
+
+    assert (unseen.decision, unseen.reason_codes) == ("hold", ("data_quality",))
+    assert "not been tested" in unseen.reasons[0]
+    assert unseen.phase is not None and (unseen.phase.share, unseen.phase.first_day) == (
+        0.05,
+        day(0),
+    )
+    assert clear.reason_codes == ("ramp_clear",)
+    assert [replay(a.lake, a.registry, a.ledger, one.decision_id).outcome for one in
+            (unseen, clear)] == ["reproduced", "reproduced"]  # fmt: skip
 
 
 def test_the_ramp_is_climbed_step_by_step_each_with_a_clock_of_its_own(climbed: Stand) -> None:
