@@ -19,6 +19,7 @@ from firstchair.platform.observed import UnderWay
 
 PROCESS_TAG = "firstchair/process"
 WORK_TAG, STATE_TAG = "firstchair/work", "firstchair/state"
+DAY_TAG = "dagster/partition"
 FAILED = dg.DagsterRunStatus.FAILURE
 # Statuses of a run that waits or works.
 OPEN = [
@@ -190,6 +191,11 @@ def requests(
         if key is not None:
             tags = {WORK_TAG: one.work, STATE_TAG: one.state, **one.tags}
             day = None if one.day is None else one.day.isoformat()
+            if day is not None:
+                # Without its tag, a day before all days that were known when this process began
+                # is refused, and with it the whole tick (dagster 1.13.27, `RunRequest.
+                # has_resolved_partition`). The run is a new process, whose calendar has the day.
+                tags[DAY_TAG] = day
             yield dg.RunRequest(run_key=key, job_name=one.job, partition_key=day, tags=tags)
     if not any(key for _, key, _ in found):
         why = dict.fromkeys(f"{one.work}: {reason}" for one, _, reason in found)
@@ -245,7 +251,7 @@ def _under_way(record: dg.RunRecord) -> UnderWay:
     run = record.dagster_run
     since = record.start_time or record.create_timestamp.timestamp()
     why = run.tags.get("firstchair/causes", "").replace(",", ", ")
-    partition, status = run.tags.get("dagster/partition"), run.status.value.lower()
+    partition, status = run.tags.get(DAY_TAG), run.status.value.lower()
     return UnderWay(
         run.run_id, _job(run), partition, status, datetime.fromtimestamp(since, UTC), why
     )
@@ -289,7 +295,7 @@ def failed_runs(instance: dg.DagsterInstance, *, since: datetime) -> list[Failed
     newest: dict[tuple[object, ...], dg.RunRecord] = {}
     for record in instance.get_run_records(filters=recent, limit=REMEMBERED_RUNS):
         run = record.dagster_run
-        same = (run.job_name, run.tags.get("dagster/partition"), run.asset_selection)
+        same = (run.job_name, run.tags.get(DAY_TAG), run.asset_selection)
         newest.setdefault(same, record)
     found = (_failed_run(instance, record) for record in newest.values())
     return [failed for failed in found if failed is not None]
@@ -304,7 +310,7 @@ def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun
     if not undone and _succeeded_since(instance, run.job_name, ended):
         return None
     job = _job(run)
-    partition = run.tags.get("dagster/partition")
+    partition = run.tags.get(DAY_TAG)
     cause = _cause(instance, run.run_id)
     return FailedRun(
         run.run_id,

@@ -12,7 +12,10 @@ FALLBACK_FIRST_DAY = date(2026, 1, 1)
 
 
 def first_event_day() -> date:
-    """The earliest day in the lake, where partitions start."""
+    """The earliest day in the lake when this process began, where partitions start.
+
+    A run is a process of its own; sensors ask for earlier days all the same (`execution.requests`).
+    """
     days = events.event_days(Lake(load_settings().lake_url))
     return days[0] if days else FALLBACK_FIRST_DAY
 

@@ -11,11 +11,13 @@ import pytest
 from dagster_project.checks import LANDED_ADDS_UP, verdict
 from dagster_project.execution import (
     PROCESS_TAG,
+    Wanted,
     close_orphans,
     failed_checks,
     failed_runs,
     materialise,
     process_tag,
+    requests,
     runs_under_way,
 )
 from firstchair.errors import RunError
@@ -171,6 +173,34 @@ def test_a_check_over_nothing_has_not_passed_and_is_no_failure() -> None:
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert str(check.description).startswith("not enough data (missing: records read now)")
     assert failed_checks(instance) == []
+
+
+def test_a_day_before_all_that_were_known_is_asked_for_beside_what_needs_no_day(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    jobs = [
+        dg.define_asset_job("landing", selection=["landed"]),
+        dg.define_asset_job("rebuild", selection=["accepted"], partitions_def=DAYS),
+    ]
+
+    @dg.sensor(jobs=jobs)
+    def landing_sensor(context: dg.SensorEvaluationContext) -> Iterator[object]:
+        wanted = [
+            Wanted("landing", "landing", state="2 objects"),
+            Wanted("rebuild-2025-12-30", "rebuild", day=date(2025, 12, 30)),
+        ]
+        yield from requests(context.instance, wanted, now=datetime.now(UTC), idle="nothing")
+
+    found = dg.Definitions(assets=definitions.assets, jobs=jobs, sensors=[landing_sensor])
+    with dg.build_sensor_context(instance=instance, definitions=found) as context:
+        tick = found.get_sensor_def("landing_sensor").evaluate_tick(context)
+
+    asked = [(one.job_name, one.partition_key) for one in tick.run_requests or []]
+    assert asked == [("landing", None), ("rebuild", "2025-12-30")]
+    assert [one.tags.get("dagster/partition") for one in tick.run_requests or []] == [
+        None,
+        "2025-12-30",
+    ]
 
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
