@@ -1,5 +1,6 @@
 """Log a day's monitoring as one MLflow run: figures as metrics, and pages as artifacts."""
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ ABOUT = (
     "and overfitting."
 )
 COLUMNS = ("ctr", "clicks_per_100", "listen_through", "churn_7_days", "churn_14_days", "users")
+# Of a metric's name (mlflow 3.17, `MAX_ENTITY_KEY_LENGTH`); as bytes, it is a file's name too.
+LONGEST_NAME = 250
+DIGEST_CHARACTERS = 8
 PAGES = ("data_drift", "data_quality", "overfit")
 
 
@@ -80,7 +84,7 @@ def track(
 
 
 def _figures(lake: Lake, as_of: date) -> dict[str, float]:
-    """Metrics by name, as MLflow allows names.
+    """Metrics by name, as MLflow takes names.
 
     Engagement is of the newest day whose outcomes are all known at `as_of`.
     """
@@ -98,14 +102,14 @@ def _figures(lake: Lake, as_of: date) -> dict[str, float]:
         found[f"churn_{row['horizon_days']}_days"] = row["churn_rate"]
     for row in lake.read(t.DRIFT, f"as_of = date '{as_of}'").to_pylist():
         found |= {
-            f"drift_effect/{row['column']}": row["effect"],
-            f"drifted/{row['column']}": float(row["drifted"]),
+            metric_name("drift_effect", row["column"]): row["effect"],
+            metric_name("drifted", row["column"]): float(row["drifted"]),
         }
     for row in lake.read(t.OVERFIT, f"as_of = date '{as_of}'").to_pylist():
         found |= {f"train/{row['family']}": row["train"], f"test/{row['family']}": row["test"]}
         found[f"gap/{row['family']}"] = row["gap"]
     for row in lake.read(t.DATA_QUALITY, f"event_date = date '{day}'").to_pylist():
-        found[f"{row['measure']}/{row['key']}"] = row["value"]
+        found[metric_name(row["measure"], row["key"])] = row["value"]
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
@@ -136,7 +140,7 @@ def _write(
         else client.create_run(experiment, run_name=f"monitoring {as_of}", tags=tags)
     )
     now, step = time.time_ns() // 1_000_000, as_of.toordinal()
-    points = [Metric(_allowed(name), value, now, step) for name, value in sorted(figures.items())]
+    points = [Metric(name, value, now, step) for name, value in sorted(figures.items())]
     log_points(client, run.info.run_id, points)
     for page in pages:
         client.log_artifact(run.info.run_id, str(page), page.parent.name)
@@ -144,6 +148,22 @@ def _write(
     return str(run.info.run_id)
 
 
-def _allowed(name: str) -> str:
-    """A name with the characters that MLflow allows (letters, digits, _ - . space : /)."""
-    return "".join(letter if letter.isalnum() or letter in "_-. /" else "_" for letter in name)
+def metric_name(group: str, key: str) -> str:
+    """Name a figure of `key`, which may be any text, so that MLflow takes it.
+
+    Letters, digits and `_-. ` stay. Where anything else was replaced, or the name was cut, a digest
+    of the key follows, so that no two keys share a name.
+
+    >>> metric_name("sequence_gaps", "ios")
+    'sequence_gaps/ios'
+    >>> metric_name("sequence_gaps", "kafka://eu/app")
+    'sequence_gaps/kafka___eu_app-ac21d1f8'
+    """
+    plain = "".join(letter if letter.isalnum() or letter in "_-. " else "_" for letter in key)
+    room = LONGEST_NAME - len(f"{group}/")
+    # A part of dots alone would be read as a folder of the path.
+    if plain == key and key.strip(".") and len(key.encode()) <= room:
+        return f"{group}/{key}"
+    digest = hashlib.sha256(key.encode()).hexdigest()[:DIGEST_CHARACTERS]
+    kept = plain.encode()[: room - len(f"-{digest}")].decode(errors="ignore")
+    return f"{group}/{kept}-{digest}"
