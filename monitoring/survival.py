@@ -35,10 +35,11 @@ def build_survival(
 
     A user joins the cohort of a version on the first of the last `COHORT_DAYS` days on which it
     served them, and stays in it whichever version serves later. They have left on the first day
-    from which they were not active (any event but an impression) for `SILENCE_DAYS` days. This is
-    known once such a churn label is mature; until then they are censored. Cells are every segment
-    over all versions, and every version over all users. lower, upper: 95 %, log-log with
-    Greenwood's variance. A curve ends when fewer than `k_anonymity` users are at risk.
+    from which they were not active (any event but an impression) for `SILENCE_DAYS` days. That may
+    be the day on which they joined, day 0 of the curve. It is known once such a churn label is
+    mature; until then they are censored. Cells are every segment over all versions, and every
+    version over all users. lower, upper: 95 %, log-log with Greenwood's variance. A curve ends when
+    fewer than `k_anonymity` users are at risk.
 
     Raises:
         LakeError: A table cannot be read; nothing is written.
@@ -65,6 +66,7 @@ def _lives(lake: Lake, as_of: date, known_until: date) -> str:
     """
     first = as_of - timedelta(days=COHORT_DAYS)
     came_back = in_horizon("next_day", "(day + 1)", SILENCE_DAYS)
+    was_there = in_horizon("a.day", "b.began", SILENCE_DAYS)
     return f"""
         create temp table lives as
         with begun as (
@@ -82,12 +84,19 @@ def _lives(lake: Lake, as_of: date, known_until: date) -> str:
             select user_key, day, day + 1 as gone
             from (select *, lead(day) over (partition by user_key order by day) as next_day
                 from active)
-            where day + 1 <= date '{known_until}' and not coalesce({came_back}, false))
-        select b.user_key, b.model_version, b.began, b.simulated,
-               min(l.gone) is not null as has_left,
-               coalesce(min(l.gone), date '{known_until}') - b.began as days
-        from begun b left join left_on l on l.user_key = b.user_key and l.day >= b.began
-        group by b.user_key, b.model_version, b.began, b.simulated having days > 0;
+            where day + 1 <= date '{known_until}' and not coalesce({came_back}, false)),
+        seen as (
+            select b.*, coalesce({was_there}, false) as was_there
+            from begun b asof left join active a
+                on a.user_key = b.user_key and b.began <= a.day),
+        ended as (
+            select s.user_key, s.model_version, s.began, s.simulated,
+                   case when s.was_there then min(l.gone) else s.began end as gone
+            from seen s left join left_on l on l.user_key = s.user_key and l.day >= s.began
+            group by s.user_key, s.model_version, s.began, s.simulated, s.was_there)
+        select user_key, model_version, began, simulated, gone is not null as has_left,
+               coalesce(gone, date '{known_until}') - began as days
+        from ended;
     """
 
 

@@ -53,6 +53,23 @@ def test_a_pause_under_a_fortnight_is_no_leaving(story: Story) -> None:
     assert [(row["day"], row["left"]) for row in curve(story)] == [(46, 0)]
 
 
+def test_who_was_shown_a_list_and_did_not_come_back_has_left_on_that_day(story: Story) -> None:
+    stays(story, "anna", 40, 0)
+    for user in ("ben", "cara", "dora"):
+        story.login(user, on(41))
+        story.shown(user, on(40), user, "x")
+    story.login("cara", on(27))  # the last day of the fortnight; away from day 14 on
+    story.login("dora", on(26))  # a day too late
+
+    found = [(row["day"], row["at_risk"], row["left"], row["survival"]) for row in curve(story)]
+
+    assert found == [
+        (0, 4, 2, pytest.approx(1 / 2)),
+        (14, 2, 1, pytest.approx(1 / 4)),
+        (26, 1, 0, pytest.approx(1 / 4)),
+    ]
+
+
 def test_users_stay_with_the_version_that_first_served_them(story: Story) -> None:
     stays(story, "anna", 40, 36, version="1")
     stays(story, "ben", 40, 35, version="2")
