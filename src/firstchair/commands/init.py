@@ -100,14 +100,14 @@ def init(
     before = _accepted(records, None, now)
     lines: tuple[str, ...] = ()
     if preset is not None:
-        lines = (f"preset = {json.dumps(preset)}",)
+        lines = (f"preset = {_quoted(preset)}",)
     elif records and before < len(records):
         lines = tuple(_proposed(records))
     mapping = _parsed(lines)
     table = tuple(_proposed_accounts(accounts_url)) if accounts_url else ()
     text = _text(events_url, accounts_url, lines, table, mapping)
     path.touch(mode=0o600)  # an address of a database may hold a password
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return InitReport(
         path=str(path.absolute()),
         sampled=len(records),
@@ -143,7 +143,7 @@ def _parsed(lines: tuple[str, ...]) -> EventMapping | None:
         return EventMapping.model_validate(tomllib.loads("\n".join(lines)))
     except ValueError as error:
         raise SettingsError(
-            f"The mapping cannot be used: {str(error).splitlines()[-2].strip()}.",
+            f"The mapping cannot be used: {str(error).splitlines()[-2:][0].strip()}.",
             where="[events.mapping]",
             data="Nothing was written.",
             remedy="Choose a preset that there is: segment, rudderstack or snowplow.",
@@ -154,7 +154,7 @@ def _proposed(records: list[Record]) -> Iterator[str]:
     """Lines of TOML: the fields by the names that they have in the records."""
     values = _values(records)
     if (preset := _preset(values)) is not None:
-        yield f"preset = {json.dumps(preset)}"
+        yield f"preset = {_quoted(preset)}"
         if (names := _type_names(values.get("event", []))) and preset != "snowplow":
             yield f'event_type = {{ path = "event", names = {_inline(names)} }}'
         return
@@ -166,13 +166,13 @@ def _proposed(records: list[Record]) -> Iterator[str]:
         elif name == "event_type":
             names = _type_names(values[path])
             kept = f", names = {_inline(names)}" if names else ""
-            yield f"event_type = {{ path = {json.dumps(path)}{kept} }}"
+            yield f"event_type = {{ path = {_quoted(path)}{kept} }}"
         elif name == "occurred_at":
-            yield f"occurred_at = {{ path = {json.dumps(path)}{_instant(values[path])} }}"
+            yield f"occurred_at = {{ path = {_quoted(path)}{_instant(values[path])} }}"
         elif name == "ms_played" and SECONDS.search(path.lower()):
-            yield f'ms_played = {{ path = {json.dumps(path)}, unit = "s" }}'
+            yield f'ms_played = {{ path = {_quoted(path)}, unit = "s" }}'
         elif path != name:
-            yield f"{name} = {json.dumps(path)}"
+            yield f"{name} = {_quoted(path)}"
 
 
 def _preset(values: dict[str, list[Any]]) -> str | None:
@@ -239,6 +239,11 @@ def _type_names(values: list[Any]) -> dict[str, str]:
     return names
 
 
+def _quoted(text: str) -> str:
+    """A string of TOML, which takes no pair of surrogates and no DEL as they are in JSON."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _instant(values: list[Any]) -> str:
     """Unit of a number of seconds or less, or a time zone where texts have no offset."""
     first = str(values[0])
@@ -251,7 +256,7 @@ def _instant(values: list[Any]) -> str:
 
 
 def _inline(names: dict[str, str]) -> str:
-    pairs = ", ".join(f"{json.dumps(old)} = {json.dumps(new)}" for old, new in names.items())
+    pairs = ", ".join(f"{_quoted(old)} = {_quoted(new)}" for old, new in names.items())
     return f"{{ {pairs} }}"
 
 
@@ -267,7 +272,7 @@ def _proposed_accounts(url: str) -> Iterator[str]:
     # A key alone is that of any table.
     if best is None or "user_id" not in found[best] or len(found[best]) == 1:
         return
-    yield f"table = {json.dumps(best)}"
+    yield f"table = {_quoted(best)}"
     yield f"columns = {_inline(found[best])}"
 
 
@@ -293,10 +298,10 @@ def _text(
         "# Every key: docs/operating.md. The environment (FIRSTCHAIR_ and the key) wins over it.",
         "",
         "# Event objects: any fsspec URL or a plain path.",
-        f"events_url = {json.dumps(events_url)}",
+        f"events_url = {_quoted(events_url)}",
         "",
         "# Accounts and catalogue (Postgres); without it an embedded one is used.",
-        f"source_database_url = {json.dumps(accounts_url)}"
+        f"source_database_url = {_quoted(accounts_url)}"
         if accounts_url
         else '# source_database_url = "postgresql://user@host/database"',
         "",

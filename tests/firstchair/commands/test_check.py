@@ -163,6 +163,27 @@ def test_init_proposes_a_mapping_that_makes_events_of_the_records(
     assert mapping.field("ms_played").unit == "s"
 
 
+def test_init_keeps_names_of_events_that_json_and_toml_write_otherwise(
+    tmp_path: Path, checking: Callable[..., CheckReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = {
+        "id": "x1",
+        "what": "Play \U0001f3b5",
+        "at": 1767610800123,
+        "listener": {"userId": 17},
+    }
+    checking(lines(played, played | {"id": "x2", "what": 'Play "\x7f\\'}))
+
+    asked = {"accounts_url": "", "preset": None, "force": False, "now": NOW}
+    init(tmp_path, events_url=str(tmp_path / "events"), **asked)
+
+    monkeypatch.chdir(tmp_path)
+    mapping = Settings(home=tmp_path / "home").events.mapping
+    assert mapping is not None
+    names = {"Play \U0001f3b5": "play", 'Play "\x7f\\': "play"}
+    assert dict(mapping.field("event_type").names) == names
+
+
 @pytest.mark.parametrize(
     ("made", "proposed"),
     [
