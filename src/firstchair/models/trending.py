@@ -180,9 +180,15 @@ def _sentence(name: str, value: str) -> str:
 @cache
 def country_name(code: str) -> str:
     """The country's short name in English; the code itself where it is none."""
+    return str(_countries().convert(code, src="ISO2", to="name_short", not_found=code))
+
+
+@cache
+def _countries() -> Any:
+    """The table of countries; `country_converter.convert` reads it anew for each name."""
     import country_converter
 
-    return str(country_converter.convert(code, src="ISO2", to="name_short", not_found=code))
+    return country_converter.CountryConverter()
 
 
 def _column(data: TrainingData, name: str) -> npt.NDArray[np.float64]:
