@@ -308,7 +308,10 @@ def _up(platform: Any, *, no_ui: bool = False) -> None:
             console.print(settling_sentence(until))
         console.file.flush()
 
-    keep_up(platform, answers=answers, started=started, no_ui=no_ui)
+    def tell(text: str) -> None:
+        Console(stderr=True).print(text)
+
+    keep_up(platform, answers=answers, started=started, tell=tell, no_ui=no_ui)
 
 
 @app.command()

@@ -11,9 +11,11 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from firstchair.commands.supervision import Supervisor
 from firstchair.databases import forget_dead_handles, to_driver
 from firstchair.definitions.mlflow_pages import model_page
 from firstchair.errors import RunError
@@ -23,7 +25,6 @@ from firstchair.promotion import NAME
 from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
-RESTARTS = 5
 NAMES = ("API", "Dagster", "Dagster daemon", "MLflow")
 DOOR = "Door"
 PAGES = ("Dagster", "MLflow", DOOR)
@@ -154,17 +155,19 @@ def up(
     *,
     started: Callable[[tuple[Service, ...]], None],
     answers: Callable[[Service], None] = lambda _: None,
+    tell: Callable[[str], None],
     no_ui: bool = False,
 ) -> None:
-    """Start the services, restart those that die, and end all, and embedded Postgres, on Ctrl-C.
+    """Start the services, restart those that end, and end all, and embedded Postgres, on Ctrl-C.
 
-    `answers` is called with each service whose port answers, `started` once all of them do. The
+    `answers` is called with each service whose port answers, `started` once all of them do but
+    those that are down, and `tell` with a sentence about each that has ended (`Supervisor`). The
     embedded Postgres stays if another process still uses it. With `no_ui`, only the services
     without pages start: the API and the daemon. The first start of a home is recorded, since
     retraining and the daily build wait a while after it.
 
     Raises:
-        RunError: A port is taken, or a service died more often than `RESTARTS` times.
+        RunError: A port is taken.
     """
     from dagster_project.instance import prepare_home
 
@@ -182,10 +185,15 @@ def up(
     ):  # a shell starts what goes to the background deaf to Ctrl-C
         signal.signal(number, _stop)
     processes: dict[Service, subprocess.Popen[bytes]] = {}
+
+    def start(service: Service) -> subprocess.Popen[bytes]:
+        processes[service] = _start(service, logs)
+        return processes[service]
+
+    starts = {service.name: partial(start, service) for service in wanted}
+    supervisor = Supervisor(starts, tell=lambda text: tell(f"{text} The logs are in {logs}."))
     try:
-        for service in wanted:
-            processes[service] = _start(service, logs)
-        _watch(processes, logs, answers=answers, ready=lambda: started(wanted))
+        _watch(supervisor, wanted, answers=answers, ready=lambda: started(wanted))
     except KeyboardInterrupt:
         pass
     finally:
@@ -194,33 +202,21 @@ def up(
 
 
 def _watch(
-    processes: dict[Service, subprocess.Popen[bytes]],
-    logs: Path,
+    supervisor: Supervisor,
+    wanted: tuple[Service, ...],
     *,
     answers: Callable[[Service], None],
     ready: Callable[[], None],
 ) -> None:
-    deaths = dict.fromkeys(processes, 0)
-    waiting = [service for service in processes if service.address]
+    waiting = [service for service in wanted if service.address]
     announced = False
     while True:
-        for service, process in list(processes.items()):
-            if process.poll() is None:
-                continue
-            deaths[service] += 1
-            if deaths[service] > RESTARTS:
-                raise RunError(
-                    f"{service.name} ended {deaths[service]} times, last with code "
-                    f"{process.returncode}.",
-                    where=str(_log(service, logs)),
-                    data="No data was touched; the other services were ended too.",
-                    remedy="Read its log, mend the cause, and start again.",
-                )
-            processes[service] = _start(service, logs)
+        supervisor.check()
         for service in [service for service in waiting if _answers(service) and _listens(service)]:
             waiting.remove(service)
             answers(service)
-        if not announced and not waiting:
+        # What is down was told; the addresses of the others are told without it.
+        if not announced and all(supervisor.is_down(service.name) for service in waiting):
             announced = True
             ready()
         time.sleep(0.5)
