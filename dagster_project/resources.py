@@ -11,7 +11,7 @@ from dagster_project.execution import PROCESS_TAG, process_tag
 from dagster_project.lineage import tell_of
 from dagster_project.tracing import traced
 from firstchair.platform import Platform, open_platform
-from firstchair.platform.work import Work, writing
+from firstchair.platform.work import Work, require_lock, writing
 
 
 class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
@@ -41,10 +41,16 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             yield self
 
     def open(self) -> Platform:
-        """Everything a step works on."""
-        return open_platform(
+        """Everything a step works on.
+
+        Raises:
+            RunError: The run held the writers' lock and has lost it.
+        """
+        platform = open_platform(
             now=datetime.fromisoformat(self.now) if self.now else datetime.now(UTC)
         )
+        require_lock(platform.databases.ledger)
+        return platform
 
 
 def _record_process(instance: dg.DagsterInstance | None, run: dg.DagsterRun) -> None:

@@ -6,7 +6,12 @@ from firstchair.databases.dumps import (
     holds_tables,
     load_database,
 )
-from firstchair.databases.locks import advisory_lock, lock_backend, lock_until_commit
+from firstchair.databases.locks import (
+    HeldLock,
+    advisory_lock,
+    lock_backend,
+    lock_until_commit,
+)
 from firstchair.databases.migrations import has_table, migrate
 from firstchair.databases.postgres import (
     Databases,
@@ -21,6 +26,7 @@ from firstchair.databases.postgres import (
 
 __all__ = [
     "Databases",
+    "HeldLock",
     "account_source",
     "advisory_lock",
     "dump_database",

@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -56,6 +56,10 @@ SQL_TYPES = {
 DISTINCT = ("event_id", "slate_id", "occurred_at", "source_seq", "line")
 
 
+def _nothing() -> None:
+    """Nothing is asked before a write."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lake:
     """The Delta tables under one URL; every write is one atomic commit.
@@ -66,6 +70,7 @@ class Lake:
     spark: where Spark runs, if that is the engine.
     index: folder on this machine for what spares reading history, made anew where it is missing;
         None to read history each time.
+    before_write: called before each write; it raises where this process may write no more.
     """
 
     url: str
@@ -73,6 +78,7 @@ class Lake:
     engine: str = "duckdb"
     spark: SparkSettings = field(default_factory=SparkSettings)
     index: Path | None = field(default=None, compare=False)
+    before_write: Callable[[], None] = field(default=_nothing, compare=False, repr=False)
 
     def at(self, versions: Mapping[str, int]) -> "Lake":
         """The same lake with these tables (by name) read at these Delta versions."""
@@ -278,6 +284,7 @@ class Lake:
     @contextmanager
     def _written(self, table: Table) -> Iterator[DeltaTable]:
         """The table as it stands now, for one write, after which it stays open; made if missing."""
+        self.before_write()
         location = self.location(table)
         try:
             written = take(location)

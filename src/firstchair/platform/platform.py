@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from firstchair.errors import RunError
 from firstchair.lake import Lake, SparkSettings
 from firstchair.lake import tables as t
 from firstchair.platform.journal import Journal
+from firstchair.platform.work import require_lock
 from firstchair.promotion import Ledger, Registry, open_registry_and_ledger
 from firstchair.promotion.kept_buckets import kept_buckets
 from firstchair.settings import Settings, load_settings
@@ -187,6 +188,7 @@ def open_platform(
             engine=settings.engine,
             spark=SparkSettings.of(settings),
             index=settings.event_index,
+            before_write=partial(require_lock, databases.ledger),
         ),
         registry=registry,
         ledger=ledger,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from firstchair.databases import advisory_lock, lock_backend
+from firstchair.databases import HeldLock, advisory_lock, lock_backend
 from firstchair.errors import WriterBusyError
 from firstchair.platform.journal import metadata
 
@@ -26,7 +26,7 @@ WORK = sa.Table(
     sa.Column("since", sa.TIMESTAMP(timezone=True)),
 )
 # Locks that this process holds; what it starts under them, such as a Dagster run, needs no other.
-_OURS: set[tuple[int, sa.URL]] = set()
+_OURS: dict[tuple[int, sa.URL], HeldLock] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +93,40 @@ def writing(
     Raises:
         WriterBusyError: Another writer is at work, and `wait` is not set; nothing was written.
         SourceError: The database cannot be reached.
+        RunError: The block ended well, and meanwhile the lock was lost (`require_lock`).
     """
     ours = (os.getpid(), url)
     if ours in _OURS:
         yield
         return
     with ExitStack() as stack:
-        if not stack.enter_context(advisory_lock(url, WRITER, wait=False)):
+        held = stack.enter_context(advisory_lock(url, WRITER, wait=False))
+        if held is None:
             other = at_work(url)
             if not wait:
                 raise _busy(url, other)
             if other is not None:
                 waits(other)
-            stack.enter_context(advisory_lock(url, WRITER, wait=True))
+            held = stack.enter_context(advisory_lock(url, WRITER, wait=True))
+            assert held is not None, "a lock that is waited for is held"
         stack.enter_context(_recorded(url, Work(who, why, _process(), datetime.now(UTC))))
-        _OURS.add(ours)
-        stack.callback(_OURS.discard, ours)
+        _OURS[ours] = held
+        stack.callback(_OURS.pop, ours)
         yield
+        held.require()
+
+
+def require_lock(url: sa.URL) -> None:
+    """Raise if this process holds the writers' lock of `url` no more although it began with it.
+
+    Where it never held it, as a reader or a sensor, nothing is asked. One question to Postgres: the
+    lake asks it before each write, and a run before each step.
+
+    Raises:
+        RunError: The session that held it has ended: another writer may be at work.
+    """
+    if (held := _OURS.get((os.getpid(), url))) is not None:
+        held.require()
 
 
 @contextmanager
@@ -122,7 +139,7 @@ def _recorded(url: sa.URL, work: Work) -> Iterator[None]:
         connection.execute(row.on_conflict_do_update(index_elements=[WORK.c.lock], set_=values))
     yield
     with engine.begin() as connection:
-        connection.execute(WORK.delete())
+        connection.execute(WORK.delete().where(WORK.c.backend == values["backend"]))
 
 
 def _process() -> str:

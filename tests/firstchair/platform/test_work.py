@@ -4,14 +4,19 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
 from firstchair.databases import advisory_lock, lock_backend
 from firstchair.errors import RunError
+from firstchair.lake import Lake
+from firstchair.lake import tables as t
 from firstchair.platform.journal import Journal
-from firstchair.platform.work import WORK, WRITER, Work, at_work, writing
+from firstchair.platform.work import WORK, WRITER, Work, at_work, require_lock, writing
 
 
 @pytest.fixture
@@ -41,6 +46,14 @@ def held_by_another(url: sa.URL, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(WORK.delete())
         connection.execute(WORK.insert().values(values))
+
+
+def end_session(url: sa.URL, engine: sa.Engine) -> None:
+    """End the session that holds the lock, as a restart of the server or a cut connection does."""
+    with engine.connect() as admin:
+        admin.execute(
+            sa.text("select pg_terminate_backend(:pid)"), {"pid": lock_backend(url, WRITER)}
+        )
 
 
 def test_who_is_at_work_is_known_for_as_long_as_it_is(url: sa.URL) -> None:
@@ -110,13 +123,10 @@ def test_what_a_process_does_within_its_own_work_waits_for_nothing(url: sa.URL) 
 
 
 def test_a_writer_that_was_killed_is_in_nobodys_way(url: sa.URL, engine: sa.Engine) -> None:
-    with pytest.raises(sa.exc.DBAPIError), advisory_lock(url, WRITER, wait=False):
+    with pytest.raises(RunError, match="has ended"), advisory_lock(url, WRITER, wait=False):
         held_by_another(url, engine)
         at_first = at_work(url)
-        with engine.connect() as admin:
-            admin.execute(
-                sa.text("select pg_terminate_backend(:pid)"), {"pid": lock_backend(url, WRITER)}
-            )
+        end_session(url, engine)
 
     assert at_first is not None
     assert at_work(url) is None
@@ -124,3 +134,29 @@ def test_a_writer_that_was_killed_is_in_nobodys_way(url: sa.URL, engine: sa.Engi
         found = at_work(url)
     assert found is not None
     assert found.who == "firstchair run"
+
+
+def test_a_writer_that_lost_its_lock_writes_nothing_beside_the_next_one(
+    url: sa.URL, engine: sa.Engine, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path), before_write=partial(require_lock, url))
+    rows = pa.Table.from_pylist([], schema=t.DRIFT.schema)
+
+    with pytest.raises(RunError, match="has ended"), writing(url, who="first", wait=False):
+        lake.append(t.DRIFT, rows)
+        end_session(url, engine)
+        with advisory_lock(url, WRITER, wait=True):  # no longer held by the first
+            held_by_another(url, engine)
+            for _ in range(2):
+                with pytest.raises(RunError, match="another process may have begun"):
+                    lake.append(t.DRIFT, rows)
+            still = at_work(url)
+
+    assert lake.version(t.DRIFT) == 1
+    assert still is not None
+    # What the next one wrote down of itself stays.
+    with advisory_lock(url, WRITER, wait=False) as held:
+        assert held is not None
+        with engine.connect() as connection:
+            assert connection.scalar(sa.select(WORK.c.who)) == still.who
+    lake.append(t.DRIFT, rows)
