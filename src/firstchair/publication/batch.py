@@ -1,6 +1,6 @@
 """The batch of lists: of each user by each model that may serve, one commit a day."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -72,6 +72,8 @@ def build_recommendations(
     versions = _versions(registry, as_of, listed_families(contenders))
     tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
     reader = _whole(versions, registry, data, list_length, diversity, tally)
+    # Until it is written anew: what lacks it was killed before, and `complete_lists` mends it.
+    lake.delete(t.LIST_EXPOSURE, f"as_of = '{as_of}'")
     with _cause_named(tally, versions):
         lake.replace_partition(t.RECOMMENDATIONS, reader, as_of)
     shown = _shown(versions, data, tally)
@@ -94,14 +96,16 @@ def complete_lists(
     """On a day with lists, make those that are missing, and replace those with a merged artist.
 
     A decision after the day's lists were made may have given the role of champion or challenger to
-    a version without lists, and the catalogue may have merged an artist since.
+    a version without lists, the catalogue may have merged an artist since, and a run may have been
+    killed before it wrote what its lists hold (gold/list_exposure).
     """
     listed = listed_versions(lake, as_of)
     if not listed:
         return
     aliased = [version for version in aliased_versions(registry, as_of) if version is not None]
     missing = [version for version in aliased if version.version not in listed]
-    outdated = [registry.find(number) for number in _holding_merged(lake, as_of)]
+    numbers = {*_holding_merged(lake, as_of), *_unmeasured(lake, as_of, listed)}
+    outdated = [registry.find(number) for number in sorted(numbers, key=int)]
     wanted = [*missing, *(version for version in outdated if version is not None)]
     if wanted:
         add_lists(lake, registry, wanted, as_of=as_of, list_length=list_length, diversity=diversity)
@@ -126,9 +130,21 @@ def add_lists(
         tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
         reader = _whole([version], registry, data, list_length, diversity, tally)
         of_version = f"as_of = '{as_of}' and model_version = '{version.version}'"
+        lake.delete(t.LIST_EXPOSURE, of_version)
         with _cause_named(tally, [version]):
             lake.replace_where(t.RECOMMENDATIONS, reader, of_version)
         lake.replace_where(t.LIST_EXPOSURE, _shown([version], data, tally), of_version)
+
+
+def _unmeasured(lake: Lake, as_of: date, listed: Collection[str]) -> set[str]:
+    """Those of the versions with lists of the day whose exposure was not written.
+
+    A lake of a release that did not write any has no such table.
+    """
+    if lake.snapshot(t.LIST_EXPOSURE) is None:
+        return set()
+    measured = lake.read(t.LIST_EXPOSURE, f"as_of = date '{as_of}'")["model_version"].to_pylist()
+    return set(listed) - set(measured)
 
 
 def _holding_merged(lake: Lake, as_of: date) -> list[str]:

@@ -22,7 +22,8 @@ from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import NAMES, PairTable
 from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion import Ledger, Registry, enter_candidate
-from firstchair.publication import build_recommendations
+from firstchair.publication import batch, build_recommendations
+from firstchair.publication.batch import complete_lists
 from tests.firstchair.models.toys import checkerboard
 
 FIRST, DAYS = date(2026, 1, 1), 40
@@ -124,6 +125,29 @@ def test_what_lists_hold_is_written_with_them(
     assert found["coverage"] == len(set(listed)) / ARTISTS
     # All artists have as many followers.
     assert (found["share_up_to_median"], found["share_over_tenfold"]) == (1.0, 0.0)
+
+
+def test_what_lists_hold_is_written_again_where_a_run_was_killed_before_it_was(
+    history: Lake,
+    registry: Registry,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: Any = {"as_of": FIRST + timedelta(days=DAYS), "list_length": 5}
+    enter_candidate(history, registry, ledger, family="trending", as_of=asked["as_of"], seed=1)
+    build_recommendations(history, registry, **asked)
+    before = history.read(t.LIST_EXPOSURE).to_pylist()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(batch, "_shown", killed)
+        build_recommendations(history, registry, **asked)
+    assert history.read(t.LIST_EXPOSURE).num_rows == 0
+    complete_lists(history, registry, **asked)
+
+    assert history.read(t.LIST_EXPOSURE).to_pylist() == before
 
 
 def test_diverse_lists_hold_the_same_artists_with_their_scores_and_reasons_in_another_order(
