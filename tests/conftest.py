@@ -107,6 +107,12 @@ def pytest_configure(config: pytest.Config) -> None:
         forks.start()
 
 
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """Fork the processes that run tests, so that libraries are imported once for all."""
+    for spec in specs:
+        spec.python = forks.stand_in()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest first.
 
