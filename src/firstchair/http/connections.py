@@ -52,12 +52,22 @@ class Connections:
 
 
 class DeadlineProtocol(H11Protocol):
-    """uvicorn's protocol over h11, with deadlines, and the transport in the scope of requests."""
+    """uvicorn's protocol over h11, with deadlines, and the transport in the scope of requests.
+
+    Every connection is counted here. `LoginProtocol` reports its start and, while it answers, its
+    end; once it has passed the connection on, the event loop reports the end to this protocol.
+    """
 
     def __init__(self, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
         self._application, self.app = self.app, self._with_transport
+        self._counted: Connections = of_uvicorn["config"].app.connections
         self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection."""
+        super().connection_made(transport)
+        self._counted.opened(transport)
 
     async def _with_transport(self, scope: Message, receive: Receive, send: Send) -> None:
         await self._application({**scope, TRANSPORT: self.transport}, receive, send)
@@ -77,8 +87,9 @@ class DeadlineProtocol(H11Protocol):
             self._set_deadline(LINGER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release the deadline."""
+        """Release the deadline, and count the connection no more."""
         self._set_deadline(None)
+        self._counted.closed(self.transport)
         super().connection_lost(exc)
 
     def _is_receiving(self) -> bool:

@@ -81,7 +81,6 @@ class LoginProtocol(asyncio.Protocol):
         """Start to watch for idleness; uvicorn's protocol closes the connection at shutdown."""
         self._transport = transport
         self._uvicorn.connection_made(transport)
-        self._app.connections.opened(transport)
         peer = transport.get_extra_info("peername")
         self._address: str = peer[0] if isinstance(peer, tuple) else ""
         self._loop = asyncio.get_running_loop()
@@ -91,7 +90,6 @@ class LoginProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release the timer and uvicorn's own protocol."""
         self._timer.cancel()
-        self._app.connections.closed(self._transport)
         self._uvicorn.connection_lost(exc)
 
     def pause_writing(self) -> None:

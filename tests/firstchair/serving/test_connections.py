@@ -26,7 +26,7 @@ MOST = 16
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def worker_at(folder: Path) -> Api:
+def worker_at(folder: Path, most: int = MOST) -> Api:
     """A worker over a folder in which nothing is published."""
     return Api(
         ApiConfig(
@@ -38,15 +38,17 @@ def worker_at(folder: Path) -> Api:
             seed=1,
             champion=dict,
             decisions=list,
-            connections=MOST,
+            connections=most,
         )
     )
 
 
 @asynccontextmanager
-async def server(folder: Path) -> AsyncIterator[Callable[[bytes], "asyncio.Future[Link]"]]:
+async def server(
+    folder: Path, most: int = MOST
+) -> AsyncIterator[Callable[[bytes], "asyncio.Future[Link]"]]:
     """A worker's server in this process; gives what connects to it and sends some bytes."""
-    api = worker_at(folder)
+    api = worker_at(folder, most)
     config = uvicorn.Config(api, http=LoginProtocol, ws="none", lifespan="off", access_log=False)
     config.load()
     state = ServerState()
@@ -146,6 +148,37 @@ def test_whole_requests_come_through_however_many_slow_ones_there_are(tmp_path: 
             assert await status(kept) == 200
 
     run_apart(told)
+
+
+@pytest.mark.parametrize("over", ["asyncio", "uvloop"])
+def test_closed_connections_leave_room_whoever_answered_them(tmp_path: Path, over: str) -> None:
+    most = 3
+    closing = TOKEN + b"Connection: close\r\n\r\n"
+    calls = {
+        PROBE: 200,
+        PROBE.replace(b"healthz", b"readyz"): 503,
+        PROBE.replace(b"healthz", b"metrics"): 200,
+        b"GET /v1/champion HTTP/1.1\r\nHost: localhost\r\n" + TOKEN + b"\r\n": 200,
+        POST.replace(b"1000", b"2") + TOKEN + b"\r\n[]": 202,
+        LOGIN + TOKEN + b"\r\n": 503,
+        LOGIN + closing: 503,
+        LOGIN.replace(b"HTTP/1.1", b"HTTP/1.0") + closing: 503,
+    }
+
+    async def told() -> None:
+        async with server(tmp_path, most) as connect:
+            for sent, answer in calls.items():
+                for _ in range(3 * most):
+                    link = await connect(sent)
+                    assert await status(link) == answer
+                    link[1].close()
+
+            held = [await connect(PROBE) for _ in range(most)]
+            assert [await status(link) for link in held] == [200] * most
+            assert await status(await connect(PROBE)) == 200
+            assert await is_closed(held[0])
+
+    run_apart(told, uses_uvloop=over == "uvloop")
 
 
 def test_a_body_that_ends_with_its_connection_is_refused_and_is_no_fault_of_the_server(
