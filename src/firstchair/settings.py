@@ -325,7 +325,7 @@ class Settings(BaseSettings):
         180, ge=1, description="days for which pages of monitoring are kept"
     )
     spool_retention_days: int = Field(
-        30, ge=1, description="days for which unreadable segments of the spool are kept"
+        30, ge=1, description="days for which unreadable lines of the spool are kept"
     )
     api_host: str = Field("127.0.0.1", description="address that the API listens at")
     allowed_hosts: str = Field(

@@ -67,7 +67,7 @@ def unspooled(error: OSError) -> tuple[int, str, str, str]:
     return (
         503,
         "spool_failed",
-        f"Nothing can be spooled: {error.strerror}.",
+        f"Nothing can be spooled: {error.strerror or error}.",
         "Make space on the disk of the spool.",
     )
 

@@ -15,8 +15,11 @@ from firstchair.login.logins import LATENCY_BOUNDS, Counts
 
 
 class _Worker(Collector):
-    def __init__(self, counts: Counts | None, worker: str, served: str | None) -> None:
+    def __init__(
+        self, counts: Counts | None, worker: str, served: str | None, unreadable: int
+    ) -> None:
         self.counts, self.worker, self.served = counts or Counts(), worker, served
+        self.unreadable = unreadable
 
     def collect(self) -> Iterator[Metric]:
         slates = CounterMetricFamily(
@@ -40,14 +43,23 @@ class _Worker(Collector):
         )
         ready.add_metric([self.worker, self.served or ""], 0 if self.served is None else 1)
         yield ready
+        spoilt = GaugeMetricFamily(
+            "firstchair_spool_unreadable_bytes",
+            "Accepted lines of the spool that cannot be read and are kept aside",
+            labels=["worker"],
+        )
+        spoilt.add_metric([self.worker], self.unreadable)
+        yield spoilt
 
 
-def exposition(counts: Counts | None, *, worker: str, served: str | None) -> bytes:
+def exposition(
+    counts: Counts | None, *, worker: str, served: str | None, unreadable: int = 0
+) -> bytes:
     """Prometheus text of one worker.
 
     Each series has the worker's name as a label, because another worker may answer the next
-    request.
+    request. All workers of a home report the same `unreadable`, bytes of one spool.
     """
     registry = CollectorRegistry()
-    registry.register(_Worker(counts, worker, served))
+    registry.register(_Worker(counts, worker, served, unreadable))
     return generate_latest(registry)

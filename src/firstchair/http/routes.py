@@ -32,10 +32,11 @@ from firstchair.http.answers import (
 from firstchair.http.metrics import exposition
 from firstchair.http.pages import Pages
 from firstchair.login.logins import DEFAULT_K
-from firstchair.outbox.spooled import undelivered
+from firstchair.outbox.spooled import undelivered, unreadable_bytes
 
 if TYPE_CHECKING:
     from firstchair.http.service import Service
+    from firstchair.outbox.spool import Spool
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {
@@ -119,13 +120,20 @@ def _probes(app: FastAPI, api: "Service") -> None:
             "refused": published.refused,
             "undelivered_bytes": waiting,
             "undelivered_seconds": round(time.time() - oldest) if waiting else 0,
+            "unreadable_bytes": unreadable_bytes(api.config.spool),
         }
 
     @app.get("/metrics", summary="Prometheus", response_class=PlainTextResponse)
     def metrics() -> Response:
         counts = api.logins.counts if api.logins else None
         return Response(
-            exposition(counts, worker=api.spool.source, served=api.served), media_type="text/plain"
+            exposition(
+                counts,
+                worker=api.spool.source,
+                served=api.served,
+                unreadable=unreadable_bytes(api.config.spool),
+            ),
+            media_type="text/plain",
         )
 
 
@@ -186,11 +194,7 @@ def _service(app: FastAPI, api: "Service") -> None:
             intake.judge, records, datetime.now(UTC), api.config.tombstones
         )
         if lines:
-            api.spool.append(b"".join(lines), 0)
-            settled, loop = asyncio.get_running_loop().create_future(), asyncio.get_running_loop()
-            api.spool.when_synced(lambda fault: _tell(loop, settled, fault))
-            if (fault := await settled) is not None:
-                raise fault
+            await _spool(api.spool, lines)
             await asyncio.to_thread(api.take, lines)
         return taken
 
@@ -203,6 +207,22 @@ def _service(app: FastAPI, api: "Service") -> None:
     def recommendations(user_id: str, k: int = DEFAULT_K) -> Any:
         """Describe logins in the OpenAPI document; `Api` answers them before FastAPI is reached."""
         raise Refused(404, "not_found", f"There is no page for {user_id} and {k}.", "Send GET.")
+
+
+async def _spool(spool: "Spool", lines: list[bytes]) -> None:
+    """Write lines to the spool and wait until they are synced.
+
+    Raises:
+        Refused: The disk of the spool is full or failing.
+    """
+    settled, loop = asyncio.get_running_loop().create_future(), asyncio.get_running_loop()
+    try:
+        spool.append(b"".join(lines), 0)
+    except OSError as error:
+        raise Refused(*unspooled(error)) from error
+    spool.when_synced(lambda fault: _tell(loop, settled, fault))
+    if (fault := await settled) is not None:
+        raise Refused(*unspooled(fault)) from fault
 
 
 def _tell(
@@ -296,10 +316,6 @@ def _faults(app: FastAPI) -> None:
             document = orjson.loads(body)
             return _fault_page(status_code, document["title"], document["detail"])
         return Response(body, status_code, media_type=kind.decode())
-
-    @app.exception_handler(OSError)
-    def unspoolable(_: Request, error: OSError) -> Response:
-        return _problem_response(*unspooled(error))
 
     @app.exception_handler(HTTPException)
     def unknown(request: Request, error: HTTPException) -> Response:

@@ -46,8 +46,8 @@ class Spool:
         self.root = root
         self.source = f"api-{uuid.uuid4().hex[:12]}"
         self.sequence = 0
-        # Why the last segment could not be made, or the last sync failed; None after a success.
-        self.fault: OSError | None = None
+        self._unmade: OSError | None = None
+        self._unsynced: OSError | None = None
         self._written = 0
         self._numbers = itertools.count(
             1
@@ -61,6 +61,14 @@ class Spool:
         self._stop, self._wanted = threading.Event(), threading.Event()
         root.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._keep, daemon=True, name="spool")
+
+    @property
+    def fault(self) -> OSError | None:
+        """Why the last segment could not be made, or else why the last sync failed.
+
+        It is None after a success of both; without lines too, both are tried again and again.
+        """
+        return self._unmade or self._unsynced
 
     def start(self) -> None:
         """Begin to sync and to close segments in the background."""
@@ -117,16 +125,18 @@ class Spool:
                 self._closed.append((following, 0))  # too small, and nothing is in it
             following = self._make(max(ROOM_BYTES, wanted))
         self._retire()
-        self._segment, self._began, self.fault = following, time.monotonic(), None
+        self._segment, self._began = following, time.monotonic()
         self._wanted.set()
         return following
 
     def _make(self, room: int) -> Segment:
         try:
-            return Segment(self.root / f"{self.source}-{next(self._numbers):09d}", room)
+            made = Segment(self.root / f"{self.source}-{next(self._numbers):09d}", room)
         except OSError as error:
-            self.fault = error
+            self._unmade = error
             raise
+        self._unmade = None
+        return made
 
     def _retire(self) -> None:
         if self._segment is not None:
@@ -156,7 +166,8 @@ class Spool:
         with self._lock:
             closed, self._closed = self._closed, []
             # A login that writes to a page which is being synced would wait for the disk.
-            held, upto = self._segment if self._waiting else None, self._written
+            is_wanted = self._waiting or self._unsynced is not None
+            held, upto = self._segment if is_wanted else None, self._written
         for segment, end in closed:
             self._settle(segment.end, end)
         if held is not None:
@@ -164,12 +175,12 @@ class Spool:
 
     def _settle(self, sync: Callable[[], None], upto: int) -> None:
         """Sync what was written up to a byte count, and call the callbacks that wait for it."""
-        fault = None
+        fault: OSError | None = None
         try:
             sync()
-            self.fault = None
         except OSError as error:
-            fault = self.fault = error
+            fault = error
+        self._unsynced = fault
         with self._lock:
             ready = [call for at, call in self._waiting if at <= upto]
             self._waiting = [(at, call) for at, call in self._waiting if at > upto]

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,11 +12,15 @@ from typing import IO, TypeAlias
 import fsspec
 import orjson
 
+from firstchair.files import replace_file
 from firstchair.outbox.segment import SUFFIX
 
 Paced: TypeAlias = Callable[[Iterable[bytes]], Iterable[bytes]]
 
+# Suffix of the files that keep the lines which no event could be read from.
 UNREADABLE = ".unreadable"
+# What such a line raises.
+FAULTS = (ValueError, KeyError, TypeError)
 # The lowest level, because the delivery process runs beside logins: level 5 takes twice as long and
 # saves a fifth of the bytes.
 COMPRESSION = 1
@@ -27,7 +32,8 @@ def deliver(root: Path, events_url: str, *, paced: Paced = iter) -> int:
     """Deliver every closed segment to the event store and remove it; return how many it delivered.
 
     A segment becomes the object of its name. So a segment that is delivered twice, after a crash
-    before it was removed, gives the same object with the same events.
+    before it was removed, gives the same object with the same events. Lines that a failing disk
+    spoilt are kept in a file of their own beside the segment (`unreadable_bytes`).
 
     Args:
         root: The spool.
@@ -52,18 +58,33 @@ def _deliver(path: Path, file: IO[bytes], events_url: str, paced: Paced) -> bool
         return False  # its process is alive and still writes to it
     if not os.fstat(file.fileno()).st_nlink:
         return False
-    try:
-        packed = _packed(paced(file))
-    except (orjson.JSONDecodeError, KeyError):  # a failing disk: set it aside, deliver the others
-        path.rename(path.with_suffix(UNREADABLE))
-        return False
+    unreadable: list[bytes] = []
+    packed = _packed(paced(file), unreadable)
+    if unreadable:  # before the segment goes, whether or not the store can be reached
+        _set_aside(path.with_suffix(UNREADABLE), unreadable)
     brought = _put(events_url, path.stem, packed)
     path.unlink()
     return brought
 
 
+def _set_aside(path: Path, lines: list[bytes]) -> None:
+    """Keep the lines in a file and report it, once; the store may be away for many attempts."""
+    if not path.exists():
+        print(
+            f"{len(lines):,} accepted lines of {path.stem} cannot be read: the disk is failing. "
+            f"They are kept in {path}; the others are delivered. Read the file before "
+            "`firstchair maintain` removes it after spool_retention_days, and replace the disk.",
+            file=sys.stderr,
+        )
+    replace_file(path, b"".join(lines), mode=0o600)
+
+
 def put(events_url: str, name: str, lines: Iterable[bytes]) -> bool:
-    """Write the events of spooled lines as the object `name`; without any, no object, and False."""
+    """Write the events of spooled lines as the object `name`; without any, no object, and False.
+
+    Raises:
+        ValueError, KeyError, TypeError: A line holds no event and no slate; nothing is written.
+    """
     return _put(events_url, name, _packed(lines))
 
 
@@ -88,14 +109,34 @@ def undelivered(root: Path) -> tuple[int, float]:
     return sum(stat.st_size for stat in found), min((stat.st_mtime for stat in found), default=0.0)
 
 
-def _packed(lines: Iterable[bytes]) -> bytes:
+def unreadable_bytes(root: Path) -> int:
+    """Bytes of accepted lines from which no event could be read, and which are kept aside."""
+    found = 0
+    for path in root.glob(f"*{UNREADABLE}"):
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size
+    return found
+
+
+def _packed(lines: Iterable[bytes], unreadable: list[bytes] | None = None) -> bytes:
     """The events, a line each, as one gzip member; empty bytes where there are none.
+
+    A line that holds none is put into `unreadable`; without that, it raises one of `FAULTS`.
 
     They are compressed line by line: all events of a segment at once would take half as long again
     and evict what logins need from the processor's caches.
     """
     packer = zlib.compressobj(COMPRESSION, wbits=GZIP)
-    whole = [packer.compress(expanded(line)) for line in lines if line.endswith(b"\n")]
+    whole = []
+    for line in lines:
+        if not line.endswith(b"\n"):
+            continue
+        try:
+            whole.append(packer.compress(expanded(line)))
+        except FAULTS:
+            if unreadable is None:
+                raise
+            unreadable.append(line)
     return b"".join((*whole, packer.flush())) if whole else b""
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -26,6 +26,7 @@ from firstchair.http.api import Api, ApiConfig
 from firstchair.login.logins import MAX_K
 from firstchair.outbox import delivery
 from firstchair.outbox.segment import SUFFIX
+from firstchair.outbox.spooled import UNREADABLE
 from firstchair.promotion import Decision, Ledger, Registry
 from firstchair.promotion.status import status
 from firstchair.sources import Tombstone, Tombstones
@@ -301,6 +302,37 @@ def test_accepted_events_are_in_the_store_and_refused_ones_are_told_why(
         (4, "out_of_range"),
     ]
     assert delivered(config) == [EVENT]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), TimeoutError(), OSError("?")])
+def test_only_a_fault_of_the_spool_is_reported_as_one(config: ApiConfig, error: OSError) -> None:
+    def fails(*_: object) -> NoReturn:
+        raise error
+
+    with working(replace(config, champion=fails)) as (api, ask):
+        champion = ask("GET", "/v1/champion")
+        api.spool.append = fails  # type: ignore[method-assign]
+        posted = ask("POST", "/v1/events", json=[EVENT])
+
+    assert (champion.status_code, champion.json()["type"]) == (500, "urn:firstchair:unforeseen")
+    assert (posted.status_code, posted.json()["type"]) == (503, "urn:firstchair:spool_failed")
+    assert str(error.strerror or error) in posted.json()["title"]
+
+
+def test_lines_that_cannot_be_read_are_counted_by_probe_and_metric(
+    put_copy: PutOut, config: ApiConfig, worker: tuple[Api, Client]
+) -> None:
+    api, ask = worker
+    put_copy()
+    api.reload()
+    before = ask("GET", "/readyz").json()["unreadable_bytes"]
+
+    (config.spool / f"api-dead-1{UNREADABLE}").write_bytes(b"no event\n")
+
+    assert (before, ask("GET", "/readyz").json()["unreadable_bytes"]) == (0, 9)
+    series = ask("GET", "/metrics").text.splitlines()
+    name = f'firstchair_spool_unreadable_bytes{{worker="{api.spool.source}"}}'
+    assert f"{name} 9.0" in series
 
 
 def delivery_processes() -> set[psutil.Process]:

@@ -3,12 +3,14 @@
 import errno
 import fcntl
 import gzip
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 
 from firstchair.outbox import spool as spool_module
 from firstchair.outbox.spool import Spool
-from firstchair.outbox.spooled import deliver, undelivered
+from firstchair.outbox.spooled import deliver, undelivered, unreadable_bytes
 
 WRITER = """
 import sys, time
@@ -157,6 +159,34 @@ def test_a_full_disk_refuses_the_line_and_space_is_noticed(
     assert delivered(tmp_path) == [{"event_id": "a"}]
 
 
+@pytest.mark.parametrize(("call", "succeed_first"), [("posix_fallocate", 1), ("fdatasync", 0)])
+def test_an_idle_worker_notices_that_the_disk_is_sound_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, succeed_first: int
+) -> None:
+    fault, failed = OSError(errno.ENOSPC, "No space left on device"), threading.Event()
+    real, calls = getattr(os, call), itertools.count()
+
+    def fails(*arguments: int) -> None:
+        if next(calls) >= succeed_first:
+            failed.set()
+            raise fault
+        real(*arguments)
+
+    monkeypatch.setattr(spool_module, "SEGMENT_SECONDS", 0.0)
+    monkeypatch.setattr(spool_module, "SYNC_SECONDS", 0.01)
+    spool = Spool(tmp_path / "spool")
+    with monkeypatch.context() as ill:
+        ill.setattr(os, call, fails)
+        spool.start()
+        if call == "fdatasync":
+            spool.append(b'{"event_id":"a"}\n', 1)
+        assert failed.wait(60)
+        until(lambda: spool.fault is fault)
+
+    until(lambda: spool.fault is None)
+    spool.close()
+
+
 def test_a_sync_that_fails_is_told_to_who_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,15 +218,23 @@ def test_an_event_store_that_is_away_loses_nothing(tmp_path: Path) -> None:
     assert undelivered(tmp_path / "spool") == (0, 0.0)
 
 
-def test_a_segment_that_a_failing_disk_spoilt_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "spool").mkdir()
-    (tmp_path / "spool" / "api-a-0.spool").write_bytes(b"\0\x01 no event\n")
-    (tmp_path / "spool" / "api-b-0.spool").write_bytes(b'{"event_id":"b"}\n')
+def test_lines_that_a_failing_disk_spoilt_are_kept_and_all_others_delivered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    spoilt = [b"\0\x01 no event\n", b'{"event_id":"\0"}\n', b"5\n", b'{"slate":{}}\n']
+    first, last = b'{"event_id":"first"}\n', b'{"event_id":"last"}\n'
+    (spool / "api-a-0.spool").write_bytes(first + b"".join(spoilt) + last)
+    (spool / "api-b-0.spool").write_bytes(b'{"event_id":"b"}\n')
 
     bring(tmp_path)
 
-    assert delivered(tmp_path) == [{"event_id": "b"}]
-    assert os.listdir(tmp_path / "spool") == ["api-a-0.unreadable"]
+    assert [event["event_id"] for event in delivered(tmp_path)] == ["first", "last", "b"]
+    assert os.listdir(spool) == ["api-a-0.unreadable"]
+    assert (spool / "api-a-0.unreadable").read_bytes() == b"".join(spoilt)
+    assert unreadable_bytes(spool) == len(b"".join(spoilt))
+    assert "4 accepted lines of api-a-0 cannot be read" in capsys.readouterr().err
 
 
 def test_a_segment_removed_before_its_lock_was_held_is_made_again(
@@ -217,6 +255,13 @@ def test_a_segment_removed_before_its_lock_was_held_is_made_again(
     bring(tmp_path)
 
     assert delivered(tmp_path) == [{"event_id": "a"}]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def raising(error: Exception) -> Callable[..., None]:
