@@ -7,7 +7,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import NamedTuple
 
-from firstchair.definitions.arms import CHALLENGER, CHAMPION
+from firstchair.definitions.arms import CHALLENGER, CHAMPION, HOLDOUT
 from firstchair.publication.layout import NOBODY
 from firstchair.publication.published import Columns, Published, Role
 
@@ -64,8 +64,12 @@ def make_slate(
     With probability `EXPLORATION`, one slot drawn uniformly shows an artist drawn uniformly from E:
     the artists of the champion's and the challenger's lists that are not among the first k. So the
     propensity of a slot's ranked artist is 1 - EXPLORATION / k, and that of each artist of E at
-    each slot is EXPLORATION / k / |E|. Seed, user and day fix the draw, so a second login of the
-    day shows the same slate. An unknown user gets what is trending, without exploration.
+    each slot is EXPLORATION / k / |E|; where fewer are listed, k is their number. Seed, user and
+    day fix the draw, so a second login of the day shows the same slate. An unknown user gets what
+    is trending, without exploration.
+
+    A user whose own role lists nothing for them gets the champion's list, in its role; where that
+    is empty too, or the user is in the holdout, they get what unknown users get.
 
     Args:
         published: What is served now.
@@ -78,17 +82,22 @@ def make_slate(
     """
     row = published.row(user_key)
     if row == NOBODY:
-        ranked = _first(published.unknown_user_list, 0, published.length, k, without)
-        return Slate(published.unknown_users, COLD_START, COLD_START, *ranked, -1, 1.0, 0.0)
+        return _cold_start(published, k, without)
     role = published.role_of(row)
     start, end = row * published.length, (row + 1) * published.length
     ranked = _first(published.columns[role], start, end, k, without)
+    if not ranked[0] and role != HOLDOUT:
+        role = CHAMPION
+        ranked = _first(published.columns[role], start, end, k, without)
+    if not ranked[0]:
+        return _cold_start(published, k, without)
     model, fallback = published.roles[role], staleness(published, day)
     draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % DRAWS < EXPLORING_DRAWS
     # With more than k artists in the champion's list, E cannot be empty.
     if (
         not explores
+        and len(ranked[0]) == k
         and end - start > k
         and not without
         and published.columns[CHAMPION].artists[start + k] >= 0
@@ -98,6 +107,12 @@ def make_slate(
     outside = outside_of(lists, start, end, ranked[0], without)
     entry = partial(entry_of, lists, start, end)
     return with_chance(model, role, fallback, ranked, outside, entry, draw)
+
+
+def _cold_start(published: Published, k: int, without: frozenset[int]) -> Slate:
+    """What is trending, which chance does not change."""
+    ranked = _first(published.unknown_user_list, 0, published.length, k, without)
+    return Slate(published.unknown_users, COLD_START, COLD_START, *ranked, -1, 1.0, 0.0)
 
 
 def staleness(published: Published, day: date) -> str | None:

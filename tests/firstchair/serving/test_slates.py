@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,9 +11,17 @@ import pytest
 
 from firstchair.definitions.arms import Arms
 from firstchair.login.slates import EXPLORATION, Slate, make_slate
+from firstchair.publication.layout import NOBODY
 from firstchair.publication.published import Published, open_published
 from firstchair.sources import user_key
-from tests.firstchair.serving.conftest import AS_OF, KEY, LENGTH, shifted
+from tests.firstchair.serving.conftest import (
+    ALL_CHAMPION,
+    AS_OF,
+    KEY,
+    LENGTH,
+    USERS,
+    shifted,
+)
 
 K = 5
 PutOut = Callable[..., Path]
@@ -96,6 +105,62 @@ def test_an_unknown_user_gets_a_full_cold_start_list_for_certain(put_copy: PutOu
         1.0,
         -1,
     )
+
+
+def shortened(published: Published, **kept: int) -> Published:
+    """The lists with only the first artists of those of some roles."""
+    columns = dict(published.columns)
+    for role, count in kept.items():
+        artists = np.array(columns[role].artists).reshape(-1, LENGTH)
+        artists[:, count:] = NOBODY
+        columns[role] = replace(columns[role], artists=memoryview(artists.reshape(-1)))
+    return replace(published, columns=columns)
+
+
+def test_the_propensities_of_a_list_shorter_than_the_slate_are_the_frequencies(
+    put_copy: PutOut,
+) -> None:
+    arms = ALL_CHAMPION.in_canary(0.5, salt="first/2")
+    published = shortened(open_published(put_copy(arms=arms)), challenger=3)
+    user = next(user for user in USERS if slate(published, user).role == "challenger")
+
+    found = [slate(published, user, seed=seed) for seed in range(300)]
+
+    assert {len(one.artists) for one in found} == {3}
+    assert {one.explored >= 0 for one in found} == {True, False}
+    assert {one.propensity for one in found} == {1 - EXPLORATION / 3}
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_user_without_a_list_in_their_role_gets_the_champions(
+    put_copy: PutOut, days: int
+) -> None:
+    arms = ALL_CHAMPION.in_canary(0.5, salt="first/2")
+    whole = open_published(put_copy(arms=arms))
+    published = shortened(whole, challenger=0)
+    users = [user for user in USERS if slate(whole, user).role == "challenger"]
+
+    found = slate(published, users[0], days=days)
+
+    assert users and len(found.artists) == K
+    assert (found.role, found.model) == ("champion", published.roles["champion"])
+    assert found.fallback == ("stale" if days else None)
+    assert found.propensity == 1 - EXPLORATION / K
+
+
+@pytest.mark.parametrize("emptied", [{"champion": 0, "challenger": 0}, {"holdout": 0}])
+def test_a_user_without_any_list_gets_what_unknown_users_get(
+    put_copy: PutOut, emptied: dict[str, int]
+) -> None:
+    arms = Arms.without_stage(holdout_salt="first", holdout_share=0.5).in_canary(
+        0.5, salt="first/2"
+    )
+    whole = open_published(put_copy(arms=arms))
+    published = shortened(whole, **emptied)
+
+    for user in USERS:
+        if slate(whole, user).role in emptied:
+            assert slate(published, user) == slate(published, "nobody of ours")
 
 
 def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_copy: PutOut) -> None:
