@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from firstchair.publication.layout import MANIFEST, POINTER, VERSIONS
 from firstchair.publication.matrices import KINDS
+from firstchair.publication.published import fault_of
 from firstchair.publication.writing import finish, point_to
 
 HIGH, LOW = "key_high.npy", "key_low.npy"
@@ -20,8 +21,9 @@ OFFSETS, OF_ROWS = "row.offsets.npy", ("row.artists.npy", "row.confidence.npy")
 
 
 def published_keys(root: Path) -> set[str]:
-    """Pseudonyms of the users of all published versions, 32 hex digits each."""
-    return {key.hex() for folder in _versions(root) for key in _keys(folder)}
+    """Pseudonyms of the users of all whole published versions, 32 hex digits each."""
+    whole = (folder for folder in _versions(root) if fault_of(folder) is None)
+    return {key.hex() for folder in whole for key in _keys(folder)}
 
 
 def rekey_published(root: Path, new: Mapping[str, str]) -> int:
@@ -29,7 +31,8 @@ def rekey_published(root: Path, new: Mapping[str, str]) -> int:
 
     A version becomes another one, since its content names it; the pointer follows, and the old
     version is removed. It is idempotent: a version without an old pseudonym is left as it is. A
-    folder that is no whole version is removed; nobody reads it.
+    damaged version is removed, since a new digest would make its damage valid; where the pointer
+    names it, readers take the newest whole one until the lists are published again.
 
     Args:
         root: Folder of what is published.
@@ -43,10 +46,11 @@ def rekey_published(root: Path, new: Mapping[str, str]) -> int:
     written = 0
     # The oldest first, because readers take the newest where the one pointed to is corrupt.
     for folder in sorted(_versions(root), key=lambda path: path.stat().st_mtime_ns):
-        keys = _keys(folder)
-        if not (folder / MANIFEST).exists():
+        if fault_of(folder) is not None:
             shutil.rmtree(folder)
-        elif any(key.hex() in new for key in keys):
+            continue
+        keys = _keys(folder)
+        if any(key.hex() in new for key in keys):
             name = _rekey(folder, [bytes.fromhex(new.get(k.hex(), k.hex())) for k in keys])
             if (root / POINTER).exists() and (root / POINTER).read_text() == folder.name:
                 point_to(root, name)
@@ -62,8 +66,6 @@ def _versions(root: Path) -> Iterator[Path]:
 
 def _keys(folder: Path) -> list[bytes]:
     """Keys of the users of a version, 16 bytes each, in the order of its rows."""
-    if not all((folder / name).exists() for name in (HIGH, LOW)):
-        return []
     halves = np.column_stack([np.load(folder / name) for name in (HIGH, LOW)]).astype(">u8")
     return [row.tobytes() for row in halves]
 

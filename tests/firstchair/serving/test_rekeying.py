@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from firstchair.privacy import user_key
 from firstchair.publication.layout import VERSIONS
-from firstchair.publication.published import current, open_published
+from firstchair.publication.published import current, damage, open_published
 from firstchair.publication.rekeying import published_keys, rekey_published
 from tests.firstchair.serving.conftest import ALL_CHAMPION, KEY, USERS
 
@@ -50,3 +51,32 @@ def test_every_user_finds_what_was_theirs(put_copy_matrix: Callable[..., Path]) 
     assert of_users(root, NEW_KEY) == before
     assert published_keys(root) == set(new.values())
     assert not (root / VERSIONS / str(name)).exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil"),
+    [
+        ("champion.artists.npy", lambda whole: whole[:-1] + bytes([whole[-1] ^ 0x40])),
+        ("key_high.npy", lambda whole: whole[:60]),
+        ("key_low.npy", lambda whole: b""),
+        ("manifest.json", lambda whole: whole[:-1]),
+    ],
+)
+def test_damaged_lists_get_no_new_digest_and_the_rotation_goes_on(
+    put_copy: Callable[..., Path], file: str, spoil: Callable[[bytes], bytes]
+) -> None:
+    root = put_copy(1)
+    other = current(root)
+    put_copy()
+    path = root / VERSIONS / str(current(root)) / file
+    path.write_bytes(spoil(path.read_bytes()))
+    new = {user_key(user, KEY): user_key(user, NEW_KEY) for user in USERS}
+
+    assert published_keys(root) == set(new)
+    assert rekey_published(root, new) == 1
+
+    assert published_keys(root) == set(new.values())
+    assert damage(root) is not None
+    assert len(list((root / VERSIONS).iterdir())) == 1
+    assert open_published(root).version != other
+    assert rekey_published(root, new) == 0
