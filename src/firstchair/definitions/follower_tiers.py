@@ -38,9 +38,11 @@ def follower_tier_sql(followers: str) -> str:
         followers: SQL of their number, null where it is not known.
     """
     median = f"median({followers}) over ()"
+    # Ten times a bigint may be over the largest bigint.
+    tenfold = f"10 * ({followers})::hugeint"
     return f"""case
         when {followers} is null then '{FollowerTier.UNKNOWN}'
-        when 10 * {followers} < {median} then '{FollowerTier.UNDER_A_TENTH}'
+        when {tenfold} < {median} then '{FollowerTier.UNDER_A_TENTH}'
         when {followers} <= {median} then '{FollowerTier.UP_TO_MEDIAN}'
         when {followers} <= 10 * {median} then '{FollowerTier.UP_TO_TENFOLD}'
         else '{FollowerTier.OVER_TENFOLD}' end"""

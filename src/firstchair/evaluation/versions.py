@@ -127,7 +127,8 @@ def _flat(column: pa.ChunkedArray) -> Values:
 def population_stability(before: Values, after: Values) -> float:
     """Population stability index: the sum over bins of (q - p) ln(q / p).
 
-    The bins are the tenths of `before`; p and q are the shares of both samples in a bin. It is a
+    The bins are the tenths of `before`; p and q are the shares of both samples in a bin. A value
+    that bounds several tenths, since so many are equal to it, has a bin of its own. It is a
     symmetrised Kullback-Leibler divergence (Kullback and Leibler 1951, "On Information and
     Sufficiency"); by convention under 0.1 is stable and over 0.25 a major shift (Siddiqi 2006,
     "Credit Risk Scorecards").
@@ -135,10 +136,14 @@ def population_stability(before: Values, after: Values) -> float:
     >>> sample = np.arange(1000.0)
     >>> population_stability(sample, sample)
     0.0
+    >>> round(population_stability(np.full(9, 0.5), np.full(9, 0.9)), 1)
+    18.4
     """
     if not len(before) or not len(after):
         return 0.0
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1)[1:-1]))
+    tenths = np.quantile(before, np.linspace(0, 1, BINS + 1)[1:-1])
+    bounds, times = np.unique(tenths, return_counts=True)
+    edges = np.unique(np.append(bounds, np.nextafter(bounds[times > 1], np.inf)))
     shares = [
         np.maximum(
             np.bincount(np.searchsorted(edges, v, side="right"), minlength=len(edges) + 1) / len(v),

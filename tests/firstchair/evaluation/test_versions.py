@@ -68,6 +68,14 @@ def test_the_stability_index_is_never_negative_and_zero_for_a_sample_against_its
     assert population_stability(one, one) == 0
 
 
+@pytest.mark.parametrize("after", [0.9, 0.5 + 1e-9, -0.9])
+@pytest.mark.parametrize("before", [[0.5], [0.1, 0.5, 0.5]])
+def test_scores_above_a_frequent_one_are_a_shift_as_those_below_it_are(
+    before: list[float], after: float
+) -> None:
+    assert population_stability(np.array(before * 50), np.full(150, after)) > 1
+
+
 def test_each_version_is_measured_on_the_users_who_took_up_something() -> None:
     data = checkerboard()
     found = {

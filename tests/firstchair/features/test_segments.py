@@ -78,6 +78,7 @@ def tiers(lake: Lake, followers: dict[str, int | None]) -> dict[str, str]:
 def test_tiers_are_followers_over_the_median_of_the_catalogue(lake: Lake) -> None:
     followers = {
         "none": 0,
+        "none either": 0,
         "a": 29,
         "b": 30,
         "c": 299,
@@ -86,10 +87,12 @@ def test_tiers_are_followers_over_the_median_of_the_catalogue(lake: Lake) -> Non
         "e": 3000,
         "f": 3001,
         "g": 10**12,
+        "most": 2**63 - 1,
     }
 
     assert tiers(lake, {**followers, "unknown": None}) == {
         "none": "<0.1",
+        "none either": "<0.1",
         "a": "<0.1",
         "b": "0.1-1",
         "c": "0.1-1",
@@ -98,6 +101,7 @@ def test_tiers_are_followers_over_the_median_of_the_catalogue(lake: Lake) -> Non
         "e": "1-10",
         "f": ">10",
         "g": ">10",
+        "most": ">10",
         "unknown": "unknown",
     }
 
