@@ -1,6 +1,7 @@
 """Sensors called directly: they read state, so repeated calls give the same result."""
 
 import json
+import socket
 import threading
 import uuid
 from collections.abc import Iterator
@@ -230,6 +231,31 @@ def test_a_run_that_failed_is_an_alert_whoever_started_it() -> None:
 
     assert "The run of landing failed at " in told
     assert "The disk is full." in told
+
+
+@pytest.mark.usefixtures("ticking")
+def test_alerts_are_told_while_mlflow_is_away_and_that_it_is(
+    alerts_received: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    run = dg.DagsterRun(
+        job_name="landing", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED
+    )
+    instance.add_run(run)
+    instance.report_run_failed(run, "The disk is full.")
+    began = NOW + timedelta(minutes=5)
+    with monkeypatch.context() as away, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        away.setenv("FIRSTCHAIR_MLFLOW_TRACKING_URI", address)
+        away.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        ask("alert_sensor", instance=instance, now=began)
+        opened, ticked = list(alerts_received), open_platform().journal.last_tick()
+    ask("alert_sensor", now=began + timedelta(minutes=1))
+
+    assert {"failed_run", "mlflow_away"} <= set(opened)
+    assert ticked == began
+    assert alerts_received[len(opened) :].count("mlflow_away") == 1  # its end
 
 
 @pytest.fixture

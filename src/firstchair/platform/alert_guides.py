@@ -34,6 +34,12 @@ GUIDES: Mapping[str, Guide] = {
         "at the ticks of `alert_sensor` in Dagster.",
         "lineage",
     ),
+    "mlflow_away": Guide(
+        "The server or the database of MLflow is down, or does not take the connection.",
+        "Bring it back, or check FIRSTCHAIR_MLFLOW_TRACKING_URI. Published lists are served "
+        "meanwhile; nothing is fitted or decided.",
+        "",
+    ),
     "stray_days": Guide(
         "The clock of a device or of a server is off.",
         "Look at the samples for the source and set its clock; what is in quarantine needs "

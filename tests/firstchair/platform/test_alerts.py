@@ -1,6 +1,7 @@
 """Alerts from state alone."""
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ from firstchair.platform.journal import Journal
 from firstchair.platform.observed import Observed, last_observed, observe
 from firstchair.platform.platform import Platform
 from firstchair.platform.start import MARK
-from firstchair.promotion import Decision, Ledger, Reason
+from firstchair.promotion import Decision, Ledger, Reason, Registry
 from firstchair.settings import load_settings
 from monitoring import Regression
 from tests.dagster_project.test_sensors import without
@@ -287,6 +288,26 @@ def test_a_version_that_was_deleted_in_mlflow_is_told(
     assert "firstchair promote" in found.remedy
     still = "version_deleted" in {alert.code for alert in open_alerts(later)}
     assert still is (champion is not None)
+
+
+def test_mlflow_that_says_nothing_holds_no_alert_back(
+    platform: Platform, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(databases.ledger)
+    journal.migrate()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    at = replace(platform, journal=journal)
+    failed = Check("failed_run", CheckState.FAILS, "The run of landing failed.")
+
+    before = observe(at, (), ())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        away = replace(at, registry=Registry(address, Path()))
+        seen = observe(away, (failed,), (), patience_seconds=0.1)
+
+    assert seen.registry == before.registry
+    assert {"failed_run", "mlflow_away"} <= {alert.code for alert in open_alerts(away, seen)}
+    assert "mlflow_away" not in {alert.code for alert in open_alerts(at, before)}
 
 
 def test_sensors_that_no_longer_tick_are_told_by_who_does_not_depend_on_them(
