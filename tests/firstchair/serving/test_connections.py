@@ -150,8 +150,7 @@ def test_whole_requests_come_through_however_many_slow_ones_there_are(tmp_path: 
     run_apart(told)
 
 
-@pytest.mark.parametrize("over", ["asyncio", "uvloop"])
-def test_closed_connections_leave_room_whoever_answered_them(tmp_path: Path, over: str) -> None:
+def test_closed_connections_leave_room_whoever_answered_them(tmp_path: Path) -> None:
     most = 3
     closing = TOKEN + b"Connection: close\r\n\r\n"
     calls = {
@@ -178,7 +177,7 @@ def test_closed_connections_leave_room_whoever_answered_them(tmp_path: Path, ove
             assert await status(await connect(PROBE)) == 200
             assert await is_closed(held[0])
 
-    run_apart(told, uses_uvloop=over == "uvloop")
+    run_apart(told, uses_uvloop=True)
 
 
 def test_a_body_that_ends_with_its_connection_is_refused_and_is_no_fault_of_the_server(
