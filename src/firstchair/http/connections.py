@@ -52,22 +52,12 @@ class Connections:
 
 
 class DeadlineProtocol(H11Protocol):
-    """uvicorn's protocol over h11, with deadlines, and the transport in the scope of requests.
-
-    Every connection is counted here. `LoginProtocol` reports its start and, while it answers, its
-    end; once it has passed the connection on, the event loop reports the end to this protocol.
-    """
+    """uvicorn's protocol over h11, with deadlines, and the transport in the scope of requests."""
 
     def __init__(self, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
         self._application, self.app = self.app, self._with_transport
-        self._counted: Connections = of_uvicorn["config"].app.connections
         self._deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection."""
-        super().connection_made(transport)
-        self._counted.opened(transport)
 
     async def _with_transport(self, scope: Message, receive: Receive, send: Send) -> None:
         await self._application({**scope, TRANSPORT: self.transport}, receive, send)
@@ -87,9 +77,8 @@ class DeadlineProtocol(H11Protocol):
             self._set_deadline(LINGER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release the deadline, and count the connection no more."""
+        """Release the deadline."""
         self._set_deadline(None)
-        self._counted.closed(self.transport)
         super().connection_lost(exc)
 
     def _is_receiving(self) -> bool:
@@ -103,3 +92,25 @@ class DeadlineProtocol(H11Protocol):
         loop = asyncio.get_running_loop
         ends = self.transport.close
         self._deadline = None if seconds is None else loop().call_later(seconds, ends)
+
+
+class CountedProtocol(DeadlineProtocol):
+    """The same for an app with `connections`, where every connection is counted.
+
+    `LoginProtocol` reports its start and, while it answers, its end; once it has passed the
+    connection on, the event loop reports the end to this protocol.
+    """
+
+    def __init__(self, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._counted: Connections = of_uvicorn["config"].app.connections
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection."""
+        super().connection_made(transport)
+        self._counted.opened(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count the connection no more."""
+        self._counted.closed(self.transport)
+        super().connection_lost(exc)

@@ -21,7 +21,7 @@ from firstchair.http.answers import (
     headers_of,
     refused,
 )
-from firstchair.http.connections import DeadlineProtocol
+from firstchair.http.connections import CountedProtocol
 
 if TYPE_CHECKING:
     from firstchair.http.api import Api
@@ -68,7 +68,7 @@ class LoginProtocol(asyncio.Protocol):
     """
 
     def __init__(self, **of_uvicorn: Any) -> None:
-        self._uvicorn = DeadlineProtocol(**of_uvicorn)
+        self._uvicorn = CountedProtocol(**of_uvicorn)
         self._app: Api = of_uvicorn["config"].app
         self._idle_seconds: float = of_uvicorn["config"].timeout_keep_alive
         self._received = b""

@@ -260,7 +260,7 @@ def undecided(
     """Days without an entry that have all that a decision reads, ascending.
 
     That is all needed versions and their evidence of the day. While a stage with traffic is running
-    the stage's evidence of the day before is enough: a rollback does not wait for models.
+    the stage's newest evidence is enough: a rollback does not wait for models.
 
     Args:
         lake: The tables.
@@ -280,8 +280,11 @@ def undecided(
 
 
 def _staged(lake: Lake, phase: Phase) -> set[date]:
-    """Days on which a running stage has evidence of the day before."""
-    days = (day + timedelta(days=1) for day in lake.partitions(t.EVIDENCE))
+    """The newest day on which a running stage has evidence of the day before, if there is one.
+
+    Earlier days would be decided on less, and what follows from them is not served any more.
+    """
+    days = (day + timedelta(days=1) for day in lake.partitions(t.EVIDENCE)[-1:])
     return {day for day in days if day > phase.first_day}
 
 

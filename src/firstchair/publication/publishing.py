@@ -129,7 +129,8 @@ def publish_day(
     Champion and challenger have no lists if they got the role after the day's lists were made.
     Matrix and lists are outdated if they hold an artist that was merged since. Where lists of a
     later day are served nothing is made, and the report is of these: a day that is built again
-    takes no user back.
+    takes no user back. Where the day has no lists yet, those of the day that is served are
+    published as the aliases are now: a rollback does not wait for models.
 
     Raises:
         ModelError: There is no champion, or trending has no list; what is published stays.
@@ -138,6 +139,8 @@ def publish_day(
     served = serves(root)
     if served is not None and served.as_of > as_of:
         return _report(root, served.published)
+    if served is not None and not listed_versions(lake, as_of):
+        as_of = served.as_of
     if holds_merged(lake, t.INTERACTIONS, f"as_of = date '{as_of}'"):
         build_interactions(lake, as_of=as_of)
     lists: dict[str, Any] = {"list_length": list_length, "diversity": diversity}

@@ -252,6 +252,26 @@ def test_a_day_that_is_built_again_takes_no_user_back_to_its_lists(
     assert report.published == served.published
 
 
+def test_a_day_without_lists_yet_is_served_by_those_of_the_day_before_as_the_arms_are_now(
+    put_out: PutOut, platform: Registry, lake: Lake
+) -> None:
+    root = put_out()
+    arms = ALL_CHAMPION.in_canary(0.5, salt="canary")
+
+    report = publish_day(
+        lake,
+        platform,
+        as_of=AS_OF + timedelta(days=1),
+        root=root,
+        list_length=LENGTH,
+        arms=arms,
+    )
+
+    served = serves(root)
+    assert served is not None and served.as_of == report.as_of == AS_OF
+    assert served.arms == arms.bounds
+
+
 def test_a_merged_artist_is_in_no_list_that_is_published_afterwards(
     merged: Path, platform: Registry, lake: Lake
 ) -> None:

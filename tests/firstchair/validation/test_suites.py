@@ -156,7 +156,8 @@ def test_a_spark_that_would_end_the_process_is_not_imported(tmp_path: Path) -> N
     program = """
 import pandas as pd
 from firstchair.validation import validate
-columns = ("age_group", "country", "created", "created_after_reading", "gender", "user_key")
+columns = ("age_group", "country", "created", "created_after_reading", "gender")
+columns += ("repeated_user_id", "user_key")
 validate(pd.DataFrame(columns=columns), "users")
 print("validated")
 """
