@@ -11,7 +11,7 @@ from firstchair.events.redirects import Fault, Redirect, resolve_redirects
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.mappings import AccountMapping
-from firstchair.sources import REPEATS, accounts, missing_tables, read_table
+from firstchair.sources import REPEATS, accounts, missing_tables, whole_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +139,9 @@ def _rows(
 ) -> tuple[pd.DataFrame, Counter[str]]:
     """The rows with a key of their own, and how many have none or that of another row."""
     key = source.primary_key.columns[0].name
-    names = [column.name for column in (*source.columns, *optional)]
-    empty = pd.DataFrame(columns=names, dtype=object).assign(**{REPEATS: False})
-    frames = list(read_table(url, source, optional=optional, mapping=mapping.of(source.name)))
-    frame = pd.concat(frames) if frames else empty
+    frame = whole_table(url, source, optional=optional, mapping=mapping.of(source.name))
     nameless = frame[key].fillna("") == ""
-    repeats = frame[REPEATS].astype(bool) & ~nameless
+    repeats = frame[REPEATS] & ~nameless
     counts = Counter(nameless=int(nameless.sum()), repeated=int(repeats.sum()))
     return frame[~(nameless | repeats)], counts
 

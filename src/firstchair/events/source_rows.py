@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
 from firstchair.definitions.source_tables import SourceTable
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
-from firstchair.sources import REPEATS, accounts, read_table
+from firstchair.sources import REPEATS, accounts, whole_table
 from firstchair.validation import Failure, validate
 
 # Reason of a row that has the key of another one.
@@ -42,10 +41,8 @@ def build_source_table(
         SourceError: The source cannot be read; the last snapshot stands.
         LakeError: The suite is missing, or the lake cannot be written.
     """
-    frames = [pd.DataFrame(columns=[*table.columns, REPEATS], dtype=object)]
-    frames += read_table(url, accounts.SOURCES[table.name])
-    rows = pd.concat(frames, ignore_index=True)
-    repeated = rows.index[rows.pop(REPEATS).astype(bool)]
+    rows = whole_table(url, accounts.SOURCES[table.name])
+    repeated = rows.index[rows.pop(REPEATS)]
     failures = [*validate(rows, table.name).failures] if len(rows) else []
     failures += [Failure(row, DUPLICATE_KEY, "another row counts") for row in repeated]
     first = {failure.row: failure for failure in reversed(failures)}

@@ -270,20 +270,21 @@ def undecided(
     """
     needed = needed_families(registry, ledger, contenders)
     last = ledger.last()
+    staged = _staged(lake, None if last is None else last.phase)
     measured = {*lake.partitions(t.OFFLINE_EVIDENCE), *lake.partitions(t.TRAINING_EVIDENCE)}
-    days = [day for day in sorted(measured) if last is None or day >= last.as_of]
-    staged = set() if last is None or last.phase is None else _staged(lake, last.phase)
-    days = sorted({*days, *(day for day in staged if last is not None and day >= last.as_of)})
+    days = [day for day in sorted(measured | staged) if last is None or day >= last.as_of]
     days = [day for day in days if last is None or not _is_blocked(lake, day)]
     complete = (day for day in days if day in staged or _is_complete(lake, registry, day, needed))
     return [day for day in complete if not _is_decided(registry, ledger, day, contenders)]
 
 
-def _staged(lake: Lake, phase: Phase) -> set[date]:
+def _staged(lake: Lake, phase: Phase | None) -> set[date]:
     """The newest day on which a running stage has evidence of the day before, if there is one.
 
     Earlier days would be decided on less, and what follows from them is not served any more.
     """
+    if phase is None:
+        return set()
     days = (day + timedelta(days=1) for day in lake.partitions(t.EVIDENCE)[-1:])
     return {day for day in days if day > phase.first_day}
 

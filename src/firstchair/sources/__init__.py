@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         unknown_keys,
         value_counts,
         values_by_key,
+        whole_table,
     )
     from firstchair.sources.tombstones import Tombstone, Tombstones
 
@@ -40,6 +41,7 @@ __all__ = [
     "user_key",
     "value_counts",
     "values_by_key",
+    "whole_table",
 ]
 
 __getattr__ = deferred(

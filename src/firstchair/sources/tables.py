@@ -66,6 +66,24 @@ def read_table(
             yield frame
 
 
+def whole_table(
+    url: sa.URL,
+    table: sa.Table,
+    *,
+    optional: Sequence[sa.Column[Any]] = (),
+    mapping: TableMapping | None = None,
+) -> pd.DataFrame:
+    """All rows of a table in one frame, as `read_table` gives them; `REPEATS` is bool.
+
+    Raises:
+        SourceError: The database cannot be reached, or lacks the table or a column.
+    """
+    names = [*(column.name for column in (*table.columns, *optional)), REPEATS]
+    frames = [pd.DataFrame(columns=names, dtype=object)]
+    frames += read_table(url, table, optional=optional, mapping=mapping)
+    return pd.concat(frames, ignore_index=True).astype({REPEATS: bool})
+
+
 def value_counts(
     url: sa.URL, table: sa.Table, *names: str, mapping: TableMapping | None = None
 ) -> pd.DataFrame:
