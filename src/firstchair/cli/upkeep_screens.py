@@ -22,7 +22,7 @@ def maintained(report: UpkeepReport) -> Screen:
     """Files and bytes of each table, before and after."""
     others = (
         ("files of signals", report.signals),
-        ("unreadable segments", report.spools),
+        ("files of unreadable lines of the spool", report.spools),
         ("reports", report.reports),
         ("unfinished publications", report.publications),
     )

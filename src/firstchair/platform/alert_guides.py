@@ -73,6 +73,19 @@ GUIDES: Mapping[str, Guide] = {
         "`firstchair run` or `promotion_sensor` publishes them again; look at the disk's own log.",
         "lineage",
     ),
+    "unreadable_events": Guide(
+        "A failing disk spoilt lines of the spool.",
+        "Have the senders deliver the events of `*.unreadable` in the spool again, replace the "
+        "disk, then remove these files.",
+        "",
+    ),
+    "undelivered_events": Guide(
+        "The event store is away, the API's credentials for it are no longer valid, or no API "
+        "has run since it ended.",
+        "Read `{home}/logs/api.log`, mend what it names, and start the API: it delivers what "
+        "waits. Until then impressions and clicks are missing in lists and evidence.",
+        "",
+    ),
     "quarantine_rate": Guide(
         "A producer changed the format of its records, or accounts and catalogue lag behind the "
         "events.",

@@ -9,6 +9,7 @@ from firstchair import events, publication
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.errors import RunError
 from firstchair.lake import tables as t
+from firstchair.outbox.spooled import undelivered, unreadable_bytes
 from firstchair.platform.alert_guides import guide_of
 from firstchair.platform.observed import Observed, RegistryState, last_observed, registry_state
 from firstchair.platform.platform import Platform
@@ -36,6 +37,8 @@ STALE_AFTER = timedelta(days=2)
 SILENT_AFTER = timedelta(minutes=10)
 # By then, a complete day has its lists: the daily run begins 2.5 hours after the day ends.
 BUILT_AFTER = timedelta(hours=6)
+# A segment of the spool is brought to the event store within seconds of its end.
+DELIVERED_AFTER = timedelta(hours=1)
 # Days for which a rollback, or a probation that ended without a confirmation, stays an alert.
 ROLLBACK_DAYS = 3
 # Days for which the end of a canary whose version was deleted stays an alert.
@@ -122,7 +125,7 @@ def _guided(check: Check, platform: Platform) -> Alert:
 
 
 def watch(platform: Platform, seen: Observed | None = None) -> tuple[Check, ...]:
-    """Check data, lists, engagement, the split, decisions, aliases, asset checks and runs.
+    """Check data, lists, engagement, split, decisions, aliases, spool, asset checks and runs.
 
     Args:
         platform: The platform, and the instant of the check.
@@ -135,6 +138,7 @@ def watch(platform: Platform, seen: Observed | None = None) -> tuple[Check, ...]
     of_runs = (
         *_of_runs(last_observed(platform) if seen is None else seen),
         _sensors(platform, seen),
+        *_spool(platform),
     )
     reconciliation = events.reconcile(platform.lake)
     if not reconciliation.read:
@@ -157,6 +161,23 @@ def watch(platform: Platform, seen: Observed | None = None) -> tuple[Check, ...]
         *_decisions(platform),
         *of_runs,
     )
+
+
+def _spool(platform: Platform) -> Iterator[Check]:
+    """Whether what the API accepted can be read, and is brought to the event store."""
+    spool = platform.settings.spool
+    spoilt, name = unreadable_bytes(spool), "unreadable_events"
+    if spoilt:
+        yield Check(name, FAILS, f"{spoilt:,} bytes of accepted events in {spool} are spoilt.")
+    else:
+        yield Check(name, PASSES, "All accepted events can be read.")
+    waiting, oldest = undelivered(spool)
+    since, name = datetime.fromtimestamp(oldest, UTC), "undelivered_events"
+    if waiting and platform.now - since > DELIVERED_AFTER:
+        text = f"{waiting:,} bytes of accepted events in {spool} wait to be delivered"
+        yield Check(name, FAILS, f"{text}; the oldest since {since:%Y-%m-%d %H:%M} UTC.")
+    else:
+        yield Check(name, PASSES, "No accepted event has waited for an hour to be delivered.")
 
 
 def _freshness(platform: Platform, last: date) -> Iterator[Check]:

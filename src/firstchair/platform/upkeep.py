@@ -35,8 +35,8 @@ class MaintainedTable:
 class UpkeepReport:
     """Sizes of each table before and after, and how many other files were removed.
 
-    signals: files of signals of past days. spools: unreadable segments of the spool. reports: pages
-    of monitoring. publications: folders that killed publications left.
+    signals: files of signals of past days. spools: files of unreadable lines of the spool.
+    reports: pages of monitoring. publications: folders that killed publications left.
     """
 
     tables: tuple[MaintainedTable, ...]

@@ -15,6 +15,8 @@ from firstchair.databases import Databases
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.outbox.segment import SUFFIX
+from firstchair.outbox.spooled import UNREADABLE
 from firstchair.platform import open_platform
 from firstchair.platform.alert_guides import GUIDES
 from firstchair.platform.alerts import open_alerts, watch
@@ -181,6 +183,28 @@ def test_engagement_has_fallen_once_two_mornings_in_a_row_say_so(
     codes = {alert.code for alert in open_alerts(replace(platform, lake=lake))}
 
     assert ("engagement_regression" in codes) is told
+
+
+def test_accepted_events_that_are_spoilt_or_wait_for_an_hour_are_told(
+    platform: Platform, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / f"closed{SUFFIX}").write_text("{}")
+    written = datetime.fromtimestamp((spool / f"closed{SUFFIX}").stat().st_mtime, UTC)
+    settings = platform.settings.model_copy(update={"home": tmp_path})
+
+    def told(after: timedelta) -> dict[str, str]:
+        found = watch(replace(platform, settings=settings, now=written + after))
+        return {check.name: check.detail for check in found if check.state is CheckState.FAILS}
+
+    within, later = told(timedelta(minutes=59)), told(timedelta(minutes=61))
+    (spool / f"spoilt{UNREADABLE}").write_bytes(b"12345")
+
+    assert "undelivered_events" not in within
+    assert later["undelivered_events"].startswith(f"2 bytes of accepted events in {spool} wait")
+    assert "unreadable_events" not in later
+    assert told(timedelta())["unreadable_events"].startswith("5 bytes")
 
 
 def test_days_without_events_are_stale(platform: Platform) -> None:
