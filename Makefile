@@ -50,7 +50,7 @@ $(SPARK)/.installed: .ci/spark.txt $(STAMP)
 test-spark: $(SPARK)/.installed ## The tests of the engine spark; they need Java, and are skipped by `make test`
 	@PYTHONPATH=$(SPARK) $(BIN)/python -m pytest -n0 $(ARGS) \
 	  tests/firstchair/models/test_als_on_spark.py tests/firstchair/features/test_engines.py \
-	  tests/firstchair/lake/test_spark.py
+	  tests/firstchair/publication/test_lists_on_spark.py tests/firstchair/lake/test_spark.py
 
 lint: setup ## What CI checks before the tests: format, rules, types, imports
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""A service run twice: its features and matrix by DuckDB, and by Spark.
+"""A service run twice: features, matrix and lists without Spark, and by it.
 
     python -m benchmarks.on_spark [--users 240] [--artists 160] [--days 30] [--master local[2]]
     python -m benchmarks.on_spark --hetrec ../shared/data/hetrec2011-lastfm-2k

@@ -150,7 +150,7 @@ class Settings(BaseSettings):
     )
     mlflow_tracking_uri: str = Field("", description="empty: MLflow on database_url")
     engine: Literal["duckdb", "spark"] = Field(
-        "duckdb", description="what computes features and the matrix"
+        "duckdb", description="what computes features, the matrix and lists"
     )
     memory_limit: str = Field(
         "",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         open_session,
         remove_left,
         require_spark,
+        staged_files,
     )
     from firstchair.lake.statements import Definition, statement, unread
     from firstchair.lake.stores import LakeFile, LakeFiles, store_fault
@@ -64,6 +65,7 @@ __all__ = [
     "require_engine",
     "require_spark",
     "size_of",
+    "staged_files",
     "statement",
     "store_fault",
     "try_lake",

@@ -11,7 +11,7 @@ from firstchair.errors import SettingsError
 from firstchair.lake.delta import Lake, parquet_sql
 from firstchair.lake.engine import STAGED, Engine
 from firstchair.lake.redirects import current_artists_sql, has_merged_artists
-from firstchair.lake.spark_session import computing, open_session
+from firstchair.lake.spark_session import computing, open_session, staged_files
 from firstchair.lake.statements import Definition, schema_of, statement, view_of
 from firstchair.lake.stores import is_on_s3
 from firstchair.lake.tables import ARTIST_REDIRECTS, EVENTS, Table
@@ -71,7 +71,7 @@ class SparkEngine(Engine):
             rows = self.session.sql(statement(definition, dialect="pyspark", **given))
             rows.write.mode("overwrite").parquet(place)
             self.session.read.schema(rows.schema).parquet(place).createOrReplaceTempView(STAGED)
-        files = map(str, (self._folder / "rows").glob("*.parquet"))
+        files = map(str, staged_files(self.lake.spark, self._folder / "rows"))
         self.connection.execute(
             f"create or replace temp view {STAGED} as from {parquet_sql(files)}"
         )

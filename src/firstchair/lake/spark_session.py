@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -162,6 +163,23 @@ def computing(spark: SparkSettings) -> Iterator[None]:
         ) from error
 
 
+def staged_files(spark: SparkSettings, folder: Path) -> list[Path]:
+    """Parquet files that executors wrote into a folder, in the order of their tasks.
+
+    Raises:
+        RunError: There are none, though a task without rows writes one too.
+    """
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise RunError(
+            f"Executors of Spark on {spark.master} wrote nothing where this process reads.",
+            where=str(folder),
+            data="Nothing was written; what had been staged is removed.",
+            remedy="Have all executors share the folder `spark` of home by the same path.",
+        )
+    return files
+
+
 @cache
 def _started(process: int, spark: SparkSettings) -> Any:
     """The session of a process; the connection to its JVM does not live on in a fork."""
@@ -171,6 +189,8 @@ def _started(process: int, spark: SparkSettings) -> Any:
     if spark.is_local:
         # Masters and workers of `local-cluster` have no property for their address.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        # Or executors run the first `python3` of the PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     handler = signal.getsignal(signal.SIGINT)
     try:
         session = SparkSession.builder.config(map=_properties(spark)).getOrCreate()
@@ -191,10 +211,10 @@ def _started(process: int, spark: SparkSettings) -> Any:
 
 def _properties(spark: SparkSettings) -> dict[str, str]:
     local = _LOCAL if spark.is_local else {}
-    folders = {
-        "spark.local.dir": str(spark.scratch),
-        "spark.sql.warehouse.dir": str(spark.scratch / "warehouse"),
-    }
+    folders = {"spark.sql.warehouse.dir": str(spark.scratch / "warehouse")}
+    # Kubernetes mounts a volume of each pod's own there, which would hide what executors share.
+    if not spark.master.startswith("k8s:"):
+        folders["spark.local.dir"] = str(spark.scratch)
     usual = {"spark.master": spark.master, **_USUAL, **local, **folders}
     return usual | dict(spark.options) | _FIXED
 
@@ -228,8 +248,14 @@ def _cleaned(folder: Path) -> IO[bytes]:
     return lock
 
 
+# What a Python process of an executor raised, after the places in its code.
+_RAISED_THERE = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+(.+)")
+
+
 def _gist(error: BaseException) -> str:
-    """The line of an error that says what happened, without the stack of Java."""
+    """The line of an error that says what happened, without the stacks of Java and Python."""
+    if raised := _RAISED_THERE.search(str(error)):
+        return raised[1].rstrip(".")
     lines = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
     causes = [line for line in lines if not line.startswith("An error occurred while calling")]
     return (causes or lines or [type(error).__name__])[0].rstrip(".")

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +16,9 @@ from firstchair.errors import ModelError
 from firstchair.evaluation.exposure import exposure_of, places_by_artist
 from firstchair.lake import Lake, connect, holds_merged, merged_artists
 from firstchair.lake import tables as t
-from firstchair.models import Family, Lists, TrainingData, listed_families, load_training_data
-from firstchair.models.diversity import Diversity
+from firstchair.models import Family, TrainingData, listed_families, load_training_data
 from firstchair.promotion import Alias, Registry, Version
-
-USERS_AT_ONCE = 4096
+from firstchair.publication.listing import Listed, Listing, opened_maker
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,13 @@ def build_recommendations(
     """
     data = load_training_data(lake, as_of=as_of, labels=False)
     versions = _versions(registry, as_of, listed_families(contenders))
-    tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
-    reader = _whole(versions, registry, data, list_length, diversity, tally)
-    # Until it is written anew: what lacks it was killed before, and `complete_lists` mends it.
-    lake.delete(t.LIST_EXPOSURE, f"as_of = '{as_of}'")
-    with _cause_named(tally, versions):
-        lake.replace_partition(t.RECOMMENDATIONS, reader, as_of)
+    listing = Listing.of(data, list_length, diversity)
+    tally = _Tally.empty(data, versions)
+    with _whole(lake, registry, versions, listing, tally) as reader:
+        # Until it is written anew: what lacks it was killed before, and `complete_lists` mends it.
+        lake.delete(t.LIST_EXPOSURE, f"as_of = '{as_of}'")
+        with _cause_named(tally, versions):
+            lake.replace_partition(t.RECOMMENDATIONS, reader, as_of)
     shown = _shown(versions, data, tally)
     lake.replace_partition(t.LIST_EXPOSURE, shown, as_of)
     return RecommendationsReport(
@@ -126,13 +127,14 @@ def add_lists(
         ModelError: A model gave some user no list; what it had stays.
     """
     data = load_training_data(lake, as_of=as_of, labels=False)
+    listing = Listing.of(data, list_length, diversity)
     for version in versions:
-        tally = _Tally(np.zeros(len(data.user_keys), dtype=np.int64), {})
-        reader = _whole([version], registry, data, list_length, diversity, tally)
+        tally = _Tally.empty(data, [version])
         of_version = f"as_of = '{as_of}' and model_version = '{version.version}'"
-        lake.delete(t.LIST_EXPOSURE, of_version)
-        with _cause_named(tally, [version]):
-            lake.replace_where(t.RECOMMENDATIONS, reader, of_version)
+        with _whole(lake, registry, [version], listing, tally) as reader:
+            lake.delete(t.LIST_EXPOSURE, of_version)
+            with _cause_named(tally, [version]):
+                lake.replace_where(t.RECOMMENDATIONS, reader, of_version)
         lake.replace_where(t.LIST_EXPOSURE, _shown([version], data, tally), of_version)
 
 
@@ -172,10 +174,23 @@ def listed_versions(lake: Lake, as_of: date) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """Lists per user, and places of each artist per version, counted batch by batch."""
+    """Lists per user, and places of each artist per version, counted block by block."""
 
     lists: np.ndarray
     places: dict[str, np.ndarray]
+
+    @classmethod
+    def empty(cls, data: TrainingData, versions: Sequence[Version]) -> Self:
+        """Of no list yet."""
+        users, artists = len(data.user_keys), len(data.artist_ids)
+        places = {str(one.version): np.zeros(artists, dtype=np.int64) for one in versions}
+        return cls(np.zeros(users, dtype=np.int64), places)
+
+    def add(self, version: str, listed: Listed) -> None:
+        """Count the lists of a block."""
+        places = self.places[version]
+        places += places_by_artist(listed.lists.artists, len(places))
+        self.lists[listed.rows] += (listed.lists.artists >= 0).any(axis=1)
 
 
 def _shown(versions: Sequence[Version], data: TrainingData, tally: _Tally) -> pa.Table:
@@ -197,23 +212,26 @@ def _shown(versions: Sequence[Version], data: TrainingData, tally: _Tally) -> pa
     return pa.Table.from_pylist(rows, schema=t.LIST_EXPOSURE.schema)
 
 
+@contextmanager
 def _whole(
-    versions: Sequence[Version],
+    lake: Lake,
     registry: Registry,
-    data: TrainingData,
-    list_length: int,
-    diversity: float,
+    versions: Sequence[Version],
+    listing: Listing,
     tally: _Tally,
-) -> pa.RecordBatchReader:
+) -> Iterator[pa.RecordBatchReader]:
     """The lists of the versions; raises at the end if a user got none, which stops the commit."""
+    with opened_maker(lake, listing) as made:
+        of_each = [(version, made(partial(registry.load, version))) for version in versions]
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        diverse = Diversity.of(diversity, data.artists["genres"]) if diversity else None
-        for version in versions:
-            yield from _batches(version, registry, data, list_length, diverse, tally)
-        _require_lists(tally, versions)
+        def batches() -> Iterator[pa.RecordBatch]:
+            for version, blocks in of_each:
+                for listed in blocks:
+                    tally.add(str(version.version), listed)
+                    yield _batch(listing.data, listed, str(version.version))
+            _require_lists(tally, versions)
 
-    return pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches())
+        yield pa.RecordBatchReader.from_batches(t.RECOMMENDATIONS.schema, batches())
 
 
 @contextmanager
@@ -268,46 +286,19 @@ def _number(version: Version) -> int:
     return int(version.version)
 
 
-def _batches(
-    version: Version,
-    registry: Registry,
-    data: TrainingData,
-    list_length: int,
-    diverse: Diversity | None,
-    tally: _Tally,
-) -> Iterator[pa.RecordBatch]:
-    model = registry.load(version)
-    name = str(version.version)
-    places = tally.places.setdefault(name, np.zeros(len(data.artist_ids), dtype=np.int64))
-    for start in range(0, len(data.user_keys), USERS_AT_ONCE):
-        rows = np.arange(start, min(start + USERS_AT_ONCE, len(data.user_keys)), dtype=np.int64)
-        lists = model.recommend(data, rows, list_length)
-        places += places_by_artist(lists.artists, len(places))
-        tally.lists[rows] += (lists.artists >= 0).any(axis=1)
-        reasons = model.explain(data, rows, lists).sentences
-        if diverse is not None:
-            order = diverse.order(lists.artists, lists.scores)
-            reasons = np.take_along_axis(reasons, order, axis=1)
-            artists = np.take_along_axis(lists.artists, order, axis=1)
-            lists = Lists(artists, np.take_along_axis(lists.scores, order, axis=1))
-        yield _batch(data, rows, lists, reasons, name)
-
-
-def _batch(
-    data: TrainingData, rows: np.ndarray, lists: Lists, reasons: np.ndarray, version: str
-) -> pa.RecordBatch:
-    filled = lists.artists >= 0
+def _batch(data: TrainingData, listed: Listed, version: str) -> pa.RecordBatch:
+    lists, filled = listed.lists, listed.lists.artists >= 0
     user, slot = np.nonzero(filled)
     count = len(user)
     return pa.RecordBatch.from_arrays(
         [
-            pa.array(data.user_keys[rows[user]], pa.string()),
+            pa.array(data.user_keys[listed.rows[user]], pa.string()),
             pa.array([data.as_of] * count, pa.date32()),
             pa.array([version] * count, pa.string()),
             pa.array(slot + 1, pa.int32()),
             pa.array(data.artist_ids[lists.artists[filled]], pa.string()),
             pa.array(lists.scores[filled].astype(np.float64)),
-            pa.array(reasons[filled], pa.string()),
+            pa.array(listed.reasons[filled], pa.string()),
         ],
         schema=t.RECOMMENDATIONS.schema,
     )

@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import ibis.expr.types as ir
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -26,6 +24,7 @@ from firstchair.features import (
 )
 from firstchair.lake import Engine, Lake, SparkSettings, java_version, open_engine
 from firstchair.lake import tables as t
+from tests.firstchair.executors import PATIENCE_SECONDS, executors, killed_at_work
 from tests.firstchair.features.conftest import ANNA, BEN, CARA, Row, Scene, in_order
 
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
@@ -42,7 +41,6 @@ DEFINITIONS: dict[Callable[..., ir.Table], int] = {
 # In the order of code points; UTF-16 puts the note before the last one.
 NAMES = ("", " ", "'", "A", "\\", "a", "x", "y", "z", "é", "東", "\uffee", "𝄞")
 DUNE = "d" * 32
-WORKERS, PATIENCE_SECONDS = 2, 120
 
 
 def wild_events(scene: Scene) -> list[Row]:
@@ -164,34 +162,6 @@ def assert_same(found: pa.Table, expected: pa.Table) -> None:
     assert found.schema == expected.schema
     pairs = zip(in_order(found), in_order(expected), strict=True)
     assert [pair for pair in pairs if not same(*pair)] == []
-
-
-def killed_at_work(computing: Future[Any]) -> psutil.Process:
-    """An executor that was killed while all of them computed rows; it is gone."""
-    from pyspark import SparkContext
-
-    tracker = SparkContext.getOrCreate().statusTracker()
-    workers = executors()
-    assert len(workers) == WORKERS
-    while not computing.done():
-        stages = map(tracker.getStageInfo, tracker.getActiveStageIds())
-        if sum(stage.numActiveTasks for stage in stages if stage) == WORKERS:
-            killed = workers.pop()
-            killed.kill()
-            killed.wait(PATIENCE_SECONDS)
-            assert not computing.done(), "it was killed too late"
-            return killed
-    raise AssertionError("all rows were there before every executor had a task")
-
-
-def executors() -> set[psutil.Process]:
-    """Processes of executors that the session of this process started."""
-    found = set()
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
-            if any(part.endswith("CoarseGrainedExecutorBackend") for part in process.cmdline()):
-                found.add(process)
-    return found
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,16 @@ import pytest
 from firstchair.commands.doctor import examine
 from firstchair.definitions.checks import CheckState
 from firstchair.erasure import forget_users
-from firstchair.errors import SettingsError
-from firstchair.lake import Lake, SparkSettings, open_engine, remove_left, require_engine
+from firstchair.errors import RunError, SettingsError
+from firstchair.lake import (
+    Lake,
+    SparkSettings,
+    computing,
+    open_engine,
+    remove_left,
+    require_engine,
+    staged_files,
+)
 from firstchair.settings import Settings, load_settings
 
 
@@ -67,6 +75,25 @@ def test_without_java_the_error_says_how_to_get_it(
     java_of_spark = tmp_path / "bin" / "java"
     java_of_spark.write_text(java_of_spark.read_text().replace("1.8.0_402", "17.0.15"))
     require_engine(on_spark)
+
+
+def test_of_an_error_in_the_python_of_an_executor_its_own_text_is_told() -> None:
+    errors = pytest.importorskip("pyspark.errors", reason="the extra `spark` is not installed")
+    told = """
+  An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "/opt/firstchair/models/storage.py", line 47, in read
+    raise ModelError(
+firstchair.errors.ModelError: The model cannot be read: no such file.
+
+Driver stacktrace:
+"""
+
+    with (
+        pytest.raises(RunError, match=r"not compute: firstchair.errors.ModelError: The model can"),
+        computing(SparkSettings()),
+    ):
+        raise errors.PythonException(told)
 
 
 def test_doctor_says_of_spark_what_is_missing_only_where_it_is_used(
@@ -135,6 +162,13 @@ def test_what_a_killed_run_staged_is_removed_unless_the_folder_is_in_use(tmp_pat
     remove_left(spark)
 
     assert [path.name for path in spark.scratch.iterdir()] == [".lock"]
+
+
+def test_rows_that_executors_wrote_into_a_folder_of_their_own_are_missed(tmp_path: Path) -> None:
+    spark = SparkSettings("spark://host:7077")
+
+    with pytest.raises(RunError, match=r"spark://host:7077 wrote nothing where.*share the folder"):
+        staged_files(spark, tmp_path)
 
 
 def test_with_duckdb_nothing_imports_spark(tmp_path: Path) -> None:
