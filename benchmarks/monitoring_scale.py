@@ -2,7 +2,8 @@
 
 Run with `python -m benchmarks.monitoring_scale [--users N] [--impressions N] [--days N]`. Silver
 tables are drawn directly; the newest day holds all the impressions, each earlier one a tenth of
-them. Measured in a process of its own.
+them. One user in `HOLDOUT` sees the lists of a baseline, and one slate in `EXPLORING` has an
+exploration slot. Measured in a process of its own.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from firstchair.memory import limit_engine
 MEMORY_LIMIT = 2 * 2**30
 START = date(2026, 1, 5)
 ARTISTS, SLATE = 20_000, 10
+SERVED, BASELINE = "1", "2"
+HOLDOUT, EXPLORING = 50, 10
 
 
 def main() -> None:
@@ -88,12 +91,15 @@ def draw_day(lake: Lake, number: int, users: int, impressions: int) -> None:
                 from range({slates}) r(s)),
             slots as (
                 select *, p, 'a' || (hash(s, p, {number}) % {ARTISTS}) as artist_id,
-                       hash(p, s, 7) % 12 = 0 as hit
+                       hash(p, s, 7) % 12 = 0 as hit,
+                       if(hash(user_key) % {HOLDOUT} = 0, '{BASELINE}', '{SERVED}') as version,
+                       s % {EXPLORING} = 0 and p = s // {EXPLORING} % {SLATE} as drawn
                 from slates, range({SLATE}) q(p)),
             happened as (
                 select 'impression' as event_type, user_key, slate_id, p + 1 as position, artist_id,
                        null as track_id,
-                       '1' as model_version, 0.99 as propensity, null as ms_played from slots
+                       version as model_version,
+                       if(drawn, 0.1 / {ARTISTS}, 0.99) as propensity, null as ms_played from slots
                 union all select 'click', user_key, slate_id, p + 1, artist_id, null, null, null,
                     null
                 from slots where hit
@@ -126,7 +132,7 @@ def measure(url: str, days: int) -> None:
     limit_engine(MEMORY_LIMIT)
     lake, last = Lake(url), START + timedelta(days=days - 1)
     as_of = last + timedelta(days=1)
-    champion = monitoring.Champion("1", as_of - timedelta(days=7))
+    champion = monitoring.Champion(SERVED, as_of - timedelta(days=7))
     with tempfile.TemporaryDirectory() as folder:
         pages = Path(folder)
         jobs = {
@@ -134,7 +140,7 @@ def measure(url: str, days: int) -> None:
                 lake, first=last, last=last, k_anonymity=20
             ),
             "baselines": lambda: monitoring.build_baselines(
-                lake, first=last, last=last, baselines={}, k_anonymity=20
+                lake, first=last, last=last, baselines={BASELINE: "trending"}, k_anonymity=20
             ),
             "churn": lambda: monitoring.build_churn(
                 lake,

@@ -112,8 +112,10 @@ def _compared(k_anonymity: int) -> str:
             select day, user_key, '{EXPLORATION}', version, n, c from answered
             where family is null and drawn),
         pairs as (
+            -- Without users first: all users of one side by all of the other are their square.
             select distinct o.day, o.version, t.baseline
-            from ours o join theirs t on t.day = o.day
+            from (select distinct day, version from ours) o
+            join (select distinct day, baseline, of_version from theirs) t on t.day = o.day
                 and coalesce(t.of_version, o.version) = o.version),
         rows as (
             select p.*, o.user_key, o.n, o.c, 0 as bn, 0 as bc, o.simulated

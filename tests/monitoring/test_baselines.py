@@ -1,8 +1,14 @@
+import json
 from datetime import date
+from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
+from firstchair.lake import connect
 from firstchair.lake import tables as t
+from monitoring import baselines as measured
 from monitoring import build_baselines
 
 from .conftest import Row, Story
@@ -93,3 +99,34 @@ def test_one_account_moves_no_comparison(story: Story) -> None:
     # The bound c of 50 mean users: c = 50 (c + 1,200) / 121 for each side.
     assert row["ctr"] == row["baseline_ctr"] == 240 / (1_200 + round(50 * 1_200 / 71))
     assert (row["impressions"], row["baseline_impressions"]) == (3_200, 3_200)
+
+
+def test_the_work_grows_with_users_and_not_with_their_square(
+    story: Story, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile.json"
+
+    def profiled() -> duckdb.DuckDBPyConnection:
+        connection = connect()
+        connection.execute(f"""
+            set enable_profiling = 'json'; set profiling_output = '{profile}'""")
+        return connection
+
+    monkeypatch.setattr(measured, "connect", profiled)
+    for n in range(200):
+        story.shown(f"u{n}", "2026-03-02T12:00", f"s{n}", "ab", version="1")
+        story.shown(f"h{n}", "2026-03-02T12:00", f"h{n}", "ab", version="7")
+    for event in story.events[::4]:
+        event["propensity"] = 0.001
+
+    assert set(rows(story, v7="trending")) == {("1", "trending"), ("1", "exploration")}
+    steps = [*operators(json.loads(profile.read_text()))]
+    assert any(step["type"] == "HASH_JOIN" for step in steps)
+    assert max(step["intermediate_rows"] for step in steps) < 10 * 200
+
+
+def operators(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each step of a profiled query."""
+    below = [*node.get("children", []), *node.get("operator", [])]
+    own = [node] if "intermediate_rows" in node else []
+    return own + [step for child in below for step in operators(child)]
