@@ -12,8 +12,8 @@ from firstchair.errors import EvidenceError
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-# Resampling weights held at once, as int8: 64 MB.
-WEIGHTS_AT_ONCE = 64_000_000
+# Resampling weights held at once: 64 MB, as they are drawn in int64 and counted in float64.
+WEIGHTS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,10 +108,13 @@ def _opened(path: Path, *, is_train: bool) -> _File:
 
 
 def _splitting(lines: Sequence[str]) -> Callable[[str], Row]:
-    """How lines are split: at a separator that all of the first lines have, else at blanks."""
+    """How lines are split: at a separator that most of the first lines have, else at blanks.
+
+    A user without items stands alone on their line, without any separator.
+    """
     seen = lines[:SEEN_FOR_SEPARATOR]
     for separator in SEPARATORS:
-        if seen and all(separator in line for line in seen):
+        if sum(separator in line for line in seen) > len(seen) / 2:
             return lambda line: [field.strip().strip('"') for field in line.split(separator)]
     return str.split
 
@@ -119,9 +122,9 @@ def _splitting(lines: Sequence[str]) -> Callable[[str], Row]:
 def _columns(header: Row) -> tuple[int, int | None] | None:
     """Positions of user and item by a header; None without a header.
 
-    RecBole writes `user_id:token`; the type is ignored.
+    RecBole writes `user_id:token`; the type is ignored. A name with a digit is an id (`user1`).
     """
-    names = [re.sub(r"[^a-z]", "", name.partition(":")[0].lower()) for name in header]
+    names = [re.sub(r"[^a-z0-9]", "", name.partition(":")[0].lower()) for name in header]
     user = next((place for place, name in enumerate(names) if name in USER), None)
     if user is None:
         return None

@@ -54,6 +54,8 @@ def build_catalogue(
     artists, left_out = _rows(url, accounts.ARTISTS, mapping, accounts.REDIRECT_TO)
     tracks, left_out_tracks = _rows(url, accounts.TRACKS, mapping)
     left_out.update(left_out_tracks)
+    # Fewer than none is what some catalogues say where they do not know.
+    artists["followers"] = artists["followers"].where(artists["followers"] >= 0)
     redirects = _redirects(artists)
     targets = {one.artist_id: one.redirect_to for one in redirects if one.redirect_to is not None}
     current = artists[~artists["artist_id"].isin(list(targets))]

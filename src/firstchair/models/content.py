@@ -82,7 +82,8 @@ class Content(PersonalModel):
         own = own_columns(data, self.artist_ids)
         tastes = self._tastes(data, columns_for(data, self.artist_ids), rows)
         known = np.flatnonzero(np.diff(tastes.indptr) > 0)
-        out, slot = np.nonzero(own[lists.artists[known]] >= 0)
+        # Items with a score of 0 are there because they are trending.
+        out, slot = np.nonzero((own[lists.artists[known]] >= 0) & (lists.scores[known] != 0))
         listed = self.vectors[own[lists.artists[known]][out, slot]]
         user = np.repeat(out, np.diff(listed.indptr))
         listed.data = listed.data * tastes[known].toarray()[user, listed.indices]

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Users whose lists are compared at once.
-AT_ONCE = 512
+# Users whose lists are compared at once, and the numbers that the genres of their artists and the
+# likeness of each two of them may take: 80 MB.
+AT_ONCE, NUMBERS_AT_ONCE = 512, 20_000_000
 # Below every value that an artist can have; for empty places, which stay at the end.
 LAST = -10.0
 
@@ -53,10 +54,12 @@ class Diversity:
             artists: int32 (n_users, k), numbers of artists, best first, -1 for an empty place.
             scores: Likewise.
         """
-        parts = range(0, len(artists), AT_ONCE)
+        length = artists.shape[1]
+        of_user = max(1, length * (self.genres + length))
+        step = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // of_user))
         found = [
-            self._order(artists[start : start + AT_ONCE], scores[start : start + AT_ONCE])
-            for start in parts
+            self._order(artists[start : start + step], scores[start : start + step])
+            for start in range(0, len(artists), step)
         ]
         return np.concatenate(found) if found else np.zeros(artists.shape, dtype=np.int64)
 

@@ -8,7 +8,15 @@ import numpy.typing as npt
 from firstchair.models.explanations import blank, combined
 from firstchair.models.folding import because_of, strongest
 from firstchair.models.protocol import Explanations, Lists, Rows, TrainingData
-from firstchair.models.selection import Floats, best, columns_for, in_chunks, narrow, own_columns
+from firstchair.models.selection import (
+    Floats,
+    best,
+    chunks,
+    columns_for,
+    in_chunks,
+    narrow,
+    own_columns,
+)
 from firstchair.models.trending import Trending
 
 
@@ -36,6 +44,7 @@ class Personal(Protocol):
 def recommend_known(model: Personal, data: TrainingData, rows: Rows, k: int) -> Lists:
     """Lists by `model.best`; trending for users of whom the model knows nothing.
 
+    Artists with a score of 0, which the model cannot tell apart, come in the order of trending.
     The cost grows with `rows`, not with all users of `data`.
     """
     informed = model.informed(data, rows)
@@ -46,7 +55,34 @@ def recommend_known(model: Personal, data: TrainingData, rows: Rows, k: int) -> 
         if part.any():
             found = listed(data, rows[part], k)
             lists.artists[part], lists.scores[part] = found.artists, found.scores
+    unrelated = informed & ((lists.artists >= 0) & (lists.scores == 0)).any(axis=1)
+    for chunk in chunks(np.flatnonzero(unrelated), len(data.artist_ids)):
+        trending = _trending_where_zero(model, data, rows[chunk], k)
+        _exchange_zeros(lists, chunk, trending)
     return lists
+
+
+def _trending_where_zero(model: Personal, data: TrainingData, rows: Rows, k: int) -> Lists:
+    """The `k` artists that trend most among those to which the model gives a score of 0."""
+    trend = model.trending.score(data, rows)
+    # An artist that trending does not know comes after all others.
+    order = np.where(np.isfinite(trend), trend, -1)
+    order[model.score(data, rows) != 0] = -np.inf
+    return best(order, data.taken(rows), k, scratch=True)
+
+
+def _exchange_zeros(lists: Lists, rows: Rows, trending: Lists) -> None:
+    """Put artists of `trending`, in their order, where lists have one with a score of 0.
+
+    To a model of what users have in common, artists that share nothing with the user are alike; in
+    the order of their ids, the first of the catalogue would be shown to all.
+    """
+    zero = (lists.artists[rows] >= 0) & (lists.scores[rows] == 0)
+    row, slot = np.nonzero(zero)
+    place = (np.cumsum(zero, axis=1) - 1)[row, slot]
+    found = trending.artists[row, place]
+    kept = found >= 0
+    lists.artists[rows[row[kept]], slot[kept]] = found[kept]
 
 
 def with_known_artists(
@@ -80,7 +116,7 @@ def best_scored(model: Scoring, data: TrainingData, rows: Rows, k: int) -> Lists
     """The `k` best untaken artists by `model.score` for each of `rows`."""
 
     def listed(chunk: Rows) -> Lists:
-        return best(model.score(data, chunk), data.taken(chunk), k)
+        return best(model.score(data, chunk), data.taken(chunk), k, scratch=True)
 
     return in_chunks(rows, len(data.artist_ids), listed)
 
@@ -108,7 +144,10 @@ class Additive(Personal, Protocol):
 
 
 def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists) -> Explanations:
-    """The user's artists that add most to each item; trending for users without artists."""
+    """The user's artists that add most to each item; trending for users without artists.
+
+    Trending is also the reason of items with a score of 0.
+    """
     names = data.artists["name"].to_numpy(dtype=object)
     found = blank(lists.artists.shape, names)
     columns, own = columns_for(data, model.artist_ids), own_columns(data, model.artist_ids)
@@ -124,7 +163,7 @@ def explain_known(model: Additive, data: TrainingData, rows: Rows, lists: Lists)
         if len(liked):
             parts, found.amounts[user, slots] = strongest(added)
             found.parts[user, slots] = np.where(parts >= 0, columns[liked[parts]], -1)
-            explained[user, slots] = True
+            explained[user, slots] = lists.scores[user, slots] != 0
     found.sentences[explained] = because_of(found.parts[explained], names)
     return explained_known(found, model.trending, data, rows, lists)
 

@@ -89,8 +89,14 @@ class Ranker:
         return self
 
     def recommend(self, data: TrainingData, rows: Rows, k: int) -> OrderedLists:
-        """Each user's candidates in the order of the trees, with their features."""
+        """Each user's candidates in the order of the trees, with their features.
+
+        Without trees, the lists are those of ALS, trending for users of whom nothing is known.
+        """
         lists = _nothing_listed(len(rows), k)
+        if self.booster is None:
+            by_als = self.sources["als"].recommend(data, rows, k)
+            return OrderedLists(by_als.artists, by_als.scores, lists.features)
         table = self._pairs_of(data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):
             pairs = table.of(rows[part], each=max(CANDIDATES_EACH, k))
@@ -98,7 +104,12 @@ class Ranker:
         return lists
 
     def score(self, data: TrainingData, rows: Rows) -> Floats:
-        """The candidates' scores; -inf for an artist that no source proposes."""
+        """The candidates' scores; -inf for an artist that no source proposes.
+
+        Without trees, those of ALS.
+        """
+        if self.booster is None:
+            return np.asarray(self.sources["als"].score(data, rows), dtype=np.float32)
         scores = np.full((len(rows), len(data.artist_ids)), -np.inf, dtype=np.float32)
         table = self._pairs_of(data)
         for part in chunks(np.arange(len(rows), dtype=np.int64), CHUNK * len(data.artist_ids)):

@@ -199,6 +199,8 @@ def _of_artists(data: TrainingData, liked: sparse.csr_matrix) -> Floats:
 
 
 def _numbers(data: TrainingData, name: str) -> npt.NDArray[np.float64]:
+    """A count of each artist; NaN where it is not known, or is none (as -1 for unknown)."""
     if name not in data.artists:
         return np.full(len(data.artist_ids), np.nan)
-    return pd.to_numeric(data.artists[name], errors="coerce").to_numpy(float)
+    counts = pd.to_numeric(data.artists[name], errors="coerce").to_numpy(float)
+    return np.where(counts >= 0, counts, np.nan)

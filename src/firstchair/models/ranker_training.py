@@ -101,10 +101,11 @@ def trained(
 
     Each objective is fitted to the earlier labels of four fifths of the users, with early stopping
     on the later unprompted labels of the rest (on all their unprompted labels if labels have no
-    days). The best one is fitted again to all users with its number of trees. Logged slates are
-    always used, if there are any: the validation labels are unprompted and cannot show what slates
-    contribute. They choose the objective and the number of trees. A `variant` that is given was
-    chosen so on earlier data; it is fitted to all users at once, without a curve.
+    days), whose slates are left out too. The best one is fitted again to all users with its number
+    of trees. Logged slates are always used, if there are any: the validation labels are unprompted
+    and cannot show what slates contribute. They choose the objective and the number of trees. A
+    `variant` that is given was chosen so on earlier data; it is fitted to all users at once,
+    without a curve.
     """
     table, rng = PairTable(sources, labelled.data), np.random.default_rng(seed)
     rows = np.flatnonzero(np.diff(labelled.positives.indptr) > 0)
@@ -113,7 +114,8 @@ def trained(
         return None, None, ()
     found, later, unprompted = _of_candidates(table, labelled, rows)
     shown = None if labelled.slates is None else _of_slates(table, labelled.slates, rng)
-    watched = np.isin(found.group, rows[rng.random(len(rows)) < WATCHED_SHARE])
+    watching = rows[rng.random(len(rows)) < WATCHED_SHARE]
+    watched = np.isin(found.group, watching)
     everything = found.only(np.ones_like(watched), found.label)
     known = found.only(~watched, found.label - later if later.any() else found.label)
     if not len(everything.label if variant else known.label):
@@ -121,21 +123,22 @@ def trained(
     curve: Curve = ()
     if variant is None:
         judge = found.only(watched, later * unprompted if later.any() else unprompted)
-        variant, curve = _best(objectives, known, judge, shown, seed)
+        of_others = None if shown is None else shown.without(watching)
+        variant, curve = _best(objectives, known, judge, of_others, seed)
     if shown is not None:
-        everything = _with(everything, shown)
+        everything = _with(everything, shown.items)
     return variant, _boosted(variant.objective, everything, None, seed, trees=variant.trees), curve
 
 
 def _best(
-    objectives: Sequence[str], known: Labelled, judge: Labelled, shown: Labelled | None, seed: int
+    objectives: Sequence[str], known: Labelled, judge: Labelled, shown: "_Shown | None", seed: int
 ) -> tuple[Variant, Curve]:
     """The best objective, with its number of trees on the labels and the slates."""
     tried = [_tried(objective, known, judge, seed) for objective in objectives]
     best, curve = max(tried, key=lambda found: found[0].watched_ndcg)
     if shown is None:
         return best, curve
-    return _tried(best.objective, _with(known, shown), judge, seed, with_slates=True)
+    return _tried(best.objective, _with(known, shown.items), judge, seed, with_slates=True)
 
 
 def _tried(
@@ -227,7 +230,26 @@ def _of_candidates(
     return found, in_later, np.concatenate(unprompted)
 
 
-def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> Labelled | None:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Items of slates as training rows, and the user of each: int64 (n,), rows of the data."""
+
+    items: Labelled
+    user: Rows
+
+    def without(self, users: Rows) -> "_Shown | None":
+        """Those of other users; None where none of these was taken."""
+        kept = ~np.isin(self.user, users)
+        items = self.items
+        if not items.label[kept].any():
+            return None
+        others = Labelled(
+            items.features[kept], items.label[kept], items.group[kept], items.weight[kept]
+        )
+        return _Shown(others, self.user[kept])
+
+
+def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> _Shown | None:
     """The items of each slate as a group, weighted by inverse propensity.
 
     Group numbers continue those of the users. The number of slates of a user is bounded
@@ -242,7 +264,8 @@ def _of_slates(table: PairTable, slates: Slates, rng: np.random.Generator) -> La
     features = table.given(slates.row[kept], slates.column[kept], slates.position[kept])
     weight = np.minimum(1 / slates.propensity[kept], MAX_INVERSE_PROPENSITY).astype(np.float32)
     group = slates.slate[kept] + len(table.day.users)
-    return Labelled(features, slates.taken[kept].astype(np.float32), group, weight)
+    items = Labelled(features, slates.taken[kept].astype(np.float32), group, weight)
+    return _Shown(items, slates.row[kept])
 
 
 def within_bounds(drawn: Rows, counts: npt.NDArray[np.int64], slates: Slates) -> Rows:

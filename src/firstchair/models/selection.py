@@ -19,18 +19,20 @@ BLOCK = 64
 CROWD = 40
 
 
-def best(scores: Floats, taken: sparse.csr_matrix, k: int) -> Lists:
+def best(scores: Floats, taken: sparse.csr_matrix, k: int, *, scratch: bool = False) -> Lists:
     """The `k` best columns of each row, those in `taken` left out.
 
     Args:
         scores: float32 (n, artists); -inf marks what cannot be listed.
         taken: CSR (n, artists); a stored entry is an artist the user already has.
         k: Length of the lists; shorter ones are filled with -1.
+        scratch: The scores are not needed any more: those in `taken` are overwritten, which saves
+            a copy of them all.
 
     Returns:
         Lists with the raw scores, descending; equal scores in column order.
     """
-    allowed = np.array(scores, dtype=np.float32, copy=True, order="C")
+    allowed = np.array(scores, dtype=np.float32, copy=None if scratch else True, order="C")
     seen = np.repeat(np.arange(taken.shape[0]), np.diff(taken.indptr))
     allowed[seen, taken.indices] = -np.inf
     row, column = np.nonzero(_worth_sorting(allowed, min(k, allowed.shape[1])))

@@ -234,6 +234,8 @@ class _Loader:
         counted = self._computed(features.artist_statistics, as_of=as_of)
         statistics = counted.to_pandas().set_index("artist_id")
         joined: pd.DataFrame = catalogue.join(statistics).reindex(self.artist_ids)
+        # A catalogue may have no names; reasons name artists as lists do then, by their ids.
+        joined["name"] = joined["name"].fillna(joined.index.to_series())
         return joined
 
     def _ones(self, pairs: pa.Table) -> sparse.csr_matrix:

@@ -85,6 +85,9 @@ FORMATS: dict[str, tuple[str, str, str]] = {
         "user_id item_ids\n1 10 11 12\n2 10 13\n", "user items\n1 14\n2 14 15\n", LISTS,
     ),
     "lists apart by commas": ("1,10,11,12\n2,10,13\n", "1,14\n2,14,15\n", LISTS),
+    "lists with a user without items": (
+        "1,10,11,12\n3\n2,10,13\n", "1,14\n2,14,15\n3\n", LISTS,
+    ),
     "pairs": ("1 10\n1 11\n1 12\n2 10\n2 13\n", "1 14\n2 14\n2 15\n", LISTS),
     "MovieLens 100k": (
         "1\t10\t5\t881250949\n1\t11\t3\t891717742\n1\t12\t1\t878887116\n2\t10\t5\t880606923\n"
@@ -140,6 +143,18 @@ def test_the_usual_formats_are_the_same_pairs(tmp_path: Path, name: str) -> None
     ]
     assert found == [PAIRS, {("1", "14"), ("2", "14"), ("2", "15")}]
     assert set(split.formats) == {read_as}
+
+
+@pytest.mark.parametrize("separator", [" ", ",", "\t"])
+def test_ids_of_a_word_and_a_number_are_no_header(tmp_path: Path, separator: str) -> None:
+    train = "user1 item1 item2 item3\nuser2 item2 item4\n".replace(" ", separator)
+    (tmp_path / "train").write_text(train)
+    (tmp_path / "test").write_text("user1 artist9\nuser2 artist9\n".replace(" ", separator))
+
+    split = read_public_split(tmp_path / "train", tmp_path / "test", seed=1)
+
+    assert split.train.user_keys.tolist() == ["user1", "user2"]
+    assert (split.train.confidence.nnz, split.positives.nnz) == (5, 2)
 
 
 def test_a_test_file_of_one_item_a_user_is_read_as_the_training_file_is(tmp_path: Path) -> None:

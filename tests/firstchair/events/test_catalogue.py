@@ -46,13 +46,15 @@ def test_artists_and_tracks_are_those_of_the_source(source: sa.Engine, lake: Lak
         "released_on": date(1997, 9, 15),
     }
     put(source, accounts.ARTISTS, artist, {"artist_id": "b"}, {"artist_id": ""})
+    put(source, accounts.ARTISTS, {"artist_id": "c", "followers": -1})
     put(source, accounts.TRACKS, track)
 
     report = build_catalogue(lake, source.url)
 
     nothing = dict.fromkeys(("name", "first_active_on", "followers", "genres"))
-    assert (report.artists, report.tracks, report.nameless) == (2, 1, 1)
-    assert lake.read(t.ARTISTS).to_pylist() == [artist, {"artist_id": "b", **nothing}]
+    unknown = [{"artist_id": one, **nothing} for one in "bc"]
+    assert (report.artists, report.tracks, report.nameless) == (3, 1, 1)
+    assert lake.read(t.ARTISTS).to_pylist() == [artist, *unknown]
     assert lake.read(t.TRACKS).to_pylist() == [track]
 
 

@@ -193,6 +193,29 @@ def test_who_likes_nothing_but_what_is_newer_than_the_fit_is_shown_what_is_trend
     assert reasons.tolist() == said.tolist()
 
 
+@pytest.mark.parametrize("family", [Family.ITEM_ITEM, Family.GRAPH_FILTER, Family.CONTENT])
+def test_artists_that_share_nothing_with_a_user_come_in_the_order_of_what_is_trending(
+    family: Family,
+) -> None:
+    liked = np.add.outer(np.arange(USERS), np.arange(ARTISTS)) % 2 == 0
+    liked &= np.arange(USERS)[:, None] < 20 + np.arange(ARTISTS)  # the last are liked most
+    liked[0], liked[:, 4] = np.arange(ARTISTS) == 4, False
+    liked[0, 4] = True  # nobody else likes it
+    data = training_data(liked.astype(np.float32), AS_OF)
+    alone = data.artists["genres"].to_list()
+    alone[4] = ["of its own"]
+    data = replace(data, artists=data.artists.assign(genres=alone, first_active_on=None))
+    model = models.fit(family, data, seed=1)
+
+    found = model.recommend(data, np.array([0]), 10)
+    said = model.explain(data, np.array([0]), found).sentences
+
+    assert not found.scores.any()
+    trending = model.trending.recommend(data, np.array([0]), 10)
+    assert found.artists.tolist() == trending.artists.tolist()
+    assert said.tolist() == model.trending.explain(data, np.array([0]), trending).sentences.tolist()
+
+
 def test_an_artist_renamed_since_the_fit_keeps_what_was_learnt(
     model: Recommender,
     data: TrainingData,
@@ -407,6 +430,29 @@ def test_without_labels_the_ranker_keeps_the_order_of_als() -> None:
         ranked.artists == models.fit(Family.ALS, data, seed=1).recommend(data, ROWS, 5).artists
     ).mean() > 0.95
     assert isinstance(data.confidence, sparse.csr_matrix)
+
+
+def test_a_ranker_without_trees_shows_a_user_without_signals_what_is_trending() -> None:
+    liked = checkerboard(labelled=False).confidence.toarray()
+    liked[0] = 0
+    data = training_data(liked, AS_OF)
+
+    ranked = models.fit(Family.XGBOOST, data, seed=1).recommend(data, np.array([0]), 5)
+
+    assert same(ranked, models.fit(Family.TRENDING, data, seed=1).recommend(data, np.array([0]), 5))
+
+
+def test_a_catalogue_that_says_minus_one_for_unknown_followers_is_ranked_and_explained() -> None:
+    data = checkerboard()
+    assert data.labelled is not None
+    artists = data.artists.assign(followers=-1)
+    before = replace(data.labelled, data=replace(data.labelled.data, artists=artists))
+    data = replace(data, artists=artists, labelled=before)
+
+    model = models.fit(Family.XGBOOST, data, seed=1)
+    lists = model.recommend(data, ROWS, 5)
+
+    assert all(model.explain(data, ROWS, lists).sentences.flat)
 
 
 def test_the_registry_names_every_family_once_and_says_what_it_is_for() -> None:

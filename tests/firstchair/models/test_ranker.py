@@ -4,13 +4,21 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import sparse
 
 from firstchair.models import LabelledHistory, Lists, Slates, TrainingData
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import MONOTONE, NAMES, PairTable
-from firstchair.models.ranker_training import OBJECTIVES, TREES_UNWATCHED, trained, within_bounds
+from firstchair.models.ranker_training import (
+    OBJECTIVES,
+    TREES_UNWATCHED,
+    WATCHED_SHARE,
+    Variant,
+    trained,
+    within_bounds,
+)
 from firstchair.models.sources import Sources
 from tests.firstchair.models.toys import ARTISTS, USERS, checkerboard
 
@@ -158,6 +166,24 @@ def test_labels_of_the_last_days_decide_when_to_stop(sources: Sources, data: Tra
     assert variant is not None
     assert variant.trees >= 1
     assert (max(curve), curve.index(max(curve)) + 1) == (variant.watched_ndcg, variant.trees)
+
+
+def test_slates_of_the_users_who_judge_do_not_tell_when_to_stop(
+    sources: Sources, data: TrainingData
+) -> None:
+    logged = slates(data, count=400)
+    # As `trained` draws them, after users and slates.
+    rng = np.random.default_rng(1)
+    rows = np.sort(rng.permutation(np.flatnonzero(np.diff(labelled(data).positives.indptr) > 0)))
+    rng.permutation(400)
+    judge = np.isin(logged.row, rows[rng.random(len(rows)) < WATCHED_SHARE])
+
+    def chosen(turned: npt.NDArray[np.bool_]) -> Variant | None:
+        history = replace(labelled(data), slates=replace(logged, taken=logged.taken ^ turned))
+        return trained(sources, history, seed=1, objectives=OBJECTIVES[:1])[0]
+
+    assert 0 < judge.sum() < len(judge) / 2
+    assert chosen(judge) == chosen(judge & ~judge) != chosen(~judge)
 
 
 @pytest.mark.parametrize("dated", [True, False])

@@ -4,8 +4,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pyarrow as pa
+
 from firstchair.features import build_user_features
 from firstchair.lake import Lake, SparkSettings
+from firstchair.lake import tables as t
 from firstchair.models import load_training_data
 from firstchair.settings import Settings
 from tests.firstchair.features.conftest import Scene
@@ -20,6 +23,20 @@ def test_an_artist_followed_long_ago_and_never_played_is_taken(lake: Lake) -> No
     data = load_training_data(lake, as_of=AS_OF, labels=False)
 
     assert data.taken().toarray().tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_an_artist_without_a_name_is_called_by_its_id(lake: Lake) -> None:
+    scene = Scene()
+    scene.fill(lake, [scene.event("follow", scene.anna, "2026-01-10", artist_id="x")])
+    artists = lake.read(t.ARTISTS)
+    nameless = pa.nulls(artists.num_rows, pa.string())
+    lake.overwrite(
+        t.ARTISTS, artists.set_column(artists.schema.names.index("name"), "name", nameless)
+    )
+
+    data = load_training_data(lake, as_of=AS_OF, labels=False)
+
+    assert data.artists["name"].tolist() == data.artist_ids.tolist()
 
 
 def test_an_artist_unfollowed_may_be_listed_again_but_speaks_against_himself_unless_played(
