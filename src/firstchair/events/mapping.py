@@ -1,6 +1,6 @@
 """A mapping in the engine: records of another form to records of the contract's."""
 
-from firstchair.events.fields import FIELDS, NUMBER, TRUTH
+from firstchair.events.fields import FIELDS, NUMBER, TRUTH, WHOLE
 from firstchair.events.vocabulary import EventType
 from firstchair.mappings import EventMapping, FieldMapping
 from firstchair.mappings.events import EVENT_FIELDS, json_path
@@ -11,7 +11,10 @@ PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 INSTANT = r"'%Y-%m-%dT%H:%M:%S.%fZ'"
 # A time without an offset, as RFC 3339 has it otherwise.
 NAIVE = r"'^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?$'"
-PLAIN_NUMBER = r"'^-?(0|[1-9]\d*)(\.\d+)?$'"
+WHOLE_NUMBER = r"'^-?(0|[1-9]\d*)$'"
+# As JSON writes one.
+ANY_NUMBER = r"'^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$'"
+FIRST_INEXACT = 1 << 53  # from here on a double does not hold every whole number
 LAST_MICROSECOND = 253_402_300_800 * 1_000_000 - 1  # of the year 9999
 _KINDS = {field.name: field.json_types for field in FIELDS}
 
@@ -111,8 +114,7 @@ def _typed(name: str, text: str, field: FieldMapping, drawn: _Drawn) -> str:
     if kinds == TRUTH:
         return f"case when {text} in ('true', 'false') then {text}::json else to_json({text}) end"
     if set(kinds) <= set(NUMBER) and kinds:
-        number = f"regexp_matches({text}, {PLAIN_NUMBER})"
-        return f"case when {number} then {text}::json else to_json({text}) end"
+        return _number(text, whole=kinds == WHOLE)
     if not field.paths:
         return f"to_json({text})"
     # A list or an object is no text: it stays what it is.
@@ -123,6 +125,18 @@ def _typed(name: str, text: str, field: FieldMapping, drawn: _Drawn) -> str:
         for path in field.paths
     )
     return f"case {structured} else to_json({text}) end"
+
+
+def _number(text: str, *, whole: bool) -> str:
+    """The text as a JSON number; 210000.0 and 2.1e5 are 210000 where the field is of whole ones."""
+    number = f"when regexp_matches({text}, {ANY_NUMBER}) then {text}::json"
+    if whole:
+        double = f"try_cast({text} as double)"
+        exact = f"{double} = floor({double}) and abs({double}) < {FIRST_INEXACT}"
+        number = f"""when regexp_matches({text}, {WHOLE_NUMBER}) then {text}::json
+            when regexp_matches({text}, {ANY_NUMBER}) and {exact}
+            then try_cast({double} as bigint)::varchar::json {number}"""
+    return f"case {number} else to_json({text}) end"
 
 
 def _constant(value: str | bool | int | float) -> str:

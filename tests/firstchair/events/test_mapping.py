@@ -75,6 +75,25 @@ def test_structured_and_self_describing_events_of_snowplow_are_events() -> None:
     assert (second["event_type"], second["artist_id"]) == ("follow", "a")
 
 
+def test_a_structured_play_of_snowplow_came_from_no_recommendation() -> None:
+    play = {"event_id": "e", "user_id": "ann", "collector_tstamp": "2026-01-05T10:00:00Z"}
+    play |= {"se_action": "play", "se_label": "a", "se_property": "t"}
+
+    (event,) = read({"preset": "snowplow"}, play | {"se_value": 200000.0})
+
+    assert (event["artist_id"], event["track_id"], event["ms_played"]) == ("a", "t", 200_000)
+    assert event["slate_id"] is None
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_two_fields_of_a_preset_are_read_from_one_place(preset: str) -> None:
+    mapping = EventMapping.model_validate({"preset": preset})
+
+    paths = [path for _, field in mapping.fields for path in field.paths]
+
+    assert len(paths) == len(set(paths))
+
+
 @pytest.mark.parametrize(
     ("field", "value", "instant"),
     [
@@ -121,6 +140,32 @@ def test_what_cannot_be_converted_is_refused_as_it_stands() -> None:
         (5, "bad_timestamp", "occurred_at is no RFC 3339 instant: a text like 9a99"),
     ]
     assert [event["ms_played"] for event in read(mapping, rows[0])] == [2500]
+
+
+def test_a_number_may_be_written_in_any_form_of_it() -> None:
+    mapping = EventMapping.model_validate({"preset": "segment"})
+    played = ["210000", "210000.0", "2.1e5", "21E+4", "0.5", "1e20", "-3.0"]
+    forms = [form for number in played for form in (number, f'"{number}"')]
+    shown = SEGMENT | {"event": "Recommendation Viewed"}
+    shown |= {"properties": {"artist_id": 7, "slate_id": "s", "position": 1, "model_version": "1"}}
+    chances = ["1e-07", "0.0000001", "1.0E-7", '"1e-07"']
+    records = [
+        *(json.dumps(SEGMENT).replace('"1500"', form) for form in forms),
+        *(json.dumps(shown)[:-2] + f', "propensity": {form}}}}}' for form in chances),
+    ]
+    records = [text.replace("ajs-1", f"ajs-{n}") for n, text in enumerate(records)]
+
+    rows = [Record(n, text) for n, text in enumerate(records, start=1)]
+    found = events.parsed_fields(rows, now=NOW, mapping=mapping)
+    reasons = {one.index: one.reason for one in events.refusals(rows, now=NOW, mapping=mapping)}
+
+    whole = {one["index"]: one["ms_played"] for one in found if one["index"] not in reasons}
+    assert [whole.get(n, reasons.get(n)) for n in range(len(forms))] == [
+        *[210_000] * 8,
+        *["bad_type"] * 4,
+        *["out_of_range"] * 2,
+    ]
+    assert [one["propensity"] for one in found if one["propensity"] is not None] == [1e-7] * 4
 
 
 def test_an_id_is_of_the_records_text_where_the_source_has_none() -> None:
