@@ -3,8 +3,10 @@
 Such a value is held by far more accounts than chance allows. What chance allows is read from the
 source itself and from the population of places, never from a list of suspects:
 
-* a date of birth: ten times the median of the same day in the ten years before and after, so that
-  a source that knows years alone and writes 1 January is not touched;
+* a date of birth: ten times the median of the same day in those of the ten years before and after
+  that occur in the source, or of the days of the month before and after if that is more, so that
+  neither a source that knows years alone and writes 1 January is touched, nor one whose users are
+  of nearly one age;
 * a pair of coordinates: ten times the share that the people within 25 km have of the country, so
   that a source that knows cities alone is not touched;
 * an instant of creation: ten times the median of all instants.
@@ -14,6 +16,7 @@ leaves this module but to be compared: a rare one could be a person's.
 """
 
 from calendar import isleap
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,6 +33,7 @@ LEAST_ACCOUNTS = 20
 LEAST_DISTINCT = 100
 TIMES_CHANCE = 10
 NEIGHBOUR_YEARS = 10
+NEIGHBOUR_DAYS = 30
 AROUND_KM = 25.0
 
 
@@ -79,20 +83,32 @@ def _above_chance(values: pd.DataFrame, chance: "pd.Series[float] | float") -> "
 
 def _default_dates(born: pd.DataFrame) -> "pd.Series[bool]":
     held = dict(zip(born["birth_date"], born["rows"], strict=True))
+    years = {day.year for day in held}
     chance = [
-        _same_day_nearby(day, held) if rows >= LEAST_ACCOUNTS else 0.0 for day, rows in held.items()
+        max(_same_day_nearby(day, held, years), _days_nearby(day, held))
+        if rows >= LEAST_ACCOUNTS
+        else 0.0
+        for day, rows in held.items()
     ]
     return _above_chance(born, pd.Series(chance, index=born.index, dtype=float))
 
 
-def _same_day_nearby(day: date, held: dict[date, int]) -> float:
-    """Median number of accounts that were born on that day in the years around it."""
-    first = max(date.min.year, day.year - NEIGHBOUR_YEARS)
-    last = min(date.max.year, day.year + NEIGHBOUR_YEARS)
+def _days_nearby(day: date, held: Mapping[date, int]) -> float:
+    """Median number of accounts that were born on each of the days around it."""
+    number = day.toordinal()
+    first = max(date.min.toordinal(), number - NEIGHBOUR_DAYS)
+    last = min(date.max.toordinal(), number + NEIGHBOUR_DAYS)
+    around = (date.fromordinal(near) for near in range(first, last + 1) if near != number)
+    return float(np.median([held.get(near, 0) for near in around]))
+
+
+def _same_day_nearby(day: date, held: Mapping[date, int], known: Collection[int]) -> float:
+    """Median number born on that day in those years around it that are known; 0 without any."""
+    around = range(day.year - NEIGHBOUR_YEARS, day.year + NEIGHBOUR_YEARS + 1)
     leap_day = (day.month, day.day) == (2, 29)
-    years = [year for year in range(first, last + 1) if isleap(year) or not leap_day]
+    years = [year for year in around if year in known and (isleap(year) or not leap_day)]
     near = [held.get(day.replace(year=year), 0) for year in years if year != day.year]
-    return float(np.median(near))
+    return float(np.median(near)) if near else 0.0
 
 
 def _default_pairs(pairs: pd.DataFrame) -> "pd.Series[bool]":

@@ -196,6 +196,27 @@ def test_a_source_that_knows_years_of_birth_alone_keeps_them(source: sa.Engine, 
     assert report.unknown["age_group"] == 0
 
 
+def test_a_source_of_users_of_nearly_one_age_keeps_their_dates(
+    source: sa.Engine, lake: Lake
+) -> None:
+    """Of one year and a bit, with some older users in each of the ten years before."""
+    days = [date(2005, 1, 1) + timedelta(days=n) for n in range(380)]
+    old = [date(1995 + n, 6, 15) for n in range(10)]
+    with source.begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into users (user_id, birth_date, created_at)"
+                " select d || '-' || n, d, now() from unnest(:days) d, generate_series(1, 21) n"
+            ),
+            {"days": days + old},
+        )
+
+    report = build(source, lake)
+
+    assert report.defaults["birth_date"] == 0
+    assert report.unknown["age_group"] == 0
+
+
 @pytest.mark.parametrize(
     ("latitude", "longitude"),
     [(51.165691, 10.451526), (0.0, 0.0), (999.0, 999.0)],
