@@ -21,6 +21,8 @@ from firstchair.models.protocol import Rows
 DEPTH = 20
 # Most users that the training metrics are computed for.
 TRAIN_USERS = 2_000
+# Most test users of a family that nobody decides on.
+BASELINE_USERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Evaluation:
     Attributes:
         fingerprint: Digest of the training data before the cutoff; equal for families that may be
             compared.
-        test_users: Users with an unprompted first interaction in the test days, cold ones included.
+        test_users: Users with an unprompted first interaction in the test days, cold ones included,
+            or those drawn from them.
         metrics: Means over users, 0..1. `test_*`: on unprompted first interactions of the test
             days. `test_prompted_*`: on those that followed a slate; `test_prompted_share`: their
             share of all. `train_*`: on interactions before the cutoff, without leaving any out of
@@ -60,10 +63,15 @@ class Evaluation:
     model: Recommender | None
 
 
-def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
+def evaluate(split: Split, family: str, *, seed: int, most_users: int | None = None) -> Evaluation:
     """Fit a family before the cutoff, and rank the whole catalogue for every test user.
 
-    `family` is one of `Family`, or `popularity`.
+    Args:
+        split: Training and test days.
+        family: One of `Family`, or `popularity`.
+        seed: Of the fit and the intervals.
+        most_users: Where there are more test users, about as many are drawn, the same for each
+            family. By default, all are taken.
     """
     started = time.perf_counter()
     model = (
@@ -73,6 +81,7 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     )
     fit_seconds = time.perf_counter() - started
     users = np.flatnonzero(np.diff((split.positives + split.prompted).indptr) > 0).astype(np.int64)
+    users = _drawn(users, most_users or len(users))
     lists = model.recommend(split.train, users, DEPTH).artists
     rows, artists, found = _on_test(users, lists, split.positives)
     prompted_rows, _, prompted = _on_test(users, lists, split.prompted)
@@ -101,6 +110,11 @@ def evaluate(split: Split, family: str, *, seed: int) -> Evaluation:
     )
 
 
+def _drawn(rows: Rows, most: int) -> Rows:
+    """Every n-th user, at most `most`: they are in the order of their pseudonyms, by chance."""
+    return rows[:: max(1, -(-len(rows) // max(1, most)))]
+
+
 def _on_test(
     users: Rows, lists: npt.NDArray[np.int32], positives: sparse.csr_matrix
 ) -> tuple[Rows, npt.NDArray[np.int32], RankingMetrics]:
@@ -115,8 +129,7 @@ def _on_training(
 ) -> tuple[Rows, RankingMetrics]:
     """A sample of users of the training data, and the metrics on their interactions there."""
     remembered = train.liked()
-    rows = np.flatnonzero(train.warm())
-    rows = rows[:: max(1, -(-len(rows) // TRAIN_USERS))].astype(np.int64)
+    rows = _drawn(np.flatnonzero(train.warm()).astype(np.int64), TRAIN_USERS)
     lists = model.recommend(replace(train, repeats=True), rows, DEPTH)
     return rows, ranking_metrics(lists.artists, remembered[rows])
 

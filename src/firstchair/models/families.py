@@ -127,7 +127,6 @@ _ENTRIES = (
         "Random",
         "Baseline: a seeded random list, the floor of every comparison.",
         frozenset({"python"}),
-        baseline=True,
     ),
 )
 FAMILIES: dict[Family, FamilyEntry] = {entry.family: entry for entry in _ENTRIES}

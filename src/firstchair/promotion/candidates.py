@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from firstchair.evaluation import Split, load_split
-from firstchair.evaluation.evaluate import Evaluation, evaluate
+from firstchair.evaluation.evaluate import BASELINE_USERS, Evaluation, evaluate
 from firstchair.lake import Lake, is_simulated
 from firstchair.lake import tables as t
 from firstchair.models import (
@@ -40,10 +40,17 @@ def needed_families(
     registry: Registry, ledger: Ledger, contenders: Sequence[Family]
 ) -> frozenset[Family]:
     """Families that are fitted and evaluated every day: `fitted_families`, and the champion's."""
+    return fitted_families(_decided_on(registry, ledger, contenders))
+
+
+def _decided_on(
+    registry: Registry, ledger: Ledger, contenders: Sequence[Family]
+) -> frozenset[Family]:
+    """Families that may serve: the contenders, and the champion's."""
     last = ledger.last()
     number = None if last is None else last.champion_after
     serving = None if number is None else registry.find(number)
-    return fitted_families({*contenders, *(() if serving is None else (serving.family,))})
+    return frozenset({*contenders, *(() if serving is None else (serving.family,))})
 
 
 def enter_candidate_if_needed(
@@ -60,15 +67,24 @@ def enter_candidate_if_needed(
     """Enter a candidate as `enter_candidate` does; None if the family is not needed.
 
     That is the case of one that may not challenge, with which none is compared, and that is no part
-    of another (`needed_families`).
+    of another (`needed_families`). A family that cannot serve is evaluated on `BASELINE_USERS`
+    test users at most.
 
     Raises:
         EvidenceError, LedgerError, ModelError: As of `enter_candidate`.
     """
-    if family not in needed_families(registry, ledger, contenders):
+    decided_on = _decided_on(registry, ledger, contenders)
+    if family not in fitted_families(decided_on):
         return None
     return enter_candidate(
-        lake, registry, ledger, family=family, as_of=as_of, seed=seed, training=training
+        lake,
+        registry,
+        ledger,
+        family=family,
+        as_of=as_of,
+        seed=seed,
+        training=training,
+        most_users=None if family in decided_on else BASELINE_USERS,
     )
 
 
@@ -81,12 +97,13 @@ def enter_candidate(
     as_of: date,
     seed: int,
     training: Training | None = None,
+    most_users: int | None = None,
 ) -> Candidate:
     """Test a family on the split by time, fit it on all data before `as_of`, and register it.
 
     Its evidence is kept before it is registered, so a registered version always has some: of the
     training days alone where there were no test users. `training` says in MLflow why it was fitted.
-    The ledger notes what was registered, or was before.
+    `most_users` is as in `evaluate`. The ledger notes what was registered, or was before.
 
     Raises:
         EvidenceError: The history is too short to be split.
@@ -101,7 +118,7 @@ def enter_candidate(
     if known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE):
         ledger.note_registered(known[-1])
         return Candidate(known[-1], fitted_now=False)
-    evaluation = evaluate(split, family, seed=seed)
+    evaluation = evaluate(split, family, seed=seed, most_users=most_users)
     tested = evaluation.model
     model = fit(Family(family), data, seed=seed, like=tested)
     documents: dict[str, Any] = {

@@ -50,6 +50,24 @@ def test_a_split_with_test_users_has_a_row_for_each_and_their_means(train: Train
     assert "test_prompted_recall_at_20" not in found.metrics
 
 
+def test_of_many_test_users_as_many_are_drawn_as_are_asked_for_and_the_same_for_all(
+    train: TrainingData,
+) -> None:
+    wanted = np.zeros(train.confidence.shape)
+    users = np.arange(len(train.user_keys))
+    wanted[users, withheld(users)] = 1
+
+    als, trending = (
+        evaluate(split(train, wanted), family, seed=1, most_users=25)
+        for family in (Family.ALS, Family.TRENDING)
+    )
+
+    assert 12 < als.test_users == als.per_user.num_rows <= 25
+    assert als.per_user["user_key"] == trending.per_user["user_key"]
+    kept = evaluate(split(train, wanted), Family.ALS, seed=1, most_users=60)
+    assert kept.test_users == len(users)
+
+
 def test_lists_that_were_shown_raise_what_is_found_of_prompted_positives_alone() -> None:
     """The jump of offline metrics after a model begins to serve, in small.
 
