@@ -41,16 +41,17 @@ demo: setup ## Simulate, run the whole pipeline, print the summary, open the UIs
 test: setup ## The whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-$(SPARK)/.installed: .ci/spark.txt $(STAMP)
+$(SPARK)/.installed: deploy/spark/pyspark.txt $(STAMP)
 	@UV=$$(command -v uv || echo $(BIN)/uv); \
 	  $$UV pip install --quiet --python $(BIN)/python --target $(SPARK) --require-hashes \
-	  --requirement .ci/spark.txt
+	  --requirement deploy/spark/pyspark.txt
 	@touch $@
 
 test-spark: $(SPARK)/.installed ## The tests of the engine spark; they need Java, and are skipped by `make test`
 	@PYTHONPATH=$(SPARK) $(BIN)/python -m pytest -n0 $(ARGS) \
 	  tests/firstchair/models/test_als_on_spark.py tests/firstchair/features/test_engines.py \
-	  tests/firstchair/publication/test_lists_on_spark.py tests/firstchair/lake/test_spark.py
+	  tests/firstchair/publication/test_lists_on_spark.py tests/firstchair/lake/test_spark.py \
+	  tests/deploy/test_spark_on_kubernetes.py
 
 lint: setup ## What CI checks before the tests: format, rules, types, imports
 	@$(BIN)/ruff format --check .
@@ -75,7 +76,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock (hashes, no index ad
 	@UV=$$(command -v uv || echo $(BIN)/uv); \
 	  $$UV pip compile pyproject.toml --extra dev $(AS_LOCK) --output-file requirements.lock && \
 	  $$UV pip compile .ci/tools.in $(AS_LOCK) --output-file .ci/tools.txt && \
-	  $$UV pip compile .ci/spark.in $(AS_LOCK) --output-file .ci/spark.txt
+	  $$UV pip compile deploy/spark/pyspark.in $(AS_LOCK) --output-file deploy/spark/pyspark.txt
 AS_LOCK := --generate-hashes --universal --python-version 3.11 --no-header --no-annotate \
   --no-emit-index-url --quiet
 

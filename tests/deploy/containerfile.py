@@ -1,4 +1,4 @@
-"""deploy/Containerfile as data: its stages, each a list of instructions."""
+"""A Containerfile as data: its stages, each a list of instructions."""
 
 import json
 import re
@@ -34,10 +34,10 @@ class Stage:
 
 
 @cache
-def stages() -> tuple[Stage, ...]:
+def stages(folder: str = "deploy") -> tuple[Stage, ...]:
     lines = [
         line
-        for line in (ROOT / "deploy" / "Containerfile").read_text().splitlines()
+        for line in (ROOT / folder / "Containerfile").read_text().splitlines()
         if not line.lstrip().startswith("#")
     ]
     found: list[Stage] = []
