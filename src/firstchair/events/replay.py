@@ -32,6 +32,7 @@ from firstchair.events.settling import (
 )
 from firstchair.events.shares import open_records
 from firstchair.events.staging import Chunk, Staged, stage
+from firstchair.events.vocabulary import ERASED
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.mappings import EventMapping
@@ -47,8 +48,9 @@ _BY_PLACE = [(name, "ascending") for name in PLACE]
 class Unreadable:
     """Records that stay in quarantine because their object does not give them any more.
 
-    gone: of objects that the store has no more. changed: of objects that were written again, or
-    whose records begin on other lines, since they were read. first: name of the first such object.
+    gone: of objects that the store has no more, or out of which an erasure took them. changed: of
+    objects that were written again, or whose records begin on other lines, since they were read.
+    first: name of the first such object.
     """
 
     gone: int = 0
@@ -225,7 +227,9 @@ class _Replay:
         )
         self._write(known, chunk, staged, staged.refused, sound)
         faulty = {name: found for name, found in read.items() if isinstance(found, str)}
-        return self._from_quarantine(known, lines, faulty)
+        lost = {name: found.missing for name, found in sound.items() if found.missing}
+        erased = Unreadable(gone=sum(lost.values()), first=min(lost, default=""))
+        return _added(self._from_quarantine(known, lines, faulty), erased)
 
     def _user_key(self, user_id: str) -> str:
         return user_key(user_id, self.key)
@@ -245,9 +249,10 @@ class _Replay:
                 sizes[record.line] = record.size
             if record.line in wanted:
                 records.append(record)
-        if number != known.records or len(records) != len(wanted):
+        missing = len(wanted) - len(records)
+        if states[name].version not in known.rewritten and (number != known.records or missing):
             return "changed"
-        return _Reading(records, sizes, size, states[name].size)
+        return _Reading(records, sizes, size, states[name].size, missing)
 
     def _from_quarantine(
         self, known: Mapping[str, "_Known"], lines: Mapping[str, set[int]], faulty: dict[str, str]
@@ -372,26 +377,29 @@ class _Known:
     """What the tables say of an object that was read.
 
     records: how many it had. refused: lines of those that are in quarantine. versions: what the
-    store said of it when it was read; empty where that was not noted.
+    store said of it when it was read; empty where that was not noted. rewritten: those of them that
+    an erasure wrote, without a user's records and with all others on their lines.
     """
 
     batch_id: str
     records: int
     refused: frozenset[int]
     versions: frozenset[str]
+    rewritten: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """The wanted records of an object, bytes of its refused ones by line, and bytes of all.
 
-    stored: bytes of the object in the store.
+    stored: bytes of the object in the store. missing: wanted records that an erasure took out.
     """
 
     records: list[Record]
     sizes: dict[int, int]
     size: int
     stored: int
+    missing: int
 
 
 def _known(lake: Lake, names: Sequence[str]) -> dict[str, _Known]:
@@ -399,16 +407,17 @@ def _known(lake: Lake, names: Sequence[str]) -> dict[str, _Known]:
         rows = connection.execute(f"""
             with q as (select object_url, list(line) as lines from {lake.scan(t.QUARANTINE_EVENTS)}
                 where batch_id is not null and {named(names)} group by object_url),
-            v as (select object_url, list(store_version) as versions
+            v as (select object_url, list(store_version) as versions,
+                    list(store_version) filter (batch_id = '{ERASED}') as rewritten
                 from {lake.scan(t.OBJECT_VERSIONS)} where was_read and {named(names)}
                 group by object_url)
-            select object_url, batch_id, records, lines, versions
+            select object_url, batch_id, records, lines, versions, rewritten
             from {lake.scan(t.OBJECTS)} left join q using (object_url)
             left join v using (object_url) where status = '{DONE}' and {named(names)}
         """).fetchall()
     return {
-        name: _Known(batch_id, records, frozenset(lines or ()), frozenset(versions or ()))
-        for name, batch_id, records, lines, versions in rows
+        name: _Known(batch_id, records, *(frozenset(some or ()) for some in of_object))
+        for name, batch_id, records, *of_object in rows
     }
 
 

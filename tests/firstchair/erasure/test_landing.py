@@ -6,12 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from firstchair import events
 from firstchair.erasure.identity import Identities, Identity
 from firstchair.erasure.landing import Landed
+from firstchair.erasure.tables import erase_rows
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.mappings import EventMapping
 from firstchair.sources import EventStore
+from tests.firstchair.events.conftest import KEY as DELIVERY_KEY
+from tests.firstchair.events.conftest import Delivery, make_event
 
 KEY = b"a test's key"
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -80,3 +84,33 @@ def test_an_object_in_which_a_record_would_change_its_line_stays_as_it_is(
     assert landed(tmp_path).rewrite(lake, ["a.json"], leaving) == []
     assert (tmp_path / "a.json").read_text() == text
     assert landed(tmp_path).objects_with(leaving) == {LEAVES: ["a.json"]}
+
+
+def test_refused_records_of_others_are_tried_again_after_a_rewrite(
+    tmp_path: Path, lake: Lake
+) -> None:
+    delivery = Delivery(lake, tmp_path / "landing")
+    delivery.know()
+    early, leaving = "2026-01-03T10:00:00Z", Identity.of("user-bob", DELIVERY_KEY)
+    delivery.put(
+        "a.jsonl",
+        make_event(1, user_id="user-bob", occurred_at=early),
+        make_event(2),
+        make_event(3, user_id="user-bob"),
+        make_event(4, occurred_at=early),
+        make_event(4, user_id="user-bob", occurred_at=early),  # a duplicate has no place
+        b'{"note": "of user-bob"',
+    )
+    delivery.ingest(now=datetime(2026, 1, 4, 12, tzinfo=UTC))
+    identities = Identities([leaving])
+    erase_rows(delivery.lake, identities, now=NOW)
+    landed(delivery.folder).rewrite(delivery.lake, ["a.jsonl"], identities)
+
+    tried = events.replay_quarantine(
+        delivery.lake, events_url=str(delivery.folder), pseudonym_key=DELIVERY_KEY, now=NOW
+    )
+    delivery.build()
+
+    assert tried.unreadable == events.Unreadable(gone=1, first="a.jsonl")
+    assert delivery.ids() == ["event-2", "event-4"]
+    assert events.reconcile(delivery.lake).balanced
