@@ -63,7 +63,7 @@ GUIDES: Mapping[str, Guide] = {
         "quality",
     ),
     "stale_lists": Guide(
-        "The run that makes lists failed or has not run.",
+        "The run that makes or publishes lists failed or has not run.",
         "Look at the newest run in Dagster, mend its cause, then `firstchair run`.",
         "lineage",
     ),

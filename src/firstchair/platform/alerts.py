@@ -189,13 +189,20 @@ def _freshness(platform: Platform, last: date) -> Iterator[Check]:
 
 
 def _lists(platform: Platform, last: date) -> Check:
-    """Whether the newest day that is over for long has lists; the first ones may wait for it."""
+    """Whether the newest day that is over for long has lists, and they are served.
+
+    The first ones may wait for it.
+    """
     name, lists = "stale_lists", platform.lake.partitions(t.RECOMMENDATIONS)
     days, now = events.events_by_day(platform.lake), platform.now
     over = [day for day in days if day <= last and _is_due(now, day)]
     known = f"The newest lists rest on events before {lists[-1]}" if lists else "There are no lists"
     if over and (lists[-1] <= over[-1] if lists else over[-1] == last):
         text = f"{known}; {over[-1]} has been over for more than six hours."
+        return Check(name, FAILS, text)
+    served = publication.serves(platform.settings.published)
+    if over and served is not None and served.as_of <= over[-1]:
+        text = f"{known}, and those that are served, on events before {served.as_of}."
         return Check(name, FAILS, text)
     return Check(name, PASSES, f"{known}; the newest complete day of events is {last}.")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from firstchair import publication
 from firstchair.databases import Databases
 from firstchair.definitions.checks import Check, CheckState
 from firstchair.lake import Lake
@@ -108,6 +109,21 @@ def test_lists_are_stale_once_the_morning_has_passed_without_new_ones(platform: 
         found = [told(FRESH.replace(hour=hour)) for hour in (0, 5, 6)]
 
     assert found == [False, False, True]
+
+
+def test_lists_that_nobody_published_are_stale_too(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = replace(platform, now=FRESH.replace(hour=6))
+    served = publication.serves(platform.settings.published)
+    assert served is not None
+    assert "stale_lists" not in codes(at)
+
+    older = replace(served, as_of=served.as_of - timedelta(days=1))
+    monkeypatch.setattr(publication, "serves", lambda _root: older)
+
+    (told,) = (alert for alert in open_alerts(at) if alert.code == "stale_lists")
+    assert f"those that are served, on events before {older.as_of}" in told.text
 
 
 def test_a_day_without_lists_is_told_past_midnight_until_it_has_them(platform: Platform) -> None:
