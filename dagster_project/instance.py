@@ -11,6 +11,8 @@ from firstchair.databases import open_databases, to_driver
 from firstchair.settings import Settings
 
 POSTGRES_URL = "FIRSTCHAIR_DAGSTER_POSTGRES_URL"
+# Records of all days of a materialisation are written in one statement, not in four for each day.
+EVENTS_A_STATEMENT = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
 # A connection is kept so long; in the midst of a long step, something between may cut an older one.
 KEPT_SECONDS, MORE_AT_ONCE = 60, 20
 
@@ -22,7 +24,7 @@ def prepare_home(settings: Settings) -> Path:
     url = to_driver(open_databases(settings).dagster, "psycopg2").render_as_string(
         hide_password=False
     )
-    os.environ.update({"DAGSTER_HOME": str(home), POSTGRES_URL: url})
+    os.environ.update({"DAGSTER_HOME": str(home), POSTGRES_URL: url, **EVENTS_A_STATEMENT})
     config = {
         "storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL}}},
         "telemetry": {"enabled": False},
@@ -51,7 +53,11 @@ def prepare_home(settings: Settings) -> Path:
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance that the webserver, the daemon and `firstchair run` share.
 
-    Without a pool, Dagster opens a connection for each of the hundreds of records of a run.
+    Without a pool, Dagster opens a connection for each of the hundreds of records of a run. And
+    around each step it asks Postgres a dozen times whether its tables have the columns of its
+    newest form (dagster 1.13.27, `has_asset_key_col`, `has_run_stats_index_cols`), and for each
+    materialisation, over a connection of its own, whether a table is there (`has_table`). What was
+    made stays, so this process asks once.
     """
     instance = dg.DagsterInstance.from_config(str(prepare_home(settings)))
     instance.optimize_for_webserver(
@@ -59,9 +65,10 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         pool_recycle=KEPT_SECONDS,
         max_overflow=MORE_AT_ONCE,
     )
-    # For each materialisation Dagster asks whether a table is there, while it holds the only
-    # connection that the pool keeps (dagster 1.13.27, `_store_asset_event_tags`): every time, a new
-    # session of Postgres. Tables that were made stay.
-    log = instance.event_log_storage
-    log.has_table = cache(log.has_table)  # type: ignore[attr-defined]
+    for storage, questions in (
+        (instance.event_log_storage, ("has_table", "has_asset_key_col")),
+        (instance.run_storage, ("has_run_stats_index_cols", "has_backfill_id_column")),
+    ):
+        for question in questions:
+            setattr(storage, question, cache(getattr(storage, question)))
     return instance

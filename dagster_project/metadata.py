@@ -27,8 +27,7 @@ def candidate_metadata(candidate: Candidate | None, platform: Platform) -> dict[
         return {"fitted_now": False, "why_not": "It may not challenge (setting contenders)."}
     version = candidate.version
     page = f"{platform.settings.mlflow_address}/{model_page(NAME, version.version)}"
-    metrics = platform.registry.metrics(version)
-    return described(version, mlflow=page, fitted_now=candidate.fitted_now, **metrics)
+    return described(version, mlflow=page, fitted_now=candidate.fitted_now, **candidate.metrics)
 
 
 def version_of(candidate: Candidate | None, family: str) -> dg.DataVersion:

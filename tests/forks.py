@@ -27,6 +27,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
+import sqlalchemy as sa
+
 # Nothing of ours that reads settings or the lake when it is imported, such as Dagster's partitions.
 IMPORTED = (
     "dagster_postgres",
@@ -215,7 +217,9 @@ def _serve(listening: int) -> None:
     gc.enable()
     inherited = socket.socket(fileno=listening)
     inherited.set_inheritable(False)
-    _compile_once(Path(inherited.getsockname()).parent)
+    folder = Path(inherited.getsockname()).parent
+    _compile_once(folder)
+    _migrate_once(folder)
     _Server(inherited).serve_forever()
 
 
@@ -252,6 +256,28 @@ def _compile_once(folder: Path) -> None:
         return pickle.loads(kept.read_bytes())
 
     statements._compiled = remembered
+
+
+def _migrate_once(folder: Path) -> None:
+    """MLflow's tables, made by one process with all migrations, are copied by all others."""
+    from mlflow.store.db import utils
+    from mlflow.store.model_registry import sqlalchemy_store
+
+    from firstchair.databases import dump_database, load_database, to_driver
+
+    migrate, kept = utils._initialize_tables, folder / "mlflow"
+
+    def copied(engine: sa.Engine) -> None:
+        url = to_driver(engine.url, "psycopg")
+        if kept.exists():
+            load_database(kept, url)
+            return
+        migrate(engine)
+        written = folder / f"mlflow-{os.getpid()}"
+        dump_database(url, written)
+        written.rename(kept)
+
+    utils._initialize_tables = sqlalchemy_store._initialize_tables = copied
 
 
 def _read_migrations_once() -> None:

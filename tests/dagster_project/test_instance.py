@@ -61,3 +61,30 @@ def test_a_run_opens_no_connection_for_each_day_that_it_records(
         recorded = instance.get_materialized_partitions(dg.AssetKey("accepted"))
     assert len(recorded) == 31
     assert len(opened) < 31
+
+
+def test_a_run_asks_once_for_the_form_of_tables_and_writes_all_days_of_an_asset_at_once(
+    settings: Settings,
+) -> None:
+    with open_instance(settings) as instance:
+        statements: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            statements.append(statement)
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+        for _ in range(2):
+            materialise(
+                dg.Definitions([accepted]),
+                instance,
+                ["accepted"],
+                on_step=lambda *_: None,
+                days=MONTH,
+            )
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+        made = instance.fetch_materializations(dg.AssetKey("accepted"), limit=100).records
+    assert len(made) == 62
+    assert len([one for one in statements if "pg_catalog.pg_attribute" in one]) <= 8
+    # Those that are planned are written one by one.
+    assert len(statements) < 62 * 6

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -196,9 +197,7 @@ class _Run:
         from dagster_project.execution import materialise
 
         if definitions is None:
-            from dagster_project.definitions import defs
-
-            definitions = defs()
+            definitions = _definitions()
         label = (
             ""
             if days is None
@@ -250,6 +249,14 @@ class _Run:
             return set()
         keys = [self.instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
         return {day for day in days if all(day.isoformat() in found for found in keys)}
+
+
+@cache
+def _definitions() -> Any:
+    """All assets, built once per process: days and assets are those of the imported modules."""
+    from dagster_project.definitions import defs
+
+    return defs()
 
 
 @contextmanager

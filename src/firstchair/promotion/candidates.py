@@ -1,6 +1,6 @@
 """Candidates of a day: each family is fitted, tested and registered once; idempotent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
@@ -30,10 +30,14 @@ EVIDENCE = (t.OFFLINE_EVIDENCE, t.TRAINING_EVIDENCE)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A registered version, and whether it was fitted now or had been registered before."""
+    """A registered version, with its metrics by name.
+
+    fitted_now: whether it was fitted now, or had been registered before.
+    """
 
     version: Version
     fitted_now: bool
+    metrics: Mapping[str, float]
 
 
 def needed_families(
@@ -117,7 +121,7 @@ def enter_candidate(
     ]
     if known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE):
         ledger.note_registered(known[-1])
-        return Candidate(known[-1], fitted_now=False)
+        return Candidate(known[-1], fitted_now=False, metrics=registry.metrics(known[-1]))
     evaluation = evaluate(split, family, seed=seed, most_users=most_users)
     tested = evaluation.model
     model = fit(Family(family), data, seed=seed, like=tested)
@@ -144,7 +148,7 @@ def enter_candidate(
         pictures={} if summary is None else {"shap_summary": summary.picture()},
     )
     ledger.note_registered(version)
-    return Candidate(version, fitted_now=True)
+    return Candidate(version, fitted_now=True, metrics=evaluation.metrics)
 
 
 def enter_reference(lake: Lake, *, as_of: date, seed: int) -> Evaluation:

@@ -1,6 +1,7 @@
 """The MLflow registry: registered versions of `artist-recommender`, their tags, and the aliases."""
 
 import hashlib
+import json
 import re
 import tempfile
 import time
@@ -160,7 +161,7 @@ class Registry:
 
     @cached_property
     def _client(self) -> Any:
-        """MLflow's client for runs, and for making versions of them."""
+        """MLflow's client for runs."""
         quieten_mlflow()
         from mlflow import MlflowClient
 
@@ -226,21 +227,29 @@ class Registry:
             self._log_figures(run_id, {**model.parameters(), "seed": seed}, metrics)
             for name, values in (curves or {}).items():
                 self._log_curve(run_id, name, values)
-            for name, document in (documents or {}).items():
-                self._client.log_dict(run_id, document, f"{name}.json")
-            for name, figure in (pictures or {}).items():
-                self._client.log_figure(run_id, figure, f"{name}.png")
-            _, digest = _log_model(_artifacts(run.info.artifact_uri), model)
+            files = _artifacts(run.info.artifact_uri)
+            _log_documents(files, documents or {}, pictures or {})
+            _, digest = _log_model(files, model)
             self._client.set_terminated(run_id)
-            self._ensure_registered()
-            made = self._client.create_model_version(
-                NAME,
+            made = self._new_version(
                 source=f"{run.info.artifact_uri}/{ARTIFACT}",
                 run_id=run_id,
                 tags={**tags, "stage": str(Stage.CANDIDATE), DIGEST: digest},
                 description=note,
             )
         return self._described(made)
+
+    def _new_version(self, **of_it: Any) -> Any:
+        """Make a version; the registered model too, if this is its first one."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._models.create_model_version(NAME, **of_it)
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise
+        self._ensure_registered()
+        return self._models.create_model_version(NAME, **of_it)
 
     def versions(self, *, as_of: date | None = None, family: str | None = None) -> list[Version]:
         """Registered versions by number ascending, of one day or family if given.
@@ -570,6 +579,17 @@ def _artifacts(uri: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(uri)
+
+
+def _log_documents(files: Any, documents: Mapping[str, Any], pictures: Mapping[str, Any]) -> None:
+    """Log documents as JSON and matplotlib figures as PNG, under their names."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, document in documents.items():
+            text = json.dumps(document, indent=2, default=str)
+            (Path(folder) / f"{name}.json").write_text(text)
+        for name, figure in pictures.items():
+            figure.savefig(Path(folder) / f"{name}.png")
+        files.log_artifacts(folder)
 
 
 def _log_model(files: Any, model: "Recommender") -> tuple[set[str], str]:

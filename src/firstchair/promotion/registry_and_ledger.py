@@ -17,18 +17,21 @@ def open_registry_and_ledger(settings: Settings, databases: Databases) -> tuple[
 
     If MLflow's database is in the home too, paths of artifacts are corrected after a move of it.
     """
-    artifacts = settings.home / "mlartifacts"
     in_home = not settings.database_url and not settings.mlflow_tracking_uri
-    _prepare(databases.ledger, databases.mlflow if in_home else None, artifacts)
     tracking_uri = settings.mlflow_tracking_uri or to_driver(
         databases.mlflow, "psycopg2"
     ).render_as_string(hide_password=False)
-    return Registry(tracking_uri, artifacts), Ledger(databases.ledger)
+    artifacts = settings.home / "mlartifacts"
+    return _opened(tracking_uri, databases.ledger, databases.mlflow if in_home else None, artifacts)
 
 
 @cache
-def _prepare(ledger: sa.URL, mlflow: sa.URL | None, artifacts: Path) -> None:
-    """Migrate both databases, once per process although each step of a run opens them."""
-    Ledger(ledger).migrate()
+def _opened(
+    tracking_uri: str, ledger_url: sa.URL, mlflow: sa.URL | None, artifacts: Path
+) -> tuple[Registry, Ledger]:
+    """Both, once per process with their connections, although each step of a run opens them."""
+    ledger = Ledger(ledger_url)
+    ledger.migrate()
     if mlflow is not None:
         follow_home(mlflow, NAME, artifacts)
+    return Registry(tracking_uri, artifacts), ledger
