@@ -11,7 +11,7 @@ from firstchair.databases import open_databases, to_driver
 from firstchair.settings import Settings
 
 POSTGRES_URL = "FIRSTCHAIR_DAGSTER_POSTGRES_URL"
-# Records of all days of a materialisation are written in one statement, not in four for each day.
+# Materialisations of all days are recorded in three statements, not in four for each day.
 EVENTS_A_STATEMENT = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
 # A connection is kept so long; in the midst of a long step, something between may cut an older one.
 KEPT_SECONDS, MORE_AT_ONCE = 60, 20
@@ -54,7 +54,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance that the webserver, the daemon and `firstchair run` share.
 
     Without a pool, Dagster opens a connection for each of the hundreds of records of a run. And
-    around each step it asks Postgres a dozen times whether its tables have the columns of its
+    around each step it asks Postgres three or four times whether its tables have the columns of its
     newest form (dagster 1.13.27, `has_asset_key_col`, `has_run_stats_index_cols`), and for each
     materialisation, over a connection of its own, whether a table is there (`has_table`). What was
     made stays, so this process asks once.
