@@ -4,6 +4,7 @@ FirstchairError
 ├── SettingsError        a setting is missing, unknown or out of range
 ├── SourceError          an event store, account database or catalogue cannot be read
 ├── LakeError            a table of ours is missing or unreadable
+│   └── StoreAwayError   the store of the tables does not answer
 ├── DataError            rows or records that nothing may be built on
 ├── LeakageError         something at or after `as_of` reached a computation that must not see it
 ├── ModelError           a model cannot be fitted, stored or loaded
@@ -21,8 +22,8 @@ FirstchairError
 import errno
 import os
 
-# Faults of a disk that a person can mend: full, over a quota, read-only, not ours to write.
-STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+# Faults of a disk that a person can mend: full, over a quota or a limit, read-only, not ours.
+STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
 
 
 class FirstchairError(Exception):
@@ -59,6 +60,10 @@ class LakeError(FirstchairError):
     """A table of ours is missing or unreadable."""
 
     code = "lake_unavailable"
+
+
+class StoreAwayError(LakeError):
+    """The store of the tables does not answer, or its disk fails; the tables may be whole."""
 
 
 class DataError(FirstchairError):

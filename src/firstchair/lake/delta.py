@@ -1,6 +1,7 @@
 """Reading and writing the lake: atomic partition replacement, snapshots, content fingerprints."""
 
 import atexit
+import errno
 import glob
 import hashlib
 import os
@@ -29,7 +30,7 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from firstchair.errors import LakeError
+from firstchair.errors import LakeError, StoreAwayError, storage_fault
 from firstchair.lake.opened import keep, open_table, open_version, take
 from firstchair.lake.spark_session import SparkSettings
 from firstchair.lake.stores import EngineFiles, delta_options, store_fault
@@ -39,6 +40,8 @@ from firstchair.memory import engine_limit
 ArrowData: TypeAlias = pa.Table | pa.RecordBatchReader
 # How the folders begin that hold what exceeds the memory of the engine.
 SPILLED = "firstchair-duckdb-"
+# In errors of the engine, and of S3 below it, about a file that is not there.
+_GONE = ("FileNotFoundError", "No files found", os.strerror(errno.ENOENT))
 # Version of a table that was never written.
 MISSING = -1
 # DuckDB's names of the plain types of columns.
@@ -114,24 +117,30 @@ class Lake:
     def reading(self) -> Iterator[None]:
         """Around reads of a pinned lake: a file that was removed since is a fault of the lake.
 
+        Where the engine finds no space for what it puts on disk, its own error goes on.
+
         Raises:
+            StoreAwayError: The store does not answer, or a file that is there cannot be read.
             LakeError: A file that a table names at its version is gone.
         """
         try:
             yield
         except duckdb.Error as error:
             fault = store_fault(error)
-            if fault is None and not isinstance(error, duckdb.IOException):
+            if fault is None and (
+                not isinstance(error, duckdb.IOException) or storage_fault(error) is not None
+            ):
                 raise
-            if fault is not None and not fault.startswith("FileNotFoundError"):
-                raise LakeError(
-                    f"The store of the tables does not answer as it should: {fault}.",
+            told = fault or str(error).splitlines()[0]
+            if not any(words in told for words in _GONE):
+                raise StoreAwayError(
+                    f"The store of the tables does not answer as it should: {told}.",
                     where=self.url,
                     data="Nothing was changed.",
                     remedy="Check lake_url and its credentials; `firstchair doctor` tries both.",
                 ) from error
             raise LakeError(
-                f"A file of the tables is gone: {fault or str(error).splitlines()[0]}.",
+                f"A file of the tables is gone: {told}.",
                 where=self.url,
                 data="Nothing was changed.",
                 remedy="It was erased or vacuumed; what rested on it cannot be read again.",

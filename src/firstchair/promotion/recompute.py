@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from firstchair.errors import FirstchairError, LedgerError
+from firstchair.errors import FirstchairError, LedgerError, StoreAwayError
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.lake.delta import MISSING
@@ -102,6 +102,7 @@ def replay(lake: Lake, registry: Registry, ledger: Ledger, decision_id: str) -> 
 
     Raises:
         LedgerError: There is no such decision.
+        StoreAwayError: The store of the tables does not answer.
     """
     past = ledger.entries(limit=None)
     place = next((n for n, entry in enumerate(past) if entry.decision_id == decision_id), None)
@@ -117,7 +118,11 @@ def replay(lake: Lake, registry: Registry, ledger: Ledger, decision_id: str) -> 
 
 
 def replay_all(lake: Lake, registry: Registry, ledger: Ledger) -> ReplayReport:
-    """Recompute every decision of the ledger and compare each with its entry."""
+    """Recompute every decision of the ledger and compare each with its entry.
+
+    Raises:
+        StoreAwayError: The store of the tables does not answer.
+    """
     past = ledger.entries(limit=None)
     results = tuple(
         _replayed(lake, registry, past[place], past[place + 1 :])
@@ -140,6 +145,8 @@ def _replayed(lake: Lake, registry: Registry, entry: Entry, past: Sequence[Entry
             context = _context(lake, registry, entry, past)
             transition = _transition(context, entry)
             unlike = list(_wrong_arms(context, entry))
+    except StoreAwayError:
+        raise
     except FirstchairError as error:
         return _told(entry, Outcome.UNAVAILABLE, f"{error.what} [{error.where}]")
     if transition is None:

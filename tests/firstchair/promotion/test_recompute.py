@@ -3,14 +3,16 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from firstchair.errors import LedgerError
-from firstchair.lake import maintain_table
+from firstchair.errors import LedgerError, StoreAwayError
+from firstchair.lake import Lake, connect, maintain_table
 from firstchair.lake import tables as t
 from firstchair.promotion import Ledger, ManualDecision, promote_by_hand, replay, replay_all
 from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, SALT, Audition
@@ -155,6 +157,35 @@ def test_a_decision_whose_tables_are_gone_says_so(stand: Stand) -> None:
     gone = [one for one in results if one.kind == "trial"]
     assert {str(one.outcome) for one in gone} == {"unavailable"}
     assert "gone" in gone[0].detail
+
+
+class FullDisk(Lake):
+    """The engine finds no space when tables are read."""
+
+    def scan(self, table: t.Table, **_: Any) -> str:
+        with connect() as connection:
+            connection.execute("copy (from range(100000)) to '/dev/full' (format csv)")
+        raise AssertionError
+
+
+class StoreAway(Lake):
+    """S3 times out, in the form in which the engine reports an error below it."""
+
+    def scan(self, table: t.Table, **_: Any) -> str:
+        raise duckdb.Error("Traceback (most recent call last):\nTimeoutError: no answer")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "words"),
+    [(FullDisk, duckdb.IOException, "No space left"), (StoreAway, StoreAwayError, "no answer")],
+)
+def test_a_full_disk_or_a_store_that_is_away_is_no_outcome_of_a_decision(
+    stand: Stand, kind: type[Lake], fault: type[Exception], words: str
+) -> None:
+    a = stand.a
+
+    with pytest.raises(fault, match=words):
+        replay_all(kind(a.lake.url), a.registry, a.ledger)
 
 
 def test_what_a_person_decided_is_not_computed(stand: Stand) -> None:
