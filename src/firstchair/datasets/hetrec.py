@@ -49,7 +49,7 @@ def compose(request: Request) -> Dataset:
     )
     late = rng.random(len(user)) < LATE_SHARE
     early_days = rng.integers(0, max(1, days - LATE_DAYS - 1), size=len(user))
-    late_days = rng.integers(days - LATE_DAYS, days, size=len(user))
+    late_days = rng.integers(max(0, days - LATE_DAYS), days, size=len(user))
     listening = _Listening(user, artist, count, np.where(late, late_days, early_days))
     lengths = rng.integers(150_000, 330_000, size=(len(artists), TRACKS_PER_ARTIST))
     ids = whole_numbers(artists, "id", path / "artists.dat")

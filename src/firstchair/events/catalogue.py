@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
+from firstchair.events.personal import MASK
 from firstchair.events.redirects import Fault, Redirect, resolve_redirects
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
@@ -84,14 +85,15 @@ def _has_none(lake: Lake, url: sa.URL, mapping: AccountMapping) -> bool:
     return len(missing) == 2 and lake.count(t.BRONZE_EVENTS) > 0
 
 
-# The newest name counts, of those in which no account key was masked: the user 182 who listens to
-# Blink 182 says a name in which their pseudonym stands. A user follows who followed an artist last,
-# and did not unfollow it after.
+# The newest name counts, of those that were kept whole. Where `extra_fields` lacks the field, its
+# value is the mask. Where an account key was masked, the name holds a pseudonym: the user 182 who
+# listens to Blink 182 says such a name. A user follows who followed an artist last, and did not
+# unfollow it after.
 _ARTISTS = """
     with seen as (
         select artist_id, user_key, event_type, occurred_at, event_id, event_date,
                nullif(trim(json_extract_string(extra, '$.artist_name')), '') as told,
-               case when not contains(told, user_key) then told end as name
+               case when told <> '{mask}' and not contains(told, user_key) then told end as name
         from {events} where artist_id is not null),
     follows as (
         select artist_id, arg_max(event_type, (occurred_at, event_id)) = 'follow' as is_following
@@ -110,7 +112,7 @@ _TRACKS = """
     with seen as (
         select track_id, artist_id, occurred_at, event_id,
                nullif(trim(json_extract_string(extra, '$.track_title')), '') as told,
-               case when not contains(told, user_key) then told end as title,
+               case when told <> '{mask}' and not contains(told, user_key) then told end as title,
                try_cast(json_extract_string(extra, '$.duration_ms') as int) as duration_ms
         from {events} where track_id is not null)
     select track_id, arg_max(artist_id, (occurred_at, event_id)) as artist_id,
@@ -127,7 +129,7 @@ def _derived(lake: Lake) -> CatalogueReport:
     counts = []
     for table, query in ((t.ARTISTS, _ARTISTS), (t.TRACKS, _TRACKS)):
         with connect() as connection:
-            rows = connection.sql(query.format(events=lake.scan(t.BRONZE_EVENTS)))
+            rows = connection.sql(query.format(events=lake.scan(t.BRONZE_EVENTS), mask=MASK))
             found = rows.to_arrow_table().select(table.schema.names).cast(table.schema)
         lake.overwrite(table, found)
         counts.append(found.num_rows)

@@ -12,6 +12,7 @@ from firstchair.login.signal_feed import SignalFeed
 from firstchair.publication.published import open_published
 from firstchair.settings import Settings
 from firstchair.signals.today import Today
+from firstchair.sources import Tombstones
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def preview(settings: Settings, *, user_id: str, k: int, now: float | None = Non
         pseudonym_key=settings.secret_pseudonym_key(),
         seed=settings.seed,
         today=_today(settings, now),
+        tombstones=Tombstones(settings.forgotten, settings.secret_tombstone_key),
     )
     answer = orjson.loads(logins.login(user_id, k, now))
     return Preview(

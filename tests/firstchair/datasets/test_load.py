@@ -30,7 +30,9 @@ def accounts(new_database: Callable[[], sa.URL]) -> sa.URL:
 
 @pytest.fixture
 def loading(accounts: sa.URL, tmp_path: Path) -> Loading:
-    def call(name: str, path: Path, *, seed: int = 1, into: str = "store") -> LoadReport:
+    def call(
+        name: str, path: Path, *, seed: int = 1, into: str = "store", days: int = DAYS
+    ) -> LoadReport:
         return load(
             name,
             path,
@@ -38,6 +40,7 @@ def loading(accounts: sa.URL, tmp_path: Path) -> Loading:
             events_url=str(tmp_path / into / "events"),
             truth=tmp_path / into / "truth",
             seed=seed,
+            days=days,
             start=START,
         )
 
@@ -141,6 +144,14 @@ def test_an_artist_held_back_is_shown_to_nobody_before_he_is_found(
     assert shown
     assert early == []
     assert all(0 < e["propensity"] <= 1 for e in shown)
+
+
+def test_few_days_hold_all_events(loading: Loading, hetrec: Path, tmp_path: Path) -> None:
+    report = loading("hetrec-lastfm", hetrec, days=10)
+
+    days = {date.fromisoformat(event["occurred_at"][:10]) for event in events(tmp_path)}
+    assert START <= min(days) <= max(days) < START + timedelta(days=10)
+    assert report.first_date >= START
 
 
 def test_names_and_genres_are_those_published(

@@ -3,7 +3,7 @@
 import gzip
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -76,13 +76,19 @@ class Delivery:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
 
-    def ingest(self, *, lake: Lake | None = None, now: datetime = NOW) -> events.IngestReport:
+    def ingest(
+        self,
+        *,
+        lake: Lake | None = None,
+        now: datetime = NOW,
+        extra_fields: Collection[str] = EXTRA_FIELDS,
+    ) -> events.IngestReport:
         return events.ingest(
             lake or self.lake,
             events_url=str(self.folder),
             pseudonym_key=KEY,
             now=now,
-            extra_fields=EXTRA_FIELDS,
+            extra_fields=extra_fields,
         )
 
     def build(self, *, lake: Lake | None = None) -> events.EventsReport | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,3 +233,16 @@ def test_no_name_of_a_derived_catalogue_holds_a_key_or_pseudonym(
     assert names == {"artist-1": "Blink 182", "artist-2": "artist-2"}
     titles = {row["track_id"]: row["title"] for row in delivery.lake.read(t.TRACKS).to_pylist()}
     assert titles == {"track-1": "Dammit 182", "track-2": "track-2"}
+
+
+def test_a_name_that_was_not_kept_is_none_in_a_derived_catalogue(
+    lake: Lake, tmp_path: Path, new_database: Callable[[], sa.URL]
+) -> None:
+    delivery = Delivery(lake, tmp_path / "landing")
+    delivery.put("a.json", make_event(1, "play", artist_name="Lime", track_title="Sour"))
+    delivery.ingest(extra_fields=())
+
+    build_catalogue(lake, new_database())
+
+    assert lake.read(t.ARTISTS).column("name").to_pylist() == ["artist-1"]
+    assert lake.read(t.TRACKS).column("title").to_pylist() == ["track-1"]

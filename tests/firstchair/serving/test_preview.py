@@ -14,6 +14,7 @@ from firstchair.login.preview import preview
 from firstchair.login.signal_feed import SignalFeed
 from firstchair.publication.published import open_published
 from firstchair.settings import Settings
+from firstchair.sources import Tombstone, Tombstones
 from tests.firstchair.serving.conftest import ARTISTS, AS_OF, KEY
 
 NOON = datetime.combine(AS_OF, time(12), tzinfo=UTC)
@@ -38,6 +39,7 @@ def api_answer(settings: Settings, user: str, k: int, now: float) -> dict[str, o
         pseudonym_key=KEY,
         seed=settings.seed,
         today=signal_feed.today,
+        tombstones=Tombstones(settings.forgotten, settings.secret_tombstone_key),
     )
     answer = dict(json.loads(logins.login(user, k, now)))
     del answer["slate_id"]
@@ -87,6 +89,12 @@ def test_signals_of_today_count_as_they_do_in_the_api(
 
     assert found == api_answer(settings, users[0], 5, NOON.timestamp())
     assert found != without
+
+    tombstones = Tombstones(settings.forgotten, settings.secret_tombstone_key)
+    tombstones.put(Tombstone(tombstones.hash_of(users[0]), "one", NOON.isoformat()))
+
+    assert as_json(settings, users[0], 5, NOON.timestamp()) == without
+    assert api_answer(settings, users[0], 5, NOON.timestamp()) == without
 
 
 def test_no_impression_is_written(
