@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -24,7 +23,7 @@ from firstchair.features import (
 )
 from firstchair.lake import Engine, Lake, SparkSettings, java_version, open_engine
 from firstchair.lake import tables as t
-from tests.firstchair.executors import PATIENCE_SECONDS, executors, killed_at_work
+from tests.firstchair.executors import executors, killed_at_work
 from tests.firstchair.features.conftest import ANNA, BEN, CARA, Row, Scene, in_order
 
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
@@ -216,10 +215,7 @@ def test_an_executor_killed_while_it_computes_changes_no_row(
     duckdb, spark = engines
     expected = duckdb.rows(over_history, **query)
 
-    with ThreadPoolExecutor(1) as pool:
-        computing = pool.submit(spark.rows, over_history, **query)
-        killed = killed_at_work(computing)
-        found = computing.result(PATIENCE_SECONDS)
+    killed, found = killed_at_work(lambda: spark.rows(over_history, **query))
 
     assert killed not in executors()
     assert_same(found, expected)

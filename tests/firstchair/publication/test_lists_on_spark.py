@@ -1,7 +1,6 @@
 """Lists that Spark's executors make are those of one process, to the last bit."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,7 +18,7 @@ from firstchair.models import Family, Recommender, load_training_data
 from firstchair.publication import add_lists
 from firstchair.publication import listing as blockwise
 from firstchair.publication.listing import Listed, Listing, Maker, opened_maker
-from tests.firstchair.executors import PATIENCE_SECONDS, executors, killed_at_work
+from tests.firstchair.executors import executors, killed_at_work
 from tests.firstchair.features.test_engines import AS_OF, fill
 from tests.firstchair.models.toys import USERS, checkerboard
 
@@ -76,11 +75,9 @@ def test_an_executor_killed_while_it_makes_lists_changes_none(
 ) -> None:
     load = loader(fitted[Family.XGBOOST])
 
-    with opened(two_workers, USERS // 3) as (here, there), ThreadPoolExecutor(1) as pool:
-        making = pool.submit(there, load)
-        killed = killed_at_work(making)
-        found = list(making.result(PATIENCE_SECONDS))
-        expected = list(here(load))
+    with opened(two_workers, USERS // 3) as (here, there):
+        killed, made = killed_at_work(lambda: there(load))
+        found, expected = list(made), list(here(load))
 
     assert killed not in executors()
     assert_same(found, expected)
