@@ -1,5 +1,6 @@
 """Open the registry and the ledger that the settings name."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -22,14 +23,18 @@ def open_registry_and_ledger(settings: Settings, databases: Databases) -> tuple[
         databases.mlflow, "psycopg2"
     ).render_as_string(hide_password=False)
     artifacts = settings.home / "mlartifacts"
-    return _opened(tracking_uri, databases.ledger, databases.mlflow if in_home else None, artifacts)
+    followed = databases.mlflow if in_home else None
+    return _opened(os.getpid(), tracking_uri, databases.ledger, followed, artifacts)
 
 
 @cache
 def _opened(
-    tracking_uri: str, ledger_url: sa.URL, mlflow: sa.URL | None, artifacts: Path
+    _process: int, tracking_uri: str, ledger_url: sa.URL, mlflow: sa.URL | None, artifacts: Path
 ) -> tuple[Registry, Ledger]:
-    """Both, once per process with their connections, although each step of a run opens them."""
+    """Both, once per process with their connections, although each step of a run opens them.
+
+    Connections are not shared with a fork.
+    """
     ledger = Ledger(ledger_url)
     ledger.migrate()
     if mlflow is not None:
