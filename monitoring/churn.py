@@ -17,7 +17,7 @@ from firstchair.definitions.churn import (
 from firstchair.definitions.segments import ALL
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, known_users
 from firstchair.lake import tables as t
 from monitoring.figures import line_plot, simulated_mark
 
@@ -169,7 +169,7 @@ def _labelled(lake: Lake) -> str:
             union all select * replace ('{ALL}' as model_version) from labels),
         cells as (
             select v.*, unnest({user_segments(day="v.cut")}) as s
-            from versions v left join {lake.scan(t.USERS)} u using (user_key))
+            from versions v left join {known_users(lake)} u using (user_key))
         select * exclude (s), s.segment as segment, s.value as segment_value from cells;
     """
 

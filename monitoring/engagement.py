@@ -13,7 +13,7 @@ from firstchair.definitions.segments import ALL, Segment
 from firstchair.definitions.slates import SLATE_DAYS
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, known_users
 from firstchair.lake import tables as t
 from monitoring.attribution import MEASURES, facts
 from monitoring.figures import by_day
@@ -169,7 +169,7 @@ def _by_user(lake: Lake) -> str:
         users as (select event_date, model_version, user_key, {_sums()} from versions group by all),
         cells as (
             select v.*, unnest({user_segments(day="v.event_date")}) as s
-            from users v left join {lake.scan(t.USERS)} u using (user_key))
+            from users v left join {known_users(lake)} u using (user_key))
         select event_date, model_version, user_key, s.segment as segment, s.value as segment_value,
                {", ".join(MEASURES)}, simulated from cells
         union all

@@ -8,7 +8,7 @@ import pandas as pd
 from firstchair.definitions.attribution import shown_sql
 from firstchair.definitions.segments import UNKNOWN, USER_SEGMENTS, user_segment_columns
 from firstchair.features.segments import follower_tiers
-from firstchair.lake import Lake, connect, under_current_artists
+from firstchair.lake import Lake, connect, known_users, under_current_artists
 from firstchair.lake import tables as t
 
 # Columns by kind: features of users, population, catalogue, and responses.
@@ -89,7 +89,7 @@ def _hits(lake: Lake, days: list[date]) -> str:
         create temp table cells as
         select user_key, unnest(['country ' || coalesce(country, '{UNKNOWN}'),
                                  'age ' || coalesce(age_group, '{UNKNOWN}')]) as cell
-        from {lake.scan(t.USERS)};
+        from {known_users(lake)};
         create temp table hits as
         with summed as (
             select d as day, cell, artist_id, count(*) as listeners
@@ -158,7 +158,7 @@ def _user_days(lake: Lake) -> str:
                     when a.first_active_on is not null then 'established' end as played_artist_age
         from counted c left join heard h using (user_key, day)
         left join answered r using (user_key, day)
-        left join warm w using (user_key, day) left join {lake.scan(t.USERS)} u using (user_key)
+        left join warm w using (user_key, day) left join {known_users(lake)} u using (user_key)
         left join {follower_tiers(lake)} f on f.artist_id = c.played
         left join {lake.scan(t.ARTISTS)} a on a.artist_id = c.played
         order by c.user_key, c.day

@@ -8,7 +8,7 @@ from firstchair.definitions.churn import ACTIVE, HORIZONS_DAYS, in_horizon, matu
 from firstchair.definitions.segments import ALL
 from firstchair.definitions.small_cells import published_cells
 from firstchair.features.segments import user_segments
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, known_users
 from firstchair.lake import tables as t
 
 # A user has left if they are churned at the longest horizon.
@@ -109,7 +109,7 @@ def _cohorts(lake: Lake, k_anonymity: int) -> str:
         create temp table cells as
         select * exclude (s), s.segment as segment, s.value as segment_value
         from (select l.*, unnest({user_segments(day="l.began")}) as s
-              from lives l left join {lake.scan(t.USERS)} u using (user_key))
+              from lives l left join {known_users(lake)} u using (user_key))
         where model_version = '{ALL}' or s.segment = '{ALL}';
         create temp table cohorts as
         select l.* replace (p.published as segment_value)

@@ -17,7 +17,10 @@ Progress = Callable[[str, int, int], None]
 # Kind of the places that are another team's.
 SOURCE = "source"
 # Columns with the keys of artists and tracks.
-CATALOGUE = ((t.ARTISTS, "artist_id"), (t.ARTIST_REDIRECTS, "artist_id"), (t.TRACKS, "track_id"))
+CATALOGUE = (
+    *((table, "artist_id") for table in (t.ARTISTS, t.ARTIST_REDIRECTS, t.FORMER_ARTISTS)),
+    *((table, "track_id") for table in (t.TRACKS, t.FORMER_TRACKS)),
+)
 # Of the embedded server: written over by it in its own time, or without our rows.
 NOT_READ = (
     f"{SERVER}/pg_wal (write-ahead log, which the server overwrites) and the files of the account "

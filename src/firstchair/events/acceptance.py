@@ -1,4 +1,8 @@
-"""Bronze to silver: events that pass the suite and refer to known rows; others to quarantine."""
+"""Bronze to silver: events that pass the suite and refer to known rows; others to quarantine.
+
+A user, artist or track is known if the source has it or had it once, so that a day that is built
+again keeps its events, whatever has left the source since.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +17,7 @@ from firstchair.events.calendar import quarantined, set_aside_strays
 from firstchair.events.personal import without_shapes
 from firstchair.events.reconciliation import sequence_gaps
 from firstchair.events.summaries import repeated_numbers
-from firstchair.lake import Lake, connect, merged_artists
+from firstchair.lake import Lake, connect, known_artists, known_tracks, known_users
 from firstchair.lake import tables as t
 from firstchair.validation import may_fail, validate
 
@@ -204,11 +208,9 @@ def _checked(lake: Lake, landed: str) -> str:
                case when s.track_id is null then b.track_id end as unknown_track
         from {landed} b
         left join taken k on k.source = b.source and k.source_seq = b.source_seq
-        left join (select user_key from {lake.scan(t.USERS)}) u on u.user_key = b.user_key
-        left join (
-            select artist_id from {lake.scan(t.ARTISTS)}
-            union select artist_id from {merged_artists(lake)}) a on a.artist_id = b.artist_id
-        left join (select track_id from {lake.scan(t.TRACKS)}) s on s.track_id = b.track_id)
+        left join (select user_key from {known_users(lake)}) u on u.user_key = b.user_key
+        left join {known_artists(lake)} a on a.artist_id = b.artist_id
+        left join {known_tracks(lake)} s on s.track_id = b.track_id)
     """
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from firstchair.events.personal import MASK
 from firstchair.events.redirects import Fault, Redirect, resolve_redirects
-from firstchair.lake import Lake, connect
+from firstchair.lake import Lake, connect, keep_former_artists, keep_former_tracks
 from firstchair.lake import tables as t
 from firstchair.mappings import AccountMapping
 from firstchair.sources import REPEATS, accounts, missing_tables, whole_table
@@ -41,7 +41,8 @@ def build_catalogue(
     """Put the source's artists and tracks in place of silver/artists and silver/tracks.
 
     An artist whose column `redirect_to` names another was merged into it: it is in
-    silver/artist_redirects instead of silver/artists, and its tracks are the other's.
+    silver/artist_redirects instead of silver/artists, and its tracks are the other's. What the
+    source had before and has no more is in silver/former_artists and silver/former_tracks.
 
     Where the source has neither table and no mapping names one, both are derived from the events
     that have landed.
@@ -61,6 +62,8 @@ def build_catalogue(
     targets = {one.artist_id: one.redirect_to for one in redirects if one.redirect_to is not None}
     current = artists[~artists["artist_id"].isin(list(targets))]
     owners = tracks["artist_id"].map(lambda artist: targets.get(artist, artist))
+    keep_former_artists(lake, pa.array(artists["artist_id"], pa.string()))
+    keep_former_tracks(lake, pa.array(tracks["track_id"], pa.string()))
     # Known as merged before it is gone as an artist: what refers to it is known at any instant.
     _put_redirects(lake, redirects)
     _put(lake, t.ARTISTS, current)

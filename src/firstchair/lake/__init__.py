@@ -7,6 +7,14 @@ from firstchair.exports import deferred
 if TYPE_CHECKING:
     from firstchair.lake.delta import ArrowData, Lake, connect
     from firstchair.lake.engine import STAGED, DuckDBEngine, Engine, open_engine, require_engine
+    from firstchair.lake.former import (
+        keep_former_artists,
+        keep_former_tracks,
+        keep_former_users,
+        known_artists,
+        known_tracks,
+        known_users,
+    )
     from firstchair.lake.redirects import (
         holds_merged,
         merged_artists,
@@ -56,6 +64,12 @@ __all__ = [
     "holds_merged",
     "is_simulated",
     "java_version",
+    "keep_former_artists",
+    "keep_former_tracks",
+    "keep_former_users",
+    "known_artists",
+    "known_tracks",
+    "known_users",
     "maintain_table",
     "merged_artists",
     "open_engine",
@@ -78,7 +92,7 @@ __getattr__ = deferred(
     __name__,
     __all__,
     (
-        *("tables", "stores", "delta", "redirects", "simulation", "upkeep", "trial"),
+        *("tables", "stores", "delta", "redirects", "former", "simulation", "upkeep", "trial"),
         *("spark_session", "statements", "engine"),
     ),
 )

@@ -182,6 +182,13 @@ USERS = _table(
     city=pa.string(),
     created_at=UTC_INSTANT,
 )
+# One user whose account the source no longer has, as it was last: what they did still counts, and
+# they get no lists. left_on: the day on which they were found missing.
+FORMER_USERS = _table(
+    "silver/former_users",
+    **{field.name: field.type for field in USERS.schema},
+    left_on=pa.date32(),
+)
 # Buckets of users under a salt of the arms that are not the hash of their pseudonym: they were
 # assigned under an earlier pseudonym key, and stay in their arm.
 KEPT_BUCKETS = _table(
@@ -203,6 +210,9 @@ ARTIST_REDIRECTS = _table(
 )
 # One track of the catalogue as it was last read.
 TRACKS = _source(source_tables.TRACKS)
+# What the catalogue had once and has no more: events that name it are accepted, nothing lists it.
+FORMER_ARTISTS = _table("silver/former_artists", artist_id=pa.string())
+FORMER_TRACKS = _table("silver/former_tracks", track_id=pa.string())
 SOURCES = {one.name: _source(one) for one in source_tables.OTHER_TABLES}
 RECENT_TRACK = pa.struct(
     [

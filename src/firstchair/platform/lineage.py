@@ -33,8 +33,11 @@ MODELS = tuple(model_name(family) for family in Family)
 # The tables of the lake that an asset writes; a test holds the names against Dagster's graph.
 WRITES: Mapping[str, tuple[Table, ...]] = {
     "landed_events": (t.BRONZE_EVENTS, t.OBJECTS, t.QUARANTINE_EVENTS),
-    "users": (t.USERS, t.QUARANTINE_USERS),
-    "catalogue": (t.ARTISTS, t.ARTIST_REDIRECTS, t.TRACKS),
+    "users": (t.USERS, t.FORMER_USERS, t.QUARANTINE_USERS),
+    "catalogue": (
+        *(t.ARTISTS, t.ARTIST_REDIRECTS, t.TRACKS),
+        *(t.FORMER_ARTISTS, t.FORMER_TRACKS),
+    ),
     **{name: (table,) for name, table in t.SOURCES.items()},
     "silver_events": (t.EVENTS, t.QUARANTINE_EVENTS),
     "user_features": (t.USER_FEATURES,),

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from firstchair.lake import Lake
+from firstchair.lake import Lake, keep_former_users
 from firstchair.lake import tables as t
 from firstchair.mappings import TableMapping
 from firstchair.privacy.defaults import Defaults, find_defaults
@@ -57,17 +57,19 @@ def build_users(
 ) -> UsersReport:
     """Replace silver/users by the generalised accounts, and quarantine/users by the refused.
 
-    Forgotten users are in neither. The mapping says how the source has the table of accounts; of
+    Users whose account was accepted before and is not now go to silver/former_users. Forgotten
+    users are in none of the three. The mapping says how the source has the table of accounts; of
     rows with one `user_id` the one that was updated last is accepted.
 
     Raises:
         SourceError: The account table cannot be read; the last snapshot stands.
     """
-    accepted, refused, elsewhere, forgotten = [], [], 0, 0
+    accepted, refused, elsewhere = [], [], 0
+    forgotten: list[str] = []
     defaults = find_defaults(url, mapping)
     for rows in read_table(url, accounts.USERS, mapping=mapping):
-        known = _known(rows, tombstones)
-        forgotten += len(rows) - len(known)
+        known, erased = _apart(rows, tombstones)
+        forgotten += [user_key(user, pseudonym_key) for user in erased]
         people = _people(known, pseudonym_key, now, defaults)
         elsewhere += int(people.pop("elsewhere").sum())
         failures = _failures(people)
@@ -86,17 +88,18 @@ def build_users(
     lake.overwrite(
         t.QUARANTINE_USERS, pa.Table.from_pylist(refused, schema=t.QUARANTINE_USERS.schema)
     )
+    keep_former_users(lake, users, forgotten=pa.array(forgotten, pa.string()), left_on=now.date())
     lake.overwrite(t.USERS, users.sort_by("user_key"))
     unknown = {name: users.column(name).to_pylist().count(UNKNOWN) for name in GENERALISED}
     return UsersReport(
         rows=users.num_rows,
-        read=users.num_rows + len(refused) + forgotten,
+        read=users.num_rows + len(refused) + len(forgotten),
         quarantined=dict(Counter(row["reason"] for row in refused)),
         unknown=unknown,
         age_groups=dict(sorted(Counter(users.column("age_group").to_pylist()).items())),
         elsewhere=elsewhere,
         defaults=defaults.accounts,
-        forgotten=forgotten,
+        forgotten=len(forgotten),
     )
 
 
@@ -139,12 +142,12 @@ def _failures(people: pd.DataFrame) -> dict[int, Any]:
     return failures
 
 
-def _known(rows: pd.DataFrame, tombstones: Tombstones | None) -> pd.DataFrame:
-    """The account rows but those of forgotten users."""
+def _apart(rows: pd.DataFrame, tombstones: Tombstones | None) -> tuple[pd.DataFrame, list[str]]:
+    """The account rows but those of forgotten users, and the account keys of these rows."""
     if not tombstones:
-        return rows
-    forgotten = tombstones.among(user for user in rows["user_id"] if user)
-    return rows[~rows["user_id"].isin(forgotten)].reset_index(drop=True)
+        return rows, []
+    forgotten = rows["user_id"].isin(tombstones.among(user for user in rows["user_id"] if user))
+    return rows[~forgotten].reset_index(drop=True), rows.loc[forgotten, "user_id"].tolist()
 
 
 def _people(rows: pd.DataFrame, key: bytes, now: datetime, defaults: Defaults) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from firstchair.definitions.metrics import BEFORE, LATE
 from firstchair.definitions.segments import user_segment_columns
 from firstchair.events import blocked_days
 from firstchair.features.segments import follower_tiers
-from firstchair.lake import Lake, connect, under_current_artists
+from firstchair.lake import Lake, connect, known_users, under_current_artists
 from firstchair.lake import tables as t
 from firstchair.promotion.experiment.choices import LATE_DAYS
 from firstchair.promotion.experiment.evidence import ARMS, BEFORE_DAYS
@@ -108,7 +108,7 @@ def known_before(lake: Lake, first_day: date, *, salt: str, holdout_share: float
     """
     kept = kept_buckets(lake)
     arms = Arms.without_stage(holdout_salt=salt, holdout_share=holdout_share, kept=kept)
-    keys = lake.read(t.USERS).column("user_key").to_pylist()
+    keys = _users_on(lake, first_day)
     roles = zip(keys, _roles(arms, keys), strict=True)
     free = [key for key, role in roles if role != HOLDOUT]
     known = (*BEFORE.values(), *LATE.values())
@@ -172,9 +172,22 @@ def _roles(arms: Arms, user_keys: Sequence[str]) -> list[str]:
     return [arms.role(arms.bucket(bytes.fromhex(key))) for key in user_keys]
 
 
+def _users_on(lake: Lake, first_day: date) -> list[str]:
+    """Users who have an account, or had one on the first day of a stage.
+
+    One who closes it later is in the evidence of every day: to leave is an outcome.
+    """
+    with connect() as connection:
+        rows = connection.sql(
+            f"select user_key from {known_users(lake)} "
+            f"where left_on is null or left_on >= date '{first_day}' order by user_key"
+        ).fetchall()
+    return [key for (key,) in rows]
+
+
 def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> pa.Table:
-    """The arm of every user who is in one."""
-    keys = lake.read(t.USERS).column("user_key").to_pylist()
+    """The arm of every user who is in one, whether or not they have an account still."""
+    keys = _users_on(lake, phase.first_day)
     kept = kept_buckets(lake)
     arms = assigned_arms(phase, keys, salt=salt, holdout_share=holdout_share, kept=kept)
     inside = [(key, arm) for key, arm in zip(keys, arms, strict=True) if arm is not None]
@@ -308,7 +321,7 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
                '{phase.stage}' as stage, cast('{phase.share!r}' as double) as share,
                '{phase.control}' as champion_version, '{phase.treatment}' as challenger_version
         from present p join assigned a using (user_key)
-        join {lake.scan(t.USERS)} u using (user_key)
+        join {known_users(lake)} u using (user_key)
         left join daily d on d.user_key = p.user_key and d.day = p.day
         left join tail s on s.user_key = p.user_key and s.day = p.day
         left join before b on b.user_key = p.user_key

@@ -309,17 +309,56 @@ def test_chunks_of_the_source_change_nothing(
         assert chunked.fingerprint(table) == lake.fingerprint(table)
 
 
-def test_an_account_that_is_gone_from_the_source_is_gone_from_the_lake(
+def close(source: sa.Engine, user_id: str) -> None:
+    with source.begin() as connection:
+        connection.execute(accounts.USERS.delete().where(accounts.USERS.c.user_id == user_id))
+
+
+def test_a_closed_account_is_a_former_user_as_it_was_until_it_is_there_again(
     source: sa.Engine, lake: Lake
 ) -> None:
-    put(source, {"user_id": "stays"}, {"user_id": "goes"})
+    goes = user_key("goes", KEY)
+    put(source, {"user_id": "stays"}, {"user_id": "goes", "country": "CL"})
+    build(source, lake)
+    before = users(lake)[goes]
+
+    close(source, "goes")
+    for later in (0, 1):
+        build_users(lake, source.url, pseudonym_key=KEY, now=NOW + timedelta(days=later))
+    here, gone = list(users(lake)), lake.read(t.FORMER_USERS).to_pylist()
+    put(source, {"user_id": "goes"})
+    build(source, lake)
+
+    assert here == [user_key("stays", KEY)]
+    assert gone == [{"user_key": goes, **before, "left_on": NOW.date()}]
+    assert (goes in users(lake), lake.count(t.FORMER_USERS)) == (True, 0)
+
+
+def test_an_account_that_is_refused_now_is_a_former_user(source: sa.Engine, lake: Lake) -> None:
+    put(source, {"user_id": "one"})
     build(source, lake)
     with source.begin() as connection:
-        connection.execute(sa.text("delete from users where user_id = 'goes'"))
+        connection.execute(accounts.USERS.update().values(created_at=NOW + timedelta(days=9)))
 
+    report = build(source, lake)
+
+    assert report.quarantined == {"future_timestamp": 1}
+    assert lake.read(t.FORMER_USERS).column("user_key").to_pylist() == [user_key("one", KEY)]
+
+
+def test_a_forgotten_user_is_no_former_user(source: sa.Engine, lake: Lake, tmp_path: Path) -> None:
+    put(source, {"user_id": "user-ann"}, {"user_id": "user-bob"})
     build(source, lake)
+    close(source, "user-bob")
+    build(source, lake)
+    put(source, {"user_id": "user-bob"})
+    tombstones = Tombstones(tmp_path, lambda: b"another key")
+    for user in ("user-ann", "user-bob"):
+        tombstones.put(Tombstone(tombstones.hash_of(user), user, "2026-02-01T00:00:00Z"))
 
-    assert list(users(lake)) == [user_key("stays", KEY)]
+    build_users(lake, source.url, pseudonym_key=KEY, now=NOW, tombstones=tombstones)
+
+    assert (lake.count(t.USERS), lake.count(t.FORMER_USERS)) == (0, 0)
 
 
 def test_an_empty_account_table_is_an_empty_table(source: sa.Engine, lake: Lake) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from firstchair.lake import Lake
+from firstchair.lake import Lake, keep_former_users
 from firstchair.lake import tables as t
 from firstchair.promotion import Phase, Span, Stage, arms_of, build_evidence
 from firstchair.promotion.experiment import COLUMNS, as_evidence
@@ -372,3 +372,41 @@ def test_before_a_stage_everybody_outside_the_holdout_counts_as_its_evidence_wil
         0,
         TRACK_MS,
     )
+
+
+def test_who_closes_the_account_during_a_stage_stays_in_its_arm_and_counts_as_churned(
+    build: Build, lake: Lake
+) -> None:
+    until = 10
+    events = [event("login", n, after(d)) for d in range(-28, until) for n in (SHOWN, OTHER)]
+    everybody = lake.read(t.USERS)
+    stays = build(events, last=24)
+
+    build(events, last=until - 1, known=until)
+    close(lake, SHOWN, on=after(until))
+    closed = build(events, first=until, last=24)
+
+    assert lake.count(t.USERS) == everybody.num_rows - 1
+    assert closed == stays
+    assert [of(closed, SHOWN, day)["churned_7"] for day in (0, until - 1)] == [0, 1]
+    assert known_before(lake, START, salt=SALT, holdout_share=HOLDOUT).num_rows == len(
+        [n for n in USERS if role(n) != "holdout"]
+    )
+
+
+def test_who_closed_the_account_before_a_stage_is_in_none_of_its_arms(
+    build: Build, lake: Lake
+) -> None:
+    close(lake, SHOWN, on=after(-1))
+
+    rows = build([event("login", SHOWN, after(-3))])
+
+    assert key(SHOWN) not in {row["user_key"] for row in rows}
+    assert key(OTHER) in {row["user_key"] for row in rows}
+
+
+def close(lake: Lake, user: int, *, on: date) -> None:
+    """Take a user out of silver/users, as the reading of the accounts does."""
+    present = lake.read(t.USERS, f"user_key <> '{key(user)}'")
+    keep_former_users(lake, present, forgotten=pa.array([], pa.string()), left_on=on)
+    lake.overwrite(t.USERS, present)
