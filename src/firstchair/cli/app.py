@@ -221,6 +221,13 @@ def run(
         datetime | None,
         typer.Option("--to", formats=["%Y-%m-%d"], help="Default: the last complete day."),
     ] = None,
+    clock_is_right: Annotated[
+        bool,
+        typer.Option(
+            "--clock-is-right",
+            help="Refuse the events after the clock: it stood ahead when they were read.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Materialise the pipeline up to the last complete day."""
@@ -230,7 +237,13 @@ def run(
 
     platform = open_platform()
     with at_work("run") as advance:
-        report = runs.run(platform, first=_day(first), last=_day(last), progress=advance)
+        report = runs.run(
+            platform,
+            first=_day(first),
+            last=_day(last),
+            progress=advance,
+            clock_is_right=clock_is_right,
+        )
     summary = summarise(platform, report)
     show(summary, as_json=as_json, screen=lambda: screens.summary(summary))
 

@@ -42,6 +42,7 @@ def run(
     progress: Progress | None = None,
     hold_models: bool = False,
     without: Collection[str] = (),
+    clock_is_right: bool = False,
 ) -> RunReport:
     """Materialise the pipeline up to `last`, by default the last complete day in the events.
 
@@ -52,7 +53,8 @@ def run(
     long pause (`firstchair.events.days_to_build`). With `hold_models`, no family is fitted on a day
     during a stage with traffic: its versions are frozen, and a new one would not be evaluated.
     Assets named in `without` are left as they are, such as reports that are not read; assets that a
-    decision or the lists depend on cannot be left out.
+    decision or the lists depend on cannot be left out. With `clock_is_right`, events that were read
+    under a clock that stood ahead are refused first (`firstchair.events.refuse_later_events`).
 
     Raises:
         SettingsError: The engine cannot run here; nothing is read or written.
@@ -66,6 +68,8 @@ def run(
     with writing(platform.databases.ledger, who="firstchair run", why=why, wait=False):
         progress = progress or (lambda _step, _done, _total: None)
         with _observed(_Run(platform, progress, hold_models, without)) as running:
+            if clock_is_right:
+                events.refuse_later_events(platform.lake, platform.now)
             return running.through(first, last)
 
 

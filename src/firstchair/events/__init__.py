@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from firstchair.events.catalogue import CatalogueReport, build_catalogue
     from firstchair.events.checking import Refusal, parsed_fields, refusals, user_ids
-    from firstchair.events.clock import require_clock
+    from firstchair.events.clock import refuse_later_events, require_clock
     from firstchair.events.ingestion import IngestReport, ingest, waiting
     from firstchair.events.masking import allowed_names, kept_extra
     from firstchair.events.personal import MASK, without_shapes
@@ -84,6 +84,7 @@ __all__ = [
     "parsed_fields",
     "reconcile",
     "refusals",
+    "refuse_later_events",
     "refused",
     "refused_of",
     "replay_quarantine",
