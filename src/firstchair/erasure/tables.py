@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from datetime import datetime
 
 from firstchair.erasure.identity import Identities, Identity
+from firstchair.erasure.reading import Search, matches_in
 from firstchair.events.vocabulary import ERASED, IS_ERASED, Reason
-from firstchair.lake import Lake, Table, connect, drop_earlier_versions, vacuum
+from firstchair.lake import Lake, LakeFiles, Table, connect, drop_earlier_versions, vacuum
 from firstchair.lake import tables as t
 from firstchair.privacy.places import COLUMN, TablePlace, table_places
 
@@ -28,16 +29,32 @@ def erase_rows(
     place and its sequence number and nothing of its content. So every record that was read keeps
     one fate, and no source gets a gap. Texts of other records that name a user are emptied.
     Data files and log entries of earlier versions are removed, so decisions that rest on them
-    cannot be replayed. It is idempotent, and completes what a killed call began.
+    cannot be replayed; where no file of the lake names any of the users, as after a mistyped key,
+    they stay. It is idempotent, and completes what a killed call began.
     """
     _keep_fates(lake, identities, now)
     erased: dict[Identity, dict[str, int]] = defaultdict(dict)
     for place in table_places():
         for identity, rows in _out_of(lake, place, identities).items():
             erased[identity][place.table.name] = rows
-        vacuum(lake, place.table)
-        drop_earlier_versions(lake, place.table)
+    if erased or _named_in_files(lake, identities):
+        for place in table_places():
+            vacuum(lake, place.table)
+            drop_earlier_versions(lake, place.table)
     return erased
+
+
+def _named_in_files(lake: Lake, identities: Identities) -> bool:
+    """Whether a file of the lake, of any version or of a log, names a user or cannot be read."""
+    files, search = LakeFiles(lake.url), Search(identities)
+    for file in files.listed():
+        try:
+            with files.open(file.name) as stream:
+                if matches_in(stream, search):
+                    return True
+        except (OSError, EOFError, ValueError):
+            return True
+    return False
 
 
 def _keep_fates(lake: Lake, identities: Identities, now: datetime) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from firstchair.erasure.identity import Identities, Identity
 from firstchair.erasure.tables import erase_rows
+from firstchair.errors import LakeError
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 
@@ -68,3 +69,27 @@ def test_rows_of_users_who_leave_together_are_counted_for_each(lake: Lake) -> No
     }
     assert lake.read(t.EVENTS).column("user_key").to_pylist() == [eve.user_key]
     assert lake.read(t.QUARANTINE_EVENTS).column("raw").to_pylist() == [None]
+
+
+@pytest.mark.parametrize(
+    ("user_id", "readable"), [("user-typo", True), ("user-ann", False), ("user-bob", False)]
+)
+def test_earlier_versions_stay_where_no_file_of_the_lake_names_the_user(
+    lake: Lake, user_id: str, *, readable: bool
+) -> None:
+    """Ann has rows; Bob had some in an earlier version alone, as after a killed erasure."""
+    ann, bob, eve = (Identity.of(f"user-{name}", KEY).user_key for name in ("ann", "bob", "eve"))
+    versions = []
+    for keys in ([ann, bob], [ann, eve]):
+        rows = [{"user_key": key} for key in keys]
+        lake.overwrite(t.USERS, pa.Table.from_pylist(rows, schema=t.USERS.schema))
+        versions.append(lake.version(t.USERS))
+
+    erase_rows(lake, Identities([Identity.of(user_id, KEY)]), now=NOW)
+
+    earlier = lake.at({t.USERS.name: versions[0]})
+    if readable:
+        assert earlier.count(t.USERS) == 2
+    else:
+        with pytest.raises(LakeError):
+            earlier.count(t.USERS)
