@@ -81,16 +81,10 @@ def make_slate(
             the list was made.
     """
     row = published.row(user_key)
-    if row == NOBODY:
-        return _cold_start(published, k, without)
-    role = published.role_of(row)
+    role, ranked = ranked_list(published, row, k=k, without=without)
+    if role == COLD_START:
+        return Slate(published.unknown_users, COLD_START, COLD_START, *ranked, -1, 1.0, 0.0)
     start, end = row * published.length, (row + 1) * published.length
-    ranked = _first(published.columns[role], start, end, k, without)
-    if not ranked[0] and role != HOLDOUT:
-        role = CHAMPION
-        ranked = _first(published.columns[role], start, end, k, without)
-    if not ranked[0]:
-        return _cold_start(published, k, without)
     model, fallback = published.roles[role], staleness(published, day)
     draw = draw_of(seed, user_key, day)
     explores = int.from_bytes(draw[:8]) % DRAWS < EXPLORING_DRAWS
@@ -109,10 +103,29 @@ def make_slate(
     return with_chance(model, role, fallback, ranked, outside, entry, draw)
 
 
-def _cold_start(published: Published, k: int, without: frozenset[int]) -> Slate:
-    """What is trending, which chance does not change."""
-    ranked = _first(published.unknown_user_list, 0, published.length, k, without)
-    return Slate(published.unknown_users, COLD_START, COLD_START, *ranked, -1, 1.0, 0.0)
+def ranked_list(
+    published: Published, row: int, *, k: int, without: frozenset[int] = frozenset()
+) -> tuple[str, Ranked]:
+    """The first `k` of the list that a user is shown before chance, and the role that it is of.
+
+    The role is `COLD_START` where the list is that of unknown users.
+
+    Args:
+        published: What is served now.
+        row: The user's, or `NOBODY`.
+        k: Length, 1 to the length of the lists.
+        without: Numbers of artists that are not shown.
+    """
+    if row != NOBODY:
+        role = published.role_of(row)
+        start, end = row * published.length, (row + 1) * published.length
+        ranked = _first(published.columns[role], start, end, k, without)
+        if not ranked[0] and role != HOLDOUT:
+            role = CHAMPION
+            ranked = _first(published.columns[role], start, end, k, without)
+        if ranked[0]:
+            return role, ranked
+    return COLD_START, _first(published.unknown_user_list, 0, published.length, k, without)
 
 
 def staleness(published: Published, day: date) -> str | None:

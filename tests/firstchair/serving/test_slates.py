@@ -5,10 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from firstchair.console.pages.listener import listener_page
+from firstchair.console.sources import Sources
 from firstchair.definitions.arms import Arms
 from firstchair.login.slates import EXPLORATION, Slate, make_slate
 from firstchair.publication.layout import NOBODY
@@ -20,6 +24,7 @@ from tests.firstchair.serving.conftest import (
     KEY,
     LENGTH,
     USERS,
+    Stocked,
     shifted,
 )
 
@@ -161,6 +166,26 @@ def test_a_user_without_any_list_gets_what_unknown_users_get(
     for user in USERS:
         if slate(whole, user).role in emptied:
             assert slate(published, user) == slate(published, "nobody of ours")
+
+
+@pytest.mark.parametrize("emptied", [{"challenger": 0}, {"champion": 0, "challenger": 0}])
+def test_the_page_of_a_listener_shows_the_list_and_model_of_their_login(
+    put_copy: PutOut, stocked: Stocked, emptied: dict[str, int]
+) -> None:
+    whole = open_published(put_copy(arms=ALL_CHAMPION.in_canary(0.5, salt="first/2")))
+    published = shortened(whole, **emptied)
+    challenged = (user for user in USERS if slate(whole, user).role == "challenger")
+    user = next(user for user in challenged if slate(published, user).explored < 0)
+    sources = SimpleNamespace(lake=stocked.lake, pseudonym_key=KEY, published=lambda: published)
+
+    page = listener_page(cast(Sources, sources), user)
+
+    shown = slate(published, user)
+    ids = [published.artist_ids[artist] for artist in shown.artists]
+    assert page.arm is not None
+    assert (page.arm.family, page.arm.version) == (shown.model.family, shown.model.version)
+    assert page.arm.role == ("cold start: what is trending" if shown.fallback else shown.role)
+    assert [item.artist_id for item in page.items][:K] == ids
 
 
 def test_artists_that_are_left_out_are_not_shown_even_by_chance(put_copy: PutOut) -> None:

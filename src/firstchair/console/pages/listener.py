@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from firstchair.console.sources import Row, Sources, rows
-from firstchair.definitions.arms import CHAMPION
 from firstchair.lake import tables as t
+from firstchair.login.slates import COLD_START, Ranked, ranked_list
 from firstchair.privacy import user_key
 from firstchair.publication.layout import NOBODY, SCORE_UNITS
-from firstchair.publication.published import Columns, Published
+from firstchair.publication.published import Published
 
 LIST_LENGTH = 20
 RECENT = 10
@@ -71,6 +71,11 @@ def listener_page(sources: Sources, user_id: str) -> Listener:
     as_of = max(days, default=None)
     found = _features(sources, key, as_of)
     published = sources.published()
+    row, role = NOBODY, COLD_START
+    ranked: Ranked = ([], [], [])
+    if published is not None:
+        row = published.row(bytes.fromhex(key))
+        role, ranked = ranked_list(published, row, k=min(LIST_LENGTH, published.length))
     return Listener(
         user_key=key,
         known=found is not None,
@@ -79,10 +84,10 @@ def listener_page(sources: Sources, user_id: str) -> Listener:
         recent=_with_names(sources, (found["recent_tracks"] or [])[:RECENT] if found else []),
         followed=tuple((found["followed_artists"] or [])[:RECENT]) if found else (),
         favourites=_favourites(sources, key, as_of) if found else (),
-        arm=None if published is None else _arm(sources, published, key),
+        arm=None if published is None else _arm(published, row, role),
         lists_as_of=None if published is None else published.as_of,
         published=None if published is None else published.version,
-        items=() if published is None else _items(sources, published, key),
+        items=() if published is None else _listed(published, ranked),
     )
 
 
@@ -135,39 +140,24 @@ def _favourites(sources: Sources, key: str, as_of: date | None) -> tuple[Row, ..
     )
 
 
-def _arm(sources: Sources, published: Published, key: str) -> Arm:
-    row = published.row(bytes.fromhex(key))
-    name = CHAMPION if row == NOBODY else published.role_of(row)
-    role = published.roles[name]
-    if row == NOBODY:
-        return Arm("cold start: what is trending", role.family, role.version, None)
-    return Arm(name, role.family, role.version, published.buckets[row])
+def _arm(published: Published, row: int, role: str) -> Arm:
+    """The arm and model of the list that a login shows, in the words of the page."""
+    bucket = None if row == NOBODY else published.buckets[row]
+    if role == COLD_START:
+        model = published.unknown_users
+        return Arm("cold start: what is trending", model.family, model.version, bucket)
+    model = published.roles[role]
+    return Arm(role, model.family, model.version, bucket)
 
 
-def _items(sources: Sources, published: Published, key: str) -> tuple[Listed, ...]:
-    row = published.row(bytes.fromhex(key))
-    if row == NOBODY:
-        return tuple(
-            _listed(published, published.unknown_user_list, place, place)
-            for place in _places(published.unknown_user_list, 0, published.length)
+def _listed(published: Published, ranked: Ranked) -> tuple[Listed, ...]:
+    return tuple(
+        Listed(
+            position=position,
+            artist_id=str(published.artist_ids[artist]),
+            name=published.names[artist] or str(published.artist_ids[artist]),
+            score=score / SCORE_UNITS,
+            reason=published.reason(reason),
         )
-    columns = published.columns[published.role_of(row)]
-    start = row * published.length
-    places = _places(columns, start, start + published.length)
-    return tuple(_listed(published, columns, place, place - start) for place in places)
-
-
-def _places(columns: Columns, start: int, end: int) -> list[int]:
-    return [place for place in range(start, end) if columns.artists[place] != NOBODY][:LIST_LENGTH]
-
-
-def _listed(published: Published, columns: Columns, place: int, rank: int) -> Listed:
-    artist = columns.artists[place]
-    artist_id = str(published.artist_ids[artist])
-    return Listed(
-        position=rank + 1,
-        artist_id=artist_id,
-        name=published.names[artist] or artist_id,
-        score=columns.scores[place] / SCORE_UNITS,
-        reason=published.reason(columns.reasons[place]),
+        for position, (artist, score, reason) in enumerate(zip(*ranked, strict=True), start=1)
     )
