@@ -9,10 +9,13 @@ exploration slot. Measured in a process of its own.
 import argparse
 import multiprocessing
 import tempfile
-import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from time import perf_counter, process_time
 
+import pyarrow as pa
+
+from firstchair.events import reconcile
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.memory import limit_engine
@@ -32,7 +35,7 @@ def main() -> None:
     arguments.add_argument("--days", type=int, default=42)
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        lake = Lake(f"{folder}/lake")
+        lake = Lake(f"{folder}/lake", index=Path(folder) / "event-index")
         draw_accounts(lake, asked.users)
         for number in range(asked.days):
             share = 1.0 if number == asked.days - 1 else 0.1
@@ -41,8 +44,9 @@ def main() -> None:
             f"{lake.count(t.EVENTS):,} events over {asked.days} days, {asked.users:,} users",
             flush=True,
         )
+        reconcile(lake)  # ingestion leaves the index of events behind
         process = multiprocessing.get_context("spawn").Process(
-            target=measure, args=(lake.url, asked.days)
+            target=measure, args=(lake, asked.days)
         )
         process.start()
         process.join()
@@ -123,14 +127,18 @@ def draw_day(lake: Lake, number: int, users: int, impressions: int) -> None:
                    timestamptz '{day + timedelta(days=1)} 02:30:00+00' as ingested_at
                    from accepted""")
         lake.replace_partition(t.BRONZE_EVENTS, landed.to_arrow_table(), day)
+        read = {name: [None] for name in t.OBJECTS.schema.names}
+        read |= {"object_url": [f"d{number}"], "status": ["done"]}
+        read |= {"ingested_at": [datetime.combine(day + timedelta(days=1), time(2, 30), UTC)]}
+        lake.append(t.OBJECTS, pa.table(read, schema=t.OBJECTS.schema))
 
 
-def measure(url: str, days: int) -> None:
+def measure(lake: Lake, days: int) -> None:
     """Print seconds of each concern and the most memory it took, and those of all of them."""
     import monitoring
 
     limit_engine(MEMORY_LIMIT)
-    lake, last = Lake(url), START + timedelta(days=days - 1)
+    last = START + timedelta(days=days - 1)
     as_of = last + timedelta(days=1)
     champion = monitoring.Champion(SERVED, as_of - timedelta(days=7))
     with tempfile.TemporaryDirectory() as folder:
@@ -161,18 +169,18 @@ def measure(url: str, days: int) -> None:
             ),
             "overfit": lambda: monitoring.build_overfit(lake, as_of=as_of, report_folder=pages),
         }
-        begun, used = time.perf_counter(), time.process_time()
+        begun, used = perf_counter(), process_time()
         peaks: list[float] = []
         for name, job in jobs.items():
-            started, cpu = time.perf_counter(), time.process_time()
+            started, cpu = perf_counter(), process_time()
             forget_peak()
             before = gibibytes("VmRSS")
             job()
-            wall, spent = time.perf_counter() - started, time.process_time() - cpu
+            wall, spent = perf_counter() - started, process_time() - cpu
             peaks.append(gibibytes("VmHWM"))
             took = f"{wall:.1f} s ({spent:.1f} s of processors)"
             print(f"  {name}: {took}, from {before:.2f} to at most {peaks[-1]:.2f} GiB", flush=True)
-        wall, spent = time.perf_counter() - begun, time.process_time() - used
+        wall, spent = perf_counter() - begun, process_time() - used
     print(
         f"all: {wall:.1f} s ({spent:.1f} s of processors), at most {max(peaks):.2f} GiB; limits "
         "180 s and 4 GiB"

@@ -16,7 +16,7 @@ from monitoring.rules import QualityRules, load_rules
 
 ALL = "all"
 REFUSED, GAPS, LATE, SILENT = "refused", "sequence_gaps", "late", "silent"
-# A batch after midnight has so long to bring in the evening before it counts as late.
+# After an outage, what is read within so long of the first reading is not late.
 GRACE_HOURS = 3
 # A source is expected on a day if it sent events on this many of the days before.
 EXPECTED_DAYS, WEEK_DAYS = 5, 7
@@ -60,10 +60,12 @@ def build_quality(
 
     refused: records in quarantine that were not delivered again ÷ records, over all and by reason
     (`firstchair.events.shares` says what day a record is of). sequence_gaps: numbers missing before
-    an event of the day, by source. late: share of events that came after those of the evening;
-    unknown before; one that was refused and replayed came when its object was first read. The
-    weight of a user is bounded (`firstchair.definitions.bounds`). silent: 1 if a source that sends
-    events on most days sent none. impossible_listening: accounts whose plays of the day last longer
+    an event of the day, by source. late: share of events that were read more than
+    `QualityRules.late_after_hours` after the day's end, and more than `GRACE_HOURS` after the first
+    reading that followed it; unknown before that reading. An event that was refused and replayed
+    was read when its object was first read. The weight of a user is bounded
+    (`firstchair.definitions.bounds`). silent: 1 if a source that sends events on most days sent
+    none. impossible_listening: accounts whose plays of the day last longer
     than a day, and their number of plays, which do not count in popularity
     (`firstchair.features.artist_statistics`). busy_accounts: accounts with more than `max_actions`
     actions (logins, clicks, follows and unfollows) on the day, and their number of actions.
@@ -155,7 +157,8 @@ def _figures(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
             select d::date as day
             from generate_series(date '{first}', date '{last}', interval 1 day) s(d)),
         figures as ({_refused(rules)} union all by name {_gaps()}
-                    union all by name {_late(lake, rules)} union all by name {_silent()}
+                    union all by name {_late(lake, first, last, rules)}
+                    union all by name {_silent()}
                     union all by name {_impossible()} union all by name {_busy(rules)})
         select day as event_date, measure, key, value::double as value, "of"::bigint as "of",
                threshold::double as threshold, coalesce(fails, false) as fails,
@@ -169,12 +172,14 @@ def _refused(rules: QualityRules) -> str:
     return f"""
         select *, {over} as fails, {over} as blocks from (
             with records as (
-                select day, count(*) as records from (
-                    select day from landed union all select day from refused where unparsed)
-                group by day),
+                select day, sum(records)::bigint as records from (
+                    select event_date as day, records from landed_runs
+                    union all select day, 1 from refused where unparsed)
+                semi join days using (day) group by day),
             counted as (
                 select day, coalesce(reason, '{ALL}') as key, count(*) as refused
-                from refused where lost group by grouping sets ((day, reason), (day)))
+                from refused semi join days using (day)
+                where lost group by grouping sets ((day, reason), (day)))
             select day, '{REFUSED}' as measure, key, refused / records as value, records as "of",
                    if(key = '{ALL}', {rules.max_refused}, null) as threshold
             from counted join records using (day)
@@ -184,23 +189,22 @@ def _refused(rules: QualityRules) -> str:
 
 
 def _gaps() -> str:
+    """Numbers missing before a run of numbers, on the day of its first: no event is read for it."""
     return f"""
-        select day, '{GAPS}' as measure, source as key, sum(hole) as value, count(*) as "of",
-               0 as threshold,
-               sum(hole) > 0 as fails, false as blocks
+        select day, '{GAPS}' as measure, source as key, sum(first - reached - 1) as value,
+               count(*) as "of", 0 as threshold, true as fails, false as blocks
         from (
-            select day, source,
-                   source_seq - lag(source_seq) over (partition by source order by source_seq) - 1
-                       as hole
-            from (select source, source_seq, max(day) as day from (
-                      select day, source, source_seq from landed
-                      union all select day, source, source_seq from refused)
-                  where source is not null and source_seq >= 0 group by all))
-        where hole > 0 group by all"""
+            select *, max(last) over (partition by source order by first
+                          rows between unbounded preceding and 1 preceding) as reached
+            from (select source, first, max(last) as last, max(day) as day from (
+                      select event_date as day, source, first, last from landed_runs
+                      union all select day, source, source_seq, source_seq from refused)
+                  where source is not null and first >= 0 group by source, first))
+        where first - reached > 1 group by day, source"""
 
 
-def _late(lake: Lake, rules: QualityRules) -> str:
-    """A record that was refused and replayed came when its object was first read."""
+def _late(lake: Lake, first: date, last: date, rules: QualityRules) -> str:
+    """Only events of the asked days are read."""
     over = f'"of" >= {rules.min_records} and value > {rules.max_late}'
 
     def counted(part: str) -> str:
@@ -211,19 +215,16 @@ def _late(lake: Lake, rules: QualityRules) -> str:
             with read as (
                 select object_url, min(ingested_at) as read_at
                 from {lake.scan(t.OBJECTS)} group by object_url),
-            arrived as (
-                select l.day, l.user_key, least(r.read_at, l.ingested_at) as came_at
-                from landed l left join read r using (object_url)),
-            batches as (select distinct came_at from arrived),
-            evening as (
-                select d.day, min(b.came_at) + interval {GRACE_HOURS} hours as until
-                from (select distinct day from arrived) d
-                join batches b on b.came_at >= (d.day + 1)::timestamp at time zone 'UTC'
-                group by d.day),
+            ended as (
+                select d.day, greatest(d.over + interval {rules.late_after_hours} hours,
+                                       r.read_at + interval {GRACE_HOURS} hours) as until
+                from (select day, (day + 1)::timestamp at time zone 'UTC' as over from days) d
+                asof join read r on d.over <= r.read_at),
             users as (
                 select l.day, coalesce(l.user_key, '') as user_key, count(*) as n,
-                       count(*) filter (l.came_at > e.until) as late
-                from arrived l join evening e using (day) group by all)
+                       count(*) filter (least(r.read_at, l.ingested_at) > e.until) as late
+                from landed l join ended e using (day) left join read r using (object_url)
+                where l.day between date '{first}' and date '{last}' group by all)
             select u.day, '{LATE}' as measure, '{ALL}' as key,
                    sum({counted("late")}) / sum({counted("n")}) as value, sum(u.n) as "of",
                    {rules.max_late} as threshold
@@ -237,7 +238,9 @@ def _silent() -> str:
                0 as threshold,
                true as fails, true as blocks
         from (
-            with heard as (select day, source from landed where source is not null group by all),
+            with heard as (
+                select event_date as day, source from landed_runs
+                where source is not null group by all),
             asked as (
                 select d.day, h.source, count(*) as before
                 from days d join heard h on h.day < d.day and h.day >= d.day - {WEEK_DAYS}

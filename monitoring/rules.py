@@ -32,6 +32,7 @@ class QualityRules(_Table):
     max_refused: float = Field(gt=0, lt=1)
     min_records: int = Field(ge=1)
     max_late: float = Field(gt=0, lt=1)
+    late_after_hours: int = Field(ge=1)
     max_actions: int = Field(ge=1)
 
 

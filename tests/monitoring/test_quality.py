@@ -1,15 +1,17 @@
 import shutil
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from firstchair.definitions.checks import CheckState
 from firstchair.events import blocked_days
 from firstchair.lake import Lake, Table
 from firstchair.lake import tables as t
-from monitoring import build_quality, busiest_account, quality_checks, quality_of
+from monitoring import build_quality, busiest_account, load_rules, quality_checks, quality_of
 
 FIRST = date(2026, 3, 1)
 ONE_DAY = timedelta(days=1)
@@ -28,12 +30,13 @@ class Landing:
         count: int = 300,
         *,
         days_later: int = 1,
+        at: str = "02:30",
         from_seq: int | None = None,
         users: int = 300,
     ) -> None:
         on = FIRST + day * ONE_DAY
         start = 1_000 * day if from_seq is None else from_seq
-        read = datetime(on.year, on.month, on.day, 2, 30, tzinfo=UTC) + days_later * ONE_DAY
+        read = datetime.fromisoformat(f"{on}T{at}Z") + days_later * ONE_DAY
         rows = [
             {"event_id": f"{source}{day}-{days_later}-{n}", "event_date": on, "source": source,
              "source_seq": start + n, "object_url": f"{source}-{day}", "ingested_at": read,
@@ -41,6 +44,11 @@ class Landing:
             for n in range(count)
         ]  # fmt: skip
         self._append(t.BRONZE_EVENTS, rows)
+        self.read(f"{source}-{day}", read)
+
+    def read(self, object_url: str, at: datetime) -> None:
+        row = {"object_url": object_url, "status": "done", "ingested_at": at}
+        self._append(t.OBJECTS, [row])
 
     def refused(
         self, day: int, reason: str, count: int, *, of_object: str | None, known: bool = False
@@ -82,7 +90,11 @@ def measured(landing: Landing, days: int = 8) -> list[tuple[int, str, str, float
     """What fails, by day, after these days."""
     last = FIRST + (days - 1) * ONE_DAY
     build_quality(landing.lake, first=FIRST, last=last, report_folder=None)
-    found = quality_of(landing.lake, FIRST, last)
+    return failing(landing.lake)
+
+
+def failing(lake: Lake) -> list[tuple[int, str, str, float]]:
+    found = quality_of(lake, FIRST, FIRST + 7 * ONE_DAY)
     return [
         ((r["event_date"] - FIRST).days, r["measure"], r["key"], round(r["value"], 3))
         for r in found
@@ -133,18 +145,68 @@ def test_a_hole_in_the_numbers_is_told_on_the_day_after_it_and_blocks_nothing(la
     assert not any(row["blocks"] for row in lake.read(t.DATA_QUALITY).to_pylist())
 
 
+def test_a_hole_is_of_the_day_of_the_number_after_it_and_refused_numbers_fill_it(
+    lake: Lake,
+) -> None:
+    landing = Landing(lake)
+    landing.landed(1, "web", 10, from_seq=100)
+    landing.landed(0, "web", 10, from_seq=115)
+    landing.landed(2, "web", 10, from_seq=130)
+    row = {"source": "web", "event_date": FIRST, "quarantined_at": datetime(2026, 3, 3, tzinfo=UTC)}
+    landing._append(t.QUARANTINE_EVENTS, [row | {"source_seq": n} for n in (112, 126, 127)])
+
+    found = measured(landing, 3)
+
+    # Missing: 110, 111, 113, 114 and 125 before numbers of day 0, 128 and 129 before one of day 2.
+    assert found == [(0, "sequence_gaps", "web", 5.0), (2, "sequence_gaps", "web", 2.0)]
+
+
+def test_a_day_is_measured_without_reading_the_events_of_the_days_before(lake: Lake) -> None:
+    landing = Landing(lake)
+    landing.landed(0, "web", from_seq=0)
+    landing.landed(1, "web", from_seq=303)
+    last = FIRST + ONE_DAY
+    found = measured(landing, 2)
+    (before,) = Path(lake.url, t.BRONZE_EVENTS.name).glob(f"event_date={FIRST}/*.parquet")
+    pq.write_table(pq.ParquetFile(before).read().slice(0, 0), before)
+
+    lake.delete(t.DATA_QUALITY, f"event_date = date '{last}'")
+    build_quality(lake, first=last, last=last, report_folder=None)
+
+    assert failing(lake) == found == [(1, "sequence_gaps", "web", 3.0)]
+
+
 def test_much_that_came_days_later_blocks_the_day_it_is_of(landing: Landing) -> None:
     landing.landed(2, "late", 400, days_later=3)
 
     assert (2, "late", "all", 0.4) in measured(landing)
 
 
+@pytest.mark.parametrize(("at", "share"), [("06:00", []), ("23:59", []), ("00:07", [0.667])])
+def test_what_is_read_within_a_day_of_the_end_is_not_late(
+    lake: Lake, at: str, share: list[float]
+) -> None:
+    landing = Landing(lake)
+    landing.landed(0, "firstchair-api", at="00:06")
+    landing.landed(0, "app", 600, at=at, days_later=1 + (at == "00:07"))
+
+    assert [found[3] for found in measured(landing, 1) if found[1] == "late"] == share
+
+
+def test_owners_decide_after_how_many_hours_events_are_late(lake: Lake) -> None:
+    landing = Landing(lake)
+    landing.landed(0, "firstchair-api", at="00:06")
+    landing.landed(0, "app", 600, at="06:00")
+    rules = load_rules().quality.model_copy(update={"late_after_hours": 4})
+
+    report = build_quality(lake, first=FIRST, last=FIRST, report_folder=None, rules=rules)
+
+    assert report.blocked == (FIRST,)
+
+
 def test_what_was_refused_in_time_and_replayed_later_is_not_late(landing: Landing) -> None:
     landing.landed(2, "replayed", 400, days_later=5)
-    read = datetime(2026, 3, 4, 2, 30, tzinfo=UTC)
-    landing._append(
-        t.OBJECTS, [{"object_url": "replayed-2", "status": "done", "ingested_at": read}]
-    )
+    landing.read("replayed-2", datetime(2026, 3, 4, 2, 30, tzinfo=UTC))
 
     assert not [found for found in measured(landing) if found[1] == "late"]
 

@@ -380,6 +380,8 @@ def _quality(platform: Platform, last: date) -> Iterator[Check]:
 
 def _bad_day(platform: Platform, day: date, failing: Sequence[dict[str, Any]]) -> Iterator[Check]:
     """What is wrong with one day, by its failing figures."""
+    import monitoring
+
     silent = [row["key"] for row in failing if row["measure"] == "silent"]
     if silent:
         yield Check("failed_check", FAILS, _silent(platform, day, silent))
@@ -389,8 +391,9 @@ def _bad_day(platform: Platform, day: date, failing: Sequence[dict[str, Any]]) -
             text = f"{value:.1%} of the records of {day} are in quarantine"
             yield Check("quarantine_rate", FAILS, f"{text}: {_reasons(platform, day)}.")
         elif measure == "late":
-            text = f"{value:.1%} of the events of {day} came after its evening was read;"
-            text = f"{text} at most {row['threshold']:.0%} may."
+            hours = monitoring.load_rules().quality.late_after_hours
+            text = f"{value:.1%} of the events of {day} were read over {hours} hours after its end;"
+            text = f"{text} at most {row['threshold']:.0%} may be."
             yield Check("failed_check", FAILS, text)
         elif measure in ACCOUNT_ALERTS:
             yield Check(measure, FAILS, _accounts(platform, row))

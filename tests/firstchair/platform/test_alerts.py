@@ -426,7 +426,8 @@ def measured(lake: Lake, *rows: dict[str, object], days_before: int = 0) -> Iter
         (
             "failed_check",
             [("late", "all", 0.4, 1_000, 0.2)],
-            "40.0% of the events of 2026-01-30 came after its evening was read; at most 20% may.",
+            "40.0% of the events of 2026-01-30 were read over 24 hours after its end; "
+            "at most 20% may be.",
         ),
     ],
 )
