@@ -56,7 +56,18 @@ def build_survival(
         for r in table.to_pylist()
         if r["segment"] == r["model_version"] == ALL
     }
-    return SurvivalReport(as_of, table.num_rows, whole.get(7), whole.get(14))
+    return SurvivalReport(as_of, table.num_rows, _after(whole, 7), _after(whole, 14))
+
+
+def _after(curve: dict[int, float], days: int) -> float | None:
+    """Survival after so many days: that of the last day on which somebody left or was censored.
+
+    None where the curve ends before.
+    """
+    if max(curve, default=-1) < days:
+        return None
+    reached = [day for day in curve if day <= days]
+    return curve[max(reached)] if reached else 1.0
 
 
 def _lives(lake: Lake, as_of: date, known_until: date) -> str:

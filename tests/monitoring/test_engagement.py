@@ -239,7 +239,7 @@ def test_every_segment_tells_its_users_apart(story: Story) -> None:
     assert values(rows, "country") == {"AR": 1, "CL": 1, "unknown": 1}
     assert values(rows, "gender") == {"male": 1, "female": 1, "unknown": 1}
     assert values(rows, "age_group") == {"65+": 1, "25-34": 1, "unknown": 1}
-    assert values(rows, "lifecycle") == {"new": 2, "long_term": 1}
+    assert values(rows, "lifecycle") == {"new": 1, "long_term": 1, "unknown": 1}
     assert values(rows, "follower_tier") == {"<0.1": 3, "0.1-1": 3, "1-10": 3}
 
 

@@ -91,3 +91,22 @@ def test_leaving_is_known_on_the_day_on_which_a_churn_label_is_mature(story: Sto
     stays(story, "ben", 40, 14)  # away for 13
 
     assert [(row["day"], row["at_risk"], row["left"]) for row in curve(story)] == [(26, 2, 1)]
+
+
+def test_survival_after_a_week_is_known_when_nobody_left_on_its_last_day(story: Story) -> None:
+    stays(story, "anna", 40, 36)  # leaves after 5 days
+    stays(story, "ben", 30, 0)  # known to stay for 16 days
+    report = build_survival(story.told(), as_of=AS_OF, k_anonymity=1, late_tolerance_days=0)
+
+    assert (report.after_7_days, report.after_14_days) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(("began", "after"), [(26, (1.0, None)), (20, (None, None))])
+def test_survival_is_whole_before_the_first_leaving_and_unknown_after_the_curve(
+    story: Story, began: int, after: tuple[float | None, float | None]
+) -> None:
+    stays(story, "anna", began, 0)
+
+    report = build_survival(story.told(), as_of=AS_OF, k_anonymity=1, late_tolerance_days=0)
+
+    assert (report.after_7_days, report.after_14_days) == after

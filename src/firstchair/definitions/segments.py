@@ -43,11 +43,14 @@ USER_SEGMENTS: dict[Segment, Callable[[str], str]] = {
 def user_segment_sql(day: str) -> dict[Segment, str]:
     """SQL of a user's value in each segment of users, `unknown` in place of null.
 
+    All are `unknown` where a left join found no row of silver/users (`u.user_key` is null).
+
     Args:
         day: SQL of the day at whose 00:00 UTC the segments are read.
     """
     return {
-        segment: f"coalesce({value(day)}, '{UNKNOWN}')" for segment, value in USER_SEGMENTS.items()
+        segment: f"coalesce(case when u.user_key is not null then {value(day)} end, '{UNKNOWN}')"
+        for segment, value in USER_SEGMENTS.items()
     }
 
 

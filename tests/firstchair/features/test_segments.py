@@ -39,6 +39,23 @@ def test_a_user_has_one_value_in_every_segment_but_the_artists_own(scene: Any) -
     }
 
 
+def test_a_user_whose_account_is_gone_is_unknown_in_every_segment() -> None:
+    with connect() as connection:
+        query = f"""
+            select {user_segments(day=f"date '{DAY}'")}
+            from (select 'anna' as user_key) v left join
+                 (select * from {Lake("nowhere").scan(t.USERS)}) u using (user_key)"""
+        ((segments,),) = connection.execute(query).fetchall()
+
+    assert {s["segment"]: s["value"] for s in segments} == {
+        "all": "all",
+        "lifecycle": "unknown",
+        "country": "unknown",
+        "age_group": "unknown",
+        "gender": "unknown",
+    }
+
+
 @pytest.mark.parametrize(
     ("created_at", "lifecycle"),
     [
