@@ -40,7 +40,8 @@ def build_overfit(
     """Replace the partition `as_of` of gold/overfit by the gap of each family.
 
     gap: mean training metric over users minus mean test metric. gap_lower, gap_upper: its 95 %
-    interval as if both were independent, which is too wide for users in both. A family overfits if
+    interval as if both were independent, which is too wide for users in both; null with fewer than
+    `min_users` users on a side, which says nothing of this day or a later one. A family overfits if
     the whole interval is above its usual gap (median of the earlier as_of) by `min_gap_growth`, and
     its test metric is below its usual value by `min_test_drop`: a larger gap with the same test
     metric only means more data.
@@ -53,7 +54,8 @@ def build_overfit(
     earlier = lake.read(
         t.OVERFIT, f"as_of >= date '{since}' and as_of < date '{as_of}'"
     ).to_pylist()
-    rows = [_judged(row, earlier, rules) for row in _gaps(lake, as_of, rules.metric)]
+    gaps = _gaps(lake, as_of, metric=rules.metric, min_users=rules.min_users)
+    rows = [_judged(row, earlier, rules) for row in gaps]
     checks = [overfit_check(row) for row in rows]
     lake.replace_partition(t.OVERFIT, pa.Table.from_pylist(rows, schema=t.OVERFIT.schema), as_of)
     cells = [row | {"state": check.state.words} for row, check in zip(rows, checks, strict=True)]
@@ -71,11 +73,12 @@ def build_overfit(
     )
 
 
-def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:
+def _gaps(lake: Lake, as_of: date, *, metric: str, min_users: int) -> list[dict[str, Any]]:
     def side(table: t.Table, name: str) -> str:
         return f"""(
             select family, count(*) as {name}_users, avg({metric}) as {name},
-                   coalesce(var_samp({metric}), 0) / count(*) as {name}_variance
+                   case when count(*) >= {min_users} then var_samp({metric}) / count(*) end
+                       as {name}_variance
             from {lake.scan(table)} where as_of = date '{as_of}' group by family)"""
 
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -95,8 +98,9 @@ def _gaps(lake: Lake, as_of: date, metric: str) -> list[dict[str, Any]]:
 def _judged(
     row: dict[str, Any], earlier: list[dict[str, Any]], rules: OverfitRules
 ) -> dict[str, Any]:
-    own = [other for other in earlier if other["family"] == row["family"]]
-    if len(own) < rules.min_history:
+    known = [other for other in earlier if other["gap_lower"] is not None]
+    own = [other for other in known if other["family"] == row["family"]]
+    if row["gap_lower"] is None or len(own) < rules.min_history:
         return row | {"usual_gap": None, "usual_test": None, "overfit": False}
     usual_gap, usual_test = (median(other[name] for other in own) for name in ("gap", "test"))
     grown = row["gap_lower"] > usual_gap + rules.min_gap_growth * abs(usual_gap)

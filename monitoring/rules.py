@@ -42,6 +42,7 @@ class OverfitRules(_Table):
     metric: str = Field(pattern="^(recall_at_20|ndcg_at_10|ndcg_at_20)$")
     history_days: int = Field(ge=2)
     min_history: int = Field(ge=2)
+    min_users: int = Field(ge=2)
     min_gap_growth: float = Field(gt=0)
     min_test_drop: float = Field(gt=0, lt=1)
 

@@ -19,7 +19,8 @@ RESPONSES = ("ctr", "ctr_local_hits", "ctr_known_artists", "ctr_other_artists")
 # Days for which an artist is new; days and score of a local hit.
 NEW_ARTIST_DAYS = 60
 HIT_DAYS, HIT_SCORE = 7, 2.0
-# A user without positive interactions in this many days is cold.
+INTERACTIONS = ("play", "click", "follow")
+# A user without positive interactions in this many days before a day is cold on it.
 WARM_DAYS = 28
 
 
@@ -63,17 +64,24 @@ def _share(lake: Lake, max_users: int) -> str:
 
 
 def _events(lake: Lake, days: list[date], sampled: str) -> str:
-    """SQL of `happened`, events of the days, and `played_before`, interactions by then."""
+    """SQL of `happened`, events of the days, and of the interactions of their users.
+
+    `played_before`: when each user first had one with an artist. `interacted`: days of each user.
+    """
     listing = ", ".join(f"date '{day}'" for day in days)
     return f"""
         create temp table happened as
         select * from {under_current_artists(lake, t.EVENTS)}
         where event_date in ({listing}) and {sampled};
         create temp table played_before as
-        select user_key, artist_id, min(event_date) as first_on, max(event_date) as last_on
+        select user_key, artist_id, min(event_date) as first_on
         from {under_current_artists(lake, t.EVENTS)}
-        where event_type in ('play', 'click', 'follow') and event_date <= date '{days[-1]}'
-            and {sampled} group by all;
+        where event_type in {INTERACTIONS} and event_date <= date '{days[-1]}' and {sampled}
+        group by all;
+        create temp table interacted as
+        select distinct user_key, event_date as day from {lake.scan(t.EVENTS)}
+        where event_type in {INTERACTIONS} and event_date < date '{days[-1]}'
+            and event_date >= date '{days[0]}' - {WARM_DAYS} and {sampled};
     """
 
 
@@ -145,8 +153,8 @@ def _user_days(lake: Lake) -> str:
             select user_key, day, 100 * count(*) filter (clicked) / count(*) as clicks_per_100
             from shown group by all),
         warm as (
-            select distinct c.user_key, c.day from counted c join played_before p using (user_key)
-            where p.first_on < c.day and p.last_on >= c.day - {WARM_DAYS})
+            select distinct c.user_key, c.day from counted c join interacted i using (user_key)
+            where i.day < c.day and i.day >= c.day - {WARM_DAYS})
         select c.user_key, r.clicks_per_100, h.listen_through,
                c.plays_per_day::double as plays_per_day,
                c.logins_per_day::double as logins_per_day,

@@ -67,3 +67,14 @@ def test_the_gap_stands_with_its_interval_and_a_page(lake: Lake, tmp_path: Path)
     assert report.checks["als"].startswith("not enough data (missing: earlier days with models")
     assert report.report == tmp_path / "overfit" / "2026-03-01.html"
     assert report.report.exists()
+
+
+@pytest.mark.parametrize("users", [1, 2])
+def test_a_gap_of_few_users_is_not_judged(lake: Lake, users: int) -> None:
+    for day, test in enumerate((0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.15)):
+        entered(lake, day, train=0.6, test=test, users=users)
+        last = FIRST + timedelta(days=day)
+        report = build_overfit(lake, as_of=last, report_folder=None)
+
+    assert report.overfit == ()
+    assert report.checks["als"].startswith("not enough data (missing: users with training")

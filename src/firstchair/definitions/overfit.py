@@ -7,12 +7,16 @@ from firstchair.definitions.checks import Check, CheckState
 
 
 def overfit_check(row: Mapping[str, Any]) -> Check:
-    """Whether a family overfits; not known before there are earlier days to compare with.
+    """Whether a family overfits; not known with few users or earlier days to compare with.
 
     Args:
         row: Of gold/overfit.
     """
-    gap = f"gap {row['gap']:.4f} ({row['gap_lower']:.4f} to {row['gap_upper']:.4f})"
+    gap = f"gap {row['gap']:.4f}"
+    if row["gap_lower"] is None:
+        missing = "users with training and with test days"
+        return Check(row["family"], CheckState.NOT_ENOUGH_DATA, f"{gap}.", missing)
+    gap += f" ({row['gap_lower']:.4f} to {row['gap_upper']:.4f})"
     if row["usual_gap"] is None:
         missing = "earlier days with models of this family"
         return Check(row["family"], CheckState.NOT_ENOUGH_DATA, f"{gap}.", missing)

@@ -407,9 +407,9 @@ OVERFIT = _table(
     train=pa.float64(),
     test=pa.float64(),
     gap=pa.float64(),
-    gap_lower=pa.float64(),
+    gap_lower=pa.float64(),  # null with too few users, as is gap_upper
     gap_upper=pa.float64(),
-    usual_gap=pa.float64(),  # null while there are too few earlier days
+    usual_gap=pa.float64(),  # null with too few users or earlier days
     usual_test=pa.float64(),
     overfit=pa.bool_(),
 )
