@@ -149,11 +149,21 @@ class Spool:
             self._wanted.clear()
             with suppress(OSError):
                 self._prepare()
-                with self._lock:
-                    old = time.monotonic() - self._began > SEGMENT_SECONDS
-                    if self._segment is None or (old and self._segment.used):
-                        self._turn()
+            with self._lock:
+                old = time.monotonic() - self._began > SEGMENT_SECONDS
+                if self._segment is None or (old and self._segment.used):
+                    self._turn_if_possible()
             self._sync()
+
+    def _turn_if_possible(self) -> None:
+        """Replace the present segment; on a full disk close it, so that what it has is delivered.
+
+        The caller holds the lock.
+        """
+        try:
+            self._turn()
+        except OSError:
+            self._retire()
 
     def _prepare(self) -> None:
         """Make the next segment in advance, so that no login has to."""

@@ -159,6 +159,31 @@ def test_a_full_disk_refuses_the_line_and_space_is_noticed(
     assert delivered(tmp_path) == [{"event_id": "a"}]
 
 
+def test_what_was_accepted_before_the_disk_was_full_is_delivered_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = os.posix_fallocate, itertools.count()
+
+    def full_after_the_first(*arguments: int) -> None:
+        if next(calls):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments)
+
+    monkeypatch.setattr(spool_module, "SEGMENT_SECONDS", 0.0)
+    monkeypatch.setattr(spool_module, "SYNC_SECONDS", 0.01)
+    monkeypatch.setattr(os, "posix_fallocate", full_after_the_first)
+    spool = Spool(tmp_path / "spool")
+    spool.append(b'{"event_id":"a"}\n', 1)
+    spool.start()
+
+    until(lambda: bring(tmp_path) == 1)
+
+    assert delivered(tmp_path) == [{"event_id": "a"}]
+    with pytest.raises(OSError, match="No space"):
+        spool.append(b'{"event_id":"refused"}\n', 1)
+    spool.close()
+
+
 @pytest.mark.parametrize(("call", "succeed_first"), [("posix_fallocate", 1), ("fdatasync", 0)])
 def test_an_idle_worker_notices_that_the_disk_is_sound_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, succeed_first: int
