@@ -19,7 +19,7 @@ from firstchair.publication import add_lists
 from firstchair.publication import listing as blockwise
 from firstchair.publication.listing import Listed, Listing, Maker, opened_maker
 from tests.firstchair.executors import executors, killed_at_work
-from tests.firstchair.features.test_engines import AS_OF, fill
+from tests.firstchair.features.wild import AS_OF, fill
 from tests.firstchair.models.toys import USERS, checkerboard
 
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
