@@ -70,8 +70,8 @@ def evaluate(split: Split, family: str, *, seed: int, most_users: int | None = N
         split: Training and test days.
         family: One of `Family`, or `popularity`.
         seed: Of the fit and the intervals.
-        most_users: Where there are more test users, about as many are drawn, the same for each
-            family. By default, all are taken.
+        most_users: Where there are more test users, so many are drawn, the same for each family.
+            By default, all are taken.
     """
     started = time.perf_counter()
     model = (
@@ -111,8 +111,10 @@ def evaluate(split: Split, family: str, *, seed: int, most_users: int | None = N
 
 
 def _drawn(rows: Rows, most: int) -> Rows:
-    """Every n-th user, at most `most`: they are in the order of their pseudonyms, by chance."""
-    return rows[:: max(1, -(-len(rows) // max(1, most)))]
+    """At most so many users, evenly spread over their pseudonyms."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
 def _on_test(
@@ -129,7 +131,8 @@ def _on_training(
 ) -> tuple[Rows, RankingMetrics]:
     """A sample of users of the training data, and the metrics on their interactions there."""
     remembered = train.liked()
-    rows = _drawn(np.flatnonzero(train.warm()).astype(np.int64), TRAIN_USERS)
+    rows = np.flatnonzero(train.warm())
+    rows = rows[:: max(1, -(-len(rows) // TRAIN_USERS))].astype(np.int64)
     lists = model.recommend(replace(train, repeats=True), rows, DEPTH)
     return rows, ranking_metrics(lists.artists, remembered[rows])
 

@@ -6,6 +6,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from firstchair.evaluation import Split, load_split
 from firstchair.evaluation.evaluate import BASELINE_USERS, Evaluation, evaluate
 from firstchair.lake import Lake, is_simulated
@@ -44,10 +46,10 @@ def needed_families(
     registry: Registry, ledger: Ledger, contenders: Sequence[Family]
 ) -> frozenset[Family]:
     """Families that are fitted and evaluated every day: `fitted_families`, and the champion's."""
-    return fitted_families(_decided_on(registry, ledger, contenders))
+    return fitted_families(families_decided_on(registry, ledger, contenders))
 
 
-def _decided_on(
+def families_decided_on(
     registry: Registry, ledger: Ledger, contenders: Sequence[Family]
 ) -> frozenset[Family]:
     """Families that may serve: the contenders, and the champion's."""
@@ -77,7 +79,7 @@ def enter_candidate_if_needed(
     Raises:
         EvidenceError, LedgerError, ModelError: As of `enter_candidate`.
     """
-    decided_on = _decided_on(registry, ledger, contenders)
+    decided_on = families_decided_on(registry, ledger, contenders)
     if family not in fitted_families(decided_on):
         return None
     return enter_candidate(
@@ -107,7 +109,8 @@ def enter_candidate(
 
     Its evidence is kept before it is registered, so a registered version always has some: of the
     training days alone where there were no test users. `training` says in MLflow why it was fitted.
-    `most_users` is as in `evaluate`. The ledger notes what was registered, or was before.
+    `most_users` is as in `evaluate`; a version that was evaluated on a draw of users is evaluated
+    on all where it can serve now. The ledger notes what was registered, or was before.
 
     Raises:
         EvidenceError: The history is too short to be split.
@@ -119,7 +122,10 @@ def enter_candidate(
         for v in registry.versions(as_of=as_of, family=family)
         if v.data_fingerprint == data.fingerprint
     ]
-    if known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE):
+    measured = known and any(lake.count(kept, _of(as_of, family)) for kept in EVIDENCE)
+    if measured:
+        if most_users is None and _is_of_a_draw(lake, split, family):
+            _keep(lake, evaluate(split, family, seed=seed))
         ledger.note_registered(known[-1])
         return Candidate(known[-1], fitted_now=False, metrics=registry.metrics(known[-1]))
     evaluation = evaluate(split, family, seed=seed, most_users=most_users)
@@ -156,6 +162,12 @@ def enter_reference(lake: Lake, *, as_of: date, seed: int) -> Evaluation:
     evaluation = evaluate(_day(lake, as_of)[1], POPULARITY, seed=seed)
     _keep(lake, evaluation)
     return evaluation
+
+
+def _is_of_a_draw(lake: Lake, split: Split, family: str) -> bool:
+    """Whether a family was evaluated on some test users only, when it could not serve."""
+    users = int((np.diff(split.positives.indptr) > 0).sum())
+    return lake.count(t.OFFLINE_EVIDENCE, _of(split.as_of, family)) < users
 
 
 def _keep(lake: Lake, evaluation: Evaluation) -> None:

@@ -1,5 +1,6 @@
 """A day's decisions: the entry in the ledger first, the alias second, each idempotent."""
 
+from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -10,7 +11,7 @@ from firstchair.events import blocked_days
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import POPULARITY, Family
-from firstchair.promotion.candidates import needed_families
+from firstchair.promotion.candidates import families_decided_on, needed_families
 from firstchair.promotion.challengers import (
     challengers_of_the_day,
     evaluate_challengers,
@@ -269,12 +270,17 @@ def undecided(
         contenders: Families that may challenge.
     """
     needed = needed_families(registry, ledger, contenders)
+    decided_on = families_decided_on(registry, ledger, contenders)
     last = ledger.last()
     staged = _staged(lake, None if last is None else last.phase)
     measured = {*lake.partitions(t.OFFLINE_EVIDENCE), *lake.partitions(t.TRAINING_EVIDENCE)}
     days = [day for day in sorted(measured | staged) if last is None or day >= last.as_of]
     days = [day for day in days if last is None or not _is_blocked(lake, day)]
-    complete = (day for day in days if day in staged or _is_complete(lake, registry, day, needed))
+    complete = (
+        day
+        for day in days
+        if day in staged or _is_complete(lake, registry, day, needed, decided_on)
+    )
     return [day for day in complete if not _is_decided(registry, ledger, day, contenders)]
 
 
@@ -306,16 +312,27 @@ def spans(ledger: Ledger) -> list[Span]:
     return found
 
 
-def _is_complete(lake: Lake, registry: Registry, as_of: date, needed: Set[Family]) -> bool:
+def _is_complete(
+    lake: Lake, registry: Registry, as_of: date, needed: Set[Family], decided_on: Set[Family]
+) -> bool:
+    """Whether all needed families have a version and evidence of the day.
+
+    Those that may serve have it of all test users, as plain popularity always has.
+    """
     families = {version.family for version in registry.versions(as_of=as_of)}
+    tested = _measured(lake, t.OFFLINE_EVIDENCE, as_of)
     # A day without test users has evidence of the training days alone.
-    evidence = _measured(lake, t.OFFLINE_EVIDENCE, as_of)
-    evidence = evidence or _measured(lake, t.TRAINING_EVIDENCE, as_of)
-    return families >= needed and evidence >= {*needed, POPULARITY}
+    evidence = tested or _measured(lake, t.TRAINING_EVIDENCE, as_of)
+    return (
+        families >= needed
+        and evidence.keys() >= {*needed, POPULARITY}
+        and all(tested[family] == tested[POPULARITY] for family in decided_on)
+    )
 
 
-def _measured(lake: Lake, kept: t.Table, as_of: date) -> set[str]:
-    return set(lake.read(kept, f"as_of = date '{as_of}'").column("family").to_pylist())
+def _measured(lake: Lake, kept: t.Table, as_of: date) -> Counter[str]:
+    """How many users each family was measured on."""
+    return Counter(lake.read(kept, f"as_of = date '{as_of}'").column("family").to_pylist())
 
 
 def _is_decided(

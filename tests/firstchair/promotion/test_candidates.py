@@ -21,7 +21,7 @@ from firstchair.models.protocol import Rows, WithChoices
 from firstchair.models.ranker import Ranker
 from firstchair.models.ranker_features import NAMES, PairTable
 from firstchair.models.shap_summary import shap_summary
-from firstchair.promotion import Ledger, Registry, enter_candidate
+from firstchair.promotion import Ledger, Registry, enter_candidate, enter_reference
 from firstchair.publication import batch, build_recommendations
 from firstchair.publication.batch import complete_lists
 from tests.firstchair.models.toys import checkerboard
@@ -107,6 +107,25 @@ def test_what_was_chosen_before_the_test_days_is_kept_for_the_version(
     assert isinstance(kept, WithChoices)
     assert tested.choices()
     assert kept.choices() == tested.choices()
+
+
+def test_who_may_serve_now_is_evaluated_on_all_test_users_though_it_was_on_some_before(
+    history: Lake, registry: Registry, ledger: Ledger
+) -> None:
+    as_of = FIRST + timedelta(days=DAYS)
+
+    def measured(most_users: int | None) -> tuple[str, int]:
+        entered = enter_candidate(
+            history, registry, ledger, family="trending", as_of=as_of, seed=1, most_users=most_users
+        )
+        return entered.version.version, history.count(t.OFFLINE_EVIDENCE)
+
+    drawn, again, whole, after = (measured(most) for most in (3, 3, None, 3))
+
+    assert drawn == again == (drawn[0], 3)
+    assert whole == after
+    assert whole[0] == drawn[0]
+    assert whole[1] == enter_reference(history, as_of=as_of, seed=1).test_users > 3
 
 
 def test_what_lists_hold_is_written_with_them(

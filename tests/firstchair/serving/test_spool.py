@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from firstchair.outbox import spool as spool_module
+from firstchair.outbox.segment import SUFFIX
 from firstchair.outbox.spool import Spool
 from firstchair.outbox.spooled import deliver, undelivered, unreadable_bytes
 
@@ -241,6 +242,17 @@ def test_an_event_store_that_is_away_loses_nothing(tmp_path: Path) -> None:
     assert waiting == len(b'{"event_id":"a"}\n')
     assert delivered(tmp_path) == [{"event_id": "a"}]
     assert undelivered(tmp_path / "spool") == (0, 0.0)
+
+
+def test_the_room_of_a_killed_process_that_accepted_nothing_is_nothing_undelivered(
+    tmp_path: Path,
+) -> None:
+    left = tmp_path / "spool"
+    left.mkdir()
+    (left / f"killed{SUFFIX}").write_bytes(bytes(4_096))
+    (left / f"used{SUFFIX}").write_bytes(b'{"event_id":"a"}\n')
+
+    assert undelivered(left)[0] == len(b'{"event_id":"a"}\n')
 
 
 def test_lines_that_a_failing_disk_spoilt_are_kept_and_all_others_delivered(
