@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from firstchair.databases import advisory_lock
 from firstchair.definitions.families import CONTENDERS
 from firstchair.events import blocked_days
-from firstchair.lake import Lake
+from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.models import POPULARITY, Family
 from firstchair.promotion.candidates import families_decided_on, needed_families
@@ -332,7 +332,12 @@ def _is_complete(
 
 def _measured(lake: Lake, kept: t.Table, as_of: date) -> Counter[str]:
     """How many users each family was measured on."""
-    return Counter(lake.read(kept, f"as_of = date '{as_of}'").column("family").to_pylist())
+    with connect() as connection:
+        counted = connection.execute(
+            f"select family, count(*) from {lake.scan(kept)} "
+            f"where as_of = date '{as_of}' group by all"
+        ).fetchall()
+    return Counter(dict(counted))
 
 
 def _is_decided(
