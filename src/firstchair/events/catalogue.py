@@ -167,5 +167,4 @@ def _put_redirects(lake: Lake, redirects: list[Redirect]) -> None:
     """A version of the table for each change: what was published is known by it."""
     found = [asdict(one) for one in redirects]
     rows = pa.Table.from_pylist(found, schema=t.ARTIST_REDIRECTS.schema)
-    if not rows.equals(lake.read(t.ARTIST_REDIRECTS).sort_by("artist_id")):
-        lake.overwrite(t.ARTIST_REDIRECTS, rows)
+    lake.overwrite_if_changed(t.ARTIST_REDIRECTS, rows)

@@ -179,6 +179,14 @@ class Lake:
         with self._written(table) as written:
             _write(written, table, data, mode="overwrite")
 
+    def overwrite_if_changed(self, table: Table, rows: pa.Table) -> None:
+        """As `overwrite`, but no version is written where the same rows stand there already.
+
+        `rows` are in the order of the first column.
+        """
+        if not rows.equals(self.read(table).sort_by(table.schema.names[0])):
+            self.overwrite(table, rows)
+
     def append(self, table: Table, data: ArrowData) -> None:
         """Add rows in one commit; the caller makes a repetition harmless."""
         with self._written(table) as written:

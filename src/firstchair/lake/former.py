@@ -39,7 +39,7 @@ def keep_former_users(lake: Lake, present: pa.Table, *, forgotten: pa.Array, lef
             anti join former using (user_key)
             order by user_key
         """).to_arrow_table()
-    _put(lake, t.FORMER_USERS, found)
+    lake.overwrite_if_changed(t.FORMER_USERS, found.cast(t.FORMER_USERS.schema))
 
 
 def keep_former_artists(lake: Lake, present: pa.Array) -> None:
@@ -98,11 +98,4 @@ def _keep_ids(lake: Lake, former: t.Table, before: str, present: pa.Array) -> No
                 select {key} from {lake.scan(former)} union ({before}))
             anti join present using ({key}) order by {key}
         """).to_arrow_table()
-    _put(lake, former, found)
-
-
-def _put(lake: Lake, table: t.Table, rows: pa.Table) -> None:
-    """A version of the table for each change."""
-    rows = rows.cast(table.schema)
-    if not rows.equals(lake.read(table).sort_by(table.schema.names[0])):
-        lake.overwrite(table, rows)
+    lake.overwrite_if_changed(former, found.cast(former.schema))
