@@ -100,15 +100,19 @@ def is_written_to(root: Path) -> bool:
 
 
 def undelivered(root: Path) -> tuple[int, float]:
-    """Bytes of closed, undelivered segments, and when the oldest of them was last written to."""
-    found = []
+    """Bytes of closed, undelivered segments, and when the oldest of them was last written to.
+
+    One into which nothing was written is brought away too, and has no bytes: of a process that was
+    killed, it has room alone.
+    """
+    waiting, written = 0, []
     for path in root.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            # Of a process that was killed, a segment into which nothing was written has room alone.
-            if file.read(1).strip(b"\0"):
-                found.append(os.fstat(file.fileno()))
-    return sum(stat.st_size for stat in found), min((stat.st_mtime for stat in found), default=0.0)
+            stat = os.fstat(file.fileno())
+            waiting += stat.st_size if file.read(1).strip(b"\0") else 0
+            written.append(stat.st_mtime)
+    return waiting, min(written, default=0.0)
 
 
 def unreadable_bytes(root: Path) -> int:
