@@ -20,6 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from firstchair.databases import Databases, open_databases
 from firstchair.lake import Lake
+from firstchair.memory import collect_seldom
 from firstchair.settings import TELEMETRY_OFF, Settings
 from tests import forks
 from tests.service import Lived, simulated
@@ -139,6 +140,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[Any]:
     finally:
         gc.freeze()
         gc.enable()
+        collect_seldom()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ from typing import Any, TextIO
 
 import sqlalchemy as sa
 
+from firstchair.memory import collect_seldom
+
 # Nothing of ours that reads settings or the lake when it is imported, such as Dagster's partitions.
 IMPORTED = (
     "dagster_postgres",
@@ -215,6 +217,7 @@ def _serve(listening: int) -> None:
     # What is imported lives on in every fork: none has to look through it, or to copy it for that.
     gc.freeze()
     gc.enable()
+    collect_seldom()
     inherited = socket.socket(fileno=listening)
     inherited.set_inheritable(False)
     folder = Path(inherited.getsockname()).parent

@@ -1,16 +1,18 @@
-"""How much memory the engine of this process may take, and how much there is."""
+"""How much memory there is, what the engine of this process may take, and its garbage."""
 
+import gc
 import re
 from pathlib import Path
 from typing import NamedTuple
-
-import psutil
 
 # Below it DuckDB refuses whole queries (2.0: tens of MiB a thread for a file that is written).
 LEAST_BYTES = 256 * 2**20
 # Matrices, models and data frames stand beside the engine, and several processes have one each:
 # a run, the console, the sensors.
 DEFAULT_SHARE = 0.25
+# New objects that may be part of a cycle before the youngest are looked through; Python's 700 make
+# a run, which imports a great deal, spend a tenth of its time on it.
+COLLECT_AFTER = 50_000
 UNITS = {
     **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", start=1)},
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", start=1)},
@@ -69,6 +71,8 @@ def available_memory(root: Path = Path("/")) -> Memory:
     Args:
         root: Where `proc` and `sys` are.
     """
+    import psutil  # every command imports this module, few ask for this
+
     machine = Memory(psutil.virtual_memory().total, "machine")
     limits = [Memory(limit, "container") for limit in _group_limits(root)]
     return min([machine, *limits], key=lambda memory: memory.size)
@@ -90,3 +94,8 @@ def _group_limits(root: Path) -> list[int]:
     }
     texts = (place.read_text().strip() for place in sorted(places) if place.is_file())
     return [int(text) for text in texts if text.isdecimal()]  # `max`: there is none
+
+
+def collect_seldom() -> None:
+    """Have this process look for garbage in cycles seldom: little of what it makes is any."""
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])

@@ -19,6 +19,7 @@ from firstchair.cli.output import Advance, at_work, days_at_work, show
 from firstchair.definitions.checks import CheckState
 from firstchair.definitions.instants import instant_of
 from firstchair.errors import FirstchairError, storage_fault
+from firstchair.memory import collect_seldom
 
 app = typer.Typer(
     name="firstchair",
@@ -61,6 +62,7 @@ def _end_at_once() -> None:
 
 def main() -> None:
     """Run a command; a fault is two lines on standard error and exit code 1, no traceback."""
+    collect_seldom()
     atexit.register(_end_at_once)
     try:
         app()

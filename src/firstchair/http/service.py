@@ -19,6 +19,7 @@ from firstchair.http.connections import TRANSPORT, Connections
 from firstchair.http.pages import OpenConsole
 from firstchair.login.logins import Logins
 from firstchair.login.signal_feed import SignalFeed
+from firstchair.memory import collect_seldom
 from firstchair.outbox.delivery import DELIVER_SECONDS, Delivery
 from firstchair.outbox.spool import Spool
 from firstchair.publication.published import Published, open_published, to_serve
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 RELOAD_SECONDS = 0.25
 TOKENS_SECONDS = 1.0
 SIGNALS_SECONDS = 0.25
-# How many more objects may be made than released before the garbage collector runs.
-COLLECT_AFTER = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,4 +203,4 @@ def _spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+    collect_seldom()
