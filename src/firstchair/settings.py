@@ -239,6 +239,11 @@ class Settings(BaseSettings):
     )
     bootstrap_samples: int = Field(1000, ge=100, description="resamples of the paired bootstrap")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error of the offline intervals")
+    leak_alarm: float = Field(
+        0.5,
+        gt=0,
+        description="share by which NDCG@10 may be better before a person has to look for a leak",
+    )
     stage_min_days: int = Field(21, ge=1, description="shortest decision stage")
     stage_max_days: int = Field(35, ge=1, description="longest decision stage")
     stage_success_days: int = Field(7, ge=1, description="days of data before a success is read")

@@ -369,6 +369,7 @@ def _offline(settings: Settings) -> OfflineRules:
         bootstrap_samples=settings.bootstrap_samples,
         alpha=settings.alpha,
         seed=settings.seed,
+        leak_alarm=settings.leak_alarm,
         refresh_margin=settings.refresh_margin,
         refresh_min_overlap=settings.refresh_min_overlap,
         refresh_max_coverage_loss=settings.refresh_max_coverage_loss,

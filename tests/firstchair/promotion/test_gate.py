@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from firstchair.promotion import (
+    GateRules,
     OfflineEvidence,
     OfflineRules,
     Verb,
     judge_challenger,
     judge_first_champion,
 )
+from firstchair.settings import Settings
 
 USERS = 3_000
 BASE = np.random.default_rng(8).gamma(2, 0.1, USERS)
@@ -57,6 +59,14 @@ def test_the_verdict_on_a_challenger(
 
     assert (verdict.decision, set(verdict.reason_codes)) == (decision, codes)
     assert len(verdict.reasons) >= 1
+
+
+def test_who_has_looked_and_found_no_leak_raises_the_alarm() -> None:
+    looked = GateRules.of(Settings(leak_alarm=1.0, bootstrap_samples=400)).offline
+
+    verdict = judge_challenger(evidence(ndcg=1.80), looked)
+
+    assert verdict.decision == Verb.PROMOTE
 
 
 def test_too_few_users_prove_nothing_however_good() -> None:
