@@ -78,6 +78,15 @@ def take(location: str) -> DeltaTable:
     return table
 
 
+def forget(location: str) -> None:
+    """Read a table again at its next opening, because entries of its log were removed.
+
+    What this process wrote to stays built on the checkpoint that it was read from, though Delta
+    made a newer one with a commit.
+    """
+    _OPEN.pop(_key(location), None)
+
+
 def keep(location: str, table: DeltaTable) -> None:
     """Keep a table open that was just read or written.
 

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 
 from firstchair.errors import FirstchairError, LakeError
 from firstchair.lake.delta import MISSING, Lake, file_form
-from firstchair.lake.opened import LOG
+from firstchair.lake.opened import LOG, forget
 from firstchair.lake.stores import LakeFiles
 from firstchair.lake.tables import Table
 
@@ -183,12 +183,16 @@ def drop_earlier_versions(lake: Lake, table: Table) -> int:
     snapshot.alter.set_table_properties(table.properties)
     present = _present(lake, table)
     present.create_checkpoint()
-    return _deleted(files, [e for e in _log(files) if e.version < present.version()])
+    return _deleted(lake, table, [e for e in _log(files) if e.version < present.version()])
 
 
-def _deleted(files: LakeFiles, entries: Collection["_Entry"]) -> int:
+def _deleted(lake: Lake, table: Table, entries: Collection["_Entry"]) -> int:
+    location = lake.location(table)
+    files = LakeFiles(location)
     for entry in entries:
         files.remove(entry.name)
+    if entries:
+        forget(location)
     return len(entries)
 
 
@@ -225,7 +229,7 @@ def clean_log(
         for entry in entries
         if entry.version < base and not (entry.is_checkpoint and entry.version in kept)
     ]
-    return _deleted(files, needless)
+    return _deleted(lake, table, needless)
 
 
 def readable_versions(lake: Lake, table: Table, versions: Collection[int]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -143,6 +144,20 @@ def test_a_kept_version_reads_as_before_and_the_others_are_gone(filled: Lake) ->
     assert users(filled, 4) == as_it_was == [f"1-{number}" for number in range(4)]
     with pytest.raises(LakeError):
         users(filled, 5)
+
+
+def test_upkeep_by_a_process_that_wrote_a_checkpoint_of_deltas_own(lake: Lake) -> None:
+    lake.overwrite(t.OBJECTS, objects("0"))
+    table = DeltaTable(f"{lake.url}/{t.OBJECTS.name}")
+    table.alter.set_table_properties({"delta.checkpointInterval": "12"})  # Delta's default is 100
+    for number in range(1, 30):
+        lake.overwrite(t.OBJECTS, objects(str(number)))
+        newest = lake.version(t.OBJECTS)
+        upkeep.maintain_table(lake, t.OBJECTS, keep=(newest - 1, newest), retention=NOTHING)
+
+    before = lake.at({t.OBJECTS.name: newest - 1}).read(t.OBJECTS)
+
+    assert before.column("object_url").to_pylist() == ["28"]
 
 
 def test_a_kept_version_that_was_erased_is_in_nobodys_way(filled: Lake) -> None:
