@@ -52,6 +52,7 @@ def folded_slate(
     - A user without a list gets one by the champion if it is an ALS, else by the ALS of the day in
       the role `cold_start`. The list is their own, so `fallback` is null ("stale" if the lists
       are). If nothing can be folded, they get what is trending, without artists of today's signals.
+    - A user who has taken every artist that the model knows gets the slate of `make_slate`.
 
     One slot may be given to chance as in `make_slate`. E then holds the rest of the folded list and
     the artists of the user's published lists (or of the list for unknown users), without those that
@@ -79,7 +80,7 @@ def folded_slate(
     if factors is not None:
         faded = 0.5 ** (max((day - published.as_of).days, 0) / HALF_LIFE_DAYS)
         folded = fold(factors, folding.row(row), today, k=published.length, faded=faded)
-    if factors is None or folded is None:
+    if factors is None or folded is None or not folded.artists:
         return make_slate(published, user_key, k=k, day=day, seed=seed, without=today.left_out)
     known_reasons = {}
     if ranker is not None:

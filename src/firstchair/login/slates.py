@@ -69,7 +69,8 @@ def make_slate(
     is trending, without exploration.
 
     A user whose own role lists nothing for them gets the champion's list, in its role; where that
-    is empty too, or the user is in the holdout, they get what unknown users get.
+    is empty too, or the user is in the holdout, they get what unknown users get. If `without`
+    leaves nothing of that either, they get it whole.
 
     Args:
         published: What is served now.
@@ -77,8 +78,8 @@ def make_slate(
         k: Length of the slate, 1 to the length of the lists.
         day: UTC day of the login.
         seed: The platform's seed.
-        without: Numbers of artists that are not shown, such as those that the user followed since
-            the list was made.
+        without: Numbers of artists that are not shown while there are others, such as those that
+            the user followed since the list was made.
     """
     row = published.row(user_key)
     role, ranked = ranked_list(published, row, k=k, without=without)
@@ -114,7 +115,7 @@ def ranked_list(
         published: What is served now.
         row: The user's, or `NOBODY`.
         k: Length, 1 to the length of the lists.
-        without: Numbers of artists that are not shown.
+        without: Numbers of artists that are not shown while there are others.
     """
     if row != NOBODY:
         role = published.role_of(row)
@@ -125,7 +126,10 @@ def ranked_list(
             ranked = _first(published.columns[role], start, end, k, without)
         if ranked[0]:
             return role, ranked
-    return COLD_START, _first(published.unknown_user_list, 0, published.length, k, without)
+    trending = partial(_first, published.unknown_user_list, 0, published.length, k)
+    ranked = trending(without)
+    # Who has taken all of these too is shown artists that they know, and no empty page.
+    return COLD_START, ranked if ranked[0] else trending(frozenset())
 
 
 def staleness(published: Published, day: date) -> str | None:

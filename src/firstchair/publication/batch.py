@@ -253,7 +253,8 @@ def _require_lists(tally: _Tally, versions: Sequence[Version]) -> None:
             f"{numbers}.",
             where=t.RECOMMENDATIONS.name,
             data="No list was written; existing lists stay.",
-            remedy="Fix the family that does not fall back to popularity, and run again.",
+            remedy="Fix the family that lists no artist for a user who has untaken ones, and run "
+            "again.",
         )
 
 

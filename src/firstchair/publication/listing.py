@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -12,8 +12,11 @@ from firstchair.lake import Lake
 from firstchair.models import Lists, Recommender, TrainingData
 from firstchair.models.diversity import Diversity
 from firstchair.models.protocol import Rows
+from firstchair.models.selection import own_columns
 
 USERS_AT_ONCE = 4096
+# The reason of each artist of a user who has taken all that could be new to them.
+NOTHING_NEW = "You know every artist that could be recommended; this is one of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Listing:
         rows = np.arange(start, stop, dtype=np.int64)
         lists = model.recommend(self.data, rows, self.length)
         reasons = model.explain(self.data, rows, lists).sentences
+        self._repeat(model, rows, lists, reasons)
         if self.diverse is None:
             return Listed(rows, lists, reasons)
         order = self.diverse.order(lists.artists, lists.scores)
@@ -67,6 +71,26 @@ class Listing:
         artists = np.take_along_axis(lists.artists, order, axis=1)
         scores = np.take_along_axis(lists.scores, order, axis=1)
         return Listed(rows, Lists(artists, scores), reasons)
+
+    def _repeat(
+        self, model: Recommender, rows: Rows, lists: Lists, reasons: npt.NDArray[np.object_]
+    ) -> None:
+        """Give users who have taken all that the model can list the best artists that they know.
+
+        `lists` and `reasons` are overwritten. A user without a list to whom an artist could be new
+        is left without: a fault of the model.
+        """
+        empty = np.flatnonzero((lists.artists < 0).all(axis=1))
+        if not len(empty):
+            return
+        can_list = own_columns(self.data, model.artist_ids)[:-1] >= 0
+        taken = self.data.taken(rows[empty])[:, can_list].getnnz(axis=1)
+        done = empty[taken == can_list.sum()]
+        if not len(done):
+            return
+        found = model.recommend(replace(self.data, repeats=True), rows[done], self.length)
+        lists.artists[done], lists.scores[done] = found.artists, found.scores
+        reasons[done] = np.where(found.artists >= 0, NOTHING_NEW, "")
 
 
 # Makes the lists of all users by the model that it is given a loader of, block by block.

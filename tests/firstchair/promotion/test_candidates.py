@@ -24,6 +24,7 @@ from firstchair.models.shap_summary import shap_summary
 from firstchair.promotion import Ledger, Registry, enter_candidate, enter_reference
 from firstchair.publication import batch, build_recommendations
 from firstchair.publication.batch import complete_lists
+from firstchair.publication.listing import NOTHING_NEW
 from tests.firstchair.models.toys import checkerboard
 
 FIRST, DAYS = date(2026, 1, 1), 40
@@ -212,13 +213,39 @@ def test_a_user_without_a_list_stops_the_write_and_the_lists_of_before_stay(
         lists.artists[0] = -1
         return lists
 
-    forgetful = SimpleNamespace(recommend=forget_the_first, explain=model.explain)
+    forgetful = SimpleNamespace(
+        recommend=forget_the_first, explain=model.explain, artist_ids=model.artist_ids
+    )
     monkeypatch.setattr(registry, "load", lambda _version: forgetful)
 
     with pytest.raises(ModelError, match=f"1 of {USERS} users have no list"):
         build_recommendations(history, registry, **asked, list_length=5)
     assert history.read(t.RECOMMENDATIONS).equals(before)
     assert before.num_rows == 5 * USERS
+
+
+def test_a_user_who_has_taken_every_artist_gets_a_list_of_artists_they_know(
+    history: Lake, registry: Registry, ledger: Ledger
+) -> None:
+    asked: Any = {"as_of": FIRST + timedelta(days=DAYS)}
+    whole = history.read(t.EVENTS)
+    eager = whole.to_pylist()[0] | {"event_date": FIRST, "user_key": f"{0:032x}"}
+    plays = [
+        eager | {"event_id": f"all-{n}", "artist_id": f"a{n:03d}", "track_id": f"t-a{n:03d}"}
+        for n in range(ARTISTS)
+    ]
+    added = pa.Table.from_pylist(plays, schema=t.EVENTS.schema)
+    history.overwrite(t.EVENTS, pa.concat_tables([whole, added]))
+    for family in ("trending", "als"):
+        enter_candidate(history, registry, ledger, family=family, **asked, seed=1)
+
+    report = build_recommendations(history, registry, **asked, list_length=5)
+
+    assert (report.users, report.users_without_list) == (USERS, 0)
+    rows = history.read(t.RECOMMENDATIONS).to_pylist()
+    knowing = [row for row in rows if row["reason"] == NOTHING_NEW]
+    assert {row["user_key"] for row in knowing} == {eager["user_key"]}
+    assert len({(row["model_version"], row["artist_id"]) for row in knowing}) == 2 * 5
 
 
 def test_a_family_enters_once_without_test_users(

@@ -138,8 +138,18 @@ def test_a_folded_list_is_as_diverse_as_the_published_ones(
     assert found.artists[0] == before.artists[0]
     first, second = (int(artist[1:]) % 4 for artist in names(published, found)[:2])
     assert (first == 0) != (second == 0)
-    # Of a listener who knows every artist no list is left to order.
-    assert not plain(published, "nobody", clicks(*ARTISTS), k=LENGTH).artists
+
+
+@pytest.mark.parametrize("user", ["nobody", "user-4"])
+def test_a_user_who_takes_the_last_artist_today_is_shown_what_is_trending(
+    published: Published, user: str
+) -> None:
+    trending = make_slate(published, bytes(16), k=K, day=AS_OF, seed=1)
+
+    found = slate(published, user, clicks(*ARTISTS))
+
+    assert found == trending
+    assert len(trending.artists) == K
 
 
 def test_where_the_champion_is_no_als_a_cold_listener_is_served_by_that_of_the_day(
