@@ -59,7 +59,7 @@ def segment(folder: Path) -> dict[str, Any]:
         story.shown(key, f"{DAY}T12:00", f"s{number}", "xy")
     lake = story.told()
     monitoring.build_engagement(lake, first=DAY, last=DAY, k_anonymity=1)
-    phase = Phase(Stage.CANARY, "2", "1", 0.5, "salt", DAY)
+    phase = Phase(Stage.CANARY, "2", "1", 0.5, "salt", DAY, DAY)
     build_evidence(
         lake,
         [Span(phase, None)],

@@ -71,7 +71,7 @@ def gold(lake: Lake) -> Iterator[object]:
     yield lake.fingerprint(t.ENGAGEMENT_DAILY)
     build_baselines(lake, first=FIRST, last=LAST, baselines={"2": "trending"}, k_anonymity=1)
     yield lake.fingerprint(t.BASELINES)
-    spans = [Span(Phase(Stage.CANARY, "1", "2", 0.5, "first/1", FIRST), None)]
+    spans = [Span(Phase(Stage.CANARY, "1", "2", 0.5, "first/1", FIRST, FIRST), None)]
     known_until, salt = AS_OF, "first"
     days = {"first": FIRST, "last": LAST, "known_until": known_until}
     build_evidence(lake, spans, salt=salt, holdout_share=0.0, **days)

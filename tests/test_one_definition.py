@@ -35,7 +35,7 @@ def key(number: int) -> str:
 
 def evidence(lake: Lake, *, last: date) -> None:
     """The evidence of a canary that began on `START`, with everybody in an arm."""
-    span = Span(Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START), None)
+    span = Span(Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START, START), None)
     build_evidence(
         lake,
         [span],

@@ -5,7 +5,7 @@ that has no engine uses `lifecycles`, and tests hold the two to the same answers
 
 A lifecycle is always read at a day's 00:00 UTC. Features read it at their `as_of`, segments and
 drift at the day of the cell, churn at the first day of the horizon, and the gate's evidence at the
-first day of the stage.
+day on which users were assigned to the arms.
 """
 
 from datetime import date

@@ -92,7 +92,7 @@ EXPOSURE = Guardrail(
     lambda sums, _: each_ratio(sums["tail_impressions"], sums["impressions"]),
 )
 EVERY_GUARDRAIL = (*GUARDRAILS, EXPOSURE)
-# Sums of the 28 days before a stage that are known of each user: column of a day -> of those days.
+# Sums of the 28 days before the assignment that are known of each user: column of a day -> of them.
 BEFORE = {
     "impressions": "pre_impressions",
     "clicks": "pre_clicks",

@@ -1,7 +1,7 @@
 """Decisions by a person: written to the ledger like any other, with their name and reason."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import firstchair
@@ -13,7 +13,7 @@ from firstchair.promotion.ledger import BY_HAND, Decision, Entry, Ledger
 from firstchair.promotion.protocol import follow, reconcile_aliases
 from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.rollbacks import rollback_target
-from firstchair.promotion.stages import REMOVED, Outcome, Phase, Stage, probation
+from firstchair.promotion.stages import REMOVED, Outcome, Phase, Stage, begin, probation
 
 LOOK = "Look at `firstchair status` and `firstchair decisions`, then choose another version."
 
@@ -48,7 +48,7 @@ def promote_by_hand(
         manual: The person, the reason and the time.
         version: Number of the version.
         users: Population, for the control group of probation.
-        salt: Of the platform's arms; that of a canary of this version is kept.
+        salt: Of the platform's arms; the arms of a canary of this version are kept.
 
     Raises:
         RefusedDecisionError: It serves already, or there is no champion yet; nothing was written.
@@ -68,14 +68,28 @@ def promote_by_hand(
             )
         if last.champion_after == chosen.version:
             raise _refused(f"Version {version} is the champion already.", LOOK)
-        known = last.phase is not None and last.phase.treatment == chosen.version
-        kept = last.phase.salt if known and last.phase is not None else f"{salt}/{chosen.version}"
         control = _control(registry, ledger, last.champion_after, chosen)
-        canary = Phase(Stage.CANARY, chosen.version, control, 0.5, kept, manual.as_of)
+        canary = _assigned(ledger, last, chosen.version, control, salt=salt, on=manual.as_of)
         phase = probation(canary, users=users, on=manual.as_of)
         outcome = Outcome(Stage.PROBATION, chosen.version, phase)
         decision = _decision(registry, Verb.PROMOTE, manual, chosen, outcome, last)
         return _written(registry, ledger, decision)
+
+
+def _assigned(
+    ledger: Ledger, last: Entry, version: str, control: str, *, salt: str, on: date
+) -> Phase:
+    """A canary of the version: the arms of its running one, or arms that it never had.
+
+    Arms of an earlier stage of the version would differ already in what is known from before.
+    """
+    canary = begin(challenger=version, champion=control, salt=salt, on=on)
+    running = last.phase
+    if running is not None and running.treatment == version:
+        return replace(canary, salt=running.salt, assigned_on=running.assigned_on)
+    if any(phase is not None and phase.salt == canary.salt for _, phase in ledger.phases()):
+        return replace(canary, salt=f"{canary.salt}/{on}")
+    return canary
 
 
 def _control(registry: Registry, ledger: Ledger, champion: str, chosen: Version) -> str:

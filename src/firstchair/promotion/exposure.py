@@ -172,22 +172,22 @@ def _roles(arms: Arms, user_keys: Sequence[str]) -> list[str]:
     return [arms.role(arms.bucket(bytes.fromhex(key))) for key in user_keys]
 
 
-def _users_on(lake: Lake, first_day: date) -> list[str]:
-    """Users who have an account, or had one on the first day of a stage.
+def _users_on(lake: Lake, assigned_on: date) -> list[str]:
+    """Users who have an account, or had one on the day of the assignment.
 
     One who closes it later is in the evidence of every day: to leave is an outcome.
     """
     with connect() as connection:
         rows = connection.sql(
             f"select user_key from {known_users(lake)} "
-            f"where left_on is null or left_on >= date '{first_day}' order by user_key"
+            f"where left_on is null or left_on >= date '{assigned_on}' order by user_key"
         ).fetchall()
     return [key for (key,) in rows]
 
 
 def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> pa.Table:
     """The arm of every user who is in one, whether or not they have an account still."""
-    keys = _users_on(lake, phase.first_day)
+    keys = _users_on(lake, phase.assigned_on)
     kept = kept_buckets(lake)
     arms = assigned_arms(phase, keys, salt=salt, holdout_share=holdout_share, kept=kept)
     inside = [(key, arm) for key, arm in zip(keys, arms, strict=True) if arm is not None]
@@ -202,14 +202,14 @@ def _assigned(lake: Lake, phase: Phase, *, salt: str, holdout_share: float) -> p
 def _rows(
     lake: Lake, phase: Phase, assigned: pa.Table, start: date, end: date, known_until: date
 ) -> pa.Table:
-    earliest = min(phase.first_day, start) - timedelta(days=max(BEFORE_DAYS, churn.BASE_DAYS))
+    earliest = min(phase.assigned_on, start) - timedelta(days=max(BEFORE_DAYS, churn.BASE_DAYS))
     with connect() as connection:
         connection.register("assigned", assigned)
         connection.execute(_happened(lake, earliest))
         connection.execute(_daily())
         connection.execute(_tail(lake))
         connection.execute(_bad(lake, earliest, end))
-        connection.execute(_before(phase.first_day))
+        connection.execute(_before(phase.assigned_on))
         return (
             connection.sql(_evidence(lake, phase, start, end, known_until))
             .to_arrow_table()
@@ -283,19 +283,23 @@ def _bad(lake: Lake, earliest: date, end: date) -> str:
     return f"create temp table bad as select unnest([{values}]::date[]) as day;"
 
 
-def _before(first_day: date) -> str:
-    """SQL of `before`: sums of each user over the days before the stage, without bad days.
+def _before(assigned_on: date) -> str:
+    """SQL of `before`: sums of each user over the days before the assignment, without bad days.
+
+    Later days would not do: a step of the ramp, and probation, begin when the arms have seen two
+    models for days, and what is known from those days holds a part of the effect.
 
     The columns of `LATE` are of the newest `LATE_DAYS` of these days.
     """
-    late = f"filter (where day >= date '{first_day}' - {LATE_DAYS})"
+    late = f"filter (where day >= date '{assigned_on}' - {LATE_DAYS})"
     sums = [f"sum({name}) as {before}" for name, before in BEFORE.items()]
     sums += [f"sum({name}) {late} as {newest}" for name, newest in LATE.items()]
     return f"""
         create temp table before as
         select user_key, {", ".join(sums)}
         from daily anti join bad using (day)
-        where day >= date '{first_day}' - {BEFORE_DAYS} and day < date '{first_day}' group by all;
+        where day >= date '{assigned_on}' - {BEFORE_DAYS} and day < date '{assigned_on}'
+        group by all;
     """
 
 
@@ -304,7 +308,7 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
     names = (*_SUMS, "active")
     values = ", ".join(f"coalesce(d.{name}, 0) as {name}" for name in names)
     before = ", ".join(f"coalesce(b.{name}, 0) as {name}" for name in BEFORE.values())
-    segments = user_segment_columns(f"date '{phase.first_day}'")
+    segments = user_segment_columns(f"date '{phase.assigned_on}'")
     labels = ", ".join(_label(label, days, known_until) for label, days in churn.LABELS.items())
     within = {days: churn.in_horizon("day", LABEL_CUT, days) for days in churn.HORIZONS_DAYS}
     back = ", ".join(f"bool_or({inside}) as back_within_{days}" for days, inside in within.items())

@@ -239,7 +239,17 @@ def _compared(decision: Decision, entry: Entry) -> dict[str, Any]:
     evidence = {k: v for k, v in decision.evidence.items() if k not in NOT_COMPARED}
     named = entry.evidence["tables"]
     evidence["tables"] = {k: v for k, v in evidence["tables"].items() if k in named}
+    evidence["phase"] = _as_named(evidence["phase"], entry.evidence["phase"])
     return {name: getattr(decision, name) for name in COMPARED} | {"evidence": evidence}
+
+
+def _as_named(
+    phase: Mapping[str, Any] | None, kept: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """A phase with the names that the entry has: older entries name no day of the assignment."""
+    if phase is None or kept is None:
+        return phase
+    return {name: value for name, value in phase.items() if name in kept}
 
 
 def _differences(again: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

@@ -76,6 +76,8 @@ class Phase:
         share: Share of the users outside the holdout who see the treatment, 0..1.
         salt: Of the arms; the same from the first step to the end of probation.
         first_day: First day of its evidence. Each step has its own.
+        assigned_on: First day on which `salt` assigned users to the arms. What is known of users
+            from before it is older than any difference of the arms.
     """
 
     stage: Stage
@@ -84,9 +86,15 @@ class Phase:
     share: float
     salt: str
     first_day: date
+    assigned_on: date
 
     def record(self) -> dict[str, Any]:
-        """The phase as ledger entries hold it, whose names never change."""
+        """The phase as ledger entries hold it, whose names never change.
+
+        The day of the assignment is left out where it is the first day, so that a phase of an older
+        entry has the record that it had.
+        """
+        assigned = {"assigned_on": self.assigned_on.isoformat()}
         return {
             "stage": str(self.stage),
             "on_trial": self.treatment,
@@ -94,20 +102,27 @@ class Phase:
             "share": self.share,
             "salt": self.salt,
             "first_day": self.first_day.isoformat(),
+            **({} if self.assigned_on == self.first_day else assigned),
         }
 
 
 def phase_of(record: Mapping[str, Any] | None) -> Phase | None:
-    """The phase that a ledger entry records."""
+    """The phase that a ledger entry records.
+
+    Older entries do not say when users were assigned where that was before the first day; evidence
+    of their phases is what was known at the first day of each.
+    """
     if record is None:
         return None
+    first_day = record["first_day"]
     return Phase(
         stage=Stage(record["stage"]),
         treatment=record["on_trial"],
         control=record["standing"],
         share=record["share"],
         salt=record["salt"],
-        first_day=date.fromisoformat(record["first_day"]),
+        first_day=date.fromisoformat(first_day),
+        assigned_on=date.fromisoformat(record.get("assigned_on", first_day)),
     )
 
 
@@ -121,8 +136,9 @@ class Outcome:
 
 
 def begin(*, challenger: str, champion: str, salt: str, on: date) -> Phase:
-    """The first step of a canary."""
-    return Phase(Stage.CANARY, challenger, champion, RAMP_SHARES[0], f"{salt}/{challenger}", on)
+    """The first step of a canary, which assigns users to the arms."""
+    own_salt = f"{salt}/{challenger}"
+    return Phase(Stage.CANARY, challenger, champion, RAMP_SHARES[0], own_salt, on, on)
 
 
 def probation(phase: Phase, *, users: int, on: date) -> Phase:

@@ -149,9 +149,8 @@ def test_candidates_that_a_stage_with_traffic_keeps_waiting_are_told(
 ) -> None:
     versions = {version.family: version for version in platform.registry.versions(as_of=AS_OF)}
     waiting, trending = versions["xgboost"], versions["trending"]
-    phase = Phase(
-        Stage.CANARY, versions["content"].version, versions["als"].version, 0.5, "salt", AS_OF
-    )
+    content, als = versions["content"].version, versions["als"].version
+    phase = Phase(Stage.CANARY, content, als, 0.5, "salt", AS_OF, AS_OF)
     before = replace(platform, ledger=ledger)
     for version in versions.values():
         ledger.note_registered(version)

@@ -24,7 +24,7 @@ LAST = FIRST + timedelta(days=DAYS - 1)
 USERS, SLATES, ARTISTS = (f"{1:032x}", f"{2:032x}"), ("s", "t"), ("a", "b")
 CLOCK = ("00:00:00", "00:00:01", "12:00:00", "12:00:01", "23:59:58", "23:59:59")
 KINDS = ("impression", "impression", "click", "play", "organic play", "follow")
-PHASE = Phase(Stage.CANARY, "2", "1", 0.5, "salt/2", FIRST)
+PHASE = Phase(Stage.CANARY, "2", "1", 0.5, "salt/2", FIRST, FIRST)
 
 History = list[tuple[str, str, str, str, str, str]]
 

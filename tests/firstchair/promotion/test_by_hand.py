@@ -1,7 +1,7 @@
 """A version that was rolled back or rejected serves again only by the gate or a probation."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from mlflow import MlflowClient
@@ -10,6 +10,7 @@ from firstchair.errors import LedgerError, ModelError
 from firstchair.promotion import (
     NAME,
     ManualDecision,
+    Phase,
     Stage,
     explained,
     is_followed,
@@ -60,6 +61,26 @@ def test_a_second_rollback_does_not_bring_the_removed_version_back(stand: Stand)
 
     assert a.ledger.entries() == entries
     assert a.aliases()["champion"] == stand.als
+
+
+def test_a_version_that_had_users_before_gets_arms_that_it_never_had(stand: Stand) -> None:
+    a, canary = stand.a, stand.phase
+    assert canary is not None
+
+    def promoted_on(on: date) -> Phase | None:
+        manual = replace(MANUAL, as_of=on, reason=f"Promoted on {on}.")
+        return promote_by_hand(
+            a.registry, a.ledger, manual, version=stand.xgboost, users=USERS, salt=SALT
+        ).phase
+
+    kept = promoted_on(day(5))
+    rolled_back(a)
+    new = promoted_on(day(9))
+
+    assert kept is not None and new is not None
+    assert (kept.salt, kept.assigned_on, kept.first_day) == (canary.salt, day(0), day(5))
+    assert new.salt != canary.salt
+    assert new.assigned_on == new.first_day == day(9)
 
 
 def test_a_champion_that_was_deleted_in_mlflow_gives_way_to_a_promotion_by_hand(

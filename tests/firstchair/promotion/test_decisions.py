@@ -63,6 +63,7 @@ def test_a_challenger_that_is_better_on_test_days_goes_into_canary_and_no_furthe
         0.05,
         f"first/{a.number('xgboost')}",
         AS_OF,
+        AS_OF,
     )
 
 

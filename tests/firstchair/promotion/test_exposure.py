@@ -16,7 +16,7 @@ from firstchair.promotion.experiment.evidence import BEFORE
 from firstchair.promotion.exposure import known_before
 
 START = date(2026, 3, 1)
-PHASE = Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START)
+PHASE = Phase(Stage.CANARY, "7", "3", 0.5, "first/7", START, START)
 SALT, HOLDOUT = "first", 0.1
 TRACK_MS = 200_000
 
@@ -247,9 +247,40 @@ def test_who_never_came_has_no_churn_label(build: Build) -> None:
     assert of(build([]), OTHER, 0)["churned_7"] is None
 
 
-def test_lifecycle_is_that_of_the_stages_first_day(build: Build) -> None:
-    rows = build([])
+def test_a_later_phase_knows_users_by_the_days_before_they_were_assigned(
+    build: Build, lake: Lake
+) -> None:
+    events = [
+        row
+        for on in (-28, -1, 0, 5)
+        for row in [*slate(SHOWN, after(on), "a"), click(SHOWN, after(on), "a")]
+    ]
+    for phase in (
+        replace(PHASE, first_day=after(10)),
+        replace(PHASE, stage=Stage.PROBATION, first_day=after(10)),
+    ):
+        found = of(build(events, first=10, last=12, phase=phase), SHOWN, 10)
 
+        # Of the days before the phase, 0 and 5 had two arms already.
+        assert (found["pre_impressions"], found["pre_clicks"]) == (2, 2)
+        assert found["pre_active_days"] == 2
+        lake.overwrite(t.EVIDENCE, t.EVIDENCE.schema.empty_table())
+
+
+def test_who_left_since_the_assignment_is_in_the_phases_that_follow(
+    build: Build, lake: Lake
+) -> None:
+    close(lake, SHOWN, on=after(5))
+
+    rows = build([], first=10, last=10, phase=replace(PHASE, first_day=after(10)))
+
+    assert of(rows, SHOWN, 10)["active"] == 0
+
+
+def test_lifecycle_is_that_of_the_day_of_the_assignment(build: Build) -> None:
+    rows = build([], first=25, last=25, phase=replace(PHASE, first_day=after(25)))
+
+    assert rows
     assert {row["lifecycle"] for row in rows if int(row["user_key"], 16) % 2} == {"new"}
     assert {row["lifecycle"] for row in rows if not int(row["user_key"], 16) % 2} == {"long_term"}
 
@@ -304,7 +335,7 @@ def test_another_step_has_a_clock_and_rows_of_its_own(build: Build, lake: Lake) 
     assert {(row["share"], row["day"]) for row in rows if row["user_key"] == key(SHOWN)} == {
         (0.5, START), (0.5, after(1)), (0.6, after(4)), (0.6, after(5)),
     }  # fmt: skip
-    assert of(rows, SHOWN, 5)["pre_impressions"] == 1
+    assert of(rows, SHOWN, 5)["pre_impressions"] == 0
 
 
 def test_nobody_leaves_the_challenger_as_its_share_grows() -> None:

@@ -13,7 +13,7 @@ HOLDOUT_SHARE = 0.1
 
 
 def phase(stage: Stage, share: float) -> Phase:
-    return Phase(stage, "2", "1", share, "first/2", date(2026, 2, 1))
+    return Phase(stage, "2", "1", share, "first/2", date(2026, 2, 1), date(2026, 2, 1))
 
 
 def test_no_user_changes_their_role_in_any_step_of_a_stage(lake: Lake) -> None:

@@ -1,6 +1,7 @@
 """Every decision can be recomputed from what its entry names; alterations are found."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,17 @@ import sqlalchemy as sa
 from firstchair.errors import LedgerError, StoreAwayError
 from firstchair.lake import Lake, connect, maintain_table
 from firstchair.lake import tables as t
-from firstchair.promotion import Ledger, ManualDecision, promote_by_hand, replay, replay_all
-from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, SALT, Audition
-from tests.firstchair.promotion.test_live import Stand
+from firstchair.promotion import (
+    Ledger,
+    ManualDecision,
+    Phase,
+    promote_by_hand,
+    replay,
+    replay_all,
+)
+from firstchair.promotion.audition import Effect
+from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, SALT, Audition, Copies
+from tests.firstchair.promotion.test_live import Stand, day
 
 
 @pytest.fixture
@@ -105,6 +114,26 @@ def test_an_entry_from_before_a_table_was_read_is_reproduced(stand: Stand) -> No
     stand.a.led_to(entry.as_of, als=0.75, xgboost=0.25)
 
     assert outcomes(stand.a)["challenge"] == {"reproduced"}
+
+
+def test_entries_from_before_the_day_of_the_assignment_was_kept_are_reproduced(
+    begun: Stand, copy_of: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand, record = begun.copied(copy_of), Phase.record
+    with monkeypatch.context() as older:
+        older.setattr(
+            Phase, "record", lambda phase: record(replace(phase, assigned_on=phase.first_day))
+        )
+        for number in (1, 2):
+            stand.live(Effect(), 1)
+            stand.decide(number)
+
+    stand.live(Effect(), 1)
+    stand.decide(3)
+
+    assert stand.phase is not None
+    assert stand.phase.assigned_on == stand.phase.first_day == day(2)
+    assert outcomes(stand.a)["trial"] == {"reproduced"}
 
 
 def test_an_altered_row_of_offline_evidence_is_found(stand: Stand) -> None:

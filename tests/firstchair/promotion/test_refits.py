@@ -171,7 +171,7 @@ def test_where_the_rules_ask_for_it_a_refit_goes_through_canary(evaluated: Evalu
 
     assert (found.decision, found.champion_after, found.stage) == ("hold", "1", Stage.CANARY)
     assert found.reason_codes == ("refresh_canary",)
-    assert found.phase == Phase(Stage.CANARY, "2", "1", 0.05, f"{SALT}/2", DAY)
+    assert found.phase == Phase(Stage.CANARY, "2", "1", 0.05, f"{SALT}/2", DAY, DAY)
 
 
 def test_versions_measured_on_different_users_are_not_compared(evaluated: Evaluate) -> None:

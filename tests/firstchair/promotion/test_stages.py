@@ -32,6 +32,7 @@ def test_a_step_without_alarm_leads_to_the_next_with_a_new_clock() -> None:
     assert (second.share, second.first_day, second.salt) == (0.2, ON, CANARY.salt)
     assert third is not None
     assert third.share == 0.5
+    assert second.assigned_on == third.assigned_on == CANARY.first_day
 
 
 @pytest.mark.parametrize(
@@ -69,10 +70,12 @@ def test_the_control_group_of_probation_is_what_the_population_needs(
     assert phase is not None
     assert phase.share == pytest.approx(1 - control)
     assert (phase.stage, phase.salt, phase.first_day) == (Stage.PROBATION, CANARY.salt, ON)
+    assert phase.assigned_on == CANARY.first_day
 
 
 def test_a_phase_comes_back_from_its_record() -> None:
-    assert phase_of(PROBATION.record()) == PROBATION
+    later = replace(PROBATION, first_day=ON)
+    assert [phase_of(phase.record()) for phase in (PROBATION, later)] == [PROBATION, later]
     assert phase_of(None) is None
 
 

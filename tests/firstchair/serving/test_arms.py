@@ -30,11 +30,13 @@ from tests.firstchair.serving.conftest import (
 PutOut = Callable[..., Path]
 HOLDOUT_SHARE = 0.1
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC).timestamp()
-CANARY = Phase(Stage.CANARY, CHALLENGER, CHAMPION, 0.05, "first/2", date(2026, 1, 20))
+CANARY = Phase(
+    Stage.CANARY, CHALLENGER, CHAMPION, 0.05, "first/2", date(2026, 1, 20), date(2026, 1, 20)
+)
 PHASES = {
     "no stage": None,
     **{
-        f"canary at {share:.0%}": Phase(Stage.CANARY, "2", "1", share, "first/2", AS_OF)
+        f"canary at {share:.0%}": Phase(Stage.CANARY, "2", "1", share, "first/2", AS_OF, AS_OF)
         for share in (0.05, 0.2, 0.5)
     },
     **{

@@ -25,7 +25,7 @@ READ = tuple(
 OPTIONAL = ("tail_impressions",)
 LABELS = tuple(churn.LABELS)
 BEFORE = tuple(metrics.BEFORE.values())
-# Days before the stage that the columns of `BEFORE` count: part of what evidence is, not of a rule.
+# Days before the assignment that the columns of `BEFORE` count: part of what evidence is, no rule.
 BEFORE_DAYS = 28
 COLUMNS = ("day", "user_key", "arm", *SEGMENTS, *MEASURES, *LABELS, *BEFORE)
 
@@ -77,7 +77,7 @@ class Evidence:
         dates: Dates of day 0, 1, ..., without the days that are left out.
         arm: int8 (n_users,), 0 champion, 1 challenger.
         segments: By name, as they were at the stage's start.
-        before: Sums of the 28 days before the stage by name (`BEFORE`), float64 (n_users,).
+        before: Sums of the 28 days before the assignment by name (`BEFORE`), float64 (n_users,).
         offsets: Rows of day d are those from offsets[d] to offsets[d + 1].
         user: Number of each row's user, int64 (n_rows,).
         rows: By name (`MEASURES`, `LABELS`, and those of `OPTIONAL` that the evidence has), float64
