@@ -78,14 +78,16 @@ def maintain(platform: Platform) -> UpkeepReport:
     """
     with writing(platform.databases.ledger, who="firstchair maintain", wait=False):
         settings = platform.settings
+        # First, since it makes room on a full disk, which the tables need.
+        publications = publication.forget_unfinished(settings.published)
         return UpkeepReport(
+            publications=publications,
             tables=tuple(_tables(platform)),
             signals=_forget_old(settings.spool, f"signals/*{SUFFIX}", days=SIGNAL_DAYS),
             spools=_forget_old(
                 settings.spool, f"*{UNREADABLE}", days=settings.spool_retention_days
             ),
             reports=_forget_old(settings.reports, "*/*.html", days=settings.report_retention_days),
-            publications=publication.forget_unfinished(settings.published),
         )
 
 

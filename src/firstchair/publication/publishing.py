@@ -30,7 +30,7 @@ from firstchair.publication.lists import trending_for_unknown_users, trending_of
 from firstchair.publication.matrices import write_matrices
 from firstchair.publication.ranking_files import ranking_versions, write_rankers
 from firstchair.publication.served import serves
-from firstchair.publication.writing import finish, point_to
+from firstchair.publication.writing import finish, point_to, unfinished
 
 KEPT_VERSIONS = 5
 
@@ -72,7 +72,9 @@ def publish(
     case) and of trending for the holdout, one list for unknown users, and what fold-ins need. The
     folder is whole before the pointer moves. The `KEPT_VERSIONS` newest publications are kept for
     readers that find this one corrupt, except those that show users a version that was rolled back
-    or rejected. Then a bucket is given the same, where there is one (`copy_to`).
+    or rejected. What a killed publication left is removed first, so that it does not fill the disk;
+    the caller holds the writers' lock. Last, a bucket is given the same, where there is one
+    (`copy_to`).
 
     Raises:
         ModelError: There is no champion, or no list of it for that day; what is published stays.
@@ -80,6 +82,7 @@ def publish(
             are fetched into `root`, and nothing was published.
     """
     require_publisher(root)
+    forget_unfinished(root)
     roles = _roles(lake, registry, as_of)
     if roles is None:
         raise ModelError(
@@ -194,8 +197,13 @@ def _roles(
 def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) -> str:
     """Write a version under the name that its content gives it, unless it exists; its name."""
     partial = versions / f".{contents.as_of}.{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with unfinished(partial):
+        partial.mkdir(parents=True)
+        return finish(partial, versions, _fill(lake, registry, partial, contents))
+
+
+def _fill(lake: Lake, registry: Registry, partial: Path, contents: _Contents) -> dict[str, Any]:
+    """Write the files of a version; the facts of its manifest."""
     unknown_user_list = trending_for_unknown_users(lake, registry, contents.as_of, contents.length)
     keys = write_matrices(
         lake,
@@ -213,7 +221,7 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         np.array([contents.arms.bucket(k) for k in keys.tolist()], np.uint16),
     )
     folding = _fold(lake, registry, partial, contents, keys)
-    facts = {
+    return {
         "format": FORMAT,
         "as_of": contents.as_of.isoformat(),
         "users": len(keys),
@@ -226,7 +234,6 @@ def _write(lake: Lake, registry: Registry, versions: Path, contents: _Contents) 
         "folding": folding,
         "arms": [list(bound) for bound in contents.arms.bounds],
     }
-    return finish(partial, versions, facts)
 
 
 def _fold(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from firstchair.publication.layout import MANIFEST, POINTER, VERSIONS
 from firstchair.publication.matrices import KINDS
 from firstchair.publication.published import fault_of
-from firstchair.publication.writing import finish, point_to
+from firstchair.publication.writing import finish, point_to, unfinished
 
 HIGH, LOW = "key_high.npy", "key_low.npy"
 # The users' rows of the matrix, one after another, and where each begins.
@@ -73,9 +73,17 @@ def _keys(folder: Path) -> list[bytes]:
 def _rekey(folder: Path, keys: list[bytes]) -> str:
     """Write a version with these keys for its rows; its name."""
     partial = folder.parent / f".{folder.name}.{os.getpid()}"
-    shutil.copytree(folder, partial)
-    (partial / MANIFEST).unlink()
     facts = json.loads((folder / MANIFEST).read_text())
+    with unfinished(partial):
+        shutil.copytree(folder, partial)
+        (partial / MANIFEST).unlink()
+        _reorder(folder, partial, keys, facts)
+        kept = {k: v for k, v in facts.items() if k not in {"files", "version"}}
+        return finish(partial, folder.parent, kept)
+
+
+def _reorder(folder: Path, partial: Path, keys: list[bytes], facts: Mapping[str, Any]) -> None:
+    """Write the keys, ascending, and all that has a row for each user in their order."""
     halves = np.frombuffer(b"".join(keys), dtype=">u8").reshape(len(keys), 2).astype(np.uint64)
     order = np.lexsort((halves[:, 1], halves[:, 0]))
     np.save(partial / HIGH, halves[order, 0])
@@ -84,9 +92,6 @@ def _rekey(folder: Path, keys: list[bytes]) -> str:
         np.save(partial / name, np.load(folder / name, mmap_mode="r")[order])
     if (folder / OFFSETS).exists():
         _reorder_rows(folder, partial, order)
-    return finish(
-        partial, folder.parent, {k: v for k, v in facts.items() if k not in {"files", "version"}}
-    )
 
 
 def _of_users(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ def finish(partial: Path, versions: Path, facts: Mapping[str, Any]) -> str:
     _put(partial / MANIFEST, json.dumps(manifest | {"version": name}, sort_keys=True).encode())
     put_in_place(partial, versions / name)
     return name
+
+
+@contextmanager
+def unfinished(partial: Path) -> Iterator[None]:
+    """While a folder is filled: it is removed where that fails, as on a full disk."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def put_in_place(partial: Path, folder: Path) -> None:

@@ -1,11 +1,13 @@
 """Publishing: whole versions, one pointer, and what is torn is never served."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -202,6 +204,32 @@ def test_a_crash_before_the_pointer_moves_leaves_what_is_served(
 
     assert current(root) != before
     assert open_published(root).version == current(root)
+
+
+def test_a_publication_that_finds_the_disk_full_leaves_no_files(
+    put_out: PutOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = put_out()
+    before = sorted((root / "versions").iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk, pytest.raises(OSError, match="No space"):
+        disk.setattr(np, "save", full)
+        put_out(turn=1)
+
+    assert sorted((root / "versions").iterdir()) == before
+
+
+def test_what_a_killed_publication_left_is_gone_with_the_next(put_out: PutOut) -> None:
+    left = put_out() / "versions" / ".2026-01-31.4711"
+    left.mkdir()
+    (left / "key_high.npy").write_bytes(b"half")
+
+    put_out(turn=1)
+
+    assert not left.exists()
 
 
 def test_nothing_is_published_without_a_champions_lists(

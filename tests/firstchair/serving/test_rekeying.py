@@ -1,6 +1,8 @@
 """A published version under new pseudonyms keeps each user's lists, matrix row and features."""
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,22 @@ def test_every_user_finds_what_was_theirs(put_copy_matrix: Callable[..., Path]) 
     assert of_users(root, NEW_KEY) == before
     assert published_keys(root) == set(new.values())
     assert not (root / VERSIONS / str(name)).exists()
+
+
+def test_a_full_disk_leaves_what_was_published_and_no_more(
+    put_copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = put_copy()
+    before = list((root / VERSIONS).iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        rekey_published(root, {user_key(user, KEY): user_key(user, NEW_KEY) for user in USERS})
+
+    assert list((root / VERSIONS).iterdir()) == before
 
 
 @pytest.mark.parametrize(
