@@ -9,7 +9,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from firstchair.http.metrics import exposition
-from firstchair.login.logins import Counts
+from firstchair.login.logins import LATENCY_BOUNDS, Counts
 from tests.deploy.containerfile import ROOT
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -68,6 +68,29 @@ def test_every_rule_waits_has_a_severity_and_says_what_to_do() -> None:
         assert re.fullmatch(r"\d+[mh]", str(rule["for"]))
         assert rule["labels"] in ({"severity": "warning"}, {"severity": "critical"})
         assert set(rule["annotations"]) == {"summary", "description"}  # type: ignore[call-overload]
+
+
+def expression(alert: str) -> str:
+    return next(str(rule["expr"]) for rule in rules() if rule["alert"] == alert)
+
+
+def test_a_threshold_of_seconds_can_be_passed() -> None:
+    # A quantile is never above the largest finite bound of its histogram.
+    limits = [
+        float(found[1])
+        for query in queries()
+        if "login_seconds_bucket" in query and (found := re.search(r"> ([\d.]+)$", query))
+    ]
+
+    assert limits
+    assert all(limit in LATENCY_BOUNDS and limit < LATENCY_BOUNDS[-1] for limit in limits)
+
+
+def test_what_is_missing_is_not_taken_for_what_is_well() -> None:
+    # A comparison of series that are not there finds nothing, so it raises no alert.
+    assert expression("FirstchairServesNoLists").endswith("or absent(firstchair_published)")
+    before, now = expression("FirstchairNoLogins").split(" unless ")
+    assert "offset 1d" in before and "offset" not in now
 
 
 def test_panels_have_a_meaning_and_do_not_overlap() -> None:

@@ -28,7 +28,11 @@ REASONS_HELD = 1 << 16
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 # Signals of a user who was forgotten.
 NOTHING = Today()
-LATENCY_BOUNDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
+# Seconds. The last ones are for a machine that cannot keep up, of which the alert rules tell.
+LATENCY_BOUNDS = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01),
+    *(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
 
 # A line of the spool holds the answer as it is sent; `expanded` makes its impressions.
 _LINE = b'{"source":"%b","source_seq":%d,"occurred_at":"%b.%03dZ","simulated":%b,"slate":%b}\n'
