@@ -105,18 +105,25 @@ def materialise(
     return run_id
 
 
-def close_orphans(instance: dg.DagsterInstance, *, now: datetime) -> int:
+def close_orphans(instance: dg.DagsterInstance, *, now: datetime, is_writing: bool) -> int:
     """Close runs that no process works on any more; they would hold back all runs after them.
 
     A run whose process on this machine is gone is closed at once. One that tells of no process,
     since it was killed before it opened the platform, is closed once its record has not changed for
-    `START_MINUTES`. A run that a person cancelled becomes cancelled, any other one failed.
+    `START_MINUTES`; so is one of another machine, which a container that was started anew is too,
+    while no other process writes, since a run holds the writers' lock or waits for who does. A run
+    that a person cancelled becomes cancelled, any other one failed.
+
+    Args:
+        instance: Where the runs are recorded.
+        now: The instant of asking.
+        is_writing: Whether another process holds the writers' lock.
 
     Returns:
         How many were closed.
     """
     records = instance.get_run_records(filters=dg.RunsFilter(statuses=LAUNCHED))
-    orphans = [record.dagster_run for record in records if _is_orphan(record, now)]
+    orphans = [record.dagster_run for record in records if _is_orphan(record, now, is_writing)]
     for run in orphans:
         if run.status is dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, KILLED)
@@ -125,12 +132,15 @@ def close_orphans(instance: dg.DagsterInstance, *, now: datetime) -> int:
     return len(orphans)
 
 
-def _is_orphan(record: dg.RunRecord, now: datetime) -> bool:
+def _is_orphan(record: dg.RunRecord, now: datetime, is_writing: bool) -> bool:
     run = record.dagster_run
     # Before the run itself begins, a tag may be that of the run it was started again from.
     process = None if run.status in BEFORE_START else run.tags.get(PROCESS_TAG)
-    if process is not None:
+    is_here = process is not None and process.partition(":")[0] == socket.gethostname()
+    if process is not None and is_here:
         return not _is_alive(process)
+    if process is not None and is_writing:
+        return False
     return now - record.update_timestamp >= timedelta(minutes=START_MINUTES)
 
 
@@ -141,11 +151,8 @@ def process_tag() -> str:
 
 
 def _is_alive(process: str) -> bool:
-    """Whether a process may be at work; of another machine nobody here knows."""
-    host, _, rest = process.partition(":")
-    if host != socket.gethostname():
-        return True
-    number, _, began = rest.partition(":")
+    """Whether a process of this machine is there."""
+    number, _, began = process.partition(":")[2].partition(":")
     try:
         found = psutil.Process(int(number)).create_time()
     except psutil.NoSuchProcess:

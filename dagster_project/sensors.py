@@ -20,6 +20,7 @@ from firstchair.platform import alerts, triggers, webhook
 from firstchair.platform.observed import observe
 from firstchair.platform.payloads import WebhookFormat
 from firstchair.platform.start import settled_at
+from firstchair.platform.work import at_work
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
 ONE_DAY = timedelta(days=1)
@@ -81,7 +82,8 @@ def alert_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource
     Runs that no process works on are closed first: they are reported and asked for again.
     """
     p = platform.open()
-    close_orphans(context.instance, now=datetime.now(UTC))
+    is_writing = at_work(p.databases.ledger) is not None
+    close_orphans(context.instance, now=datetime.now(UTC), is_writing=is_writing)
     checks = run_checks(context.instance, now=p.now)
     seen = observe(p, checks, runs_under_way(context.instance))
     watched = alerts.watch(p, seen)

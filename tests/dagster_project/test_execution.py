@@ -98,13 +98,32 @@ def test_a_run_whose_process_is_gone_is_closed(
         for process in (f"{here}:999999999", process_tag(), "another-machine:999999999")
     ]
 
-    assert close_orphans(instance, now=datetime.now(UTC)) == 1
+    assert close_orphans(instance, now=datetime.now(UTC), is_writing=False) == 1
     statuses = [instance.get_run_by_id(run_id).status for run_id in started]
     assert statuses == [
         dg.DagsterRunStatus.FAILURE,
         dg.DagsterRunStatus.STARTED,
         dg.DagsterRunStatus.STARTED,
     ]
+
+
+def test_a_run_of_a_container_that_is_gone_holds_nothing_back_once_nobody_writes(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    began = datetime.now(UTC)
+    run_id = instance.create_run_for_job(
+        job, tags={PROCESS_TAG: "3f2a9c81d0be:1:1764500000"}, status=dg.DagsterRunStatus.STARTED
+    ).run_id
+
+    def closed(minutes: int, *, is_writing: bool) -> int:
+        return close_orphans(
+            instance, now=began + timedelta(minutes=minutes), is_writing=is_writing
+        )
+
+    assert closed(4, is_writing=False) == closed(60 * 24, is_writing=True) == 0
+    assert closed(6, is_writing=False) == 1
+    assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.FAILURE
 
 
 @pytest.mark.parametrize(
@@ -126,8 +145,8 @@ def test_a_run_killed_before_it_tells_its_process_holds_nothing_back_for_long(
         instance.add_run_tags(run_id, {PROCESS_TAG: process_tag()})
     began = datetime.now(UTC)
 
-    assert close_orphans(instance, now=began + timedelta(minutes=4)) == 0
-    close_orphans(instance, now=began + timedelta(minutes=6))
+    assert close_orphans(instance, now=began + timedelta(minutes=4), is_writing=True) == 0
+    close_orphans(instance, now=began + timedelta(minutes=6), is_writing=True)
 
     assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus[closed_as]
     told = [run.run_id for run in failed_runs(instance, since=began - timedelta(days=1))]

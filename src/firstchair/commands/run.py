@@ -118,7 +118,8 @@ class _Run:
         self.runs: list[str] = []
         self.done = 0
         self.total = len(SOURCES)
-        close_orphans(self.instance, now=datetime.now(UTC))
+        # This process holds the writers' lock.
+        close_orphans(self.instance, now=datetime.now(UTC), is_writing=False)
 
     def after(self, mend: Callable[[], None]) -> tuple[date, ...]:
         self._land(ACCOUNTS)
