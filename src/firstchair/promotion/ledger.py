@@ -213,7 +213,11 @@ class Ledger:
         return found[0] if found else None
 
     def made(self, version: str) -> Entry | None:
-        """The newest entry that made a version champion; None if none did."""
+        """The newest entry that made a version champion; None if none did.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
         query = (
             sa.select(DECISIONS)
             .where(DECISIONS.c.champion_after == version)
@@ -221,7 +225,7 @@ class Ledger:
             .order_by(DECISIONS.c.sequence.desc())
             .limit(1)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None else _entry(found)
 
@@ -343,10 +347,14 @@ class Ledger:
             ) from error
 
     def phases(self) -> list[tuple[date, Phase | None]]:
-        """The as_of of every entry, oldest first, and the stage with traffic after it."""
+        """The as_of of every entry, oldest first, and the stage with traffic after it.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
         phase = DECISIONS.c.evidence["phase"]
         query = sa.select(DECISIONS.c.as_of, phase.label("phase")).order_by(DECISIONS.c.sequence)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [(row.as_of, phase_of(row.phase)) for row in connection.execute(query)]
 
     def table_versions(self) -> dict[str, set[int]]:
@@ -366,7 +374,11 @@ class Ledger:
         return found
 
     def champion_at(self, instant: datetime) -> Entry | None:
-        """The entry that made the champion of an instant; None before the first champion."""
+        """The entry that made the champion of an instant; None before the first champion.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
         query = (
             sa.select(DECISIONS)
             .where(DECISIONS.c.decided_at <= instant)
@@ -374,14 +386,18 @@ class Ledger:
             .order_by(DECISIONS.c.sequence.desc())
             .limit(1)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None or found.champion_after is None else _entry(found)
 
     def verify(self) -> Verification:
-        """Recompute every hash from the first entry on."""
+        """Recompute every hash from the first entry on.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
         previous, count = GENESIS, 0
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             for row in connection.execute(sa.select(DECISIONS).order_by(DECISIONS.c.sequence)):
                 values = dict(row._mapping)
                 stored = values.pop("hash")

@@ -281,3 +281,25 @@ def test_a_server_that_ends_within_a_transaction_leaves_the_ledger_whole(
     assert [entry.decision_id for entry in ledger.entries()] == ["d1"]
     assert ledger.append(decision(2)).sequence == 2
     assert ledger.verify().ok
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda ledger: ledger.made("1"),
+        lambda ledger: ledger.phases(),
+        lambda ledger: ledger.champion_at(NOW),
+        lambda ledger: ledger.verify(),
+        lambda ledger: ledger.champion_changes(),
+        lambda ledger: ledger.table_versions(),
+    ],
+)
+def test_a_ledger_that_is_away_is_one_error_whatever_is_asked(
+    ledger: Ledger, ask: Callable[[Ledger], object]
+) -> None:
+    away = Ledger(ledger.url.set(database="gone"))
+
+    with pytest.raises(LedgerError, match="The ledger cannot be read") as raised:
+        ask(away)
+
+    assert "Bring the database back" in raised.value.remedy
