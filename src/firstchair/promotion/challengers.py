@@ -236,12 +236,9 @@ def _evaluate(
     return _Evaluated(challenger, with_veto(verdict, slates), slates, measured, prompted)
 
 
-def _families(context: DecisionContext, day: Shadowed) -> tuple[str, str]:
-    """Families of the serving version and of the challenger."""
-    champion, challenger = (
-        context.registry.version(number).family for number in (day.champion, day.challenger)
-    )
-    return champion, challenger
+def _families(context: DecisionContext, day: Shadowed) -> tuple[str | None, str | None]:
+    """Families of the serving version and of the challenger, also of deleted versions."""
+    return context.family(day.champion), context.family(day.challenger)
 
 
 def _transition(

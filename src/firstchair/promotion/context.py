@@ -14,6 +14,7 @@ from firstchair.errors import EvidenceError
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.promotion import kinds
+from firstchair.promotion.evidence_record import families_of
 from firstchair.promotion.ledger import Decision, Entry, Ledger
 from firstchair.promotion.protocol import challenger_after, follow
 from firstchair.promotion.registry import Registry, Version
@@ -102,6 +103,11 @@ class DecisionContext:
         if self.last is None or self.last.champion_after is None:
             return None
         return self.registry.version(self.last.champion_after)
+
+    def family(self, number: str) -> str | None:
+        """Family of a version; from the ledger if it was deleted in MLflow, None if unknown."""
+        found = self.registry.find(number)
+        return families_of(self.past).get(number) if found is None else found.family
 
     def of_the_day(self, family: str) -> Version:
         """The newest version of a family for the day.
@@ -200,7 +206,11 @@ def decision_of(context: DecisionContext, transition: StageTransition, origin: O
 def write(
     context: DecisionContext, ledger: Ledger, transition: StageTransition, origin: Origin
 ) -> Entry:
-    """Write the entry first, then stages and aliases; idempotent."""
+    """Write the entry first, then stages and aliases; idempotent.
+
+    A decision that was made before has an entry already. What is tagged and aliased follows the
+    newest entry, which may be a later one.
+    """
     entry = ledger.append(decision_of(context, transition, origin))
-    follow(context.registry, entry)
+    follow(context.registry, ledger.last() or entry)
     return entry

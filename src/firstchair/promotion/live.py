@@ -9,7 +9,6 @@ from firstchair.events import blocked_days
 from firstchair.lake import Lake, connect
 from firstchair.lake import tables as t
 from firstchair.promotion.context import EXPERIMENT, DecisionContext, StageTransition
-from firstchair.promotion.evidence_record import families_of
 from firstchair.promotion.experiment import ExperimentDecision, as_evidence, decide
 from firstchair.promotion.exposure import stage_rows
 from firstchair.promotion.kinds import Verb
@@ -173,7 +172,7 @@ def _findings(
     context: DecisionContext, phase: Phase, found: ExperimentDecision, left_out: list[date]
 ) -> dict[str, Any]:
     versions = {"champion": phase.control, "challenger": phase.treatment}
-    families = {role: _family(context, number) for role, number in versions.items()}
+    families = {role: context.family(number) for role, number in versions.items()}
     record = asdict(found)
     kept = ("metrics", "segments", "minimum_detectable_effect", "planned_detectable_effect",
             "wanted_effect", "days", "outlook")  # fmt: skip
@@ -186,12 +185,6 @@ def _findings(
         "phase_before": phase.record(),
         "shortened": list(context.rules.live.shortened()),
     }
-
-
-def _family(context: DecisionContext, number: str) -> str | None:
-    """Family of a version; from the ledger if it was deleted in MLflow."""
-    found = context.registry.find(number)
-    return families_of(context.past).get(number) if found is None else found.family
 
 
 def _days_left_out(left_out: list[date]) -> tuple[dict[str, Any], ...]:

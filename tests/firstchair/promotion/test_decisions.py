@@ -5,19 +5,24 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
 from firstchair.errors import EvidenceError, FirstchairError
 from firstchair.lake import tables as t
 from firstchair.promotion import (
+    NAME,
     Phase,
     Registry,
     Stage,
+    decisions,
     is_followed,
     out_of_line,
     reconcile_aliases,
     replay_all,
     undecided,
 )
+from firstchair.promotion.context import REFRESH, DecisionContext, StageTransition
+from firstchair.promotion.registry import Version
 from tests.firstchair.promotion.conftest import AS_OF, NEXT_DAY, NOW, Audition
 from tests.firstchair.promotion.test_live import Stand
 
@@ -269,6 +274,57 @@ def test_a_day_before_the_last_decided_one_is_left_alone(two_days: Audition) -> 
 
     assert a.ledger.entries() == entries
     assert outcome.decision == "none: a later day is decided already"
+
+
+def test_days_with_a_version_that_was_deleted_in_mlflow_stop_no_challenge(
+    after_a_day: Audition,
+) -> None:
+    a = after_a_day
+    a.enter(NEXT_DAY, xgboost=0.24)
+    client = MlflowClient(tracking_uri=a.registry.tracking_uri)
+    client.delete_model_version(NAME, a.number("xgboost"))
+
+    outcome = a.decide(NEXT_DAY)
+
+    better = a.number("xgboost", NEXT_DAY)
+    assert outcome.challenger == better
+    assert a.registry.version(better).stage == Stage.CANARY
+    assert replay_all(a.lake, a.registry, a.ledger).different == 0
+
+
+def test_a_decision_that_was_made_before_moves_no_alias_back(
+    after_a_day: Audition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = after_a_day
+    a.enter(NEXT_DAY)
+    refit = a.registry.version(a.number("als", NEXT_DAY))
+
+    def held(context: DecisionContext, serving: Version, refit: Version) -> StageTransition:
+        return StageTransition(
+            kind=REFRESH,
+            decision="hold",
+            reason_codes=("refresh_not_proven",),
+            reasons=("Not proven.",),
+            champion_before=serving.version,
+            champion_after=serving.version,
+            challenger=refit,
+            stage=Stage.SHADOW,
+            phase=None,
+            challenger_after=None,
+            data_fingerprint="",
+            findings={"metrics": (), "checks": ()},
+        )
+
+    monkeypatch.setattr(decisions, "measure_refit", lambda *_, **__: refit)
+    monkeypatch.setattr(decisions, "evaluate_refit", held)
+    first = a.decide(NEXT_DAY)
+    aliases = a.aliases()
+
+    again = a.decide(NEXT_DAY)
+
+    assert (again.entries, a.aliases()) == (first.entries, aliases)
+    assert aliases["challenger"] == a.number("xgboost", NEXT_DAY)
+    assert is_followed(a.registry, a.ledger)
 
 
 def test_a_day_built_again_on_other_data_is_decided_again(after_a_day: Audition) -> None:
