@@ -43,6 +43,7 @@ def service(
             users=chain.from_iterable(one.users for one in found),
             artists={row[0]: row for one in found for row in one.artists}.values(),
             tracks={row[0]: row for one in found for row in one.tracks}.values(),
+            truth=home / "truth",
         )
         store = Store(Settings(home=home).events_url, home / "truth")
         for one in found:

@@ -42,7 +42,7 @@ class Size:
 
 def make_service(home: Path, size: Size) -> dict[str, Any]:
     """Write both sources into a home; how many events, and where each source counts on."""
-    make_accounts(open_databases(Settings(home=home)).accounts, size)
+    make_accounts(open_databases(Settings(home=home)).accounts, size, truth=home / "truth")
     landing = Landing(home / "landing/events", size)
     return {"events": sum(landing.add(day) for day in range(size.days)), "next": landing.next}
 
@@ -54,10 +54,14 @@ def land_another(home: Path, size: Size, counts: dict[str, int]) -> int:
     return landing.add(size.days)
 
 
-def make_accounts(url: sa.URL, size: Size) -> None:
+def make_accounts(url: sa.URL, size: Size, *, truth: Path) -> None:
     """Write users, artists and tracks into the account database."""
     replace_accounts(
-        url, users=_users(size.users), artists=_artists(size.artists), tracks=_tracks(size.artists)
+        url,
+        users=_users(size.users),
+        artists=_artists(size.artists),
+        tracks=_tracks(size.artists),
+        truth=truth,
     )
 
 

@@ -78,9 +78,9 @@ def load(
     Args:
         name: One of `DATASETS`.
         path: Its folder as published, or an export, or a folder of the exports of several users.
-        accounts: Account database; its three tables are replaced.
+        accounts: Account database; its three tables are replaced, if they were written from here.
         events_url: Event store; what an earlier load or simulation wrote there is removed.
-        truth: Where the names of the written objects are kept.
+        truth: Where the names of the written objects and of the account database are kept.
         seed: Of everything that is composed.
         start: First day (UTC), where the set has no times.
         days: Days of events, where the set has no times.
@@ -90,7 +90,8 @@ def load(
 
     Raises:
         SettingsError: There is no such data set or time zone, or one has to be named.
-        SourceError: A file is missing or malformed; nothing is written.
+        SourceError: A file is missing or malformed, or the account database cannot be written or
+            holds rows of somebody else; nothing is written, and earlier events stay.
     """
     if name not in DATASETS:
         raise SettingsError(
@@ -110,14 +111,15 @@ def load(
             time_zone=None if time_zone is None else known_zone(time_zone),
         )
         found = DATASETS[name](request)
-        return _written(name, found, accounts, Store(events_url, truth), progress)
+        return _written(name, found, accounts, events_url, truth, progress)
 
 
 def _written(
     name: str,
     found: Dataset,
     accounts: sa.URL,
-    store: Store,
+    events_url: str,
+    truth: Path,
     progress: Progress | None,
 ) -> LoadReport:
     catalogue: Counter[str] = Counter()
@@ -126,7 +128,10 @@ def _written(
         users=found.users,
         artists=_counted(found.artists, catalogue, "artists"),
         tracks=_counted(found.tracks, catalogue, "tracks"),
+        truth=truth,
     )
+    # Earlier events are removed once there is something in their place.
+    store = Store(events_url, truth)
     events: Counter[str] = Counter()
     dates = []
     for day in found.days:

@@ -1,27 +1,49 @@
 """Write the account source: users, artists and tracks, in one transaction."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from firstchair.errors import SourceError
+from firstchair.files import replace_file
 from firstchair.sources.accounts import ARTISTS, TRACKS, USERS, metadata
 
 Rows = Iterable[Sequence[Any]]
 
 
-def replace_accounts(url: sa.URL, *, users: Rows, artists: Rows, tracks: Rows) -> None:
+# In the folder of the truth: the databases whose accounts were written from this home.
+WRITTEN = "accounts.json"
+
+
+def replace_accounts(url: sa.URL, *, users: Rows, artists: Rows, tracks: Rows, truth: Path) -> None:
     """Replace the content of the three tables by these rows (column order of the contract).
 
+    Rows that were not written from this home may be another team's, and are never removed.
+
+    Args:
+        url: The account database.
+        users: Rows of that table; as are artists and tracks.
+        artists: See users.
+        tracks: See users.
+        truth: Folder of the home in which it is noted that its accounts were written from here.
+
     Raises:
-        SourceError: The database cannot be reached or written; it stays as it was.
+        SourceError: The database cannot be reached or written, or holds rows that were not written
+            from this home; it stays as it was.
     """
+    written = _written_from(truth)
     with _writing(url) as connection:
+        if _name(url, truth) not in written:
+            _require_empty(connection, url)
         for table, rows in ((USERS, users), (ARTISTS, artists), (TRACKS, tracks)):
             connection.execute(table.delete())
             _copy(connection, table, rows)
+    names = sorted({*written, _name(url, truth)})
+    replace_file(truth / WRITTEN, json.dumps(names).encode())
 
 
 def add_users(url: sa.URL, users: Rows) -> None:
@@ -61,3 +83,31 @@ def _copy(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
     with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def _written_from(truth: Path) -> list[str]:
+    """Names of the databases whose accounts were written from the home of this truth."""
+    path = truth / WRITTEN
+    return list(json.loads(path.read_text())) if path.exists() else []
+
+
+def _name(url: sa.URL, truth: Path) -> str:
+    """Place and name of the database; of the server in a home without the path of the home."""
+    host = str(url.query.get("host", url.host or "localhost")).removeprefix(str(truth.parent))
+    return f"{host}:{url.port or url.query.get('port', 5432)}/{url.database}"
+
+
+def _require_empty(connection: sa.Connection, url: sa.URL) -> None:
+    counts = {
+        table.name: connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        for table in (USERS, ARTISTS, TRACKS)
+    }
+    if any(counts.values()):
+        rows = ", ".join(f"{count:,} rows of {name}" for name, count in counts.items() if count)
+        raise SourceError(
+            f"The account database holds {rows} that were not written from this home.",
+            where=url.render_as_string(),
+            data="It stays as it was, and nothing was written or removed elsewhere.",
+            remedy="Set FIRSTCHAIR_SOURCE_DATABASE_URL to an empty database, or unset it and give "
+            "FIRSTCHAIR_HOME a new folder.",
+        )

@@ -44,20 +44,25 @@ class Store:
         self.names: list[str] = []
         truth.mkdir(parents=True, exist_ok=True)
         earlier = self.manifest.read_text().splitlines() if self.manifest.exists() else []
-        for name in map(json.loads, earlier):
+        names = [json.loads(line) for line in earlier]
+        # The last one may stand under its temporary name, if the process was killed.
+        for name in (*names, *(f"{last}.partial" for last in names[-1:])):
             if self.filesystem.exists(f"{self.root}/{name}"):
                 self.filesystem.rm_file(f"{self.root}/{name}")
         self.manifest.unlink(missing_ok=True)
 
     def put(self, name: str, data: bytes) -> None:
-        """Write one object under a temporary name that readers ignore, then move it."""
+        """Write one object under a temporary name that readers ignore, then move it.
+
+        It is noted before that, so that it is removed later even if this process is killed now.
+        """
         path = f"{self.root}/{name}"
+        with self.manifest.open("a") as manifest:
+            manifest.write(json.dumps(name) + "\n")
         self.filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         self.filesystem.pipe_file(f"{path}.partial", data)
         self.filesystem.mv(f"{path}.partial", path)
         self.names.append(name)
-        with self.manifest.open("a") as manifest:
-            manifest.write(json.dumps(name) + "\n")
 
     def put_lines(self, name: str, lines: Lines) -> None:
         """Write lines as one compressed object, with deterministic bytes; nothing without lines."""

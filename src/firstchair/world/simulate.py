@@ -80,7 +80,7 @@ class World:
 
     Raises:
         SettingsError: A number is out of range, or there is no such scenario; nothing is written.
-        SourceError: The account database cannot be written.
+        SourceError: The account database cannot be written, or holds rows of somebody else.
     """
 
     def __init__(
@@ -112,7 +112,11 @@ class World:
         odd = _odd_accounts(spec.start) if self.scenario.incidents.everyday else ()
         users = (*self._arriving(0), *odd)
         replace_accounts(
-            accounts, users=users, artists=_artists(self.music), tracks=_tracks(self.music)
+            accounts,
+            users=users,
+            artists=_artists(self.music),
+            tracks=_tracks(self.music),
+            truth=truth,
         )
         self.store = Store(events_url, truth)
         self.delivery = Delivery(
@@ -209,7 +213,7 @@ def simulate(
 
     Raises:
         SettingsError: A number is out of range, or there is no such scenario; nothing is written.
-        SourceError: The account database cannot be written.
+        SourceError: The account database cannot be written, or holds rows of somebody else.
     """
     spec = WorldSpec(users, artists, days, seed, start, scenario)
     world = World(spec, accounts=accounts, events_url=events_url, truth=truth)

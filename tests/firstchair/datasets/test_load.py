@@ -29,14 +29,14 @@ def accounts(new_database: Callable[[], sa.URL]) -> sa.URL:
 
 
 @pytest.fixture
-def loading(accounts: sa.URL, tmp_path: Path) -> Loading:
+def loading(accounts: sa.URL, new_database: Callable[[], sa.URL], tmp_path: Path) -> Loading:
     def call(
         name: str, path: Path, *, seed: int = 1, into: str = "store", days: int = DAYS
     ) -> LoadReport:
         return load(
             name,
             path,
-            accounts=accounts,
+            accounts=accounts if into == "store" else new_database(),
             events_url=str(tmp_path / into / "events"),
             truth=tmp_path / into / "truth",
             seed=seed,
@@ -295,6 +295,40 @@ def test_a_missing_file_is_named_and_the_sources_stay(
         loading("hetrec-lastfm", hetrec)
 
     assert not (tmp_path / "store").exists()
+
+
+def test_earlier_events_stay_where_the_accounts_cannot_be_written(
+    loading: Loading, hetrec: Path, accounts: sa.URL, tmp_path: Path
+) -> None:
+    loading("hetrec-lastfm", hetrec)
+    before = events(tmp_path)
+
+    with pytest.raises(SourceError, match="cannot be written"):
+        load(
+            "hetrec-lastfm",
+            hetrec,
+            accounts=accounts.set(database="away"),
+            events_url=str(tmp_path / "store" / "events"),
+            truth=tmp_path / "store" / "truth",
+            seed=1,
+            start=START,
+        )
+
+    assert events(tmp_path) == before
+
+
+def test_accounts_of_others_are_not_replaced_by_a_data_set(
+    loading: Loading, hetrec: Path, accounts: sa.URL, tmp_path: Path
+) -> None:
+    loading("hetrec-lastfm", hetrec)
+    (tmp_path / "store").rename(tmp_path / "theirs")
+    (tmp_path / "theirs" / "truth" / "accounts.json").unlink()
+
+    with pytest.raises(SourceError, match=f"{USERS} rows of users, {ARTISTS} rows of artists"):
+        loading("hetrec-lastfm", hetrec)
+
+    assert not (tmp_path / "store").exists()
+    assert rows(accounts, "select count(*) from users") == [(USERS,)]
 
 
 def test_a_bad_number_is_named_by_its_line(loading: Loading, hetrec: Path) -> None:

@@ -43,14 +43,15 @@ def same_for_all(world: World, artists: list[int] | np.ndarray) -> Whole:
 
 @pytest.fixture
 def make(new_database: Callable[[], sa.URL], tmp_path: Path) -> Make:
-    accounts = new_database()
-
     def call(scenario: str, **changes: Any) -> World:
         known: dict[str, Any] = {"users": 1_500, "artists": 300, "days": 30, "seed": 5}
         spec = WorldSpec(**(known | changes), start=START, scenario=scenario)
         folder = tmp_path / scenario
         return World(
-            spec, accounts=accounts, events_url=str(folder / "events"), truth=folder / "truth"
+            spec,
+            accounts=new_database(),
+            events_url=str(folder / "events"),
+            truth=folder / "truth",
         )
 
     return call

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from firstchair.errors import SettingsError
-from firstchair.world import WorldReport, simulate
+from firstchair.errors import SettingsError, SourceError
+from firstchair.world import Store, WorldReport, simulate
 
 DAYS, START = 12, date(2026, 1, 1)
 Event = dict[str, Any]
@@ -41,11 +41,11 @@ def simulated(folder: Path, accounts: sa.URL, **changes: Any) -> Lived:
 
 @pytest.fixture
 def live(new_database: Callable[[], sa.URL], tmp_path: Path) -> Callable[..., Lived]:
-    """Simulate into a folder of its own name."""
-    accounts = new_database()
+    """Simulate into a folder of its own name, with an account database of its own."""
+    databases: dict[str, sa.URL] = defaultdict(new_database)
 
     def make(name: str, **changes: Any) -> Lived:
-        return simulated(tmp_path / name, accounts, **changes)
+        return simulated(tmp_path / name, databases[name], **changes)
 
     return make
 
@@ -67,7 +67,9 @@ def longer(
 
 
 def digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """Of all files but the one that names the account database, which is another each time."""
+    every = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in every if path.name != "accounts.json"]
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
@@ -199,3 +201,50 @@ def test_a_world_that_cannot_be_is_refused_before_anything_is_written(
 
     assert named in str(raised.value)
     assert not (tmp_path / "a").exists()
+
+
+def test_accounts_that_this_home_did_not_write_are_left_alone(
+    new_database: Callable[[], sa.URL], tmp_path: Path
+) -> None:
+    accounts = new_database()
+    simulated(tmp_path / "theirs", accounts, days=1)
+
+    with pytest.raises(SourceError, match="120 rows of users") as raised:
+        simulated(tmp_path / "ours", accounts, users=5, days=1)
+
+    assert "FIRSTCHAIR_SOURCE_DATABASE_URL" in raised.value.remedy
+    assert not (tmp_path / "ours" / "events").exists()
+    with sa.create_engine(accounts, poolclass=sa.pool.NullPool).connect() as connection:
+        assert connection.scalar(sa.text("select count(*) from users")) == 120
+
+
+def test_accounts_of_a_home_that_was_moved_are_still_its_own(
+    new_database: Callable[[], sa.URL], tmp_path: Path
+) -> None:
+    accounts = new_database()
+    simulated(tmp_path / "before", accounts, days=1)
+    (tmp_path / "before").rename(tmp_path / "after")
+
+    _, report = simulated(tmp_path / "after", accounts, users=5, days=1)
+
+    assert report.users == 5
+
+
+def test_an_object_of_a_killed_world_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Store(str(tmp_path / "events"), tmp_path / "truth")
+    moved = killed.filesystem.mv
+
+    def move_and_die(*paths: str) -> None:
+        moved(*paths)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(killed.filesystem, "mv", move_and_die)
+        killed.put("2026-01-01/ios.json", b"{}")
+    assert [path.name for path in (tmp_path / "events").rglob("*.json")] == ["ios.json"]
+
+    Store(str(tmp_path / "events"), tmp_path / "truth")
+
+    assert [path for path in (tmp_path / "events").rglob("*") if path.is_file()] == []
