@@ -207,6 +207,39 @@ def test_impressions_and_lists_stand_where_the_settings_look_for_them() -> None:
         assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
+def place_of(pod: str, path: Path) -> tuple[str, str]:
+    """Claim on which a pod has a path, and where on it; no claim: it goes with the pod."""
+    spec = pods()[pod]["spec"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    mounts = [
+        m for m in spec["containers"][0]["volumeMounts"] if path.is_relative_to(m["mountPath"])
+    ]
+    nearest = max(mounts, key=lambda mount: len(mount["mountPath"]))
+    claim = volumes[nearest["name"]].get("persistentVolumeClaim", {}).get("claimName", "")
+    below = path.relative_to(nearest["mountPath"])
+    return claim, (Path(nearest.get("subPath", "")) / below).as_posix()
+
+
+@pytest.mark.parametrize("of", ["published", "spool", "forgotten", "reports", "tokens"])
+def test_what_the_api_and_the_pipeline_share_is_on_one_volume(of: str) -> None:
+    home = Path(stages()[-1].environment["FIRSTCHAIR_HOME"])
+    settings = Settings(home=home, tokens_file=config()["FIRSTCHAIR_TOKENS_FILE"])
+    path: Path = getattr(settings, of)
+
+    places = {
+        pod: place_of(pod, path)
+        for pod in ("firstchair-api", "firstchair-dagster", "firstchair-dagster-daemon")
+    }
+
+    assert len(set(places.values())) == 1, places
+    assert places["firstchair-api"][0]
+    # The folder is there before the claim's part is mounted, and is not root's own.
+    claim, there = places["firstchair-api"]
+    folder = there.removesuffix("/tokens.json")
+    (maker,) = pods()["firstchair-api"]["spec"]["initContainers"]
+    assert claim == "firstchair-spool" or f"/claim/{folder}" in maker["command"]
+
+
 def test_the_autoscaler_has_room_and_the_floor_stays_within_it() -> None:
     scaler = named("HorizontalPodAutoscaler", "firstchair-api")["spec"]
     floors = {

@@ -88,7 +88,9 @@ def test_the_options_are_properties_and_the_overlay_names_all_of_its_files() -> 
     assert options["spark.kubernetes.container.image"] == f"{image['name']}:{image['newTag']}"
     assert added("/spec/template/spec/containers/0/image") == image["name"]
     assert str(template.parent) == mount["mountPath"]
-    named_files = {"driver.yaml", "rights.yaml", template.name, "kustomization.yaml"}
+    named_files = {
+        *("driver.yaml", "console.yaml", "rights.yaml", template.name, "kustomization.yaml"),
+    }
     assert {path.name for path in OVERLAY.iterdir()} == named_files
 
 
@@ -110,6 +112,11 @@ def test_the_overlay_builds_and_only_pods_of_runs_are_drivers() -> None:
         assert pod["automountServiceAccountToken"]
         assert pod["serviceAccountName"] == "firstchair-pipeline"
         assert {"spark", "home"} <= {volume["name"] for volume in pod["volumes"]}
+    (api,) = (each for each in found if each["metadata"]["name"] == "firstchair-api")
+    api = api["spec"]["template"]["spec"]
+    (lake,) = (m for m in api["containers"][0]["volumeMounts"] if m.get("subPath") == "lake")
+    assert lake["mountPath"] == config()["FIRSTCHAIR_LAKE_URL"] and lake["readOnly"]
+    assert "/claim/lake" in api["initContainers"][0]["command"]
     account = rights()[1]["subjects"][0]
     assert (account["kind"], account["name"]) == ("ServiceAccount", "firstchair-pipeline")
 
