@@ -12,6 +12,8 @@ from firstchair.definitions.bounds import MOST_AVERAGES, bounded_parts
 Values = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
+# A relative standard error this small is what sums of equal values leave in rounding.
+ROUNDING = 1e-7
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -51,8 +53,8 @@ class Contrast:
     """Two arms compared, each field float64 (n_groups,).
 
     control, treatment: adjusted means. d: treatment / control - 1. se: standard error of d; NaN
-    if an arm has fewer than two users or the control's mean is not positive. n_control,
-    n_treatment: users.
+    if an arm has fewer than two users, the control's mean is not positive, or nothing varies.
+    n_control, n_treatment: users with a value.
     """
 
     control: Values
@@ -157,7 +159,7 @@ def compare(control: Moments, treatment: Moments) -> Contrast:
         ]
         ratio = means[1] / means[0]
         se = np.sqrt(np.maximum(variances[1] + ratio**2 * variances[0], 0)) / means[0]
-        sound = (control.n > 1) & (treatment.n > 1) & (means[0] > 0) & (se > 0)
+        sound = (control.n > 1) & (treatment.n > 1) & (means[0] > 0) & (se > ROUNDING)
     known = np.where(sound, se, np.nan)
     return Contrast(means[0], means[1], ratio - 1, known, control.n, treatment.n)
 
@@ -174,14 +176,16 @@ def compare_ratios(
     The delta method for a ratio of means (Deng et al. 2018, section 3): the variance of numerator -
     R denominator. A user's denominator counts at most `most` times the mean over both arms
     (`firstchair.definitions.bounds`): where one user held nearly all of it, the variance would tend
-    to 0, whatever the other users did.
+    to 0, whatever the other users did. Users of an arm are those with a denominator above 0. An
+    effect in which nothing varies, as where an arm's numerators are all 0, has no error.
     """
     pair = bounded_parts(numerator, denominator, most=most)
-    rows = []
+    rows, users = [], []
     for side in arms:
         top, bottom = (values[side] for values in pair)
         squares = (top.dot(top), top.dot(bottom), bottom.dot(bottom))
         rows.append((len(top), top.sum(), bottom.sum(), *squares))
+        users.append(np.count_nonzero(bottom))
     n, tops, bottoms, tt, tb, bb = np.array(rows).T
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = tops / bottoms
@@ -190,7 +194,8 @@ def compare_ratios(
         variances = rest / (n - 1) * n / bottoms**2
         lift = ratio[1] / ratio[0] if ratio[0] > 0 else np.nan
         se = np.sqrt(variances[1] + lift**2 * variances[0]) / ratio[0]
-    return Contrast(*(np.array([value]) for value in (*ratio, lift - 1, se, *n)))
+    known = se if se > ROUNDING else np.nan
+    return Contrast(*(np.array([value]) for value in (*ratio, lift - 1, known, *users)))
 
 
 def _sums(metrics: Iterable[Terms], side: Side) -> Moments:

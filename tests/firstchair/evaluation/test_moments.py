@@ -99,6 +99,24 @@ def test_a_ratio_of_sums_counts_heavy_users_more_and_is_clustered_by_user() -> N
     )
 
 
+def test_a_ratio_of_sums_has_no_error_where_nothing_varies() -> None:
+    shown, some = np.full(40, 10.0), np.tile([0.0, 1.0], 20)
+    sides = (slice(0, 20), slice(20, 40))
+    nobody_clicked = np.where(np.arange(40) < 20, some, 0.0)
+
+    for clicked in (nobody_clicked, np.ones(40), np.zeros(40)):
+        assert np.isnan(compare_ratios(clicked, shown, sides).se[0])
+
+
+def test_a_ratio_of_sums_counts_users_who_were_shown_something() -> None:
+    shown = np.tile([10.0, 0.0, 0.0, 5.0], 10)
+    clicked = np.tile([1.0, 0.0, 0.0, 2.0], 10)
+
+    found = compare_ratios(clicked, shown, (slice(0, 16), slice(16, 40)))
+
+    assert (found.n_control[0], found.n_treatment[0]) == (8, 12)
+
+
 def test_several_facts_foretell_what_an_ordinary_regression_with_the_arm_does() -> None:
     facts = np.column_stack([X, X**2, RNG.normal(0, 1, USERS), np.ones(USERS)])
     design = np.column_stack([ARM, facts])

@@ -360,6 +360,39 @@ def test_what_is_printed_are_the_rules_that_decided(
     assert f"a power of {percent(power)}" in powered(0.1, binds=True, rules=rules).detail
 
 
+@pytest.mark.parametrize(("stage", "share"), [("canary", 0.2), ("canary", 0.5), ("probation", 0.5)])
+@pytest.mark.parametrize("clicks", [0, 1])
+def test_a_first_day_on_which_nothing_varies_stops_no_decision(
+    stage: str, share: float, clicks: int
+) -> None:
+    rows = evidence_of(users=40, days=2)
+    first = pc.equal(rows["day"], DATES[0])
+    alike = pc.and_(first, pc.equal(rows["arm"], "challenger")) if clicks == 0 else first
+    counts = pc.if_else(alike, float(clicks), rows["clicks"])
+    rows = rows.set_column(rows.column_names.index("clicks"), "clicks", counts)
+    shown = pc.if_else(alike, 10.0, rows["impressions"])
+    rows = rows.set_column(rows.column_names.index("impressions"), "impressions", shown)
+
+    daily = decide_daily(as_evidence(rows), RULES, stage=stage, share=share)
+
+    pooled = [next(m for m in found.metrics if m.name == "ctr_pooled") for found in daily]
+    assert [found.decision for found in daily] == [Verb.HOLD] * 2
+    assert [metric.se is None for metric in pooled] == [True, False]
+
+
+def test_harm_to_the_ratio_of_sums_is_read_of_enough_users_who_saw_a_list() -> None:
+    rows = evidence_of(Effect(-0.5), users=1_200, days=4)
+    few = pc.ends_with(rows["user_key"], "0")
+    for name in ("impressions", "clicks", "plays", "ms_played", "track_ms"):
+        place = rows.column_names.index(name)
+        rows = rows.set_column(place, name, pc.if_else(few, rows[name], 0.0))
+
+    found = decide(as_evidence(rows), replace(RULES, harm_days=1))
+
+    pooled = next(metric for metric in found.metrics if metric.name == "ctr_pooled")
+    assert (pooled.se is not None, pooled.log_e) == (True, None)
+
+
 def test_users_who_leave_for_good_are_missed() -> None:
     found = decide(as_evidence(evidence_of(users=10_000, days=24, left=0.15)), RULES)
 
