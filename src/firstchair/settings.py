@@ -5,7 +5,6 @@ import hmac
 import os
 import re
 import secrets
-import socket
 from pathlib import Path
 from typing import Literal, Self
 
@@ -27,6 +26,7 @@ from pydantic_settings import (
 
 from firstchair.definitions.families import CONTENDERS, Family, families_in, listing
 from firstchair.errors import SettingsError
+from firstchair.files import sync_folder, write_once
 from firstchair.mappings import AccountMapping, EventMapping
 from firstchair.memory import bytes_of, limit_engine
 
@@ -562,7 +562,8 @@ class Settings(BaseSettings):
         """The key of the user pseudonyms; made once in `home` (mode 0600) where none is set.
 
         Raises:
-            SettingsError: A rotation was interrupted, or the setting holds a key from before one.
+            SettingsError: A rotation was interrupted, the setting holds a key from before one, or
+                the file of the key is empty.
         """
         self.require_one_key()
         set_one, kept = self.pseudonym_key.get_secret_value(), self.home / "pseudonym_key"
@@ -585,6 +586,7 @@ class Settings(BaseSettings):
         """Have `home` keep the key in this file, which is moved, in the place of the one before."""
         self._rotated.touch(mode=0o600)
         file.replace(self.home / "pseudonym_key")
+        sync_folder(self.home)
 
     @property
     def _rotated(self) -> Path:
@@ -683,23 +685,20 @@ def _renamed(old: str) -> SettingsError:
 
 
 def _kept_secret(path: Path, first: str = "") -> str:
-    """The secret in `path`; the first call writes it with mode 0600, by default at random."""
+    """The secret in `path`; the first call writes it with mode 0600, by default at random.
+
+    Raises:
+        SettingsError: The file is empty, so that anybody would know the secret.
+    """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_once(path, first or secrets.token_hex(32), mode=0o600)
-    return path.read_text().strip()
-
-
-def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file whole unless it is there: of several processes, the first one's text stands."""
-    # In two containers over one home a process may have the same number.
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
+        write_once(path, (first or secrets.token_hex(32)).encode(), mode=0o600)
+    secret = path.read_text().strip(" \t\r\n\0")  # a file that lost power may hold zeros
+    if secret:
+        return secret
+    raise SettingsError(
+        f"The file of the secret {path.name} is empty.",
+        where=str(path),
+        data="Nothing was read or written; the tables and lists are under the secret it held.",
+        remedy="Put the secret back from a backup. Where it is api_token, or the home holds no "
+        "data yet, remove the file instead: the next start makes a new one.",
+    )

@@ -96,6 +96,32 @@ def test_a_secret_is_made_once_and_readable_by_its_owner_alone() -> None:
     assert stat.S_IMODE((settings.home / "pseudonym_key").stat().st_mode) == 0o600
 
 
+def test_a_secret_is_on_the_disk_before_anything_is_made_under_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, synced = load_settings(), []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+
+    settings.secret_pseudonym_key()
+
+    kept = settings.home / "pseudonym_key"
+    assert synced == [kept.stat().st_ino, settings.home.stat().st_ino]
+
+
+@pytest.mark.parametrize("name", ["pseudonym_key", "tombstone_key", "api_token"])
+@pytest.mark.parametrize("left", ["", "\n", "\0" * 64])
+def test_a_secret_that_lost_its_content_is_refused(name: str, left: str) -> None:
+    settings = load_settings()
+    settings.home.mkdir()
+    (settings.home / name).write_text(left)
+
+    with pytest.raises(SettingsError, match=f"{name} is empty") as fault:
+        getattr(settings, f"secret_{name}")()
+
+    assert fault.value.where == str(settings.home / name)
+    assert "backup" in fault.value.remedy
+
+
 def test_secrets_are_hidden_where_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRSTCHAIR_API_TOKEN", "open-sesame")
 

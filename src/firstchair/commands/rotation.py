@@ -16,6 +16,7 @@ from firstchair import events
 from firstchair.commands.run import Progress
 from firstchair.errors import FirstchairError, RunError
 from firstchair.events.personal import is_account_key
+from firstchair.files import replace_file, sync_file, sync_folder
 from firstchair.lake import drop_earlier_versions, remove_left, vacuum
 from firstchair.lake import tables as t
 from firstchair.outbox.spooled import is_written_to
@@ -27,7 +28,6 @@ from firstchair.promotion import Reason, note
 from firstchair.promotion.kept_buckets import keep_buckets
 from firstchair.publication import copy_to
 from firstchair.publication.rekeying import published_keys, rekey_published
-from firstchair.settings import write_once
 from firstchair.signals.signal_log import rekey_signals
 from firstchair.sources import EventStore, Record
 
@@ -160,13 +160,15 @@ class _Rotation:
         if (self.folder / FOUND).exists():
             return
         settings = self.platform.settings
-        write_once(self.folder / KEY, secrets.token_hex(32), mode=0o600)
+        # Nothing is under a key that an earlier call drew and did not come to pair.
+        new_key = secrets.token_hex(32).encode()
+        replace_file(self.folder / KEY, new_key, mode=0o600)
         found = pairs(
             self.platform.lake,
             self.platform.databases.accounts,
             EventStore(settings.events_url, {}),
             old_key=settings.pseudonym_key_before_rotation(),
-            new_key=(self.folder / KEY).read_text().encode(),
+            new_key=new_key,
             user_ids=self._user_ids,
             mapping=settings.accounts.mapping.users,
             others=published_keys(settings.published) | self._in_quarantine(),
@@ -174,7 +176,9 @@ class _Rotation:
         partial = self.folder / f"{FOUND}.partial"
         pq.write_table(found, partial)
         partial.chmod(0o600)
+        sync_file(partial)
         partial.replace(self.folder / FOUND)
+        sync_folder(self.folder)
 
     def _user_ids(self, records: Sequence[Record]) -> set[str]:
         """Account keys of the events among some records of the event store."""
@@ -235,7 +239,7 @@ class _Rotation:
         """Drawn once a rotation; it tells nothing of the keys."""
         path = self.folder / "identity"
         if not path.exists():
-            write_once(path, secrets.token_hex(8))
+            replace_file(path, secrets.token_hex(8).encode())
         return path.read_text()
 
     def _replace_key(self) -> None:

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from firstchair.files import replace_file, write_once
 from firstchair.platform.platform import Platform
-from firstchair.settings import write_once
 
 MARK = "first-start"
 
@@ -14,15 +14,23 @@ def note_first_start(platform: Platform) -> datetime:
     Returns:
         That instant.
     """
-    path = platform.settings.home / MARK
-    write_once(path, datetime.now(UTC).isoformat())
-    return datetime.fromisoformat(path.read_text(encoding="ascii"))
+    if (known := first_start(platform)) is not None:
+        return known
+    path, now = platform.settings.home / MARK, datetime.now(UTC)
+    # A mark that cannot be read is no mark, and is replaced.
+    (replace_file if path.exists() else write_once)(path, now.isoformat().encode())
+    return first_start(platform) or now
 
 
 def first_start(platform: Platform) -> datetime | None:
-    """When the services of this home were started for the first time; None before that."""
-    path = platform.settings.home / MARK
-    return datetime.fromisoformat(path.read_text(encoding="ascii")) if path.exists() else None
+    """When the services of this home were started for the first time; None before that.
+
+    A mark that lost its content with the machine's power counts as none.
+    """
+    try:
+        return datetime.fromisoformat((platform.settings.home / MARK).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def settled_at(platform: Platform) -> datetime | None:
