@@ -6,6 +6,7 @@ from typing import Protocol
 
 from firstchair.platform.journal import FIRED
 
+ONE_DAY = timedelta(days=1)
 NOT_HELD, SAME_EPISODE, COOL_DOWN = "not_held", "same_episode", "cool_down"
 
 
@@ -29,7 +30,12 @@ class Patience(Protocol):
 
 
 def outcome(
-    rule: Patience, held: Mapping[date, bool], fired_on: Sequence[date], *, as_of: date
+    rule: Patience,
+    held: Mapping[date, bool],
+    fired_on: Sequence[date],
+    *,
+    as_of: date,
+    known_from: date = date.min,
 ) -> str | None:
     """The outcome of the condition on `as_of`; None where it does not hold.
 
@@ -39,9 +45,11 @@ def outcome(
 
     Args:
         rule: The cause's rule.
-        held: Whether the condition held, by as_of; missing days count as not held.
+        held: Whether the condition held, by as_of; missing days from `known_from` on count as not
+            held.
         fired_on: The as_of days on which it fired before; `as_of` itself is ignored.
         as_of: The day that is judged.
+        known_from: First day of which `held` tells; earlier ones end no episode.
     """
     if not held.get(as_of, False):
         return None
@@ -50,15 +58,16 @@ def outcome(
     earlier = [day for day in fired_on if day < as_of]
     if not earlier:
         return FIRED
-    if rule.clear_days and not _was_clear(held, max(earlier), as_of, rule.clear_days):
+    since = max(max(earlier) + ONE_DAY, known_from)
+    if rule.clear_days and not _was_clear(held, since, as_of, rule.clear_days):
         return SAME_EPISODE
     return COOL_DOWN if (as_of - max(earlier)).days < rule.cool_down_days else FIRED
 
 
 def _was_clear(held: Mapping[date, bool], since: date, until: date, clear_days: int) -> bool:
-    """Whether the condition was absent for `clear_days` days in a row between the two days."""
+    """Whether the condition was absent for `clear_days` days in a row from `since` to `until`."""
     run = 0
-    for number in range(1, (until - since).days):
+    for number in range((until - since).days):
         run = 0 if held.get(since + timedelta(days=number), False) else run + 1
         if run >= clear_days:
             return True

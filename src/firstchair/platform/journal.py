@@ -155,8 +155,8 @@ class Journal:
     ) -> None:
         """Open an incident for each code of `found` without one, and resolve those not in `found`.
 
-        What was acknowledged and is not in `found` is acknowledged no longer. What is unknown stays
-        as it is.
+        What was acknowledged and is not in `found` is acknowledged no longer. What ends while a
+        person knows of it, and was not delivered, never is. What is unknown stays as it is.
 
         Args:
             found: Detail by code.
@@ -179,6 +179,10 @@ class Journal:
                 connection.execute(pg.insert(INCIDENTS).values(values).on_conflict_do_nothing())
             going_on = found.keys() | set(unknown)
             over = INCIDENTS.c.code.in_(open_now - going_on) & INCIDENTS.c.resolved_at.is_(None)
+            silenced = INCIDENTS.c.code.in_(sa.select(SILENCES.c.code).where(_holds(now)))
+            untold = over & silenced & INCIDENTS.c.delivered_at.is_(None)
+            # Without a fault it counts as never tried, and what is over is then not posted.
+            connection.execute(INCIDENTS.update().where(untold).values(last_fault=None))
             connection.execute(
                 INCIDENTS.update()
                 .where(over)

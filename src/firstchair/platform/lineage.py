@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+import duckdb
 import sqlalchemy as sa
 
 import firstchair
-from firstchair.errors import SettingsError
+from firstchair.errors import FirstchairError, SettingsError
 from firstchair.lake import Lake, Table, is_simulated
 from firstchair.lake import tables as t
 from firstchair.models import Family, model_name
@@ -111,13 +111,13 @@ class Lineage:
 
     def __init__(self, settings: Settings, accounts: sa.URL) -> None:
         self._settings, self._accounts = settings, accounts
-        self._client = _client(settings)
+        self._client, self._lake = _client(settings), Lake(settings.lake_url)
 
     def tell(self, state: State, step: Step) -> None:
         """Send one event; an address that does not take it is logged, and stops no run."""
         try:
             self._client.emit(self._event(state, step))
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, FirstchairError, duckdb.Error) as error:
             LOG.warning("%s of %s was not sent: %s", state, step.asset, error)
 
     def _event(self, state: State, step: Step) -> Any:
@@ -151,9 +151,10 @@ class Lineage:
             **({"errorMessage": failed} if step.error else {}),
         }
 
-    @cached_property
+    @property
     def _simulated(self) -> bool:
-        return is_simulated(Lake(self._settings.lake_url))
+        """Asked at each event: the run itself may write the first simulated ones."""
+        return is_simulated(self._lake)
 
     def _read(self, asset: str) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
         if asset == "landed_events":

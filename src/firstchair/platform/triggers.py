@@ -1,7 +1,7 @@
 """Due work, read from tables: new objects, days, decisions, and retraining with its cause."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -52,6 +52,8 @@ class Condition:
 
     Drift is a separate cause for each kind of column, so that weeks of drift in one kind do not
     hide drift in another.
+
+    known_from: First day of which `held` tells.
     """
 
     cause: str
@@ -59,6 +61,7 @@ class Condition:
     held: Mapping[date, bool]
     detail: str
     evidence: Mapping[str, Any]
+    known_from: date = date.min
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,10 @@ def judged(
     found = []
     for condition in conditions:
         fired_on = [record.as_of for record in fired if record.cause == condition.cause]
-        came_to = outcome(condition.rule, condition.held, fired_on, as_of=as_of)
+        known_from = condition.known_from
+        came_to = outcome(
+            condition.rule, condition.held, fired_on, as_of=as_of, known_from=known_from
+        )
         if came_to is not None:
             said = (condition.cause, came_to, condition.detail, condition.evidence)
             found.append(TriggerRecord(platform.now, as_of, *said))
@@ -214,7 +220,7 @@ def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
     """Conditions from monitoring's tables: drift, a fall of engagement, overfitting."""
     import monitoring
 
-    since = as_of - PAST_DAYS * ONE_DAY
+    since = as_of - (PAST_DAYS - 1) * ONE_DAY
     window = f"as_of >= date '{since}' and as_of <= date '{as_of}'"
     drifted = lake.read(t.DRIFT, f"{window} and drifted").to_pylist()
     for kind in sorted({row["kind"] for row in drifted}):
@@ -222,7 +228,8 @@ def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
         here = [row for row in drifted if row["as_of"] == as_of and row["kind"] == kind]
         named = {row["column"]: round(row["effect"], 3) for row in here}
         text = f"Drift of the {kind}: {', '.join(sorted(named))}."
-        yield Condition(f"drift:{kind}", rules.triggers.drift, days, text, {"columns": named})
+        evidence = {"columns": named}
+        yield Condition(f"drift:{kind}", rules.triggers.drift, days, text, evidence, since)
     changes = monitoring.engagement_regression(
         lake, as_of=as_of, days=PAST_DAYS, rules=rules.engagement
     )
@@ -231,12 +238,12 @@ def of_tables(lake: Lake, as_of: date, rules: "Rules") -> Iterator[Condition]:
         change, rule = changes[as_of].relative_change, rules.triggers.engagement_regression
         recent = f"the last {rules.engagement.recent_days} complete days"
         text = f"CTR of {recent} is {change:+.1%} against the days before."
-        yield Condition("engagement_regression", rule, fallen, text, {"change": change})
+        yield Condition("engagement_regression", rule, fallen, text, {"change": change}, since)
     overfit = lake.read(t.OVERFIT, f"{window} and overfit").to_pylist()
     families = sorted(row["family"] for row in overfit if row["as_of"] == as_of)
     days = dict.fromkeys((row["as_of"] for row in overfit), True)
     text = f"Remembers more and foresees less than usual: {', '.join(families)}."
-    yield Condition("overfit", rules.triggers.overfit, days, text, {"families": families})
+    yield Condition("overfit", rules.triggers.overfit, days, text, {"families": families}, since)
 
 
 def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> Iterator[Condition]:
@@ -246,30 +253,51 @@ def of_models(lake: Lake, as_of: date, fitted: date | None, rules: "Rules") -> I
 
     fitted: as_of of the newest day on which every family was fitted; None where there is none.
     """
+    triggers = rules.triggers
     age = (as_of - fitted).days if fitted is not None else None
-    stale = {as_of: age is None or age > rules.triggers.freshness.max_days}
     newest = f"of {fitted}" if fitted is not None else "none"
-    text = f"Features of {as_of}, newest models {newest}."
-    yield Condition("freshness", rules.triggers.freshness, stale, text, {"fitted": fitted})
+    yield Condition(
+        "freshness",
+        triggers.freshness,
+        _held_lately(
+            triggers.freshness,
+            as_of,
+            lambda day: fitted is None or (day - fitted).days > triggers.freshness.max_days,
+        ),
+        f"Features of {as_of}, newest models {newest}.",
+        {"fitted": fitted},
+    )
     if age is None or fitted is None:
         return
-    old = {as_of: age >= rules.triggers.schedule.max_age_days}
     yield Condition(
         "schedule",
-        rules.triggers.schedule,
-        old,
+        triggers.schedule,
+        _held_lately(
+            triggers.schedule,
+            as_of,
+            lambda day: (day - fitted).days >= triggers.schedule.max_age_days,
+        ),
         f"The newest models are {age} days old.",
         {"age": age},
     )
     growth = _growth(lake, fitted, as_of)
-    grown = {as_of: growth >= rules.triggers.volume.min_growth}
     yield Condition(
         "volume",
-        rules.triggers.volume,
-        grown,
+        triggers.volume,
+        _held_lately(
+            triggers.volume,
+            as_of,
+            lambda day: _growth(lake, fitted, day) >= triggers.volume.min_growth,
+        ),
         f"Events have grown by {growth:.0%}.",
         {"growth": growth},
     )
+
+
+def _held_lately(rule: Patience, as_of: date, holds: Callable[[date], bool]) -> Mapping[date, bool]:
+    """Whether a condition held on each of the days that its rule asks of, up to `as_of`."""
+    days = (as_of - number * ONE_DAY for number in range(rule.hold_days))
+    return {day: holds(day) for day in days}
 
 
 def _growth(lake: Lake, fitted: date, as_of: date) -> float:
@@ -279,7 +307,7 @@ def _growth(lake: Lake, fitted: date, as_of: date) -> float:
     return _grown(lake, lake.version(t.EVENTS), fitted, as_of)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _grown(lake: Lake, _version: int, fitted: date, as_of: date) -> float:
     """As `_growth`; it reads all of history, so once for a version of the table, not each tick."""
     with connect() as connection:

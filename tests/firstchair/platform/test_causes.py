@@ -53,6 +53,18 @@ def test_a_condition_fires_when_it_lasts_and_then_keeps_quiet(
     assert outcomes(rule, held) == expected
 
 
+def test_an_episode_longer_than_what_is_known_of_it_fires_once() -> None:
+    held = {START + timedelta(days=n): True for n in range(40, 101)}
+    fired_on, as_of = [START], START + timedelta(days=100)
+
+    known_from = START + timedelta(days=40)
+
+    rule = Rule(clear_days=3)
+    assert outcome(rule, held, fired_on, as_of=as_of, known_from=known_from) == "same_episode"
+    held |= {START + timedelta(days=n): False for n in (60, 61, 62)}
+    assert outcome(rule, held, fired_on, as_of=as_of, known_from=known_from) == "fired"
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_cannot_flap(seed: int) -> None:
     random = Random(seed)

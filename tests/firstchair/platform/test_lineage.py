@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ from dagster_project.definitions import defs
 from dagster_project.lineage import tell_of
 from firstchair.databases import Databases
 from firstchair.errors import DataError, SettingsError
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.platform import open_platform
 from firstchair.platform.lineage import READS, WRITES, Lineage, State, Step
@@ -104,6 +106,43 @@ def test_reads_and_writes_are_those_of_the_graph() -> None:
         name: parents for name, parents in upstream.items() if parents
     }
     assert set(WRITES) <= set(upstream)
+
+
+def test_the_run_that_writes_the_first_simulated_events_says_so(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, openlineage_url=str(tmp_path / "lineage.jsonl"))
+    lineage = Lineage(settings, ACCOUNTS)
+    event = {"event_id": "a", "event_date": AT.date(), "simulated": True}
+    rows = pa.Table.from_pylist(
+        [dict.fromkeys(t.EVENTS.schema.names) | event], schema=t.EVENTS.schema
+    )
+
+    lineage.tell(State.START, step("silver_events"))
+    Lake(settings.lake_url).append(t.EVENTS, rows)
+    lineage.tell(State.COMPLETE, step("silver_events"))
+
+    told = map(json.loads, (tmp_path / "lineage.jsonl").read_text().splitlines())
+    tags = [each["run"]["facets"]["tags"]["tags"] for each in told]
+    assert [{tag["key"]: tag["value"] for tag in each}["simulated"] for each in tags] == [
+        "false",
+        "true",
+    ]
+
+
+def test_a_lake_that_cannot_be_read_stops_no_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(home=tmp_path, openlineage_url=str(tmp_path / "lineage.jsonl"))
+    rows = pa.Table.from_pylist(
+        [dict.fromkeys(t.EVENTS.schema.names) | {"event_date": AT.date()}], schema=t.EVENTS.schema
+    )
+    Lake(settings.lake_url).append(t.EVENTS, rows)
+    for file in Path(settings.lake_url).rglob("*.parquet"):
+        file.unlink()
+
+    with caplog.at_level(logging.WARNING):
+        Lineage(settings, ACCOUNTS).tell(State.START, step("churn"))
+
+    assert "START of churn was not sent" in caplog.text
 
 
 def test_an_address_that_does_not_answer_is_logged(

@@ -8,6 +8,7 @@ import pytest
 
 from firstchair.lake import Lake
 from firstchair.lake import tables as t
+from firstchair.platform.causes import outcome
 from firstchair.platform.triggers import of_models
 from monitoring import load_rules
 
@@ -76,3 +77,27 @@ def test_history_is_read_once_for_all_looks_until_events_come_in(served: Lake) -
 
 def test_after_a_run_with_models_there_is_no_growth_and_no_history_is_read(served: Lake) -> None:
     assert growth(unreadable(served), fitted=AS_OF) == 0
+
+
+@pytest.mark.parametrize(
+    ("cause", "change", "first"),
+    [
+        ("freshness", {"hold_days": 2}, 2),
+        ("schedule", {"hold_days": 3, "max_age_days": 5}, 7),
+        ("volume", {"hold_days": 2, "min_growth": 0.25}, 3),
+    ],
+)
+def test_a_condition_of_the_models_that_has_to_last_fires_when_it_has(
+    served: Lake, cause: str, change: dict[str, float], first: int
+) -> None:
+    rules = load_rules()
+    rule = getattr(rules.triggers, cause).model_copy(update=change)
+    triggers = rules.triggers.model_copy(update={cause: rule})
+    rules = rules.model_copy(update={"triggers": triggers})
+
+    def came_to(age: int) -> str | None:
+        as_of = FITTED + timedelta(days=age)
+        conditions = {one.cause: one for one in of_models(served, as_of, FITTED, rules)}
+        return outcome(conditions[cause].rule, conditions[cause].held, [], as_of=as_of)
+
+    assert [came_to(first - 1), came_to(first)] == ["not_held", "fired"]

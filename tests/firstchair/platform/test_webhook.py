@@ -125,6 +125,23 @@ def test_what_a_person_knows_of_is_not_posted_and_an_acknowledgement_ends_with_i
     assert journal.silences(now=later) == {}
 
 
+@pytest.mark.parametrize("until", [None, START + timedelta(minutes=12)])
+def test_what_a_person_knows_of_is_not_posted_after_it_has_ended_either(
+    journal: Journal, receiver: Receiver, until: datetime | None
+) -> None:
+    receiver.faults = 1
+    to = webhook.Receiver(receiver.url, KEY, simulated=False)
+    tell(journal, (STALE,), to, now=START)
+    journal.silence("stale_data", by="ana", at=START, until=until)
+
+    for minutes in (5, 10, 15, 60):
+        found = (STALE,) if minutes == 5 else ()
+        tell(journal, found, to, now=START + timedelta(minutes=minutes))
+
+    assert receiver.events() == []
+    assert journal.incidents(only_open=True) == []
+
+
 def test_what_cannot_be_said_leaves_an_incident_and_its_acknowledgement_as_they_are(
     journal: Journal, receiver: Receiver
 ) -> None:
