@@ -21,6 +21,7 @@ from firstchair.sources import (
     Record,
     accounts,
     missing_tables,
+    spread,
     unknown_keys,
 )
 
@@ -150,8 +151,7 @@ def _events(
 
 def _sample(store: EventStore, names: list[str]) -> Iterable[tuple[str, Record]]:
     """Up to `RECORDS` records of objects spread over all of them."""
-    step = max(1, len(names) // OBJECTS)
-    chosen = names[::step][:OBJECTS]
+    chosen = spread(names, OBJECTS)
     each = -(-RECORDS // max(1, len(chosen)))
     for name in chosen:
         for record in islice(store.records(name), each):

@@ -16,7 +16,7 @@ from firstchair import events
 from firstchair.databases import to_driver
 from firstchair.errors import SettingsError
 from firstchair.mappings import EventMapping
-from firstchair.sources import EventStore, Record, table_columns
+from firstchair.sources import EventStore, Record, spread, table_columns
 
 CONFIG = "firstchair.toml"
 RECORDS, OBJECTS, DEPTH = 200, 10, 4
@@ -53,11 +53,13 @@ COLUMN_NAMES = {
 TYPE_PARTS = (
     ("unfollow", "unfollow unlike"),
     ("follow", "follow like"),
-    ("impression", "impression shown view"),
+    ("impression", "impression shown display view"),
     ("click", "click tap select"),
     ("play", "play listen stream scrobble"),
     ("login", "login signin signedin sessionstart loggedin"),
 )
+# Words that hold such a part and mean something else.
+OTHER_WORDS = re.compile("playlist|dislike|preview|review|overview|listener|deselect")
 SECONDS = re.compile(r"sec")
 
 
@@ -121,7 +123,7 @@ def init(
 def _sample(events_url: str) -> Iterator[Record]:
     store = EventStore(events_url, {})
     names = list(store.states())
-    for name in names[:: max(1, len(names) // OBJECTS)][:OBJECTS]:
+    for name in spread(names, OBJECTS):
         yield from islice(store.records(name), RECORDS // OBJECTS)
 
 
@@ -230,7 +232,7 @@ def _type_names(values: list[Any]) -> dict[str, str]:
     """What a source calls our event types, the most frequent first."""
     names: dict[str, str] = {}
     for value, _ in Counter(str(value) for value in values).most_common(50):
-        plain = re.sub(r"[^a-z]", "", value.lower())
+        plain = OTHER_WORDS.sub("", re.sub(r"[^a-z]", "", value.lower()))
         for kind, parts in TYPE_PARTS:
             if any(part in plain for part in parts.split()):
                 if value != kind:

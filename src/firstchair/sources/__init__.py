@@ -6,7 +6,7 @@ from firstchair.exports import deferred
 
 if TYPE_CHECKING:
     from firstchair.sources import accounts
-    from firstchair.sources.objects import EventStore, ObjectState, in_batches
+    from firstchair.sources.objects import EventStore, ObjectState, in_batches, spread
     from firstchair.sources.pseudonyms import user_key
     from firstchair.sources.records import Record, is_plain_name, records_of
     from firstchair.sources.skipped import SkippedObjects
@@ -36,6 +36,7 @@ __all__ = [
     "missing_tables",
     "read_table",
     "records_of",
+    "spread",
     "table_columns",
     "unknown_keys",
     "user_key",

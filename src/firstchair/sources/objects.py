@@ -3,7 +3,7 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -265,6 +265,21 @@ def in_batches(sizes: Mapping[str, int], *, most: int, most_bytes: int) -> Itera
         held += size
     if names:
         yield names
+
+
+def spread(names: Sequence[str], most: int) -> list[str]:
+    """At most so many names, evenly spaced over all, the first and the last among them.
+
+    Args:
+        names: In their order.
+        most: At least 2.
+
+    >>> spread("abcdefghij", 4)
+    ['a', 'd', 'g', 'j']
+    """
+    if len(names) <= most:
+        return list(names)
+    return [names[round(n * (len(names) - 1) / (most - 1))] for n in range(most)]
 
 
 def _state(detail: Mapping[str, Any]) -> ObjectState:

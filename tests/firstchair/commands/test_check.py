@@ -117,6 +117,14 @@ def test_a_bad_source_is_one_fault_of_one_line_with_its_mend(
     assert all("\n" not in fault.what + fault.mend for fault in faults)
 
 
+def test_the_newest_of_many_objects_are_looked_at(checking: Callable[..., CheckReport]) -> None:
+    days = [(lines(make_event(day)), f"day-{day:02}.jsonl") for day in range(1, 40)]
+
+    report = checking('{"event_id": "x"', "day-40.jsonl", others=days)
+
+    assert (report.objects, report.refused) == (40, {"not_json": 1})
+
+
 def test_a_database_that_is_away_or_not_set_is_a_fault(
     checking: Callable[..., CheckReport],
 ) -> None:
@@ -161,6 +169,29 @@ def test_init_proposes_a_mapping_that_makes_events_of_the_records(
     }
     assert mapping.field("occurred_at").unit == "ms"
     assert mapping.field("ms_played").unit == "s"
+
+
+def test_init_reads_the_newest_objects_and_takes_no_part_of_a_word_for_a_play(
+    tmp_path: Path, checking: Callable[..., CheckReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = ["item_displayed", "playlist_created", "trackDisliked", "review posted"]
+    first = lines(*(make_event(n, event_type=kind) for n, kind in enumerate(odd)))
+    others = [
+        (lines(make_event(n, event_type="song_played" if n == 39 else "x")), f"{n}.jsonl")
+        for n in range(10, 40)
+    ]
+    checking(first, "00.jsonl", others=others)
+
+    asked = {"accounts_url": "", "preset": None, "force": False, "now": NOW}
+    init(tmp_path, events_url=str(tmp_path / "events"), **asked)
+
+    monkeypatch.chdir(tmp_path)
+    mapping = Settings(home=tmp_path / "home").events.mapping
+    assert mapping is not None
+    assert dict(mapping.field("event_type").names) == {
+        "item_displayed": "impression",
+        "song_played": "play",
+    }
 
 
 def test_init_keeps_names_of_events_that_json_and_toml_write_otherwise(
