@@ -15,6 +15,9 @@ from firstchair.promotion.rules import OfflineRules, percent
 
 Values = npt.NDArray[np.float64]
 
+# Users whose values differ; of fewer, a bootstrap's intervals are no proof.
+LEAST_DIFFERING = 10
+
 
 @dataclass(frozen=True, slots=True)
 class OfflineEvidence:
@@ -62,7 +65,8 @@ def judge_challenger(
     1 - `alpha` / `compared`, recall@20 is not worse than its margin, the difference is not
     implausibly large, and it is not overfit: the lower bound of its gap between training and test
     days minus the champion's is at most `overfit_margin`. It is rejected if NDCG@10 is worse with
-    that confidence.
+    that confidence, by enough test users of whom several differ: each resample of a single hit
+    says -100 %.
     Otherwise it is held, also if nothing can be compared (no test user, or the champion found
     nothing).
     """
@@ -102,7 +106,7 @@ def _judged(
         metric_record("ndcg_at_10", "success", ndcg, 0.0),
         metric_record("recall_at_20", "guardrail", recall, -rules.recall_margin),
     )
-    if ndcg.upper < 0:
+    if ndcg.upper < 0 and _is_proof(evidence, rules):
         return Verdict(
             Verb.REJECT, (Reason.WORSE,), (_metric_sentence(evidence, "NDCG@10", ndcg),), metrics
         )
@@ -138,6 +142,12 @@ def _judged(
         metrics,
         checks,
     )
+
+
+def _is_proof(evidence: OfflineEvidence, rules: OfflineRules) -> bool:
+    """Whether the users are enough to reject by."""
+    differing = int(np.count_nonzero(evidence.champion_ndcg != evidence.challenger_ndcg))
+    return len(evidence.champion_ndcg) >= rules.min_test_users and differing >= LEAST_DIFFERING
 
 
 def _incomparable(evidence: OfflineEvidence, rules: OfflineRules, error: EvidenceError) -> Verdict:

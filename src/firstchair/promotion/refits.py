@@ -106,9 +106,9 @@ def _is_telling(
     """Whether these rows are enough to evaluate the refit.
 
     They never are if nothing can be compared: there was no positive interaction, or the serving
-    version found none of them. They always are on the last possible day, and if the refit is proven
-    worse by more than the margin. Otherwise the test users must be enough to detect a difference of
-    the margin.
+    version found none of them. They always are on the last possible day. Otherwise there must be
+    `min_test_users`, and they must be enough to detect a difference of the margin, or prove the
+    refit worse by more.
     """
     offline, both = rules.offline, [_of(rows, version.version) for version in (serving, refit)]
     try:
@@ -116,8 +116,9 @@ def _is_telling(
     except EvidenceError:
         return False
     needed = float(ndtri(1 - offline.refresh_alpha) + ndtri(rules.live.power))
-    precise = found.users >= offline.min_test_users and found.se * needed <= offline.refresh_margin
-    return last_chance or precise or found.upper < -offline.refresh_margin
+    precise = found.se * needed <= offline.refresh_margin
+    telling = precise or found.upper < -offline.refresh_margin
+    return last_chance or (telling and found.users >= offline.min_test_users)
 
 
 def _of(rows: pa.Table, version: str) -> pa.Table:
@@ -164,7 +165,7 @@ def judge_refit(
         f"{found.relative_difference:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}, "
         f"{found.users:,} users); {percent(offline.refresh_margin)} worse would be too much."
     )
-    worse = found.upper < 0
+    worse = found.upper < 0 and found.users >= offline.min_test_users
     asked = (
         (
             Reason.REFRESH_WORSE if worse else Reason.REFRESH_NOT_PROVEN,

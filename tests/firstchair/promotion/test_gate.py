@@ -78,6 +78,19 @@ def test_too_few_users_prove_nothing_however_good() -> None:
     assert (verdict.decision, verdict.reason_codes) == (Verb.HOLD, ("too_few_users",))
 
 
+@pytest.mark.parametrize("hits", [1, 5])
+@pytest.mark.parametrize("users", [300, 3_000])
+def test_a_few_hits_of_the_champion_alone_reject_nobody(hits: int, users: int) -> None:
+    of_champion = np.where(np.arange(users) < hits, 0.5, 0.0)
+    few = {"champion_ndcg": of_champion, "champion_recall": of_champion}
+    none = {"challenger_ndcg": np.zeros(users), "challenger_recall": np.zeros(users)}
+
+    verdict = judge_challenger(evidence(**few, **none), RULE)
+
+    assert verdict.decision is Verb.HOLD
+    assert "not_superior" in verdict.reason_codes
+
+
 def test_all_that_is_missing_is_named_at_once() -> None:
     verdict = judge_challenger(
         evidence(ndcg=1.0, recall=0.9), OfflineRules(min_test_users=10_000, bootstrap_samples=200)

@@ -108,6 +108,12 @@ def test_few_users_prove_nothing_however_alike_the_two_are() -> None:
     assert (decision, codes) == (Verb.HOLD, ("too_few_users",))
 
 
+def test_few_users_prove_no_refit_worse() -> None:
+    decision, codes = judged(rows("2", users=200, level=0.1, noise=0.0), users=200)
+
+    assert (decision, codes[:2]) == (Verb.HOLD, ("refresh_not_proven", "too_few_users"))
+
+
 def test_the_margin_is_the_rules() -> None:
     slightly_worse = rows("2", level=0.2 * 0.97)
 

@@ -330,9 +330,13 @@ class Experiment:
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
         if alarms:
             return Ruling(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
-        if evaluation.day >= rules.probation_max_days and not asked[0].passes:
+        tested = self._probation.enough(seen.found.metrics[Metric.CLICKS])
+        if not tested:
+            asked = (*asked, ask.both_arms(seen.counts, rules.harm_users))
+        confirmable = tested and asked[0].passes
+        if evaluation.day >= rules.probation_max_days and not confirmable:
             return self._unconfirmed(seen, asked)
-        if evaluation.day < rules.probation_min_days or not asked[0].passes:
+        if evaluation.day < rules.probation_min_days or not confirmable:
             detail = f"Day {evaluation.day} of {rules.probation_min_days} without an alarm."
             running = Condition(
                 "duration",
@@ -353,8 +357,8 @@ class Experiment:
         """
         detail = (
             f"Day {seen.evaluation.day} of at most {self.rules.probation_max_days}: "
-            "the champion stays without a confirmation, since its data could not be read; "
-            "a person should look at them."
+            "the champion stays without a confirmation, since its data could not be read or its "
+            "users were too few; a person should look at them."
         )
         over = Condition("duration", Reason.PROBATION_OVER, False, detail)
         return self._hold(seen, (*asked, over))

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import date
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -345,6 +346,55 @@ def test_probation_without_a_fault_is_confirmed_on_its_first_day_possible() -> N
 
     assert daily[2].reason_codes == (Reason.IN_PROBATION,)
     assert daily[3].reason_codes == (Reason.CONFIRMED,)
+
+
+def changed(rows: pa.Table, *names: str, where: Any, times: float) -> pa.Table:
+    """These measures multiplied in some rows, rounded down."""
+    for name in names:
+        less = pc.cast(pc.floor(pc.multiply(rows[name], times)), rows[name].type)
+        place = rows.column_names.index(name)
+        rows = rows.set_column(place, name, pc.if_else(where, less, rows[name]))
+    return rows
+
+
+def test_an_alarm_of_probation_is_not_missed_with_its_day() -> None:
+    rows = evidence_of(users=6_000, days=20)
+    dip = pc.and_(pc.equal(rows["arm"], "challenger"), pc.is_in(rows["day"], pa.array(DATES[6:9])))
+    rows = changed(rows, "clicks", where=dip, times=0.5)
+
+    daily = decide_daily(as_evidence(rows), RULES, stage="probation")
+
+    began = next(one for one in daily if one.decision is Verb.ROLL_BACK)
+    assert began.days in {7, 8, 9}
+    assert {one.decision for one in daily[began.days - 1 :]} == {Verb.ROLL_BACK}
+    assert daily[-1].reason_codes == daily[-2].reason_codes
+    assert all(reason.startswith("On day ") for reason in daily[-1].reasons)
+
+
+def test_probation_of_too_few_users_is_not_confirmed() -> None:
+    rows = evidence_of(Effect(-0.5), users=600, days=9)
+
+    daily = decide_daily(as_evidence(rows), SHORT, stage="probation")
+
+    assert all(one.decision is Verb.HOLD for one in daily)
+    assert Reason.TOO_FEW_USERS in daily[4].reason_codes
+    assert Reason.PROBATION_OVER in daily[7].reason_codes
+    said = {check.name: check.detail for check in daily[7].checks}
+    assert said["slow_channel"].startswith("Not tested: fewer than 500 users")
+    assert said["fast_channel"].startswith("Not tested: fewer than 500 users")
+
+
+def test_the_fast_channel_counts_those_who_were_shown_something_lately() -> None:
+    rows = evidence_of(Effect(0.02), users=3_000, days=9)
+    unlucky = pc.is_in(rows["user_key"], pa.array([f"{user:032x}" for user in range(100, 3_000)]))
+    lately = pc.and_(unlucky, pc.greater_equal(rows["day"], DATES[3]))
+    rows = changed(rows, "impressions", "clicks", where=lately, times=0.0)
+
+    newest = decide(as_evidence(rows), RULES, stage="probation")
+
+    said = {check.name: check.detail for check in newest.checks}
+    assert said["slow_channel"].startswith("Since promotion")
+    assert said["fast_channel"].startswith("Not tested")
 
 
 @given(share=st.floats(0.01, 0.9), effect=st.floats(0.01, 0.9), power=st.floats(0.5, 0.99))
