@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-import psutil
-
 from firstchair.commands.living import PlatformService
 from firstchair.commands.run import Progress, RunReport, run
+from firstchair.databases import embedded_server_runs
 from firstchair.errors import RunError
+from firstchair.files import replace_file
+from firstchair.lake import Lake, LakeFiles
+from firstchair.lake import tables as t
 from firstchair.platform.assets import FEATURES, HISTORY, LISTS, MODELS, MONITORING, SOURCES
 from firstchair.platform.platform import Platform, open_platform
 from firstchair.settings import Settings, load_settings
@@ -107,15 +109,27 @@ def run_demo(
 
 
 def _clear(settings: Settings) -> None:
-    home = settings.home
+    """Remove what an earlier demo left in the home, where nothing else is or uses it."""
+    home, elsewhere = settings.home, "Give the demo a home of its own with FIRSTCHAIR_HOME."
+    if settings.database_url or settings.source_database_url:
+        raise _refused(
+            "a database server of its own is set",
+            home,
+            "Unset FIRSTCHAIR_DATABASE_URL and FIRSTCHAIR_SOURCE_DATABASE_URL for the demo.",
+        )
     if _marked(settings) is None:
-        if (home / "lake").exists() or settings.database_url or settings.source_database_url:
-            raise _refused(
-                home, "holds data that no demo made, or a database server of its own is set"
-            )
-    elif _in_use(home):
-        raise _refused(home, "is in use by another process, such as `firstchair up`")
-    elif home.exists():
+        if (home / "lake").exists() or LakeFiles(settings.lake_url).listed():
+            raise _refused(f"{home} or its lake holds data that no demo made", home, elsewhere)
+        return
+    if embedded_server_runs(home):
+        raise _refused(
+            f"{home} is in use by another process, such as `firstchair up`",
+            home,
+            f"End that process. Or: {elsewhere[0].lower()}{elsewhere[1:]}",
+        )
+    if real := Lake(settings.lake_url).count(t.EVENTS, "not simulated"):
+        raise _refused(f"{home} holds {real:,} events that no demo made", home, elsewhere)
+    if home.exists():
         shutil.rmtree(home)
 
 
@@ -183,30 +197,28 @@ def _on_the_morning_after(platform: Platform, day: date) -> Platform:
 
 
 def _marked(settings: Settings) -> dict[str, object] | None:
-    path = settings.home / MARK
-    return json.loads(path.read_text()) if path.exists() else None
+    """What the home's mark says of its demo; nothing of one that lost its content."""
+    try:
+        return dict(json.loads((settings.home / MARK).read_text()))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
 
 
 def _mark(settings: Settings, demo: Demo, *, lived: bool) -> None:
-    temporary = settings.home / f".{MARK}"
-    temporary.write_text(json.dumps({"lived": lived, "demo": _as_json(demo)}, sort_keys=True))
-    temporary.replace(settings.home / MARK)
+    text = json.dumps({"lived": lived, "demo": _as_json(demo)}, sort_keys=True)
+    replace_file(settings.home / MARK, text.encode())
 
 
 def _as_json(demo: Demo) -> dict[str, object]:
     return dict(json.loads(json.dumps(asdict(demo), default=str)))
 
 
-def _in_use(home: Path) -> bool:
-    """Whether the embedded Postgres runs, as it does while any process of the platform runs."""
-    pid = home / "postgres" / "postmaster.pid"
-    return pid.exists() and psutil.pid_exists(int(pid.read_text().split()[0]))
-
-
-def _refused(home: Path, why: str) -> RunError:
+def _refused(why: str, home: Path, remedy: str) -> RunError:
     return RunError(
-        f"The demo cannot begin: {home} {why}.",
+        f"The demo cannot begin: {why}.",
         where=str(home),
         data="Nothing was removed or written.",
-        remedy="End that process, or give the demo a home of its own with FIRSTCHAIR_HOME.",
+        remedy=remedy,
     )

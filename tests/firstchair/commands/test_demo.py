@@ -2,17 +2,23 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from firstchair.commands.demo import Demo, run_demo
 from firstchair.definitions.families import CONTENDERS
+from firstchair.errors import RunError
+from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import listed_families
 from firstchair.privacy import user_key
-from firstchair.world import user_id
+from firstchair.settings import Settings
+from firstchair.world import WorldSpec, user_id
 from tests.service import Service
 
 SMALL = (
@@ -100,3 +106,69 @@ def test_a_home_with_other_data_is_left_alone(tmp_path: Path) -> None:
 
     assert "no demo made" in refused.stderr
     assert (service.home / "lake").exists()
+
+
+def marked(tmp_path: Path, *, simulated: bool) -> Settings:
+    """A home of an earlier demo, with one event in its lake."""
+    settings = Settings(home=tmp_path / "home")
+    event = dict.fromkeys(t.EVENTS.schema.names) | {
+        "event_id": "event-1",
+        "event_date": date(2026, 1, 1),
+        "simulated": simulated,
+    }
+    Lake(settings.lake_url).append(t.EVENTS, pa.Table.from_pylist([event], schema=t.EVENTS.schema))
+    (settings.home / "demo.json").write_text("{}")
+    return settings
+
+
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[[Settings], None]:
+    """Begins a demo that ends as soon as it has removed the earlier one."""
+    spec = WorldSpec(users=1, artists=1, days=1, seed=1, start=date(2026, 1, 1))
+
+    def end(_: Settings) -> None:
+        raise InterruptedError
+
+    def call(settings: Settings) -> None:
+        monkeypatch.setattr("firstchair.commands.demo.open_platform", end)
+        with pytest.raises(InterruptedError):
+            run_demo(settings, Demo(spec, history_days=1))
+
+    return call
+
+
+def test_a_demo_is_removed_though_its_server_was_killed(
+    tmp_path: Path, begin: Callable[[Settings], None]
+) -> None:
+    settings = marked(tmp_path, simulated=True)
+    server = settings.home / "postgres"
+    server.mkdir()
+    (server / "postmaster.pid").write_text(f"1\n{server}\n")
+
+    begin(settings)
+
+    assert not (settings.home / "demo.json").exists()
+    assert not (settings.home / "lake").exists()
+
+
+def test_a_home_of_a_demo_with_real_events_is_left_alone(
+    tmp_path: Path, begin: Callable[[Settings], None]
+) -> None:
+    settings = marked(tmp_path, simulated=False)
+
+    with pytest.raises(RunError, match="holds 1 events that no demo made"):
+        begin(settings)
+
+    assert Lake(settings.lake_url).count(t.EVENTS) == 1
+
+
+@pytest.mark.parametrize("name", ["database_url", "source_database_url"])
+def test_a_home_of_a_demo_with_a_database_of_its_own_is_left_alone(
+    tmp_path: Path, begin: Callable[[Settings], None], name: str
+) -> None:
+    settings = marked(tmp_path, simulated=True)
+
+    with pytest.raises(RunError, match="a database server of its own is set"):
+        begin(settings.model_copy(update={name: "postgresql://nobody@127.0.0.1:9/x"}))
+
+    assert (settings.home / "demo.json").exists()
