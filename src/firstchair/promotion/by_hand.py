@@ -8,9 +8,10 @@ import firstchair
 from firstchair.databases import advisory_lock
 from firstchair.errors import RefusedDecisionError
 from firstchair.promotion.decisions import LOCK
+from firstchair.promotion.evidence_record import families_of
 from firstchair.promotion.kinds import Verb
 from firstchair.promotion.ledger import BY_HAND, Decision, Entry, Ledger
-from firstchair.promotion.protocol import follow, reconcile_aliases
+from firstchair.promotion.protocol import canary_over, describe, follow, reconcile_aliases
 from firstchair.promotion.registry import Registry, Version
 from firstchair.promotion.rollbacks import rollback_target
 from firstchair.promotion.stages import REMOVED, Outcome, Phase, Stage, begin, probation
@@ -38,6 +39,8 @@ def promote_by_hand(
     salt: str,
 ) -> Entry:
     """Promote a version; it is on probation like one that the gate promoted.
+
+    The canary of another version is over, with an entry of its own.
 
     The control group keeps the present champion, or the one before it where the present champion is
     itself on probation: a rollback must not bring back a version that has not passed.
@@ -68,7 +71,8 @@ def promote_by_hand(
             )
         if last.champion_after == chosen.version:
             raise _refused(f"Version {version} is the champion already.", LOOK)
-        control = _control(registry, ledger, last.champion_after, chosen)
+        last = _without_canary(registry, ledger, manual, last, chosen.version)
+        control = _control(registry, ledger, str(last.champion_after), chosen)
         canary = _assigned(ledger, last, chosen.version, control, salt=salt, on=manual.as_of)
         phase = probation(canary, users=users, on=manual.as_of)
         outcome = Outcome(Stage.PROBATION, chosen.version, phase)
@@ -93,8 +97,9 @@ def _assigned(
 
 
 def _control(registry: Registry, ledger: Ledger, champion: str, chosen: Version) -> str:
-    """The version for the control group of a promotion by hand."""
-    if ledger.stages().get(champion) == Stage.CHAMPION:
+    """The version for the control group of a promotion by hand, one that can be shown."""
+    passed = ledger.stages().get(champion) == Stage.CHAMPION
+    if passed and registry.find(champion) is not None:
         return champion
     target = rollback_target(registry, ledger)
     return champion if target in {None, chosen.version} else str(target)
@@ -104,6 +109,8 @@ def roll_back_by_hand(
     registry: Registry, ledger: Ledger, manual: ManualDecision, *, to: str | None = None
 ) -> Entry:
     """Remove the champion and bring back the version of `rollback_target`.
+
+    A canary is over, with an entry of its own: its control is the version that is removed.
 
     Args:
         registry: Where both are registered.
@@ -131,8 +138,34 @@ def roll_back_by_hand(
             )
         outcome = Outcome(Stage.ROLLED_BACK, target, None)
         chosen = registry.version(last.champion_after)
+        last = _without_canary(registry, ledger, manual, last, chosen.version)
         decision = _decision(registry, Verb.ROLL_BACK, manual, chosen, outcome, last)
         return _written(registry, ledger, decision)
+
+
+def _without_canary(
+    registry: Registry, ledger: Ledger, manual: ManualDecision, last: Entry, version: str
+) -> Entry:
+    """The newest entry, after one that ends the canary of another version if one is running."""
+    phase = last.phase
+    if phase is None or phase.stage is not Stage.CANARY or phase.treatment == version:
+        return last
+    reason = f"Its canary ended, because {manual.person} decided about version {version} by hand."
+    over = canary_over(
+        last,
+        families_of(ledger.entries()),
+        BY_HAND,
+        (BY_HAND, reason),
+        as_of=max(last.as_of, manual.as_of),
+        now=manual.now,
+        actor=manual.person,
+    )
+    entry = ledger.append(over)
+    # Aliases follow the decision itself, since the champion of this entry may have been deleted.
+    if (found := registry.find(phase.treatment)) is not None:
+        registry.set_stage(found.version, Stage.RETIRED, decision=entry.decision_id)
+        describe(registry, found, entry)
+    return entry
 
 
 def _nobody_before(registry: Registry, ledger: Ledger, champion: str) -> RefusedDecisionError:

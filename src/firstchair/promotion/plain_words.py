@@ -156,6 +156,10 @@ TEMPLATES: Mapping[str, Sequence[tuple[str, str]]] = {
             Verb.ROLL_BACK,
             "{actor} rolled back {treatment} by hand; {control} serves again.",
         ),
+        (
+            f"to {Stage.RETIRED}",
+            "The canary of {treatment} is over by a decision of {actor} about another version.",
+        ),
         ("", "{actor} promoted {treatment} by hand; it is on probation."),
     ),
 }

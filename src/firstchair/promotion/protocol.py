@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from firstchair.promotion.evidence_record import families_of
@@ -45,12 +45,17 @@ def follow(registry: Registry, entry: Entry) -> None:
     registry.note_followed(entry.sequence)
     # Last, because nothing depends on a description.
     if about is not None:
-        registry.describe_decision(
-            about.version,
-            sequence=entry.sequence,
-            decision_id=entry.decision_id,
-            sentence=explained(entry).sentence,
-        )
+        describe(registry, about, entry)
+
+
+def describe(registry: Registry, version: Version, entry: Entry) -> None:
+    """Describe a version in MLflow by what an entry says of it."""
+    registry.describe_decision(
+        version.version,
+        sequence=entry.sequence,
+        decision_id=entry.decision_id,
+        sentence=explained(entry).sentence,
+    )
 
 
 def _retire(registry: Registry, entry: Entry) -> None:
@@ -205,26 +210,56 @@ def _deleted(last: Entry, families: Mapping[str, str], now: datetime) -> Decisio
     """The decision that ends a canary whose version was deleted."""
     phase = last.phase
     assert phase is not None
-    identity = f"{LOST_CANARY} {last.sequence} {phase.treatment}"
     reason = (
         f"Version {phase.treatment} was deleted in MLflow during its canary, so the stage is over "
         f"and its users see champion {phase.control} again. MLflow brings no version back: the "
         "next one of the family may compete."
     )
+    why = (Reason.VERSION_DELETED, reason)
+    return canary_over(
+        last, families, LOST_CANARY, why, as_of=last.as_of, now=now, actor="reconciliation"
+    )
+
+
+def canary_over(
+    last: Entry,
+    families: Mapping[str, str],
+    kind: str,
+    why: tuple[str, str],
+    *,
+    as_of: date,
+    now: datetime,
+    actor: str,
+) -> Decision:
+    """The decision that retires the version in canary, without a promotion.
+
+    Args:
+        last: The newest entry; a canary is running after it.
+        families: Of the versions, by number.
+        kind: Of the entry.
+        why: Reason code, and the same in words.
+        as_of: First day without the stage.
+        now: The clock.
+        actor: Who ends it.
+    """
+    phase = last.phase
+    assert phase is not None
+    identity = f"{kind} {last.sequence} {phase.treatment}"
+    code, reason = why
     return Decision(
         decision_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
         decided_at=now,
-        as_of=last.as_of,
+        as_of=as_of,
         decision="hold",
         champion_before=last.champion_after,
         champion_after=last.champion_after,
         challenger=phase.treatment,
         stage_before=str(Stage.CANARY),
         stage_after=str(Stage.RETIRED),
-        reason_codes=(Reason.VERSION_DELETED,),
+        reason_codes=(code,),
         reasons=(reason,),
         evidence={
-            "kind": LOST_CANARY,
+            "kind": kind,
             "phase_before": phase.record(),
             "phase": None,
             "challenger_after": None,
@@ -235,5 +270,5 @@ def _deleted(last: Entry, families: Mapping[str, str], now: datetime) -> Decisio
             },
         },
         data_fingerprint=last.data_fingerprint,
-        actor="reconciliation",
+        actor=actor,
     )

@@ -1,6 +1,6 @@
 """A version that was rolled back or rejected serves again only by the gate or a probation."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 
 import pytest
@@ -23,8 +23,9 @@ from firstchair.promotion import (
     undecided,
 )
 from firstchair.promotion.audition import Effect
-from firstchair.promotion.ledger import Entry
+from firstchair.promotion.ledger import Decision, Entry
 from firstchair.promotion.refits import measure_refit
+from firstchair.promotion.stages import begin
 from tests.firstchair.promotion.conftest import AS_OF, NOW, SALT, Audition
 from tests.firstchair.promotion.test_live import AT_HALF, USERS, Stand, day
 
@@ -81,6 +82,59 @@ def test_a_version_that_had_users_before_gets_arms_that_it_never_had(stand: Stan
     assert (kept.salt, kept.assigned_on, kept.first_day) == (canary.salt, day(0), day(5))
     assert new.salt != canary.salt
     assert new.assigned_on == new.first_day == day(9)
+
+
+def test_a_decision_about_another_version_ends_a_canary(stand: Stand) -> None:
+    a, before = stand.a, len(stand.a.ledger.entries())
+
+    promoted(a, "content")
+
+    newest, over = a.ledger.entries()[:-before]
+    assert (over.challenger, over.stage_before, over.stage_after) == (
+        stand.xgboost, "canary", "retired",
+    )  # fmt: skip
+    assert (over.champion_after, over.phase, over.actor) == (stand.als, None, "ana")
+    assert f"The canary of XGBoost {stand.xgboost} is over" in explained(over).sentence
+    assert newest.phase is not None and newest.phase.control == stand.als
+    assert {ours for ours, _ in stages(a)} >= {"retired"}
+    assert a.ledger.stage(stand.xgboost) == a.registry.version(stand.xgboost).stage == "retired"
+    assert all(ours == tag for ours, tag in stages(a))
+
+
+def confirmed(stand: Stand) -> Audition:
+    """XGBoost after its probation."""
+    stand.live(Effect(0.10), 4)
+    stand.decide(AT_HALF + 8)
+    assert stand.a.ledger.stage(stand.xgboost) == "champion"
+    return stand.a
+
+
+def test_a_rollback_by_hand_ends_a_canary(probation: Stand) -> None:
+    a = confirmed(probation)
+    last, content = a.ledger.last(), a.number("content")
+    assert last is not None
+    canary = begin(challenger=content, champion=probation.xgboost, salt=SALT, on=day(20))
+    values = {field.name: getattr(last, field.name) for field in fields(Decision)}
+    values |= {"decision_id": "canary", "challenger": content, "champion_before": probation.xgboost}
+    values |= {"stage_before": "shadow", "stage_after": "canary"}
+    values["evidence"] = {"kind": "challenge", "phase": canary.record()}
+    a.ledger.append(Decision(**values))
+
+    newest = rolled_back(a)
+
+    over = a.ledger.entries()[1]
+    assert (newest.champion_after, newest.phase) == (probation.als, None)
+    assert (over.challenger, over.stage_after, over.phase) == (content, "retired", None)
+    assert a.ledger.stage(content) == a.registry.version(content).stage == "retired"
+
+
+def test_a_control_group_has_a_version_that_is_there(probation: Stand) -> None:
+    a = confirmed(probation)
+    deleted(a, probation.xgboost)
+
+    entry = promoted(a, "content")
+
+    assert entry.phase is not None and entry.phase.control == probation.als
 
 
 def test_a_champion_that_was_deleted_in_mlflow_gives_way_to_a_promotion_by_hand(
