@@ -159,6 +159,13 @@ GUIDES: Mapping[str, Guide] = {
         "Look at data quality of these days, and decide by hand whether the champion stays.",
         "decisions",
     ),
+    "not_served": Guide(
+        "Lists of the challenger were not published or not served on the days of its canary, as "
+        "where days are built late.",
+        "Look whether each morning's lists are published. The canary goes on once they are shown, "
+        "and ends by itself after `stage_max_days` days.",
+        "decisions",
+    ),
     "version_deleted": Guide(
         "Somebody deleted the version in MLflow's own pages.",
         "A canary ends by itself, and the next version may audition. In place of a champion put "

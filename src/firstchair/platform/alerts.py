@@ -25,6 +25,7 @@ from firstchair.promotion import (
     explained,
 )
 from firstchair.promotion.evidence_record import arms_of_entry
+from firstchair.promotion.kinds import EXPERIMENT, UNSEEN
 
 if TYPE_CHECKING:
     from monitoring import Regression
@@ -486,7 +487,7 @@ def _released(platform: Platform) -> str:
 
 
 def _decisions(platform: Platform) -> Iterator[Check]:
-    """Checks for a broken split, a held refit, a recent rollback or unconfirmed champion."""
+    """Checks for a split, a refit, a rollback, an unconfirmed champion, a challenger not served."""
     entries = platform.ledger.entries(limit=50)
     yield _split(entries)
     yield _refresh(entries)
@@ -501,6 +502,19 @@ def _decisions(platform: Platform) -> Iterator[Check]:
         yield Check("unconfirmed", FAILS, text)
     else:
         yield Check("unconfirmed", PASSES, "No champion was left unconfirmed of late.")
+    yield _served(entries, platform.now)
+
+
+def _served(entries: Sequence[Entry], now: datetime) -> Check:
+    """Whether the challenger was served on the days that tested its safety."""
+    name, newest = (
+        "not_served",
+        next((e for e in entries if e.evidence["kind"] == EXPERIMENT), None),
+    )
+    recent = newest is not None and now - newest.decided_at < timedelta(days=ROLLBACK_DAYS)
+    if newest is not None and recent and UNSEEN in newest.evidence:
+        return Check(name, FAILS, newest.reasons[0])
+    return Check(name, PASSES, "No canary waits for its lists to be served.")
 
 
 def _split(entries: Sequence[Entry]) -> Check:

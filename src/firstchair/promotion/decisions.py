@@ -137,15 +137,16 @@ class _Day:
     def _of_stage(self, context: DecisionContext, phase: Phase) -> StageTransition | None:
         """The transition of the running stage, by what was served and what can be served.
 
-        A step of the ramp is over only if the challenger was served, and a rollback brings back a
-        version that is there.
+        The next step of the ramp begins only if the challenger was served, and a rollback brings
+        back a version that is there.
         """
         found = evaluate_stage(context, phase)
         if found is None:
             return None
         if Reason.RAMP_CLEAR in found.reason_codes:
             shown = shown_in(context.lake, phase, before=self.as_of)
-            return found if shown.enough else not_shown(found, phase, shown)
+            over = found.findings["days"] >= self.rules.live.max_days
+            return found if shown.enough else not_shown(found, phase, shown, over=over)
         if found.decision == Verb.ROLL_BACK and not self._is_there(found.champion_after):
             return bring_back(found, phase, rollback_target(self.registry, self.ledger))
         return found

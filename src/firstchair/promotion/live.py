@@ -11,14 +11,12 @@ from firstchair.lake import tables as t
 from firstchair.promotion.context import EXPERIMENT, DecisionContext, StageTransition
 from firstchair.promotion.experiment import ExperimentDecision, as_evidence, decide
 from firstchair.promotion.exposure import stage_rows
-from firstchair.promotion.kinds import Verb
+from firstchair.promotion.kinds import UNSEEN, Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.stages import Outcome, Phase, Stage, after
 
 # Finding of a rollback whose version was deleted: the one that serves in its place, or None.
 BROUGHT_BACK = "brought_back"
-# Finding of a ramp step that is not over although it raised no alarm: what its users were shown.
-UNSEEN = "unseen"
 # A step of the ramp tests something only if at least this share of what the challenger's users were
 # shown is the challenger's. It is far less than it should be: users without lists see others.
 LEAST_SHOWN = 0.1
@@ -92,18 +90,30 @@ def shown_in(lake: Lake, phase: Phase, *, before: date) -> Shown:
     return Shown(impressions, of_challenger)
 
 
-def not_shown(transition: StageTransition, phase: Phase, shown: Shown) -> StageTransition:
-    """The step of the ramp goes on, because the challenger was not served in it."""
+def not_shown(
+    transition: StageTransition, phase: Phase, shown: Shown, *, over: bool
+) -> StageTransition:
+    """The step of the ramp has tested nothing, because the challenger was not served in it.
+
+    Args:
+        transition: The one that would begin the next step.
+        phase: The step.
+        shown: What its users were shown.
+        over: Whether it has had all its days, so that the version is retired; else it goes on.
+    """
     sentence = (
         f"Of {shown.impressions:,} impressions of the challenger's users {shown.of_challenger:,} "
         "are of its lists, so its safety has not been tested: lists of these days were not served."
     )
+    if over:
+        sentence += " Its days are over, so the champion stays and other versions may compete."
     return replace(
         transition,
-        reason_codes=(Reason.DATA_QUALITY,),
+        reason_codes=(Reason.DATA_QUALITY, *((Reason.HORIZON_REACHED,) if over else ())),
         reasons=(sentence,),
-        stage=phase.stage,
-        phase=phase,
+        stage=Stage.RETIRED if over else phase.stage,
+        phase=None if over else phase,
+        challenger_after=None if over else transition.challenger_after,
         findings={**transition.findings, UNSEEN: asdict(shown)},
     )
 

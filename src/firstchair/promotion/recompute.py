@@ -24,10 +24,10 @@ from firstchair.promotion.context import (
 )
 from firstchair.promotion.exposure import assigned_arms, stage_rows
 from firstchair.promotion.kept_buckets import kept_buckets
+from firstchair.promotion.kinds import UNSEEN
 from firstchair.promotion.ledger import Decision, Entry, Ledger, canonical
 from firstchair.promotion.live import (
     BROUGHT_BACK,
-    UNSEEN,
     Shown,
     bring_back,
     evaluate_stage,
@@ -207,7 +207,8 @@ def _of_stage(context: DecisionContext, phase: Phase, entry: Entry) -> StageTran
     if found is not None and BROUGHT_BACK in entry.evidence:
         return bring_back(found, phase, entry.evidence[BROUGHT_BACK])
     if found is not None and UNSEEN in entry.evidence:
-        return not_shown(found, phase, Shown(**entry.evidence[UNSEEN]))
+        shown = Shown(**entry.evidence[UNSEEN])
+        return not_shown(found, phase, shown, over=entry.evidence["phase"] is None)
     return found
 
 

@@ -290,6 +290,35 @@ def test_a_champion_that_was_never_confirmed_is_shown_to_a_person_for_some_days(
     assert "unconfirmed" not in {alert.code for alert in open_alerts(later)}
 
 
+def test_a_canary_whose_lists_are_not_served_is_shown_until_they_are(
+    platform: Platform, ledger: Ledger
+) -> None:
+    held = Decision(
+        decision_id="unseen",
+        decided_at=FRESH,
+        as_of=FRESH.date(),
+        decision="hold",
+        champion_before="1",
+        champion_after="1",
+        challenger="2",
+        stage_before="canary",
+        stage_after="canary",
+        reason_codes=(Reason.DATA_QUALITY,),
+        reasons=("Lists of these days were not served.",),
+        evidence={"kind": "trial", "unseen": {"impressions": 100, "of_challenger": 3}},
+        data_fingerprint="f" * 32,
+        actor="run",
+    )
+    at_once = replace(platform, ledger=ledger)
+
+    ledger.append(held)
+    texts = {alert.code: alert.text for alert in open_alerts(at_once)}
+    ledger.append(replace(held, decision_id="served", evidence={"kind": "trial"}))
+
+    assert texts["not_served"] == "Lists of these days were not served."
+    assert "not_served" not in {alert.code for alert in open_alerts(at_once)}
+
+
 @pytest.mark.parametrize(
     ("champion", "text"),
     [

@@ -207,6 +207,23 @@ def test_a_step_of_the_ramp_in_which_the_challenger_was_not_served_is_not_over(
             (unseen, clear)] == ["reproduced", "reproduced"]  # fmt: skip
 
 
+def test_a_step_of_the_ramp_in_which_the_challenger_is_never_served_ends_with_its_days(
+    stand: Stand,
+) -> None:
+    a = stand.a
+    stand.live(Effect(), LIVE.max_days)
+    shown_to_the_treatment(stand, stand.als)
+
+    (waits,) = stand.decide(LIVE.max_days - 1).entries
+    ended = stand.decide(LIVE.max_days).entries[-1]
+
+    assert waits.phase is not None
+    assert (ended.reason_codes, ended.phase) == (("data_quality", "horizon_reached"), None)
+    assert (ended.stage_after, ended.champion_after) == ("retired", stand.als)
+    assert [replay(a.lake, a.registry, a.ledger, one.decision_id).outcome for one in
+            (waits, ended)] == ["reproduced", "reproduced"]  # fmt: skip
+
+
 def test_the_ramp_is_climbed_step_by_step_each_with_a_clock_of_its_own(climbed: Stand) -> None:
     stand = climbed
     phases = [span.phase for span in spans(stand.a.ledger)]
