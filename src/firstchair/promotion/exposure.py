@@ -304,7 +304,11 @@ def _before(assigned_on: date) -> str:
 
 
 def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: date) -> str:
-    """SQL of the rows. Each user has one on the first day of the stage, of zeros if absent."""
+    """SQL of the rows.
+
+    Each user whose account was made on the first day of the phase or before has one on that day, of
+    zeros if absent. Others have rows of the days on which they came, whenever it is built.
+    """
     names = (*_SUMS, "active")
     values = ", ".join(f"coalesce(d.{name}, 0) as {name}" for name in names)
     before = ", ".join(f"coalesce(b.{name}, 0) as {name}" for name in BEFORE.values())
@@ -317,7 +321,9 @@ def _evidence(lake: Lake, phase: Phase, start: date, end: date, known_until: dat
             select user_key, day from daily where day between date '{start}' and date '{end}'
             union
             select user_key, date '{phase.first_day}' from assigned
-            where date '{phase.first_day}' between date '{start}' and date '{end}'),
+            join {known_users(lake)} using (user_key)
+            where date '{phase.first_day}' between date '{start}' and date '{end}'
+            and coalesce(created_at::date <= date '{phase.first_day}', true)),
         actives as (select user_key, day from daily where active = 1)
         select p.day, p.user_key, a.arm,
                {segments}, {values}, {labels}, {before},

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -303,6 +303,26 @@ def test_day_by_day_is_the_same_as_the_whole_range(build: Build, lake: Lake) -> 
         rows = build(events, first=day, last=day, known=20)
 
     assert rows == whole
+
+
+def test_who_joins_during_a_stage_has_rows_once_they_come_whenever_it_is_built(
+    build: Build, lake: Lake
+) -> None:
+    users = lake.read(t.USERS)
+    joined = {
+        **users.slice(SHOWN, 1).to_pylist()[0],
+        "created_at": datetime.combine(after(16), time(9), tzinfo=UTC),
+    }
+    late = [n for n in range(5_000, 5_040) if role(n) != "holdout"]
+    rows = [joined | {"user_key": key(n)} for n in late]
+    lake.append(t.USERS, pa.Table.from_pylist(rows, schema=t.USERS.schema))
+    events = slate(late[0], after(17), "a")
+
+    first, whole = build(events, first=0, last=0), build(events, first=0, last=19)
+
+    came = [row["day"] for row in whole if row["user_key"] in {key(n) for n in late}]
+    assert came == [after(17)]
+    assert first == [row for row in whole if row["day"] == START]
 
 
 def test_a_late_event_reaches_its_day(build: Build) -> None:
