@@ -173,7 +173,9 @@ def _openapi() -> dict[str, Any]:
 
 def _range(schema: dict[str, Any]) -> str:
     default = f", default {schema['default']}" if "default" in schema else ""
-    return f"{schema.get('type', 'any')}{default}"
+    # A parameter that may be left out has the type null beside its own.
+    own = next((one for one in schema.get("anyOf", ()) if one["type"] != "null"), schema)
+    return f"{own.get('type', 'any')}{default}"
 
 
 def _problems() -> list[tuple[str, str, str]]:

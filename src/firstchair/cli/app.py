@@ -359,9 +359,12 @@ def recommend(
 def decisions(
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant: who was champion then.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain.")] = False,
+    before: Annotated[
+        int | None, typer.Option(min=1, help="Only entries before the one of this number.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The ledger; who was champion at a time; hash chain check."""
+    """The ledger, the newest 1,000 entries; who was champion at a time; hash chain check."""
     from firstchair.platform import open_platform
     from firstchair.platform.activity import waiting_candidates, waiting_sentence
     from firstchair.promotion import entry_document
@@ -374,7 +377,7 @@ def decisions(
         elif at is not None:
             champion = ledger.champion_at(_instant(at))
         else:
-            entries = ledger.entries()
+            entries = ledger.entries(before=before)
             waiting = waiting_sentence(waiting_candidates(platform), ledger.last())
     if verify:
         show(checked, as_json=as_json, screen=lambda: screens.verification(checked))
@@ -388,6 +391,9 @@ def decisions(
     else:
         documents = [entry_document(entry) for entry in entries]
         show(documents, as_json=as_json, screen=lambda: screens.decisions(entries, waiting))
+        if entries and (oldest := entries[-1].sequence) > 1:
+            text = f"Earlier entries: `firstchair decisions --before {oldest}`."
+            typer.echo(text, err=True)
 
 
 def _instant(text: str) -> datetime:

@@ -5,10 +5,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
@@ -155,10 +155,16 @@ def _service(app: FastAPI, api: "Service") -> None:
         "/v1/decisions",
         dependencies=secured,
         responses=PROBLEMS,
-        summary="The ledger, newest first",
+        summary="The ledger, newest first, 1,000 entries a page; the header Link names the next",
     )
-    def decisions() -> Any:
-        return api.config.decisions()
+    def decisions(
+        response: Response,
+        before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    ) -> Any:
+        found = api.config.decisions(before)
+        if found and (oldest := found[-1]["sequence"]) > 1:
+            response.headers["link"] = f'</v1/decisions?before={oldest}>; rel="next"'
+        return found
 
     @app.post(
         "/v1/events",

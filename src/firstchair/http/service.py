@@ -37,8 +37,8 @@ class ApiConfig:
     """What a worker needs to know, all of it from the settings.
 
     authorizer: judges tokens. champion, decisions: called per request; they return what
-    `firstchair status` and `firstchair decisions` show. hosts: names under which the service
-    answers.
+    `firstchair status` and `firstchair decisions` show, `decisions` given the number of the entry
+    that the page ends before, or None. hosts: names under which the service answers.
     connections: most open ones. tombstones: the users
     who were forgotten; None: none can be. console: opens the review console over what is served;
     None: no pages. logins: makes what answers them, called once in each worker.
@@ -51,7 +51,7 @@ class ApiConfig:
     authorizer: Authorizer
     seed: int
     champion: Callable[[], object]
-    decisions: Callable[[], object]
+    decisions: Callable[[int | None], Sequence[Mapping[str, Any]]]
     hosts: AllowedHosts = field(default_factory=AllowedHosts)
     connections: int = 4_096
     fold_in: bool = True

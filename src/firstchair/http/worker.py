@@ -48,10 +48,11 @@ def app(listens_at: str | None = None) -> Api:
 
         return status(*registry_and_ledger())
 
-    def decisions() -> list[dict[str, Any]]:
+    def decisions(before: int | None) -> list[dict[str, Any]]:
         from firstchair.promotion import entry_document
 
-        return [entry_document(entry) for entry in registry_and_ledger()[1].entries()]
+        ledger = registry_and_ledger()[1]
+        return [entry_document(entry) for entry in ledger.entries(before=before)]
 
     def console(published: "Callable[[], Published | None]") -> "ASGIApp":
         from firstchair.console.opening import open_console

@@ -197,13 +197,19 @@ class Ledger:
         with self._engine.connect() as connection:
             return bool(connection.scalar(query, {"name": WRITER}))
 
-    def entries(self, *, limit: int | None = 1_000) -> list[Entry]:
-        """The newest entries, newest first; all of them where `limit` is None.
+    def entries(self, *, limit: int | None = 1_000, before: int | None = None) -> list[Entry]:
+        """The newest entries, newest first.
+
+        Args:
+            limit: How many at most; None for all.
+            before: Sequence number of the first entry that does not count; None for no limit.
 
         Raises:
             LedgerError: The ledger cannot be reached.
         """
         query = sa.select(DECISIONS).order_by(DECISIONS.c.sequence.desc()).limit(limit)
+        if before is not None:
+            query = query.where(DECISIONS.c.sequence < before)
         with self._reading() as connection:
             return [_entry(row) for row in connection.execute(query)]
 

@@ -58,6 +58,8 @@ def test_entries_come_back_as_they_were_written_newest_first(ledger: Ledger) -> 
     written = [ledger.append(decision(number)) for number in range(3)]
 
     assert ledger.entries() == written[::-1]
+    assert ledger.entries(limit=1, before=3) == written[1:2]
+    assert ledger.entries(before=1) == []
     assert ledger.last() == written[-1]
     assert [entry.sequence for entry in written] == [1, 2, 3]
     assert [entry.previous_hash for entry in written[1:]] == [entry.hash for entry in written[:-1]]

@@ -27,7 +27,7 @@ from firstchair.login.logins import MAX_K
 from firstchair.outbox import delivery
 from firstchair.outbox.segment import SUFFIX
 from firstchair.outbox.spooled import UNREADABLE
-from firstchair.promotion import Decision, Ledger, Registry
+from firstchair.promotion import Decision, Ledger, Registry, entry_document
 from firstchair.promotion.status import status
 from firstchair.sources import Tombstone, Tombstones
 from tests.firstchair.serving.conftest import (
@@ -91,7 +91,7 @@ def config_at(folder: Path, memory: tuple[Registry, Ledger]) -> ApiConfig:
         ),
         seed=1,
         champion=lambda: status(*memory),
-        decisions=memory[1].entries,
+        decisions=lambda before: list(map(entry_document, memory[1].entries(before=before))),
         tombstones=Tombstones(folder, lambda: b"another key"),
     )
 
@@ -785,6 +785,20 @@ def test_who_is_champion_is_told_as_the_command_tells_it(ask: Client) -> None:
     assert (champion["family"], champion["stage"]) == ("als", "champion")
     (entry,) = ask("GET", "/v1/decisions").json()
     assert entry["champion_after"] == champion["version"]
+
+
+def test_a_page_of_the_ledger_names_the_next_one(config: ApiConfig) -> None:
+    def newest_two(before: int | None) -> list[dict[str, int]]:
+        return [{"sequence": number} for number in range((before or 4) - 1, 0, -1)[:2]]
+
+    with working(replace(config, decisions=newest_two)) as (_, ask):
+        first = ask("GET", "/v1/decisions")
+        second = ask("GET", first.links["next"]["url"])
+        refused = ask("GET", "/v1/decisions?before=0")
+
+    assert [entry["sequence"] for entry in first.json() + second.json()] == [3, 2, 1]
+    assert "link" not in second.headers
+    assert refused.status_code == 422
 
 
 def test_the_interface_describes_itself(ask: Client) -> None:
