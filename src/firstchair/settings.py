@@ -100,6 +100,20 @@ class AccountSource(BaseModel):
     mapping: AccountMapping = AccountMapping()
 
 
+# Settings of days, the first of which may not exceed the second: a stage would be over before a
+# step of the ramp is, before a success or a harm is read, or a champion be confirmed unread.
+DAYS_IN_ORDER = (
+    ("stage_min_days", "stage_max_days"),
+    ("ramp_days", "stage_max_days"),
+    ("ramp_days_small", "stage_max_days"),
+    ("stage_success_days", "stage_max_days"),
+    ("stage_harm_days", "stage_max_days"),
+    ("stage_segment_days", "stage_max_days"),
+    ("stage_harm_days", "probation_min_days"),
+    ("probation_min_days", "probation_max_days"),
+)
+
+
 class Settings(BaseSettings):
     """What a run needs to know about its surroundings; every path absolute, every secret hidden.
 
@@ -445,16 +459,15 @@ class Settings(BaseSettings):
                 f"first_champion {self.first_champion} is none of the contenders; choose from "
                 f"{', '.join(self.contending_families)}"
             )
-        if self.stage_min_days > self.stage_max_days:
-            raise ValueError(
-                f"stage_min_days {self.stage_min_days} exceeds stage_max_days {self.stage_max_days}"
-            )
-        if self.probation_min_days > self.probation_max_days:
-            raise ValueError(
-                f"probation_min_days {self.probation_min_days} exceeds probation_max_days "
-                f"{self.probation_max_days}"
-            )
+        self._require_days_in_order()
         return self
+
+    def _require_days_in_order(self) -> None:
+        """Raise if a stage would be over before what it waits for could come."""
+        for least, most in DAYS_IN_ORDER:
+            low, high = getattr(self, least), getattr(self, most)
+            if low > high:
+                raise ValueError(f"{least} {low} exceeds {most} {high}")
 
     def _require_whole_oidc(self) -> None:
         """Raise if a provider is set of which something is missing."""

@@ -139,6 +139,28 @@ def test_the_stage_that_decides_has_a_larger_share_than_the_ramp(
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "days", "most"),
+    [
+        ("stage_min_days", 36, "stage_max_days 35"),
+        ("ramp_days", 36, "stage_max_days 35"),
+        ("ramp_days_small", 36, "stage_max_days 35"),
+        ("stage_success_days", 36, "stage_max_days 35"),
+        ("stage_harm_days", 36, "stage_max_days 35"),
+        ("stage_segment_days", 36, "stage_max_days 35"),
+        ("stage_harm_days", 29, "probation_min_days 28"),
+        ("probation_min_days", 43, "probation_max_days 42"),
+    ],
+)
+def test_days_that_come_after_the_end_of_their_stage_are_refused(
+    name: str, days: int, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"FIRSTCHAIR_{name.upper()}", str(days))
+
+    with pytest.raises(SettingsError, match=f"{name} {days} exceeds {most}"):
+        load_settings()
+
+
 @pytest.mark.parametrize("value", ["0", "1", "-0.1", "much"])
 def test_a_wanted_effect_is_a_share_between_nothing_and_all(
     monkeypatch: pytest.MonkeyPatch, value: str

@@ -145,7 +145,7 @@ class Experiment:
             ),
             reason_codes=codes,
             reasons=ruling.reasons,
-            outlook=self._outlook.lines(verb, codes, metrics, self.stage),
+            outlook=self._outlook.lines(verb, codes, metrics, self.stage, decides=self._decides),
             planned_detectable_effect=self.fixed.detectable if self.stage == CANARY else None,
             wanted_effect=self.rules.wanted_effect if self.stage == CANARY else None,
         )

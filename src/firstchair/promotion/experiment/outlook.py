@@ -49,9 +49,23 @@ class Outlook:
             self.gathered.append((evaluation.day, 1 / reading.se**2))
 
     def lines(
-        self, verb: Verb, codes: tuple[Reason, ...], readings: Mapping[Metric, Reading], stage: str
+        self,
+        verb: Verb,
+        codes: tuple[Reason, ...],
+        readings: Mapping[Metric, Reading],
+        stage: str,
+        *,
+        decides: bool,
     ) -> tuple[str, ...]:
-        """What would change the decision, in sentences; empty if nothing would."""
+        """What would change the decision, in sentences; empty if nothing would.
+
+        Args:
+            verb: The decision.
+            codes: Its reason codes.
+            readings: Effect on each metric.
+            stage: canary or probation.
+            decides: Whether the stage may prove a success, as no ramp step does.
+        """
         if verb is Verb.REJECT or verb is Verb.ROLL_BACK:
             return (
                 "Nothing changes this decision: the harm was proven. A new version may compete.",
@@ -59,7 +73,7 @@ class Outlook:
         if verb is Verb.PROMOTE or stage != "canary":
             return ()
         found = [REMEDIES[code] for code in codes if code in REMEDIES]
-        if self.gathered and Reason.HORIZON_REACHED not in codes:
+        if decides and self.gathered and Reason.HORIZON_REACHED not in codes:
             found.append(self._success(readings[Metric.CLICKS]))
         return tuple(found)
 

@@ -244,6 +244,7 @@ def test_who_wrote_no_wanted_effect_is_told_what_would_be_found_and_held_by_noth
     )
 
     assert evaluations[-1].reason_codes == ("ramp_clear",)
+    assert {evaluation.outlook for evaluation in evaluations} == {()}
     assert {evaluation.planned_detectable_effect for evaluation in evaluations} == {
         evaluations[0].planned_detectable_effect
     }
