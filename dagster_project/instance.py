@@ -8,6 +8,7 @@ import dagster as dg
 import yaml
 
 from firstchair.databases import open_databases, to_driver
+from firstchair.files import replace_file
 from firstchair.settings import Settings
 
 POSTGRES_URL = "FIRSTCHAIR_DAGSTER_POSTGRES_URL"
@@ -20,7 +21,6 @@ KEPT_SECONDS, MORE_AT_ONCE = 60, 20
 def prepare_home(settings: Settings) -> Path:
     """Write dagster.yaml and point this process and its children at it; idempotent."""
     home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
     url = to_driver(open_databases(settings).dagster, "psycopg2").render_as_string(
         hide_password=False
     )
@@ -44,9 +44,7 @@ def prepare_home(settings: Settings) -> Path:
     path = home / "dagster.yaml"
     text = yaml.safe_dump(config, sort_keys=True)
     if not path.exists() or path.read_text() != text:
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(text)
-        temporary.replace(path)
+        replace_file(path, text.encode())
     return home
 
 

@@ -536,7 +536,8 @@ class Settings(BaseSettings):
     @property
     def api_address(self) -> str:
         """Where `firstchair up` serves the API."""
-        return f"http://{self.api_host}:{self.api_port}"
+        host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
+        return f"http://{host}:{self.api_port}"
 
     def page(self, name: str) -> str:
         """Address of a page of the console, such as `decisions`."""

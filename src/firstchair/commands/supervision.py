@@ -33,7 +33,8 @@ class Supervisor:
     """Starts services, and again those that end, the second time after a second, then two, four.
 
     The wait doubles up to a minute, and the count of deaths begins anew once a service has run for
-    `HEALTHY_SECONDS`. No service is given up, and none is ended because of another one.
+    `HEALTHY_SECONDS`. A start that fails is a death. No service is given up, and none is ended
+    because of another one.
 
     Args:
         starts: Starts each service, by its name, in the order in which they start.
@@ -57,9 +58,9 @@ class Supervisor:
         for name, one in self._kept.items():
             if one.process is None:
                 if now >= one.since:
-                    one.process, one.since = one.start(), now
+                    self._begin(name, one, now)
             elif (code := one.process.poll()) is not None:
-                self._ended(name, one, code, now)
+                self._ended(name, one, f"it has ended with code {code}", now)
             elif one.deaths and now - one.since >= HEALTHY_SECONDS:
                 one.deaths = 0
                 self._tell(f"{name} is well again.")
@@ -68,13 +69,19 @@ class Supervisor:
         """Whether a service has ended and has not been well since."""
         return self._kept[name].deaths > 0
 
-    def _ended(self, name: str, one: _Kept, code: int, now: float) -> None:
+    def _begin(self, name: str, one: _Kept, now: float) -> None:
+        one.since = now
+        try:
+            one.process = one.start()
+        except OSError as error:  # as where memory or the disk is full: others work on
+            self._ended(name, one, f"it could not be started ({error})", now)
+
+    def _ended(self, name: str, one: _Kept, why: str, now: float) -> None:
         one.deaths = min(one.deaths + 1, MOST_COUNTED)
         wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (one.deaths - 1))
         if now - one.since >= HEALTHY_SECONDS:
             one.deaths, wait = 1, FIRST_WAIT_SECONDS
         one.process, one.since = None, now + wait
         self._tell(
-            f"{name} is down: it has ended with code {code}, and is started again in {wait} s. "
-            "The other services go on."
+            f"{name} is down: {why}, and is started again in {wait} s. The other services go on."
         )

@@ -7,24 +7,28 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from firstchair.commands.supervision import Supervisor
 from firstchair.databases import forget_dead_handles, to_driver
 from firstchair.definitions.mlflow_pages import model_page
 from firstchair.errors import RunError
+from firstchair.files import replace_file
 from firstchair.platform.platform import Platform
 from firstchair.platform.start import note_first_start
 from firstchair.promotion import NAME
 from firstchair.settings import Settings
 
 GRACE_SECONDS = 10
+ENDING = (signal.SIGINT, signal.SIGTERM)
+# Where a service that listens at every address is asked.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 NAMES = ("API", "Dagster", "Dagster daemon", "MLflow")
 DOOR = "Door"
 PAGES = ("Dagster", "MLflow", DOOR)
@@ -179,10 +183,7 @@ def up(
     note_first_start(platform)
     logs = platform.settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # a shell starts what goes to the background deaf to Ctrl-C
+    for number in ENDING:  # a shell starts what goes to the background deaf to Ctrl-C
         signal.signal(number, _stop)
     processes: dict[Service, subprocess.Popen[bytes]] = {}
 
@@ -197,6 +198,7 @@ def up(
     except KeyboardInterrupt:
         pass
     finally:
+        _heed_no_signal()
         _end(list(processes.values()))
         forget_dead_handles(platform.settings.home)
 
@@ -271,7 +273,9 @@ def _require_free_ports(wanted: tuple[Service, ...]) -> None:
 
 def _answers(service: Service) -> bool:
     """Whether something answers at the service's address for a browser."""
-    return _is_open("127.0.0.1", int(str(service.address).rsplit(":", 1)[1]))
+    address = urlsplit(str(service.address))
+    host = str(address.hostname)
+    return _is_open(LOOPBACK.get(host, host), int(address.port or 80))
 
 
 def _listens(service: Service) -> bool:
@@ -280,9 +284,9 @@ def _listens(service: Service) -> bool:
 
 
 def _is_open(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex((host, port)) == 0
+    with suppress(OSError), socket.create_connection((host, port), timeout=0.5):
+        return True
+    return False
 
 
 def _log(service: Service, logs: Path) -> Path:
@@ -290,7 +294,14 @@ def _log(service: Service, logs: Path) -> Path:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
+    _heed_no_signal()
     raise KeyboardInterrupt
+
+
+def _heed_no_signal() -> None:
+    """From here on all is ended, and a second Ctrl-C would leave services that nobody ends."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _workspace_file(home: Path) -> str:
@@ -300,10 +311,5 @@ def _workspace_file(home: Path) -> str:
         return str(beside)
     written = home / "dagster" / "workspace.yaml"
     if not written.exists():
-        written.parent.mkdir(parents=True, exist_ok=True)
-        temporary = written.with_suffix(
-            f".{uuid.uuid4().hex}"
-        )  # in two containers a process may have the same id
-        temporary.write_text(WORKSPACE)
-        temporary.replace(written)
+        replace_file(written, WORKSPACE.encode())
     return str(written)

@@ -278,7 +278,7 @@ def _versions(registry: Registry, as_of: date, listed: Sequence[Family]) -> list
 
 
 def aliased_versions(registry: Registry, as_of: date) -> list[Version | None]:
-    """Champion and challenger; None in place of a missing one or one fitted on `as_of` or later."""
+    """Champion and challenger; None in place of a missing one or one fitted for a later day."""
     found = [registry.alias(name) for name in (Alias.CHAMPION, Alias.CHALLENGER)]
     return [None if v is None or v.as_of > as_of else v for v in found]
 

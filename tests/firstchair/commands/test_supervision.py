@@ -84,3 +84,22 @@ def test_a_death_after_healthy_minutes_counts_as_the_first(machine: Machine, che
         machine.now += 300
 
     assert machine.seconds_until_it_is_started("API") == 1
+
+
+def test_a_start_that_fails_is_a_death_and_ends_no_other() -> None:
+    told: list[str] = []
+    now = 0.0
+    tries: list[float] = []
+
+    def fails() -> Fake:
+        tries.append(now)
+        raise OSError(11, "Resource temporarily unavailable")
+
+    supervisor = Supervisor({"API": fails, "MLflow": Fake}, tell=told.append, clock=lambda: now)
+    while now < 8:
+        supervisor.check()
+        now += 1
+
+    assert tries == [0, 1, 3, 7]
+    assert supervisor.is_down("API") and not supervisor.is_down("MLflow")
+    assert told[0].startswith("API is down: it could not be started ([Errno 11] Resource")

@@ -10,10 +10,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
+from firstchair.commands.up import up
+from firstchair.errors import RunError
+from firstchair.settings import Settings
 from tests.service import COMMAND, Lived
 
 PATIENCE_SECONDS = 120
@@ -124,7 +130,8 @@ def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
     postgres = psutil.Process(
         int((lived.service.home / "postgres" / "postmaster.pid").read_text().split()[0])
     )
-    running.send_signal(signal.SIGINT)
+    for _ in range(2):  # a second Ctrl-C leaves nothing behind
+        running.send_signal(signal.SIGINT)
     assert running.wait() == 0
     wait_for(
         lambda: (
@@ -142,6 +149,32 @@ def test_pages_answer_a_death_is_mended_and_one_interrupt_ends_all(
     # The suite's own process may still hold the server; nobody else does.
     assert not set(handles) - {os.getpid()}
     assert handles or not postgres.is_running()
+
+
+@pytest.mark.parametrize(
+    ("listens_at", "api_host"), [("127.0.0.2", "127.0.0.2"), ("::1", "::1"), ("::1", "::")]
+)
+def test_the_api_is_looked_for_at_its_own_address(
+    tmp_path: Path, listens_at: str, api_host: str
+) -> None:
+    family = socket.AF_INET6 if ":" in listens_at else socket.AF_INET
+    with socket.socket(family) as taken:
+        try:
+            taken.bind((listens_at, 0))
+        except OSError:
+            pytest.skip(f"this machine has no {listens_at}")
+        taken.listen()
+        settings = Settings(
+            home=tmp_path,
+            api_host=api_host,
+            api_port=taken.getsockname()[1],
+            mlflow_tracking_uri="x",
+        )
+        platform: Any = SimpleNamespace(settings=settings)
+        host = f"[{api_host}]" if ":" in api_host else api_host
+
+        with pytest.raises(RunError, match=re.escape(f"API at http://{host}:{settings.api_port}:")):
+            up(platform, started=lambda _: None, tell=print, no_ui=True)
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(lived: Lived) -> None:
