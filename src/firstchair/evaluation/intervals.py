@@ -56,7 +56,7 @@ def paired_bootstrap(
 
     Raises:
         EvidenceError: The arrays differ in length, hold no user, or the champion's mean is not
-        positive.
+        positive, of all users or in a resample: then the interval is unknown.
     """
     if champion.shape != challenger.shape or not len(champion):
         raise EvidenceError(
@@ -73,7 +73,16 @@ def paired_bootstrap(
             data="No interval was computed.",
             remedy="Gather more test days, until the champion hits at least once.",
         )
-    differences = _resampled(champion, challenger, samples, seed)
+    totals = _resampled(champion, challenger, samples, seed)
+    if missed := int(np.count_nonzero(totals[:, 0] <= 0)):
+        raise EvidenceError(
+            f"The champion hits for {np.count_nonzero(champion):,} of {len(champion):,} users, so "
+            f"its mean is 0 in {missed:,} of {samples:,} resamples and the interval is unknown.",
+            where="paired bootstrap",
+            data="No interval was computed.",
+            remedy="Gather more test days, until the champion hits for more users.",
+        )
+    differences = totals[:, 1] / totals[:, 0] - 1
     lower, upper = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
     return RelativeInterval(
         champion=float(champion.mean()),
@@ -144,8 +153,7 @@ def resampling_weights(users: int, *, samples: int, seed: int) -> Iterator[Float
 
 
 def _resampled(champion: Floats, challenger: Floats, samples: int, seed: int) -> Floats:
+    """Sums of both models' values over the users of each resample, float64 (samples, 2)."""
     pair = np.column_stack([champion, challenger])
     drawn = resampling_weights(len(champion), samples=samples, seed=seed)
-    totals = np.concatenate([weights @ pair for weights in drawn])
-    totals = totals[totals[:, 0] > 0]
-    return np.asarray(totals[:, 1] / totals[:, 0] - 1)
+    return np.concatenate([weights @ pair for weights in drawn])

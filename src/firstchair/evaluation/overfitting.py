@@ -129,6 +129,8 @@ def gap_difference(
 ) -> GapDifference | None:
     """The difference of the gaps with its interval; None if a model has no gap (training mean 0).
 
+    It is also None if a model has none in some resample: its interval is unknown then.
+
     A user has one Poisson(1) weight in a resample, on both kinds of days and for both models.
 
     Args:
@@ -146,6 +148,8 @@ def gap_difference(
     users, place = np.unique(both, return_inverse=True)
     gaps = [float(1 - unseen.mean() / train.mean()) for train, unseen in models]
     differences = _resampled_difference(found, place, len(users), samples, seed)
+    if not np.isfinite(differences).all():
+        return None
     lower, upper = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
     return GapDifference(
         gaps[0], gaps[1], gaps[1] - gaps[0], float(lower), float(upper), len(users)
@@ -165,7 +169,7 @@ def _resampled_difference(
                 sides, zip(found.champion, found.challenger, strict=True), strict=True
             )
         ]
-        sound = (means[0][0] > 0) & (means[0][1] > 0)
-        gaps = [1 - new[sound] / old[sound] for old, new in zip(means[0], means[1], strict=True)]
-        drawn.append(gaps[1] - gaps[0])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gaps = [1 - new / old for old, new in zip(means[0], means[1], strict=True)]
+            drawn.append(gaps[1] - gaps[0])
     return np.concatenate(drawn)

@@ -258,7 +258,7 @@ def _metric_sentence(evidence: OfflineEvidence, metric: str, interval: RelativeI
 
 def _gaps_said(evidence: OfflineEvidence, gaps: GapDifference | None, rules: OfflineRules) -> str:
     if gaps is None:
-        return "Their metrics on the training days are not known."
+        return "What they lose from training to test days is not known."
     return (
         f"From training to test days {evidence.challenger_name} loses {gaps.challenger:.1%} of "
         f"its NDCG@10, {evidence.champion_name} {gaps.champion:.1%}: {100 * gaps.difference:+.1f} "

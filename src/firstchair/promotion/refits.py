@@ -156,7 +156,8 @@ def judge_refit(
         offline: Margin and limits.
 
     Raises:
-        EvidenceError: There is no test user, or the serving version found nothing.
+        EvidenceError: There is no test user, or the serving version found nothing, or for so few
+            users that the interval is unknown.
     """
     found = _interval(serving, refit, offline)
     change = list_change(serving, refit, catalogue=catalogue)

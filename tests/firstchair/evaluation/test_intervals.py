@@ -62,7 +62,12 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 @pytest.mark.parametrize(
     ("champion", "challenger"),
-    [(np.zeros(5), np.ones(5)), (np.ones(5), np.ones(4)), (np.ones(0), np.ones(0))],
+    [
+        (np.zeros(5), np.ones(5)),
+        (np.ones(5), np.ones(4)),
+        (np.ones(0), np.ones(0)),
+        (np.eye(1, 1_000)[0], np.zeros(1_000)),
+    ],
 )
 def test_what_cannot_be_compared_is_refused(champion: np.ndarray, challenger: np.ndarray) -> None:
     with pytest.raises(EvidenceError):

@@ -148,3 +148,10 @@ def test_who_remembers_nothing_has_no_gap() -> None:
         )
         is None
     )
+
+
+def test_a_gap_that_some_resample_lacks_has_no_interval() -> None:
+    users, one_hit, hits = np.arange(200), np.eye(1, 200)[0], np.ones(200)
+    few = TwoSplits(users, users, champion=(one_hit, hits), challenger=(hits, hits))
+
+    assert gap_difference(few, samples=100, alpha=0.1, seed=1) is None

@@ -114,6 +114,18 @@ def test_few_users_prove_no_refit_worse() -> None:
     assert (decision, codes[:2]) == (Verb.HOLD, ("refresh_not_proven", "too_few_users"))
 
 
+def test_one_hit_of_the_serving_version_proves_no_refit_worse() -> None:
+    hits = np.eye(1, USERS)[0]
+    place = t.VERSION_EVIDENCE.schema.get_field_index("ndcg_at_10")
+    serving, refit = (
+        rows("1").set_column(place, t.VERSION_EVIDENCE.schema.field(place), pa.array(values))
+        for values in (hits, 0 * hits)
+    )
+
+    with pytest.raises(EvidenceError, match="hits for 1 of 4,000 users"):
+        judge_refit(serving, refit, catalogue=CATALOGUE, offline=RULES)
+
+
 def test_the_margin_is_the_rules() -> None:
     slightly_worse = rows("2", level=0.2 * 0.97)
 
