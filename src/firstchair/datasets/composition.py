@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+# 2000-01-01, as for every event; an earlier instant is a fault of the data set's clock.
+EARLIEST_MS = 946_684_800_000
+
 Rows = Iterable[Sequence[Any]]
 # Milliseconds since 1970, type, user_id, own fields.
 Event = tuple[int, str, str, dict[str, Any]]

@@ -1,7 +1,10 @@
 """The exports under a path: zips, folders or single files, each with the files of one data set."""
 
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +14,11 @@ from typing import IO
 from firstchair.datasets.tables import unreadable
 from firstchair.errors import SourceError
 
+# What zipfile raises, here and there, for a zip that is damaged or encrypted.
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
 # What macOS adds to a zip beside each file.
 SIDE_FILES = re.compile(r"(^|/)(__MACOSX/|\._)")
 
@@ -37,8 +45,7 @@ class ExportFile:
                 return
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
                 yield stream
-        # A zip that is damaged or encrypted has several exceptions.
-        except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, NotImplementedError) as error:
+        except UNREADABLE as error:
             name = f"{self.path.name}: {self.member}" if self.member else self.path.name
             raise unreadable(self.path.with_name(name), str(error)) from error
 
@@ -84,7 +91,7 @@ def _named(path: Path) -> Iterator[tuple[Path, str]]:
         try:
             with zipfile.ZipFile(place) as archive:
                 names = archive.namelist()
-        except (OSError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise unreadable(place, str(error)) from error
         yield from ((place, name) for name in names if not name.endswith("/"))
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from firstchair.datasets.composition import Dataset, Request, in_days, in_order
 from firstchair.datasets.profiles import PROFILES, read_profiles
-from firstchair.datasets.tables import read_tsv, whole_numbers
+from firstchair.datasets.tables import read_tsv, unreadable, whole_numbers
 
 DAY_MS = 86_400_000
 # A part of each user's real artists is held back for the last days: what a good model should find.
@@ -39,7 +39,11 @@ class _Listening:
 
 
 def compose(request: Request) -> Dataset:
-    """The data set over the days that are asked for; everything composed is drawn by the seed."""
+    """The data set over the days that are asked for; everything composed is drawn by the seed.
+
+    Raises:
+        SourceError: A file is missing or malformed, or says of nobody what they play.
+    """
     path, seed, days, start = request.path, request.seed, request.days, request.start
     rng = np.random.default_rng(seed)
     artists = read_tsv(path / "artists.dat", ["id", "name"])
@@ -47,12 +51,13 @@ def compose(request: Request) -> Dataset:
     user, artist, count = (
         whole_numbers(pairs, name, path / "user_artists.dat") for name in pairs.columns
     )
+    ids = whole_numbers(artists, "id", path / "artists.dat")
+    _require_known(artist, ids, path)
     late = rng.random(len(user)) < LATE_SHARE
     early_days = rng.integers(0, max(1, days - LATE_DAYS - 1), size=len(user))
     late_days = rng.integers(max(0, days - LATE_DAYS), days, size=len(user))
     listening = _Listening(user, artist, count, np.where(late, late_days, early_days))
     lengths = rng.integers(150_000, 330_000, size=(len(artists), TRACKS_PER_ARTIST))
-    ids = whole_numbers(artists, "id", path / "artists.dat")
     midnight = int(datetime.combine(start, time(), tzinfo=UTC).timestamp() * 1000)
     place = {int(number): row for row, number in enumerate(ids)}
     events = [
@@ -88,6 +93,16 @@ def compose(request: Request) -> Dataset:
             "this folder",
         ),
     )
+
+
+def _require_known(artist: Whole, ids: Whole, path: Path) -> None:
+    """Refuse a set of no pairs, and one whose pairs are of artists that it does not name."""
+    file = path / "user_artists.dat"
+    if not len(artist):
+        raise unreadable(file, "it has no pair of user and artist")
+    if len(unknown := np.flatnonzero(~np.isin(artist, ids))):
+        line, number = int(unknown[0]) + 2, artist[unknown[0]]
+        raise unreadable(file, f"line {line}, column artistID: {number} is not in artists.dat")
 
 
 def _users(
@@ -191,12 +206,14 @@ def _slates(
     Both parts are drawn uniformly and shuffled, so with d of m known artists and 10 - d of n
     others, a known one stands at a position with d / 10 / m and another with (10 - d) / 10 / n. An
     artist held back for later is never shown: that would be told as dislike what is only not yet
-    known.
+    known. A user who knows all but fewer than `SLATE` artists gets no slates.
     """
     weeks = -(-days // 7)
     for user in np.unique(pairs.user):
         mine = np.flatnonzero(pairs.user == user)
         outside = np.setdiff1d(ids, pairs.artist[mine])
+        if len(outside) < SLATE:
+            continue
         for number, day in enumerate(np.sort(rng.integers(0, days, size=SLATES_PER_WEEK * weeks))):
             known = pairs.artist[mine[pairs.found_on[mine] < day]]
             d = min(KNOWN_IN_SLATE, len(known))

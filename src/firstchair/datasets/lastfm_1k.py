@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from firstchair.datasets import scratch
-from firstchair.datasets.composition import Dataset, Event, Request, in_days
+from firstchair.datasets.composition import EARLIEST_MS, Dataset, Event, Request, in_days
 from firstchair.datasets.profiles import Profile, read_profiles
 from firstchair.datasets.scratch import opened, streamed
 from firstchair.datasets.tables import unreadable
@@ -27,8 +27,9 @@ NAMES = ("line", "user_id", "ms", *COLUMNS[2:])
 def compose(request: Request) -> Dataset:
     """Profiles and plays with their own times; seed, days and start decide nothing here.
 
-    A line of another width, a play without a time, user, artist or title, and one of a user without
-    a profile are left out and counted. So are repetitions of user, time and title.
+    A line of another width, a play without a time, user, artist or title, one before 2000 or in the
+    future, and one of a user without a profile are left out and counted. So are repetitions of
+    user, time and title.
 
     Raises:
         SourceError: A file is missing, or none of its lines is a play.
@@ -36,7 +37,8 @@ def compose(request: Request) -> Dataset:
     profiles = read_profiles(request.path)
     file = _plays_file(request.path)
     connection = opened(request.scratch)
-    left_out = _read(connection, file, {profile.user_id for profile in profiles})
+    known = {profile.user_id for profile in profiles}
+    left_out = _read(connection, file, known, int(request.now.timestamp() * 1000))
     connection.execute(_PLAYS)
     found = connection.execute("select count(*), min(ms), max(ms) from plays").fetchall()
     rows, first, last = found[0]
@@ -90,7 +92,9 @@ def _plays_file(folder: Path) -> Path:
     raise unreadable(folder / PLAYS[0], f"neither it nor {PLAYS[1]} is there")
 
 
-def _read(connection: duckdb.DuckDBPyConnection, file: Path, known: set[str]) -> list[str]:
+def _read(
+    connection: duckdb.DuckDBPyConnection, file: Path, known: set[str], latest: int
+) -> list[str]:
     """Table `raw` of the plays that are whole; what was left out, in words."""
     bad: Counter[str] = Counter()
     first: dict[str, int] = {}
@@ -98,7 +102,7 @@ def _read(connection: duckdb.DuckDBPyConnection, file: Path, known: set[str]) ->
     def plays() -> Iterator[tuple[Any, ...]]:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                play = _play(line, known)
+                play = _play(line, known, latest)
                 if isinstance(play, str):
                     bad[play] += 1
                     first.setdefault(play, number)
@@ -120,7 +124,7 @@ def _read(connection: duckdb.DuckDBPyConnection, file: Path, known: set[str]) ->
     ]
 
 
-def _play(line: bytes, known: set[str]) -> "tuple[str | int, ...] | str":
+def _play(line: bytes, known: set[str], latest: int) -> "tuple[str | int, ...] | str":
     """A play in the columns of `NAMES` without its line, or what is wrong with it."""
     try:
         fields = line.rstrip(b"\r\n").decode().split("\t")
@@ -129,9 +133,9 @@ def _play(line: bytes, known: set[str]) -> "tuple[str | int, ...] | str":
     if len(fields) != len(COLUMNS):
         return f"another number of columns than {len(COLUMNS)}"
     user_id, played_at, artist_id, artist, track_id, track = fields
-    ms = _milliseconds(played_at)
-    if ms is None:
-        return "no instant"
+    ms = _milliseconds(played_at, latest)
+    if isinstance(ms, str):
+        return ms
     if not (artist or artist_id) or not track:
         return "no artist or no title"
     if user_id not in known:
@@ -139,12 +143,18 @@ def _play(line: bytes, known: set[str]) -> "tuple[str | int, ...] | str":
     return user_id, ms, artist_id, artist, track_id, track
 
 
-def _milliseconds(played_at: str) -> int | None:
+def _milliseconds(played_at: str, latest: int) -> int | str:
+    """The instant, or what is wrong with it."""
     try:
         instant = datetime.fromisoformat(played_at)
     except ValueError:
-        return None
-    return None if instant.tzinfo is None else int(instant.timestamp() * 1000)
+        return "no instant"
+    if instant.tzinfo is None:
+        return "no instant"
+    ms = int(instant.timestamp() * 1000)
+    if ms < EARLIEST_MS:
+        return "an instant before 2000"
+    return ms if ms <= latest else "an instant in the future"
 
 
 def _instant(ms: int) -> datetime:

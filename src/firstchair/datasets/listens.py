@@ -15,7 +15,7 @@ from itertools import groupby, islice
 import duckdb
 import pyarrow as pa
 
-from firstchair.datasets.composition import Dataset, Day, Request
+from firstchair.datasets.composition import EARLIEST_MS, Dataset, Day, Request
 from firstchair.datasets.exports import ExportFile, find_exports
 from firstchair.datasets.scratch import ROWS_AT_ONCE, opened, streamed
 from firstchair.errors import SourceError
@@ -24,7 +24,6 @@ from firstchair.sources import Record, records_of
 TRACK_MS = 210_000
 # A longer track is a fault of its tags.
 LONGEST_MS = 86_400_000
-EARLIEST_MS = 946_684_800_000  # 2000-01-01, as for every event
 UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 # Reasons of the reader of records, for a person.
 UNREAD = {"not_json": "no JSON", "out_of_range": "more bytes or depth than a record may have"}

@@ -1,5 +1,6 @@
 """Real profiles of Last.fm users (lastfm-1k), with their holes and absurd ages."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 from firstchair.datasets.tables import read_tsv
 
 PROFILES = "userid-profile.tsv"
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
 # Names of countries in the file that country-converter spells otherwise. "Netherlands Antilles" has
 # had no code since 2010.
 SPELLINGS = {
@@ -36,7 +38,7 @@ def read_profiles(folder: Path) -> list[Profile]:
         Profile(
             user_id=user_id,
             gender=gender or None,
-            age=int(age) if age.lstrip("-").isdigit() else None,
+            age=int(age) if WHOLE_NUMBER.fullmatch(age) else None,
             country=codes.get(country.casefold()),
             registered=_day(registered),
         )

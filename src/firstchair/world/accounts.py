@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from firstchair.errors import SourceError
@@ -66,7 +67,7 @@ def _writing(url: sa.URL) -> Iterator[sa.Connection]:
         metadata.create_all(engine)
         with engine.begin() as connection:
             yield connection
-    except sa.exc.SQLAlchemyError as error:
+    except (sa.exc.SQLAlchemyError, psycopg.Error) as error:  # the latter while rows are copied
         raise SourceError(
             f"Accounts and catalogue cannot be written: {str(error).splitlines()[0]}.",
             where=url.render_as_string(),

@@ -484,6 +484,21 @@ def test_a_damaged_zip_and_an_export_without_listens_are_named(tmp_path: Path) -
         loaded("spotify-history", empty, tmp_path / "s")
 
 
+@pytest.mark.parametrize("packed_by", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_zip_that_is_damaged_inside_is_named_with_its_member(
+    tmp_path: Path, packed_by: int
+) -> None:
+    path, member = tmp_path / "my.zip", "Streaming_History_Audio_2020_1.json"
+    plays = [stream(f"2020-01-01T00:00:{n % 60:02}Z", 200_000 + n) for n in range(500)]
+    with zipfile.ZipFile(path, "w", packed_by) as archive:
+        archive.writestr(member, json.dumps(plays))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"\xff" * 60 + whole[160:])
+
+    with pytest.raises(SourceError, match=r"my\.zip: Streaming_History_Audio_2020_1\.json cannot"):
+        loaded("spotify-history", path, tmp_path / "s")
+
+
 def test_a_newer_export_repeats_the_ids_of_what_it_shares_with_an_older_one(tmp_path: Path) -> None:
     old = [stream("2020-01-01T00:03:20Z", 200_000), stream("2020-01-02T00:03:20Z", 200_000)]
     put(tmp_path / "a/endsong_0.json", old)

@@ -215,6 +215,8 @@ def test_the_set_as_published_is_read_with_its_odd_lines_left_out_and_counted(
         + b"user_000001\t2009-05-04T00:00:00Z\taaa\tLow\tttt\tTitle\tmore\n"
         + b"user_000001\t2009-05-04T00:00:00Z\taaa\tLow\tttt\t\n"
         + b"user_000001\tyesterday\taaa\tLow\tttt\tTitle\n"
+        + b"user_000001\t1970-01-01T00:00:00Z\taaa\tLow\tttt\tTitle\n"
+        + b"user_000001\t2150-01-01T00:00:00Z\taaa\tLow\tttt\tTitle\n"
         + b"user_000001\t2009-05-04T00:00:00Z\taaa\tLow\tttt\tTitle \xff\n"
         + b"user_000009\t2009-05-04T00:00:00Z\taaa\tLow\tttt\tTitle\n"
         + play % 3
@@ -235,8 +237,10 @@ def test_the_set_as_published_is_read_with_its_odd_lines_left_out_and_counted(
         "3 lines with another number of columns than 6 (first: line 3)",
         "1 lines with no artist or no title (first: line 5)",
         "1 lines with no instant (first: line 6)",
-        "1 lines with bytes that are not UTF-8 (first: line 7)",
-        "1 lines with a user who has no profile (first: line 8)",
+        "1 lines with an instant before 2000 (first: line 7)",
+        "1 lines with an instant in the future (first: line 8)",
+        "1 lines with bytes that are not UTF-8 (first: line 9)",
+        "1 lines with a user who has no profile (first: line 10)",
         "1 plays that repeat user, time and title of another",
     ]
 
@@ -286,6 +290,18 @@ def test_countries_of_profiles_are_exact_names(tmp_path: Path) -> None:
     assert codes == ["TR", "CI", "GR", "GB", "RU", *[None] * len(others)]
 
 
+def test_an_age_is_digits_that_a_database_takes(tmp_path: Path) -> None:
+    ages = ["-1337", "²", "99999999999", "٣", "", "41"]
+    lines = [f"u{n}\tf\t{age}\tPeru\t" for n, age in enumerate(ages)]
+    (tmp_path / PROFILES).write_text(
+        "\n".join(["#id\tgender\tage\tcountry\tregistered", *lines, ""])
+    )
+
+    found = [profile.age for profile in read_profiles(tmp_path)]
+
+    assert found == [-1337, None, None, None, None, 41]
+
+
 def test_a_missing_file_is_named_and_the_sources_stay(
     loading: Loading, hetrec: Path, tmp_path: Path
 ) -> None:
@@ -329,6 +345,32 @@ def test_accounts_of_others_are_not_replaced_by_a_data_set(
 
     assert not (tmp_path / "store").exists()
     assert rows(accounts, "select count(*) from users") == [(USERS,)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [("13\t99\t7\n", f"line {USERS * EACH + 2}, .*: 99 is not in artists.dat"), (None, "no pair")],
+)
+def test_pairs_that_name_no_artist_are_a_fault_of_the_file(
+    loading: Loading, hetrec: Path, lines: str | None, fault: str
+) -> None:
+    pairs = hetrec / "user_artists.dat"
+    pairs.write_text(pairs.read_text() + lines if lines else "userID\tartistID\tweight\n")
+
+    with pytest.raises(SourceError, match=fault):
+        loading("hetrec-lastfm", hetrec)
+
+
+def test_a_user_who_knows_almost_every_artist_has_plays_and_no_slates(
+    loading: Loading, hetrec: Path, tmp_path: Path
+) -> None:
+    with (hetrec / "user_artists.dat").open("a") as file:
+        file.writelines(f"13\t{artist}\t7\n" for artist in range(1, ARTISTS - 8))
+
+    loading("hetrec-lastfm", hetrec)
+
+    types = {e["event_type"] for e in events(tmp_path) if e["user_id"] == "lastfm-13"}
+    assert types == {"play", "follow"}
 
 
 def test_a_bad_number_is_named_by_its_line(loading: Loading, hetrec: Path) -> None:
