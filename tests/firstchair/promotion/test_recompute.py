@@ -68,7 +68,7 @@ def test_a_ledger_longer_than_a_page_is_recomputed_whole(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = stand.a.ledger.entries()[-1]
-    monkeypatch.setattr(Ledger.entries, "__kwdefaults__", {"limit": 2})
+    monkeypatch.setattr(Ledger.entries, "__kwdefaults__", {"limit": 2, "before": None})
 
     report = replay_all(stand.a.lake, stand.a.registry, stand.a.ledger)
     alone = replay(stand.a.lake, stand.a.registry, stand.a.ledger, first.decision_id)
