@@ -4,8 +4,7 @@ import hashlib
 import hmac
 import os
 import shutil
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,8 @@ from firstchair.platform.work import writing
 from firstchair.publication import serves
 from firstchair.settings import Settings
 
+# The settings file of the working directory.
+CONFIG = Path("firstchair.toml")
 # Of the home, the files of the embedded server are dumped instead of copied.
 SERVER = "postgres"
 # Folders of a home that a restore is building, or put aside.
@@ -94,11 +95,17 @@ def databases_of(settings: Settings, databases: Databases) -> dict[str, URL]:
 
 
 def in_home(settings: Settings, url: str) -> Path | None:
-    """Path of an address in the home; None where it lies elsewhere."""
+    """Path of an address in the home; None where it lies elsewhere.
+
+    A folder of the home may be a link to elsewhere, and the address may go through one to the home.
+    """
     path = Path(url.removeprefix("file://"))
-    if "://" in str(path) or not path.absolute().is_relative_to(settings.home):
+    if "://" in str(path):
         return None
-    return path.absolute().relative_to(settings.home)
+    for one in (Path(os.path.abspath(path)), path.parent.resolve() / path.name, path.resolve()):
+        if one.is_relative_to(settings.home):
+            return one.relative_to(settings.home)
+    return None
 
 
 @contextmanager
@@ -139,6 +146,7 @@ def _require_free(path: Path, settings: Settings) -> None:
 def _fill(platform: Platform, folder: Path) -> Manifest:
     settings = platform.settings
     verified = platform.ledger.verify()
+    key = key_digest(settings)  # a home without a key makes it now, and it is copied
     files = {f"{HOME}/{name}": file for name, file in _copy_home(settings, folder / HOME)}
     files |= {f"{LAKE}/{name}": file for name, file in _copy_lake(platform.lake, folder / LAKE)}
     databases = databases_of(settings, platform.databases)
@@ -153,7 +161,7 @@ def _fill(platform: Platform, folder: Path) -> Manifest:
         made_at=platform.now,
         home=str(settings.home),
         databases=tuple(databases),
-        key=key_digest(settings),
+        key=key,
         ledger_entries=verified.entries,
         ledger_is_whole=verified.ok,
         published=None if served is None else served.published,
@@ -166,19 +174,38 @@ def _copy_home(settings: Settings, target: Path) -> Iterator[tuple[str, KeptFile
     """Copy each file of the home, except those removed meanwhile, such as delivered ones."""
     lake = in_home(settings, settings.lake_url)
     copied_otherwise = {Path(SERVER), *([lake] if lake else [])}
-    for name, folders, files in os.walk(settings.home):
-        folder = Path(name).relative_to(settings.home)
-        folders[:] = [
-            one
-            for one in sorted(folders)
-            if folder / one not in copied_otherwise
-            and not (folder == Path() and one.startswith(OF_A_RESTORE))
-        ]
-        for path in (folder / one for one in sorted(files)):
-            original = settings.home / path
-            with suppress(FileNotFoundError):
-                if stat.S_ISREG(original.lstat().st_mode):
-                    yield path.as_posix(), _copied(original, target / path)
+
+    def is_left_out(path: Path) -> bool:
+        of_a_restore = len(path.parts) == 1 and path.name.startswith(OF_A_RESTORE)
+        return path in copied_otherwise or of_a_restore
+
+    for path in _files(settings.home, Path(), is_left_out, (target.parent.resolve(),)):
+        with suppress(FileNotFoundError):
+            yield path.as_posix(), _copied(settings.home / path, target / path)
+
+
+def _files(
+    home: Path, folder: Path, is_left_out: Callable[[Path], bool], above: tuple[Path, ...]
+) -> Iterator[Path]:
+    """The files under a folder of the home, links to files and folders followed.
+
+    Args:
+        home: The home.
+        folder: Path in it.
+        is_left_out: Whether a path in the home is left out, with all below it.
+        above: Folders that are not gone into: those above, to which a link may lead back.
+    """
+    real = (home / folder).resolve()
+    if real in above:
+        return
+    with suppress(FileNotFoundError):
+        for path in sorted(folder / one.name for one in (home / folder).iterdir()):
+            if is_left_out(path):
+                continue
+            if (home / path).is_dir():
+                yield from _files(home, path, is_left_out, (*above, real))
+            elif (home / path).is_file():
+                yield path
 
 
 def _copied(original: Path, copy: Path) -> KeptFile:
@@ -201,6 +228,9 @@ def _left_out(settings: Settings) -> Iterator[str]:
         yield f"event objects at {settings.events_url}, which their owners keep"
     if settings.source_database_url:
         yield "accounts and catalogue of source_database_url, which their owners keep"
+    for what, path in (("settings", CONFIG), ("further tokens", settings.tokens)):
+        if path.exists() and in_home(settings, str(path)) is None:
+            yield f"{what} in {path.absolute()}, outside of the home"
     if settings.mlflow_tracking_uri:
         yield f"MLflow at {settings.mlflow_tracking_uri}, with its models"
     for name in ("pseudonym_key", "tombstone_key", "api_token"):

@@ -2,11 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy.engine import URL
 
 from firstchair.commands.backup import OF_A_RESTORE, databases_of, in_home, key_digest
 from firstchair.commands.backup_files import (
@@ -19,6 +21,7 @@ from firstchair.commands.backup_files import (
     under,
 )
 from firstchair.databases import (
+    Databases,
     embedded_server_runs,
     empty_database,
     holds_tables,
@@ -67,7 +70,8 @@ def restore(settings: Settings, path: Path, *, overwrite: bool = False) -> Resto
 
     Raises:
         BackupError: The backup is damaged, or was made under another key of pseudonyms, or there is
-            something in its place and `overwrite` is not set; nothing was written.
+            something in its place and `overwrite` is not set; nothing was written. Or its ledger
+            does not come back whole, which is found once all is written.
         SourceError: A database cannot be written; the home is as it was.
     """
     path = path.absolute()
@@ -79,8 +83,17 @@ def restore(settings: Settings, path: Path, *, overwrite: bool = False) -> Resto
         new = settings.model_copy(update={"home": building})
         if key_digest(new) != manifest.key:
             raise refused(path, "It was made under another pseudonym_key than the settings have.")
-        _place_lake(path, manifest, _lake_of(settings, building), overwrite=overwrite)
-        entries = _load_databases(path, manifest, new, overwrite=overwrite)
+        lake = LakeFiles(_lake_of(settings, building).url)
+        with _opened(new) as databases:
+            ours = {
+                name: url
+                for name, url in databases_of(new, databases).items()
+                if name in manifest.databases
+            }
+            if not overwrite:
+                _require_empty(lake, ours)
+            _place_lake(path, manifest, lake)
+            entries = _load_databases(path, manifest, Ledger(databases.ledger), ours)
         os.sync()
         earlier = _put_in_place(building, settings.home)
     return RestoreReport(
@@ -156,49 +169,60 @@ def _lake_of(settings: Settings, building: Path) -> Lake:
     return Lake(settings.lake_url if inside is None else str(building / inside))
 
 
-def _place_lake(backup: Path, manifest: Manifest, lake: Lake, *, overwrite: bool) -> None:
-    files = LakeFiles(lake.url)
-    there = files.listed()
-    if there and not overwrite:
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Databases]:
+    """The databases; a server in the home works until the end of the block."""
+    databases = open_databases(settings)
+    try:
+        yield databases
+    finally:
+        if not (settings.source_database_url and settings.database_url):
+            stop_embedded_server(settings.home)
+
+
+def _require_empty(lake: LakeFiles, databases: Mapping[str, URL]) -> None:
+    """Refuse before either is written where lake or databases hold anything."""
+    if there := lake.listed():
         raise _occupied(
             f"There are {len(there):,} files in the lake.",
             lake.url,
             "Choose another lake_url, or give --overwrite; they are then removed.",
         )
-    for file in there:
-        files.remove(file.name)
+    if full := [name for name, url in databases.items() if holds_tables(url)]:
+        raise _occupied(
+            f"There are tables in {len(full)} of {len(databases)} databases: {', '.join(full)}.",
+            "FIRSTCHAIR_DATABASE_URL",
+            "Choose an empty database, or give --overwrite; they are then replaced.",
+        )
+
+
+def _place_lake(backup: Path, manifest: Manifest, lake: LakeFiles) -> None:
+    for file in lake.listed():
+        lake.remove(file.name)
     for name, _ in under(manifest.files, LAKE):
-        files.put(backup / LAKE / name, name)
+        lake.put(backup / LAKE / name, name)
 
 
 def _load_databases(
-    backup: Path, manifest: Manifest, settings: Settings, *, overwrite: bool
+    backup: Path, manifest: Manifest, ledger: Ledger, databases: Mapping[str, URL]
 ) -> int:
     """Load the dumps; return the number of decisions, whose chain is as whole as it was."""
-    databases = open_databases(settings)
-    try:
-        ledger = Ledger(databases.ledger)
-        addresses = databases_of(settings, databases)
-        ours = {name: addresses[name] for name in manifest.databases if name in addresses}
-        full = [name for name, url in ours.items() if holds_tables(url)]
-        if full and not overwrite:
-            raise _occupied(
-                f"There are tables in {len(full)} of {len(ours)} databases: {', '.join(full)}.",
-                "FIRSTCHAIR_DATABASE_URL",
-                "Choose an empty database, or give --overwrite; they are then replaced.",
-            )
-        for name in full:
-            empty_database(ours[name])
-        ledger.make_writer()
-        for name, url in ours.items():
-            load_database(backup / DATABASES / f"{name}.dump", url)
-        verified = ledger.verify()
-        if manifest.ledger_is_whole and not verified.ok:
-            raise refused(backup, f"entry {verified.first_broken} of its ledger is broken.")
-        return verified.entries
-    finally:
-        if not (settings.source_database_url and settings.database_url):
-            stop_embedded_server(settings.home)
+    for url in databases.values():
+        if holds_tables(url):
+            empty_database(url)
+    ledger.make_writer()
+    for name, url in databases.items():
+        load_database(backup / DATABASES / f"{name}.dump", url)
+    verified = ledger.verify()
+    if manifest.ledger_is_whole and not verified.ok:
+        raise BackupError(
+            f"Entry {verified.first_broken} of the ledger is broken, and was not when the backup "
+            "was made.",
+            where=str(backup),
+            data="What was in the home is there; a lake and databases elsewhere hold the backup.",
+            remedy="Take another backup, or another copy of this one, and give --overwrite.",
+        )
+    return verified.entries
 
 
 def _put_in_place(building: Path, home: Path) -> Path | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from firstchair.commands.backup import backup
@@ -121,6 +122,28 @@ def test_a_home_that_holds_anything_is_left_alone(kept: Path, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_databases_that_hold_tables_are_refused_before_the_lake_is_written(
+    inside: Lived, kept: Path, tmp_path: Path, new_database: Callable[[], sa.URL]
+) -> None:
+    url = new_database()
+    with sa.create_engine(url, poolclass=sa.pool.NullPool).begin() as connection:
+        connection.execute(sa.text("create table theirs (n int)"))
+    address = url.render_as_string(hide_password=False)
+    settings = Settings(
+        home=tmp_path / "home",
+        lake_url=str(tmp_path / "lake"),
+        database_url=address,
+        source_database_url=address,
+    )
+
+    with pytest.raises(BackupError, match="tables in 1 of 3 databases: ledger") as fault:
+        restore(settings, kept)
+
+    assert fault.value.data == "Nothing was written."
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 def test_a_backup_under_another_key_is_refused(kept: Path, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, pseudonym_key=SecretStr("another"))
 
@@ -137,6 +160,35 @@ def test_a_backup_goes_neither_into_the_home_nor_over_anything(inside: Lived, ke
         backup(platform, kept)
     with pytest.raises(BackupError, match="lies in the home"):
         backup(platform, inside.service.home / "backup")
+
+
+def test_a_backup_holds_what_links_lead_to_and_names_files_outside_of_the_home(
+    inside: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, disk = inside.service.home, tmp_path / "disk"
+    (disk / "events").mkdir(parents=True)
+    (disk / "events" / "a.jsonl").write_text("{}")
+    (disk / "back").symlink_to(home)
+    (disk / "tokens.json").write_text('{"tokens": []}')
+    (tmp_path / "firstchair.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FIRSTCHAIR_TOKENS_FILE", str(disk / "tokens.json"))
+    (tmp_path / "door").symlink_to(home)
+    monkeypatch.setenv("FIRSTCHAIR_LAKE_URL", str(tmp_path / "door" / "lake"))
+    (home / "linked").symlink_to(disk)
+    try:
+        report = backup(open_platform(), tmp_path / "new")
+    finally:
+        (home / "linked").unlink()
+
+    kept = tmp_path / "new" / "home"
+    assert (kept / "linked" / "events" / "a.jsonl").read_text() == "{}"
+    assert not (kept / "linked" / "back").exists()
+    assert not (kept / "lake").exists()
+    assert report.left_out[:2] == (
+        f"settings in {tmp_path / 'firstchair.toml'}, outside of the home",
+        f"further tokens in {disk / 'tokens.json'}, outside of the home",
+    )
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
