@@ -399,7 +399,18 @@ def _live(settings: Settings) -> LiveRules:
         late_tolerance_days=settings.late_tolerance_days,
         probation_min_days=settings.probation_min_days,
         probation_max_days=settings.probation_max_days,
+        looks=_looks(settings),
     )
+
+
+def _looks(settings: Settings) -> int:
+    """Evaluations over which the fast channel of probation spends its error.
+
+    Those of the specification up to its longest probation; all of a longer one.
+    """
+    usual = LiveRules()
+    most = settings.probation_max_days - settings.stage_harm_days + 1
+    return most if most > usual.probation_max_days - usual.harm_days + 1 else usual.looks
 
 
 def _misnamed(record: Mapping[str, Any]) -> Iterator[str]:

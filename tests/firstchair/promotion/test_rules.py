@@ -120,6 +120,11 @@ def test_without_settings_the_rules_are_the_defaults_but_for_the_seed() -> None:
     assert replace(rules, offline=replace(rules.offline, seed=0)) == GateRules()
 
 
+@pytest.mark.parametrize(("days", "looks"), [(28, 30), (42, 30), (43, 41), (90, 88)])
+def test_a_longer_probation_spends_its_error_over_more_evaluations(days: int, looks: int) -> None:
+    assert GateRules.of(Settings(probation_max_days=days)).live.looks == looks
+
+
 def test_settings_that_fit_no_rules_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings().model_copy(update={"stage_min_days": 40})
 
