@@ -129,10 +129,13 @@ def test_its_command_serves_its_health_check_passes_and_a_signal_ends_it(
     image = stages()[-1]
 
     process = in_container(image.command, FIRSTCHAIR_API_PORT=port)
-    assert in_container(image.health_check, FIRSTCHAIR_API_PORT=str(free_port())).wait() != 0
+    # In the image the process is the first one, which the check looks at where none is named.
+    check = [*image.health_check, str(process.pid)]
+    assert in_container(check, FIRSTCHAIR_API_PORT=str(free_port())).wait() != 0
     wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
 
-    assert in_container(image.health_check, FIRSTCHAIR_API_PORT=port).wait() == 0
+    assert in_container(check, FIRSTCHAIR_API_PORT=port).wait() == 0
+    assert in_container(check, FIRSTCHAIR_API_PORT=str(free_port())).wait() != 0
     assert all(
         answers(f"http://127.0.0.1:{port}{path}") for path in pages_that_are_asked("firstchair-api")
     )
@@ -154,6 +157,30 @@ def test_the_pages_of_the_platform_run_from_the_same_image(
     )
     wait_for(lambda: answers(f"http://127.0.0.1:{dagster}{dagster_page}"))
     wait_for(lambda: answers(f"http://127.0.0.1:{mlflow}{mlflow_page}"))
+
+
+def test_the_health_check_asks_the_page_of_the_service_that_runs(tmp_path: Path) -> None:
+    (tmp_path / "server_info").touch()
+    program = tmp_path / "dagster-webserver"
+    port = str(free_port())
+    program.write_text(f"import http.server as s; s.test(s.SimpleHTTPRequestHandler, port={port})")
+    check = [str(BIN / "python"), *stages()[-1].health_check[1:]]
+
+    def is_well(process: subprocess.Popen[bytes], port: str) -> bool:
+        environment = {**os.environ, "FIRSTCHAIR_DAGSTER_PORT": port}
+        asked = [*check, str(process.pid)]
+        return subprocess.run(asked, env=environment, check=False).returncode == 0
+
+    with (
+        subprocess.Popen([sys.executable, str(program)], cwd=tmp_path) as pages,
+        subprocess.Popen(["sleep", "600"]) as daemon,
+    ):
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/server_info"))
+
+        assert is_well(pages, port) and not is_well(pages, str(free_port()))
+        assert is_well(daemon, port)
+        pages.terminate()
+        daemon.terminate()
 
 
 def test_a_service_that_does_not_exist_is_told_in_words(
