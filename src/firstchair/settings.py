@@ -5,6 +5,8 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 
@@ -73,6 +75,14 @@ def _require_on_s3(url: str) -> None:
 # Settings by a name they had before. A value under the old name is refused: in the environment it
 # would otherwise go unseen, and the default would apply.
 RENAMED = {"holdback_share": "holdout_share"}
+
+# Variables that are no settings: the address for Dagster's own instance, those of the tests, and
+# what Kubernetes sets in every container for a service whose name begins with firstchair.
+OTHER_VARIABLES = re.compile(
+    r"DAGSTER_POSTGRES_URL|TESTS_\w+"
+    r"|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)",
+    re.IGNORECASE,
+)
 
 
 # Fields beyond the contract's of this project's own events: the simulated world, the loaders of
@@ -655,7 +665,7 @@ def load_settings() -> Settings:
     """Read the settings of this process, switch telemetry off, limit the engine, say where S3 is.
 
     Raises:
-        SettingsError: A key is unknown or has another name now, or its value cannot be used;
+        SettingsError: A key or a variable FIRSTCHAIR_* is unknown, or its value cannot be used;
             nothing was read or written.
     """
     for name, value in TELEMETRY_OFF.items():
@@ -663,6 +673,7 @@ def load_settings() -> Settings:
     in_environment = {name.lower() for name in os.environ}
     if old := next((old for old in RENAMED if f"firstchair_{old}" in in_environment), None):
         raise _renamed(old)
+    _require_known(os.environ)
     try:
         settings = Settings()
         settings.name_s3()
@@ -670,12 +681,15 @@ def load_settings() -> Settings:
         return settings
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "settings"
+        key = ".".join(str(part) for part in first["loc"])
         if key in RENAMED:
             raise _renamed(key) from error
+        keys = [key] if key else _named_in(first["msg"])
+        variables = " and ".join(f"FIRSTCHAIR_{name.upper()}" for name in keys)
         raise SettingsError(
-            f"{error.error_count()} setting(s) cannot be used; first: {key}: {first['msg']}.",
-            where=f"FIRSTCHAIR_{key.upper()} or {key} in firstchair.toml",
+            f"{error.error_count()} setting(s) cannot be used; first: {' and '.join(keys)}: "
+            f"{first['msg']}.",
+            where=f"{variables} or {' and '.join(keys)} in firstchair.toml",
             data="Nothing was read or written.",
             remedy=f"Correct it; the keys are {', '.join(Settings.model_fields)}.",
         ) from error
@@ -686,6 +700,29 @@ def load_settings() -> Settings:
             data="Nothing was read or written.",
             remedy="Correct the line that is named (TOML 1.0, UTF-8), or move the file away.",
         ) from error
+
+
+def _require_known(environment: Iterable[str]) -> None:
+    """Raise if a variable has the prefix of settings and is none: its value would go unseen."""
+    prefix, known = "firstchair_", Settings.model_fields
+    for name in sorted(environment):
+        key = name.lower().removeprefix(prefix)
+        if not name.lower().startswith(prefix) or key in known or OTHER_VARIABLES.fullmatch(key):
+            continue
+        near = get_close_matches(key, known, n=1)
+        rename = f"Rename it to FIRSTCHAIR_{near[0].upper()}, or unset it" if near else "Unset it"
+        raise SettingsError(
+            f"The variable {name} is no setting, so its value would have no effect.",
+            where=f"{name} in the environment",
+            data="Nothing was read or written.",
+            remedy=f"{rename}; the keys are {', '.join(known)}.",
+        )
+
+
+def _named_in(message: str) -> list[str]:
+    """The settings that a fault of several together names, without what stands in quotes."""
+    words = re.findall(r"\w+", re.sub(r"'[^']*'", "", message))
+    return list(dict.fromkeys(word for word in words if word in Settings.model_fields))
 
 
 def _renamed(old: str) -> SettingsError:

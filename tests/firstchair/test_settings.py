@@ -87,6 +87,49 @@ def test_an_unknown_key_names_itself_and_the_choices(elsewhere: Path) -> None:
     assert "k_anonymity" in fault.value.remedy
 
 
+def test_a_misspelt_variable_is_refused_with_the_nearest_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_STAGE_MIN_DAY", "4")
+
+    with pytest.raises(SettingsError, match="FIRSTCHAIR_STAGE_MIN_DAY is no setting") as fault:
+        load_settings()
+
+    assert fault.value.remedy.startswith("Rename it to FIRSTCHAIR_STAGE_MIN_DAYS, or unset it;")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SERVICE_HOST",
+        "PORT",
+        "API_SERVICE_PORT_HTTP",
+        "API_PORT_8000_TCP",
+        "API_PORT_8000_TCP_ADDR",
+        "DAGSTER_POSTGRES_URL",
+        "TESTS_DATABASE",
+    ],
+)
+def test_variables_of_a_cluster_and_of_other_parts_are_no_misspelt_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"FIRSTCHAIR_{name}", "tcp://10.0.0.1:8000")
+
+    assert load_settings().stage_min_days == Settings.model_fields["stage_min_days"].default
+
+
+def test_a_fault_of_two_settings_together_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTCHAIR_S3_ACCESS_KEY_ID", "s3_region")
+
+    with pytest.raises(SettingsError) as fault:
+        load_settings()
+
+    assert fault.value.where == (
+        "FIRSTCHAIR_S3_ACCESS_KEY_ID and FIRSTCHAIR_S3_SECRET_ACCESS_KEY or s3_access_key_id and "
+        "s3_secret_access_key in firstchair.toml"
+    )
+
+
 def test_a_secret_is_made_once_and_readable_by_its_owner_alone() -> None:
     settings = load_settings()
 
