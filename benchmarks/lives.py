@@ -85,7 +85,7 @@ class LivedLake:
         streams = [np.random.default_rng([seed, part]) for part in range(6)]
         music = make_artists(artists, START, streams[0], debuts=self.scenario.debuts)
         self.people = make_users(users, days, START, streams[1])
-        tastes = Tastes(self.people, music, self.scenario, change_on, streams[4])
+        tastes = Tastes(self.people, music, self.scenario, change_on, streams[4], days=days)
         self.life = Life(tastes, START, streams[2], lost=np.zeros(users, dtype=bool))
         self.watched = Watched(SeededPolicy(tastes, START, streams[5]), self.life)
         self.music, self.number, self.sent = music, 0, 0

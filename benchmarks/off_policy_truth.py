@@ -190,7 +190,7 @@ def measure(seed: int, users: int, days: int) -> Found:
     how = scenario("steady")
     music = make_artists(ARTISTS, START, streams[0], debuts=how.debuts)
     people = make_users(users, WARM_UP + days, START, streams[1])
-    tastes = Tastes(people, music, how, 10_000, streams[4])
+    tastes = Tastes(people, music, how, 10_000, streams[4], days=WARM_UP + days)
     service = Shadowing(tastes, float(streams[3].uniform(*BLURS)), seed, streams[5])
     service.life = Life(tastes, START, streams[2], lost=np.zeros(users, dtype=bool))
     logged = service.logged([service.life.live(day, service) for day in range(WARM_UP + days)])

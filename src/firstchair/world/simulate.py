@@ -101,7 +101,9 @@ class World:
         self.music = make_artists(spec.artists, spec.start, of_artists, debuts=self.scenario.debuts)
         self.people = make_users(spec.users, spec.days, spec.start, of_users)
         change_on = spec.days * 2 // 3 if spec.change_on is None else spec.change_on
-        tastes = Tastes(self.people, self.music, self.scenario, change_on, of_tastes)
+        tastes = Tastes(
+            self.people, self.music, self.scenario, change_on, of_tastes, days=spec.days
+        )
         lost = (
             self.people.source == SOURCES.index(LOST_ON)
         ) & self.scenario.incidents.lost_challenger

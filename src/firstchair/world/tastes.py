@@ -24,8 +24,9 @@ UNRELEASED = -9.0
 WAVE_DAYS, HITS_A_WAVE, HIT_DECAY_DAYS, FRESH_DECAY_DAYS = 3, 12, 9.0, 14.0
 # Share of the hits that are new artists, if there are any.
 HITS_JUST_APPEARED = 0.2
-# Waves are drawn for this many days around the start, so that a longer window changes no world.
-WAVES_FROM, WAVES_TO = -30, 400
+# The first wave begins this many days before the start. Waves are drawn for so many days at once,
+# each time by a generator of their own, so that a longer window changes no world.
+WAVES_FROM, WAVES_DRAWN_DAYS = -30, 432
 OVERSHOOT = 1.08
 
 
@@ -58,6 +59,8 @@ class Tastes:
         scenario: Scenario,
         change_on: int,
         rng: np.random.Generator,
+        *,
+        days: int,
     ) -> None:
         self.users, self.artists, self.scenario, self.change_on = (
             users,
@@ -65,8 +68,9 @@ class Tastes:
             scenario,
             change_on,
         )
-        self.by_country = _waves(len(COUNTRIES), artists, rng)
-        self.by_age = _waves(AGE_BANDS, artists, rng)
+        later_by_country, later_by_age = rng.spawn(2)
+        self.by_country = _waves(len(COUNTRIES), artists, days, rng, later_by_country)
+        self.by_age = _waves(AGE_BANDS, artists, days, rng, later_by_age)
         self._today = lru_cache(maxsize=2)(self._of_day)
 
     def leaning(self, day: int) -> Leaning:
@@ -182,9 +186,30 @@ def expected_share_heard(keenness: Floats) -> Floats:
     return np.asarray(OVERSHOOT * k / (k + 1) * border ** (k + 1) + 1 - border**k, dtype=np.float32)
 
 
-def _waves(cells: int, artists: Artists, rng: np.random.Generator) -> Waves:
+def _waves(
+    cells: int,
+    artists: Artists,
+    days: int,
+    first: np.random.Generator,
+    later: np.random.Generator,
+) -> Waves:
+    """Draw the hits of each cell until the last day; those after the first stretch by `later`."""
+    begins = np.arange(WAVES_FROM, max(days, WAVES_FROM + 1), WAVES_DRAWN_DAYS)
+    drawn = [
+        _drawn(cells, artists, int(begin), rng)
+        for begin, rng in zip(begins, (first, *later.spawn(len(begins) - 1)), strict=True)
+    ]
+    return Waves(
+        np.concatenate([one.cell for one in drawn]),
+        np.concatenate([one.artist for one in drawn]),
+        np.concatenate([one.starts for one in drawn]),
+        np.concatenate([one.strength for one in drawn]),
+    )
+
+
+def _drawn(cells: int, artists: Artists, begin: int, rng: np.random.Generator) -> Waves:
     """Draw new hits of each cell every `WAVE_DAYS` days, some of them new artists."""
-    starts = np.arange(WAVES_FROM, WAVES_TO, WAVE_DAYS)
+    starts = np.arange(begin, begin + WAVES_DRAWN_DAYS, WAVE_DAYS)
     cell, start = (grid.ravel() for grid in np.meshgrid(np.arange(cells), starts, indexing="ij"))
     cell, start = np.repeat(cell, HITS_A_WAVE), np.repeat(start, HITS_A_WAVE)
     anybody = rng.integers(len(artists), size=len(cell))

@@ -161,3 +161,14 @@ def test_truth_is_kept_day_by_day_where_no_pipeline_reads(make: Make) -> None:
     assert sorted(kept["day"].astype(str).unique()) == ["2026-01-01", "2026-01-02", "2026-01-03"]
     assert set(kept["model_version"]) == {"a", "b"}
     assert kept["ctr"].between(0, EXAMINATION[0]).all()
+
+
+def test_hits_go_on_for_as_long_as_a_world_and_a_longer_one_has_the_same(make: Make) -> None:
+    small = {"users": 50, "artists": 100}
+    short, long = (make("better-challenger", days=days, **small).life.tastes for days in (30, 900))
+
+    totals = [long.by_country.on(day, 40, 100).sum() for day in (10, 460, 890)]
+
+    assert min(totals) > 0.5 * max(totals) > 0
+    for day in (0, 200, 399):
+        np.testing.assert_array_equal(long.by_age.on(day, 10, 100), short.by_age.on(day, 10, 100))
