@@ -29,8 +29,6 @@ from typing import Any, TextIO
 
 import sqlalchemy as sa
 
-from firstchair.memory import collect_seldom
-
 # Nothing of ours that reads settings or the lake when it is imported, such as Dagster's partitions.
 IMPORTED = (
     "dagster_postgres",
@@ -209,6 +207,9 @@ def _become(files: list[int], command: list[str], env: dict[str, str], cwd: str)
 
 
 def _serve(listening: int) -> None:
+    # Not above: as a script this file stands beside `tests/firstchair`, which would be found first.
+    from firstchair.memory import collect_seldom
+
     gc.disable()
     for name in IMPORTED:
         importlib.import_module(name)

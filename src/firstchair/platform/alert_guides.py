@@ -155,7 +155,7 @@ GUIDES: Mapping[str, Guide] = {
         "decisions",
     ),
     "unconfirmed": Guide(
-        "The data of probation could not be read for its longest time.",
+        "The data of probation could not be read for its longest time, or its users were too few.",
         "Look at data quality of these days, and decide by hand whether the champion stays.",
         "decisions",
     ),

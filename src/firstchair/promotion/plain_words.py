@@ -105,7 +105,7 @@ TEMPLATES: Mapping[str, Sequence[tuple[str, str]]] = {
         (Reason.CONFIRMED, "{treatment} is confirmed as champion after {days} days of probation."),
         (
             Reason.PROBATION_OVER,
-            "{treatment} stays champion, unconfirmed: its data could not be read in {days} days.",
+            "{treatment} stays champion, unconfirmed: {days} days tested nothing.",
         ),
         (
             Reason.HORIZON_REACHED,
