@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date
@@ -226,6 +227,23 @@ def test_accounts_of_a_home_that_was_moved_are_still_its_own(
     (tmp_path / "before").rename(tmp_path / "after")
 
     _, report = simulated(tmp_path / "after", accounts, users=5, days=1)
+
+    assert report.users == 5
+
+
+def test_a_home_that_was_simulated_before_accounts_were_noted_is_simulated_again(
+    new_database: Callable[[], sa.URL],
+) -> None:
+    accounts = new_database()
+    home = Path(str(accounts.query["host"])).parent
+    try:
+        simulated(home, accounts, days=1)
+        (home / "truth" / "accounts.json").unlink()
+
+        _, report = simulated(home, accounts, users=5, days=1)
+    finally:
+        for folder in ("events", "truth"):
+            shutil.rmtree(home / folder, ignore_errors=True)
 
     assert report.users == 5
 
