@@ -473,10 +473,16 @@ class Settings(BaseSettings):
         return self
 
     def _require_days_in_order(self) -> None:
-        """Raise if a stage would be over before what it waits for could come."""
+        """Raise if a stage would be over before what it waits for could come.
+
+        What nobody set follows a shorter stage: its default is no wish.
+        """
+        wanted = set(self.model_fields_set)
         for least, most in DAYS_IN_ORDER:
             low, high = getattr(self, least), getattr(self, most)
-            if low > high:
+            if low > high and least not in wanted:
+                setattr(self, least, high)
+            elif low > high:
                 raise ValueError(f"{least} {low} exceeds {most} {high}")
 
     def _require_whole_oidc(self) -> None:

@@ -175,12 +175,14 @@ def test_the_health_check_asks_the_page_of_the_service_that_runs(tmp_path: Path)
         subprocess.Popen([sys.executable, str(program)], cwd=tmp_path) as pages,
         subprocess.Popen(["sleep", "600"]) as daemon,
     ):
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/server_info"))
+        try:
+            wait_for(lambda: answers(f"http://127.0.0.1:{port}/server_info"))
 
-        assert is_well(pages, port) and not is_well(pages, str(free_port()))
-        assert is_well(daemon, port)
-        pages.terminate()
-        daemon.terminate()
+            assert is_well(pages, port) and not is_well(pages, str(free_port()))
+            assert is_well(daemon, port)
+        finally:
+            pages.terminate()
+            daemon.terminate()
 
 
 def test_a_service_that_does_not_exist_is_told_in_words(

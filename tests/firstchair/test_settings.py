@@ -204,6 +204,18 @@ def test_days_that_come_after_the_end_of_their_stage_are_refused(
         load_settings()
 
 
+def test_days_that_nobody_set_follow_a_shorter_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, days in (("MIN", 2), ("MAX", 2)):
+        monkeypatch.setenv(f"FIRSTCHAIR_STAGE_{name}_DAYS", str(days))
+    monkeypatch.setenv("FIRSTCHAIR_PROBATION_MIN_DAYS", "1")
+
+    found = load_settings()
+
+    assert (found.ramp_days, found.ramp_days_small) == (2, 2)
+    assert (found.stage_success_days, found.stage_segment_days) == (2, 2)
+    assert found.stage_harm_days == 1
+
+
 @pytest.mark.parametrize("value", ["0", "1", "-0.1", "much"])
 def test_a_wanted_effect_is_a_share_between_nothing_and_all(
     monkeypatch: pytest.MonkeyPatch, value: str

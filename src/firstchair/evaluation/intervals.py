@@ -56,7 +56,8 @@ def paired_bootstrap(
 
     Raises:
         EvidenceError: The arrays differ in length, hold no user, or the champion's mean is not
-        positive, of all users or in a resample: then the interval is unknown.
+        positive, of all users or in more than `alpha` / 2 of the resamples: then the interval is
+        unknown.
     """
     if champion.shape != challenger.shape or not len(champion):
         raise EvidenceError(
@@ -74,7 +75,8 @@ def paired_bootstrap(
             remedy="Gather more test days, until the champion hits at least once.",
         )
     totals = _resampled(champion, challenger, samples, seed)
-    if missed := int(np.count_nonzero(totals[:, 0] <= 0)):
+    missed = int(np.count_nonzero(totals[:, 0] <= 0))
+    if missed > samples * alpha / 2:
         raise EvidenceError(
             f"The champion hits for {np.count_nonzero(champion):,} of {len(champion):,} users, so "
             f"its mean is 0 in {missed:,} of {samples:,} resamples and the interval is unknown.",
@@ -82,8 +84,11 @@ def paired_bootstrap(
             data="No interval was computed.",
             remedy="Gather more test days, until the champion hits for more users.",
         )
-    differences = totals[:, 1] / totals[:, 0] - 1
-    lower, upper = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
+    found = totals[totals[:, 0] > 0]
+    differences = found[:, 1] / found[:, 0] - 1
+    # A resample in which the champion hits nobody says neither: it counts at each end.
+    lower = np.quantile(np.append(differences, np.full(missed, -1.0)), alpha / 2)
+    upper = np.quantile(differences, min(1.0, (1 - alpha / 2) * samples / len(differences)))
     return RelativeInterval(
         champion=float(champion.mean()),
         challenger=float(challenger.mean()),

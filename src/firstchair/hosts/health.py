@@ -29,11 +29,12 @@ def is_well(process: int = 1) -> bool:
     Args:
         process: The first one of the container, which may be an init that `docker run --init` adds.
     """
-    programs = {name for one in (process, *_children(process)) for name in _programs(one)}
-    if STARTS in programs:
-        return False
+    every = [_programs(one) for one in (process, *_children(process))]
+    programs = {name for names in every for name in names}
     page = next((page for name, page in PAGES.items() if name in programs), None)
-    return page is None or _answers(*page)
+    if page is None:  # an init's own command line names what it started for ever
+        return STARTS not in every[-1]
+    return _answers(*page)
 
 
 def _answers(setting: str, default: str, page: str) -> bool:

@@ -156,7 +156,8 @@ GUIDES: Mapping[str, Guide] = {
     ),
     "unconfirmed": Guide(
         "The data of probation could not be read for its longest time, or its users were too few.",
-        "Look at data quality of these days, and decide by hand whether the champion stays.",
+        "Look at data quality of these days, and decide by hand whether the champion stays. "
+        "`stage_harm_users` says how many users of an arm have to see a list.",
         "decisions",
     ),
     "not_served": Guide(

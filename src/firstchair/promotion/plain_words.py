@@ -105,7 +105,7 @@ TEMPLATES: Mapping[str, Sequence[tuple[str, str]]] = {
         (Reason.CONFIRMED, "{treatment} is confirmed as champion after {days} days of probation."),
         (
             Reason.PROBATION_OVER,
-            "{treatment} stays champion, unconfirmed: {days} days tested nothing.",
+            "{treatment} stays champion, unconfirmed after {days} days of probation.",
         ),
         (
             Reason.HORIZON_REACHED,

@@ -15,7 +15,13 @@ from firstchair.lake import Lake
 from firstchair.lake import tables as t
 from firstchair.models import TrainingData, load_training_data, positive_interactions
 from firstchair.promotion.context import REFRESH, DecisionContext, StageTransition
-from firstchair.promotion.gate import Verdict, check_record, metric_record, users_said
+from firstchair.promotion.gate import (
+    LEAST_DIFFERING,
+    Verdict,
+    check_record,
+    metric_record,
+    users_said,
+)
 from firstchair.promotion.kinds import Verb
 from firstchair.promotion.reasons import Reason
 from firstchair.promotion.registry import Registry, Version
@@ -106,8 +112,8 @@ def _is_telling(
     """Whether these rows are enough to evaluate the refit.
 
     They never are if nothing can be compared: there was no positive interaction, or the serving
-    version found none of them. They always are on the last possible day. Otherwise there must be
-    `min_test_users`, and they must be enough to detect a difference of the margin, or prove the
+    version found hardly any of them. They always are on the last possible day. Otherwise there must
+    be `min_test_users`, and they must be enough to detect a difference of the margin, or prove the
     refit worse by more.
     """
     offline, both = rules.offline, [_of(rows, version.version) for version in (serving, refit)]
@@ -166,7 +172,10 @@ def judge_refit(
         f"{found.relative_difference:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}, "
         f"{found.users:,} users); {percent(offline.refresh_margin)} worse would be too much."
     )
-    worse = found.upper < 0 and found.users >= offline.min_test_users
+    values = [rows.column("ndcg_at_10").to_numpy() for rows in (serving, refit)]
+    differing = int(np.count_nonzero(values[0] != values[1]))
+    enough = found.users >= offline.min_test_users and differing >= LEAST_DIFFERING
+    worse = found.upper < 0 and enough
     asked = (
         (
             Reason.REFRESH_WORSE if worse else Reason.REFRESH_NOT_PROVEN,

@@ -19,12 +19,14 @@ Rows = Iterable[Sequence[Any]]
 
 # In the folder of the truth: the databases whose accounts were written from this home.
 WRITTEN = "accounts.json"
+EMBEDDED = "embedded/"
 
 
 def replace_accounts(url: sa.URL, *, users: Rows, artists: Rows, tracks: Rows, truth: Path) -> None:
     """Replace the content of the three tables by these rows (column order of the contract).
 
-    Rows that were not written from this home may be another team's, and are never removed.
+    Rows that were not written from this home may be another team's, and are not removed; a database
+    that this home has written is its own from then on.
 
     Args:
         url: The account database.
@@ -38,9 +40,8 @@ def replace_accounts(url: sa.URL, *, users: Rows, artists: Rows, tracks: Rows, t
             from this home; it stays as it was.
     """
     name, written = _name(url, truth), _written_from(truth)
-    # Before there was this note, a home noted the objects that it delivered; its own server is
-    # reached by a socket in it.
-    simulated_before = name.startswith("/postgres:") and (truth / MANIFEST).exists()
+    # Before there was this note, a home noted the objects that it delivered.
+    simulated_before = name.startswith(EMBEDDED) and (truth / MANIFEST).exists()
     with _writing(url) as connection:
         if name not in written and not simulated_before:
             _require_empty(connection, url)
@@ -98,9 +99,19 @@ def _written_from(truth: Path) -> list[str]:
 
 
 def _name(url: sa.URL, truth: Path) -> str:
-    """Place and name of the database; of the server in a home without the path of the home."""
-    host = str(url.query.get("host", url.host or "localhost")).removeprefix(str(truth.parent))
+    """Place and name of the database; the same for the server of the home wherever the home is."""
+    host = str(url.query.get("host", url.host or "localhost"))
+    if host == _socket_of(truth.parent / "postgres"):
+        return f"{EMBEDDED}{url.database}"
     return f"{host}:{url.port or url.query.get('port', 5432)}/{url.database}"
+
+
+def _socket_of(data: Path) -> str | None:
+    """Folder of the socket of the server that works in a data folder; None without one."""
+    running = data / "postmaster.pid"
+    # The fifth line, by the documentation of Postgres ("Database File Layout").
+    lines = running.read_text().splitlines() if running.exists() else []
+    return lines[4] if len(lines) > 4 else None
 
 
 def _require_empty(connection: sa.Connection, url: sa.URL) -> None:

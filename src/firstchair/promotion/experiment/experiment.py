@@ -328,13 +328,15 @@ class Experiment:
         newest = effects["newest"]
         alarms = self._probation.update(seen.found.metrics, newest, evaluation, seen.harm)
         asked = (*self._of_data(seen), *self._probation.conditions(seen.found.metrics, newest))
-        if alarms:
+        # Nothing came of earlier alarms where there is no version to bring back.
+        last = evaluation.day >= rules.probation_max_days
+        if alarms and (self._probation.is_new(evaluation) or not last):
             return Ruling(seen, Verb.ROLL_BACK, asked, tuple(alarms), tuple(alarms.values()))
         tested = self._probation.enough(seen.found.metrics[Metric.CLICKS])
         if not tested:
             asked = (*asked, ask.both_arms(seen.counts, rules.harm_users))
-        confirmable = tested and asked[0].passes
-        if evaluation.day >= rules.probation_max_days and not confirmable:
+        confirmable = tested and asked[0].passes and not alarms
+        if last and not confirmable:
             return self._unconfirmed(seen, asked)
         if evaluation.day < rules.probation_min_days or not confirmable:
             detail = f"Day {evaluation.day} of {rules.probation_min_days} without an alarm."
@@ -357,8 +359,8 @@ class Experiment:
         """
         detail = (
             f"Day {seen.evaluation.day} of at most {self.rules.probation_max_days}: "
-            "the champion stays without a confirmation, since its data could not be read or its "
-            "users were too few; a person should look at them."
+            "the champion stays without a confirmation, since its data could not be read, its "
+            "users were too few, or there was no version to roll back to; a person should look."
         )
         over = Condition("duration", Reason.PROBATION_OVER, False, detail)
         return self._hold(seen, (*asked, over))

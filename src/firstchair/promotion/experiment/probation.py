@@ -57,6 +57,10 @@ class ProbationWatch:
         alarms |= {deteriorated(metric): text for metric, text in harm.items() if metric in GUARDED}
         return alarms | self._churn(readings)
 
+    def is_new(self, evaluation: Evaluation) -> bool:
+        """Whether an alarm began at this evaluation."""
+        return any(since == evaluation.day for since, _ in self.fired.values())
+
     def enough(self, reading: Reading) -> bool:
         """Whether both arms have the users from which a harm is read."""
         return min(reading.n_control, reading.n_treatment) >= self.rules.harm_users
@@ -70,7 +74,6 @@ class ProbationWatch:
         slow = log_e(-clicks.d, clicks.se, rho=clicks.rho) if read else -math.inf
         lately = newest.known and self.enough(newest)
         fast = newest.d / newest.se if lately else 0.0
-        few = f"Not tested: fewer than {self.rules.harm_users:,} users of an arm saw a list."
         limit = float(ndtri(alpha / self.rules.looks))
         return (
             Condition(
@@ -80,7 +83,7 @@ class ProbationWatch:
                 f"Since promotion {clicks.d:+.1%}; "
                 f"evidence of harm e = {math.exp(min(slow, 30)):,.3g}, limit {1 / alpha:g}."
                 if read
-                else few,
+                else self._untested(clicks),
             ),
             Condition(
                 "fast_channel",
@@ -89,9 +92,14 @@ class ProbationWatch:
                 f"Over the last {self.rules.window_days} days {newest.d:+.1%}, "
                 f"z = {fast:.2f}, limit {limit:.2f}."
                 if lately
-                else few,
+                else self._untested(newest),
             ),
         )
+
+    def _untested(self, reading: Reading) -> str:
+        if self.enough(reading):
+            return "Not tested: nothing varies, so the error of the effect is not known."
+        return f"Not tested: fewer than {self.rules.harm_users:,} users of an arm saw a list."
 
     def _churn(self, readings: Mapping[Metric, Reading]) -> dict[Reason, str]:
         """Tests on the final churn labels, corrected by Holm over the horizons."""
