@@ -181,8 +181,8 @@ def test_the_health_check_asks_the_page_of_the_service_that_runs(tmp_path: Path)
             assert is_well(pages, port) and not is_well(pages, str(free_port()))
             assert is_well(daemon, port)
         finally:
-            pages.terminate()
-            daemon.terminate()
+            pages.kill()
+            daemon.kill()
 
 
 def test_a_service_that_does_not_exist_is_told_in_words(

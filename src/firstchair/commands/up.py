@@ -300,8 +300,8 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def _heed_no_signal() -> None:
     """From here on all is ended, and a second Ctrl-C would leave services that nobody ends."""
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
+    for number in ENDING:  # a process that is started would inherit that it is ignored
+        signal.signal(number, lambda *_: None)
 
 
 def _workspace_file(home: Path) -> str:
