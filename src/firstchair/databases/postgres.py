@@ -144,6 +144,14 @@ def embedded_server_runs(home: Path) -> bool:
     return found is not None and _works_in(found[0], data)
 
 
+def embedded_socket(home: Path) -> str | None:
+    """Folder of the socket of the server that works in a home; None without one."""
+    path = _data_of(home) / PID_FILE
+    # The fifth line, by the documentation of Postgres ("Database File Layout").
+    lines = path.read_text().splitlines() if path.exists() else []
+    return lines[4] if len(lines) > 4 else None
+
+
 def forget_dead_handles(home: Path) -> None:
     """Give back the handles of processes that ended without doing so.
 

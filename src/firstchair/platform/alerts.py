@@ -507,14 +507,11 @@ def _decisions(platform: Platform) -> Iterator[Check]:
 
 def _served(entries: Sequence[Entry], now: datetime) -> Check:
     """Whether the challenger was served on the days that tested its safety."""
-    name, newest = (
-        "not_served",
-        next((e for e in entries if e.evidence["kind"] == EXPERIMENT), None),
-    )
+    newest = next((e for e in entries if e.evidence["kind"] == EXPERIMENT), None)
     recent = newest is not None and now - newest.decided_at < timedelta(days=ROLLBACK_DAYS)
     if newest is not None and recent and UNSEEN in newest.evidence:
-        return Check(name, FAILS, newest.reasons[0])
-    return Check(name, PASSES, "No canary waits for its lists to be served.")
+        return Check("not_served", FAILS, newest.reasons[0])
+    return Check("not_served", PASSES, "No canary waits for its lists to be served.")
 
 
 def _split(entries: Sequence[Entry]) -> Check:

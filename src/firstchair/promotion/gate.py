@@ -106,7 +106,7 @@ def _judged(
         metric_record("ndcg_at_10", "success", ndcg, 0.0),
         metric_record("recall_at_20", "guardrail", recall, -rules.recall_margin),
     )
-    if ndcg.upper < 0 and _is_proof(evidence, rules):
+    if ndcg.upper < 0 and can_reject(evidence.champion_ndcg, evidence.challenger_ndcg, rules):
         return Verdict(
             Verb.REJECT, (Reason.WORSE,), (_metric_sentence(evidence, "NDCG@10", ndcg),), metrics
         )
@@ -144,10 +144,10 @@ def _judged(
     )
 
 
-def _is_proof(evidence: OfflineEvidence, rules: OfflineRules) -> bool:
-    """Whether the users are enough to reject by."""
-    differing = int(np.count_nonzero(evidence.champion_ndcg != evidence.challenger_ndcg))
-    return len(evidence.champion_ndcg) >= rules.min_test_users and differing >= LEAST_DIFFERING
+def can_reject(champion: Values, challenger: Values, rules: OfflineRules) -> bool:
+    """Whether the users of both, in the same order, are enough to prove the challenger worse."""
+    differing = int(np.count_nonzero(champion != challenger))
+    return len(champion) >= rules.min_test_users and differing >= LEAST_DIFFERING
 
 
 def _incomparable(evidence: OfflineEvidence, rules: OfflineRules, error: EvidenceError) -> Verdict:

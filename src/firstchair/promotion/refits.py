@@ -16,8 +16,9 @@ from firstchair.lake import tables as t
 from firstchair.models import TrainingData, load_training_data, positive_interactions
 from firstchair.promotion.context import REFRESH, DecisionContext, StageTransition
 from firstchair.promotion.gate import (
-    LEAST_DIFFERING,
+    Values,
     Verdict,
+    can_reject,
     check_record,
     metric_record,
     users_said,
@@ -131,14 +132,14 @@ def _of(rows: pa.Table, version: str) -> pa.Table:
     return rows.filter(pa.compute.equal(rows.column("version"), version)).sort_by("user_key")
 
 
+def _ndcg(rows: pa.Table) -> Values:
+    return np.asarray(rows.column("ndcg_at_10").to_numpy(), dtype=np.float64)
+
+
 def _interval(serving: pa.Table, refit: pa.Table, offline: OfflineRules) -> RelativeInterval:
-    ours, theirs = (
-        np.asarray(rows.column("ndcg_at_10").to_numpy(), dtype=np.float64)
-        for rows in (serving, refit)
-    )
     return paired_bootstrap(
-        ours,
-        theirs,
+        _ndcg(serving),
+        _ndcg(refit),
         samples=offline.bootstrap_samples,
         alpha=2 * offline.refresh_alpha,
         seed=offline.seed,
@@ -172,10 +173,7 @@ def judge_refit(
         f"{found.relative_difference:+.1%} ({found.lower:+.1%} to {found.upper:+.1%}, "
         f"{found.users:,} users); {percent(offline.refresh_margin)} worse would be too much."
     )
-    values = [rows.column("ndcg_at_10").to_numpy() for rows in (serving, refit)]
-    differing = int(np.count_nonzero(values[0] != values[1]))
-    enough = found.users >= offline.min_test_users and differing >= LEAST_DIFFERING
-    worse = found.upper < 0 and enough
+    worse = found.upper < 0 and can_reject(_ndcg(serving), _ndcg(refit), offline)
     asked = (
         (
             Reason.REFRESH_WORSE if worse else Reason.REFRESH_NOT_PROVEN,

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
+from firstchair.databases import embedded_socket
 from firstchair.errors import SourceError
 from firstchair.files import replace_file
 from firstchair.sources.accounts import ARTISTS, TRACKS, USERS, metadata
@@ -101,17 +102,9 @@ def _written_from(truth: Path) -> list[str]:
 def _name(url: sa.URL, truth: Path) -> str:
     """Place and name of the database; the same for the server of the home wherever the home is."""
     host = str(url.query.get("host", url.host or "localhost"))
-    if host == _socket_of(truth.parent / "postgres"):
+    if host == embedded_socket(truth.parent):
         return f"{EMBEDDED}{url.database}"
     return f"{host}:{url.port or url.query.get('port', 5432)}/{url.database}"
-
-
-def _socket_of(data: Path) -> str | None:
-    """Folder of the socket of the server that works in a data folder; None without one."""
-    running = data / "postmaster.pid"
-    # The fifth line, by the documentation of Postgres ("Database File Layout").
-    lines = running.read_text().splitlines() if running.exists() else []
-    return lines[4] if len(lines) > 4 else None
 
 
 def _require_empty(connection: sa.Connection, url: sa.URL) -> None:
