@@ -190,10 +190,10 @@ from pathlib import Path
 from firstchair.lake import connect
 from firstchair.memory import limit_engine
 
-limit_engine(32 * 2**20)
+limit_engine(64 * 2**20)
 with connect() as connection:
     connection.execute(
-        "create temp table kept as select md5(i::varchar) as text from range(1_000_000) r(i)"
+        "create temp table kept as select md5(i::varchar) as text from range(2_000_000) r(i)"
     )
     (folder,) = Path(tempfile.gettempdir()).iterdir()
     assert list(folder.iterdir())
